@@ -1,0 +1,19 @@
+"""Is the replacement ready, and the same machine? (services/inspect_replacement.py)"""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from spot_optimizer.aws.clients import passing_as_try_again
+from spot_optimizer.contracts import InspectRequest, parse
+from spot_optimizer.services.inspect_replacement import inspect_replacement
+from spot_optimizer.telemetry import logger, tracer
+
+
+@tracer.capture_lambda_handler
+@logger.inject_lambda_context(clear_state=True)
+@passing_as_try_again
+def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
+    request = parse(InspectRequest, event)
+    logger.append_keys(switch_id=request.switch_id)
+    return inspect_replacement(request, datetime.now(UTC)).model_dump(mode="json")

@@ -1,0 +1,19 @@
+"""Launches one candidate from the workload's template (services/launch_replacement.py)."""
+
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from spot_optimizer.aws.clients import passing_as_try_again
+from spot_optimizer.aws.environment import read_environment
+from spot_optimizer.contracts import LaunchRequest, parse
+from spot_optimizer.services.launch_replacement import launch_replacement
+from spot_optimizer.telemetry import logger, tracer
+
+
+@tracer.capture_lambda_handler
+@logger.inject_lambda_context(clear_state=True)
+@passing_as_try_again
+def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
+    request = parse(LaunchRequest, event)
+    logger.append_keys(switch_id=request.switch_id)
+    return launch_replacement(request, read_environment()).model_dump(mode="json")

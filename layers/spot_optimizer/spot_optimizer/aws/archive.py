@@ -1,0 +1,48 @@
+"""The data bucket: market, usage, receipts, decisions."""
+
+import gzip
+import json
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from spot_optimizer.aws.clients import client, error_code
+
+MARKET_CHANGES = "market/changes.npz"
+MARKET_SAFETY = "market/safety.npz"
+MARKET_SNAPSHOT = "market/snapshot.npz"
+MARKET_COLLECTION = "market/collection.json"
+MARKET_CATALOG = "market/catalog.json.gz"
+MARKET_ADVISOR = "market/advisor.json"
+USAGE = "usage/usage.json.gz"
+MEMORY_METRICS = "usage/memory-metrics.json"
+
+
+class Archive:
+    """Objects of the stack's data bucket by their keys above."""
+
+    def __init__(self, bucket: str) -> None:
+        self._bucket = bucket
+
+    def read(self, key: str) -> bytes | None:
+        """An object's bytes, or None when there is none yet."""
+        try:
+            body: bytes = client("s3").get_object(Bucket=self._bucket, Key=key)["Body"].read()
+        except ClientError as error:
+            if error_code(error) == "NoSuchKey":
+                return None
+            raise
+        return body
+
+    def write(self, key: str, body: bytes) -> None:
+        client("s3").put_object(Bucket=self._bucket, Key=key, Body=body)
+
+    def write_json_lines(self, kind: str, at: datetime, rows: Iterable[Any]) -> str:
+        """Rows as gzip JSON lines under ``kind/dt=YYYY-MM-DD/``: Athena and DuckDB read it so."""
+        key = f"{kind}/dt={at:%Y-%m-%d}/{at:%H%M%S}.jsonl.gz"
+        text = "\n".join(json.dumps(row, default=str, sort_keys=True) for row in rows)
+        # mtime 0: the same rows give the same bytes.
+        self.write(key, gzip.compress(text.encode(), compresslevel=6, mtime=0))
+        return key

@@ -1,0 +1,79 @@
+"""boto3 clients, made once per execution environment."""
+
+from collections.abc import Callable
+from functools import cache, wraps
+from typing import Any, ParamSpec, TypeVar
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+_CONFIG = Config(
+    # Standard mode retries throttling and 5xx with jitter; what remains is for the caller to see.
+    retries={"mode": "standard", "max_attempts": 5},
+    connect_timeout=5,
+    read_timeout=30,
+)
+
+PRICE_LIST_REGION = "us-east-1"
+"""The Price List API answers in us-east-1, eu-central-1 and ap-south-1 only (AWS Billing guide)."""
+
+
+@cache
+def client(service: str, region: str | None = None) -> Any:
+    """The client of a service in the function's own region, or in ``region``."""
+    return boto3.client(service, region_name=region, config=_CONFIG)  # type: ignore[call-overload]
+
+
+class TryAgain(Exception):
+    """AWS was busy or out of order for a moment; the state machine tries the step again."""
+
+
+_PASSING = frozenset(
+    {
+        "InternalError",
+        "InternalFailure",
+        "InternalServerError",
+        "RequestLimitExceeded",
+        "RequestThrottled",
+        "ServiceUnavailable",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequestsException",
+        "Unavailable",
+    }
+)
+"""EC2 API error codes, "Client error codes" and "Server error codes"; Query API "Common errors"."""
+
+
+def error_code(error: ClientError) -> str:
+    """AWS's code of an error, such as ``InsufficientInstanceCapacity``."""
+    return str(error.response.get("Error", {}).get("Code", "Unknown"))
+
+
+def is_passing(error: Exception) -> bool:
+    """Whether trying the same call again later may succeed."""
+    if isinstance(error, ClientError):
+        return error_code(error) in _PASSING
+    return isinstance(error, BotoCoreError)
+
+
+_Answer = TypeVar("_Answer")
+_Arguments = ParamSpec("_Arguments")
+
+
+def passing_as_try_again(
+    handler: Callable[_Arguments, _Answer],
+) -> Callable[_Arguments, _Answer]:
+    """Give what passes by itself one name, so that the state machine can retry only that."""
+
+    @wraps(handler)
+    def wrapped(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> _Answer:
+        try:
+            return handler(*args, **kwargs)
+        except (ClientError, BotoCoreError) as error:
+            if is_passing(error):
+                raise TryAgain(str(error)) from error
+            raise
+
+    return wrapped

@@ -1,0 +1,41 @@
+"""What the template hands to a function."""
+
+import os
+from dataclasses import dataclass
+
+from spot_optimizer.settings import Settings, settings_from_environment
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """Names of the stack's resources and its settings."""
+
+    stack_name: str
+    region: str
+    ledger_table: str
+    data_bucket: str
+    bus_name: str
+    alert_topic_arn: str
+    retention_days: int
+    subnet_ids: tuple[str, ...]
+    switch_instance_arn: str
+    decide_function: str
+    settings: Settings
+
+
+def read_environment() -> Environment:
+    """The environment of this function. Raises KeyError or InvalidSetting naming what is wrong."""
+    env = os.environ
+    return Environment(
+        stack_name=env["STACK_NAME"],
+        region=env["AWS_REGION"],
+        ledger_table=env["LEDGER_TABLE"],
+        data_bucket=env["DATA_BUCKET"],
+        bus_name=env["BUS_NAME"],
+        alert_topic_arn=env["ALERT_TOPIC_ARN"],
+        retention_days=int(env["RETENTION_DAYS"]),
+        subnet_ids=tuple(s for s in env["SUBNET_IDS"].split(",") if s),
+        switch_instance_arn=env.get("SWITCH_INSTANCE_ARN", ""),
+        decide_function=env.get("DECIDE_FUNCTION", ""),
+        settings=settings_from_environment(env),
+    )

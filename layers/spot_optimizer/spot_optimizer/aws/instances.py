@@ -1,0 +1,182 @@
+"""Instances and the network they live in, read in batches."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from spot_optimizer.aws.clients import client, error_code
+from spot_optimizer.switching.machine import MANAGED_TAG, WORKLOAD_TAG, Record
+
+IDS_MAX = 200
+"""Ids that one describe call names: far below every limit, and one bad id spoils fewer."""
+
+
+def read_managed_instances(stack_name: str) -> list[dict[str, Any]]:
+    """All instances that bear our tag with this stack's name, terminated ones left out."""
+    pages = client("ec2").get_paginator("describe_instances").paginate(
+        Filters=[
+            {"Name": f"tag:{MANAGED_TAG}", "Values": [stack_name]},
+            {
+                "Name": "instance-state-name",
+                "Values": ["pending", "running", "shutting-down", "stopping", "stopped"],
+            },
+        ],
+        PaginationConfig={"PageSize": 1000},
+    )
+    return [i for page in pages for r in page["Reservations"] for i in r["Instances"]]
+
+
+def read_instances(instance_ids: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Instances by id; one that EC2 does not know (yet, or any more) is absent.
+
+    Asked by filter: naming an unknown id would make the whole call fail.
+    """
+    reply = client("ec2").describe_instances(
+        Filters=[{"Name": "instance-id", "Values": sorted(instance_ids)}]
+    )
+    return {i["InstanceId"]: i for r in reply["Reservations"] for i in r["Instances"]}
+
+
+def read_network() -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Subnets and route tables of the region."""
+    subnets = client("ec2").get_paginator("describe_subnets").paginate()
+    tables = client("ec2").get_paginator("describe_route_tables").paginate()
+    return (
+        [row for page in subnets for row in page["Subnets"]],
+        [row for page in tables for row in page["RouteTables"]],
+    )
+
+
+def write_workload_tag(instance_id: str, workload_id: str) -> None:
+    """Name the workload on its instance, so that a replacement inherits the name."""
+    client("ec2").create_tags(
+        Resources=[instance_id], Tags=[{"Key": WORKLOAD_TAG, "Value": workload_id}]
+    )
+
+
+def read_volumes(instances: Iterable[Record]) -> dict[str, dict[str, Any]]:
+    """The volumes attached to these instances, by volume id; unknown ones are absent."""
+    ids = [
+        mapping["Ebs"]["VolumeId"]
+        for instance in instances
+        for mapping in instance.get("BlockDeviceMappings") or ()
+        if "Ebs" in mapping
+    ]
+    rows: dict[str, dict[str, Any]] = {}
+    for some in _some(ids):
+        reply = client("ec2").describe_volumes(Filters=[{"Name": "volume-id", "Values": some}])
+        rows.update({row["VolumeId"]: row for row in reply["Volumes"]})
+    return rows
+
+
+def read_credit_modes(instance_ids: Iterable[str]) -> dict[str, str]:
+    """``standard`` or ``unlimited`` by instance id; ask only for burstable instances."""
+    modes: dict[str, str] = {}
+    for some in _some(list(instance_ids)):
+        try:
+            reply = client("ec2").describe_instance_credit_specifications(InstanceIds=some)
+        except ClientError as error:
+            if error_code(error) == "InvalidInstanceID.NotFound":
+                continue
+            raise
+        modes.update(
+            {row["InstanceId"]: row["CpuCredits"] for row in reply["InstanceCreditSpecifications"]}
+        )
+    return modes
+
+
+def read_interface_tags(instances: Iterable[Record]) -> dict[str, dict[str, str]]:
+    """Tags of the network interfaces of these instances, by interface id."""
+    ids = [
+        interface["NetworkInterfaceId"]
+        for instance in instances
+        for interface in instance.get("NetworkInterfaces") or ()
+    ]
+    tags: dict[str, dict[str, str]] = {}
+    for some in _some(ids):
+        reply = client("ec2").describe_network_interfaces(
+            Filters=[{"Name": "network-interface-id", "Values": some}]
+        )
+        for row in reply["NetworkInterfaces"]:
+            tags[row["NetworkInterfaceId"]] = {t["Key"]: t["Value"] for t in row.get("TagSet", ())}
+    return tags
+
+
+def read_persistent_requests(instances: Iterable[Record]) -> dict[str, str]:
+    """Instance id -> id of its spot request, where that is persistent: after the instance's end it
+    would launch another (EC2 user guide, "Persistent Spot Instance requests")."""
+    by_request = {
+        instance["SpotInstanceRequestId"]: instance["InstanceId"]
+        for instance in instances
+        if instance.get("SpotInstanceRequestId")
+    }
+    persistent: dict[str, str] = {}
+    for some in _some(list(by_request)):
+        reply = client("ec2").describe_spot_instance_requests(
+            Filters=[{"Name": "spot-instance-request-id", "Values": some}]
+        )
+        for row in reply["SpotInstanceRequests"]:
+            if row.get("Type") == "persistent":
+                request_id = row["SpotInstanceRequestId"]
+                persistent[by_request[request_id]] = request_id
+    return persistent
+
+
+@dataclass(frozen=True, slots=True)
+class MachineSource:
+    """GetLaunchTemplateData of one instance: the only reply with its user data. Not logged, not
+    stored: it goes into the launch template."""
+
+    data: dict[str, Any]
+
+    @property
+    def termination_protection(self) -> bool:
+        return bool(self.data.get("DisableApiTermination"))
+
+    @property
+    def stop_protection(self) -> bool:
+        return bool(self.data.get("DisableApiStop"))
+
+    def __repr__(self) -> str:
+        return "MachineSource(...)"
+
+
+def read_machine_source(instance_id: str) -> MachineSource:
+    """One instance as data for a launch template."""
+    reply = client("ec2").get_launch_template_data(InstanceId=instance_id)
+    return MachineSource(reply["LaunchTemplateData"])
+
+
+def termination_is_protected(instance_id: str) -> bool:
+    """Whether TerminateInstances would be refused for this instance now."""
+    reply = client("ec2").describe_instance_attribute(
+        InstanceId=instance_id, Attribute="disableApiTermination"
+    )
+    return bool(reply["DisableApiTermination"]["Value"])
+
+
+def read_user_data(instance_id: str) -> str | None:
+    """User data in base64, to be hashed at once; None where there is none."""
+    reply = client("ec2").describe_instance_attribute(InstanceId=instance_id, Attribute="userData")
+    value: str | None = reply.get("UserData", {}).get("Value")
+    return value
+
+
+def read_status(instance_id: str) -> dict[str, Any] | None:
+    """The status checks of a running instance; None while EC2 shows none."""
+    try:
+        reply = client("ec2").describe_instance_status(InstanceIds=[instance_id])
+    except ClientError as error:
+        # EC2 is eventually consistent: a new id may be unknown for seconds.
+        if error_code(error) == "InvalidInstanceID.NotFound":
+            return None
+        raise
+    rows = reply["InstanceStatuses"]
+    return rows[0] if rows else None
+
+
+def _some(ids: list[str]) -> Iterator[list[str]]:
+    for first in range(0, len(ids), IDS_MAX):
+        yield ids[first : first + IDS_MAX]

@@ -1,0 +1,73 @@
+"""Launch templates: one per workload, made from its instance."""
+
+import re
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from spot_optimizer.aws.clients import client, error_code
+from spot_optimizer.switching.machine import MANAGED_TAG, WORKLOAD_TAG
+
+_NAME_CHARACTERS_MAX = 128
+
+
+def template_name(stack_name: str, workload_id: str) -> str:
+    """A name of 3 to 128 characters of ``[0-9A-Za-z().-/_]`` (CreateLaunchTemplate API reference);
+    a hash keeps apart ids that differ only in other characters."""
+    digest = sha256(workload_id.encode()).hexdigest()[:8]
+    slug = re.sub(r"[^0-9A-Za-z_-]+", "-", workload_id)
+    room = _NAME_CHARACTERS_MAX - len(stack_name) - len(digest) - 2
+    return f"{stack_name}-{slug[:room]}-{digest}"
+
+
+def write_template(
+    stack_name: str, workload_id: str, data: Mapping[str, Any], template_id: str | None
+) -> tuple[str, int]:
+    """Keep ``data`` as a new version of the workload's template, which is made if there is none.
+
+    Returns template id and version. A template of that name that an earlier, unfinished run made is
+    taken over.
+    """
+    if template_id is None:
+        try:
+            return _create(stack_name, workload_id, data)
+        except ClientError as error:
+            if error_code(error) != "InvalidLaunchTemplateName.AlreadyExistsException":
+                raise
+            template_id = _find(template_name(stack_name, workload_id))
+    reply = client("ec2").create_launch_template_version(
+        LaunchTemplateId=template_id, LaunchTemplateData=data
+    )
+    return template_id, int(reply["LaunchTemplateVersion"]["VersionNumber"])
+
+
+def _create(stack_name: str, workload_id: str, data: Mapping[str, Any]) -> tuple[str, int]:
+    tags = {MANAGED_TAG: stack_name, WORKLOAD_TAG: workload_id}
+    reply = client("ec2").create_launch_template(
+        LaunchTemplateName=template_name(stack_name, workload_id),
+        LaunchTemplateData=data,
+        TagSpecifications=[
+            {
+                "ResourceType": "launch-template",
+                "Tags": [{"Key": key, "Value": value} for key, value in tags.items()],
+            }
+        ],
+    )
+    template = reply["LaunchTemplate"]
+    return template["LaunchTemplateId"], int(template["LatestVersionNumber"])
+
+
+def _find(name: str) -> str:
+    reply = client("ec2").describe_launch_templates(LaunchTemplateNames=[name])
+    return str(reply["LaunchTemplates"][0]["LaunchTemplateId"])
+
+
+def read_template_data(template_id: str, version: int) -> dict[str, Any]:
+    """What one version holds; EC2 never changes a version. Not to be logged: it has the user data."""
+    reply = client("ec2").describe_launch_template_versions(
+        LaunchTemplateId=template_id, Versions=[str(version)]
+    )
+    data: dict[str, Any] = reply["LaunchTemplateVersions"][0]["LaunchTemplateData"]
+    return data

@@ -1,0 +1,124 @@
+"""The items of the ledger."""
+
+from typing import Any, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from spot_optimizer.contracts import LaunchTemplateRef, SwitchOrder
+from spot_optimizer.words import Mode, Phase, Pool, Scope
+
+Status = Literal["managed", "refused", "gone"]
+
+
+class Item(BaseModel):
+    """Base of ledger items. Unknown attributes are ignored: during an upgrade two versions of the
+    code read the same item."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class WorkloadItem(Item):
+    """The hot item of a workload: all that a cycle and a claim need, and nothing that grows."""
+
+    workload_id: str
+    instance_id: str
+    instance_type: str = ""
+    """Type that the workload runs on; another one on the same instance means that a user resized it."""
+    status: Status = "managed"
+    status_reason: str = ""
+    """Why it is refused or gone; for a managed one its warnings."""
+    home_type: str = ""
+    adopted_at: AwareDatetime | None = None
+    mode: Mode | None = None
+    """Set by command; stronger than the tag."""
+    overrides: dict[str, Any] = Field(default_factory=dict)
+    """Thresholds set by command; stronger than tags."""
+    failures: int = 0
+    """Failed switches in a row."""
+    breaker_open_since: AwareDatetime | None = None
+    backoffs: int = 0
+    """Refused or failed launches in a row."""
+    backoff_until: AwareDatetime | None = None
+    cooldown_until: AwareDatetime | None = None
+    sized_up_at: AwareDatetime | None = None
+    fallback_pending_since: AwareDatetime | None = None
+    signals: dict[str, AwareDatetime] = Field(default_factory=dict)
+    """Pool as text -> last interruption or rebalance recommendation met there."""
+    fence: int = 0
+    """Token of the newest claim; only ever rises."""
+    claim_switch_id: str | None = None
+    claim_expires_at: AwareDatetime | None = None
+    decision_digest: str = ""
+    """What the last recorded decision said, so that only changes are written."""
+
+
+class PlanItem(Item):
+    """Launch template and standing failover plan, apart from the hot item because it is larger."""
+
+    workload_id: str
+    launch_template: LaunchTemplateRef | None = None
+    read_instance_id: str = ""
+    """The instance that was last read as a machine; a switch of ours keeps it faithful."""
+    fingerprint: str = ""
+    """Of that instance when it was last read; another one means that the machine was changed."""
+    persistent_spot_request_id: str | None = None
+    pools: tuple[str, ...] = ()
+    """Ranked safe pools as ``type/zone/subnet``, the best first."""
+
+
+class StackItem(Item):
+    """What concerns the whole stack."""
+
+    global_stop: bool = False
+    overrides: dict[str, Any] = Field(default_factory=dict)
+    failures: tuple[dict[str, Any], ...] = ()
+    """Failed switches of the last hour: ``{"workload_id", "at"}``."""
+    breaker_open_since: AwareDatetime | None = None
+    version: int = 0
+    """Rises with every write of ``failures``: optimistic locking."""
+
+
+class RefusedAttempt(Item):
+    """One attempt of a switch that EC2 refused."""
+
+    attempt: int
+    candidate: int
+    """Index into the order's candidates."""
+    code: str
+    scope: Scope
+    cure: str
+    message: str
+
+
+class SwitchItem(Item):
+    """One switch, from claim to outcome."""
+
+    workload_id: str
+    switch_id: str
+    order: SwitchOrder
+    phase: Phase
+    fence: int
+    candidate: int = 0
+    """Index of the candidate that is being tried."""
+    attempt: int = 1
+    claimed_at: AwareDatetime
+    refusals: tuple[RefusedAttempt, ...] = ()
+    replacement_id: str | None = None
+    launched_at: AwareDatetime | None = None
+    healthy_at: AwareDatetime | None = None
+    handed_over_at: AwareDatetime | None = None
+    committed_at: AwareDatetime | None = None
+    abandoned_at: AwareDatetime | None = None
+    ended_at: AwareDatetime | None = None
+    findings: str = "[]"
+    """JSON list: what differed between original and replacement, each explained."""
+    moved: str = "[]"
+    """JSON list: target groups and addresses that were handed over."""
+    outcome: dict[str, Any] = Field(default_factory=dict)
+    """Saving per hour, break-even, overlap, downtime; or the failure."""
+
+
+def pool_from_text(text: str) -> Pool:
+    """``m5.large/us-east-1a`` as a pool."""
+    instance_type, _, zone = text.partition("/")
+    return Pool(instance_type, zone)

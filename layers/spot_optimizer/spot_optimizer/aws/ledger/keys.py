@@ -1,0 +1,32 @@
+"""Primary keys of the ledger's items."""
+
+from typing import Any
+
+WORKLOADS = "WORKLOADS"
+PLANS = "PLANS"
+STACK = "STACK"
+STATE = "STATE"
+
+
+def key(pk: str, sk: str) -> dict[str, dict[str, Any]]:
+    return {"pk": {"S": pk}, "sk": {"S": sk}}
+
+
+def workload_key(workload_id: str) -> dict[str, Any]:
+    return key(WORKLOADS, workload_id)
+
+
+def plan_key(workload_id: str) -> dict[str, Any]:
+    return key(PLANS, workload_id)
+
+
+def stack_key() -> dict[str, Any]:
+    return key(STACK, STATE)
+
+
+def switch_key(workload_id: str, switch_id: str) -> dict[str, Any]:
+    return key(f"WORKLOAD#{workload_id}", f"SWITCH#{switch_id}")
+
+
+def pointer_key(instance_id: str) -> dict[str, Any]:
+    return key(f"INSTANCE#{instance_id}", "POINTER")

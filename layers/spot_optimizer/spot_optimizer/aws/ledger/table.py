@@ -1,0 +1,137 @@
+"""Reads and unconditional writes of the ledger; the transactions of a switch are in claims.py."""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+from botocore.exceptions import ClientError
+
+from spot_optimizer.aws.clients import client, error_code
+from spot_optimizer.aws.ledger import keys
+from spot_optimizer.aws.ledger.items import (
+    Item,
+    PlanItem,
+    StackItem,
+    SwitchItem,
+    WorkloadItem,
+)
+from spot_optimizer.aws.ledger.wire import from_wire, instant, to_wire, wire_value
+
+AnyItem = TypeVar("AnyItem", bound=Item)
+
+
+class Ledger:
+    """The stack's table."""
+
+    def __init__(self, table: str) -> None:
+        self.table = table
+
+    # --- reads -----------------------------------------------------------------------------------
+
+    def workloads(self) -> dict[str, WorkloadItem]:
+        """The hot items of all workloads, by id."""
+        items = self._partition(keys.WORKLOADS)
+        return {row["workload_id"]: WorkloadItem.model_validate(row) for row in items}
+
+    def workload(self, workload_id: str) -> WorkloadItem | None:
+        return self._get(keys.workload_key(workload_id), WorkloadItem)
+
+    def plans(self) -> dict[str, PlanItem]:
+        """Launch templates and failover plans of all workloads, by id."""
+        items = self._partition(keys.PLANS)
+        return {row["workload_id"]: PlanItem.model_validate(row) for row in items}
+
+    def stack(self) -> StackItem:
+        return self._get(keys.stack_key(), StackItem) or StackItem()
+
+    def switch(self, workload_id: str, switch_id: str) -> SwitchItem | None:
+        return self._get(keys.switch_key(workload_id, switch_id), SwitchItem)
+
+    def _get(self, key: Mapping[str, Any], kind: type[AnyItem]) -> AnyItem | None:
+        reply = client("dynamodb").get_item(TableName=self.table, Key=key, ConsistentRead=True)
+        return kind.model_validate(from_wire(reply["Item"])) if "Item" in reply else None
+
+    def _partition(self, pk: str) -> Iterator[dict[str, Any]]:
+        pages = client("dynamodb").get_paginator("query").paginate(
+            TableName=self.table,
+            KeyConditionExpression="pk = :pk",
+            ExpressionAttributeValues={":pk": {"S": pk}},
+            ConsistentRead=True,
+        )
+        for page in pages:
+            yield from (from_wire(row) for row in page["Items"])
+
+    # --- writes ----------------------------------------------------------------------------------
+
+    def put(self, key: Mapping[str, Any], item: Mapping[str, Any]) -> None:
+        """Write a whole item."""
+        client("dynamodb").put_item(TableName=self.table, Item={**key, **to_wire(item)})
+
+    def update(self, key: Mapping[str, Any], changes: Mapping[str, Any]) -> None:
+        """Set attributes of an item, remove those whose value is None; others are left alone."""
+        update, names, values = update_expression(changes)
+        client("dynamodb").update_item(
+            TableName=self.table,
+            Key=key,
+            UpdateExpression=update,
+            ExpressionAttributeNames=names,
+            **({"ExpressionAttributeValues": values} if values else {}),
+        )
+
+    def put_history(
+        self, pk: str, sk: str, item: Mapping[str, Any], at: datetime, retention_days: int
+    ) -> None:
+        """Write an item of history; DynamoDB tidies it away after the retention."""
+        expires = int((at + timedelta(days=retention_days)).timestamp())
+        self.put(keys.key(pk, sk), {**item, "expires_at_s": expires})
+
+    # --- the lease of a cycle --------------------------------------------------------------------
+
+    def acquire_lease(self, name: str, holder: str, now: datetime, lease_s: int) -> bool:
+        """Take the lease ``name`` for ``lease_s`` seconds unless another holder's still runs."""
+        try:
+            client("dynamodb").put_item(
+                TableName=self.table,
+                Item={
+                    **keys.key(keys.STACK, f"LEASE#{name}"),
+                    "holder": {"S": holder},
+                    "expires_at": {"S": instant(now + timedelta(seconds=lease_s))},
+                },
+                ConditionExpression=(
+                    "attribute_not_exists(pk) OR expires_at < :now OR holder = :holder"
+                ),
+                ExpressionAttributeValues={
+                    ":now": {"S": instant(now)},
+                    ":holder": {"S": holder},
+                },
+            )
+        except ClientError as error:
+            if error_code(error) == "ConditionalCheckFailedException":
+                return False
+            raise
+        return True
+
+    def release_lease(self, name: str, holder: str) -> None:
+        """Give the lease back if it is still ours; an expired one may be another's by now."""
+        try:
+            client("dynamodb").delete_item(
+                TableName=self.table,
+                Key=keys.key(keys.STACK, f"LEASE#{name}"),
+                ConditionExpression="holder = :holder",
+                ExpressionAttributeValues={":holder": {"S": holder}},
+            )
+        except ClientError as error:
+            if error_code(error) != "ConditionalCheckFailedException":
+                raise
+
+
+def update_expression(
+    changes: Mapping[str, Any],
+) -> tuple[str, dict[str, str], dict[str, Any]]:
+    """SET and REMOVE clauses for ``changes``, with every name aliased (reserved words)."""
+    names = {f"#{name}": name for name in changes}
+    values = {f":{n}": wire_value(v) for n, v in changes.items() if v is not None}
+    sets = ", ".join(f"#{n} = :{n}" for n, v in changes.items() if v is not None)
+    removes = ", ".join(f"#{n}" for n, v in changes.items() if v is None)
+    clauses = [f"SET {sets}"] * bool(sets) + [f"REMOVE {removes}"] * bool(removes)
+    return " ".join(clauses), names, values

@@ -1,0 +1,429 @@
+"""Everything that crosses a boundary: events, state machine payloads, events on the stack's bus.
+
+Frozen, unknown fields forbidden: a payload with a field that nobody reads is a mistake somewhere.
+"""
+
+import json
+from datetime import datetime
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
+
+from spot_optimizer.words import DecisionKind, Lifecycle, Mode, Scope
+
+SCHEMA_VERSION = 1
+"""Version of every payload below; an order of another version is refused, not guessed at."""
+
+WorkloadId = Annotated[str, Field(min_length=1, max_length=128)]
+InstanceId = Annotated[str, Field(pattern=r"^i-[0-9a-f]{8,17}$")]
+TypeName = Annotated[str, Field(pattern=r"^[a-z0-9-]+\.[a-z0-9-]+$")]
+ZoneName = Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d[a-z]$")]
+"""A name such as ``us-east-1a``; a zone id (``use1-az1``) means another zone in every account."""
+
+
+class Boundary(BaseModel):
+    """Base of all contracts."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class InvalidRequest(ValueError):
+    """A payload that breaks its contract; the text names field, value and what is allowed."""
+
+
+Contract = TypeVar("Contract")
+
+
+def parse(contract: type[Contract] | Any, payload: object) -> Contract:
+    """``payload`` as ``contract``, or InvalidRequest with one line per broken field."""
+    try:
+        parsed: Contract = TypeAdapter(contract).validate_python(payload)
+    except ValidationError as error:
+        lines = [
+            f"{'.'.join(str(part) for part in problem['loc']) or 'request'} = "
+            f"{_shortened(problem['input'])}: {problem['msg']}"
+            for problem in error.errors(include_url=False)
+        ]
+        raise InvalidRequest("; ".join(lines)) from error
+    return parsed
+
+
+def _shortened(value: object) -> str:
+    text = json.dumps(value, default=str)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+# --- requests to the scheduled functions ---------------------------------------------------------
+
+
+class RefreshMarketRequest(Boundary):
+    """Input of ``refresh_market``: prices every cycle, reference data every six hours."""
+
+    task: Literal["prices", "reference"]
+
+
+class ScheduledCycle(Boundary):
+    """Input of ``decide`` from its schedule."""
+
+    trigger: Literal["schedule"]
+
+
+class ForcedDecision(Boundary):
+    """Input of ``decide`` from ``command``: one workload, now, optionally to a given place."""
+
+    trigger: Literal["forced"]
+    workload: WorkloadId
+    asked_by: str = Field(min_length=1)
+    instance_type: TypeName | None = None
+    availability_zone: ZoneName | None = None
+    lifecycle: Lifecycle = Lifecycle.SPOT
+
+    @model_validator(mode="after")
+    def _target_is_whole(self) -> "ForcedDecision":
+        _demand_whole_target(self.instance_type, self.availability_zone, self.lifecycle)
+        return self
+
+
+def _demand_whole_target(
+    instance_type: str | None, availability_zone: str | None, lifecycle: Lifecycle
+) -> None:
+    if (instance_type is None) != (availability_zone is None):
+        raise ValueError("a target needs both instance_type and availability_zone, or neither")
+    if lifecycle is Lifecycle.ON_DEMAND and instance_type is None:
+        raise ValueError("lifecycle on-demand needs instance_type and availability_zone")
+
+
+DecideRequest = Annotated[ScheduledCycle | ForcedDecision, Field(discriminator="trigger")]
+
+
+# --- manual requests -----------------------------------------------------------------------------
+
+
+class ManualRequest(Boundary):
+    """Base of every manual request; each is recorded with who asked."""
+
+    asked_by: str = Field(min_length=1, max_length=200)
+
+
+class DecideNow(ManualRequest):
+    """Judge one workload now; with a target: move it there unless that cannot work."""
+
+    command: Literal["decide"]
+    workload: WorkloadId
+    instance_type: TypeName | None = None
+    availability_zone: ZoneName | None = None
+    lifecycle: Lifecycle = Lifecycle.SPOT
+
+    @model_validator(mode="after")
+    def _target_is_whole(self) -> "DecideNow":
+        _demand_whole_target(self.instance_type, self.availability_zone, self.lifecycle)
+        return self
+
+
+class SetMode(ManualRequest):
+    """Set a workload's mode over its tag; null gives the tag its word back."""
+
+    command: Literal["set-mode"]
+    workload: WorkloadId
+    mode: Mode | None
+
+
+class SetThreshold(ManualRequest):
+    """Set a threshold or flag, for the stack or for one workload; null takes it back."""
+
+    command: Literal["set-threshold"]
+    name: str
+    value: float | bool | None
+    workload: WorkloadId | None = None
+
+
+class ResetBreaker(ManualRequest):
+    """Close the breaker of a workload, or the stack's when no workload is named."""
+
+    command: Literal["reset-breaker"]
+    workload: WorkloadId | None = None
+
+
+class StopAll(ManualRequest):
+    """The global stop: decisions are recorded, no new switch starts."""
+
+    command: Literal["stop"]
+
+
+class ResumeAll(ManualRequest):
+    """Lift the global stop."""
+
+    command: Literal["resume"]
+
+
+CommandRequest = Annotated[
+    DecideNow | SetMode | SetThreshold | ResetBreaker | StopAll | ResumeAll,
+    Field(discriminator="command"),
+]
+
+
+# --- the switch workflow -------------------------------------------------------------------------
+
+
+class Target(Boundary):
+    """A place to launch a replacement in."""
+
+    instance_type: TypeName
+    availability_zone: ZoneName
+    lifecycle: Lifecycle
+    subnet_id: str
+    price_usd_per_hour: float
+
+
+class Original(Boundary):
+    """The instance that a switch leaves."""
+
+    instance_id: InstanceId
+    instance_type: TypeName
+    availability_zone: ZoneName
+    lifecycle: Lifecycle
+    price_usd_per_hour: float | None
+    """None when the market knew no price of its pool."""
+    persistent_spot_request_id: str | None = None
+    """Cancelled before the instance is terminated, or EC2 launches a ghost in its place."""
+
+
+class LaunchTemplateRef(Boundary):
+    """The memory of the machine: EC2 keeps the data, we keep id, version and a hash."""
+
+    template_id: str
+    version: int
+    data_hash: str
+    cpu_credits: str | None = None
+    """Credit mode for burstable types; the template cannot hold it, other types refuse it."""
+    shutdown_behavior: str | None = None
+    """For on-demand launches; spot takes no ``stop``."""
+    capacity_reservation_preference: str | None = None
+    """For on-demand launches; spot has none."""
+
+
+class GuardRules(Boundary):
+    """The workload's own thresholds that count when a switch ends."""
+
+    cooldown_minutes: float
+    breaker_failures: int
+    backoff_minutes: float
+    backoff_minutes_max: float
+
+
+class SwitchOrder(Boundary):
+    """Input of one SwitchInstance execution. Holds no user data and no secret."""
+
+    schema_version: Literal[1] = 1
+    switch_id: str = Field(pattern=r"^[0-9A-Za-z_-]{1,80}$")
+    """Name of the execution; derived from the decision."""
+    workload_id: WorkloadId
+    decision_id: str
+    decided_at: AwareDatetime
+    kind: Literal[DecisionKind.SWITCH, DecisionKind.FALLBACK]
+    row: int
+    reason: str
+    original: Original
+    candidates: Annotated[tuple[Target, ...], Field(min_length=1, max_length=10)]
+    launch_template: LaunchTemplateRef
+    home_type_after: TypeName
+    auto_terminate: bool
+    guard: GuardRules
+    asked_by: str = ""
+
+
+class Attempt(Boundary):
+    """One try of a switch: which candidate, counted from 1."""
+
+    number: int = Field(ge=1)
+    target: Target
+
+
+class Claim(Boundary):
+    """Answer of ClaimSwitch. The token is a decimal string: DynamoDB's wire form of a number."""
+
+    token: str = Field(pattern=r"^\d+$")
+    attempt: Attempt
+
+
+class ClaimRequest(Boundary):
+    """ClaimSwitch: one transaction, no live claim, breakers closed, decision new."""
+
+    action: Literal["claim"]
+    order: SwitchOrder
+
+
+class SwitchStep(Boundary):
+    """What every later step names: the switch and the fencing token of its claim."""
+
+    workload_id: WorkloadId
+    switch_id: str
+    token: str = Field(pattern=r"^\d+$")
+
+
+class RefuseRequest(SwitchStep):
+    """NoCapacity: note why a launch was refused and name the next candidate, if one is left."""
+
+    action: Literal["refuse"]
+    attempt: int
+    cause: str
+    """The ``Cause`` of the caught error: JSON of the Lambda runtime around a ``RefusedLaunch``."""
+
+
+class RefusedLaunch(Boundary):
+    """Why EC2 refused to launch, as the text of CapacityUnavailable and LaunchRejected."""
+
+    code: str
+    scope: Scope
+    cure: str
+    message: str
+
+
+class NextAttempt(Boundary):
+    """Answer of NoCapacity: the next attempt, or none."""
+
+    attempt: Attempt | None
+
+
+class CommitRequest(SwitchStep):
+    """CommitSwitch: after this write only forward recovery is legal."""
+
+    action: Literal["commit"]
+
+
+class Committed(Boundary):
+    """Answer of CommitSwitch: what the permission to terminate names."""
+
+    original_id: InstanceId
+    replacement_id: InstanceId
+    auto_terminate: bool
+    persistent_spot_request_id: str | None
+
+
+class AbandonRequest(SwitchStep):
+    """AbandonSwitch: shut the door to the commit before anything is undone."""
+
+    action: Literal["abandon"]
+
+
+class Abandoned(Boundary):
+    """Answer of AbandonSwitch: None when it is abandoned, the commit when that came first."""
+
+    committed: Committed | None
+
+
+class SucceedRequest(SwitchStep):
+    """RecordSuccess: outcome, breaker and release in one transaction."""
+
+    action: Literal["succeed"]
+
+
+class FailRequest(SwitchStep):
+    """RecordFailure: outcome, breaker and release in one transaction."""
+
+    action: Literal["fail"]
+    failure: dict[str, Any]
+    """What was caught or why no candidate is left: ``{"Error": ..., "Cause": ...}``."""
+
+
+class Outcome(Boundary):
+    """Answer of RecordSuccess and RecordFailure."""
+
+    phase: str
+    summary: str
+
+
+UpdateLedgerRequest = Annotated[
+    ClaimRequest
+    | RefuseRequest
+    | CommitRequest
+    | AbandonRequest
+    | SucceedRequest
+    | FailRequest,
+    Field(discriminator="action"),
+]
+
+
+class LaunchRequest(SwitchStep):
+    """LaunchReplacement."""
+
+    attempt: Attempt
+    launch_template: LaunchTemplateRef
+
+
+class Replacement(Boundary):
+    """Answer of LaunchReplacement."""
+
+    instance_id: InstanceId
+    launched_at: AwareDatetime
+    """When EC2 accepted the launch."""
+
+
+class InspectRequest(SwitchStep):
+    """InspectReplacement."""
+
+    original_id: InstanceId
+    replacement: Replacement
+    target: Target
+    cpu_credits: str | None
+    """The workload's credit mode, kept through types without credits."""
+    auto_terminate: bool
+
+
+class Inspection(Boundary):
+    """Answer of InspectReplacement: readiness, lifecycle and parity in one verdict."""
+
+    verdict: Literal["READY", "PENDING", "UNFIT"]
+    findings: tuple[str, ...] = ()
+
+
+class HandOverRequest(SwitchStep):
+    """HandOver (shift), UndoHandOver (undo), ReleaseOriginal (release)."""
+
+    action: Literal["shift", "undo", "release"]
+    original_id: InstanceId
+    replacement_id: InstanceId
+    execution_started_at: AwareDatetime
+    """When the state machine run began; bounds the wait for healthy targets."""
+
+
+class HandOverProgress(Boundary):
+    """Answer of ``hand_over``: done, or look again after ``wait_s``."""
+
+    done: bool
+    wait_s: int = 0
+    moved: tuple[str, ...] = ()
+    """ARNs of the target groups and allocation ids of the addresses that were handed over."""
+
+
+# --- events on the stack's bus -------------------------------------------------------------------
+
+
+class DecisionMade(Boundary):
+    """Detail of ``Spot Optimizer Decision``."""
+
+    workload_id: str
+    instance_id: str
+    decision_id: str
+    at: datetime
+    kind: DecisionKind
+    reason: str
+    held_by: str
+    target: Target | None
+
+
+class SwitchEnded(Boundary):
+    """Detail of ``Spot Optimizer Switch``."""
+
+    workload_id: str
+    switch_id: str
+    phase: str
+    summary: str

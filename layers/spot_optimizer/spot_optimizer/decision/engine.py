@@ -1,0 +1,139 @@
+"""One look at every workload of a region: the ``forecast`` engine of spec section 4."""
+
+import hashlib
+import math
+import re
+from datetime import UTC, datetime
+
+from spot_optimizer.decision.evidence import evidence_of
+from spot_optimizer.decision.forced import forced_outcome
+from spot_optimizer.decision.guards import hold_back
+from spot_optimizer.decision.market_table import MarketTable
+from spot_optimizer.decision.model import Decision, Force, WorkloadView, World
+from spot_optimizer.decision.rightsizing import want_for_rescue
+from spot_optimizer.decision.risk import is_quiet_hour
+from spot_optimizer.decision.situation import CannotJudge, Situation, State, situation_of
+from spot_optimizer.decision.targets import FAILOVER_PLAN_MAX, find
+from spot_optimizer.decision.truth_table import Outcome, judge
+from spot_optimizer.words import DecisionKind, Mode
+
+_ID_LENGTH_MAX = 80
+_STAMP = "%Y%m%dT%H%M%SZ"
+
+
+def decide(world: World, now: datetime, *, region: str) -> list[Decision]:
+    """A decision for every workload that is not in mode off, in their order.
+
+    Pure: equal arguments give equal decisions. A workload that cannot be judged gets STAY with the
+    reason and stops no other. Raises ValueError if ``now`` has no time zone.
+    """
+    if now.utcoffset() is None:
+        raise ValueError(f"now = {now.isoformat()} has no time zone; an aware datetime is required")
+    table = None
+    if world.market is not None:
+        table = MarketTable(world.market, world.catalog, is_quiet_hour(now, region))
+    decisions = [
+        _look_safely(world, table, workload, now)
+        for workload in world.workloads
+        if workload.mode is not Mode.OFF
+    ]
+    return hold_back(decisions, world, now)
+
+
+def decision_id(workload_id: str, now: datetime, force: Force | None = None) -> str:
+    """At most 80 characters of ``[0-9A-Za-z_-]``: what names the execution of the switch.
+
+    Readable, and told apart by a hash where workload ids differ only in what was left out, or where
+    a forced decision meets a cycle's of the same second.
+    """
+    stamp = now.astimezone(UTC).strftime(_STAMP)
+    whole = f"{workload_id}|{now.astimezone(UTC).isoformat()}|{force}"
+    digest = hashlib.sha256(whole.encode()).hexdigest()[:6]
+    room = _ID_LENGTH_MAX - len(stamp) - len(digest) - 2
+    slug = re.sub(r"[^0-9A-Za-z_-]+", "-", workload_id)[:room]
+    return f"{slug}-{stamp}-{digest}"
+
+
+def _look_safely(
+    world: World, table: MarketTable | None, workload: WorkloadView, now: datetime
+) -> Decision:
+    try:
+        return _look(world, table, workload, now)
+    except Exception as error:  # Whatever is wrong with one workload must not stop the others.
+        return Decision(
+            decision_id=decision_id(workload.workload_id, now),
+            workload_id=workload.workload_id,
+            instance_id=workload.instance_id,
+            at=now,
+            kind=DecisionKind.STAY,
+            row=0,
+            reason=f"cannot be judged: {type(error).__name__}: {error}",
+            home_type_after=workload.home_type,
+            failover_plan_current=False,
+        )
+
+
+def _look(
+    world: World, table: MarketTable | None, workload: WorkloadView, now: datetime
+) -> Decision:
+    situation, problem = None, ""
+    try:
+        situation = situation_of(workload, _trusted(table, workload, now), now)
+    except CannotJudge as refusal:
+        problem = str(refusal)
+    force = world.force.get(workload.workload_id)
+    if force is not None and force.pool is not None:
+        outcome = forced_outcome(workload, force, force.pool, table, world.catalog)
+    elif situation is not None:
+        outcome = judge(situation)
+    else:
+        outcome = Outcome(DecisionKind.STAY, 0, problem)
+    return _assembled(world, workload, now, outcome, situation)
+
+
+def _trusted(table: MarketTable | None, workload: WorkloadView, now: datetime) -> MarketTable:
+    if table is None:
+        raise CannotJudge("there is no market data")
+    age_minutes = (now - table.market.as_of).total_seconds() / 60
+    limit = workload.settings.snapshot_age_minutes_max
+    if age_minutes > limit:
+        raise CannotJudge(f"market data is {age_minutes:.0f} minutes old, {limit:g} at most")
+    return table
+
+
+def _assembled(
+    world: World,
+    workload: WorkloadView,
+    now: datetime,
+    outcome: Outcome,
+    situation: Situation | None,
+) -> Decision:
+    force, found = world.force.get(workload.workload_id), outcome.found
+    moves = outcome.kind is not DecisionKind.STAY
+    plan = find(situation, want_for_rescue(situation)) if situation else None
+    return Decision(
+        decision_id=decision_id(workload.workload_id, now, force),
+        workload_id=workload.workload_id,
+        instance_id=workload.instance_id,
+        at=now,
+        kind=outcome.kind,
+        row=outcome.row,
+        reason=outcome.reason,
+        candidates=outcome.candidates,
+        rejected=found.rejected() if found else (),
+        rejected_counts=found.counts() if found else {},
+        evidence=evidence_of(world, workload, situation, now),
+        fallback_pending=outcome.fallback_pending,
+        home_type_after=outcome.home_type_after or workload.home_type,
+        forced_by=force.asked_by if force else "",
+        failover_plan=plan.candidates(FAILOVER_PLAN_MAX) if plan else (),
+        failover_plan_current=plan is not None,
+        rescue=moves and situation is not None and situation.state is State.UNBEARABLE,
+        saving_usd_per_hour=_saving(outcome, situation),
+    )
+
+
+def _saving(outcome: Outcome, situation: Situation | None) -> float:
+    if situation is None or not outcome.candidates or math.isnan(situation.cost_usd_per_hour):
+        return 0.0
+    return situation.cost_usd_per_hour - outcome.candidates[0].price_usd_per_hour

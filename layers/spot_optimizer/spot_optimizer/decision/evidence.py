@@ -1,0 +1,52 @@
+"""The inputs that counted, for the record of a decision."""
+
+import math
+from datetime import datetime
+
+from spot_optimizer.decision.model import WorkloadView, World
+from spot_optimizer.decision.situation import Situation
+
+Evidence = dict[str, float | str | None]
+
+
+def evidence_of(
+    world: World, workload: WorkloadView, situation: Situation | None, now: datetime
+) -> Evidence:
+    """Prices in USD per hour, discounts in points, ages in seconds; None where unknown, not NaN."""
+    evidence: Evidence = {}
+    if market := world.market:
+        evidence["forecaster"] = market.forecaster
+        evidence["market_degraded"] = market.degraded
+        evidence["market_age_s"] = (now - market.as_of).total_seconds()
+    if usage := workload.usage:
+        evidence["cpu_p95_vcpu"] = usage.cpu_p95_vcpu
+        evidence["memory_p95_gib"] = usage.memory_p95_gib
+        evidence["usage_hours"] = usage.hours
+        evidence["usage_age_s"] = (now - usage.as_of).total_seconds()
+    if situation:
+        evidence.update(_of_situation(situation))
+    return {key: _known(value) for key, value in evidence.items()}
+
+
+def _of_situation(situation: Situation) -> Evidence:
+    evidence: Evidence = {
+        "state": str(situation.state),
+        "usage_class": str(situation.usage.usage_class),
+        "usage": situation.usage.reason,
+        "home_on_demand_usd_per_hour": situation.home_on_demand_usd_per_hour,
+        "current_usd_per_hour": situation.cost_usd_per_hour,
+        "current_discount_points": situation.discount_points,
+        "current_risk": situation.risk,
+    }
+    row, market = situation.row, situation.table.market
+    if row is not None:
+        evidence["current_pool_price_usd_per_hour"] = float(market.price[row])
+        evidence["current_pool_forecast_p95_usd_per_hour"] = float(market.forecast_p95[row])
+        evidence["current_pool_rise_volatility_24h"] = float(market.rise_volatility_24h[row])
+        evidence["current_pool_instability"] = float(market.instability[row])
+        evidence["current_pool_advisor_bucket"] = int(market.advisor_bucket[row])
+    return evidence
+
+
+def _known(value: float | str | None) -> float | str | None:
+    return None if isinstance(value, float) and not math.isfinite(value) else value

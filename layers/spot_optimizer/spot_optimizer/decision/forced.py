@@ -1,0 +1,70 @@
+"""A target that a user forces: taken as it is, as long as the machine can run there."""
+
+from spot_optimizer.decision.market_table import MarketTable
+from spot_optimizer.decision.model import Candidate, Force, WorkloadView
+from spot_optimizer.decision.situation import CannotJudge, home_of
+from spot_optimizer.decision.targets import misfit
+from spot_optimizer.decision.truth_table import Outcome
+from spot_optimizer.market.catalog import Catalog
+from spot_optimizer.words import DecisionKind, Lifecycle, Pool
+
+
+def forced_outcome(
+    workload: WorkloadView, force: Force, pool: Pool, table: MarketTable | None, catalog: Catalog
+) -> Outcome:
+    """SWITCH to ``pool``, or STAY with what speaks against it. It need not be safe, nor cheap, nor
+    match the workload's type globs: the user has looked."""
+    try:
+        candidate = _target(workload, pool, force.lifecycle, table, catalog)
+    except CannotJudge as refusal:
+        return Outcome(DecisionKind.STAY, 0, f"forced target refused: {refusal}")
+    reason = (
+        f"forced by {force.asked_by} to {pool} {force.lifecycle}: discount "
+        f"{candidate.discount_points:.1f} points at risk {candidate.risk:.2f}"
+    )
+    return Outcome(DecisionKind.SWITCH, 0, reason, candidates=(candidate,))
+
+
+def _target(
+    workload: WorkloadView,
+    pool: Pool,
+    lifecycle: Lifecycle,
+    table: MarketTable | None,
+    catalog: Catalog,
+) -> Candidate:
+    home, home_on_demand = home_of(workload, catalog)
+    kind = catalog.types.get(pool.instance_type)
+    if kind is None:
+        raise CannotJudge(f"{pool.instance_type} is unknown to the catalogue")
+    if (pool, lifecycle) == (workload.pool, workload.lifecycle):
+        raise CannotJudge(f"{workload.workload_id} already runs on {pool} {lifecycle}")
+    if clause := misfit(kind, home):
+        raise CannotJudge(f"{kind.name} does not fit the home type {home.name}: {clause}")
+    if kind.vcpu < home.vcpu or kind.memory_gib < home.memory_gib:
+        raise CannotJudge(
+            f"{kind.name} has {kind.vcpu} vCPU and {kind.memory_gib:g} GiB, "
+            f"the home type {home.name} {home.vcpu} and {home.memory_gib:g}"
+        )
+    if pool.availability_zone not in catalog.zones.get(kind.name, frozenset()):
+        raise CannotJudge(f"{kind.name} is not offered in {pool.availability_zone}")
+    subnet = workload.subnets.get(pool.availability_zone)
+    if subnet is None:
+        known = ", ".join(sorted(workload.subnets)) or "no zone"
+        raise CannotJudge(f"no subnet in {pool.availability_zone}; there is one in {known}")
+    price, risk = _price_and_risk(pool, lifecycle, table, catalog)
+    discount = 100.0 * (1 - price / home_on_demand)
+    return Candidate(*pool, lifecycle, subnet, price, discount, risk)
+
+
+def _price_and_risk(
+    pool: Pool, lifecycle: Lifecycle, table: MarketTable | None, catalog: Catalog
+) -> tuple[float, float]:
+    if lifecycle is Lifecycle.ON_DEMAND:
+        price = catalog.on_demand_usd_per_hour.get(pool.instance_type)
+        if price is None:
+            raise CannotJudge(f"{pool.instance_type} has no on-demand price")
+        return price, 0.0
+    row = table.market.index_of(pool) if table else None
+    if table is None or row is None or not table.usable_price[row]:
+        raise CannotJudge(f"no usable price of {pool}")
+    return float(table.market.forecast_mean[row]), float(table.risk[row])

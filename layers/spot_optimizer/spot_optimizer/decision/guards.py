@@ -1,0 +1,110 @@
+"""The guards between a decision and its switch: each may hold it back, and says until when.
+
+A held decision is recorded like any other and simply made again by a later cycle.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from spot_optimizer.decision.model import Decision, WorkloadView, World
+from spot_optimizer.words import DecisionKind, Mode
+
+
+def hold_back(decisions: Sequence[Decision], world: World, now: datetime) -> list[Decision]:
+    """The decisions in their order, ``held_by`` set on those that must not be acted upon now.
+
+    A forced decision skips the cooldown, the back-off and manual mode, nothing else. What is left
+    of the switches in flight goes to rescues first, then to the greatest saving.
+    """
+    workloads = {workload.workload_id: workload for workload in world.workloads}
+    held = {
+        decision.decision_id: _hold(decision, workloads[decision.workload_id], world, now)
+        for decision in decisions
+        if decision.kind is not DecisionKind.STAY
+    }
+    waiting = [d for d in decisions if held.get(d.decision_id) == ""]
+    waiting.sort(key=lambda d: (not d.rescue, -d.saving_usd_per_hour, d.workload_id))
+    for position, decision in enumerate(waiting):
+        most = int(workloads[decision.workload_id].settings.switches_in_flight_max)
+        if world.stack.switches_in_flight + position >= most:
+            held[decision.decision_id] = (
+                f"{most} switches in flight at most: waits for one of them to end"
+            )
+    return [_marked(decision, held.get(decision.decision_id, "")) for decision in decisions]
+
+
+def _marked(decision: Decision, hold: str) -> Decision:
+    if not hold:
+        return decision
+    # A fallback that is held must not have to be found twice again when the hold ends.
+    pending = decision.fallback_pending or decision.kind is DecisionKind.FALLBACK
+    return replace(decision, held_by=hold, fallback_pending=pending)
+
+
+def _hold(decision: Decision, workload: WorkloadView, world: World, now: datetime) -> str:
+    forced = decision.workload_id in world.force
+    checks = _ALWAYS if forced else _ALWAYS + _UNLESS_FORCED
+    try:
+        return next((hold for check in checks if (hold := check(workload, world, now))), "")
+    except Exception as error:  # One workload's damaged record must not stop the others.
+        return f"guards cannot be judged: {type(error).__name__}: {error}"
+
+
+def _global_stop(_workload: WorkloadView, world: World, _now: datetime) -> str:
+    if not world.stack.global_stop:
+        return ""
+    return "global stop: holds every switch until it is lifted by hand"
+
+
+def _dry_run(workload: WorkloadView, _world: World, _now: datetime) -> str:
+    if not workload.settings.dry_run:
+        return ""
+    return "dry run: recorded, not acted upon; the parameter DryRun = false ends it"
+
+
+def _stack_breaker(_workload: WorkloadView, world: World, _now: datetime) -> str:
+    if not world.stack.breaker_open:
+        return ""
+    return "the stack's breaker is open: several workloads' switches failed; reset it by hand"
+
+
+def _workload_breaker(workload: WorkloadView, _world: World, _now: datetime) -> str:
+    if not workload.breaker_open:
+        return ""
+    return "the workload's breaker is open: its switches failed in a row; reset it by hand"
+
+
+def _live_switch(workload: WorkloadView, _world: World, _now: datetime) -> str:
+    if workload.live_switch_id is None:
+        return ""
+    return f"switch {workload.live_switch_id} of this workload is running: waits for its end"
+
+
+def _manual_mode(workload: WorkloadView, _world: World, _now: datetime) -> str:
+    return "manual mode: decided, not acted upon" if workload.mode is Mode.MANUAL else ""
+
+
+def _backoff(workload: WorkloadView, _world: World, now: datetime) -> str:
+    return _until("back-off after a refused or failed launch", workload.backoff_until, now)
+
+
+def _cooldown(workload: WorkloadView, _world: World, now: datetime) -> str:
+    return _until("cooldown after the last switch", workload.cooldown_until, now)
+
+
+def _until(guard: str, end: datetime | None, now: datetime) -> str:
+    if end is None or end <= now:
+        return ""
+    return f"{guard} until {end.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+_Check = Callable[[WorkloadView, World, datetime], str]
+_ALWAYS: tuple[_Check, ...] = (
+    _global_stop,
+    _stack_breaker,
+    _workload_breaker,
+    _live_switch,
+    _dry_run,
+)
+_UNLESS_FORCED: tuple[_Check, ...] = (_manual_mode, _backoff, _cooldown)

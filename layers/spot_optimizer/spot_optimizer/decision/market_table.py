@@ -1,0 +1,107 @@
+"""The market joined with the catalogue: columns over pools that all workloads of a cycle share."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spot_optimizer.decision.risk import risk_scores
+from spot_optimizer.market.catalog import Catalog, InstanceType, fits_machine
+from spot_optimizer.market.snapshot import Floats, MarketSnapshot
+
+Bools = NDArray[np.bool_]
+Codes = NDArray[np.int8]
+Rows = NDArray[np.intp]
+
+PRICE_TO_ON_DEMAND_MAX = 10.0
+"""A spot price beyond this many times on-demand is an error of the data (spec section 2)."""
+
+
+@dataclass(frozen=True)
+class MarketTable:
+    """Columns over the P pools of ``market``, in its order: (P,), USD per hour, NaN where unknown.
+
+    A column is computed when it is first asked for and kept, so that workloads alike share it.
+    """
+
+    market: MarketSnapshot
+    catalog: Catalog
+    quiet_hour: bool
+    _shared_bools: dict[object, Bools] = field(default_factory=dict, repr=False)
+    shared_codes: dict[object, Codes] = field(default_factory=dict, repr=False)
+    """Results of the stages by what was asked; never to be written into."""
+
+    @cached_property
+    def vcpu(self) -> Floats:
+        """vCPU of each pool's type, NaN for a type that the catalogue does not know."""
+        return self._numbers_by_type({t.name: t.vcpu for t in self.catalog.types.values()})
+
+    @cached_property
+    def memory_gib(self) -> Floats:
+        """Memory of each pool's type."""
+        return self._numbers_by_type({t.name: t.memory_gib for t in self.catalog.types.values()})
+
+    @cached_property
+    def on_demand(self) -> Floats:
+        """List price of each pool's own type."""
+        return self._numbers_by_type(dict(self.catalog.on_demand_usd_per_hour))
+
+    @cached_property
+    def risk(self) -> Floats:
+        """Risk of each pool, 0 to 1."""
+        return risk_scores(self.market, self.on_demand, quiet_hour=self.quiet_hour)
+
+    @cached_property
+    def usable_price(self) -> Bools:
+        """Whether a pool's price and forecast are known and not absurd."""
+        price, mean = self.market.price, self.market.forecast_mean
+        with np.errstate(invalid="ignore"):
+            absurd = price > PRICE_TO_ON_DEMAND_MAX * self.on_demand
+            return (price > 0) & np.isfinite(price) & (mean > 0) & np.isfinite(mean) & ~absurd
+
+    @cached_property
+    def name_ranks(self) -> Rows:
+        """Position of each pool in the order of names: what breaks ties."""
+        ranks = np.empty(len(self.market.pools), dtype=np.intp)
+        ranks[sorted(range(len(ranks)), key=lambda row: self.market.pools[row])] = range(len(ranks))
+        return ranks
+
+    def fits(self, home: InstanceType) -> Bools:
+        """Whether each pool's type can run the image of a ``home`` machine at all."""
+        return self._bools_by_type(("fits", home.name), lambda t: fits_machine(t, home))
+
+    def in_types(self, globs: tuple[str, ...]) -> Bools:
+        """Whether the name of each pool's type matches one of the user's globs."""
+        return self._bools_by_type(
+            ("globs", globs), lambda t: any(fnmatchcase(t.name, glob) for glob in globs)
+        )
+
+    def in_zones(self, zones: frozenset[str]) -> Bools:
+        """Whether each pool is in one of the zones."""
+        key = ("zones", zones)
+        if key not in self._shared_bools:
+            inside = [pool.availability_zone in zones for pool in self.market.pools]
+            self._shared_bools[key] = np.array(inside, dtype=np.bool_)
+        return self._shared_bools[key]
+
+    @cached_property
+    def _types(self) -> tuple[tuple[str, ...], Rows]:
+        """The T distinct types, and for each pool the row of its type."""
+        names: dict[str, int] = {}
+        rows = [names.setdefault(pool.instance_type, len(names)) for pool in self.market.pools]
+        return tuple(names), np.array(rows, dtype=np.intp)
+
+    def _numbers_by_type(self, values: dict[str, float]) -> Floats:
+        names, rows = self._types
+        return np.array([values.get(name, np.nan) for name in names], dtype=np.float64)[rows]
+
+    def _bools_by_type(self, key: object, holds: Callable[[InstanceType], bool]) -> Bools:
+        if key not in self._shared_bools:
+            names, rows = self._types
+            known = [self.catalog.types.get(name) for name in names]
+            by_type = np.array([t is not None and holds(t) for t in known], dtype=np.bool_)
+            self._shared_bools[key] = by_type[rows]
+        return self._shared_bools[key]

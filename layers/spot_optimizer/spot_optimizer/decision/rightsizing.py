@@ -1,0 +1,154 @@
+"""Rows 1 and 2: which larger or smaller types a workload may move to."""
+
+import math
+from dataclasses import replace
+from datetime import timedelta
+
+import numpy as np
+
+from spot_optimizer.decision.situation import Situation
+from spot_optimizer.decision.stages import Want
+from spot_optimizer.decision.targets import Found, find
+from spot_optimizer.decision.usage_class import RIGHTSIZE_DOWN_HOURS_MIN, UsageClass
+from spot_optimizer.market.catalog import Catalog, InstanceType
+from spot_optimizer.words import Lifecycle
+
+SIZE_UP_PAUSE = timedelta(hours=24)
+SIZE_UP_ON_DEMAND_FACTOR_MAX = 2.0
+"""A type one size up costs at most this many times the home type's on-demand price."""
+ROUNDING_POINTS = 1e-9
+"""What a difference of points may lose to binary fractions."""
+
+
+def want_at_least_home(situation: Situation) -> Want:
+    """What rows 3 to 7 look for: the home type's size or more."""
+    home = situation.home
+    return _want(situation, vcpu_min=home.vcpu, memory_min_gib=home.memory_gib)
+
+
+def want_for_rescue(situation: Situation) -> Want:
+    """What the failover plan looks for: as rows 3 to 7, but safe now is enough."""
+    return replace(want_at_least_home(situation), confirm_s=None)
+
+
+def find_one_size_up(situation: Situation) -> Found | None:
+    """Safe pools of a type one size up, None where row 1 does not apply or finds none.
+
+    One size up has at least the next size of the home type's family in what is short, and more of
+    it than the current type; in the other at least the home type's.
+    """
+    workload, usage = situation.workload, situation.usage
+    if not workload.settings.allow_rightsize_up or usage.usage_class is not UsageClass.UNDER:
+        return None
+    if workload.sized_up_at and situation.now - workload.sized_up_at < SIZE_UP_PAUSE:
+        return None
+    catalog, home = situation.table.catalog, situation.home
+    current = catalog.types[workload.instance_type]
+    vcpu_min, memory_min = float(home.vcpu), home.memory_gib
+    if usage.cpu_short:
+        vcpu_min = max(next_vcpu(catalog, home), current.vcpu + 1)
+    if usage.memory_short:
+        memory_min = max(
+            next_memory_gib(catalog, home), math.nextafter(current.memory_gib, math.inf)
+        )
+    want = _want(
+        situation,
+        vcpu_min=vcpu_min,
+        memory_min_gib=memory_min,
+        type_on_demand_max_usd_per_hour=(
+            SIZE_UP_ON_DEMAND_FACTOR_MAX * situation.home_on_demand_usd_per_hour
+        ),
+    )
+    return _no_smaller_than_the_best(find(situation, want))
+
+
+def find_smaller(situation: Situation) -> Found | None:
+    """Cheaper safe pools of a smaller type, None where row 2 does not apply or finds none.
+
+    The type leaves p95 use times the headroom in vCPU and memory; where memory is unknown it has no
+    less memory than the home type.
+    """
+    workload, settings = situation.workload, situation.workload.settings
+    usage, home = workload.usage, situation.home
+    if not settings.allow_rightsize_down or situation.usage.usage_class is not UsageClass.OVER:
+        return None
+    if usage is None or usage.hours < RIGHTSIZE_DOWN_HOURS_MIN:
+        return None
+    memory_min = home.memory_gib
+    if usage.memory_p95_gib is not None:
+        memory_min = usage.memory_p95_gib * settings.headroom_factor
+    want = _want(
+        situation,
+        vcpu_min=usage.cpu_p95_vcpu * settings.headroom_factor,
+        memory_min_gib=memory_min,
+        smaller_than_home=True,
+    )
+    found = find(situation, want)
+    return _no_smaller_than_the_best(
+        found.only(gain_points(found) >= settings.switch_gain_points - ROUNDING_POINTS)
+    )
+
+
+def gain_points(found: Found) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+    """By how many points the pools left cost less than the current place; NaN where unknown."""
+    situation = found.situation
+    points = 100.0 * found.price / situation.home_on_demand_usd_per_hour
+    gain: np.ndarray[tuple[int, ...], np.dtype[np.float64]] = situation.cost_points - points
+    return gain
+
+
+def next_vcpu(catalog: Catalog, home: InstanceType) -> float:
+    """vCPU of the next size of the home type's family, twice the home type's for the largest."""
+    larger = catalog.next_size_up(home.name)
+    return larger.vcpu if larger else 2.0 * home.vcpu
+
+
+def next_memory_gib(catalog: Catalog, home: InstanceType) -> float:
+    """The next step of memory in the home type's family, twice the home type's for the largest.
+
+    Not the memory of the next size by vCPU: in burstable families several sizes share their vCPU.
+    """
+    return min(
+        (
+            t.memory_gib
+            for t in catalog.types.values()
+            if t.family == home.family and not t.bare_metal and t.memory_gib > home.memory_gib
+        ),
+        default=2.0 * home.memory_gib,
+    )
+
+
+def _want(
+    situation: Situation,
+    *,
+    vcpu_min: float,
+    memory_min_gib: float,
+    smaller_than_home: bool = False,
+    type_on_demand_max_usd_per_hour: float | None = None,
+) -> Want:
+    workload = situation.workload
+    on_demand = workload.lifecycle is Lifecycle.ON_DEMAND
+    return Want(
+        home=situation.home,
+        home_on_demand_usd_per_hour=situation.home_on_demand_usd_per_hour,
+        globs=workload.type_globs,
+        zones=frozenset(workload.subnets),
+        safety=situation.safety,
+        vcpu_min=vcpu_min,
+        memory_min_gib=memory_min_gib,
+        confirm_s=workload.settings.confirm_safe_minutes * 60 if on_demand else None,
+        smaller_than_home=smaller_than_home,
+        type_on_demand_max_usd_per_hour=type_on_demand_max_usd_per_hour,
+    )
+
+
+def _no_smaller_than_the_best(found: Found) -> Found | None:
+    """Without the pools that are smaller than the best one's type, which becomes the home type: it
+    must hold whichever target the switch ends on."""
+    if not len(found.ranked):
+        return None
+    table, best = found.situation.table, found.ranked[0]
+    enough = (table.vcpu[found.ranked] >= table.vcpu[best]) & (
+        table.memory_gib[found.ranked] >= table.memory_gib[best]
+    )
+    return Found(found.situation, found.want, found.codes, found.ranked[enough])

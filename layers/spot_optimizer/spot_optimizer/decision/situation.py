@@ -1,0 +1,161 @@
+"""Where a workload stands: what its place costs, and which state of the truth table holds."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from spot_optimizer.decision.market_table import MarketTable
+from spot_optimizer.decision.model import WorkloadView
+from spot_optimizer.decision.stages import Reason, Safety, safety_codes
+from spot_optimizer.decision.usage_class import UsageVerdict, classify_usage
+from spot_optimizer.market.catalog import Catalog, InstanceType
+from spot_optimizer.words import Lifecycle, Pool
+
+SIGNAL_MEMORY = timedelta(hours=2)
+"""How long an interruption or rebalance recommendation speaks against its pool (spec section 1)."""
+
+
+class CannotJudge(Exception):
+    """A precondition does not hold; the text says which. The outcome is STAY."""
+
+
+class State(StrEnum):
+    """The current pool in an hour; exactly one holds, an earlier one takes precedence."""
+
+    ON_DEMAND = "on-demand"
+    UNBEARABLE = "unbearable"
+    ACCEPTABLE = "acceptable"
+    DEAR = "safe, but dear"
+    UNSAFE = "not safe"
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """One workload joined with the market."""
+
+    workload: WorkloadView
+    table: MarketTable
+    now: datetime
+    home: InstanceType
+    home_on_demand_usd_per_hour: float
+    state: State
+    why: str
+    """What puts the current pool into its state, with the figure."""
+    row: int | None
+    """Row of the current pool in the market, None where the market does not know it."""
+    cost_usd_per_hour: float
+    """Forecast mean of the current spot pool, or the list price on-demand; NaN where unknown (only
+    of a signalled pool)."""
+    risk: float
+    usage: UsageVerdict
+
+    @property
+    def safety(self) -> Safety:
+        """What this workload calls safe."""
+        return Safety.of(self.workload.settings)
+
+    @property
+    def cost_points(self) -> float:
+        """The current cost in points of the home type's on-demand price."""
+        return 100.0 * self.cost_usd_per_hour / self.home_on_demand_usd_per_hour
+
+    @property
+    def discount_points(self) -> float:
+        """The current discount against the home type's on-demand price."""
+        return 100.0 - self.cost_points
+
+
+def home_of(workload: WorkloadView, catalog: Catalog) -> tuple[InstanceType, float]:
+    """The home type and its on-demand price, USD per hour. Raises CannotJudge."""
+    home = catalog.types.get(workload.home_type)
+    if home is None:
+        raise CannotJudge(f"home type {workload.home_type} is unknown to the catalogue")
+    price = catalog.on_demand_usd_per_hour.get(workload.home_type, float("nan"))
+    if not price > 0:
+        raise CannotJudge(f"home type {workload.home_type} has no on-demand price")
+    return home, price
+
+
+def situation_of(workload: WorkloadView, table: MarketTable, now: datetime) -> Situation:
+    """Judge where a workload stands. Raises CannotJudge where the prices are no base for it."""
+    home, home_on_demand = home_of(workload, table.catalog)
+    row = table.market.index_of(workload.pool)
+    cost, risk = float("nan"), 1.0
+    if row is not None and table.usable_price[row]:
+        cost, risk = float(table.market.forecast_mean[row]), float(table.risk[row])
+    signalled = signal_age(workload, workload.pool, now)
+    if workload.lifecycle is Lifecycle.ON_DEMAND:
+        cost = table.catalog.on_demand_usd_per_hour.get(workload.instance_type, home_on_demand)
+        risk, state, why = 0.0, State.ON_DEMAND, "bought on-demand"
+    elif signalled is not None:
+        minutes = signalled.total_seconds() / 60
+        state = State.UNBEARABLE
+        why = f"interrupted or flagged for rebalance {minutes:.0f} minutes ago"
+    else:
+        state, why = _state_of_spot(
+            workload, table, _row_with_price(workload, table, row), home_on_demand
+        )
+    return Situation(
+        workload=workload,
+        table=table,
+        now=now,
+        home=home,
+        home_on_demand_usd_per_hour=home_on_demand,
+        state=state,
+        why=why,
+        row=row,
+        cost_usd_per_hour=cost,
+        risk=risk,
+        usage=classify_usage(
+            workload.usage, table.catalog.types.get(workload.instance_type), workload.settings
+        ),
+    )
+
+
+def signal_age(workload: WorkloadView, pool: Pool, now: datetime) -> timedelta | None:
+    """How long ago this workload was signalled in the pool, None if not within SIGNAL_MEMORY."""
+    at = workload.signals.get(pool)
+    return now - at if at is not None and now - at < SIGNAL_MEMORY else None
+
+
+def _row_with_price(workload: WorkloadView, table: MarketTable, row: int | None) -> int:
+    if row is None:
+        raise CannotJudge(f"no price of the current pool {workload.pool}")
+    if not table.usable_price[row]:
+        price, mean = table.market.price[row], table.market.forecast_mean[row]
+        raise CannotJudge(
+            f"the price of the current pool {workload.pool} is absurd: {price:.4f} USD per hour, "
+            f"forecast {mean:.4f}, on-demand {table.on_demand[row]:.4f}"
+        )
+    return row
+
+
+def _state_of_spot(
+    workload: WorkloadView, table: MarketTable, row: int, home_on_demand: float
+) -> tuple[State, str]:
+    market, settings = table.market, workload.settings
+    high = float(market.forecast_p95[row])
+    if high >= home_on_demand:
+        return (
+            State.UNBEARABLE,
+            f"the 95 % forecast price {high:.4f} reaches on-demand {home_on_demand:.4f}",
+        )
+    code = Reason(safety_codes(table, Safety.of(settings))[row])
+    if code is not Reason.CANDIDATE:
+        return State.UNSAFE, explain_safety(table, row, Safety.of(settings), code)
+    discount = 100.0 * (1 - float(market.forecast_mean[row]) / home_on_demand)
+    wanted = settings.discount_baseline_points - settings.discount_margin_points
+    text = f"discount {discount:.1f} points, {wanted:.1f} wanted"
+    return (State.ACCEPTABLE if discount >= wanted else State.DEAR), text
+
+
+def explain_safety(table: MarketTable, row: int, safety: Safety, code: Reason) -> str:
+    """Why a pool is not safe, with the figure and the limit."""
+    market = table.market
+    if code is Reason.VOLATILE:
+        value, limit = market.rise_volatility_24h[row], safety.rise_volatility_max
+        return f"{code.label}: {value:.3f} in 24 h, at most {limit:.3f} is safe"
+    if code is Reason.UNSTABLE:
+        value, limit = market.instability[row], safety.instability_max
+        return f"{code.label} {value:.2f}, below {limit:.2f} is safe"
+    return code.label

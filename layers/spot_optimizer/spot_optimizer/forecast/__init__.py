@@ -1,0 +1,1 @@
+"""What a pool will cost: forecasters behind one Protocol."""

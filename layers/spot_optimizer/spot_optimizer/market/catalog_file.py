@@ -1,0 +1,71 @@
+"""The catalogue as it is built from AWS's answers and stored."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from spot_optimizer.market.catalog import Catalog, InstanceType
+from spot_optimizer.market.instance_types import parse_instance_types, parse_offerings
+from spot_optimizer.market.on_demand import DoubtedPrice, parse_price_list, settle_prices
+from spot_optimizer.stored import DamagedState, pack_json, unpack_json
+
+_KIND, _VERSION = "catalog", 1
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogBuilt:
+    """A new catalogue and what did not get into it."""
+
+    catalog: Catalog
+    types_dropped: Mapping[str, int]
+    """Reason -> rows of DescribeInstanceTypes."""
+    products_dropped: Mapping[str, int]
+    """Reason -> products of the price list."""
+    doubted: tuple[DoubtedPrice, ...]
+    """New prices not believed; the old ones stay."""
+
+
+def build_catalog(
+    *,
+    type_rows: Iterable[Mapping[str, Any]],
+    offering_rows: Iterable[Mapping[str, Any]],
+    products: Iterable[str],
+    region: str,
+    previous: Catalog | None,
+) -> CatalogBuilt:
+    """The catalogue of ``region`` from DescribeInstanceTypes, DescribeInstanceTypeOfferings and the
+    price list; ``previous`` holds against absurd new prices."""
+    types, types_dropped = parse_instance_types(type_rows)
+    prices, products_dropped = parse_price_list(products, region)
+    old_prices = previous.on_demand_usd_per_hour if previous else {}
+    settled, doubted = settle_prices(prices, old_prices)
+    return CatalogBuilt(
+        catalog=Catalog(types, settled, parse_offerings(offering_rows)),
+        types_dropped=types_dropped,
+        products_dropped=products_dropped,
+        doubted=doubted,
+    )
+
+
+def catalog_to_bytes(catalog: Catalog) -> bytes:
+    """Gzipped JSON, the same bytes for the same catalogue."""
+    return pack_json(
+        _KIND,
+        _VERSION,
+        {
+            "types": [asdict(catalog.types[name]) for name in sorted(catalog.types)],
+            "on_demand_usd_per_hour": dict(catalog.on_demand_usd_per_hour),
+            "zones": {name: sorted(zones) for name, zones in catalog.zones.items()},
+        },
+    )
+
+
+def catalog_from_bytes(data: bytes) -> Catalog:
+    """What ``catalog_to_bytes`` wrote. Raises DamagedState."""
+    body = unpack_json(data, _KIND, _VERSION)
+    try:
+        types = [InstanceType(**row) for row in body["types"]]
+        zones = {name: frozenset(places) for name, places in body["zones"].items()}
+        return Catalog({t.name: t for t in types}, dict(body["on_demand_usd_per_hour"]), zones)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise DamagedState(f"{_KIND}: a field is missing or of another type ({error})") from error

@@ -1,0 +1,82 @@
+"""Which of the received prices can be believed (spec section 2, Cleaning)."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spot_optimizer.words import Pool
+
+PriceRow = tuple[Pool, int, float]
+"""Pool, time of the change in epoch seconds, USD per hour (NaN where the text was no number)."""
+
+ON_DEMAND_FACTOR_MAX = 10.0
+"""A price beyond this many times the on-demand price is a defect of the feed (spec section 2)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cleaning:
+    """What became of the rows of one merge: ``received`` is the sum of all the others."""
+
+    received: int = 0
+    changes: int = 0
+    """New rows that changed the price, or began a pool's series."""
+    restated: int = 0
+    """New times with the price that held already: AWS re-states prices every 24 h."""
+    repeated: int = 0
+    """Rows that were known already, such as the last change before StartTime."""
+    corrected: int = 0
+    """Another price for a known pool and time: the newest received wins."""
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    """Reason -> rows that are no price."""
+
+
+@dataclass(frozen=True, slots=True)
+class CleanRows:
+    """Believable rows as columns of shape (N,), in the order received, over ``pools``."""
+
+    pools: tuple[Pool, ...]
+    pool_index: NDArray[np.int32]
+    time_s: NDArray[np.int64]
+    price: NDArray[np.float64]
+    received: int
+    dropped: Mapping[str, int]
+
+
+def clean(rows: Iterable[PriceRow], on_demand_usd_per_hour: Mapping[str, float]) -> CleanRows:
+    """``rows`` without prices that are none: NaN, zero, negative, > 10 x the on-demand price.
+
+    Types without an on-demand price have no upper limit.
+    """
+    index: dict[Pool, int] = {}
+    pool_list: list[int] = []
+    time_list: list[int] = []
+    price_list: list[float] = []
+    for pool, time_s, price in rows:
+        pool_list.append(index.setdefault(pool, len(index)))
+        time_list.append(time_s)
+        price_list.append(price)
+    pools = tuple(index)
+    pool_index = np.array(pool_list, dtype=np.int32)
+    price_usd = np.array(price_list, dtype=np.float64)
+    limit = np.array(
+        [ON_DEMAND_FACTOR_MAX * on_demand_usd_per_hour.get(p.instance_type, np.inf) for p in pools]
+    )
+    no_number = ~np.isfinite(price_usd)
+    not_positive = ~no_number & (price_usd <= 0)
+    too_high = ~no_number & (price_usd > limit[pool_index]) if pools else no_number
+    dropped = {
+        "not a number": int(no_number.sum()),
+        "zero or negative": int(not_positive.sum()),
+        "above 10 x on-demand": int(too_high.sum()),
+    }
+    kept = ~(no_number | not_positive | too_high)
+    return CleanRows(
+        pools=pools,
+        pool_index=pool_index[kept],
+        time_s=np.array(time_list, dtype=np.int64)[kept],
+        price=price_usd[kept],
+        received=len(price_list),
+        dropped={reason: count for reason, count in dropped.items() if count},
+    )

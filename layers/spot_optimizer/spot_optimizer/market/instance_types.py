@@ -1,0 +1,84 @@
+"""What EC2 says about its instance types and where it offers them."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from spot_optimizer.market.catalog import InstanceType
+
+ARCHITECTURES = ("x86_64", "arm64")
+"""Those of images that may run as spot. macOS ones (``arm64_mac``) run on dedicated hosts only."""
+
+
+def parse_instance_types(
+    rows: Iterable[Mapping[str, Any]],
+) -> tuple[dict[str, InstanceType], dict[str, int]]:
+    """Types by name from rows of DescribeInstanceTypes, and reason -> rows dropped.
+
+    A row that lacks what choosing needs is dropped and counted; it does not stop the others.
+    """
+    types: dict[str, InstanceType] = {}
+    dropped: Counter[str] = Counter()
+    for row in rows:
+        try:
+            architectures = row["ProcessorInfo"]["SupportedArchitectures"]
+            architecture = next((a for a in ARCHITECTURES if a in architectures), None)
+            if architecture is None:
+                dropped[f"architecture {'/'.join(architectures)}"] += 1
+                continue
+            types[row["InstanceType"]] = _instance_type(row, architecture)
+        except KeyError as missing:
+            dropped[f"field {missing.args[0]} missing"] += 1
+    return types, dict(dropped)
+
+
+def _instance_type(row: Mapping[str, Any], architecture: str) -> InstanceType:
+    gpus = row.get("GpuInfo", {}).get("Gpus", ())
+    return InstanceType(
+        name=row["InstanceType"],
+        vcpu=row["VCpuInfo"]["DefaultVCpus"],
+        memory_gib=row["MemoryInfo"]["SizeInMiB"] / 1024,
+        architecture=architecture,
+        burstable=row["BurstablePerformanceSupported"],
+        bare_metal=row["BareMetal"],
+        hypervisor=row.get("Hypervisor", ""),  # bare metal has none
+        gpus=sum(gpu.get("Count", 0) for gpu in gpus),
+        instance_store=row["InstanceStorageSupported"],
+        spot="spot" in row["SupportedUsageClasses"],
+        current_generation=row["CurrentGeneration"],
+        accelerators=_accelerators(row),
+    )
+
+
+def _accelerators(row: Mapping[str, Any]) -> str:
+    """Every device beside the CPU in words; two types are alike only where these are equal.
+
+    A type with part of a GPU states Count 0 and GpuPartitionSize (measured: g6f.large, 0.125 of an
+    L4). Inferentia stands under NeuronInfo and InferenceAcceleratorInfo; one is enough.
+    """
+    devices = [
+        *row.get("GpuInfo", {}).get("Gpus", ()),
+        *row.get("FpgaInfo", {}).get("Fpgas", ()),
+        *row.get("MediaAcceleratorInfo", {}).get("Accelerators", ()),
+        *(
+            row.get("NeuronInfo", {}).get("NeuronDevices", ())
+            or row.get("InferenceAcceleratorInfo", {}).get("Accelerators", ())
+        ),
+    ]
+    return ", ".join(sorted(_device(device) for device in devices))
+
+
+def _device(device: Mapping[str, Any]) -> str:
+    count = device.get("Count") or device.get("GpuPartitionSize", 0)
+    memory_mib = device.get("MemoryInfo", {}).get("SizeInMiB", 0)
+    name = " ".join(filter(None, (device.get("Manufacturer"), device.get("Name"))))
+    return f"{count:g} x {name} {memory_mib} MiB"
+
+
+def parse_offerings(rows: Iterable[Mapping[str, Any]]) -> dict[str, frozenset[str]]:
+    """Type -> zone names, from rows of DescribeInstanceTypeOfferings by availability zone."""
+    zones: dict[str, set[str]] = {}
+    for row in rows:
+        if row.get("LocationType") == "availability-zone":
+            zones.setdefault(row["InstanceType"], set()).add(row["Location"])
+    return {name: frozenset(places) for name, places in zones.items()}

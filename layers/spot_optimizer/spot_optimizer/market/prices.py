@@ -1,0 +1,229 @@
+"""Spot prices of many pools, stored as changes; the 5-minute grid is a view."""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spot_optimizer.market.cleaning import Cleaning, CleanRows, PriceRow, clean
+from spot_optimizer.stored import DamagedState, pack_columns, unpack_columns
+from spot_optimizer.words import Pool
+
+Floats = NDArray[np.float64]
+Times = NDArray[np.int64]
+PoolIndex = NDArray[np.int32]
+
+GRID_STEP_S = 300
+_KIND, _VERSION = "price-changes", 1
+
+
+@dataclass(frozen=True, eq=False)
+class PriceChanges:
+    """Change series of P pools as columns over N changes, sorted by pool, then time.
+
+    A price holds from its change to the next one, so a quiet pool is no gap. Times at which AWS
+    only stated the same price again are no changes; they are kept apart (R rows) because a change
+    that is received late may fall before them, and then they say when the price came back. So the
+    series does not depend on the order in which rows arrive.
+    """
+
+    pools: tuple[Pool, ...] = ()
+    """Sorted; every pool has at least one change."""
+    pool_index: PoolIndex = field(default_factory=lambda: np.empty(0, np.int32))
+    """Shape (N,): row of ``pools``."""
+    time_s: Times = field(default_factory=lambda: np.empty(0, np.int64))
+    """Shape (N,): epoch seconds."""
+    price: Floats = field(default_factory=lambda: np.empty(0, np.float64))
+    """Shape (N,): USD per hour."""
+    restated_pool_index: PoolIndex = field(default_factory=lambda: np.empty(0, np.int32))
+    restated_time_s: Times = field(default_factory=lambda: np.empty(0, np.int64))
+
+    @cached_property
+    def first_row(self) -> Times:
+        """Shape (P + 1,): where each pool's changes begin; the last entry is N."""
+        return np.searchsorted(self.pool_index, np.arange(len(self.pools) + 1)).astype(np.int64)
+
+    @cached_property
+    def known_since_s(self) -> Times:
+        """Shape (P,): time of each pool's first change, epoch seconds."""
+        return self.time_s[self.first_row[:-1]]
+
+    def merge(
+        self, rows: Iterable[PriceRow], on_demand_usd_per_hour: Mapping[str, float]
+    ) -> tuple["PriceChanges", Cleaning]:
+        """This series with newly received ``rows`` in any order, and what became of each row.
+
+        DescribeSpotPriceHistory also returns the last price change before StartTime for every pool
+        (its API reference) and states unchanged prices again every 24 h (measured): neither counts
+        as a change. Of two prices for one pool and time the newest received wins.
+        """
+        new = clean(rows, on_demand_usd_per_hour)
+        if not len(new.price):
+            return self, Cleaning(received=new.received, dropped=new.dropped)
+        pools = tuple(sorted({*self.pools, *new.pools}))
+        pool, time_s, price, is_new = self._stacked(new, pools)
+        order = np.lexsort((time_s, pool))  # stable: of equals, the newest received stays last
+        pool, time_s, price, is_new = pool[order], time_s[order], price[order], is_new[order]
+        known = np.zeros(len(order), dtype=bool)
+        known[1:] = (pool[1:] == pool[:-1]) & (time_s[1:] == time_s[:-1])
+        same_price = np.zeros(len(order), dtype=bool)
+        same_price[1:] = price[1:] == price[:-1]
+        repeated = int((is_new & known & same_price).sum())
+        corrected = int((is_new & known & ~same_price).sum())
+        began_new = is_new[~known]
+        newest = np.append(~known[1:], True)
+        merged, is_change = _from_observations(pools, pool[newest], time_s[newest], price[newest])
+        return merged, Cleaning(
+            received=new.received,
+            changes=int((began_new & is_change).sum()),
+            restated=int((began_new & ~is_change).sum()),
+            repeated=repeated,
+            corrected=corrected,
+            dropped=new.dropped,
+        )
+
+    def _stacked(
+        self, new: CleanRows, pools: tuple[Pool, ...]
+    ) -> tuple[PoolIndex, Times, Floats, NDArray[np.bool_]]:
+        """All observations, stored ones first, with pools numbered by ``pools``."""
+        position = {pool: row for row, pool in enumerate(pools)}
+        here = np.array([position[pool] for pool in self.pools], dtype=np.int32)
+        there = np.array([position[pool] for pool in new.pools], dtype=np.int32)
+        restated_price = self.price[self._rows_at(self.restated_pool_index, self.restated_time_s)]
+        stored = len(self.price) + len(restated_price)
+        return (
+            np.concatenate(
+                (here[self.pool_index], here[self.restated_pool_index], there[new.pool_index])
+            ),
+            np.concatenate((self.time_s, self.restated_time_s, new.time_s)),
+            np.concatenate((self.price, restated_price, new.price)),
+            np.arange(stored + len(new.price)) >= stored,
+        )
+
+    def trim(self, before_s: int) -> "PriceChanges":
+        """Without what is older than ``before_s``, except each pool's last change up to then."""
+        keep = self.time_s >= before_s
+        rows = self.rows_at(np.array([before_s]))[:, 0]
+        keep[rows[rows >= 0]] = True
+        keep_restated = self.restated_time_s >= before_s
+        return PriceChanges(
+            self.pools,
+            self.pool_index[keep],
+            self.time_s[keep],
+            self.price[keep],
+            self.restated_pool_index[keep_restated],
+            self.restated_time_s[keep_restated],
+        )
+
+    def restrict(self, instance_types: Collection[str]) -> "PriceChanges":
+        """Only the pools of these types: one that is no longer collected would go stale unseen."""
+        wanted = np.array([pool.instance_type in instance_types for pool in self.pools], dtype=bool)
+        number = (np.cumsum(wanted) - 1).astype(np.int32)
+        keep, keep_restated = wanted[self.pool_index], wanted[self.restated_pool_index]
+        return PriceChanges(
+            tuple(pool for pool, is_wanted in zip(self.pools, wanted, strict=True) if is_wanted),
+            number[self.pool_index[keep]],
+            self.time_s[keep],
+            self.price[keep],
+            number[self.restated_pool_index[keep_restated]],
+            self.restated_time_s[keep_restated],
+        )
+
+    def rows_at(self, times_s: Times) -> Times:
+        """Shape (P, T): row of the change in force at each of ``times_s``, -1 before the first."""
+        pools = np.arange(len(self.pools), dtype=np.int32)
+        return self._rows_at(pools[:, None], np.asarray(times_s, dtype=np.int64)[None, :])
+
+    def price_at(self, time_s: int) -> Floats:
+        """Shape (P,): USD per hour in force at ``time_s``, NaN before a pool's first change."""
+        return self._prices(self.rows_at(np.array([time_s])))[:, 0]
+
+    def grid(self, start_s: int, end_s: int, step_s: int = GRID_STEP_S) -> Floats:
+        """Shape (P, T): prices at ``start_s``, then every ``step_s`` until before ``end_s``."""
+        return self._prices(self.rows_at(np.arange(start_s, end_s, step_s)))
+
+    def _prices(self, rows: Times) -> Floats:
+        if not len(self.price):
+            return np.full(rows.shape, np.nan)
+        return np.where(rows >= 0, self.price[rows], np.nan)
+
+    @cached_property
+    def _time_span(self) -> tuple[int, int]:
+        if not len(self.time_s):
+            return 0, 1
+        return int(self.time_s.min()) - 1, int(np.ptp(self.time_s)) + 2
+
+    @cached_property
+    def _keys(self) -> Times:
+        origin, span = self._time_span
+        return self.pool_index * np.int64(span) + (self.time_s - origin)
+
+    def _rows_at(self, pool: PoolIndex, time_s: Times) -> Times:
+        """Row of the change of ``pool`` in force at ``time_s`` (broadcast), -1 before its first.
+
+        Pool and time make one ascending key, so one binary search serves all pools at once.
+        """
+        origin, span = self._time_span
+        wanted = pool * np.int64(span) + np.clip(time_s - origin, 0, span - 1)
+        rows = np.searchsorted(self._keys, wanted, side="right") - 1
+        return np.where(rows >= self.first_row[pool], rows, -1)
+
+    def to_bytes(self) -> bytes:
+        """A compressed npz archive, the same bytes for the same series."""
+        return pack_columns(
+            _KIND,
+            _VERSION,
+            {
+                "types": np.array([pool.instance_type for pool in self.pools], dtype=np.str_),
+                "zones": np.array([pool.availability_zone for pool in self.pools], dtype=np.str_),
+                "pool_index": self.pool_index,
+                "time_s": self.time_s,
+                "price": self.price,
+                "restated_pool_index": self.restated_pool_index,
+                "restated_time_s": self.restated_time_s,
+            },
+        )
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> "PriceChanges":
+        """What ``to_bytes`` wrote. Raises DamagedState."""
+        names = ("types", "zones", *cls.__dataclass_fields__)
+        columns = unpack_columns(data, _KIND, _VERSION, tuple(n for n in names if n != "pools"))
+        pools = tuple(map(Pool, columns["types"].tolist(), columns["zones"].tolist()))
+        changes = cls(
+            pools,
+            columns["pool_index"].astype(np.int32),
+            columns["time_s"].astype(np.int64),
+            columns["price"].astype(np.float64),
+            columns["restated_pool_index"].astype(np.int32),
+            columns["restated_time_s"].astype(np.int64),
+        )
+        changes._check_order()
+        return changes
+
+    def _check_order(self) -> None:
+        lengths = {len(self.pool_index), len(self.time_s), len(self.price)}
+        if len(lengths) != 1 or len(self.restated_pool_index) != len(self.restated_time_s):
+            raise DamagedState(f"{_KIND}: columns differ in length")
+        has_gap = not np.array_equal(np.unique(self.pool_index), np.arange(len(self.pools)))
+        if has_gap or (np.diff(self._keys) <= 0).any():
+            raise DamagedState(f"{_KIND}: changes are not sorted by pool, then time")
+
+
+def _from_observations(
+    pools: tuple[Pool, ...], pool: PoolIndex, time_s: Times, price: Floats
+) -> tuple[PriceChanges, NDArray[np.bool_]]:
+    """The series behind sorted observations without duplicates, and which of them are changes."""
+    is_change = np.ones(len(price), dtype=bool)
+    is_change[1:] = (pool[1:] != pool[:-1]) | (price[1:] != price[:-1])
+    changes = PriceChanges(
+        pools,
+        pool[is_change],
+        time_s[is_change],
+        price[is_change],
+        pool[~is_change],
+        time_s[~is_change],
+    )
+    return changes, is_change

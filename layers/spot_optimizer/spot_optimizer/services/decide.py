@@ -1,0 +1,288 @@
+"""``decide``: one cycle - read, decide, record what changed, start switches."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from spot_optimizer.aws import archive as archive_keys
+from spot_optimizer.aws.announce import DECISION, announce
+from spot_optimizer.aws.archive import Archive
+from spot_optimizer.aws.environment import Environment
+from spot_optimizer.aws.ledger import keys
+from spot_optimizer.aws.ledger.items import PlanItem, WorkloadItem
+from spot_optimizer.aws.ledger.table import Ledger
+from spot_optimizer.aws.ledger.wire import instant
+from spot_optimizer.aws.workflow import start_switch
+from spot_optimizer.contracts import DecisionMade, ForcedDecision, InvalidRequest, ScheduledCycle
+from spot_optimizer.decision.engine import decide
+from spot_optimizer.decision.model import Decision, Force, StackState, World
+from spot_optimizer.market.catalog import Catalog
+from spot_optimizer.market.catalog_file import catalog_from_bytes
+from spot_optimizer.market.snapshot import MarketSnapshot
+from spot_optimizer.market.snapshot_file import snapshot_from_bytes
+from spot_optimizer.services.fleet import Fleet, Member, read_fleet, write_plan
+from spot_optimizer.services.orders import switch_order, target
+from spot_optimizer.services.usage import read_usage
+from spot_optimizer.telemetry import logger, metrics
+from spot_optimizer.words import DecisionKind, Pool
+
+LEASE = "decide"
+LEASE_S = 300
+"""The function's own timeout: a run that died holds up the next one no longer than this."""
+
+
+class CycleRunning(Exception):
+    """Another cycle holds the lease; ask again when it has ended."""
+
+
+def run_cycle(
+    request: ScheduledCycle | ForcedDecision, env: Environment, now: datetime, run_id: str
+) -> dict[str, Any]:
+    """Carry out one cycle, for all workloads or for the forced one; the answer sums it up.
+
+    A scheduled cycle that meets a running one gives way; a forced one raises CycleRunning.
+    """
+    ledger = Ledger(env.ledger_table)
+    if not ledger.acquire_lease(LEASE, run_id, now, LEASE_S):
+        if isinstance(request, ForcedDecision):
+            raise CycleRunning("a decision cycle is running; ask again in a minute")
+        logger.warning("another cycle is running, this one gives way")
+        return {"skipped": "another cycle is running"}
+    try:
+        return _Cycle(env, ledger, now).run(request)
+    finally:
+        ledger.release_lease(LEASE, run_id)
+
+
+class _Cycle:
+    """What one cycle reads once and uses in every step."""
+
+    def __init__(self, env: Environment, ledger: Ledger, now: datetime) -> None:
+        self.env, self.ledger, self.now = env, ledger, now
+        self.store = Archive(env.data_bucket)
+        self.stack = ledger.stack()
+        self.settings = env.settings.merged(
+            self.stack.overrides, source="command for the stack", per_workload=False
+        )
+        self.items = ledger.workloads()
+
+    def run(self, request: ScheduledCycle | ForcedDecision) -> dict[str, Any]:
+        catalog = self._catalog()
+        if catalog is None:
+            return {"skipped": "there is no catalogue yet; refresh_market writes it"}
+        fleet = read_fleet(
+            self.env, self.settings, self.ledger, catalog, self.items, self.now
+        )
+        members = self._members_asked_for(request, fleet)
+        market = self._market()
+        usage = read_usage(self.store, fleet.members, catalog, self.now)
+        world = World(
+            workloads=tuple(
+                m.view(usage.usage_of(m.item.workload_id, self.now), self.now) for m in members
+            ),
+            market=market,
+            catalog=catalog,
+            stack=self._stack_state(),
+            force=_force(request),
+        )
+        decisions = decide(world, self.now, region=self.env.region)
+        by_id = {m.item.workload_id: m for m in members}
+        self._record(decisions, by_id, fleet)
+        started = self._start(decisions, by_id, fleet.plans, market, catalog)
+        return self._summary(decisions, fleet, started)
+
+    # --- reading ---------------------------------------------------------------------------------
+
+    def _catalog(self) -> Catalog | None:
+        body = self.store.read(archive_keys.MARKET_CATALOG)
+        return catalog_from_bytes(body) if body else None
+
+    def _market(self) -> MarketSnapshot | None:
+        body = self.store.read(archive_keys.MARKET_SNAPSHOT)
+        return snapshot_from_bytes(body) if body else None
+
+    def _stack_state(self) -> StackState:
+        live = [
+            item
+            for item in self.items.values()
+            if item.claim_switch_id and item.claim_expires_at and item.claim_expires_at > self.now
+        ]
+        return StackState(
+            global_stop=self.stack.global_stop,
+            breaker_open=self.stack.breaker_open_since is not None,
+            switches_in_flight=len(live),
+        )
+
+    def _members_asked_for(
+        self, request: ScheduledCycle | ForcedDecision, fleet: Fleet
+    ) -> tuple[Member, ...]:
+        if isinstance(request, ScheduledCycle):
+            return fleet.members
+        asked = tuple(m for m in fleet.members if m.item.workload_id == request.workload)
+        if not asked:
+            raise InvalidRequest(_why_not_managed(request.workload, fleet, self.ledger))
+        return asked
+
+    # --- recording -------------------------------------------------------------------------------
+
+    def _record(
+        self, decisions: Iterable[Decision], members: Mapping[str, Member], fleet: Fleet
+    ) -> None:
+        made = list(decisions)
+        changed = []
+        for decision in made:
+            item = members[decision.workload_id].item
+            self._record_plan(decision, fleet.plans.get(decision.workload_id))
+            if self._record_change(decision, item):
+                changed.append(decision)
+        if made:
+            self.store.write_json_lines("decisions", self.now, map(_plain_record, made))
+        announce(self.env.bus_name, DECISION, [_announcement(d) for d in changed])
+        for kind, count in Counter(d.kind for d in made).items():
+            metrics.add_metric(f"Decisions{kind.capitalize()}", "Count", count)
+
+    def _record_plan(self, decision: Decision, plan: PlanItem | None) -> None:
+        if plan is None or not decision.failover_plan_current:
+            return
+        pools = tuple(
+            f"{c.instance_type}/{c.availability_zone}/{c.subnet_id}"
+            for c in decision.failover_plan
+        )
+        if pools != plan.pools:
+            write_plan(self.ledger, plan.model_copy(update={"pools": pools}))
+
+    def _record_change(self, decision: Decision, item: WorkloadItem) -> bool:
+        """Write the decision and what it leaves on the hot item, if it says something new."""
+        digest = _digest(decision)
+        changes: dict[str, Any] = {}
+        if digest != item.decision_digest:
+            changes["decision_digest"] = digest
+        if decision.fallback_pending != (item.fallback_pending_since is not None):
+            changes["fallback_pending_since"] = self.now if decision.fallback_pending else None
+        if changes:
+            self.ledger.update(keys.workload_key(decision.workload_id), changes)
+        if "decision_digest" not in changes and not decision.forced_by:
+            return False
+        self.ledger.put_history(
+            f"WORKLOAD#{decision.workload_id}",
+            f"DECISION#{instant(decision.at)}",
+            _plain_record(decision),
+            self.now,
+            self.env.retention_days,
+        )
+        return True
+
+    # --- acting ----------------------------------------------------------------------------------
+
+    def _start(
+        self,
+        decisions: Iterable[Decision],
+        members: Mapping[str, Member],
+        plans: Mapping[str, PlanItem],
+        market: MarketSnapshot | None,
+        catalog: Catalog,
+    ) -> dict[str, str]:
+        """Start the switches that nothing holds; workload id -> execution. One that cannot be
+        started is logged and stops no other: the next cycle decides anew."""
+        started = {}
+        for decision in decisions:
+            if decision.kind is DecisionKind.STAY or decision.held_by:
+                continue
+            workload_id = decision.workload_id
+            try:
+                order = switch_order(
+                    decision, members[workload_id], plans[workload_id], market, catalog, self.now
+                )
+                arn = start_switch(self.env.switch_instance_arn, order)
+            except Exception:
+                logger.exception("switch not started", decision_id=decision.decision_id)
+                metrics.add_metric("SwitchesNotStarted", "Count", 1)
+                continue
+            if arn is not None:
+                started[workload_id] = arn
+        metrics.add_metric("SwitchesStarted", "Count", len(started))
+        return started
+
+    def _summary(
+        self, decisions: list[Decision], fleet: Fleet, started: Mapping[str, str]
+    ) -> dict[str, Any]:
+        kinds = Counter(d.kind.value for d in decisions)
+        return {
+            "workloads": len(fleet.members),
+            "refused": fleet.refused,
+            "waiting": fleet.waiting,
+            "decisions": dict(kinds),
+            "held": sum(bool(d.held_by) for d in decisions),
+            "started": dict(started),
+            "made": [
+                {
+                    "workload_id": d.workload_id,
+                    "decision_id": d.decision_id,
+                    "kind": d.kind.value,
+                    "reason": d.reason,
+                    "held_by": d.held_by,
+                }
+                for d in decisions
+                if d.kind is not DecisionKind.STAY or d.forced_by
+            ],
+        }
+
+
+def _force(request: ScheduledCycle | ForcedDecision) -> dict[str, Force]:
+    if isinstance(request, ScheduledCycle):
+        return {}
+    pool = None
+    if request.instance_type is not None and request.availability_zone is not None:
+        pool = Pool(request.instance_type, request.availability_zone)
+    return {request.workload: Force(request.asked_by, pool, request.lifecycle)}
+
+
+def _why_not_managed(workload_id: str, fleet: Fleet, ledger: Ledger) -> str:
+    item = ledger.workload(workload_id)
+    if item is not None and item.status != "managed":
+        return f"workload = '{workload_id}' is {item.status}: {item.status_reason}"
+    known = sorted(m.item.workload_id for m in fleet.members)
+    shown = ", ".join(known[:20]) + (" ..." if len(known) > 20 else "")
+    return f"workload = '{workload_id}' is unknown; managed are {shown or 'none'}"
+
+
+def _digest(decision: Decision) -> str:
+    """What a decision says, without the figures that change every five minutes."""
+    first = decision.candidates[0] if decision.candidates else None
+    place = f"{first.instance_type}/{first.availability_zone}/{first.lifecycle}" if first else ""
+    return f"{decision.kind}|{decision.row}|{place}|{decision.held_by}|{decision.fallback_pending}"
+
+
+def _plain_record(decision: Decision) -> dict[str, Any]:
+    record = asdict(decision)
+    record["kind"] = decision.kind.value
+    # NaN is no DynamoDB number.
+    record["evidence"] = {
+        name: None if isinstance(value, float) and value != value else value
+        for name, value in decision.evidence.items()
+    }
+    record["rejected"] = [
+        {"pool": str(r.pool), "reason": r.reason, "price_usd_per_hour": _finite(r.price_usd_per_hour)}
+        for r in decision.rejected
+    ]
+    record["failover_plan"] = [f"{c.instance_type}/{c.availability_zone}" for c in decision.failover_plan]
+    return record
+
+
+def _finite(value: float) -> float | None:
+    return None if value != value else value
+
+
+def _announcement(decision: Decision) -> DecisionMade:
+    return DecisionMade(
+        workload_id=decision.workload_id,
+        instance_id=decision.instance_id,
+        decision_id=decision.decision_id,
+        at=decision.at,
+        kind=decision.kind,
+        reason=decision.reason,
+        held_by=decision.held_by,
+        target=target(decision.candidates[0]) if decision.candidates else None,
+    )

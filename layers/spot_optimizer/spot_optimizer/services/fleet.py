@@ -1,0 +1,290 @@
+"""The workloads of a cycle: adopted, refused or gone, with all that a decision looks at."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from spot_optimizer.aws.environment import Environment
+from spot_optimizer.aws.instances import (
+    read_managed_instances,
+    read_network,
+    write_workload_tag,
+)
+from spot_optimizer.aws.ledger import keys
+from spot_optimizer.aws.ledger.items import PlanItem, SwitchItem, WorkloadItem, pool_from_text
+from spot_optimizer.aws.ledger.table import Ledger
+from spot_optimizer.decision.model import WorkloadView
+from spot_optimizer.market.catalog import Catalog
+from spot_optimizer.services.machines import (
+    READS_MAX,
+    needs_reading,
+    read_machines,
+    remember,
+)
+from spot_optimizer.settings import InvalidSetting, Settings
+from spot_optimizer.switching.adoption import Adopted, Adoption, Refused, judge_adoption
+from spot_optimizer.switching.machine import (
+    SWITCH_TAG,
+    WORKLOAD_TAG,
+    Record,
+    lifecycle_of,
+    tags_of,
+)
+from spot_optimizer.switching.subnets import InvalidSubnets, subnets_by_zone
+from spot_optimizer.telemetry import logger
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One adopted workload: its instance, what its team allows, what the ledger remembers."""
+
+    adopted: Adopted
+    instance: Record
+    item: WorkloadItem
+    settings: Settings
+    subnets: Mapping[str, str]
+
+    def view(self, usage: Any, now: datetime) -> WorkloadView:
+        """The workload as the decision sees it."""
+        item, instance = self.item, self.instance
+        claim_lives = item.claim_expires_at is not None and item.claim_expires_at > now
+        return WorkloadView(
+            workload_id=item.workload_id,
+            instance_id=instance["InstanceId"],
+            instance_type=instance["InstanceType"],
+            availability_zone=instance["Placement"]["AvailabilityZone"],
+            lifecycle=lifecycle_of(instance),
+            launched_at=instance["LaunchTime"],
+            home_type=item.home_type,
+            settings=self.settings,
+            mode=item.mode or self.adopted.mode,
+            type_globs=self.adopted.type_globs,
+            subnets=self.subnets,
+            usage=usage,
+            signals={pool_from_text(text): at for text, at in item.signals.items()},
+            sized_up_at=item.sized_up_at,
+            fallback_pending_since=item.fallback_pending_since,
+            cooldown_until=item.cooldown_until,
+            backoff_until=item.backoff_until,
+            breaker_open=item.breaker_open_since is not None,
+            live_switch_id=item.claim_switch_id if claim_lives else None,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """All workloads that this cycle may decide upon, and the plans that belong to them."""
+
+    members: tuple[Member, ...]
+    plans: Mapping[str, PlanItem]
+    refused: int
+    waiting: int
+    """New machines that are read in one of the next cycles."""
+
+
+def read_fleet(
+    env: Environment,
+    settings: Settings,
+    ledger: Ledger,
+    catalog: Catalog,
+    items: Mapping[str, WorkloadItem],
+    now: datetime,
+) -> Fleet:
+    """Find, judge and read the instances that bear our tag, and bring the ledger up to date.
+
+    ``settings`` are the stack's. One bad workload is refused and stops no other.
+    """
+    instances = {i["InstanceId"]: i for i in read_managed_instances(env.stack_name)}
+    plans = dict(ledger.plans())
+    live = _live_switches(ledger, items, now)
+    in_switch = _in_switch(instances, items, live)
+
+    def judge(rows: Iterable[Record], machines: Mapping[str, Any]) -> Adoption:
+        return judge_adoption(
+            rows,
+            stack=env.stack_name,
+            settings=settings,
+            catalog=catalog,
+            in_switch=in_switch,
+            protections={i: m.protections for i, m in machines.items()},
+        )
+
+    first = judge(instances.values(), {})
+    due = [
+        a
+        for a in first.adopted
+        if a.workload_id not in live
+        and needs_reading(
+            instances[a.instance_id], plans.get(a.workload_id), dry_run=settings.dry_run
+        )
+    ]
+    # Those refused before last: a crowd of them must not keep the others from being read.
+    due.sort(key=lambda a: _status(items.get(a.workload_id)) == "refused")
+    machines = read_machines(instances[a.instance_id] for a in due[:READS_MAX])
+    unread = {a.instance_id for a in due} - machines.keys()
+    verdict = judge((i for i in instances.values() if i["InstanceId"] not in unread), machines)
+    remembered = remember(
+        verdict.adopted,
+        instances,
+        machines,
+        plans,
+        stack_name=env.stack_name,
+        dry_run=settings.dry_run,
+    )
+    plans.update(remembered.plans)
+    for workload_id in remembered.plans:
+        write_plan(ledger, plans[workload_id])
+    members, late_refusals = _members(
+        [a for a in verdict.adopted if a.workload_id not in remembered.refused],
+        instances, items, env, settings, ledger, now,
+    )
+    refusals = [
+        *verdict.refused,
+        *late_refusals,
+        *(
+            Refused(a.instance_id, a.workload_id, remembered.refused[a.workload_id])
+            for a in verdict.adopted
+            if a.workload_id in remembered.refused
+        ),
+    ]
+    _record_refusals(ledger, refusals, items)
+    _record_gone(ledger, items, instances, live)
+    return Fleet(tuple(members), plans, len(refusals), len(unread))
+
+
+def write_plan(ledger: Ledger, plan: PlanItem) -> None:
+    """Write a workload's plan whole."""
+    ledger.put(keys.plan_key(plan.workload_id), plan.model_dump(mode="json"))
+
+
+def _live_switches(
+    ledger: Ledger, items: Mapping[str, WorkloadItem], now: datetime
+) -> dict[str, SwitchItem]:
+    """Workload id -> record of the switch that holds its claim."""
+    live = {}
+    for item in items.values():
+        if item.claim_switch_id and item.claim_expires_at and item.claim_expires_at > now:
+            switch = ledger.switch(item.workload_id, item.claim_switch_id)
+            if switch is not None:
+                live[item.workload_id] = switch
+    return live
+
+
+def _in_switch(
+    instances: Mapping[str, Record],
+    items: Mapping[str, WorkloadItem],
+    live: Mapping[str, SwitchItem],
+) -> frozenset[str]:
+    """Instances that a live switch names beside the workload's own. Between the launch and its
+    record the replacement is known only by its switch tag."""
+    own = {items[workload_id].instance_id for workload_id in live}
+    named = {switch.order.original.instance_id for switch in live.values()}
+    switches = {switch.switch_id for switch in live.values()}
+    named |= {i for i, row in instances.items() if tags_of(row).get(SWITCH_TAG) in switches}
+    return frozenset(named - own)
+
+
+def _members(
+    adopted: Iterable[Adopted],
+    instances: Mapping[str, Record],
+    items: Mapping[str, WorkloadItem],
+    env: Environment,
+    settings: Settings,
+    ledger: Ledger,
+    now: datetime,
+) -> tuple[list[Member], list[Refused]]:
+    subnets, route_tables = read_network()
+    zones: dict[tuple[str, tuple[str, ...]], Mapping[str, str]] = {}
+    members, refused = [], []
+    for each in adopted:
+        instance = instances[each.instance_id]
+        place = (instance.get("SubnetId", ""), each.subnets or env.subnet_ids)
+        try:
+            if place not in zones:
+                zones[place] = subnets_by_zone(subnets, route_tables, *place).by_zone
+            item = _up_to_date(ledger, each, instance, items.get(each.workload_id), now)
+            overridden = each.settings.merged(
+                item.overrides, source=f"command for {each.workload_id}", per_workload=True
+            )
+        except (InvalidSubnets, InvalidSetting) as error:
+            refused.append(Refused(each.instance_id, each.workload_id, str(error)))
+            continue
+        if WORKLOAD_TAG not in tags_of(instance) and not settings.dry_run:
+            write_workload_tag(each.instance_id, each.workload_id)
+        members.append(Member(each, instance, item, overridden, zones[place]))
+    return members, refused
+
+
+def _up_to_date(
+    ledger: Ledger, adopted: Adopted, instance: Record, item: WorkloadItem | None, now: datetime
+) -> WorkloadItem:
+    """The hot item, written where it is new or no longer tells what is there."""
+    instance_type = instance["InstanceType"]
+    told = "; ".join(adopted.warnings)
+    changes: dict[str, Any] = {}
+    if item is None or item.status != "managed" or item.status_reason != told:
+        changes |= {"status": "managed", "status_reason": told}
+    if item is None or item.instance_id != adopted.instance_id:
+        changes["instance_id"] = adopted.instance_id
+    if item is None or item.adopted_at is None:
+        changes |= {"workload_id": adopted.workload_id, "adopted_at": now}
+    if item is None or item.instance_type != instance_type:
+        # Our own switches write the type that they launch: this one was chosen by a user.
+        changes |= {"instance_type": instance_type, "home_type": instance_type}
+    if not changes:
+        assert item is not None
+        return item
+    if "instance_id" in changes:
+        ledger.put(
+            keys.pointer_key(adopted.instance_id), {"workload_id": adopted.workload_id}
+        )
+    ledger.update(keys.workload_key(adopted.workload_id), changes)
+    logger.info("workload taken in", workload_id=adopted.workload_id, changes=sorted(changes))
+    known = item or WorkloadItem(
+        workload_id=adopted.workload_id, instance_id=adopted.instance_id
+    )
+    return known.model_copy(update=changes)
+
+
+def _status(item: WorkloadItem | None) -> str:
+    return item.status if item else ""
+
+
+def _record_refusals(
+    ledger: Ledger, refusals: Iterable[Refused], items: Mapping[str, WorkloadItem]
+) -> None:
+    for each in refusals:
+        item = items.get(each.workload_id)
+        if _status(item) == "refused" and item and item.status_reason == each.reason:
+            continue
+        logger.warning("refused", workload_id=each.workload_id, reason=each.reason)
+        changes = {
+            "workload_id": each.workload_id,
+            "status": "refused",
+            "status_reason": each.reason,
+        }
+        if item is None:
+            changes["instance_id"] = each.instance_id
+        ledger.update(keys.workload_key(each.workload_id), changes)
+
+
+def _record_gone(
+    ledger: Ledger,
+    items: Mapping[str, WorkloadItem],
+    instances: Mapping[str, Record],
+    live: Mapping[str, SwitchItem],
+) -> None:
+    for item in items.values():
+        gone = item.instance_id not in instances and item.workload_id not in live
+        still_held = any(
+            tags_of(row).get(WORKLOAD_TAG, i) == item.workload_id for i, row in instances.items()
+        )
+        if gone and not still_held and item.status != "gone":
+            ledger.update(
+                keys.workload_key(item.workload_id),
+                {
+                    "status": "gone",
+                    "status_reason": f"{item.instance_id} runs no more, or lost our tag",
+                },
+            )

@@ -1,0 +1,106 @@
+"""``hand_over``: target groups and elastic addresses, to the replacement or back.
+
+Each action finds its own traces, so repeating it, or going on after a run that died half-way, does
+what is left to do::
+
+    shift    replacement registered where the original is -> healthy there -> addresses moved
+    undo     addresses moved back -> replacement taken out again
+    release  original taken out -> its connections drained
+"""
+
+from datetime import datetime, timedelta
+
+from spot_optimizer.aws.instances import read_instances
+from spot_optimizer.aws.targets import (
+    Registration,
+    deregister,
+    move_address,
+    read_addresses,
+    read_deregistration_delay_s,
+    read_registrations,
+    read_target_groups,
+    register,
+)
+from spot_optimizer.contracts import HandOverProgress, HandOverRequest
+from spot_optimizer.telemetry import logger
+
+TARGET_DEADLINE = timedelta(minutes=16)
+"""From the start of the execution: boot and checks take ten of them at most."""
+_POLL_TARGETS_S = 15
+_POLL_DRAIN_S_MAX = 60
+
+_WAITING = frozenset({"initial", "unhealthy"})
+"""``unhealthy`` too: a target that fails its first checks may pass the next ones."""
+
+
+class TargetsNotHealthy(Exception):
+    """The replacement does not become healthy in a target group in time."""
+
+
+def hand_over(request: HandOverRequest, now: datetime) -> HandOverProgress:
+    """Carry out one action as far as it can be done now. Raises TargetsNotHealthy on ``shift``."""
+    match request.action:
+        case "shift":
+            return _shift(request, now)
+        case "undo":
+            return _undo(request)
+        case "release":
+            return _release(request)
+
+
+def _shift(request: HandOverRequest, now: datetime) -> HandOverProgress:
+    original, replacement = _registrations(request)
+    serving = [r for r in original if not r.leaves]
+    known = {(r.target_group_arn, r.port): r for r in replacement if not r.leaves}
+    missing = [r for r in serving if (r.target_group_arn, r.port) not in known]
+    if missing:
+        register(request.replacement_id, missing)
+        return HandOverProgress(done=False, wait_s=_POLL_TARGETS_S)
+    waiting = [r for r in known.values() if r.state in _WAITING]
+    if waiting:
+        if now - request.execution_started_at > TARGET_DEADLINE:
+            worst = waiting[0]
+            raise TargetsNotHealthy(
+                f"{request.replacement_id} is {worst.state} ({worst.reason}) in"
+                f" {worst.target_group_arn} port {worst.port}"
+            )
+        return HandOverProgress(done=False, wait_s=_POLL_TARGETS_S)
+    moved = [arn for arn, _ in known]
+    for address in read_addresses([request.original_id]):
+        move_address(address["AllocationId"], request.replacement_id)
+        moved.append(address["AllocationId"])
+    logger.info("handed over", moved=moved)
+    return HandOverProgress(done=True, moved=tuple(moved))
+
+
+def _undo(request: HandOverRequest) -> HandOverProgress:
+    for address in read_addresses([request.replacement_id]):
+        move_address(address["AllocationId"], request.original_id)
+    _, replacement = _registrations(request)
+    deregister(request.replacement_id, [r for r in replacement if not r.leaves])
+    return HandOverProgress(done=True)
+
+
+def _release(request: HandOverRequest) -> HandOverProgress:
+    original, _ = _registrations(request)
+    serving = [r for r in original if not r.leaves]
+    if serving:
+        deregister(request.original_id, serving)
+    if not original:
+        return HandOverProgress(done=True)
+    delay_s = max(read_deregistration_delay_s(r.target_group_arn) for r in original)
+    if delay_s == 0 and not serving:
+        return HandOverProgress(done=True)
+    return HandOverProgress(done=False, wait_s=max(1, min(delay_s, _POLL_DRAIN_S_MAX)))
+
+
+def _registrations(
+    request: HandOverRequest,
+) -> tuple[list[Registration], list[Registration]]:
+    """Where original and replacement are registered now."""
+    ids = [request.original_id, request.replacement_id]
+    machines = read_instances(ids)
+    vpcs = {m["VpcId"] for m in machines.values() if "VpcId" in m}
+    groups = [arn for vpc_id in sorted(vpcs) for arn in read_target_groups(vpc_id)]
+    found = read_registrations(groups, ids)
+    return found[request.original_id], found[request.replacement_id]

@@ -1,0 +1,316 @@
+"""``update_ledger``: the transactions of a switch."""
+
+import json
+from datetime import datetime
+from typing import Any
+
+from spot_optimizer.aws.announce import SWITCH, alert, announce
+from spot_optimizer.aws.environment import Environment
+from spot_optimizer.aws.ledger import claims
+from spot_optimizer.aws.ledger.claims import ClaimLost, held_record
+from spot_optimizer.aws.ledger.items import RefusedAttempt, StackItem, SwitchItem, WorkloadItem
+from spot_optimizer.aws.ledger.table import Ledger
+from spot_optimizer.aws.ledger.wire import instant
+from spot_optimizer.contracts import (
+    Abandoned,
+    AbandonRequest,
+    Attempt,
+    Boundary,
+    Claim,
+    ClaimRequest,
+    CommitRequest,
+    Committed,
+    FailRequest,
+    GuardRules,
+    NextAttempt,
+    Outcome,
+    RefusedLaunch,
+    RefuseRequest,
+    SucceedRequest,
+    SwitchEnded,
+)
+from spot_optimizer.decision.breakers import (
+    StackHealth,
+    SwitchHealth,
+    after_failure,
+    after_failure_in_stack,
+    after_refusal,
+)
+from spot_optimizer.settings import Settings
+from spot_optimizer.switching.refusals import next_candidate
+from spot_optimizer.telemetry import logger, metrics
+from spot_optimizer.words import Phase
+
+Request = (
+    ClaimRequest | RefuseRequest | CommitRequest | AbandonRequest | SucceedRequest | FailRequest
+)
+
+
+def update_ledger(request: Request, env: Environment, now: datetime) -> Boundary:
+    """Carry out one step. Repeating a step gives the same answer and changes nothing more."""
+    ledger = Ledger(env.ledger_table)
+    match request:
+        case ClaimRequest():
+            switch = claims.claim(ledger, request.order, now)
+            return Claim(token=str(switch.fence), attempt=_attempt(switch))
+        case RefuseRequest():
+            return _refuse(ledger, request)
+        case CommitRequest():
+            return _commit(ledger, request, now)
+        case AbandonRequest():
+            return _abandon(ledger, request, now)
+        case SucceedRequest():
+            return _succeed(ledger, request, env, now)
+        case FailRequest():
+            return _fail(ledger, request, env, now)
+
+
+def _attempt(switch: SwitchItem) -> Attempt:
+    return Attempt(number=switch.attempt, target=switch.order.candidates[switch.candidate])
+
+
+# --- refusals ------------------------------------------------------------------------------------
+
+
+def refused_launch(cause: str) -> RefusedLaunch:
+    """The refusal inside a caught error's ``Cause``: the Lambda runtime's JSON around ours."""
+    return RefusedLaunch.model_validate_json(json.loads(cause)["errorMessage"])
+
+
+def _refuse(ledger: Ledger, request: RefuseRequest) -> NextAttempt:
+    switch = held_record(ledger, request.workload_id, request.switch_id, request.token)
+    noted = {refusal.attempt for refusal in switch.refusals}
+    if request.attempt not in noted:
+        refusal = refused_launch(request.cause)
+        noting = RefusedAttempt(
+            attempt=request.attempt, candidate=switch.candidate, **refusal.model_dump()
+        )
+        switch = switch.model_copy(update={"refusals": (*switch.refusals, noting)})
+        following = _following(switch)
+        claims.note_refusal(ledger, switch, following)
+        if following is not None:
+            switch = switch.model_copy(
+                update={"candidate": following, "attempt": request.attempt + 1}
+            )
+        logger.info("launch refused", **refusal.model_dump(), next_candidate=following)
+    if switch.attempt > request.attempt:
+        return NextAttempt(attempt=_attempt(switch))
+    return NextAttempt(attempt=None)
+
+
+def _following(switch: SwitchItem) -> int | None:
+    return next_candidate(
+        switch.order.candidates, [(r.candidate, r.scope) for r in switch.refusals]
+    )
+
+
+# --- commit and abandon --------------------------------------------------------------------------
+
+
+def _commit(ledger: Ledger, request: CommitRequest, now: datetime) -> Committed:
+    switch = held_record(ledger, request.workload_id, request.switch_id, request.token)
+    if switch.phase not in (Phase.COMMITTED, Phase.DONE):
+        claims.commit(ledger, switch, now)
+    return _committed(switch)
+
+
+def _committed(switch: SwitchItem) -> Committed:
+    order = switch.order
+    assert switch.replacement_id is not None  # nothing is handed over without one
+    return Committed(
+        original_id=order.original.instance_id,
+        replacement_id=switch.replacement_id,
+        auto_terminate=order.auto_terminate,
+        persistent_spot_request_id=order.original.persistent_spot_request_id,
+    )
+
+
+def _abandon(ledger: Ledger, request: AbandonRequest, now: datetime) -> Abandoned:
+    switch = held_record(ledger, request.workload_id, request.switch_id, request.token)
+    if switch.phase not in (Phase.COMMITTED, Phase.DONE):
+        try:
+            claims.abandon(ledger, switch, now)
+            return Abandoned(committed=None)
+        except ClaimLost:
+            # A commit that was under way may have come first: then it stands.
+            switch = held_record(ledger, request.workload_id, request.switch_id, request.token)
+            if switch.phase not in (Phase.COMMITTED, Phase.DONE):
+                raise
+    return Abandoned(committed=_committed(switch))
+
+
+# --- outcomes ------------------------------------------------------------------------------------
+
+
+def _succeed(
+    ledger: Ledger, request: SucceedRequest, env: Environment, now: datetime
+) -> Outcome:
+    switch = held_record(ledger, request.workload_id, request.switch_id, request.token)
+    if switch.phase is Phase.DONE:
+        return Outcome(phase=Phase.DONE, summary=str(switch.outcome["summary"]))
+    outcome = success_figures(switch, now)
+    claims.record_success(ledger, switch, outcome, now)
+    metrics.add_metric("SwitchesSucceeded", "Count", 1)
+    metrics.add_metric("SwitchDuration", "Seconds", outcome["duration_s"])
+    metrics.add_metric("SwitchDowntime", "Seconds", outcome["downtime_s"])
+    _tell(env, switch, Phase.DONE, outcome["summary"])
+    return Outcome(phase=Phase.DONE, summary=outcome["summary"])
+
+
+def success_figures(switch: SwitchItem, now: datetime) -> dict[str, Any]:
+    """What a switch brought: saving per hour at the prices of the decision, the overlap that was
+    billed twice, the hours until the saving has paid for it, and the downtime.
+
+    Downtime is the time between the original's last and the replacement's first readiness: 0 for a
+    switch that launches before it terminates and hands over between two healthy machines.
+    """
+    original, target = switch.order.original, switch.order.candidates[switch.candidate]
+    assert switch.launched_at is not None
+    overlap_s = (now - switch.launched_at).total_seconds()
+    before, after = original.price_usd_per_hour, target.price_usd_per_hour
+    saving = None if before is None else before - after
+    overlap_usd = None if before is None else min(before, after) * overlap_s / 3600
+    break_even_hours = (
+        overlap_usd / saving
+        if saving is not None and overlap_usd is not None and saving > 0
+        else None
+    )
+    place = f"{target.instance_type}/{target.availability_zone} {target.lifecycle}"
+    money = "" if saving is None else f", {saving:+.4f} USD per hour saved"
+    return {
+        "summary": (
+            f"{original.instance_type}/{original.availability_zone} {original.lifecycle}"
+            f" -> {place}{money}"
+        ),
+        "original_terminated": switch.order.auto_terminate,
+        "price_before_usd_per_hour": before,
+        "price_after_usd_per_hour": after,
+        "saving_usd_per_hour": saving,
+        "overlap_s": overlap_s,
+        "overlap_usd": overlap_usd,
+        "break_even_hours": break_even_hours,
+        "duration_s": (now - switch.claimed_at).total_seconds(),
+        "downtime_s": 0.0,
+    }
+
+
+def _fail(ledger: Ledger, request: FailRequest, env: Environment, now: datetime) -> Outcome:
+    switch = held_record(ledger, request.workload_id, request.switch_id, request.token)
+    if switch.phase is Phase.FAILED:
+        return Outcome(phase=Phase.FAILED, summary=str(switch.outcome["summary"]))
+    workload = ledger.workload(request.workload_id)
+    if workload is None:
+        raise ClaimLost(f"workload '{request.workload_id}' is not in the ledger")
+    summary, counts = _failure(switch, request)
+    health = _health_after(workload, switch.order.guard, now, counts=counts)
+    stack = ledger.stack() if counts else None
+    stack_changes, stack_opens = _stack_after(stack, workload, env.settings, now)
+    claims.record_failure(
+        ledger,
+        switch,
+        {"summary": summary, "counts": counts, "error": request.failure},
+        {
+            "failures": health.failures_in_row,
+            "backoffs": health.setbacks_in_row,
+            "backoff_until": health.backoff_until,
+            "cooldown_until": health.cooldown_until,
+            "breaker_open_since": (workload.breaker_open_since or now)
+            if health.breaker_open
+            else None,
+        },
+        stack,
+        stack_changes,
+        now,
+    )
+    metrics.add_metric("SwitchesFailed" if counts else "SwitchesRefused", "Count", 1)
+    _tell(env, switch, Phase.FAILED, summary)
+    if health.breaker_open and workload.breaker_open_since is None:
+        _alert_breaker(env, f"workload '{workload.workload_id}'", summary)
+    if stack_opens:
+        _alert_breaker(env, f"the whole stack '{env.stack_name}'", summary)
+    return Outcome(phase=Phase.FAILED, summary=summary)
+
+
+def _failure(switch: SwitchItem, request: FailRequest) -> tuple[str, bool]:
+    """What happened in words, and whether it counts: refusals before a launch are no failures."""
+    if switch.phase is Phase.CLAIMED and switch.refusals:
+        last = switch.refusals[-1]
+        tried = len(switch.refusals)
+        return f"nothing launched, {tried} refused; last: {last.code}: {last.cure}", False
+    error = str(request.failure.get("Error", "unknown error"))
+    return f"{error}: {_readable(str(request.failure.get('Cause', '')))}", True
+
+
+def _readable(cause: str) -> str:
+    """The message inside a Lambda error's JSON, or the cause as it is, shortened."""
+    try:
+        parsed = json.loads(cause)
+    except ValueError:
+        parsed = None
+    text = parsed.get("errorMessage", cause) if isinstance(parsed, dict) else cause
+    return str(text)[:500]
+
+
+def _health_after(
+    workload: WorkloadItem, guard: GuardRules, now: datetime, *, counts: bool
+) -> SwitchHealth:
+    health = SwitchHealth(
+        failures_in_row=workload.failures,
+        setbacks_in_row=workload.backoffs,
+        breaker_open=workload.breaker_open_since is not None,
+        cooldown_until=workload.cooldown_until,
+        backoff_until=workload.backoff_until,
+    )
+    settings = Settings(
+        cooldown_minutes=guard.cooldown_minutes,
+        breaker_failures=guard.breaker_failures,
+        backoff_minutes=guard.backoff_minutes,
+        backoff_minutes_max=guard.backoff_minutes_max,
+    )
+    return (after_failure if counts else after_refusal)(health, now, settings)
+
+
+def _stack_after(
+    stack: StackItem | None, workload: WorkloadItem, settings: Settings, now: datetime
+) -> tuple[dict[str, Any], bool]:
+    """Changes of the stack's item after a failure that counts, and whether its breaker opens now."""
+    if stack is None:
+        return {}, False
+    before = StackHealth(
+        {row["workload_id"]: datetime.fromisoformat(row["at"]) for row in stack.failures},
+        stack.breaker_open_since is not None,
+    )
+    after = after_failure_in_stack(before, workload.workload_id, now, settings)
+    changes: dict[str, Any] = {
+        "failures": [{"workload_id": w, "at": instant(at)} for w, at in after.failed_at.items()]
+    }
+    opens = after.breaker_open and not before.breaker_open
+    if opens:
+        changes["breaker_open_since"] = now
+    return changes, opens
+
+
+def _tell(env: Environment, switch: SwitchItem, phase: Phase, summary: str) -> None:
+    logger.info("switch ended", switch_id=switch.switch_id, phase=phase, summary=summary)
+    announce(
+        env.bus_name,
+        SWITCH,
+        [
+            SwitchEnded(
+                workload_id=switch.workload_id,
+                switch_id=switch.switch_id,
+                phase=phase,
+                summary=summary,
+            )
+        ],
+    )
+
+
+def _alert_breaker(env: Environment, of_what: str, summary: str) -> None:
+    metrics.add_metric("BreakersOpened", "Count", 1)
+    alert(
+        env.alert_topic_arn,
+        f"Spot Optimizer {env.stack_name}: breaker open",
+        f"The breaker of {of_what} is open: no switch starts until it is reset by hand "
+        f'(command "reset-breaker"). Last failure: {summary}',
+    )

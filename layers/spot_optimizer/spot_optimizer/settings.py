@@ -1,0 +1,157 @@
+"""Thresholds and flags: one table of names, ranges and defaults.
+
+A value comes, the later the stronger, from the default, the template parameter (``CooldownMinutes``,
+handed to the functions as environment variable ``COOLDOWN_MINUTES``), a ``set_threshold`` command
+for the stack, the workload's tag (``spot-optimizer:cooldown-minutes``), and a ``set_threshold``
+command for the workload.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from functools import cache
+from typing import Any
+
+from spot_optimizer.words import TAG_PREFIX
+
+_TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
+
+
+class InvalidSetting(ValueError):
+    """A threshold or flag has an unknown name or a value that is not allowed; the text says which."""
+
+
+def _number(default: float, low: float, high: float, meaning: str, *, stack: bool = False) -> Any:
+    return field(
+        default=default,
+        metadata={"low": low, "high": high, "meaning": meaning, "stack_only": stack},
+    )
+
+
+def _flag(default: bool, meaning: str, *, stack: bool = False) -> Any:
+    return field(default=default, metadata={"meaning": meaning, "stack_only": stack})
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Every threshold and flag of spec section 1. Units are in the names; points are 1/100 of the
+    home type's on-demand price, so that a point is the same money for every candidate."""
+
+    volatility_baseline: float = _number(
+        0.10, 0.001, 5, "baseline of the 24 h volatility of rises (standard deviation / mean)"
+    )
+    volatility_factor: float = _number(1.5, 0.1, 20, "how many baselines are still safe")
+    instability_max: float = _number(0.85, 0.01, 1, "instability below which a pool is safe")
+    discount_baseline_points: float = _number(60, 0, 99, "discount that a pool should give")
+    discount_margin_points: float = _number(5, 0, 50, "how far below the baseline is acceptable")
+    switch_gain_points: float = _number(3, 0.1, 50, "more discount that is worth a switch")
+    switch_gain_risk: float = _number(0.05, 0.02, 1, "less risk that is worth a switch")
+    unsafe_premium_fraction: float = _number(
+        0.10, 0, 1, "what a safe pool may cost more than an unsafe one (row 7)"
+    )
+    confirm_safe_minutes: float = _number(
+        30, 0, 120, "how long a pool must have been safe before on-demand is left", stack=True
+    )
+    over_cpu_fraction: float = _number(0.30, 0.01, 0.95, "7-day CPU p95 below this: too large")
+    over_memory_fraction: float = _number(0.40, 0.01, 0.95, "7-day memory p95 below this: too large")
+    under_fraction: float = _number(0.80, 0.05, 1, "five-minute CPU or memory above this: too small")
+    headroom_factor: float = _number(1.2, 1, 5, "right-sizing leaves at least p95 use times this")
+    cooldown_minutes: float = _number(10, 0, 1440, "rest of a workload after a switch ended")
+    breaker_failures: float = _number(3, 1, 20, "failed switches in a row that open the breaker")
+    stack_breaker_workloads: float = _number(
+        3, 1, 100, "workloads failing within an hour that open the stack's breaker", stack=True
+    )
+    switches_in_flight_max: float = _number(10, 1, 1000, "switches running at once", stack=True)
+    backoff_minutes: float = _number(15, 1, 360, "wait after a refused or failed launch, doubling")
+    backoff_minutes_max: float = _number(360, 1, 1440, "longest wait after refused launches")
+    snapshot_age_minutes_max: float = _number(
+        30, 5, 240, "older market data than this means STAY", stack=True
+    )
+    fallback_to_on_demand: bool = _flag(True, "row 6 may buy on-demand when no pool is safe")
+    allow_rightsize_down: bool = _flag(True, "row 2 may choose a smaller type")
+    allow_rightsize_up: bool = _flag(True, "row 1 may choose a larger type")
+    auto_terminate: bool = _flag(True, "terminate the original after the commit")
+    dry_run: bool = _flag(True, "decide and record, change nothing in EC2", stack=True)
+
+    def __post_init__(self) -> None:
+        if self.backoff_minutes > self.backoff_minutes_max:
+            raise InvalidSetting(
+                f"backoff_minutes = {self.backoff_minutes:g} is above "
+                f"backoff_minutes_max = {self.backoff_minutes_max:g}"
+            )
+        if self.over_cpu_fraction >= self.under_fraction:
+            raise InvalidSetting(
+                f"over_cpu_fraction = {self.over_cpu_fraction:g} must be below "
+                f"under_fraction = {self.under_fraction:g}: no workload is both too large and too small"
+            )
+        if self.over_memory_fraction >= self.under_fraction:
+            raise InvalidSetting(
+                f"over_memory_fraction = {self.over_memory_fraction:g} must be below "
+                f"under_fraction = {self.under_fraction:g}"
+            )
+
+    def merged(self, raw: Mapping[str, object], *, source: str, per_workload: bool) -> "Settings":
+        """These settings with ``raw`` (name -> value, text or typed) laid over them.
+
+        ``source`` names where the values come from, for the message. Raises InvalidSetting on an
+        unknown name, a value out of range, or a stack-wide setting given for one workload.
+        """
+        parsed = {
+            name: parse_setting(name, value, source=source, per_workload=per_workload)
+            for name, value in raw.items()
+        }
+        return replace(self, **parsed) if parsed else self  # type: ignore[arg-type]  # checked above
+
+
+@cache
+def setting_names(*, per_workload: bool = False) -> tuple[str, ...]:
+    """Names of all settings, or of those that a workload may override."""
+    return tuple(
+        f.name for f in fields(Settings) if not (per_workload and f.metadata["stack_only"])
+    )
+
+
+@cache
+def _fields() -> Mapping[str, Any]:
+    return {f.name: f for f in fields(Settings)}
+
+
+def parse_setting(name: str, value: object, *, source: str, per_workload: bool) -> float | bool:
+    """One value, checked; the message of InvalidSetting names field, value and what is allowed."""
+    known = _fields().get(name)
+    if known is None or (per_workload and known.metadata["stack_only"]):
+        allowed = ", ".join(setting_names(per_workload=per_workload))
+        raise InvalidSetting(f"{source}: unknown setting '{name}'; allowed are {allowed}")
+    text = str(value).strip().lower()
+    if isinstance(known.default, bool):
+        if text not in _TRUE + _FALSE:
+            raise InvalidSetting(f"{source}: {name} = '{value}' is not true or false")
+        return text in _TRUE
+    low, high = known.metadata["low"], known.metadata["high"]
+    try:
+        number = float(text)
+    except ValueError:
+        number = float("nan")
+    if not low <= number <= high:
+        raise InvalidSetting(f"{source}: {name} = '{value}' is not a number from {low:g} to {high:g}")
+    return number
+
+
+def settings_from_environment(environment: Mapping[str, str]) -> Settings:
+    """The stack's settings as the template handed them to the function."""
+    raw = {n: environment[n.upper()] for n in setting_names() if n.upper() in environment}
+    return Settings().merged(raw, source="environment", per_workload=False)
+
+
+def tag_key(name: str) -> str:
+    """The tag that overrides a setting: ``cooldown_minutes`` -> ``spot-optimizer:cooldown-minutes``."""
+    return TAG_PREFIX + name.replace("_", "-")
+
+
+def settings_from_tags(base: Settings, tags: Mapping[str, str]) -> Settings:
+    """``base`` with the workload's tags laid over it; other tags are left alone."""
+    raw = {
+        name: tags[tag_key(name)]
+        for name in setting_names()
+        if tag_key(name) in tags
+    }
+    return base.merged(raw, source="tag", per_workload=True)

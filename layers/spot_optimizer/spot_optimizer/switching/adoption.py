@@ -1,0 +1,200 @@
+"""Which tagged instances become workloads, and why the others do not (spec section 1, Adoption)."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from spot_optimizer.market.catalog import Catalog
+from spot_optimizer.settings import Settings
+from spot_optimizer.switching.machine import MANAGED_TAG, WORKLOAD_TAG, Record, tags_of
+from spot_optimizer.switching.machine_limits import limits, owner
+from spot_optimizer.switching.workload_tags import InvalidTags, WorkloadTags, parse_tags
+from spot_optimizer.words import TAG_PREFIX, Mode
+
+_LIVE_STATES = frozenset({"running", "stopping", "stopped"})
+
+
+@dataclass(frozen=True, slots=True)
+class Protections:
+    """What DescribeInstanceAttribute (or GetLaunchTemplateData) says of one instance."""
+
+    termination: bool
+    """``disableApiTermination``"""
+    stop: bool
+    """``disableApiStop``"""
+
+
+@dataclass(frozen=True, slots=True)
+class Adopted:
+    """An instance that is managed, and what its team allows."""
+
+    workload_id: str
+    instance_id: str
+    mode: Mode
+    type_globs: tuple[str, ...]
+    subnets: tuple[str, ...]
+    """Ids of the only subnets to launch in; empty: those with the original's route table."""
+    settings: Settings
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """An instance that asks to be managed and is not, with every reason in words."""
+
+    instance_id: str
+    workload_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Adoption:
+    """The verdict on all instances that bear our tag, each list in the order of workload ids."""
+
+    adopted: tuple[Adopted, ...]
+    refused: tuple[Refused, ...]
+
+
+def judge_adoption(
+    instances: Iterable[Record],
+    *,
+    stack: str,
+    settings: Settings,
+    catalog: Catalog,
+    in_switch: frozenset[str] = frozenset(),
+    our_fleet_ids: frozenset[str] = frozenset(),
+    protections: Mapping[str, Protections] | None = None,
+) -> Adoption:
+    """Judge every instance (DescribeInstances dicts) whose tag ``spot-optimizer:managed`` is
+    ``stack``; others are not looked at.
+
+    ``in_switch`` are the instances that a live switch or standby names beside its workload's own:
+    they are neither judged nor duplicates. ``protections``, by instance id, come from one call per
+    instance, so only for those that are new or changed; an absent one is not judged. Instances that
+    come up or go down are left out: the next cycle sees them. An instance that cannot be judged is
+    refused; it never stops the others.
+    """
+    ours = [
+        instance
+        for instance in instances
+        if tags_of(instance).get(MANAGED_TAG) == stack
+        and instance["State"]["Name"] in _LIVE_STATES
+        and instance["InstanceId"] not in in_switch
+    ]
+    holders = Counter(_workload_id(instance) for instance in ours)
+    adopted: list[Adopted] = []
+    refused: list[Refused] = []
+    for instance in sorted(ours, key=lambda i: (_workload_id(i), i["InstanceId"])):
+        workload_id, instance_id = _workload_id(instance), instance["InstanceId"]
+        protection = (protections or {}).get(instance_id)
+        try:
+            tags = parse_tags(tags_of(instance), settings)
+            reasons = _reasons(instance, tags, catalog, our_fleet_ids, protection)
+        except InvalidTags as error:
+            reasons = [str(error)]
+        except Exception as error:  # one bad instance must not stop the others (spec section 9)
+            reasons = [f"it cannot be judged: {type(error).__name__}: {error}"]
+        if holders[workload_id] > 1:
+            others = (i["InstanceId"] for i in ours if _workload_id(i) == workload_id)
+            reasons.append(
+                f"{WORKLOAD_TAG} = '{workload_id}' is borne by {', '.join(sorted(others))};"
+                " a workload has one instance"
+            )
+        if reasons:
+            refused.append(Refused(instance_id, workload_id, "; ".join(reasons)))
+            continue
+        adopted.append(
+            Adopted(
+                workload_id=workload_id,
+                instance_id=instance_id,
+                mode=tags.mode,
+                type_globs=tags.type_globs,
+                subnets=tags.subnets,
+                settings=tags.settings,
+                warnings=tuple(_warnings(instance, tags, protection)),
+            )
+        )
+    return Adoption(tuple(adopted), tuple(refused))
+
+
+def _workload_id(instance: Record) -> str:
+    return tags_of(instance).get(WORKLOAD_TAG, "").strip() or str(instance["InstanceId"])
+
+
+def _reasons(
+    instance: Record,
+    tags: WorkloadTags,
+    catalog: Catalog,
+    our_fleet_ids: frozenset[str],
+    protection: Protections | None,
+) -> list[str]:
+    reasons = []
+    state = instance["State"]["Name"]
+    if state != "running":
+        reasons.append(f"it is {state}; only a running instance can be moved")
+    belongs = owner(instance, our_fleet_ids)
+    if belongs:
+        reasons.append(belongs)
+    instance_type = catalog.types.get(instance["InstanceType"])
+    if instance_type is None:
+        reasons.append(f"its type {instance['InstanceType']} is not in the catalogue of the region")
+    elif instance_type.instance_store and not tags.instance_store_may_be_lost:
+        reasons.append(
+            f"its type {instance_type.name} has an instance store, whose data a switch loses:"
+            f" tag it {TAG_PREFIX}instance-store-may-be-lost = true if it may"
+        )
+    for glob in tags.type_globs:
+        if not any(fnmatchcase(name, glob) for name in catalog.types):
+            reasons.append(f"{TAG_PREFIX}types: '{glob}' matches no type of the region")
+    reasons += limits(instance, instance_type)
+    reasons += _disks(instance, tags)
+    if protection and protection.termination and tags.settings.auto_terminate:
+        reasons.append(
+            "its termination protection is on while the original is to be terminated: switch it"
+            f" off, or tag it {TAG_PREFIX}auto-terminate = false"
+        )
+    if protection and protection.stop:
+        reasons.append("its stop protection is on, which a replacement could not be given")
+    return reasons
+
+
+def _disks(instance: Record, tags: WorkloadTags) -> list[str]:
+    """A volume goes with its instance only if its team has said so twice: by DeleteOnTermination,
+    and, unless it is the root, by writing the tag ``state = stateless``."""
+    reasons = []
+    for mapping in instance.get("BlockDeviceMappings") or ():
+        device, ebs = mapping["DeviceName"], mapping.get("Ebs") or {}
+        volume = f"volume {ebs.get('VolumeId')} at {device}"
+        if not ebs.get("DeleteOnTermination"):
+            reasons.append(
+                f"{volume} is kept when the instance ends, and a switch would leave it behind:"
+                " state 'volumes' is not supported yet"
+            )
+        elif device != instance.get("RootDeviceName") and not tags.stateless_by_tag:
+            reasons.append(
+                f"{volume} is a data volume, whose data a switch loses: state 'volumes' is not"
+                f" supported yet; tag it {TAG_PREFIX}state = stateless if it may be lost"
+            )
+    return reasons
+
+
+def _warnings(
+    instance: Record, tags: WorkloadTags, protection: Protections | None
+) -> Iterable[str]:
+    all_tags = tags_of(instance)
+    cloudformation = all_tags.get("aws:cloudformation:stack-name")
+    if cloudformation:
+        yield (
+            f"CloudFormation stack {cloudformation} made it and will still name the original"
+            " after a switch"
+        )
+    if (instance.get("Placement") or {}).get("Tenancy") == "dedicated":
+        yield "it is a dedicated instance, whose surcharge our prices do not show"
+    if protection and protection.termination:
+        yield "spot instances cannot have termination protection: a spot replacement has none"
+    if not tags.stateless_by_tag:
+        yield (
+            "nothing on its root disk survives a switch: the state is stateless by default; write"
+            f" {TAG_PREFIX}state = stateless to say that this is meant"
+        )

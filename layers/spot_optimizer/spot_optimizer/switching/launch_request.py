@@ -1,0 +1,115 @@
+"""The RunInstances call that launches one candidate from a workload's launch template.
+
+EC2 API reference, RunInstances: "Any additional parameters that you specify for the new instance
+overwrite the corresponding parameters included in the launch template"; a subnet or security groups
+beside a network interface are refused (InvalidParameterCombination). So the interface and the tags
+are given whole: the outcome is the same whether EC2 merges or replaces them.
+"""
+
+from typing import Any, Protocol
+
+from spot_optimizer.switching.launch_traits import LaunchTraits
+from spot_optimizer.switching.machine import (
+    MANAGED_TAG,
+    SWITCH_TAG,
+    WORKLOAD_TAG,
+    Record,
+    is_burstable,
+)
+from spot_optimizer.switching.refusals import Placement
+from spot_optimizer.words import Lifecycle
+
+CLIENT_TOKEN_CHARACTERS_MAX = 64
+
+
+class LaunchCandidate(Placement, Protocol):
+    """A placement with the subnet to launch in."""
+
+    @property
+    def subnet_id(self) -> str: ...
+
+
+def client_token(switch_hash: str, attempt: int) -> str:
+    """The token that makes a repeated call find the instance of the first; one per attempt.
+
+    Raises ValueError where it would be longer than EC2 takes.
+    """
+    token = f"{switch_hash}-{attempt}"
+    if not token.isascii() or len(token) > CLIENT_TOKEN_CHARACTERS_MAX:
+        raise ValueError(
+            f"client token '{token}' is not ASCII of up to {CLIENT_TOKEN_CHARACTERS_MAX} characters"
+        )
+    return token
+
+
+def run_instances_request(
+    candidate: LaunchCandidate,
+    *,
+    template_id: str,
+    template_version: int,
+    template_data: Record,
+    traits: LaunchTraits,
+    switch_id: str,
+    switch_hash: str,
+    attempt: int,
+) -> dict[str, Any]:
+    """The parameters of RunInstances that launch ``candidate``, exactly one instance.
+
+    ``template_data`` is what the named version of the template holds. A spot launch is a one-time
+    request that ends with its instance, and bears no maximum price: AWS says that one raises
+    interruptions (spec section 2).
+    """
+    spot = candidate.lifecycle is Lifecycle.SPOT
+    request: dict[str, Any] = {
+        "LaunchTemplate": {"LaunchTemplateId": template_id, "Version": str(template_version)},
+        "InstanceType": candidate.instance_type,
+        "MinCount": 1,
+        "MaxCount": 1,
+        "ClientToken": client_token(switch_hash, attempt),
+        "NetworkInterfaces": [
+            {**interface, "SubnetId": candidate.subnet_id}
+            for interface in template_data["NetworkInterfaces"]
+        ],
+        "TagSpecifications": _tag_specifications(template_data, switch_id, spot=spot),
+    }
+    if spot:
+        request["InstanceMarketOptions"] = {
+            "MarketType": "spot",
+            "SpotOptions": {
+                "SpotInstanceType": "one-time",
+                "InstanceInterruptionBehavior": "terminate",
+            },
+        }
+    else:
+        request.update(_on_demand_options(traits))
+    if traits.cpu_credits and is_burstable(candidate.instance_type):
+        request["CreditSpecification"] = {"CpuCredits": traits.cpu_credits}
+    return request
+
+
+def _on_demand_options(traits: LaunchTraits) -> dict[str, Any]:
+    options: dict[str, Any] = {}
+    if traits.shutdown_behavior:
+        options["InstanceInitiatedShutdownBehavior"] = traits.shutdown_behavior
+    if traits.capacity_reservation_preference:
+        options["CapacityReservationSpecification"] = {
+            "CapacityReservationPreference": traits.capacity_reservation_preference
+        }
+    return options
+
+
+def _tag_specifications(
+    template_data: Record, switch_id: str, *, spot: bool
+) -> list[dict[str, Any]]:
+    switch = {"Key": SWITCH_TAG, "Value": switch_id}
+    specifications = [
+        {"ResourceType": each["ResourceType"], "Tags": [*each["Tags"], switch]}
+        for each in template_data["TagSpecifications"]
+    ]
+    if spot:
+        instance_tags = next(
+            each["Tags"] for each in specifications if each["ResourceType"] == "instance"
+        )
+        ours = [tag for tag in instance_tags if tag["Key"] in (MANAGED_TAG, WORKLOAD_TAG)]
+        specifications.append({"ResourceType": "spot-instances-request", "Tags": [*ours, switch]})
+    return specifications

@@ -1,0 +1,254 @@
+"""The launch template of a workload: the memory of its machine.
+
+One template serves every type, zone and lifecycle, so it holds nothing that one of them refuses:
+
+- *market options and spot-request tags*: an on-demand launch from it would fail;
+- *credit mode*: any other than a T type refuses it, even from a template
+  (``InstanceCreditSpecification.NotSupported``, terraform-provider-aws issues 5067 and 5081);
+- *shutdown behaviour*: spot refuses ``stop``; *capacity reservation preference*: spot has none.
+
+``launch_traits`` holds those, ``launch_request`` adds them where they are taken. Nor does it hold
+what is of one instance: ids, addresses, subnet, zone, type.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from hashlib import sha256
+from typing import Any
+
+from spot_optimizer.switching.machine import (
+    MANAGED_TAG,
+    WORKLOAD_TAG,
+    Record,
+    has_public_address,
+    kept_facts,
+    metadata_options,
+    monitoring_enabled,
+    primary_interface,
+    security_group_ids,
+    tags_of,
+    user_data_hash,
+    user_tags,
+)
+
+TAGS_MAX = 50
+"""Tags a resource may bear (EC2 User Guide, "Tag restrictions"); ``aws:`` tags do not count."""
+
+_HASH_DIGITS = 16
+
+_READ_ELSEWHERE = frozenset(
+    {
+        # From DescribeInstances and DescribeVolumes, which show what holds now.
+        "BlockDeviceMappings",
+        "EbsOptimized",
+        "EnclaveOptions",
+        "IamInstanceProfile",
+        "ImageId",
+        "KeyName",
+        "LicenseSpecifications",
+        "MaintenanceOptions",
+        "MetadataOptions",
+        "Monitoring",
+        "NetworkInterfaces",
+        "PrivateDnsNameOptions",
+        "SecurityGroupIds",
+        "SecurityGroups",
+        "TagSpecifications",
+    }
+)
+_LEFT_OUT = frozenset(
+    {
+        # Of one instance, one type or one lifecycle (see above); the adoption has judged the rest.
+        "CapacityReservationSpecification",
+        "CpuOptions",
+        "CreditSpecification",
+        "DisableApiTermination",
+        "InstanceInitiatedShutdownBehavior",
+        "InstanceMarketOptions",
+        "InstanceRequirements",
+        "InstanceType",
+        "Placement",
+    }
+)
+_TAKEN = frozenset({"UserData"})
+_DEFAULTS: Mapping[str, object] = {
+    "DisableApiStop": False,
+    "HibernationOptions": {"Configured": False},
+    "NetworkPerformanceOptions": {"BandwidthWeighting": "default"},
+    "Operator": {"Managed": False},
+}
+
+
+class CannotReproduce(ValueError):
+    """The machine has something that a replacement could not be given; the text says what."""
+
+
+def template_data(
+    source: Record,
+    instance: Record,
+    volumes: Iterable[Record],
+    *,
+    stack: str,
+    workload_id: str,
+    interface_tags: Mapping[str, str],
+) -> dict[str, Any]:
+    """What CreateLaunchTemplate(LaunchTemplateData=...) takes to remember the machine.
+
+    ``source`` is GetLaunchTemplateData's ``LaunchTemplateData`` (the only reply with the user data,
+    which goes from there into the template and nowhere else), ``volumes`` are DescribeVolumes rows,
+    ``interface_tags`` those of the primary interface, which DescribeInstances does not show.
+    Raises CannotReproduce for what would be lost.
+    """
+    _refuse_the_unknown(source)
+    ours = {MANAGED_TAG: stack, WORKLOAD_TAG: workload_id}
+    by_id = {volume["VolumeId"]: volume for volume in volumes}
+    mappings = instance.get("BlockDeviceMappings") or ()
+    data: dict[str, Any] = {
+        "ImageId": instance["ImageId"],
+        "Monitoring": {"Enabled": monitoring_enabled(instance)},
+        "BlockDeviceMappings": [_device(mapping, instance, by_id) for mapping in mappings],
+        "NetworkInterfaces": [_interface(instance)],
+        "TagSpecifications": [
+            _tag_specification("instance", tags_of(instance), ours),
+            _tag_specification("volume", _volume_tags(mappings, by_id), ours),
+            _tag_specification("network-interface", interface_tags, ours),
+        ],
+    }
+    optional = {
+        "KeyName": instance.get("KeyName"),
+        "UserData": source.get("UserData"),
+        "MetadataOptions": metadata_options(instance),
+        "PrivateDnsNameOptions": dict(instance.get("PrivateDnsNameOptions") or {}),
+        "EbsOptimized": instance.get("EbsOptimized"),
+        **_options(instance),
+    }
+    data.update({name: value for name, value in optional.items() if value})
+    return data
+
+
+def _refuse_the_unknown(source: Record) -> None:
+    for name, value in source.items():
+        known = name in _READ_ELSEWHERE or name in _LEFT_OUT or name in _TAKEN
+        if not known and value and value != _DEFAULTS.get(name):
+            raise CannotReproduce(f"{name} is set, which a replacement could not be given")
+
+
+def _options(instance: Record) -> dict[str, Any]:
+    facts = kept_facts(instance)
+    options: dict[str, Any] = {}
+    if facts["instance profile"]:
+        options["IamInstanceProfile"] = {"Arn": facts["instance profile"]}
+    if facts["tenancy"] != "default":
+        options["Placement"] = {"Tenancy": facts["tenancy"]}
+    if facts["enclave"]:
+        options["EnclaveOptions"] = {"Enabled": True}
+    if facts["automatic recovery"] != "default":
+        options["MaintenanceOptions"] = {"AutoRecovery": facts["automatic recovery"]}
+    if facts["licences"]:
+        options["LicenseSpecifications"] = [
+            {"LicenseConfigurationArn": arn} for arn in facts["licences"]
+        ]
+    return options
+
+
+def _device(mapping: Record, instance: Record, volumes: Mapping[str, Record]) -> dict[str, Any]:
+    """One block device mapping.
+
+    The root keeps no SnapshotId: its content comes from the image's own mapping of that device,
+    which the launch's mapping overrides field by field, and EC2 refuses another snapshot for it.
+    Any other volume keeps the snapshot it was made from, or it would come up blank. Encryption is
+    named only where it is on (an unencrypted snapshot may be encrypted, never the reverse); IOPS,
+    throughput only for the types that take them (EC2 API reference, EbsBlockDevice).
+    """
+    device, attached = mapping["DeviceName"], mapping["Ebs"]
+    volume = volumes.get(attached["VolumeId"])
+    if volume is None:
+        raise CannotReproduce(f"volume {attached['VolumeId']} of {device} was not found")
+    if volume.get("MultiAttachEnabled"):
+        raise CannotReproduce(f"volume {attached['VolumeId']} of {device} is shared (multi-attach)")
+    ebs: dict[str, Any] = {
+        "DeleteOnTermination": attached["DeleteOnTermination"],
+        "VolumeSize": volume["Size"],
+        "VolumeType": volume["VolumeType"],
+    }
+    if volume["VolumeType"] in ("gp3", "io1", "io2") and volume.get("Iops"):
+        ebs["Iops"] = volume["Iops"]
+    if volume["VolumeType"] == "gp3" and volume.get("Throughput"):
+        ebs["Throughput"] = volume["Throughput"]
+    if volume.get("Encrypted"):
+        ebs["Encrypted"] = True
+        if volume.get("KmsKeyId"):
+            ebs["KmsKeyId"] = volume["KmsKeyId"]
+    if volume.get("SnapshotId") and device != instance.get("RootDeviceName"):
+        ebs["SnapshotId"] = volume["SnapshotId"]
+    return {"DeviceName": device, "Ebs": ebs}
+
+
+def _interface(instance: Record) -> dict[str, Any]:
+    """The primary interface, always spelt out: only here can a public address be asked for or
+    declined, instead of what the subnet does by default.
+
+    A machine with an elastic address gets a public one of its own until the hand-over: without it,
+    it could not reach the internet while it boots. EC2 drops that one when the elastic one comes.
+    """
+    interface = primary_interface(instance)
+    spec: dict[str, Any] = {
+        "DeviceIndex": 0,
+        "Groups": security_group_ids(instance),
+        "AssociatePublicIpAddress": has_public_address(instance),
+        "DeleteOnTermination": True,
+    }
+    addresses: Sequence[Record] = interface.get("Ipv6Addresses") or ()
+    if addresses:
+        spec["Ipv6AddressCount"] = len(addresses)
+    if any(address.get("IsPrimaryIpv6") for address in addresses):
+        spec["PrimaryIpv6"] = True
+    if interface.get("ConnectionTrackingConfiguration"):
+        spec["ConnectionTrackingSpecification"] = dict(interface["ConnectionTrackingConfiguration"])
+    return spec
+
+
+def _volume_tags(mappings: Iterable[Record], volumes: Mapping[str, Record]) -> dict[str, str]:
+    """The tags of all volumes: a launch gives every volume the same."""
+    tags = [user_tags(tags_of(volumes[each["Ebs"]["VolumeId"]])) for each in mappings]
+    if any(other != tags[0] for other in tags[1:]):
+        raise CannotReproduce("its volumes bear different tags, but a launch tags all alike")
+    return tags[0] if tags else {}
+
+
+def _tag_specification(
+    resource: str, tags: Mapping[str, str], ours: Mapping[str, str]
+) -> dict[str, Any]:
+    whole = user_tags(tags) | dict(ours)
+    if len(whole) + 1 > TAGS_MAX:  # the switch tag comes with the launch
+        raise CannotReproduce(
+            f"the {resource} would bear {len(whole) + 1} tags with ours, {TAGS_MAX} are allowed"
+        )
+    return {
+        "ResourceType": resource,
+        "Tags": [{"Key": key, "Value": value} for key, value in sorted(whole.items())],
+    }
+
+
+def _digest(value: object) -> str:
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)
+    return sha256(text.encode()).hexdigest()[:_HASH_DIGITS]
+
+
+def fingerprint(instance: Record) -> str:
+    """16 hex digits over what DescribeInstances shows of the machine.
+
+    Changes when a user changes the machine, which then must be read again into its template; a
+    faithful replacement has the same. User data, volume sizes and credit mode are not shown there.
+    """
+    devices = {
+        mapping["DeviceName"]: mapping.get("Ebs", {}).get("DeleteOnTermination")
+        for mapping in instance.get("BlockDeviceMappings") or ()
+    }
+    return _digest([kept_facts(instance), devices])
+
+
+def data_hash(data: Mapping[str, Any]) -> str:
+    """16 hex digits over a template's data: whether a new version is needed. User data enters it
+    only as its hash."""
+    return _digest({**data, "UserData": user_data_hash(data.get("UserData"))})

@@ -1,0 +1,235 @@
+"""The tags by which a team tells what may be done with its workload: one table, one parser."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import NamedTuple, TypeVar
+
+from spot_optimizer.settings import (
+    InvalidSetting,
+    Settings,
+    parse_setting,
+    setting_names,
+    settings_from_tags,
+    tag_key,
+)
+from spot_optimizer.words import TAG_PREFIX, Mode
+
+_T = TypeVar("_T")
+
+WORKLOAD_ID_CHARACTERS_MAX = 128
+
+
+class InvalidTags(ValueError):
+    """One or more tags cannot be obeyed; the text names each with its value and what is allowed."""
+
+
+class Tag(NamedTuple):
+    """One row of the table of tags."""
+
+    name: str
+    """Without the prefix ``spot-optimizer:``."""
+    allowed: str
+    meaning: str
+    default: str = ""
+
+
+TAGS: tuple[Tag, ...] = (
+    Tag("managed", "the stack's name", "this stack manages the instance"),
+    Tag(
+        "workload",
+        f"1 to {WORKLOAD_ID_CHARACTERS_MAX} letters, digits, spaces and . _ : / = + @ -",
+        "id of the workload, which outlives every instance",
+        "the instance id",
+    ),
+    Tag("mode", "auto, manual, off", "act; decide and record only; look away", "auto"),
+    Tag("types", "type names with * and ?, separated by commas", "types that may be used", "*"),
+    Tag(
+        "state",
+        "stateless",
+        "what of the disks survives a switch: nothing (image and volumes are not supported yet)",
+        "stateless",
+    ),
+    Tag("standby", "off", "no standby (on-signal and always are not supported yet)", "off"),
+    Tag(
+        "subnets",
+        "subnet ids, separated by commas",
+        "the only subnets to launch in",
+        "those with the original's route table",
+    ),
+    Tag(
+        "instance-store-may-be-lost",
+        "true, false",
+        "whether the data on instance-store disks is expendable",
+        "false",
+    ),
+)
+"""The README's table of tags is printed from here, followed by ``setting_rows``."""
+
+NOT_YET: Mapping[str, str] = {
+    "engine": "the engine cannot be chosen yet: every workload is judged by the forecast engine",
+    "interruption-cost-minutes": "the cost of an interruption is not counted yet",
+    "window": "maintenance windows are not supported yet",
+    "not-before": "not-before is not supported yet",
+}
+"""Tags that a later version obeys: refused rather than ignored, for they would hold moves back."""
+
+
+def setting_rows() -> tuple[Tag, ...]:
+    """The tags that override a threshold or flag for one workload, as rows of the same table."""
+    rows = []
+    for each in fields(Settings):
+        if each.name in setting_names(per_workload=True):
+            allowed = (
+                "true, false"
+                if isinstance(each.default, bool)
+                else f"{each.metadata['low']:g} to {each.metadata['high']:g}"
+            )
+            default = str(each.default).lower()
+            name = tag_key(each.name).removeprefix(TAG_PREFIX)
+            rows.append(Tag(name, allowed, each.metadata["meaning"], default))
+    return tuple(rows)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkloadTags:
+    """What the tags of one instance say, checked."""
+
+    workload_id: str | None
+    mode: Mode
+    type_globs: tuple[str, ...]
+    subnets: tuple[str, ...]
+    settings: Settings
+    stateless_by_tag: bool
+    """Whether the tag says stateless, in writing, rather than the default."""
+    instance_store_may_be_lost: bool
+
+
+def parse_tags(tags: Mapping[str, str], base: Settings) -> WorkloadTags:
+    """The instance's tags (all of them, other prefixes are ignored), over the stack's settings.
+
+    Raises InvalidTags with every tag that is unknown or has a value that is not allowed.
+    """
+    said = {
+        key.removeprefix(TAG_PREFIX): value.strip()
+        for key, value in tags.items()
+        if key.startswith(TAG_PREFIX)
+    }
+    problems = _unknown(said)
+
+    def take(name: str, parse: Callable[[str], _T], default: _T) -> _T:
+        if name not in said:
+            return default
+        try:
+            return parse(said[name])
+        except ValueError as error:
+            problems.append(str(error))
+            return default
+
+    take("standby", _standby, "off")
+    parsed = WorkloadTags(
+        workload_id=take("workload", _workload_id, None),
+        mode=take("mode", _mode, Mode.AUTO),
+        type_globs=take("types", _type_globs, ("*",)),
+        subnets=take("subnets", _subnets, ()),
+        settings=_settings(base, tags, problems),
+        stateless_by_tag=take("state", _state, "") == "stateless",
+        instance_store_may_be_lost=take("instance-store-may-be-lost", _true_or_false, False),
+    )
+    if problems:
+        raise InvalidTags("; ".join(problems))
+    return parsed
+
+
+def _known() -> list[str]:
+    return [tag.name for tag in (*TAGS, *setting_rows())]
+
+
+def _unknown(said: Mapping[str, str]) -> list[str]:
+    known = _known()
+    problems = []
+    for name in sorted(set(said) - {*known, "switch"}):
+        why = NOT_YET.get(name, f"is no tag that this version knows; known are {', '.join(known)}")
+        problems.append(f"{TAG_PREFIX}{name}: {why}")
+    return problems
+
+
+def _settings(base: Settings, tags: Mapping[str, str], problems: list[str]) -> Settings:
+    wrong = []
+    for name in setting_names(per_workload=True):
+        if tag_key(name) in tags:
+            try:
+                parse_setting(name, tags[tag_key(name)], source="tag", per_workload=True)
+            except InvalidSetting as error:
+                wrong.append(str(error))
+    problems += wrong
+    if wrong:
+        return base
+    try:
+        return settings_from_tags(base, tags)
+    except InvalidSetting as error:
+        problems.append(f"tags: {error}")
+        return base
+
+
+def _problem(name: str, value: str, allowed: str) -> ValueError:
+    return ValueError(f"{TAG_PREFIX}{name} = '{value}': allowed is {allowed}")
+
+
+def _workload_id(value: str) -> str:
+    if not re.fullmatch(rf"[\w .:/=+@-]{{1,{WORKLOAD_ID_CHARACTERS_MAX}}}", value):
+        raise _problem("workload", value, TAGS[1].allowed)
+    return value
+
+
+def _mode(value: str) -> Mode:
+    try:
+        return Mode(value.lower())
+    except ValueError:
+        raise _problem("mode", value, "auto, manual or off") from None
+
+
+def _list(value: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(part for part in re.split(r"[,\s]+", value) if part))
+
+
+def _type_globs(value: str) -> tuple[str, ...]:
+    globs = _list(value)
+    if not globs or not all(re.fullmatch(r"[a-z0-9*?.-]+", glob) for glob in globs):
+        raise _problem("types", value, "type names with * and ?, separated by commas")
+    return globs
+
+
+def _subnets(value: str) -> tuple[str, ...]:
+    subnets = _list(value)
+    for each in subnets:
+        if re.fullmatch(r"[a-z]+\d-az\d+|[a-z]{2}(-[a-z]+)+-\d[a-z]", each):
+            kind = "a zone's id" if "-az" in each else "a zone's name"
+            raise _problem(
+                "subnets", value, f"subnet ids such as subnet-0a1b2c3d; '{each}' is {kind}"
+            )
+    if not subnets or not all(re.fullmatch(r"subnet-[0-9a-f]{8,17}", each) for each in subnets):
+        raise _problem("subnets", value, "subnet ids such as subnet-0a1b2c3d, separated by commas")
+    return subnets
+
+
+def _state(value: str) -> str:
+    if value.lower() in ("image", "volumes"):
+        raise _problem("state", value, f"stateless; '{value}' is not supported yet")
+    if value.lower() != "stateless":
+        raise _problem("state", value, "stateless")
+    return value.lower()
+
+
+def _standby(value: str) -> str:
+    if value.lower() in ("on-signal", "always"):
+        raise _problem("standby", value, f"off; '{value}' is not supported yet")
+    if value.lower() != "off":
+        raise _problem("standby", value, "off")
+    return value.lower()
+
+
+def _true_or_false(value: str) -> bool:
+    if value.lower() not in ("true", "false"):
+        raise _problem("instance-store-may-be-lost", value, "true or false")
+    return value.lower() == "true"

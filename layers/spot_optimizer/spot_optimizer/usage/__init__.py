@@ -1,0 +1,1 @@
+"""What workloads use: sketches that survive a change of type."""

@@ -1,0 +1,1 @@
+"""The product run without an AWS account: virtual time, an embedded account, a world of machines."""

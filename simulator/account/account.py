@@ -1,0 +1,230 @@
+"""An AWS account in this process: the product's real template, handlers and state machines."""
+
+import json
+import os
+from collections import Counter
+from collections.abc import Mapping
+from contextlib import ExitStack
+from datetime import datetime, timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from unittest import mock
+
+from boto3.dynamodb.types import TypeDeserializer
+from moto import mock_aws
+from moto.core.models import DEFAULT_ACCOUNT_ID as ACCOUNT_ID
+from moto.dynamodb.models import dynamodb_backends
+
+from simulator.account import patches, resources
+from simulator.account.callers import Call, Callers
+from simulator.account.deploy import Stack, deploy_stack
+from simulator.account.events import EventBridge
+from simulator.account.executions import Execution, read_executions
+from simulator.account.interception import Interceptor, World
+from simulator.account.lambdas import Invocation, Lambdas
+from simulator.clock import VirtualClock
+
+__all__ = ["EmbeddedAccount", "FunctionFailed", "StillRunning"]
+
+
+class FunctionFailed(Exception):
+    """A function that the driver invoked ended in an error.
+
+    Attributes:
+        error_type: name of the exception's class, as ``ErrorEquals`` would match it.
+        logs: what the handler had written.
+    """
+
+    def __init__(self, invocation: Invocation) -> None:
+        super().__init__(
+            f"{invocation.function}: {invocation.error}: {invocation.error_message}"
+            f"\n{invocation.logs}"
+        )
+        self.error_type = invocation.error
+        self.logs = invocation.logs
+
+
+class StillRunning(Exception):
+    """Something is still due after the time that it was given."""
+
+
+class EmbeddedAccount:
+    """One account and region, account id 123456789012, with a clock of its own.
+
+    While it is open, the process's time is the clock's, every AWS call of the process ends in this
+    account, and there is no network. One at a time.
+
+    Args:
+        start: the first moment, with a time zone.
+        region: where the stack is deployed.
+        world: answers what is not the account's own business (see :class:`World`); may also be
+            given later by :meth:`attach`, once there is a clock to build it on.
+        seed: of every identifier and jitter; two runs with one seed are identical.
+    """
+
+    def __init__(
+        self,
+        *,
+        start: datetime,
+        region: str = "us-east-1",
+        world: World | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.region = region
+        self._seed = seed
+        self.clock = VirtualClock(start, around_wait=lambda: self.lambdas.suspended())
+        self.callers = Callers(region, self.clock.running_thread)
+        self.lambdas = Lambdas(region, self.clock, self.callers)
+        self.events = EventBridge(region, self.clock, self.lambdas)
+        self._interceptor = Interceptor(world, self.callers)
+        self._stack: Stack | None = None
+        self._logical_ids: dict[str, str] = {}
+        self._exit = ExitStack()
+
+    def __enter__(self) -> Self:
+        with ExitStack() as opening:
+            opening.enter_context(mock.patch.dict(os.environ, self._environment()))
+            resources.register()
+            opening.enter_context(
+                mock_aws(config={"stepfunctions": {"execute_state_machine": True}})
+            )
+            self._interceptor.open()
+            opening.callback(self._interceptor.close)
+            opening.callback(self.lambdas.close)
+            opening.callback(patches.apply(self, self._seed).undo)
+            opening.enter_context(self.clock)
+            self._exit = opening.pop_all()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._exit.close()
+
+    def attach(self, world: World) -> None:
+        """Let ``world`` answer from now on."""
+        self._interceptor.attach(world)
+
+    def deploy(
+        self,
+        template: Path,
+        stack_name: str,
+        parameters: Mapping[str, str | int | float] | None = None,
+    ) -> Stack:
+        """Deploy the one stack of this account from its SAM template.
+
+        Raises:
+            TemplateError, ParameterError, DeploymentError, ScheduleError: what is wrong, by name.
+        """
+        if self._stack is not None:
+            raise RuntimeError(f"stack {self._stack.name} is deployed; open a new account")
+        given = {key: str(value) for key, value in (parameters or {}).items()}
+        self._stack = deploy_stack(template, stack_name, given, ACCOUNT_ID, self.region)
+        for logical_id, physical_id in self._stack.physical_ids.items():
+            self._logical_ids[physical_id] = logical_id
+        for function in self._stack.functions:
+            self.lambdas.deploy(function)
+        self.events.check_schedules()
+        return self._stack
+
+    @property
+    def stack(self) -> Stack:
+        """The deployed stack."""
+        if self._stack is None:
+            raise RuntimeError("nothing is deployed; call deploy first")
+        return self._stack
+
+    @property
+    def outputs(self) -> Mapping[str, str]:
+        """The stack's outputs."""
+        return self.stack.outputs
+
+    def logical_id(self, physical_id: str) -> str:
+        """The template's name of a resource; what the template does not know keeps its own."""
+        return self._logical_ids.get(physical_id, physical_id)
+
+    def run_until(self, when: datetime) -> None:
+        """Let time run: waits end, events arrive, schedules fire; then it is ``when``."""
+        while (firing := self.events.next_firing(when)) is not None:
+            self.clock.run_until(max(firing.time, self.clock.now()))
+            # What happened until then may have disabled or changed the schedule.
+            firing = self.events.next_firing(self.clock.now())
+            if firing is not None:
+                self.events.fire(firing)
+        self.clock.run_until(max(when, self.clock.now()))
+
+    def run_for(self, duration: timedelta) -> None:
+        """:meth:`run_until` that much later."""
+        self.run_until(self.clock.now() + duration)
+
+    def run_until_quiet(self, within: timedelta = timedelta(hours=2)) -> None:
+        """Run until no execution runs and no event or retry is under way.
+
+        Raises:
+            StillRunning: something is due later than ``within`` from now.
+        """
+        limit = self.clock.now() + within
+        while (due := self.clock.next_deadline()) is not None:
+            if due > limit:
+                running = [item.name for item in self.executions() if item.status == "RUNNING"]
+                raise StillRunning(f"due at {due.isoformat()}; executions running: {running}")
+            self.run_until(due)
+
+    def invoke(self, function: str, payload: Any) -> Any:
+        """Invoke a function by its logical id and return what it returns.
+
+        Raises:
+            FunctionFailed: the handler failed.
+        """
+        outcome = self.lambdas.invoke(self.lambdas.find(function), json.dumps(payload).encode())
+        if outcome.failed:
+            raise FunctionFailed(self.lambdas.trace[-1])
+        return outcome.value()
+
+    def emit(
+        self,
+        source: str,
+        detail_type: str,
+        detail: dict[str, Any],
+        resources: list[str] | None = None,
+    ) -> None:
+        """Put an event of an AWS service on the default bus; delivered when time next runs."""
+        self.events.emit(source, detail_type, detail, resources)
+
+    def executions(self) -> list[Execution]:
+        """Every Step Functions execution, in order of its start."""
+        return read_executions(ACCOUNT_ID, self.region, self.logical_id)
+
+    def table_items(self, table: str) -> list[dict[str, Any]]:
+        """Every item of a table (logical id or name), read past the API."""
+        name = self.stack.physical_ids.get(table, table)
+        deserialize = TypeDeserializer().deserialize
+        items = dynamodb_backends[ACCOUNT_ID][self.region].tables[name].all_items()
+        return [
+            {key: deserialize(value.to_regular_json()) for key, value in item.attrs.items()}
+            for item in items
+        ]
+
+    @property
+    def trace(self) -> list[Invocation]:
+        """Every Lambda invocation so far, in order of its end."""
+        return self.lambdas.trace
+
+    @property
+    def calls(self) -> Counter[Call]:
+        """How often who called which operation of AWS."""
+        return self._interceptor.calls
+
+    def _environment(self) -> dict[str, str]:
+        return {
+            "AWS_ACCESS_KEY_ID": "embedded",
+            "AWS_SECRET_ACCESS_KEY": "embedded",
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+            "AWS_DEFAULT_REGION": self.region,
+            "AWS_REGION": self.region,
+        }

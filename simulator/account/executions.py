@@ -1,0 +1,68 @@
+"""Step Functions executions, read from moto's backend without an API call."""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from moto.stepfunctions.parser.models import stepfunctions_parser_backends
+
+__all__ = ["Execution", "read_executions"]
+
+
+@dataclass(frozen=True)
+class Execution:
+    """One execution, as the Step Functions console shows it.
+
+    Attributes:
+        state_machine: logical id.
+        status: RUNNING, SUCCEEDED, FAILED, TIMED_OUT or ABORTED.
+        stop: None while it runs.
+        states: names of the states entered, in order; a retried state is entered once.
+    """
+
+    name: str
+    arn: str
+    state_machine: str
+    status: str
+    start: datetime
+    stop: datetime | None
+    input: Any
+    output: Any
+    error: str | None
+    cause: str | None
+    states: tuple[str, ...]
+
+
+def read_executions(
+    account_id: str, region: str, logical_id: Callable[[str], str]
+) -> list[Execution]:
+    """Every execution of the account, in order of its start."""
+    backend = stepfunctions_parser_backends[account_id][region]
+    found = [
+        Execution(
+            name=item.name,
+            arn=item.exec_arn,
+            state_machine=logical_id(machine.arn),
+            status=item.status,
+            start=item.start_date,
+            stop=item.stop_date,
+            input=json.loads(item.execution_input),
+            output=item.output,
+            error=item.error,
+            cause=item.cause,
+            states=tuple(_states(item)),
+        )
+        for machine in backend.state_machines
+        for item in machine.executions
+    ]
+    return sorted(found, key=lambda execution: execution.start)
+
+
+def _states(execution: Any) -> Iterator[str]:
+    environment = execution.exec_worker.env
+    # An execution that has not had its first turn has no history yet.
+    for event in environment.event_manager.get_event_history() if environment else ():
+        if "stateEnteredEventDetails" in event:
+            yield event["stateEnteredEventDetails"]["name"]

@@ -1,0 +1,272 @@
+"""Where moto 5.2.5 differs from AWS, or is slow, and the product would notice.
+
+Each patch is one function that names the fact; each has a test. All are undone together.
+"""
+
+import functools
+import json
+import random
+import uuid
+from collections.abc import Callable
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import moto.awslambda.models as lambda_models
+import moto.cloudformation.models as cloudformation_models
+import moto.events.models as events_models
+import moto.stepfunctions.models as stepfunctions_models
+import moto.stepfunctions.parser.models as parser_models
+import moto.stepfunctions.parser.utils as parser_utils
+from botocore.config import Config
+from moto.awslambda.exceptions import LambdaClientError
+from moto.moto_api._internal import mock_random
+from moto.stepfunctions.parser.asl.component.state.exec.state_task import (
+    state_task_lambda as lambda_task,
+)
+from moto.stepfunctions.parser.asl.component.state.exec.state_task.service import (
+    state_task_service as task_service,
+)
+from moto.stepfunctions.parser.asl.component.state.exec.state_task.service import (
+    state_task_service_aws_sdk as sdk_task,
+)
+from moto.stepfunctions.parser.asl.parse import asl_parser
+from moto.stepfunctions.parser.backend import execution as execution_models
+from moto.stepfunctions.parser.backend import execution_worker as worker_models
+
+from simulator.account import asl_paths, sdk_tasks
+from simulator.account.callers import Caller
+from simulator.account.lambdas import PayloadTooLarge
+from simulator.account.modules import Replacements
+
+if TYPE_CHECKING:
+    from simulator.account.account import EmbeddedAccount
+
+__all__ = ["apply"]
+
+_PARSER = "moto.stepfunctions.parser"
+
+
+def apply(account: "EmbeddedAccount", seed: int) -> Replacements:
+    """Apply every patch; ``undo`` on the result takes them back."""
+    replacements = Replacements()
+    _seed_identifiers(replacements, seed)
+    _interpret_deployed_machines(replacements)
+    _name_every_execution(replacements)
+    _read_templates_as_json(replacements)
+    _parse_each_definition_once(replacements)
+    _follow_definite_paths(replacements)
+    _keep_task_clients(replacements)
+    _speak_as_aws_sdk_tasks(replacements)
+    _tell_who_runs_a_task(replacements, account)
+    _announce_executions(replacements, account)
+    _stop_before_the_first_turn(replacements, account)
+    _run_functions_in_process(replacements, account)
+    _deliver_events(replacements, account)
+    return replacements
+
+
+def _seed_identifiers(replacements: Replacements, seed: int) -> None:
+    """moto draws most identifiers from ``mock_random``, its interpreter from ``uuid.uuid4``."""
+    mock_random.seed(seed)
+    state = random.getstate()
+    random.seed(seed)
+    replacements.undo_with(functools.partial(random.setstate, state))
+    replacements.set(uuid, "uuid4", mock_random.uuid4)
+    replacements.set(parser_utils, "uuid4", mock_random.uuid4)
+
+
+def _interpret_deployed_machines(replacements: Replacements) -> None:
+    """CloudFormation puts state machines into the backend that does not interpret them."""
+    replacements.set(
+        stepfunctions_models, "stepfunctions_backends", parser_models.stepfunctions_parser_backends
+    )
+
+
+def _name_every_execution(replacements: Replacements) -> None:
+    """Without a name an execution is called None, so a second one "already exists".
+
+    AWS makes a name up ("StartExecution" in the API reference). An alias or version is resolved to
+    its machine.
+    """
+    start = parser_models.StepFunctionsParserBackend.start_execution
+
+    def start_execution(
+        self: Any, arn: str, name: str | None = None, text: str | None = None, trace: Any = None
+    ) -> Any:
+        machine = ":".join(arn.split(":")[:7])
+        return start(self, machine, name or str(mock_random.uuid4()), text or "{}", trace)
+
+    replacements.set(parser_models.StepFunctionsParserBackend, "start_execution", start_execution)
+
+
+def _read_templates_as_json(replacements: Replacements) -> None:
+    """A template is read as YAML, which is slow on the long strings of the definitions."""
+    replacements.set(cloudformation_models.Stack, "parse_template", staticmethod(json.loads))
+
+
+def _parse_each_definition_once(replacements: Replacements) -> None:
+    """The grammar is run on every start; its result holds no state of an execution."""
+    parse = functools.lru_cache(maxsize=64)(asl_parser.AmazonStateLanguageParser.parse)
+    replacements.set(asl_parser.AmazonStateLanguageParser, "parse", staticmethod(parse))
+
+
+def _follow_definite_paths(replacements: Replacements) -> None:
+    """``$.l[0].p`` yields ``["x"]`` where AWS yields ``"x"``; and every path is parsed anew."""
+    replacements.set_everywhere(_PARSER, "extract_json", asl_paths.extract_json)
+
+
+def _keep_task_clients(replacements: Replacements) -> None:
+    """Every task makes a client of its own, without checking parameters as AWS does."""
+
+    @functools.lru_cache(maxsize=64)
+    def client(region: str, service: Any) -> Any:
+        return boto3.client(
+            service,
+            region_name=region,
+            aws_access_key_id="embedded",
+            aws_secret_access_key="embedded",
+            config=Config(retries={"total_max_attempts": 1}),
+        )
+
+    def boto_client_for(region: str, service: str, **_: Any) -> Any:
+        return client(region, service)
+
+    replacements.set_everywhere(_PARSER, "boto_client_for", boto_client_for)
+
+
+def _speak_as_aws_sdk_tasks(replacements: Replacements) -> None:
+    """AWS SDK integrations: names of services, errors, parameters and results."""
+    services = {
+        **task_service.StateTaskService._SERVICE_NAME_SFN_TO_BOTO_OVERRIDES,
+        **sdk_tasks.BOTO_NAMES,
+    }
+    replacements.set(task_service.StateTaskService, "_SERVICE_NAME_SFN_TO_BOTO_OVERRIDES", services)
+    task = sdk_task.StateTaskServiceAwsSdk
+    replacements.set(
+        task, "_normalise_service_error_name", staticmethod(sdk_tasks.service_error_name)
+    )
+    evaluate = task._eval_service_task
+
+    def evaluate_service_task(
+        self: Any, env: Any, normalised_parameters: dict[str, Any], **rest: Any
+    ) -> None:
+        model = sdk_tasks.operation_model(
+            self._get_boto_service_name(), self._get_boto_service_action()
+        )
+        parameters = sdk_tasks.to_boto(normalised_parameters, model.input_shape)
+        evaluate(self, env=env, normalised_parameters=parameters, **rest)
+        env.stack.append(sdk_tasks.from_boto(env.stack.pop(), model.output_shape))
+
+    replacements.set(task, "_eval_service_task", evaluate_service_task)
+
+
+def _tell_who_runs_a_task(replacements: Replacements, account: "EmbeddedAccount") -> None:
+    """moto makes a task's calls in nobody's name; AWS makes them as the machine's role."""
+    for task in (task_service.StateTaskService, lambda_task.StateTaskLambda):
+        replacements.set(task, "_eval_execution", _as_machine(task._eval_execution, account))
+
+
+def _as_machine(
+    evaluate: Callable[[Any, Any], None], account: "EmbeddedAccount"
+) -> Callable[[Any, Any], None]:
+    def evaluate_execution(self: Any, env: Any) -> None:
+        context = env.states.context_object.context_object_data
+        details = env.aws_execution_details
+        caller = Caller(
+            "states",
+            account.logical_id(context["StateMachine"]["Id"]),
+            details.region,
+            details.role_arn,
+            context["Execution"]["Name"],
+        )
+        with account.callers.calling(caller):
+            evaluate(self, env)
+
+    return evaluate_execution
+
+
+def _announce_executions(replacements: Replacements, account: "EmbeddedAccount") -> None:
+    """moto does not tell EventBridge how an execution ended ("Step Functions Execution Status
+    Change" in the AWS Step Functions Developer Guide), and keeps every thread that it started.
+    """
+    worker = execution_models.BaseExecutionWorkerCommunication
+    terminated = worker.terminated
+
+    def announce(self: Any) -> None:
+        terminated(self)
+        execution = self.execution
+        detail = {
+            "executionArn": execution.exec_arn,
+            "stateMachineArn": execution.state_machine.arn,
+            "name": execution.name,
+            "status": execution.status,
+            "startDate": int(execution.start_date.timestamp() * 1000),
+            "stopDate": int(execution.stop_date.timestamp() * 1000),
+            "input": execution.execution_input,
+            "output": json.dumps(execution.output) if execution.output is not None else None,
+            "error": execution.error,
+            "cause": execution.cause,
+        }
+        account.emit(
+            "aws.states",
+            "Step Functions Execution Status Change",
+            detail,
+            [execution.exec_arn],
+        )
+
+    replacements.set(worker, "terminated", announce)
+    replacements.undo_with(parser_utils.TMP_THREADS.clear)
+
+
+def _stop_before_the_first_turn(replacements: Replacements, account: "EmbeddedAccount") -> None:
+    """Stopping an execution whose thread has not begun raises AttributeError."""
+    stop = worker_models.ExecutionWorker.stop
+
+    def stop_execution(self: Any, stop_date: Any, error: str | None, cause: str | None) -> None:
+        if self.env is None:
+            later = functools.partial(stop_execution, self, stop_date, error, cause)
+            account.clock.call_at(account.clock.now(), later)
+        else:
+            stop(self, stop_date=stop_date, error=error, cause=cause)
+
+    replacements.set(worker_models.ExecutionWorker, "stop", stop_execution)
+
+
+def _run_functions_in_process(replacements: Replacements, account: "EmbeddedAccount") -> None:
+    """moto runs functions in Docker; here the handler is called."""
+
+    def invoke(self: Any, body: Any, request_headers: Any, response_headers: Any) -> bytes:
+        function = account.lambdas.find(self.function_name)
+        payload = body.encode() if isinstance(body, str) else bytes(body or b"{}")
+        headers = {key.lower(): value for key, value in dict(request_headers).items()}
+        if headers.get("x-amz-invocation-type") == "Event":
+            account.events.invoke_later(function, payload)
+            return b""
+        try:
+            outcome = account.lambdas.invoke(function, payload)
+        except PayloadTooLarge as error:
+            raise LambdaClientError("RequestEntityTooLargeException", str(error)) from error
+        response_headers["x-amz-executed-version"] = "$LATEST"
+        if outcome.failed:
+            response_headers["x-amz-function-error"] = "Unhandled"
+        return outcome.payload
+
+    replacements.set(lambda_models.LambdaFunction, "invoke", invoke)
+
+
+def _deliver_events(replacements: Replacements, account: "EmbeddedAccount") -> None:
+    """Targets other than queues and log groups raise NotImplementedError, and the event's time is
+    a number; a rule with a schedule alone matches every event; and events of S3 reach every bus.
+    """
+
+    def send_to_targets(self: Any, event: dict[str, Any], **_: Any) -> None:
+        event = {key: value for key, value in event.items() if key != "ingestion-time"}
+        if not isinstance(event["time"], str):
+            moment = datetime.fromtimestamp(float(event["time"]), account.clock.now().tzinfo)
+            event["time"] = moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+        if event["source"].startswith("aws.") and self.event_bus_name != "default":
+            return
+        account.events.match(self, event)
+
+    replacements.set(events_models.Rule, "send_to_targets", send_to_targets)

@@ -1,0 +1,298 @@
+"""The CloudFormation resource types and properties that moto 5.2.5 skips without a word.
+
+moto finds a type by scanning the subclasses of ``CloudFormationModel``, so defining a class here is
+enough. :data:`COMPLETIONS` adds the properties that moto's own types drop.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import boto3
+import moto.awslambda.models as lambda_models
+import moto.events.models as events_models
+import moto.stepfunctions.models as stepfunctions_models
+from moto.cloudformation import parsing
+from moto.core.common_models import CloudFormationModel
+from moto.core.models import DEFAULT_ACCOUNT_ID as ACCOUNT_ID
+from moto.stepfunctions.parser.models import stepfunctions_parser_backends
+
+__all__ = ["complete", "register"]
+
+Properties = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class _Created:
+    """What ``Ref`` and ``Fn::GetAtt`` answer for a created resource."""
+
+    reference: str
+    attributes: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """A resource to be created: its physical name and its properties, references resolved."""
+
+    name: str
+    properties: Properties
+    region: str
+
+    def client(self, service: Any) -> Any:
+        return boto3.client(service, region_name=self.region)
+
+
+def register() -> None:
+    """Make the types known to moto, whose list of types is cached on first use."""
+    # What Ref yields, where moto has nothing to yield.
+    lambda_models.LayerVersion.physical_resource_id = property(lambda self: self.arn)
+    lambda_models.Permission.physical_resource_id = property(lambda self: self.logical_resource_id)
+    events_models.EventBus.physical_resource_id = property(lambda self: self.name)
+    events_models.Archive.physical_resource_id = property(lambda self: self.name)
+    stepfunctions_models.StateMachine.has_cfn_attr = classmethod(_state_machine_has_attribute)
+    stepfunctions_models.StateMachine.get_cfn_attribute = _state_machine_attribute
+    parsing.get_model_list.cache_clear()
+    parsing.get_model_map.cache_clear()
+    parsing.get_name_type_map.cache_clear()
+
+
+def complete(resource_type: str, reference: str, properties: Properties, region: str) -> None:
+    """Apply the properties that moto's own CloudFormation type drops."""
+    completion = COMPLETIONS.get(resource_type)
+    if completion is not None:
+        completion(reference, properties, region)
+
+
+_moto_state_machine_attribute = stepfunctions_models.StateMachine.get_cfn_attribute
+_moto_state_machine_has_attribute = stepfunctions_models.StateMachine.has_cfn_attr.__func__
+
+
+def _state_machine_has_attribute(cls: type, attribute: str) -> bool:
+    return attribute == "Arn" or bool(_moto_state_machine_has_attribute(cls, attribute))
+
+
+def _state_machine_attribute(self: Any, attribute: str) -> Any:
+    if attribute == "Arn":
+        return self.arn
+    return _moto_state_machine_attribute(self, attribute)
+
+
+def _type(
+    cloudformation_type: str, *, name_property: str = "Name", attributes: tuple[str, ...] = ()
+) -> Callable[[Callable[[_Wanted], _Created]], type[CloudFormationModel]]:
+    """Turn ``create`` into a type that moto can create."""
+
+    def declare(create: Callable[[_Wanted], _Created]) -> type[CloudFormationModel]:
+        def create_resource(
+            cls: type, name: str, resource: Properties, _: str, region: str, **__: Any
+        ) -> Any:
+            instance: Any = cls()
+            instance.created = create(_Wanted(name, dict(resource["Properties"]), region))
+            return instance
+
+        members = {
+            "__module__": __name__,
+            "physical_resource_id": property(lambda self: self.created.reference),
+            "cloudformation_name_type": staticmethod(lambda: name_property),
+            "cloudformation_type": staticmethod(lambda: cloudformation_type),
+            "has_cfn_attr": staticmethod(attributes.__contains__),
+            "get_cfn_attribute": lambda self, attribute: self.created.attributes[attribute],
+            "create_from_cloudformation_json": classmethod(create_resource),
+            "update_from_cloudformation_json": classmethod(_refuse),
+            "delete_from_cloudformation_json": classmethod(_refuse),
+        }
+        return type(cloudformation_type.replace("::", ""), (CloudFormationModel,), members)
+
+    return declare
+
+
+def _refuse(cls: Any, *_: Any, **__: Any) -> None:
+    raise NotImplementedError(
+        f"{cls.cloudformation_type()}: an embedded account deploys a stack once; open a new one"
+    )
+
+
+def _lower_first(value: Any) -> Any:
+    """CloudFormation's PascalCase keys as the camelCase of the Step Functions API."""
+    if isinstance(value, dict):
+        return {key[:1].lower() + key[1:]: _lower_first(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_lower_first(item) for item in value]
+    return value
+
+
+@_type("AWS::Lambda::Version", attributes=("Version", "FunctionArn"))
+def _version(wanted: _Wanted) -> _Created:
+    # moto has this type, but neither Ref nor GetAtt of it.
+    reply = wanted.client("lambda").publish_version(FunctionName=wanted.properties["FunctionName"])
+    arn = reply["FunctionArn"]
+    return _Created(arn, {"Version": reply["Version"], "FunctionArn": arn})
+
+
+@_type("AWS::Lambda::Alias")
+def _alias(wanted: _Wanted) -> _Created:
+    keys = ("FunctionName", "FunctionVersion", "Name", "Description")
+    arguments = {key: wanted.properties[key] for key in keys if key in wanted.properties}
+    return _Created(wanted.client("lambda").create_alias(**arguments)["AliasArn"])
+
+
+@_type("AWS::Lambda::EventInvokeConfig")
+def _event_invoke_config(wanted: _Wanted) -> _Created:
+    wanted.properties.pop("Qualifier", None)
+    for key in ("MaximumRetryAttempts", "MaximumEventAgeInSeconds"):
+        if key in wanted.properties:
+            wanted.properties[key] = int(wanted.properties[key])
+    wanted.client("lambda").put_function_event_invoke_config(**wanted.properties)
+    return _Created(wanted.name)
+
+
+@_type("AWS::Lambda::Url", attributes=("FunctionUrl", "FunctionArn"))
+def _function_url(wanted: _Wanted) -> _Created:
+    reply = wanted.client("lambda").create_function_url_config(
+        FunctionName=wanted.properties["TargetFunctionArn"], AuthType=wanted.properties["AuthType"]
+    )
+    attributes = {key: reply[key] for key in ("FunctionUrl", "FunctionArn")}
+    return _Created(reply["FunctionArn"], attributes)
+
+
+@_type("AWS::StepFunctions::StateMachineVersion", attributes=("Arn",))
+def _machine_version(wanted: _Wanted) -> _Created:
+    # moto has no PublishStateMachineVersion; its model has.
+    backend = stepfunctions_parser_backends[ACCOUNT_ID][wanted.region]
+    machine = backend.describe_state_machine(wanted.properties["StateMachineArn"])
+    machine.publish(wanted.properties.get("Description"))
+    assert machine.latest_version is not None
+    arn = machine.latest_version.arn
+    return _Created(arn, {"Arn": arn})
+
+
+@_type("AWS::StepFunctions::StateMachineAlias", attributes=("Arn",))
+def _machine_alias(wanted: _Wanted) -> _Created:
+    routing = wanted.properties.get("RoutingConfiguration")
+    if routing is None:
+        version = wanted.properties["DeploymentPreference"]["StateMachineVersionArn"]
+        routing = [{"StateMachineVersionArn": version, "Weight": 100}]
+    for route in routing:
+        route["Weight"] = int(route["Weight"])
+    reply = wanted.client("stepfunctions").create_state_machine_alias(
+        name=wanted.properties.get("Name", wanted.name), routingConfiguration=_lower_first(routing)
+    )
+    arn = reply["stateMachineAliasArn"]
+    return _Created(arn, {"Arn": arn})
+
+
+@_type("AWS::CloudWatch::Alarm", name_property="AlarmName", attributes=("Arn",))
+def _alarm(wanted: _Wanted) -> _Created:
+    wanted.properties["AlarmName"] = wanted.name
+    for key in ("Period", "EvaluationPeriods", "DatapointsToAlarm"):
+        if key in wanted.properties:
+            wanted.properties[key] = int(wanted.properties[key])
+    if "Threshold" in wanted.properties:
+        wanted.properties["Threshold"] = float(wanted.properties["Threshold"])
+    client = wanted.client("cloudwatch")
+    client.put_metric_alarm(**wanted.properties)
+    alarm = client.describe_alarms(AlarmNames=[wanted.name])["MetricAlarms"][0]
+    return _Created(wanted.name, {"Arn": alarm["AlarmArn"]})
+
+
+@_type("AWS::Scheduler::Schedule", attributes=("Arn",))
+def _schedule(wanted: _Wanted) -> _Created:
+    reply = wanted.client("scheduler").create_schedule(**{**wanted.properties, "Name": wanted.name})
+    return _Created(wanted.name, {"Arn": reply["ScheduleArn"]})
+
+
+@_type("AWS::Scheduler::ScheduleGroup", attributes=("Arn",))
+def _schedule_group(wanted: _Wanted) -> _Created:
+    reply = wanted.client("scheduler").create_schedule_group(Name=wanted.name)
+    return _Created(wanted.name, {"Arn": reply["ScheduleGroupArn"]})
+
+
+@_type("AWS::SQS::QueuePolicy", attributes=("Id",))
+def _queue_policy(wanted: _Wanted) -> _Created:
+    document = json.dumps(wanted.properties["PolicyDocument"])
+    for url in wanted.properties["Queues"]:
+        wanted.client("sqs").set_queue_attributes(QueueUrl=url, Attributes={"Policy": document})
+    return _Created(wanted.name, {"Id": wanted.name})
+
+
+@_type("AWS::SNS::TopicPolicy", attributes=("Id",))
+def _topic_policy(wanted: _Wanted) -> _Created:
+    document = json.dumps(wanted.properties["PolicyDocument"])
+    for arn in wanted.properties["Topics"]:
+        wanted.client("sns").set_topic_attributes(
+            TopicArn=arn, AttributeName="Policy", AttributeValue=document
+        )
+    return _Created(wanted.name, {"Id": wanted.name})
+
+
+@_type("AWS::SNS::Subscription", attributes=("Arn",))
+def _subscription(wanted: _Wanted) -> _Created:
+    reply = wanted.client("sns").subscribe(
+        TopicArn=wanted.properties["TopicArn"],
+        Protocol=wanted.properties["Protocol"],
+        Endpoint=wanted.properties["Endpoint"],
+        ReturnSubscriptionArn=True,
+    )
+    return _Created(reply["SubscriptionArn"], {"Arn": reply["SubscriptionArn"]})
+
+
+@_type("AWS::S3::BucketPolicy")
+def _bucket_policy(wanted: _Wanted) -> _Created:
+    wanted.client("s3").put_bucket_policy(
+        Bucket=wanted.properties["Bucket"], Policy=json.dumps(wanted.properties["PolicyDocument"])
+    )
+    return _Created(wanted.properties["Bucket"])
+
+
+@_type("AWS::Events::EventBusPolicy")
+def _bus_policy(wanted: _Wanted) -> _Created:
+    statement = {"Sid": wanted.properties["StatementId"], **wanted.properties["Statement"]}
+    wanted.client("events").put_permission(
+        EventBusName=wanted.properties.get("EventBusName", "default"),
+        Policy=json.dumps({"Version": "2012-10-17", "Statement": [statement]}),
+    )
+    return _Created(wanted.name)
+
+
+@_type("AWS::Logs::MetricFilter", name_property="FilterName")
+def _metric_filter(wanted: _Wanted) -> _Created:
+    wanted.client("logs").put_metric_filter(
+        logGroupName=wanted.properties["LogGroupName"],
+        filterName=wanted.name,
+        filterPattern=wanted.properties["FilterPattern"],
+        metricTransformations=_lower_first(wanted.properties["MetricTransformations"]),
+    )
+    return _Created(wanted.name)
+
+
+def _complete_table(reference: str, properties: Properties, region: str) -> None:
+    client = boto3.client("dynamodb", region)
+    if "TimeToLiveSpecification" in properties:
+        client.update_time_to_live(
+            TableName=reference, TimeToLiveSpecification=properties["TimeToLiveSpecification"]
+        )
+    if "PointInTimeRecoverySpecification" in properties:
+        client.update_continuous_backups(
+            TableName=reference,
+            PointInTimeRecoverySpecification=properties["PointInTimeRecoverySpecification"],
+        )
+
+
+def _complete_bucket(reference: str, properties: Properties, region: str) -> None:
+    client = boto3.client("s3", region)
+    notifications = properties.get("NotificationConfiguration", {})
+    if "EventBridgeConfiguration" in notifications:
+        client.put_bucket_notification_configuration(
+            Bucket=reference, NotificationConfiguration={"EventBridgeConfiguration": {}}
+        )
+    if "VersioningConfiguration" in properties:
+        client.put_bucket_versioning(
+            Bucket=reference, VersioningConfiguration=properties["VersioningConfiguration"]
+        )
+
+
+COMPLETIONS: dict[str, Callable[[str, Properties, str], None]] = {
+    "AWS::DynamoDB::Table": _complete_table,
+    "AWS::S3::Bucket": _complete_bucket,
+}

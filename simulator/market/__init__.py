@@ -1,0 +1,1 @@
+"""Spot prices for the embedded account: generated, recorded, and measured."""

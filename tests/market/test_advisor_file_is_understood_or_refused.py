@@ -1,0 +1,72 @@
+"""The Spot Advisor file is undocumented, so whatever is not known is named and refused."""
+
+import copy
+import json
+
+import pytest
+
+from spot_optimizer.market.advisor import AdvisorFileChanged, parse_advisor
+
+FILE = {
+    "ranges": [
+        {"index": index, "label": label, "dots": index, "max": top}
+        for index, (label, top) in enumerate(
+            [("<5%", 5), ("5-10%", 11), ("10-15%", 16), ("15-20%", 22), (">20%", 100)]
+        )
+    ],
+    "global_rate": "<10%",
+    "instance_types": {"m5.large": {"cores": 2, "ram_gb": 8.0, "emr": True}},
+    "spot_advisor": {
+        "us-east-1": {
+            "Linux": {"m5.large": {"r": 0, "s": 60}, "m6i.large": {"r": 4, "s": 58}},
+            "Windows": {"m5.large": {"r": 3, "s": 40}},
+        }
+    },
+}
+
+
+def changed(*path_and_value):
+    """The file with one value replaced, or left out where the value is None."""
+    *path, key, value = path_and_value
+    document = copy.deepcopy(FILE)
+    place = document
+    for step in path:
+        place = place[step]
+    if value is None:
+        del place[key]
+    else:
+        place[key] = value
+    return json.dumps(document).encode()
+
+
+def test_buckets_of_the_region_are_those_of_linux():
+    """Windows has buckets of its own for the same type."""
+    assert parse_advisor(json.dumps(FILE).encode(), "us-east-1") == {"m5.large": 0, "m6i.large": 4}
+
+
+@pytest.mark.parametrize(
+    ("data", "path"),
+    [
+        (b"<html>", "no JSON"),
+        (b"[]", "ranges is missing"),
+        (changed("spot_advisor", None), "spot_advisor is missing"),
+        (changed("spot_advisor", "us-east-1", None), r"spot_advisor\.us-east-1 is missing"),
+        (changed("spot_advisor", "us-east-1", "Linux", None), "Linux is missing; there is Windows"),
+        (changed("spot_advisor", "us-east-1", "Linux", [1]), "Linux is a list"),
+        (
+            changed("spot_advisor", "us-east-1", "Linux", "m5.large", {"s": 1}),
+            r"spot_advisor\.us-east-1\.Linux\.m5\.large\.r is missing",
+        ),
+        (
+            changed("spot_advisor", "us-east-1", "Linux", "m5.large", "r", 5),
+            r"spot_advisor\.us-east-1\.Linux\.m5\.large\.r = 5, allowed are 0 to 4",
+        ),
+        (changed("spot_advisor", "us-east-1", "Linux", "m5.large", "r", True), "r = True"),
+        (changed("ranges", 0, "index", 4), "ranges rise in the order"),
+        (changed("ranges", 0, "max", None), "ranges = "),
+    ],
+)
+def test_another_shape_is_refused_by_its_path(data, path):
+    """The error says where the file is not what we know."""
+    with pytest.raises(AdvisorFileChanged, match=path):
+        parse_advisor(data, "us-east-1")

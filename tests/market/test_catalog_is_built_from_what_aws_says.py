@@ -1,0 +1,241 @@
+"""Instance types, offerings and on-demand prices out of the answers of three APIs."""
+
+import json
+
+import pytest
+
+from spot_optimizer.market.catalog import Catalog, fits_machine
+from spot_optimizer.market.catalog_file import (
+    build_catalog,
+    catalog_from_bytes,
+    catalog_to_bytes,
+)
+from spot_optimizer.market.on_demand import settle_prices
+from spot_optimizer.stored import DamagedState, pack_json
+
+REGION = "us-east-1"
+
+
+def type_row(name, *, vcpu=2, memory_mib=8192, architectures=("x86_64",), **more):
+    """A row as DescribeInstanceTypes gives it, as far as it is read."""
+    return {
+        "InstanceType": name,
+        "VCpuInfo": {"DefaultVCpus": vcpu},
+        "MemoryInfo": {"SizeInMiB": memory_mib},
+        "ProcessorInfo": {"SupportedArchitectures": list(architectures)},
+        "BurstablePerformanceSupported": False,
+        "BareMetal": False,
+        "Hypervisor": "nitro",
+        "InstanceStorageSupported": False,
+        "SupportedUsageClasses": ["on-demand", "spot"],
+        "CurrentGeneration": True,
+        **more,
+    }
+
+
+def product(name, price="0.096", *, unit="Hrs", currency="USD", **attributes):
+    """A product as GetProducts gives it: a JSON string."""
+    return json.dumps(
+        {
+            "product": {
+                "productFamily": "Compute Instance",
+                "sku": "SKU",
+                "attributes": {
+                    "instanceType": name,
+                    "regionCode": REGION,
+                    "operatingSystem": "Linux",
+                    "tenancy": "Shared",
+                    "preInstalledSw": "NA",
+                    "capacitystatus": "Used",
+                    "marketoption": "OnDemand",
+                    **attributes,
+                },
+            },
+            "terms": {
+                "OnDemand": {
+                    "SKU.JRTCKXETXF": {
+                        "effectiveDate": "2024-01-01T00:00:00Z",
+                        "priceDimensions": {
+                            "SKU.JRTCKXETXF.6YS6EN2CT7": {
+                                "unit": unit,
+                                "pricePerUnit": {currency: price},
+                            }
+                        },
+                    }
+                }
+            },
+        }
+    )
+
+
+def built(*, types=(), offerings=(), products=(), previous=None):
+    """A catalogue from these answers."""
+    return build_catalog(
+        type_rows=types,
+        offering_rows=offerings,
+        products=products,
+        region=REGION,
+        previous=previous,
+    )
+
+
+def test_a_type_is_what_its_row_says():
+    """Memory in GiB, and the 64-bit architecture where a type also runs 32-bit images."""
+    row = type_row("t2.micro", vcpu=1, memory_mib=512, architectures=("i386", "x86_64"))
+    found = built(types=[{**row, "BurstablePerformanceSupported": True, "Hypervisor": "xen"}])
+    micro = found.catalog.types["t2.micro"]
+    assert (micro.vcpu, micro.memory_gib, micro.architecture) == (1, 0.5, "x86_64")
+    assert (micro.burstable, micro.hypervisor, micro.spot, micro.accelerators) == (
+        True,
+        "xen",
+        True,
+        "",
+    )
+
+
+def test_bare_metal_has_no_hypervisor():
+    """EC2 leaves the field out there."""
+    row = type_row("m5.metal", BareMetal=True)
+    del row["Hypervisor"]
+    assert built(types=[row]).catalog.types["m5.metal"].hypervisor == ""
+
+
+def test_types_that_cannot_be_used_are_counted_and_stop_nothing():
+    """A Mac and a row of an unknown shape are left out; the type between them is not."""
+    broken = type_row("m5.xlarge")
+    del broken["MemoryInfo"]
+    mac = type_row("mac2.metal", architectures=("arm64_mac",))
+    found = built(types=[mac, type_row("m5.large"), broken])
+    assert set(found.catalog.types) == {"m5.large"}
+    assert found.types_dropped == {"architecture arm64_mac": 1, "field MemoryInfo missing": 1}
+
+
+GPU = {"Count": 1, "Manufacturer": "NVIDIA", "Name": "T4", "MemoryInfo": {"SizeInMiB": 16384}}
+PART_OF_GPU = {
+    "Count": 0,
+    "GpuPartitionSize": 0.125,
+    "Manufacturer": "NVIDIA",
+    "Name": "L4",
+    "MemoryInfo": {"SizeInMiB": 2861},
+}
+CHIP = {"Count": 1, "Name": "Inferentia", "MemoryInfo": {"SizeInMiB": 8192}}
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({"GpuInfo": {"Gpus": [GPU]}}, "1 x NVIDIA T4 16384 MiB"),
+        ({"GpuInfo": {"Gpus": [PART_OF_GPU]}}, "0.125 x NVIDIA L4 2861 MiB"),
+        (
+            {
+                "NeuronInfo": {"NeuronDevices": [CHIP]},
+                "InferenceAcceleratorInfo": {"Accelerators": [CHIP]},
+            },
+            "1 x Inferentia 8192 MiB",
+        ),
+    ],
+)
+def test_a_machine_with_an_accelerator_is_not_replaced_by_one_without(more, words):
+    """An inference chip or part of a GPU is no GPU to count, and must not be lost for that."""
+    types = built(types=[type_row("plain.large"), type_row("fast.large", **more)]).catalog.types
+    assert types["fast.large"].accelerators == words
+    assert not fits_machine(types["plain.large"], types["fast.large"])
+    assert fits_machine(types["fast.large"], types["fast.large"])
+
+
+def test_offerings_are_zones_by_type():
+    """Only offerings by availability zone say where a type can be launched."""
+    rows = [
+        {"InstanceType": "m5.large", "LocationType": "availability-zone", "Location": "us-east-1a"},
+        {"InstanceType": "m5.large", "LocationType": "availability-zone", "Location": "us-east-1b"},
+        {"InstanceType": "c5.large", "LocationType": "region", "Location": "us-east-1"},
+    ]
+    zones = built(offerings=rows).catalog.zones
+    assert zones == {"m5.large": frozenset({"us-east-1a", "us-east-1b"})}
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (product("m5.large", regionCode="us-east-1-bos-1"), "regionCode us-east-1-bos-1"),
+        (product("m5.large", operatingSystem="Windows"), "operatingSystem Windows"),
+        (product("m5.large", tenancy="Dedicated"), "tenancy Dedicated"),
+        (product("m5.large", preInstalledSw="SQL Std"), "preInstalledSw SQL Std"),
+        (
+            product("m5.large", capacitystatus="UnusedCapacityReservation"),
+            "capacitystatus UnusedCapacityReservation",
+        ),
+        (product("m5.large", marketoption="CapacityBlock"), "marketoption CapacityBlock"),
+        (product("m5.large", price="0.0"), "no price in USD per hour"),
+        (product("m5.large", currency="CNY"), "no price in USD per hour"),
+        (product("m5.large", unit="Quantity"), "no price in USD per hour"),
+        (product("m5.large", price="soon"), "unreadable"),
+        ("{", "unreadable"),
+        ("[]", "unreadable"),
+        ("{}", "unreadable"),
+    ],
+)
+def test_another_product_is_no_on_demand_price(text, reason):
+    """Windows, dedicated, reserved or unreadable: dropped, counted, and the good one stays."""
+    found = built(products=[text, product("c5.large", "0.085")])
+    assert found.catalog.on_demand_usd_per_hour == {"c5.large": 0.085}
+    assert found.products_dropped == {reason: 1}
+
+
+def test_of_two_prices_of_a_type_the_lower_counts():
+    """No saving is claimed that might not be there."""
+    for texts in (("0.10", "0.09"), ("0.09", "0.10")):
+        found = built(products=[product("m5.large", text) for text in texts])
+        assert found.catalog.on_demand_usd_per_hour == {"m5.large": 0.09}
+        assert found.products_dropped == {"second price of a type": 1}
+
+
+def test_a_price_that_jumped_is_doubted_and_the_old_one_kept():
+    """More than 50 % at once is an error of the feed until someone says otherwise."""
+    settled, doubted = settle_prices(
+        {"a.large": 0.151, "b.large": 0.15, "c.large": 0.049, "new.large": 9.0},
+        {"a.large": 0.1, "b.large": 0.1, "c.large": 0.1},
+    )
+    assert settled == {"a.large": 0.1, "b.large": 0.15, "c.large": 0.1, "new.large": 9.0}
+    assert [d.instance_type for d in doubted] == ["a.large", "c.large"]
+
+
+def test_a_new_catalogue_holds_on_to_the_previous_prices():
+    """The doubt is part of building, so nobody can forget it."""
+    before = Catalog({}, {"m5.large": 0.01}, {})
+    found = built(products=[product("m5.large", "0.096")], previous=before)
+    assert found.catalog.on_demand_usd_per_hour == {"m5.large": 0.01}
+    assert found.doubted[0].new_usd_per_hour == 0.096
+
+
+def test_a_stored_catalogue_comes_back():
+    """What was written is what is read, and equal catalogues are equal bytes."""
+    offering = {
+        "InstanceType": "m5.large",
+        "LocationType": "availability-zone",
+        "Location": "us-east-1a",
+    }
+    catalog = built(
+        types=[type_row("m5.large"), type_row("g4dn.xlarge", GpuInfo={"Gpus": [GPU]})],
+        offerings=[offering],
+        products=[product("m5.large")],
+    ).catalog
+    stored = catalog_to_bytes(catalog)
+    assert catalog_from_bytes(stored) == catalog
+    assert catalog_to_bytes(catalog_from_bytes(stored)) == stored
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"", "no gzipped JSON"),
+        (pack_json("catalog", 2, {}), "stored form is 'catalog/2', allowed is 'catalog/1'"),
+        (pack_json("usage-book", 1, {}), "stored form is 'usage-book/1'"),
+        (pack_json("catalog", 1, {}), "missing or of another type"),
+        (pack_json("catalog", 1, {"types": [{"colour": 1}]}), "missing or of another type"),
+    ],
+)
+def test_a_catalogue_that_cannot_be_read_is_refused_in_words(data, words):
+    """Damaged, of another version or of another kind: said so."""
+    with pytest.raises(DamagedState, match=words):
+        catalog_from_bytes(data)

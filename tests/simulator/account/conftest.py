@@ -1,0 +1,76 @@
+"""A small stack in an embedded account, and a stub of the world around it."""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from simulator.account import Caller, EmbeddedAccount
+
+START = datetime(2025, 3, 1, tzinfo=UTC)
+STACK = Path(__file__).parent / "stack" / "template.yaml"
+
+
+class StubWorld:
+    """Remembers what it is asked; launches unless told that there is no capacity."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str, dict[str, Any], Caller]] = []
+        self.full = False
+
+    def handle(
+        self, service: str, operation: str, params: dict[str, Any], caller: Caller
+    ) -> tuple[int, dict[str, Any]]:
+        self.asked.append((service, operation, params, caller))
+        if operation == "RunInstances" and self.full:
+            error = {"Code": "InsufficientInstanceCapacity", "Message": "none left"}
+            return 400, {"Error": error}
+        if operation == "RunInstances":
+            instance = {"InstanceId": "i-1", "LaunchTime": datetime.now(UTC)}
+            return 200, {"Instances": [instance]}
+        if operation == "DescribeInstances":
+            return 200, {"Reservations": [{"Instances": []}]}
+        return 200, {}
+
+    def http(self, url: str) -> tuple[int, dict[str, str], bytes]:
+        return 200, {"Content-Type": "application/json"}, b'{"url": "%s"}' % url.encode()
+
+
+@pytest.fixture
+def start() -> datetime:
+    """The first moment of every account."""
+    return START
+
+
+@pytest.fixture
+def stack() -> Path:
+    """The small stack's template."""
+    return STACK
+
+
+@pytest.fixture
+def world() -> StubWorld:
+    """The world around the account."""
+    return StubWorld()
+
+
+@pytest.fixture
+def account(world: StubWorld) -> Iterator[EmbeddedAccount]:
+    """An account with the small stack in it."""
+    with EmbeddedAccount(start=START, world=world, seed=7) as opened:
+        opened.deploy(STACK, "small")
+        yield opened
+
+
+@pytest.fixture
+def variant(tmp_path: Path) -> Callable[[str], Path]:
+    """A template of one's own: ``variant(text)`` is its path."""
+
+    def write(text: str) -> Path:
+        path = tmp_path / "template.yaml"
+        path.write_text("Transform: AWS::Serverless-2016-10-31\n" + text)
+        return path
+
+    return write

@@ -1,0 +1,232 @@
+"""What cannot be moved without a loss is refused in words; the rest is managed."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from spot_optimizer.settings import Settings
+from spot_optimizer.switching.adoption import Adoption, Protections, judge_adoption
+from spot_optimizer.words import Mode
+
+from tests.switching.machines import CATALOG, STACK, device, instance
+
+
+def judge(*machines: dict[str, Any], **context: Any) -> Adoption:
+    """The verdict on machines under default settings."""
+    return judge_adoption(
+        machines, **{"stack": STACK, "settings": Settings(), "catalog": CATALOG, **context}
+    )
+
+
+def tagged(number: int = 1, _changes: dict[str, Any] | None = None, **tags: str) -> dict[str, Any]:
+    """A machine with further tags under our prefix (underscores read as hyphens)."""
+    mine = {f"spot-optimizer:{name.replace('_', '-')}": value for name, value in tags.items()}
+    return instance(number, tags={"spot-optimizer:managed": STACK, **mine}, **(_changes or {}))
+
+
+def reason(machine: dict[str, Any], **context: Any) -> str:
+    """Why one machine is refused."""
+    adoption = judge(machine, **context)
+    assert not adoption.adopted
+    return adoption.refused[0].reason
+
+
+def test_a_plain_instance_is_managed_under_its_own_id() -> None:
+    """Without a workload tag the instance id is the workload's."""
+    (adopted,) = judge(instance()).adopted
+    assert adopted.workload_id == adopted.instance_id == instance()["InstanceId"]
+    assert (adopted.mode, adopted.type_globs, adopted.subnets) == (Mode.AUTO, ("*",), ())
+    assert [w for w in adopted.warnings if "root disk" in w]
+
+
+def test_a_team_that_says_stateless_is_not_warned() -> None:
+    """A written word is taken for meant."""
+    (adopted,) = judge(tagged(state="stateless", workload="w", mode="manual")).adopted
+    assert adopted.warnings == ()
+    assert (adopted.workload_id, adopted.mode) == ("w", Mode.MANUAL)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"State": {"Name": "stopped"}}, "it is stopped"),
+        ({"Platform": "windows", "PlatformDetails": "Windows"}, "product is Windows"),
+        ({"PlatformDetails": "Red Hat Enterprise Linux"}, "product is Red Hat"),
+        ({"ProductCodes": [{"ProductCodeId": "p1", "ProductCodeType": "marketplace"}]}, "p1"),
+        ({"RootDeviceType": "instance-store"}, "root is an instance store"),
+        ({"InstanceLifecycle": "scheduled"}, "lifecycle is scheduled"),
+        ({"Placement": {"Tenancy": "host", "HostId": "h-1"}}, "dedicated host"),
+        ({"Placement": {"GroupName": "cluster-1"}}, "placement group cluster-1"),
+        ({"OutpostArn": "arn:x"}, "Outpost"),
+        ({"CapacityReservationId": "cr-1"}, "capacity reservation cr-1"),
+        ({"HibernationOptions": {"Configured": True}}, "hibernate"),
+        ({"CpuOptions": {"CoreCount": 1, "ThreadsPerCore": 1}}, "1 of 2 vCPU"),
+        ({"CpuOptions": {"AmdSevSnp": "enabled"}}, "AmdSevSnp"),
+        ({"MaintenanceOptions": {"RebootMigration": "disabled"}}, "reboot migration"),
+        ({"NetworkPerformanceOptions": {"BandwidthWeighting": "vpc-1"}}, "vpc-1"),
+        ({"KernelId": "aki-1"}, "KernelId"),
+        ({"NetworkInterfaces": [{}, {}]}, "2 network interfaces"),
+        ({"InstanceType": "zz9.large"}, "zz9.large is not in the catalogue"),
+        ({"Operator": {"Managed": True, "Principal": "eks"}}, "managed by eks"),
+    ],
+)
+def test_what_could_not_be_kept_is_refused(change: dict[str, Any], words: str) -> None:
+    """Nothing of a machine is silently lost."""
+    assert words in reason(instance(**change))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"PrivateIpAddresses": [{}, {}]}, "2 private addresses"),
+        ({"Ipv4Prefixes": [{"Ipv4Prefix": "10.0.0.0/28"}]}, "address prefixes"),
+        ({"InterfaceType": "efa"}, "type efa"),
+        ({"SourceDestCheck": False}, "source/destination check"),
+        ({"Attachment": {"DeviceIndex": 0, "DeleteOnTermination": False}}, "outlives it"),
+        (
+            {"Attachment": {"DeviceIndex": 0, "EnaSrdSpecification": {"EnaSrdEnabled": True}}},
+            "ENA Express",
+        ),
+    ],
+)
+def test_interfaces_that_could_not_be_kept_are_refused(change: dict[str, Any], words: str) -> None:
+    """The network face of the machine is part of it."""
+    machine = instance()
+    machine["NetworkInterfaces"][0] |= change
+    assert words in reason(machine)
+
+
+@pytest.mark.parametrize(
+    ("key", "words"),
+    [
+        ("aws:autoscaling:groupName", "Auto Scaling group"),
+        ("eks:nodegroup-name", "EKS node group"),
+        ("kubernetes.io/cluster/prod", "Kubernetes node"),
+        ("aws:batch:compute-environment", "Batch"),
+        ("aws:elasticmapreduce:job-flow-id", "EMR"),
+        ("elasticbeanstalk:environment-name", "Beanstalk"),
+        ("aws:ec2spot:fleet-request-id", "Spot Fleet"),
+        ("aws:ec2:fleet-id", "EC2 Fleet fleet-1"),
+    ],
+)
+def test_members_of_something_that_heals_itself_are_refused(key: str, words: str) -> None:
+    """Two owners would replace each other's instances for ever."""
+    machine = instance(tags={"spot-optimizer:managed": STACK, key: "fleet-1"})
+    assert words in reason(machine)
+
+
+def test_instances_of_our_own_instant_fleets_are_ours() -> None:
+    """A rescue's fleet leaves the tag too, but keeps no size."""
+    machine = instance(tags={"spot-optimizer:managed": STACK, "aws:ec2:fleet-id": "fleet-1"})
+    assert judge(machine, our_fleet_ids=frozenset({"fleet-1"})).adopted
+
+
+def test_two_instances_with_one_workload_id_are_both_refused() -> None:
+    """Neither can be known to be the real one; the message names both."""
+    adoption = judge(tagged(1, workload="w"), tagged(2, workload="w"), tagged(3, workload="v"))
+    assert [a.workload_id for a in adoption.adopted] == ["v"]
+    assert len(adoption.refused) == 2
+    for refused in adoption.refused:
+        assert instance(1)["InstanceId"] in refused.reason
+        assert instance(2)["InstanceId"] in refused.reason
+
+
+def test_the_instances_of_a_live_switch_are_no_duplicates() -> None:
+    """Original and replacement share the id while one becomes the other."""
+    replacement = tagged(2, workload="w")
+    adoption = judge(
+        tagged(1, workload="w"), replacement, in_switch=frozenset({replacement["InstanceId"]})
+    )
+    assert [a.instance_id for a in adoption.adopted] == [instance(1)["InstanceId"]]
+    assert not adoption.refused
+
+
+@pytest.mark.parametrize("state", ["terminated", "shutting-down", "pending"])
+def test_what_comes_up_or_goes_down_is_not_judged(state: str) -> None:
+    """EC2 shows a terminated instance for an hour with its tags."""
+    adoption = judge(tagged(1, workload="w"), tagged(2, {"State": {"Name": state}}, workload="w"))
+    assert (len(adoption.adopted), len(adoption.refused)) == (1, 0)
+
+
+def test_instances_of_others_are_never_looked_at() -> None:
+    """Neither without our tag, nor with another stack's."""
+    other = instance(tags={"spot-optimizer:managed": "another", "spot-optimizer:mode": "??"})
+    assert judge(instance(tags={}), other) == Adoption((), ())
+
+
+def test_instance_store_is_lost_only_by_permission() -> None:
+    """The catalogue knows which types have one."""
+    change = {"InstanceType": "m5d.large"}
+    assert "instance-store-may-be-lost = true" in reason(tagged(1, change))
+    assert judge(tagged(1, change, instance_store_may_be_lost="true")).adopted
+
+
+def test_a_volume_goes_with_its_instance_only_if_the_team_says_so() -> None:
+    """A kept volume never; a data volume if it dies with the instance and stateless is written."""
+    data = {"BlockDeviceMappings": [device("/dev/xvda", "vol-a"), device("/dev/sdf", "vol-b")]}
+    kept = {"BlockDeviceMappings": [device("/dev/xvda", "vol-a", delete=False)]}
+    assert "vol-b at /dev/sdf is a data volume" in reason(tagged(1, data))
+    assert judge(tagged(1, data, state="stateless")).adopted
+    assert "vol-a at /dev/xvda is kept" in reason(tagged(1, kept, state="stateless"))
+
+
+@pytest.mark.parametrize("auto_terminate", ["true", "false"])
+def test_termination_protection_and_auto_terminate_exclude_each_other(auto_terminate: str) -> None:
+    """The original could never be terminated; where it need not be, spot's lack of it is said."""
+    machine = tagged(1, auto_terminate=auto_terminate)
+    context = {"protections": {machine["InstanceId"]: Protections(termination=True, stop=False)}}
+    if auto_terminate == "true":
+        assert "termination protection is on" in reason(machine, **context)
+    else:
+        (adopted,) = judge(machine, **context).adopted
+        assert any("termination protection" in warning for warning in adopted.warnings)
+
+
+def test_stop_protection_is_refused() -> None:
+    """A replacement could not have it."""
+    protections = {instance()["InstanceId"]: Protections(termination=False, stop=True)}
+    assert "stop protection" in reason(instance(), protections=protections)
+
+
+def test_owners_that_lose_sight_are_warned() -> None:
+    """CloudFormation and dedicated tenancy do not forbid a move."""
+    machine = tagged(1, {"Placement": {"Tenancy": "dedicated"}}, state="stateless")
+    machine["Tags"].append({"Key": "aws:cloudformation:stack-name", "Value": "infra"})
+    (adopted,) = judge(machine).adopted
+    assert len(adopted.warnings) == 2
+    assert "infra" in adopted.warnings[0]
+    assert "dedicated" in adopted.warnings[1]
+
+
+def test_wrong_tags_and_types_are_refused() -> None:
+    """A glob that matches nothing would leave the workload without a pool."""
+    assert "mode = 'x'" in reason(tagged(mode="x"))
+    assert "'m9*' matches no type" in reason(tagged(types="m5*,m9*"))
+
+
+def test_all_reasons_are_given_at_once() -> None:
+    """Nobody has to correct one thing per cycle."""
+    text = reason(instance(OutpostArn="arn:x", KernelId="aki-1"))
+    assert "Outpost" in text
+    assert "KernelId" in text
+
+
+@given(
+    broken=st.sampled_from(["InstanceType", "BlockDeviceMappings", "NetworkInterfaces"]),
+    value=st.one_of(st.none(), st.integers(), st.text(max_size=3), st.just([1])),
+)
+def test_one_instance_that_cannot_be_judged_never_stops_the_others(
+    broken: str, value: object
+) -> None:
+    """Whatever a field holds, the other workload is adopted."""
+    adoption = judge(tagged(1, {broken: value}, workload="bad"), tagged(2, workload="good"))
+    assert "good" in [a.workload_id for a in adoption.adopted]
+    assert len(adoption.adopted) + len(adoption.refused) == 2
+
+
+def test_the_verdict_is_in_the_order_of_workload_ids() -> None:
+    """The same world gives the same record, whatever the order of the pages."""
+    machines = [tagged(number, workload=f"w{9 - number}") for number in range(1, 6)]
+    assert judge(*machines) == judge(*reversed(machines))
+    assert [a.workload_id for a in judge(*machines).adopted] == ["w4", "w5", "w6", "w7", "w8"]

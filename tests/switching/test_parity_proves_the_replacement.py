@@ -1,0 +1,208 @@
+"""A replacement that lost something is told from one that did not."""
+
+from copy import deepcopy
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from spot_optimizer.switching.parity import Expected, MachineFacts, differences, machine_facts
+from spot_optimizer.words import Lifecycle
+
+from tests.switching.machines import device, instance, tag_list, volume
+
+EXPECTED = Expected("c6i.xlarge", "us-east-1b", Lifecycle.SPOT, cpu_credits="standard")
+
+
+def facts(machine: dict[str, Any], *volumes: dict[str, Any], **changes: Any) -> MachineFacts:
+    """The facts of a machine with known user data."""
+    return machine_facts(machine, volumes, **{"user_data_hash": "h1", **changes})
+
+
+def original() -> MachineFacts:
+    """The machine that is left."""
+    return facts(instance(), volume(), shutdown_behavior="stop", termination_protection=False)
+
+
+def twin(**changes: Any) -> dict[str, Any]:
+    """A faithful replacement in the expected place."""
+    return instance(
+        2,
+        tags={
+            "Name": "web",
+            "spot-optimizer:managed": "optimizer",
+            "spot-optimizer:workload": "w",
+            "spot-optimizer:switch": "s",
+            "aws:ec2:fleet-id": "fleet-1",
+        },
+        **{
+            "InstanceType": "c6i.xlarge",
+            "InstanceLifecycle": "spot",
+            "Placement": {"AvailabilityZone": "us-east-1b", "Tenancy": "default"},
+            **changes,
+        },
+    )
+
+
+def fields(replacement: MachineFacts, expected: Expected = EXPECTED) -> list[str]:
+    """Names of the unexplained differences from the original."""
+    return [each.field for each in differences(original(), replacement, expected)]
+
+
+def test_a_faithful_replacement_has_no_difference() -> None:
+    """Its ids, addresses, AWS's tags and ours do not count; a spot's shutdown is explained."""
+    assert fields(facts(twin(), volume(2), shutdown_behavior="terminate")) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"InstanceType": "c6i.large"}, "instance type"),
+        ({"Placement": {"AvailabilityZone": "us-east-1c"}}, "availability zone"),
+        ({"InstanceLifecycle": None}, "lifecycle"),
+        ({"ImageId": "ami-2"}, "image"),
+        ({"KeyName": None}, "key"),
+        ({"IamInstanceProfile": None}, "instance profile"),
+        ({"MetadataOptions": {"HttpTokens": "optional"}}, "metadata options"),
+        ({"Monitoring": {"State": "enabled"}}, "detailed monitoring"),
+        ({"VpcId": "vpc-2"}, "VPC"),
+        ({"EnclaveOptions": {"Enabled": True}}, "enclave"),
+        ({"MaintenanceOptions": {"AutoRecovery": "disabled"}}, "automatic recovery"),
+        ({"EbsOptimized": False}, "EBS optimisation"),
+        ({"Tags": []}, "tag Name"),
+        ({"Tags": tag_list({"Name": "web", "spot-optimizer:mode": "off"})},
+         "tag spot-optimizer:mode"),
+        ({"BlockDeviceMappings": []}, "device /dev/xvda"),
+    ],
+)  # fmt: skip
+def test_each_loss_of_the_machine_is_named(change: dict[str, Any], field: str) -> None:
+    """One changed fact is one difference, with its name."""
+    assert fields(facts(twin(**change), volume(2))) == [field]
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"Groups": [{"GroupId": "sg-1"}]}, "security groups"),
+        ({"SourceDestCheck": False}, "source/destination check"),
+        ({"Ipv6Addresses": [{"Ipv6Address": "2001:db8::1"}]}, "IPv6 addresses"),
+        ({"ConnectionTrackingConfiguration": {"UdpTimeout": 30}}, "connection tracking"),
+    ],
+)
+def test_each_loss_of_the_interface_is_named(change: dict[str, Any], field: str) -> None:
+    """The network face of the machine is part of it."""
+    machine = twin()
+    machine["NetworkInterfaces"][0] |= change
+    assert fields(facts(machine, volume(2))) == [field]
+
+
+def test_a_public_address_must_not_appear_or_vanish() -> None:
+    """A private machine stays private, a public one reachable."""
+    machine = twin(PublicIpAddress=None)
+    del machine["NetworkInterfaces"][0]["Association"]
+    assert fields(facts(machine, volume(2))) == ["public address"]
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"Size": 8}, "size"),
+        ({"VolumeType": "gp2"}, "type"),
+        ({"Iops": 3000}, "IOPS"),
+        ({"Throughput": 125}, "throughput"),
+        ({"KmsKeyId": "arn:other"}, "KMS key"),
+        ({"Tags": []}, "tags"),
+    ],
+)
+def test_each_loss_of_a_volume_is_named(change: dict[str, Any], field: str) -> None:
+    """A slower, smaller or differently locked disk is no replacement."""
+    assert fields(facts(twin(), {**volume(2), **change})) == [f"device /dev/xvda {field}"]
+
+
+def test_a_volume_that_would_outlive_its_machine_differs() -> None:
+    """Or volumes would pile up with every switch."""
+    machine = twin(BlockDeviceMappings=[device("/dev/xvda", volume(2)["VolumeId"], delete=False)])
+    assert fields(facts(machine, volume(2))) == ["device /dev/xvda deleted on termination"]
+
+
+def test_lost_encryption_differs_and_new_encryption_is_explained() -> None:
+    """The account may encrypt by default now; the reverse is a loss."""
+    open_disk = volume(2, Encrypted=False, KmsKeyId=None)
+    assert "device /dev/xvda encrypted" in fields(facts(twin(), open_disk))
+    was = facts(instance(), volume(1, Encrypted=False, KmsKeyId=None))
+    assert differences(was, facts(twin(), volume(2)), EXPECTED) == []
+
+
+def test_user_data_is_compared_by_hash_only() -> None:
+    """A difference shows hashes, never the text."""
+    (difference,) = differences(original(), facts(twin(), volume(2), user_data_hash="h2"), EXPECTED)
+    assert difference.field == "user data"
+    assert (difference.original, difference.replacement) == ("h1", "h2")
+
+
+def test_a_type_that_is_always_ebs_optimised_is_explained() -> None:
+    """More than was asked for is no loss."""
+    was = facts(instance(EbsOptimized=False), volume())
+    for now in (True, False):
+        assert differences(was, facts(twin(EbsOptimized=now), volume(2)), EXPECTED) == []
+
+
+@pytest.mark.parametrize(
+    ("instance_type", "cpu_credits", "found"),
+    [
+        ("t3.large", "unlimited", ["CPU credits"]),
+        ("t3.large", "standard", []),
+        ("m5.large", None, []),
+    ],
+)
+def test_the_credit_mode_returns_with_the_burstable_type(
+    instance_type: str, cpu_credits: str | None, found: list[str]
+) -> None:
+    """A T type gets the mode that the workload has always had, and only a T type has one."""
+    expected = Expected(instance_type, "us-east-1b", Lifecycle.SPOT, cpu_credits="standard")
+    machine = facts(twin(InstanceType=instance_type), volume(2), cpu_credits=cpu_credits)
+    assert fields(machine, expected) == found
+
+
+def test_shutdown_and_protection_count_between_on_demand_machines() -> None:
+    """Where both can have them, they must be alike."""
+    on_demand = Expected("c6i.xlarge", "us-east-1b", Lifecycle.ON_DEMAND)
+    replacement = facts(
+        twin(InstanceLifecycle=None),
+        volume(2),
+        shutdown_behavior="terminate",
+        termination_protection=True,
+    )
+    assert fields(replacement, on_demand) == ["shutdown behaviour", "termination protection"]
+
+
+def test_what_is_still_coming_up_is_pending_not_different() -> None:
+    """An attaching volume, an unseen one and unapplied metadata options ask for another look."""
+    machine = twin(MetadataOptions={**instance()["MetadataOptions"], "State": "pending"})
+    machine["BlockDeviceMappings"][0]["Ebs"]["Status"] = "attaching"
+    machine["BlockDeviceMappings"].append(device("/dev/sdf", "vol-unseen"))
+    pending = facts(machine, volume(2)).pending
+    assert pending == ("device /dev/xvda", "device /dev/sdf", "metadata options")
+    assert facts(twin(), volume(2)).pending == ()
+
+
+@given(st.data())
+def test_differences_are_none_with_oneself_and_mirror_each_other(data: st.DataObject) -> None:
+    """Comparing is symmetrical in the facts: no loss hides by the direction of the look."""
+
+    def drawn() -> MachineFacts:
+        machine = deepcopy(instance())
+        machine["Tags"] = tag_list(
+            data.draw(st.dictionaries(st.sampled_from(["a", "b", "aws:c"]), st.text(max_size=2)))
+        )
+        machine["KeyName"] = data.draw(st.sampled_from([None, "ops"]))
+        disk = volume(Size=data.draw(st.integers(1, 3)), Iops=data.draw(st.integers(1, 3)))
+        return facts(machine, disk)
+
+    one, other = drawn(), drawn()
+    here = Expected("m5.large", "us-east-1a", Lifecycle.ON_DEMAND)
+    assert differences(one, one, here) == []
+    forth, back = differences(one, other, here), differences(other, one, here)
+    assert [(d.field, d.original, d.replacement) for d in forth] == [
+        (d.field, d.replacement, d.original) for d in back
+    ]

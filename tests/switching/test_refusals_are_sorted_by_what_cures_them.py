@@ -1,0 +1,191 @@
+"""A refused launch is tried again exactly where trying again can help."""
+
+from itertools import product
+
+import pytest
+from botocore.retries.standard import ThrottledRetryableChecker, TransientRetryableChecker
+from hypothesis import given
+from hypothesis import strategies as st
+from spot_optimizer.switching.error_table import BY_CODE, BY_STATE_REASON
+from spot_optimizer.switching.refusals import (
+    family_class,
+    next_candidate,
+    refusal_of,
+    refusal_of_state_reason,
+)
+from spot_optimizer.words import Lifecycle, Scope
+
+from tests.switching.machines import Place
+
+ALL = [
+    Place(*each)
+    for each in product(
+        ["m5.large", "r6a.large", "g5.xlarge"], ["us-east-1a", "us-east-1b"], list(Lifecycle)
+    )
+]
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "scope"),
+    [
+        ("InsufficientInstanceCapacity", "", Scope.POOL),
+        ("UnfulfillableCapacity", "", Scope.POOL),
+        ("Unsupported", "Your requested instance type (m5.large) is not supported in", Scope.POOL),
+        ("InsufficientFreeAddressesInSubnet", "", Scope.ZONE),
+        ("VcpuLimitExceeded", "", Scope.FAMILY),
+        ("MaxSpotInstanceCountExceeded", "Max spot instance count exceeded", Scope.FAMILY),
+        ("RequestLimitExceeded", "", Scope.TIME),
+        ("InternalError", "", Scope.TIME),
+        ("InvalidLaunchTemplateId.VersionNotFound", "", Scope.TIME),
+        ("UnauthorizedOperation", "You may not use this architecture", Scope.NOTHING),
+        ("AuthFailure.ServiceLinkedRoleCreationNotPermitted", "", Scope.NOTHING),
+        ("InvalidKMSKey.InvalidState", "", Scope.NOTHING),
+        ("OptInRequired", "In order to use this AWS Marketplace product", Scope.NOTHING),
+        ("InvalidAMIID.Unavailable", "", Scope.NOTHING),
+        ("InvalidGroup.NotFound", "", Scope.NOTHING),
+        ("InvalidKeyPair.NotFound", "", Scope.NOTHING),
+        ("PendingVerification", "", Scope.NOTHING),
+        ("TagLimitExceeded", "", Scope.NOTHING),
+        ("InvalidParameterValue", "Invalid availability zone: [us-east-1x]", Scope.ZONE),
+        (
+            "InvalidParameterValue",
+            "The architecture 'arm64' of the specified instance type does not match",
+            Scope.POOL,
+        ),
+        (
+            "InvalidParameterCombination",
+            "Enhanced networking with the Elastic Network Adapter (ENA) is required for the"
+            " 'm5.large' instance type.",
+            Scope.POOL,
+        ),
+        ("InvalidParameterCombination", "Network interfaces and an instance-level", Scope.NOTHING),
+        ("InsufficientSomethingNewCapacity", "", Scope.POOL),
+        ("SomethingNewLimitExceeded", "", Scope.NOTHING),
+    ],
+)
+def test_errors_of_calls_have_their_scope(code: str, message: str, scope: Scope) -> None:
+    """Each documented error stops what it must stop, and no more."""
+    refusal = refusal_of(code, message)
+    assert refusal.scope is scope
+    assert refusal.cure.endswith(".")
+    assert refusal_of(f"Client.{code}", message) == refusal
+
+
+def test_an_unknown_error_is_named_and_stops_everything() -> None:
+    """What nobody has sorted is not tried against other pools at random."""
+    refusal = refusal_of("BrandNewError", "?")
+    assert refusal.scope is Scope.NOTHING
+    assert "BrandNewError" in refusal.cure
+
+
+def test_whatever_the_sdk_calls_throttling_or_transient_only_waits() -> None:
+    """No code that botocore itself would repeat is taken for a lasting refusal."""
+    codes = (
+        *vars(ThrottledRetryableChecker)["_THROTTLED_ERROR_CODES"],
+        *vars(TransientRetryableChecker)["_TRANSIENT_ERROR_CODES"],
+    )
+    assert {code: refusal_of(code).scope for code in codes} == dict.fromkeys(codes, Scope.TIME)
+
+
+@pytest.mark.parametrize(
+    ("code", "scope"),
+    [
+        ("Client.InternalError", Scope.NOTHING),
+        ("Server.InternalError", Scope.POOL),
+        ("Server.InsufficientInstanceCapacity", Scope.POOL),
+        ("Server.SpotInstanceTermination", Scope.POOL),
+        ("Client.VolumeLimitExceeded", Scope.NOTHING),
+        ("Client.InvalidSnapshot.NotFound", Scope.NOTHING),
+        ("Client.InstanceInitiatedShutdown", Scope.NOTHING),
+        ("Client.InvalidKMSKey.InvalidState", Scope.NOTHING),
+    ],
+)
+def test_deaths_at_launch_are_sorted_by_the_same_table(code: str, scope: Scope) -> None:
+    """A machine that was launched and died is no mystery either."""
+    assert refusal_of_state_reason(code).scope is scope
+
+
+def test_a_key_that_cannot_be_used_is_named_when_the_machine_dies() -> None:
+    """The launch that succeeds and dies for want of a KMS grant says so."""
+    assert "KMS" in refusal_of_state_reason("Client.InternalError").cure
+
+
+def test_every_cure_is_one_sentence_for_people() -> None:
+    """No row of the table is empty or a fragment."""
+    for refusal in (*BY_CODE.values(), *BY_STATE_REASON.values()):
+        assert refusal.cure[0].isupper()
+        assert refusal.cure.endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("instance_type", "expected"),
+    [
+        ("m5.large", "Standard"),
+        ("t4g.micro", "Standard"),
+        ("im4gn.large", "Standard"),
+        ("trn1.2xlarge", "TRN"),
+        ("inf2.xlarge", "INF"),
+        ("g5.xlarge", "G and VT"),
+        ("vt1.3xlarge", "G and VT"),
+        ("p4d.24xlarge", "P"),
+        ("x2gd.large", "X"),
+        ("u-6tb1.metal", "High memory"),
+        ("hpc7a.96xlarge", "HPC"),
+        ("dl1.24xlarge", "DL"),
+    ],
+)
+def test_families_share_a_quota_as_aws_groups_them(instance_type: str, expected: str) -> None:
+    """A quota error of one class says nothing about another."""
+    assert family_class(instance_type) == expected
+
+
+@pytest.mark.parametrize(
+    ("scope", "left"),
+    [
+        (
+            Scope.POOL,
+            lambda p: (
+                (p.instance_type, p.availability_zone, p.lifecycle)
+                != ("m5.large", "us-east-1a", Lifecycle.SPOT)
+            ),
+        ),
+        (Scope.ZONE, lambda p: p.availability_zone != "us-east-1a"),
+        (
+            Scope.FAMILY,
+            lambda p: p.instance_type == "g5.xlarge" or p.lifecycle is not Lifecycle.SPOT,
+        ),
+        (Scope.LIFECYCLE, lambda p: p.lifecycle is not Lifecycle.SPOT),
+        (Scope.TIME, lambda _: False),
+        (Scope.NOTHING, lambda _: False),
+    ],
+)
+def test_a_refusal_rules_out_exactly_its_scope(scope: Scope, left: object) -> None:
+    """Over all candidates: what one refusal leaves is what lies outside its scope."""
+    first = Place("m5.large", "us-east-1a")
+    for other in ALL:
+        expected = 1 if other != first and left(other) else None  # type: ignore[operator]
+        assert next_candidate([first, other], [(0, scope)]) == expected, other
+
+
+@given(
+    candidates=st.lists(st.sampled_from(ALL), min_size=1, max_size=8),
+    scopes=st.lists(st.sampled_from(list(Scope)), max_size=8),
+)
+def test_the_loop_over_candidates_ends_and_never_repeats_itself(
+    candidates: list[Place], scopes: list[Scope]
+) -> None:
+    """Whatever EC2 answers, each candidate is tried at most once, in rank order."""
+    refused: list[tuple[int, Scope]] = []
+    for scope in scopes:
+        index = next_candidate(candidates, refused)
+        if index is None:
+            break
+        assert index > max((i for i, _ in refused), default=-1)
+        refused.append((index, scope))
+    assert len(refused) <= len(candidates)
+
+
+def test_the_first_candidate_is_the_best_ranked() -> None:
+    """Nothing refused yet, nothing skipped."""
+    assert next_candidate(ALL, []) == 0
+    assert next_candidate([], []) is None

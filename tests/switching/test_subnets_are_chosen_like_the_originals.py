@@ -1,0 +1,113 @@
+"""A replacement lands in a subnet that reaches what the original's reached."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from spot_optimizer.switching.subnets import InvalidSubnets, subnets_by_zone
+
+
+def subnet(name: str, zone: str, free: int = 10, vpc: str = "vpc-1") -> dict[str, Any]:
+    """A DescribeSubnets row."""
+    return {
+        "SubnetId": f"subnet-{name}",
+        "AvailabilityZone": f"us-east-1{zone}",
+        "AvailableIpAddressCount": free,
+        "VpcId": vpc,
+        "State": "available",
+    }
+
+
+def table(name: str, *names: str, main: bool = False, vpc: str = "vpc-1") -> dict[str, Any]:
+    """A DescribeRouteTables row with explicit associations."""
+    associations: list[dict[str, Any]] = [
+        {"Main": False, "SubnetId": f"subnet-{each}"} for each in names
+    ]
+    if main:
+        associations.append({"Main": True})
+    return {"RouteTableId": f"rtb-{name}", "VpcId": vpc, "Associations": associations}
+
+
+SUBNETS = [
+    subnet("a", "a"),
+    subnet("b1", "b", free=5),
+    subnet("b2", "b", free=50),
+    subnet("c", "c"),
+    subnet("d", "d", free=0),
+    subnet("other", "a", vpc="vpc-2"),
+]
+TABLES = [
+    table("elsewhere", main=True, vpc="vpc-2"),
+    table("main", main=True),
+    table("private", "c"),
+]
+
+
+def test_subnets_with_the_originals_route_table_are_taken() -> None:
+    """Implicitly the VPC's main one; the private zone and the full one are refused with reasons."""
+    choice = subnets_by_zone(SUBNETS, TABLES, "subnet-a")
+    assert choice.by_zone == {"us-east-1a": "subnet-a", "us-east-1b": "subnet-b2"}
+    assert set(choice.refused) == {"us-east-1c", "us-east-1d"}
+    assert "rtb-main" in choice.refused["us-east-1c"]
+    assert "spot-optimizer:subnets" in choice.refused["us-east-1c"]
+    assert choice.refused["us-east-1d"] == "no free address in subnet-d"
+
+
+def test_an_explicit_route_table_counts_before_the_main_one() -> None:
+    """A private original finds only private neighbours."""
+    choice = subnets_by_zone(SUBNETS, TABLES, "subnet-c")
+    assert choice.by_zone == {"us-east-1c": "subnet-c"}
+
+
+def test_a_list_is_obeyed_whatever_the_routes() -> None:
+    """Who names subnets knows what they reach."""
+    choice = subnets_by_zone(SUBNETS, [], "subnet-a", ("subnet-c", "subnet-b1"))
+    assert choice.by_zone == {"us-east-1b": "subnet-b1", "us-east-1c": "subnet-c"}
+    assert choice.refused["us-east-1a"] == "no subnet of this zone is in spot-optimizer:subnets"
+
+
+@pytest.mark.parametrize(
+    ("allowed", "words"),
+    [
+        (("subnet-gone",), "'subnet-gone' does not exist"),
+        (("subnet-other",), "'subnet-other' lies in vpc-2; allowed are subnets of vpc-1"),
+    ],
+)
+def test_a_list_that_cannot_be_obeyed_is_refused(allowed: tuple[str, ...], words: str) -> None:
+    """The message names the field, the value and what is allowed."""
+    with pytest.raises(InvalidSubnets, match=f"spot-optimizer:subnets: {words}"):
+        subnets_by_zone(SUBNETS, TABLES, "subnet-a", allowed)
+
+
+def test_answers_that_lack_the_original_or_its_routes_are_no_answer() -> None:
+    """Half a description is an error, not a VPC without subnets."""
+    with pytest.raises(InvalidSubnets, match="subnet-z"):
+        subnets_by_zone(SUBNETS, TABLES, "subnet-z")
+    with pytest.raises(InvalidSubnets, match="main route table of vpc-1"):
+        subnets_by_zone(SUBNETS, TABLES[:1], "subnet-a")
+
+
+@given(
+    rows=st.lists(
+        st.tuples(st.integers(0, 30), st.sampled_from("abc"), st.integers(0, 3)),
+        unique_by=lambda row: row[0],
+        max_size=12,
+    ),
+    data=st.data(),
+)
+def test_the_choice_is_the_emptiest_subnet_whatever_the_order(
+    rows: list[tuple[int, str, int]], data: st.DataObject
+) -> None:
+    """Most free addresses, then the lowest id; every zone is either chosen or refused."""
+    known = [subnet("original", "a"), *(subnet(f"{n:02}", zone, free) for n, zone, free in rows)]
+    choice = subnets_by_zone(data.draw(st.permutations(known)), TABLES, "subnet-original")
+    by_id = {each["SubnetId"]: each for each in known}
+    for zone, chosen in choice.by_zone.items():
+        here = [s for s in known if s["AvailabilityZone"] == zone]
+        most = max(s["AvailableIpAddressCount"] for s in here)
+        assert by_id[chosen]["AvailableIpAddressCount"] == most > 0
+        assert chosen == min(s["SubnetId"] for s in here if s["AvailableIpAddressCount"] == most)
+    zones = {s["AvailabilityZone"] for s in known}
+    assert zones == set(choice.by_zone) | set(choice.refused)
+    assert not set(choice.by_zone) & set(choice.refused)

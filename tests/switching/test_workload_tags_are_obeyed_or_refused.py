@@ -1,0 +1,136 @@
+"""Every tag under our prefix is either understood or answered with what is allowed."""
+
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from spot_optimizer.settings import Settings, setting_names
+from spot_optimizer.switching.workload_tags import (
+    NOT_YET,
+    TAGS,
+    InvalidTags,
+    parse_tags,
+    setting_rows,
+)
+from spot_optimizer.words import Mode
+
+BASE = Settings(cooldown_minutes=20)
+
+
+def said(**tags: str) -> dict[str, str]:
+    """Tags under our prefix."""
+    return {f"spot-optimizer:{name.replace('_', '-')}": value for name, value in tags.items()}
+
+
+def test_without_tags_the_defaults_hold() -> None:
+    """The stack's settings, every type, automatic, no list of subnets."""
+    parsed = parse_tags({"Name": "web", "managed": "x"}, BASE)
+    assert parsed.settings == BASE
+    assert (parsed.workload_id, parsed.mode, parsed.type_globs) == (None, Mode.AUTO, ("*",))
+    assert (parsed.subnets, parsed.stateless_by_tag) == ((), False)
+    assert parsed.instance_store_may_be_lost is False
+
+
+def test_every_tag_is_obeyed() -> None:
+    """Values are read without regard to case and blanks."""
+    parsed = parse_tags(
+        said(
+            managed="optimizer", workload="team a/web.1", mode=" Manual ", types="m5*, c6i.*",
+            state="stateless", standby="off", subnets="subnet-0a1b2c3d,subnet-0123456789abcdef0",
+            instance_store_may_be_lost="true", cooldown_minutes="30", auto_terminate="false",
+            switch="s",
+        ),
+        BASE,
+    )  # fmt: skip
+    assert parsed.workload_id == "team a/web.1"
+    assert parsed.mode is Mode.MANUAL
+    assert parsed.type_globs == ("m5*", "c6i.*")
+    assert parsed.subnets == ("subnet-0a1b2c3d", "subnet-0123456789abcdef0")
+    assert parsed.stateless_by_tag
+    assert parsed.instance_store_may_be_lost
+    assert parsed.settings.cooldown_minutes == 30
+    assert parsed.settings.auto_terminate is False
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "allowed"),
+    [
+        ("mode", "sometimes", "auto, manual or off"),
+        ("state", "image", "stateless; 'image' is not supported yet"),
+        ("state", "volumes", "not supported yet"),
+        ("state", "full", "stateless"),
+        ("standby", "always", "'always' is not supported yet"),
+        ("standby", "on-signal", "'on-signal' is not supported yet"),
+        ("standby", "maybe", "off"),
+        ("types", "", "type names"),
+        ("types", "m5[ab]", "type names"),
+        ("subnets", "use1-az1", "'use1-az1' is a zone's id"),
+        ("subnets", "us-east-1a", "'us-east-1a' is a zone's name"),
+        ("subnets", "us-gov-west-1a", "'us-gov-west-1a' is a zone's name"),
+        ("subnets", "vpc-1", "subnet ids such as"),
+        ("workload", "", "1 to 128"),
+        ("workload", "a" * 129, "1 to 128"),
+        ("workload", "a;b", "1 to 128"),
+        ("instance-store-may-be-lost", "perhaps", "true or false"),
+        ("volatility-factor", "huge", "0.1 to 20"),
+        ("dry-run", "true", "known are managed"),
+        ("colour", "blue", "known are managed"),
+    ],
+)
+def test_a_wrong_tag_is_named_with_its_value_and_what_is_allowed(
+    name: str, value: str, allowed: str
+) -> None:
+    """The message tells all that is needed to correct it."""
+    with pytest.raises(InvalidTags) as caught:
+        parse_tags({f"spot-optimizer:{name}": value}, BASE)
+    text = str(caught.value)
+    assert name in text or name.replace("-", "_") in text
+    assert allowed in text
+    assert value[:5] in text or name in ("colour", "dry-run")
+
+
+def test_all_wrong_tags_are_named_at_once() -> None:
+    """Nobody has to correct one tag per cycle."""
+    with pytest.raises(InvalidTags) as caught:
+        parse_tags(
+            said(mode="x", state="y", cooldown_minutes="-1", under_fraction="7", colour="z"), BASE
+        )
+    for word in ("mode", "state", "cooldown_minutes", "under_fraction", "colour"):
+        assert word in str(caught.value)
+
+
+def test_thresholds_that_contradict_each_other_are_refused() -> None:
+    """Each value may be allowed and the pair still make no sense."""
+    with pytest.raises(InvalidTags, match="both too large and too small"):
+        parse_tags(said(over_cpu_fraction="0.9", under_fraction="0.5"), BASE)
+
+
+@pytest.mark.parametrize("name", sorted(NOT_YET))
+def test_tags_of_a_later_version_are_refused_not_ignored(name: str) -> None:
+    """A maintenance window that is not obeyed would let a move happen outside of it."""
+    with pytest.raises(InvalidTags, match=NOT_YET[name]):
+        parse_tags({f"spot-optimizer:{name}": "x"}, BASE)
+
+
+def test_the_table_lists_every_tag_once() -> None:
+    """What the README prints is what the parser knows."""
+    names = [tag.name for tag in (*TAGS, *setting_rows())]
+    assert len(names) == len(set(names))
+    assert len(setting_rows()) == len(setting_names(per_workload=True))
+    assert not set(names) & set(NOT_YET)
+    assert all(tag.allowed and tag.meaning for tag in (*TAGS, *setting_rows()))
+
+
+@given(
+    tags=st.dictionaries(
+        st.sampled_from([tag.name for tag in (*TAGS, *setting_rows())] + ["x"]),
+        st.one_of(st.text(max_size=8), st.sampled_from(["auto", "off", "true", "1", "0.5"])),
+        max_size=4,
+    )
+)
+def test_any_text_is_either_read_or_refused(tags: dict[str, str]) -> None:
+    """No value of a tag raises anything but the refusal."""
+    with suppress(InvalidTags):
+        parsed = parse_tags({f"spot-optimizer:{name}": value for name, value in tags.items()}, BASE)
+        assert parsed.type_globs
