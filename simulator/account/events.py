@@ -85,6 +85,11 @@ class EventBridge:
         Raises:
             ScheduleError: one of them cannot be read.
         """
+        for bus in self._backend.event_buses.values():
+            for rule in bus.rules.values():
+                if rule.scheduled_expression:
+                    parse_schedule(rule.scheduled_expression)
+        # A rate counts from now, its deployment.
         for _ in self._firings():
             pass
 

@@ -247,6 +247,8 @@ def _run_functions_in_process(replacements: Replacements, account: "EmbeddedAcco
             outcome = account.lambdas.invoke(function, payload)
         except PayloadTooLarge as error:
             raise LambdaClientError("RequestEntityTooLargeException", str(error)) from error
+        except json.JSONDecodeError as error:
+            raise LambdaClientError("InvalidRequestContentException", str(error)) from error
         response_headers["x-amz-executed-version"] = "$LATEST"
         if outcome.failed:
             response_headers["x-amz-function-error"] = "Unhandled"

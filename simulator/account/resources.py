@@ -98,7 +98,7 @@ def _type(
             "cloudformation_type": staticmethod(lambda: cloudformation_type),
             "has_cfn_attr": staticmethod(attributes.__contains__),
             "get_cfn_attribute": lambda self, attribute: self.created.attributes[attribute],
-            "create_from_cloudformation_json": classmethod(create_resource),
+            "create_from_cloudformation_json": classmethod(create_resource),  # type: ignore[arg-type]
             "update_from_cloudformation_json": classmethod(_refuse),
             "delete_from_cloudformation_json": classmethod(_refuse),
         }

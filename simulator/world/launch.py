@@ -238,7 +238,7 @@ def _without_state(merged: Params) -> Params:
     return {k: v for k, v in merged.get("MetadataOptions", {}).items() if k != "State"}
 
 
-def _cpu_options(info: Params, chosen: Params) -> dict[str, int]:
+def _cpu_options(info: dict[str, int], chosen: dict[str, int]) -> dict[str, int]:
     cores: int = chosen.get("CoreCount", info.get("DefaultCores", info["DefaultVCpus"]))
     threads: int = chosen.get("ThreadsPerCore", info.get("DefaultThreadsPerCore", 1))
     return {"CoreCount": cores, "ThreadsPerCore": threads}

@@ -80,10 +80,11 @@ class WorldState:
         self._subscribers: list[Callable[[WorldEvent], None]] = []
         self._agenda: list[tuple[datetime, int, Callable[[], None]]] = []
         self._counts: dict[str, int] = {}
+        self._moment: datetime | None = None
 
     def now(self) -> datetime:
-        """Virtual time, UTC."""
-        return self._clock().astimezone(UTC)
+        """Virtual time, UTC; while something due is done, the time at which it was due."""
+        return self._moment or self._clock().astimezone(UTC)
 
     def count(self, kind: str) -> int:
         """The next number of a kind, from 1."""
@@ -113,8 +114,15 @@ class WorldState:
 
     def settle(self) -> None:
         """Do what is due, in the order of time."""
-        while self._agenda and self._agenda[0][0] <= self.now():
-            heapq.heappop(self._agenda)[2]()
+        before = self._moment
+        try:
+            while self._agenda and self._agenda[0][0] <= (before or self.now()):
+                when, _, action = heapq.heappop(self._agenda)
+                self._moment = when
+                action()
+                self._moment = before
+        finally:
+            self._moment = before
 
     def next_due(self) -> datetime | None:
         """When the next entry of the agenda is due."""

@@ -118,7 +118,7 @@ def test_memory_shortage_of_a_burstable_type_looks_at_memory_steps() -> None:
 
 
 def test_unknown_memory_keeps_the_home_types_memory() -> None:
-    """Half the memory at a quarter of the price is refused, fewer vCPU with the same memory is not."""
+    """Half the memory is refused at any price, fewer vCPU with the same memory are not."""
     view = workload(usage=over_provisioned(memory_p95_gib=None))
     half = Pool("m5.large", B)
     assert decide_one(view, {HERE: 0.04, half: 0.01}).kind is DecisionKind.STAY

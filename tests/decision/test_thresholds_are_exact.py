@@ -1,4 +1,4 @@
-"""Each threshold of spec section 1 at its edge: the last value that counts and the first that does not."""
+"""Each threshold of spec section 1 at its edge: the last value that counts and the next one."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -96,7 +96,7 @@ def test_a_safe_pool_may_cost_ten_percent_more_than_an_unsafe_one(
     ],
 )
 def test_safe_ends_where_the_spec_says(facts: dict[str, float], kind: DecisionKind) -> None:
-    """Volatility of rises up to 0.15, instability below 0.85, advisor not > 20 %, nothing unknown."""
+    """Volatility of rises to 0.15, instability below 0.85, advisor not > 20 %, nothing unknown."""
     pools = {HERE: _price(10), THERE: {"price": _price(70)} | facts}
     assert decide_one(workload(), pools).kind is kind
 

@@ -1,6 +1,7 @@
 """Without a model the last price is forecast, with a band as wide as prices moved before."""
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -28,6 +29,14 @@ def test_quantiles_are_ordered_positive_and_on_ticks(rows, at_s):
         np.testing.assert_array_equal(band, np.round(band, 4))
     np.testing.assert_array_equal(forecast.p50, changes.price_at(at_s))
     np.testing.assert_array_equal(forecast.mean, forecast.p50)
+
+
+@pytest.mark.parametrize("price", [0.00003, 0.10004, 0.10006])
+def test_the_band_holds_a_price_that_lies_between_ticks(price):
+    """Rounding to ticks neither excludes the last price nor makes a band limit free of charge."""
+    changes = merged([(QUIET, START_S, price)])
+    forecast = LastPrice().forecast(changes, START_S + 2 * DAY_S, HOUR_S)
+    assert 0 < forecast.p05[0] <= price <= forecast.p95[0]
 
 
 def test_with_too_little_history_the_last_price_is_all_there_is():

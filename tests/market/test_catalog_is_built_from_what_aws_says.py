@@ -182,6 +182,15 @@ def test_another_product_is_no_on_demand_price(text, reason):
     assert found.products_dropped == {reason: 1}
 
 
+def test_the_term_that_took_effect_last_counts():
+    """A price list may hold the old term beside the new one."""
+    text = json.loads(product("m5.large", "0.096"))
+    old = json.loads(product("m5.large", "0.090"))["terms"]["OnDemand"]["SKU.JRTCKXETXF"]
+    text["terms"]["OnDemand"]["SKU.OLD"] = {**old, "effectiveDate": "2020-01-01T00:00:00Z"}
+    found = built(products=[json.dumps(text)])
+    assert found.catalog.on_demand_usd_per_hour == {"m5.large": 0.096}
+
+
 def test_of_two_prices_of_a_type_the_lower_counts():
     """No saving is claimed that might not be there."""
     for texts in (("0.10", "0.09"), ("0.09", "0.10")):

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spot_optimizer.stored import DamagedState, pack_json
-from spot_optimizer.usage.usage_book import Machine, UsageBook, UsagePoint
+from spot_optimizer.usage.usage_book import Machine, Series, UsageBook, UsagePoint
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 LARGE = Machine("i-1", vcpu=2, memory_gib=8, launched_at=NOW - timedelta(days=30))
@@ -178,6 +178,12 @@ def test_a_reading_begins_where_cpu_is_known_although_memory_is_known_longer():
     assert book.due(NOW + HOUR, "w", LARGE) == NOW - 10 * MINUTE
 
 
+def test_a_book_does_not_grow_with_time():
+    """Of single means only the last hour is kept; the rest is in the histograms."""
+    series = Series().with_points([(300 * k, 1.0) for k in range(2_000)])
+    assert [time_s for time_s, _ in series.recent] == [300 * k for k in range(1_988, 2_000)]
+
+
 def test_workloads_that_left_are_forgotten():
     """The book is as long as the list of managed workloads."""
     book = book_of(points(50))
@@ -212,7 +218,7 @@ def test_a_stored_book_comes_back():
                             "instance_id": "i-1",
                             "read_at_s": 0,
                             "cpu": {"days": [[]], "recent": []},
-                            "memory": None,
+                            "memory": {"days": [], "recent": []},
                         }
                     }
                 },

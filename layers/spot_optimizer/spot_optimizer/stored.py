@@ -49,7 +49,7 @@ def unpack_columns(
 def pack_json(kind: str, version: int, body: Mapping[str, Any]) -> bytes:
     """``body`` as gzipped JSON that says what it is."""
     text = json.dumps({_FORM: _form(kind, version), **body}, separators=(",", ":"), sort_keys=True)
-    return gzip.compress(text.encode(), mtime=0)
+    return gzip.compress(text.encode(), compresslevel=6, mtime=0)
 
 
 def unpack_json(data: bytes, kind: str, version: int) -> dict[str, Any]:

@@ -122,7 +122,9 @@ def test_unknown_functions_and_huge_requests_are_refused_as_by_aws(
     with pytest.raises(client.exceptions.ResourceNotFoundException):
         client.invoke(FunctionName="nobody")
     with pytest.raises(ClientError, match="RequestEntityTooLargeException"):
-        client.invoke(FunctionName=account.stack.physical_ids["Greet"], Payload=b'"' + b"x" * 7**8)
+        client.invoke(FunctionName=account.outputs["GreetLive"], Payload=b"9" * 7_000_000)
+    with pytest.raises(ClientError, match="InvalidRequestContentException"):
+        client.invoke(FunctionName=account.outputs["GreetLive"], Payload=b"{")
 
 
 def test_a_handler_sleeps_in_virtual_time_and_is_cut_off_at_its_timeout(

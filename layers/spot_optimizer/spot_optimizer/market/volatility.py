@@ -38,7 +38,6 @@ def rise_volatility(changes: PriceChanges, at_s: int, window_s: int) -> Floats:
     # Whole numbers, because one sum runs through all pools: it must not round by what others do.
     rise = np.zeros(len(changes.price), dtype=np.int64)
     rise[1:] = np.rint(np.maximum(np.diff(changes.price), 0.0) / _RISE_UNIT_USD)
-    rise[changes.first_row[:-1]] = 0
     risen = np.cumsum(rise)
     risen_since_opening = risen - risen[window.opening_row][changes.pool_index]
     return window.deviation_over_mean(risen_since_opening.astype(np.float64) * _RISE_UNIT_USD)

@@ -208,7 +208,7 @@ def _fail(ledger: Ledger, request: FailRequest, env: Environment, now: datetime)
     claims.record_failure(
         ledger,
         switch,
-        {"summary": summary, "counts": counts, "error": request.failure},
+        {"summary": summary, "counts": counts},
         {
             "failures": health.failures_in_row,
             "backoffs": health.setbacks_in_row,

@@ -65,8 +65,8 @@ class WorkloadUsage:
     instance_id: str
     read_at_s: int
     cpu: Series = field(default_factory=Series)
-    memory: Series | None = None
-    """None until something reports it: unknown is not 0."""
+    memory: Series = field(default_factory=Series)
+    """Empty until something reports it: unknown is not 0."""
 
 
 class UsageBook:
@@ -117,13 +117,11 @@ class UsageBook:
         reports it.
         """
         known = self._workloads.get(workload_id) or WorkloadUsage(machine.instance_id, 0)
-        new_cpu = known.cpu.with_points(_converted(cpu, machine.vcpu, machine, now))
-        memory_points = _converted(memory, machine.memory_gib, machine, now)
-        new_memory = known.memory
-        if memory_points:
-            new_memory = (known.memory or Series()).with_points(memory_points)
         self._workloads[workload_id] = WorkloadUsage(
-            machine.instance_id, int(now.timestamp()), new_cpu, new_memory
+            machine.instance_id,
+            int(now.timestamp()),
+            known.cpu.with_points(_converted(cpu, machine.vcpu, machine, now)),
+            known.memory.with_points(_converted(memory, machine.memory_gib, machine, now)),
         )
 
     def usage_of(self, workload_id: str, now: datetime) -> Usage | None:
@@ -134,14 +132,13 @@ class UsageBook:
         if known is None or cpu_p95 is None:
             return None
         until_s = _known_until_s(known)
-        memory = known.memory or Series()
         return Usage(
             as_of=_time(until_s),
             cpu_p95_vcpu=cpu_p95,
-            memory_p95_gib=memory.sketch.p95(at_s),
+            memory_p95_gib=known.memory.sketch.p95(at_s),
             hours=known.cpu.sketch.count(at_s) * PERIOD_S / 3_600,
             recent_cpu_vcpu=_last_hour(known.cpu, until_s),
-            recent_memory_gib=_last_hour(memory, until_s),
+            recent_memory_gib=_last_hour(known.memory, until_s),
         )
 
     def keep_only(self, workload_ids: Collection[str]) -> None:
@@ -160,7 +157,7 @@ class UsageBook:
                         "instance_id": known.instance_id,
                         "read_at_s": known.read_at_s,
                         "cpu": _series_to_json(known.cpu),
-                        "memory": _series_to_json(known.memory) if known.memory else None,
+                        "memory": _series_to_json(known.memory),
                     }
                     for name, known in self._workloads.items()
                 }
@@ -178,7 +175,7 @@ class UsageBook:
                     instance_id=row["instance_id"],
                     read_at_s=row["read_at_s"],
                     cpu=_series_from_json(row["cpu"]),
-                    memory=_series_from_json(row["memory"]) if row["memory"] else None,
+                    memory=_series_from_json(row["memory"]),
                 )
         except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
             raise DamagedState(f"{_KIND}: a field is missing or wrong ({error})") from error

@@ -1,0 +1,280 @@
+"""RunInstances and CreateFleet refuse what EC2 refuses, with its codes, and then launch nothing."""
+
+import base64
+from datetime import timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+PLACE = {"AvailabilityZone": "us-east-1a"}
+SPOT = {"MarketType": "spot"}
+
+
+@pytest.mark.parametrize(
+    ("params", "code"),
+    [
+        ({"InstanceType": "m5.tiny"}, "InvalidParameterValue"),
+        ({"InstanceType": "t3.micro", "Placement": {"AvailabilityZone": "us-east-1e"}}, "Unsupp"),
+        ({"InstanceType": "m6g.large"}, "InvalidParameterValue: The architecture 'arm64'"),
+        ({"ImageId": "ami-00000000000000000"}, "InvalidAMIID.NotFound"),
+        ({"ImageId": "banana"}, "InvalidAMIID.Malformed"),
+        ({"KeyName": "lost"}, "InvalidKeyPair.NotFound"),
+        ({"SecurityGroupIds": ["sg-00000000000000000"]}, "InvalidGroup.NotFound"),
+        ({"SubnetId": "subnet-00000000000000000"}, "InvalidSubnetID.NotFound"),
+        ({"IamInstanceProfile": {"Name": "lost"}}, "InvalidParameterValue"),
+        ({"Placement": {"AvailabilityZone": "us-east-1z"}}, "InvalidParameterValue"),
+        ({"CreditSpecification": {"CpuCredits": "standard"}}, "InstanceCreditSpecification.Not"),
+        ({"CpuOptions": {"CoreCount": 8}}, "InvalidParameterValue"),
+        ({"MinCount": 2, "MaxCount": 1}, "InvalidParameterValue"),
+        ({"UserData": "x" * 16385}, "InvalidParameterValue: User data is limited"),
+        (
+            {"TagSpecifications": [{"ResourceType": "spot-instances-request", "Tags": []}]},
+            "InvalidParameterCombination: You cannot specify tags for Spot",
+        ),
+        (
+            {"BlockDeviceMappings": [{"DeviceName": "/dev/xvda", "Ebs": {"VolumeSize": 1}}]},
+            "InvalidBlockDeviceMapping",
+        ),
+        (
+            {
+                "NetworkInterfaces": [{"DeviceIndex": 0}],
+                "SecurityGroupIds": ["sg-1"],
+            },
+            "InvalidParameterCombination: Network interfaces and an instance-level security",
+        ),
+        (
+            {"NetworkInterfaces": [{"DeviceIndex": 0}], "SubnetId": "subnet-1"},
+            "InvalidParameterCombination: Network interfaces and an instance-level subnet",
+        ),
+        (
+            {
+                "InstanceMarketOptions": {
+                    **SPOT,
+                    "SpotOptions": {"InstanceInterruptionBehavior": "stop"},
+                }
+            },
+            "InvalidParameterCombination: The stop InstanceInterruptionBehavior",
+        ),
+    ],
+)
+def test_a_launch_that_does_not_fit_is_refused(account, refused, params, code):
+    """Each misfit gets EC2's own error code and leaves no instance."""
+    assert refused(account.run, **params).startswith(code)
+    assert not account.world.instances
+
+
+def test_images_must_fit_the_type_in_network_and_boot_mode(account, refused):
+    """ENA is required by m5, UEFI is unknown to t2, a deregistered image is unavailable."""
+    old = account.world.add_image("x86_64", ena_support=False)
+    assert refused(account.run, ImageId=old).startswith("InvalidParameterCombination: Enhanced")
+    modern = account.world.add_image("x86_64", boot_mode="uefi")
+    error = refused(account.run, ImageId=modern, InstanceType="t2.micro")
+    assert error.startswith("InvalidParameterValue: The t2.micro instance type does not support")
+    account.world.deregister_image(modern)
+    assert refused(account.run, ImageId=modern).startswith("InvalidAMIID.Unavailable")
+
+
+def test_a_small_subnet_runs_out_of_addresses(account, refused):
+    """A /28 has eleven addresses for instances; the twelfth launch is refused."""
+    subnet = account.world.add_subnet("us-east-1a", "172.31.96.0/28")
+    account.ec2.run_instances(
+        ImageId=account.image(),
+        InstanceType="m5.large",
+        SubnetId=subnet,
+        MinCount=11,
+        MaxCount=11,
+    )
+    error = refused(account.run, SubnetId=subnet)
+    assert error.startswith("InsufficientFreeAddressesInSubnet")
+
+
+def test_capacity_is_closed_by_pool_lifecycle_and_time_only(account, refused):
+    """Elsewhere, otherwise and afterwards the launch succeeds; the error is a server error."""
+    end = account.now + timedelta(hours=1)
+    account.world.close_capacity("m5.*", "us-east-1a", "spot", account.now, end)
+    with pytest.raises(account.ec2.exceptions.ClientError) as caught:
+        account.run(InstanceMarketOptions=SPOT)
+    assert caught.value.response["Error"]["Code"] == "InsufficientInstanceCapacity"
+    assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 500
+    account.run()
+    account.run(InstanceType="c5.large", InstanceMarketOptions=SPOT)
+    account.run(Placement={"AvailabilityZone": "us-east-1b"}, InstanceMarketOptions=SPOT)
+    account.wait(hours=1)
+    account.run(InstanceMarketOptions=SPOT)
+    assert refused(
+        account.run, InstanceType="m5.2xlarge", InstanceMarketOptions=SPOT
+    ).startswith("InsufficientInstanceCapacity"), "a pool without a price has no spot capacity"
+
+
+def test_quotas_are_apart_by_lifecycle_and_family_class(account, refused):
+    """Spot and on-demand have their own codes; freed vCPUs can be used again."""
+    account.world.set_quota_vcpu("spot", "m5.large", 4)
+    account.world.set_quota_vcpu("on-demand", "c5.large", 2)
+    account.run(InstanceMarketOptions=SPOT)
+    second = account.run(InstanceType="c5.large", InstanceMarketOptions=SPOT)["InstanceId"]
+    error = refused(account.run, InstanceMarketOptions=SPOT)
+    assert error.startswith("MaxSpotInstanceCountExceeded")
+    account.run()
+    assert refused(account.run).startswith("VcpuLimitExceeded")
+    account.ec2.terminate_instances(InstanceIds=[second])
+    account.run(InstanceMarketOptions=SPOT)
+
+
+def test_a_dry_run_checks_and_launches_nothing(account, refused):
+    """A request that fits gets DryRunOperation, one that does not its own error."""
+    assert refused(account.run, DryRun=True).startswith("DryRunOperation")
+    assert refused(account.run, DryRun=True, KeyName="lost").startswith("InvalidKeyPair")
+    error = refused(account.ec2.terminate_instances, InstanceIds=["i-1"], DryRun=True)
+    assert error.startswith("DryRunOperation")
+    assert not account.world.instances
+
+
+def test_a_client_token_launches_once_per_zone(account, refused):
+    """The same request returns the same instance, another one is refused, another zone launches
+    anew; a refused launch leaves its token free."""
+    account.world.close_capacity("c5.large", lifecycle="*", end=account.now + timedelta(minutes=1))
+    first = account.run(ClientToken="t")["InstanceId"]
+    account.wait(minutes=2)
+    again = account.run(ClientToken="t")
+    assert (again["InstanceId"], again["State"]["Name"]) == (first, "running")
+    error = refused(account.run, ClientToken="t", InstanceType="m5.xlarge")
+    assert error.startswith("IdempotentParameterMismatch")
+    other = account.run(ClientToken="t", Placement={"AvailabilityZone": "us-east-1b"})
+    assert other["InstanceId"] != first
+    account.now -= timedelta(minutes=2)
+    refused(account.run, ClientToken="u", InstanceType="c5.large")
+    account.wait(minutes=2)
+    account.run(ClientToken="u", InstanceType="c5.large")
+
+
+def test_a_template_fills_in_and_the_request_overrides(account):
+    """Parameters replace the template's, tags merge by key, user data arrives base64."""
+    data = {
+        "ImageId": account.image(),
+        "InstanceType": "t3.micro",
+        "KeyName": "team-key",
+        "UserData": base64.b64encode(b"#!/bin/sh").decode(),
+        "MetadataOptions": {"HttpTokens": "required"},
+        "TagSpecifications": [
+            {
+                "ResourceType": "instance",
+                "Tags": [{"Key": "Name", "Value": "old"}, {"Key": "kept", "Value": "1"}],
+            }
+        ],
+    }
+    template = account.ec2.create_launch_template(
+        LaunchTemplateName="web", LaunchTemplateData=data
+    )["LaunchTemplate"]
+    launched = account.ec2.run_instances(
+        LaunchTemplate={"LaunchTemplateName": "web"},
+        InstanceType="m5.large",
+        MinCount=1,
+        MaxCount=1,
+        Placement=PLACE,
+        TagSpecifications=[
+            {"ResourceType": "instance", "Tags": [{"Key": "Name", "Value": "new"}]}
+        ],
+    )["Instances"][0]
+    tags = {tag["Key"]: tag["Value"] for tag in launched["Tags"]}
+    assert tags == {
+        "Name": "new",
+        "kept": "1",
+        "aws:ec2launchtemplate:id": template["LaunchTemplateId"],
+        "aws:ec2launchtemplate:version": "1",
+    }
+    assert launched["InstanceType"] == "m5.large"
+    assert launched["MetadataOptions"]["HttpTokens"] == "required"
+    reply = account.ec2.describe_instance_attribute(
+        InstanceId=launched["InstanceId"], Attribute="userData"
+    )
+    assert base64.b64decode(reply["UserData"]["Value"]) == b"#!/bin/sh"
+
+
+def make_fleet(account, overrides, **params):
+    """CreateFleet instant of one spot instance from a fresh template."""
+    name = f"fleet-{len(account.ec2.describe_launch_templates()['LaunchTemplates'])}"
+    account.ec2.create_launch_template(
+        LaunchTemplateName=name,
+        LaunchTemplateData={
+            "ImageId": account.image(),
+            "NetworkInterfaces": [{"DeviceIndex": 0, "SubnetId": subnet_of(account, "us-east-1c")}],
+        },
+    )
+    request = {
+        "Type": "instant",
+        "LaunchTemplateConfigs": [
+            {
+                "LaunchTemplateSpecification": {"LaunchTemplateName": name, "Version": "$Latest"},
+                "Overrides": overrides,
+            }
+        ],
+        "TargetCapacitySpecification": {
+            "TotalTargetCapacity": 1,
+            "DefaultTargetCapacityType": "spot",
+        },
+        "SpotOptions": {"AllocationStrategy": "capacity-optimized-prioritized"},
+        **params,
+    }
+    return account.ec2.create_fleet(**request)
+
+
+def subnet_of(account, zone):
+    """The default subnet of a zone."""
+    return account.ec2.describe_subnets(
+        Filters=[{"Name": "availability-zone", "Values": [zone]}]
+    )["Subnets"][0]["SubnetId"]
+
+
+def test_a_fleet_tries_all_pools_and_reports_failures_with_success(account):
+    """HTTP 200: closed pools are in Errors with codes, the launched one in Instances, tagged."""
+    account.world.close_capacity("m5.large", lifecycle="spot")
+    overrides = [
+        {"InstanceType": kind, "SubnetId": subnet_of(account, zone), "Priority": float(rank)}
+        for rank, (kind, zone) in enumerate(
+            [("m5.large", "us-east-1a"), ("m6g.large", "us-east-1a"), ("m5.large", "us-east-1b")]
+        )
+    ]
+    reply = make_fleet(account, overrides)
+    assert reply["Instances"] == []
+    codes = sorted(error["ErrorCode"] for error in reply["Errors"])
+    assert codes == [
+        "InsufficientInstanceCapacity",
+        "InsufficientInstanceCapacity",
+        "InvalidParameterValue",
+    ]
+    overrides.append({"InstanceType": "c5.large", "SubnetId": subnet_of(account, "us-east-1b")})
+    (launched,) = make_fleet(account, overrides)["Instances"]
+    assert (launched["InstanceType"], launched["Lifecycle"]) == ("c5.large", "spot")
+    found = account.describe(launched["InstanceIds"][0])
+    assert found["Placement"]["AvailabilityZone"] == "us-east-1b"
+    assert "aws:ec2:fleet-id" in {tag["Key"] for tag in found["Tags"]}
+
+
+@settings(max_examples=20, deadline=None)
+@given(open_pools=st.sets(st.integers(0, 5), min_size=1))
+def test_a_fleet_launches_in_an_open_pool_whenever_there_is_one(new_account, open_pools):
+    """Whatever pools are closed, exactly one instance starts, and in an open one."""
+    account = new_account()
+    pools = [(t, z) for t in ("m5.large", "c5.large") for z in account.world.zones[:3]]
+    for number, (instance_type, zone) in enumerate(pools):
+        if number not in open_pools:
+            account.world.close_capacity(instance_type, zone, "spot")
+    overrides = [
+        {"InstanceType": t, "SubnetId": subnet_of(account, z), "Priority": float(n)}
+        for n, (t, z) in enumerate(pools)
+    ]
+    make_fleet(account, overrides)
+    (instance,) = account.world.instances.values()
+    where = (instance.instance_type, instance.availability_zone)
+    assert pools.index(where) in open_pools
+
+
+def test_a_reused_fleet_token_returns_the_first_fleet(account, refused):
+    """The same request launches once; other parameters are IdempotentParameterMismatch."""
+    overrides = [{"InstanceType": "m5.large", "AvailabilityZone": "us-east-1c"}]
+    first = make_fleet(account, overrides, ClientToken="f")
+    error = refused(make_fleet, account=account, overrides=overrides, ClientToken="f")
+    assert error.startswith("IdempotentParameterMismatch"), "its template is another one"
+    assert len(account.world.instances) == 1
+    assert first["FleetId"].startswith("fleet-")
