@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
+
 from spot_optimizer.aws.environment import read_environment
 from spot_optimizer.contracts import CommandRequest, parse
 from spot_optimizer.services.command import carry_out

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
+
 from spot_optimizer.aws.clients import passing_as_try_again
 from spot_optimizer.contracts import HandOverRequest, parse
 from spot_optimizer.services.hand_over import hand_over

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
+
 from spot_optimizer.aws.clients import passing_as_try_again
 from spot_optimizer.aws.environment import read_environment
 from spot_optimizer.contracts import UpdateLedgerRequest, parse

@@ -155,6 +155,7 @@ class EmbeddedAccount:
             firing = self.events.next_firing(self.clock.now())
             if firing is not None:
                 self.events.fire(firing)
+        self.events.pass_by(when)
         self.clock.run_until(max(when, self.clock.now()))
 
     def run_for(self, duration: timedelta) -> None:

@@ -50,6 +50,7 @@ class EventBridge:
         self._lambdas = lambdas
         self._since: dict[str, datetime] = {}
         self._fired: dict[str, datetime] = {}
+        self._passed = datetime.min.replace(tzinfo=UTC)
 
     def emit(
         self, source: str, detail_type: str, detail: Event, resources: list[str] | None = None
@@ -75,9 +76,14 @@ class EventBridge:
     def fire(self, firing: Firing) -> None:
         """Send the schedule's input to its target."""
         self._fired[firing.arn] = firing.time
+        self._passed = firing.time - timedelta(microseconds=1)
         detail: Any = {} if firing.source == "aws.events" else "{}"
         event = self._event(firing.source, "Scheduled Event", detail, [firing.arn])
         self._send(firing.target["Arn"], target_input(firing.target, event, firing.arn))
+
+    def pass_by(self, when: datetime) -> None:
+        """Note that every schedule due at or before ``when`` has fired."""
+        self._passed = max(self._passed, when)
 
     def check_schedules(self) -> None:
         """Read every schedule once.
@@ -140,7 +146,8 @@ class EventBridge:
         self, arn: str, name: str, expression: str, zone: str, target: Event, source: str
     ) -> Iterator[Firing]:
         since = self._since.setdefault(arn, self._clock.now())
-        after = self._fired.get(arn, since)
+        # What fell due while a schedule was disabled is not made up for.
+        after = max(self._fired.get(arn, since), self._passed)
         when = parse_schedule(expression, UTC if zone == "UTC" else ZoneInfo(zone))(since, after)
         if when is not None:
             yield Firing(when, name, arn, target, source)

@@ -5,6 +5,7 @@ Each patch is one function that names the fact; each has a test. All are undone 
 
 import functools
 import json
+import os
 import random
 import uuid
 from collections.abc import Callable
@@ -12,9 +13,12 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import boto3
+import botocore.loaders
 import moto.awslambda.models as lambda_models
 import moto.cloudformation.models as cloudformation_models
 import moto.events.models as events_models
+import moto.s3.models as s3_models
+import moto.s3.notifications as s3_notifications
 import moto.stepfunctions.models as stepfunctions_models
 import moto.stepfunctions.parser.models as parser_models
 import moto.stepfunctions.parser.utils as parser_utils
@@ -51,6 +55,7 @@ def apply(account: "EmbeddedAccount", seed: int) -> Replacements:
     """Apply every patch; ``undo`` on the result takes them back."""
     replacements = Replacements()
     _seed_identifiers(replacements, seed)
+    _keep_service_models(replacements)
     _interpret_deployed_machines(replacements)
     _name_every_execution(replacements)
     _read_templates_as_json(replacements)
@@ -63,6 +68,7 @@ def apply(account: "EmbeddedAccount", seed: int) -> Replacements:
     _stop_before_the_first_turn(replacements, account)
     _run_functions_in_process(replacements, account)
     _deliver_events(replacements, account)
+    _report_only_tags_that_are_put(replacements)
     return replacements
 
 
@@ -74,6 +80,16 @@ def _seed_identifiers(replacements: Replacements, seed: int) -> None:
     replacements.undo_with(functools.partial(random.setstate, state))
     replacements.set(uuid, "uuid4", mock_random.uuid4)
     replacements.set(parser_utils, "uuid4", mock_random.uuid4)
+
+
+@functools.lru_cache(maxsize=1)
+def _loader(search_path: str | None = None) -> botocore.loaders.Loader:
+    return botocore.loaders.Loader(search_path.split(os.pathsep) if search_path else None)
+
+
+def _keep_service_models(replacements: Replacements) -> None:
+    """Every session reads botocore's service descriptions anew."""
+    replacements.set(botocore.loaders, "create_loader", _loader)
 
 
 def _interpret_deployed_machines(replacements: Replacements) -> None:
@@ -259,7 +275,8 @@ def _run_functions_in_process(replacements: Replacements, account: "EmbeddedAcco
 
 def _deliver_events(replacements: Replacements, account: "EmbeddedAccount") -> None:
     """Targets other than queues and log groups raise NotImplementedError, and the event's time is
-    a number; a rule with a schedule alone matches every event; and events of S3 reach every bus.
+    a number; a rule with a schedule alone matches every event; and events of S3 reach every bus,
+    all under one id.
     """
 
     def send_to_targets(self: Any, event: dict[str, Any], **_: Any) -> None:
@@ -267,8 +284,23 @@ def _deliver_events(replacements: Replacements, account: "EmbeddedAccount") -> N
         if not isinstance(event["time"], str):
             moment = datetime.fromtimestamp(float(event["time"]), account.clock.now().tzinfo)
             event["time"] = moment.strftime("%Y-%m-%dT%H:%M:%SZ")
-        if event["source"].startswith("aws.") and self.event_bus_name != "default":
-            return
+        if event["source"] == "aws.s3":
+            if self.event_bus_name != "default":
+                return
+            event["id"] = str(mock_random.uuid4())
         account.events.match(self, event)
 
     replacements.set(events_models.Rule, "send_to_targets", send_to_targets)
+
+
+def _report_only_tags_that_are_put(replacements: Replacements) -> None:
+    """Every PutObject is followed by "Object Tags Added", tags or not."""
+    send = s3_notifications.send_event
+
+    def send_event(account_id: str, event_name: Any, bucket: Any, key: Any) -> None:
+        tagging = event_name == s3_notifications.S3NotificationEvent.OBJECT_TAGGING_PUT_EVENT
+        tagger = s3_models.s3_backends[account_id]["aws"].tagger
+        if not tagging or tagger.get_tag_dict_for_resource(key.arn):
+            send(account_id, event_name, bucket, key)
+
+    replacements.set(s3_notifications, "send_event", send_event)

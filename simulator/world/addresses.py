@@ -126,11 +126,16 @@ def move(
         if same and other is not address:
             release(state, other, caller)
     before = state.instance_of_interface(address.interface_id)
+    point(state, address, interface, private_ip)
+    _tell(state, address, before, interface.instance_id, caller)
+
+
+def point(state: WorldState, address: Address, interface: Interface, private_ip: str) -> None:
+    """Associate an address that nothing else claims, without an event."""
     address.association_id = state.new_id("eipassoc")
     address.interface_id, address.private_ip = interface.interface_id, private_ip
     if private_ip == interface.private_ips[0]:
         interface.auto_public_ip = None
-    _tell(state, address, before, interface.instance_id, caller)
 
 
 def release(state: WorldState, address: Address, caller: object) -> None:

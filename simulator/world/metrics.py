@@ -280,6 +280,10 @@ def _points(
         return []
     values = metric.samples(times)
     buckets = (times - base) // period
+    if period <= _SAMPLE_S:
+        # One sample a period: every statistic but the count is the sample itself.
+        single = np.ones(len(values)) if stat == "SampleCount" else values
+        return list(zip((base + buckets * period).tolist(), single.tolist(), strict=True))
     edges = np.flatnonzero(np.diff(buckets)) + 1
     groups = np.split(values, edges)
     firsts = buckets[np.concatenate(([0], edges))]

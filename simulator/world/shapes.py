@@ -27,6 +27,10 @@ _SCALARS: dict[str, tuple[type, ...]] = {
 }
 
 
+# Recorded answers of AWS may be newer than the installed service model: values may be added.
+_OPEN_ENUMERATIONS = frozenset({"DescribeInstanceTypes"})
+
+
 class InvalidReply(AssertionError):
     """The world built a reply that AWS's service model does not allow: a fault of the world."""
 
@@ -57,23 +61,25 @@ def checked_reply(service: str, operation: str, reply: dict[str, Any]) -> dict[s
 @cache
 def _output_check(service: str, operation: str) -> Check | None:
     shape = operation_model(service, operation).output_shape
-    return None if shape is None else _compile(shape, {})
+    if shape is None:
+        return None
+    return _compile(shape, {}, closed=operation not in _OPEN_ENUMERATIONS)
 
 
-def _compile(shape: Shape, seen: dict[str, Check]) -> Check:
+def _compile(shape: Shape, seen: dict[str, Check], *, closed: bool) -> Check:
     # Shapes may contain themselves: the entry is made before the members are compiled.
     if shape.name in seen:
         return seen[shape.name]
     if isinstance(shape, StructureShape):
-        return _structure(shape, seen)
+        return _structure(shape, seen, closed=closed)
     if isinstance(shape, ListShape):
-        return _list(_compile(shape.member, seen))
+        return _list(_compile(shape.member, seen, closed=closed))
     if isinstance(shape, MapShape):
-        return _map(_compile(shape.value, seen))
-    return _scalar(shape)
+        return _map(_compile(shape.value, seen, closed=closed))
+    return _scalar(shape, closed=closed)
 
 
-def _structure(shape: StructureShape, seen: dict[str, Check]) -> Check:
+def _structure(shape: StructureShape, seen: dict[str, Check], *, closed: bool) -> Check:
     members: dict[str, Check] = {}
 
     def check(value: Any, path: str) -> Any:
@@ -91,7 +97,7 @@ def _structure(shape: StructureShape, seen: dict[str, Check]) -> Check:
 
     seen[shape.name] = check
     for name, member in shape.members.items():
-        members[name] = _compile(member, seen)
+        members[name] = _compile(member, seen, closed=closed)
     return check
 
 
@@ -113,9 +119,9 @@ def _map(member: Check) -> Check:
     return check
 
 
-def _scalar(shape: Shape) -> Check:
+def _scalar(shape: Shape, *, closed: bool) -> Check:
     types = _SCALARS[shape.type_name]
-    allowed = frozenset(getattr(shape, "enum", None) or ())
+    allowed = frozenset(getattr(shape, "enum", None) or ()) if closed else frozenset()
     numeric = shape.type_name in ("integer", "long", "double", "float")
 
     def check(value: Any, path: str) -> Any:

@@ -17,13 +17,13 @@ from simulator.world import (  # noqa: F401 - imported for the operations that t
     spot_prices,
     spot_requests,
 )
-from simulator.world.addresses import move, new_address
+from simulator.world.addresses import new_address, point
 from simulator.world.advisor import SpotAdvisor
 from simulator.world.capacity import family_class
 from simulator.world.catalogue import instance_types, zones_of
 from simulator.world.errors import AwsError, NotModelled
 from simulator.world.events import WorldEvent
-from simulator.world.instances import USER_INITIATED, launch, terminate
+from simulator.world.instances import USER_INITIATED, create, terminate
 from simulator.world.launch import resolve
 from simulator.world.metrics import Load
 from simulator.world.model import (
@@ -208,7 +208,7 @@ class World:
             *([{"ResourceType": "instance", "Tags": pairs}] if pairs else []),
         ]
         spec = resolve(state, request, {})
-        instance = launch(state, spec, None, reservation_id=state.new_id("r"))
+        instance = create(state, spec, None, reservation_id=state.new_id("r"))
         _backdate(state, instance, age)
         self._connect(instance, target_group_arn, address)
         return instance.instance_id
@@ -246,7 +246,7 @@ class World:
         state = self._state
         if address:
             interface = state.interfaces[instance.interface_ids[0]]
-            move(state, new_address(state, {}), interface, interface.private_ips[0], None)
+            point(state, new_address(state, {}), interface, interface.private_ips[0])
         if target_group_arn is not None:
             group = state.target_groups[target_group_arn]
             target = Target(instance.instance_id, group.port, instance.launch_time)

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+
 from spot_optimizer.decision.breakers import (
     StackHealth,
     SwitchHealth,
@@ -15,7 +16,6 @@ from spot_optimizer.decision.breakers import (
     next_backoff_minutes,
 )
 from spot_optimizer.settings import Settings
-
 from tests.decision.worlds import NOW
 
 S = Settings()
@@ -71,10 +71,11 @@ def test_success_starts_anew_and_rests() -> None:
 
 
 def test_an_open_breaker_is_closed_by_hand_only() -> None:
-    """Neither success nor time closes it; a reset does, and forgets the back-off."""
+    """No later outcome closes it; a reset does, and forgets the back-off."""
     tripped = SwitchHealth(3, 3, True, NOW, NOW + timedelta(hours=1))
     assert after_success(tripped, NOW, S).breaker_open
     assert after_refusal(tripped, NOW, S).breaker_open
+    assert after_failure(SwitchHealth(breaker_open=True), NOW, S).breaker_open
     assert after_reset(tripped) == SwitchHealth(cooldown_until=NOW)
 
 

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from spot_optimizer.decision.engine import decide
 from spot_optimizer.decision.model import Candidate, WorkloadView, World
 from spot_optimizer.market.catalog import fits_machine
 from spot_optimizer.market.snapshot import MarketSnapshot
 from spot_optimizer.usage.usage import Usage
 from spot_optimizer.words import DecisionKind, Lifecycle, Mode, Pool
-
 from tests.decision.worlds import (
     ACTING,
     CATALOG,

@@ -4,10 +4,10 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+
 from spot_optimizer.decision.engine import decide
 from spot_optimizer.decision.model import Decision, Force, StackState, WorkloadView, World
 from spot_optimizer.words import DecisionKind, Lifecycle, Mode, Pool
-
 from tests.decision.worlds import (
     ACTING,
     CATALOG,
@@ -101,7 +101,12 @@ def test_rescues_go_first_and_then_the_greatest_saving() -> None:
         workload(workload_id="small", instance_type="m5a.xlarge", availability_zone="us-east-1c"),
         workload(workload_id="tie-b"),
         workload(workload_id="tie-a"),
-        workload(workload_id="rescue", signals={HERE: NOW}),
+        workload(
+            workload_id="rescue",
+            instance_type="m5a.xlarge",
+            availability_zone="us-east-1c",
+            signals={Pool("m5a.xlarge", "us-east-1c"): NOW},
+        ),
         workload(workload_id="cooling", cooldown_until=SOON),
         workload(workload_id="large", lifecycle=Lifecycle.ON_DEMAND),
     )

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from spot_optimizer.decision.engine import decide, decision_id
 from spot_optimizer.decision.model import Decision, Force, WorkloadView, World
 from spot_optimizer.decision.targets import misfit
@@ -14,7 +15,6 @@ from spot_optimizer.market.catalog import InstanceType, fits_machine
 from spot_optimizer.market.snapshot import MarketSnapshot
 from spot_optimizer.usage.usage import Usage
 from spot_optimizer.words import DecisionKind, Lifecycle, Mode, Pool
-
 from tests.decision.worlds import (
     ACTING,
     CATALOG,

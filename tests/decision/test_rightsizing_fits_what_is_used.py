@@ -3,12 +3,12 @@
 from dataclasses import replace
 
 import pytest
+
 from spot_optimizer.decision.engine import decide
 from spot_optimizer.decision.model import World
 from spot_optimizer.market.catalog import Catalog
 from spot_optimizer.usage.usage import Usage
 from spot_optimizer.words import DecisionKind, Lifecycle, Pool
-
 from tests.decision.worlds import (
     CATALOG,
     HERE,

@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 from botocore.session import Session
+
 from spot_optimizer.decision import risk
 from spot_optimizer.decision.risk import REGION_TIME_ZONES, is_quiet_hour, risk_scores
 from spot_optimizer.words import Pool
-
 from tests.decision.worlds import market
 
 

@@ -4,9 +4,9 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+
 from spot_optimizer.usage.usage import Usage
 from spot_optimizer.words import DecisionKind, Lifecycle, Pool
-
 from tests.decision.worlds import (
     ACTING,
     HERE,

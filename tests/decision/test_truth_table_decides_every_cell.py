@@ -8,11 +8,11 @@ from datetime import timedelta
 from itertools import product
 
 import pytest
+
 from spot_optimizer.decision.engine import decide
 from spot_optimizer.decision.model import WorkloadView, World
 from spot_optimizer.usage.usage import Usage
 from spot_optimizer.words import DecisionKind, Lifecycle, Pool
-
 from tests.decision.worlds import (
     ACTING,
     CATALOG,

@@ -1,10 +1,10 @@
 """Over-provisioned, under-provisioned or right: spec section 1, step 3."""
 
 import pytest
+
 from spot_optimizer.decision.usage_class import UsageClass, classify_usage
 from spot_optimizer.settings import Settings
 from spot_optimizer.usage.usage import Usage
-
 from tests.decision.worlds import NOW, TYPES
 
 XLARGE = TYPES["m5.xlarge"]

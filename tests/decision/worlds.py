@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
+
 from spot_optimizer.decision.engine import decide
 from spot_optimizer.decision.model import Decision, WorkloadView, World
 from spot_optimizer.market.catalog import Catalog, InstanceType

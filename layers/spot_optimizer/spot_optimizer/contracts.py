@@ -393,6 +393,8 @@ class HandOverRequest(SwitchStep):
     replacement_id: InstanceId
     execution_started_at: AwareDatetime
     """When the state machine run began; bounds the wait for healthy targets."""
+    groups: tuple[str, ...] | None = None
+    """ARNs of the target groups concerned, as an earlier answer named them; None to find them."""
 
 
 class HandOverProgress(Boundary):
@@ -400,8 +402,10 @@ class HandOverProgress(Boundary):
 
     done: bool
     wait_s: int = 0
+    groups: tuple[str, ...] = ()
+    """ARNs of the target groups that original or replacement are registered in."""
     moved: tuple[str, ...] = ()
-    """ARNs of the target groups and allocation ids of the addresses that were handed over."""
+    """What was handed over: ARNs of target groups and allocation ids of addresses."""
 
 
 # --- events on the stack's bus -------------------------------------------------------------------

@@ -133,7 +133,9 @@ def test_a_handler_sleeps_in_virtual_time_and_is_cut_off_at_its_timeout(
     """Its remaining time shrinks; other handlers run meanwhile in their own environment."""
     with EmbeddedAccount(start=start) as account:
         account.deploy(pair(SLEEPER, SLEEPER), "pair")
-        account.clock.call_later(timedelta(seconds=1), lambda: account.invoke("Second", {"sleep": 2}))
+        account.clock.call_later(
+            timedelta(seconds=1), lambda: account.invoke("Second", {"sleep": 2})
+        )
         assert account.invoke("First", {"sleep": 9}) == [True, 9_000]
         assert account.clock.now() == start + timedelta(seconds=9)
         assert [entry.function for entry in account.trace] == ["Second", "First"]
@@ -163,6 +165,8 @@ def test_a_module_that_does_not_load_is_the_runtimes_import_error(
     """The error has Lambda's name for it and says which module."""
     with EmbeddedAccount(start=start) as account:
         account.deploy(pair("import nonesuch\n", ""), "pair")
-        with pytest.raises(FunctionFailed, match="Unable to import module 'app'.*nonesuch") as failed:
+        with pytest.raises(
+            FunctionFailed, match=r"Unable to import module 'app'.*nonesuch"
+        ) as failed:
             account.invoke("First", {})
     assert failed.value.error_type == "Runtime.ImportModuleError"

@@ -31,20 +31,15 @@ def begin(account: EmbeddedAccount, name: str, **text: Any) -> str:
     return str(reply["executionArn"])
 
 
-def create(account: EmbeddedAccount, states: dict[str, Any]) -> str:
-    """A machine of one's own, not from the template."""
-    reply = boto3.client("stepfunctions").create_state_machine(
-        name=f"own-{len(states)}",
+def run(account: EmbeddedAccount, states: dict[str, Any], text: str = "{}") -> Execution:
+    """Run a machine of one's own, not from the template, to its end."""
+    client = boto3.client("stepfunctions")
+    machine = client.create_state_machine(
+        name="own",
         definition=json.dumps({"StartAt": next(iter(states)), "States": states}),
         roleArn="arn:aws:iam::123456789012:role/own",
     )
-    return str(reply["stateMachineArn"])
-
-
-def run(account: EmbeddedAccount, states: dict[str, Any], text: str = "{}") -> Execution:
-    """Run a machine of one's own to its end."""
-    machine = create(account, states)
-    boto3.client("stepfunctions").start_execution(stateMachineArn=machine, input=text)
+    client.start_execution(stateMachineArn=machine["stateMachineArn"], input=text)
     account.run_until_quiet()
     return account.executions()[-1]
 
@@ -111,7 +106,10 @@ def test_sdk_parameters_are_pascal_case_or_refused(account: EmbeddedAccount) -> 
     assert execution.output["Name"] == "seen"
     assert execution.output["StartDate"] == "2025-03-01T00:00:00Z"
     with pytest.raises(ValueError, match="'executionArn' is not supported by Step Functions"):
-        to_boto({"executionArn": arn}, operation_model("stepfunctions", "describe_execution").input_shape)
+        to_boto(
+            {"executionArn": arn},
+            operation_model("stepfunctions", "describe_execution").input_shape,
+        )
 
 
 def test_load_balancing_tasks_reach_the_world_under_botos_name(
@@ -246,7 +244,9 @@ def test_a_definite_path_that_leads_nowhere_is_an_error(path: str) -> None:
 
 keys = st.text("abz_09", min_size=1, max_size=3)
 trees = st.recursive(
-    st.integers() | st.text(), lambda item: st.lists(item) | st.dictionaries(keys, item), max_leaves=8
+    st.integers() | st.text(),
+    lambda item: st.lists(item) | st.dictionaries(keys, item),
+    max_leaves=8,
 )
 
 

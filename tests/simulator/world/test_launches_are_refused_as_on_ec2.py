@@ -102,9 +102,9 @@ def test_capacity_is_closed_by_pool_lifecycle_and_time_only(account, refused):
     account.run(Placement={"AvailabilityZone": "us-east-1b"}, InstanceMarketOptions=SPOT)
     account.wait(hours=1)
     account.run(InstanceMarketOptions=SPOT)
-    assert refused(
-        account.run, InstanceType="m5.2xlarge", InstanceMarketOptions=SPOT
-    ).startswith("InsufficientInstanceCapacity"), "a pool without a price has no spot capacity"
+    assert refused(account.run, InstanceType="m5.2xlarge", InstanceMarketOptions=SPOT).startswith(
+        "InsufficientInstanceCapacity"
+    ), "a pool without a price has no spot capacity"
 
 
 def test_quotas_are_apart_by_lifecycle_and_family_class(account, refused):
@@ -172,9 +172,7 @@ def test_a_template_fills_in_and_the_request_overrides(account):
         MinCount=1,
         MaxCount=1,
         Placement=PLACE,
-        TagSpecifications=[
-            {"ResourceType": "instance", "Tags": [{"Key": "Name", "Value": "new"}]}
-        ],
+        TagSpecifications=[{"ResourceType": "instance", "Tags": [{"Key": "Name", "Value": "new"}]}],
     )["Instances"][0]
     tags = {tag["Key"]: tag["Value"] for tag in launched["Tags"]}
     assert tags == {
@@ -221,9 +219,9 @@ def make_fleet(account, overrides, **params):
 
 def subnet_of(account, zone):
     """The default subnet of a zone."""
-    return account.ec2.describe_subnets(
-        Filters=[{"Name": "availability-zone", "Values": [zone]}]
-    )["Subnets"][0]["SubnetId"]
+    return account.ec2.describe_subnets(Filters=[{"Name": "availability-zone", "Values": [zone]}])[
+        "Subnets"
+    ][0]["SubnetId"]
 
 
 def test_a_fleet_tries_all_pools_and_reports_failures_with_success(account):

@@ -165,9 +165,11 @@ def read_user_data(instance_id: str) -> str | None:
 
 
 def read_status(instance_id: str) -> dict[str, Any] | None:
-    """The status checks of a running instance; None while EC2 shows none."""
+    """State and status checks of an instance in whatever state; None while EC2 knows none."""
     try:
-        reply = client("ec2").describe_instance_status(InstanceIds=[instance_id])
+        reply = client("ec2").describe_instance_status(
+            InstanceIds=[instance_id], IncludeAllInstances=True
+        )
     except ClientError as error:
         # EC2 is eventually consistent: a new id may be unknown for seconds.
         if error_code(error) == "InvalidInstanceID.NotFound":

@@ -6,8 +6,6 @@ from typing import Any
 
 from spot_optimizer.aws.clients import client
 
-DEREGISTRATION_DELAY = "deregistration_delay.timeout_seconds"
-
 
 @dataclass(frozen=True, slots=True)
 class Registration:
@@ -67,13 +65,6 @@ def deregister(instance_id: str, registrations: Iterable[Registration]) -> None:
             TargetGroupArn=each.target_group_arn,
             Targets=[{"Id": instance_id, "Port": each.port}],
         )
-
-
-def read_deregistration_delay_s(target_group_arn: str) -> int:
-    """How long a group lets the connections of a leaving target drain; 300 s by default."""
-    reply = client("elbv2").describe_target_group_attributes(TargetGroupArn=target_group_arn)
-    values = {row["Key"]: row["Value"] for row in reply["Attributes"]}
-    return int(values.get(DEREGISTRATION_DELAY, 300))
 
 
 def read_addresses(instance_ids: Iterable[str]) -> list[dict[str, Any]]:

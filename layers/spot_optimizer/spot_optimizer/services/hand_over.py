@@ -8,6 +8,7 @@ what is left to do::
     release  original taken out -> its connections drained
 """
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from spot_optimizer.aws.instances import read_instances
@@ -16,7 +17,6 @@ from spot_optimizer.aws.targets import (
     deregister,
     move_address,
     read_addresses,
-    read_deregistration_delay_s,
     read_registrations,
     read_target_groups,
     register,
@@ -27,7 +27,8 @@ from spot_optimizer.telemetry import logger
 TARGET_DEADLINE = timedelta(minutes=16)
 """From the start of the execution: boot and checks take ten of them at most."""
 _POLL_TARGETS_S = 15
-_POLL_DRAIN_S_MAX = 60
+_POLL_DRAIN_S = 60
+"""The deregistration delay is 300 s by default."""
 
 _WAITING = frozenset({"initial", "unhealthy"})
 """``unhealthy`` too: a target that fails its first checks may pass the next ones."""
@@ -49,13 +50,13 @@ def hand_over(request: HandOverRequest, now: datetime) -> HandOverProgress:
 
 
 def _shift(request: HandOverRequest, now: datetime) -> HandOverProgress:
-    original, replacement = _registrations(request)
-    serving = [r for r in original if not r.leaves]
-    known = {(r.target_group_arn, r.port): r for r in replacement if not r.leaves}
+    places = _places(request)
+    serving = [r for r in places.original if not r.leaves]
+    known = {(r.target_group_arn, r.port): r for r in places.replacement if not r.leaves}
     missing = [r for r in serving if (r.target_group_arn, r.port) not in known]
     if missing:
         register(request.replacement_id, missing)
-        return HandOverProgress(done=False, wait_s=_POLL_TARGETS_S)
+        return HandOverProgress(done=False, wait_s=_POLL_TARGETS_S, groups=places.groups)
     waiting = [r for r in known.values() if r.state in _WAITING]
     if waiting:
         if now - request.execution_started_at > TARGET_DEADLINE:
@@ -64,43 +65,52 @@ def _shift(request: HandOverRequest, now: datetime) -> HandOverProgress:
                 f"{request.replacement_id} is {worst.state} ({worst.reason}) in"
                 f" {worst.target_group_arn} port {worst.port}"
             )
-        return HandOverProgress(done=False, wait_s=_POLL_TARGETS_S)
+        return HandOverProgress(done=False, wait_s=_POLL_TARGETS_S, groups=places.groups)
     moved = [arn for arn, _ in known]
     for address in read_addresses([request.original_id]):
         move_address(address["AllocationId"], request.replacement_id)
         moved.append(address["AllocationId"])
     logger.info("handed over", moved=moved)
-    return HandOverProgress(done=True, moved=tuple(moved))
+    return HandOverProgress(done=True, groups=places.groups, moved=tuple(moved))
 
 
 def _undo(request: HandOverRequest) -> HandOverProgress:
     for address in read_addresses([request.replacement_id]):
         move_address(address["AllocationId"], request.original_id)
-    _, replacement = _registrations(request)
-    deregister(request.replacement_id, [r for r in replacement if not r.leaves])
-    return HandOverProgress(done=True)
+    places = _places(request)
+    deregister(request.replacement_id, [r for r in places.replacement if not r.leaves])
+    return HandOverProgress(done=True, groups=places.groups)
 
 
 def _release(request: HandOverRequest) -> HandOverProgress:
-    original, _ = _registrations(request)
-    serving = [r for r in original if not r.leaves]
+    places = _places(request)
+    serving = [r for r in places.original if not r.leaves]
     if serving:
         deregister(request.original_id, serving)
-    if not original:
-        return HandOverProgress(done=True)
-    delay_s = max(read_deregistration_delay_s(r.target_group_arn) for r in original)
-    if delay_s == 0 and not serving:
-        return HandOverProgress(done=True)
-    return HandOverProgress(done=False, wait_s=max(1, min(delay_s, _POLL_DRAIN_S_MAX)))
+    if not places.original:
+        return HandOverProgress(done=True, groups=places.groups)
+    return HandOverProgress(done=False, wait_s=_POLL_DRAIN_S, groups=places.groups)
 
 
-def _registrations(
-    request: HandOverRequest,
-) -> tuple[list[Registration], list[Registration]]:
-    """Where original and replacement are registered now."""
+@dataclass(frozen=True, slots=True)
+class _Places:
+    """Where original and replacement are registered now, and the groups that were asked."""
+
+    original: list[Registration]
+    replacement: list[Registration]
+    groups: tuple[str, ...]
+
+
+def _places(request: HandOverRequest) -> _Places:
     ids = [request.original_id, request.replacement_id]
-    machines = read_instances(ids)
-    vpcs = {m["VpcId"] for m in machines.values() if "VpcId" in m}
-    groups = [arn for vpc_id in sorted(vpcs) for arn in read_target_groups(vpc_id)]
-    found = read_registrations(groups, ids)
-    return found[request.original_id], found[request.replacement_id]
+    asked = request.groups
+    if asked is None:
+        vpcs = {m["VpcId"] for m in read_instances(ids).values() if "VpcId" in m}
+        asked = tuple(arn for vpc_id in sorted(vpcs) for arn in read_target_groups(vpc_id))
+    found = read_registrations(asked, ids)
+    concerned = {r.target_group_arn for some in found.values() for r in some}
+    return _Places(
+        found[request.original_id],
+        found[request.replacement_id],
+        tuple(arn for arn in asked if arn in concerned),
+    )

@@ -18,6 +18,8 @@ from spot_optimizer.switching.refusals import refusal_of_state_reason
 HEALTH_DEADLINE = timedelta(minutes=10)
 """Status checks need two to five minutes; twice that is a machine that does not come up."""
 
+_CHECKS = ("InstanceStatus", "SystemStatus")
+
 
 def inspect_replacement(request: InspectRequest, now: datetime) -> Inspection:
     """READY when both status checks pass and the machine is the same as the original's; PENDING
@@ -37,22 +39,20 @@ def inspect_replacement(request: InspectRequest, now: datetime) -> Inspection:
 def _findings(request: InspectRequest) -> list[str] | None:
     """What speaks against the replacement, or None while that cannot be said."""
     original_id, replacement_id = request.original_id, request.replacement.instance_id
+    status = read_status(replacement_id)
+    state = status["InstanceState"]["Name"] if status else "pending"
+    checks = [status[kind]["Status"] for kind in _CHECKS] if status else []
+    gone = state in ("shutting-down", "terminated", "stopping", "stopped")
+    if not gone and (state != "running" or any(check != "ok" for check in checks)):
+        return None
     machines = read_instances([original_id, replacement_id])
     replacement, original = machines.get(replacement_id), machines.get(original_id)
+    if gone:
+        return [_death(replacement or {}, state)]
     if replacement is None:
         return None
-    state = replacement["State"]["Name"]
-    if state in ("shutting-down", "terminated", "stopping", "stopped"):
-        return [_death(replacement, state)]
     if original is None or original["State"]["Name"] != "running":
         return [f"the original {original_id} is gone: there is nothing to compare with"]
-    status = read_status(replacement_id)
-    checks = {
-        name: status[name]["Status"] if status else "initializing"
-        for name in ("InstanceStatus", "SystemStatus")
-    }
-    if any(check != "ok" for check in checks.values()):
-        return None
     if request.auto_terminate and termination_is_protected(original_id):
         return ["termination protection of the original has been switched on"]
     return _differences(request, original, replacement)

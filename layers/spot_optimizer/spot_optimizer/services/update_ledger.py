@@ -176,7 +176,9 @@ def success_figures(switch: SwitchItem, now: datetime) -> dict[str, Any]:
         else None
     )
     place = f"{target.instance_type}/{target.availability_zone} {target.lifecycle}"
-    money = "" if saving is None else f", {saving:+.4f} USD per hour saved"
+    money = "" if saving is None else f", saves {saving:.4f} USD per hour"
+    if saving is not None and saving < 0:
+        money = f", costs {-saving:.4f} USD per hour more"
     return {
         "summary": (
             f"{original.instance_type}/{original.availability_zone} {original.lifecycle}"

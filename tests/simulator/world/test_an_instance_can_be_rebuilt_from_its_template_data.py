@@ -1,0 +1,116 @@
+"""GetLaunchTemplateData keeps what must survive a switch, and names what cannot be launched twice."""
+
+import base64
+from datetime import timedelta
+
+from simulator.world import DataVolume
+
+SPOT = {"MarketType": "spot"}
+
+
+def adopted(account, **params):
+    """A machine with everything that must be kept."""
+    return account.world.launch_instance(
+        "t3.micro",
+        "us-east-1b",
+        lifecycle="on-demand",
+        tags={"Name": "web"},
+        user_data=b"#!/bin/sh\necho hello\n",
+        volumes=[DataVolume("/dev/sdf", 20, iops=4000, throughput_mib_per_s=500)],
+        CreditSpecification={"CpuCredits": "standard"},
+        Monitoring={"Enabled": True},
+        **params,
+    )
+
+
+def test_nothing_that_must_be_kept_is_missing(account):
+    """User data, groups, devices, metadata options, profile, credit, monitoring, placement."""
+    group = account.world.add_security_group("web")
+    instance_id = adopted(account, SecurityGroupIds=[group])
+    data = account.ec2.get_launch_template_data(InstanceId=instance_id)["LaunchTemplateData"]
+    assert base64.b64decode(data["UserData"]) == b"#!/bin/sh\necho hello\n"
+    (interface,) = data["NetworkInterfaces"]
+    assert interface["Groups"] == [group]
+    assert data["MetadataOptions"]["HttpTokens"] == "required"
+    assert data["IamInstanceProfile"]["Arn"].endswith(":instance-profile/workload")
+    assert data["CreditSpecification"] == {"CpuCredits": "standard"}
+    assert data["Monitoring"] == {"Enabled": True}
+    assert data["Placement"]["AvailabilityZone"] == "us-east-1b"
+    assert data["KeyName"] == "team-key"
+    assert data["TagSpecifications"][0]["Tags"] == [{"Key": "Name", "Value": "web"}]
+    root, extra = data["BlockDeviceMappings"]
+    assert (root["DeviceName"], extra["DeviceName"]) == ("/dev/xvda", "/dev/sdf")
+    assert (extra["Ebs"]["Iops"], extra["Ebs"]["Throughput"]) == (4000, 500)
+    assert extra["Ebs"]["DeleteOnTermination"] is False
+    assert "InstanceMarketOptions" not in data
+
+
+def test_a_spot_instance_carries_its_market_options(account):
+    """They must be taken out before an on-demand launch or a fleet."""
+    instance_id = account.world.launch_instance("m5.large", "us-east-1a")
+    data = account.ec2.get_launch_template_data(InstanceId=instance_id)["LaunchTemplateData"]
+    assert data["InstanceMarketOptions"]["SpotOptions"]["SpotInstanceType"] == "one-time"
+
+
+def test_the_data_as_it_is_launches_nothing_and_stripped_it_launches_a_twin(account, refused):
+    """The interface and its address exist once: without them, zone and subnet it fits elsewhere."""
+    instance_id = adopted(account)
+    data = account.ec2.get_launch_template_data(InstanceId=instance_id)["LaunchTemplateData"]
+    account.ec2.create_launch_template(LaunchTemplateName="raw", LaunchTemplateData=data)
+    counts = {"MinCount": 1, "MaxCount": 1}
+    error = refused(
+        account.ec2.run_instances, LaunchTemplate={"LaunchTemplateName": "raw"}, **counts
+    )
+    assert error.startswith("InvalidParameterCombination")
+    (interface,) = data["NetworkInterfaces"]
+    data["NetworkInterfaces"] = [{"DeviceIndex": 0, "Groups": interface["Groups"]}]
+    del data["Placement"]["AvailabilityZone"]
+    account.ec2.create_launch_template_version(
+        LaunchTemplateName="raw", LaunchTemplateData=data, SourceVersion="1"
+    )
+    twin = account.ec2.run_instances(
+        LaunchTemplate={"LaunchTemplateName": "raw", "Version": "$Latest"},
+        Placement={"AvailabilityZone": "us-east-1a"},
+        InstanceMarketOptions=SPOT,
+        **counts,
+    )["Instances"][0]
+    account.wait(minutes=5)
+    copied = account.ec2.get_launch_template_data(InstanceId=twin["InstanceId"])
+    copied = copied["LaunchTemplateData"]
+    for name in ("UserData", "MetadataOptions", "BlockDeviceMappings", "CreditSpecification"):
+        assert copied[name] == data[name], name
+    assert copied["Placement"]["AvailabilityZone"] == "us-east-1a"
+
+
+def test_versions_are_numbered_and_the_default_cannot_be_deleted(account, refused):
+    """$Default stays at 1 until it is set; deleting it is reported, deleting another works."""
+    ec2 = account.ec2
+    ec2.create_launch_template(LaunchTemplateName="web", LaunchTemplateData={"KeyName": "a"})
+    named = {"LaunchTemplateName": "web"}
+    for key in ("b", "c"):
+        ec2.create_launch_template_version(**named, LaunchTemplateData={"KeyName": key})
+    found = ec2.describe_launch_template_versions(**named, Versions=["$Latest", "$Default"])
+    keys = [row["LaunchTemplateData"]["KeyName"] for row in found["LaunchTemplateVersions"]]
+    assert keys == ["c", "a"]
+    ec2.modify_launch_template(**named, DefaultVersion="2")
+    reply = ec2.delete_launch_template_versions(**named, Versions=["1", "2"])
+    (gone,) = reply["SuccessfullyDeletedLaunchTemplateVersions"]
+    (kept,) = reply["UnsuccessfullyDeletedLaunchTemplateVersions"]
+    assert (gone["VersionNumber"], kept["VersionNumber"]) == (1, 2)
+    error = refused(ec2.create_launch_template, **named, LaunchTemplateData={"KeyName": "a"})
+    assert error.startswith("InvalidLaunchTemplateName.AlreadyExistsException")
+    error = refused(ec2.describe_launch_template_versions, **named, Versions=["9"])
+    assert error.startswith("InvalidLaunchTemplateId.VersionNotFound")
+    ec2.delete_launch_template(**named)
+    error = refused(ec2.describe_launch_templates, LaunchTemplateNames=["web"])
+    assert error.startswith("InvalidLaunchTemplateName.NotFoundException")
+
+
+def test_an_ageing_instance_keeps_its_launch_time(account):
+    """A machine launched with an age reports it, and so do its checks."""
+    instance_id = adopted(account, DisableApiTermination=True)
+    assert account.describe(instance_id)["LaunchTime"] == account.now - timedelta(days=30)
+    reply = account.ec2.describe_instance_attribute(
+        InstanceId=instance_id, Attribute="disableApiTermination"
+    )
+    assert reply["DisableApiTermination"]["Value"] is True

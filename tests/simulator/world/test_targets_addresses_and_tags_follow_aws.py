@@ -1,0 +1,172 @@
+"""Target health, elastic addresses and tags behave as AWS documents them."""
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from simulator.world import AddressMoved, TargetDeregistered, TargetRegistered
+
+
+def health(account, arn, instance_id):
+    """Target health of an instance that is registered or not."""
+    reply = account.elbv2.describe_target_health(TargetGroupArn=arn, Targets=[{"Id": instance_id}])
+    return reply["TargetHealthDescriptions"][0]["TargetHealth"]["State"]
+
+
+def test_a_target_becomes_healthy_and_drains_for_the_deregistration_delay(account):
+    """initial -> healthy -> draining -> unused, and the events say so."""
+    arn = account.world.create_target_group("web", deregistration_delay=timedelta(seconds=120))
+    instance_id = account.world.launch_instance("m5.large", "us-east-1a")
+    assert health(account, arn, instance_id) == "unused"
+    target = {"TargetGroupArn": arn, "Targets": [{"Id": instance_id}]}
+    account.elbv2.register_targets(**target)
+    account.elbv2.register_targets(**target)
+    assert health(account, arn, instance_id) == "initial"
+    account.wait(seconds=90)
+    assert health(account, arn, instance_id) == "healthy"
+    account.elbv2.deregister_targets(**target)
+    account.elbv2.deregister_targets(**target)
+    account.wait(seconds=119)
+    assert health(account, arn, instance_id) == "draining"
+    account.wait(seconds=2)
+    assert health(account, arn, instance_id) == "unused"
+    assert (
+        account.elbv2.describe_target_health(TargetGroupArn=arn)["TargetHealthDescriptions"] == []
+    )
+    kinds = [type(event) for event in account.events]
+    assert kinds == [TargetRegistered, TargetDeregistered]
+
+
+def test_only_running_instances_can_be_registered(account, refused):
+    """A pending one is an InvalidTarget; an unknown group is TargetGroupNotFound."""
+    arn = account.world.create_target_group("web")
+    instance_id = account.run()["InstanceId"]
+    target = {"Targets": [{"Id": instance_id}]}
+    error = refused(account.elbv2.register_targets, TargetGroupArn=arn, **target)
+    assert error.startswith("InvalidTarget")
+    error = refused(account.elbv2.describe_target_health, TargetGroupArn=arn + "x")
+    assert error.startswith("TargetGroupNotFound")
+
+
+def test_a_machine_that_never_boots_is_unhealthy_and_one_without_balancer_unused(account):
+    """unhealthy after its checks failed; unused where nothing sends traffic."""
+    account.world.fail_status_checks()
+    arn = account.world.create_target_group("web")
+    idle = account.world.create_target_group("idle", has_load_balancer=False)
+    instance_id = account.run()["InstanceId"]
+    account.wait(seconds=45)
+    for group in (arn, idle):
+        account.elbv2.register_targets(TargetGroupArn=group, Targets=[{"Id": instance_id}])
+    account.wait(minutes=10)
+    assert health(account, arn, instance_id) == "unhealthy"
+    assert health(account, idle, instance_id) == "unused"
+
+
+def test_a_terminated_instance_leaves_its_target_group(account):
+    """It is deregistered by itself when it is gone."""
+    arn = account.world.create_target_group("web")
+    instance_id = account.world.launch_instance("m5.large", "us-east-1a", target_group_arn=arn)
+    assert health(account, arn, instance_id) == "healthy"
+    account.ec2.terminate_instances(InstanceIds=[instance_id])
+    account.wait(minutes=10)
+    assert health(account, arn, instance_id) == "unused"
+    assert TargetDeregistered in {type(event) for event in account.events}
+
+
+def test_an_address_moves_only_when_it_may(account, refused):
+    """Without AllowReassociation Resource.AlreadyAssociated and nothing moved; repeats are fine."""
+    old = account.world.launch_instance("m5.large", "us-east-1a", address=True)
+    new = account.world.launch_instance("m5.large", "us-east-1b")
+    (address,) = account.ec2.describe_addresses()["Addresses"]
+    wanted = {"AllocationId": address["AllocationId"], "InstanceId": new}
+    error = refused(account.ec2.associate_address, **wanted)
+    assert error.startswith("Resource.AlreadyAssociated")
+    assert account.describe(old)["PublicIpAddress"] == address["PublicIp"]
+    for _ in range(2):
+        account.ec2.associate_address(**wanted, AllowReassociation=True)
+    assert account.describe(new)["PublicIpAddress"] == address["PublicIp"]
+    moves = [event for event in account.events if isinstance(event, AddressMoved)]
+    assert [(move.from_instance_id, move.to_instance_id) for move in moves] == [(old, new)]
+    (address,) = account.ec2.describe_addresses()["Addresses"]
+    account.ec2.disassociate_address(AssociationId=address["AssociationId"])
+    error = refused(account.ec2.disassociate_address, AssociationId=address["AssociationId"])
+    assert error.startswith("InvalidAssociationID.NotFound")
+
+
+def test_addresses_are_limited_and_pending_instances_take_none(account, refused):
+    """AddressLimitExceeded beyond the quota; InvalidInstanceID while pending."""
+    account.world.set_address_quota(1)
+    allocation_id = account.ec2.allocate_address(Domain="vpc")["AllocationId"]
+    error = refused(account.ec2.allocate_address, Domain="vpc")
+    assert error.startswith("AddressLimitExceeded")
+    instance_id = account.run()["InstanceId"]
+    error = refused(
+        account.ec2.associate_address, AllocationId=allocation_id, InstanceId=instance_id
+    )
+    assert error.startswith("InvalidInstanceID:")
+
+
+@settings(max_examples=15, deadline=None)
+@given(first=st.integers(0, 50), second=st.integers(1, 60), overlap=st.integers(0, 50))
+def test_a_resource_never_has_more_than_fifty_tags(new_account, first, second, overlap):
+    """Creation is all or nothing; an existing key does not count twice."""
+    account = new_account()
+    instance_id = account.world.launch_instance("m5.large", "us-east-1a")
+    begin = max(0, first - overlap)
+    old = {f"k{n}" for n in range(first)}
+    new = {f"k{n}" for n in range(begin, begin + second)}
+
+    def tag(keys):
+        account.ec2.create_tags(
+            Resources=[instance_id], Tags=[{"Key": key, "Value": ""} for key in sorted(keys)]
+        )
+
+    if old:
+        tag(old)
+    if len(old | new) > 50:
+        with pytest.raises(account.ec2.exceptions.ClientError, match="TagLimitExceeded"):
+            tag(new)
+        assert set(account.world.tags_of(instance_id)) == old
+    else:
+        tag(new)
+        assert set(account.world.tags_of(instance_id)) == old | new
+
+
+def test_reserved_tags_are_refused_and_listings_are_complete(account, refused):
+    """aws: keys cannot be written; DescribeTags finds by key; DeleteTags minds the value."""
+    instance_id = account.world.launch_instance("m5.large", "us-east-1a", tags={"Name": "web"})
+    tags = {"Resources": [instance_id], "Tags": [{"Key": "aws:x", "Value": "1"}]}
+    assert refused(account.ec2.create_tags, **tags).startswith("InvalidParameterValue")
+    (found,) = account.ec2.describe_tags(Filters=[{"Name": "key", "Values": ["Name"]}])["Tags"]
+    assert (found["ResourceId"], found["ResourceType"]) == (instance_id, "instance")
+    account.ec2.delete_tags(Resources=[instance_id], Tags=[{"Key": "Name", "Value": "other"}])
+    assert account.world.tags_of(instance_id) == {"Name": "web"}
+    account.ec2.delete_tags(Resources=[instance_id], Tags=[{"Key": "Name"}])
+    assert account.world.tags_of(instance_id) == {}
+
+
+def test_filters_are_strict_and_pages_keep_to_their_listing(account, refused):
+    """Unknown names are refused, values may have wildcards, ids and MaxResults exclude each
+    other, and a machine launched between two pages is not on the second."""
+    ids = [
+        account.world.launch_instance("m5.large", "us-east-1a", tags={"Name": f"web-{n}"})
+        for n in range(12)
+    ]
+    error = refused(account.ec2.describe_instances, Filters=[{"Name": "colour", "Values": ["red"]}])
+    assert error.startswith("InvalidParameterValue: The filter 'colour' is invalid")
+    reply = account.ec2.describe_instances(
+        Filters=[
+            {"Name": "tag:Name", "Values": ["web-1?", "web-3"]},
+            {"Name": "instance-state-name", "Values": ["running"]},
+        ]
+    )
+    assert len(reply["Reservations"]) == 3
+    error = refused(account.ec2.describe_instances, InstanceIds=ids[:1], MaxResults=5)
+    assert error.startswith("InvalidParameterCombination")
+    assert refused(account.ec2.describe_instances, MaxResults=4).startswith("InvalidParameterV")
+    first = account.ec2.describe_instances(MaxResults=10)
+    account.world.launch_instance("m5.large", "us-east-1a")
+    second = account.ec2.describe_instances(MaxResults=10, NextToken=first["NextToken"])
+    assert (len(first["Reservations"]), len(second["Reservations"])) == (10, 2)
