@@ -4,6 +4,7 @@ Each patch is one function that names the fact; each has a test. All are undone 
 """
 
 import functools
+import itertools
 import json
 import os
 import random
@@ -13,7 +14,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import boto3
-import botocore.loaders
+import botocore.session
 import moto.awslambda.models as lambda_models
 import moto.cloudformation.models as cloudformation_models
 import moto.events.models as events_models
@@ -23,8 +24,10 @@ import moto.stepfunctions.models as stepfunctions_models
 import moto.stepfunctions.parser.models as parser_models
 import moto.stepfunctions.parser.utils as parser_utils
 from botocore.config import Config
+from botocore.loaders import Loader
 from moto.awslambda.exceptions import LambdaClientError
 from moto.moto_api._internal import mock_random
+from moto.stepfunctions.parser.asl.component import eval_component
 from moto.stepfunctions.parser.asl.component.state.exec.state_task import (
     state_task_lambda as lambda_task,
 )
@@ -83,13 +86,13 @@ def _seed_identifiers(replacements: Replacements, seed: int) -> None:
 
 
 @functools.lru_cache(maxsize=1)
-def _loader(search_path: str | None = None) -> botocore.loaders.Loader:
-    return botocore.loaders.Loader(search_path.split(os.pathsep) if search_path else None)
+def _loader(search_path: str | None = None) -> Loader:
+    return Loader(search_path.split(os.pathsep) if search_path else None)
 
 
 def _keep_service_models(replacements: Replacements) -> None:
     """Every session reads botocore's service descriptions anew."""
-    replacements.set(botocore.loaders, "create_loader", _loader)
+    replacements.set(botocore.session, "create_loader", _loader)
 
 
 def _interpret_deployed_machines(replacements: Replacements) -> None:
@@ -121,10 +124,24 @@ def _read_templates_as_json(replacements: Replacements) -> None:
     replacements.set(cloudformation_models.Stack, "parse_template", staticmethod(json.loads))
 
 
+_heap_keys = itertools.count()
+
+
+def _heap_key() -> str:
+    return str(next(_heap_keys))
+
+
+_parse = functools.lru_cache(maxsize=64)(asl_parser.AmazonStateLanguageParser.parse)
+
+
 def _parse_each_definition_once(replacements: Replacements) -> None:
-    """The grammar is run on every start; its result holds no state of an execution."""
-    parse = functools.lru_cache(maxsize=64)(asl_parser.AmazonStateLanguageParser.parse)
-    replacements.set(asl_parser.AmazonStateLanguageParser, "parse", staticmethod(parse))
+    """The grammar is run on every start; its result holds no state of an execution.
+
+    It does hold keys, drawn on first use: from a source of their own, so that a definition parsed
+    for an earlier account does not change what is drawn in this one.
+    """
+    replacements.set(eval_component, "long_uid", _heap_key)
+    replacements.set(asl_parser.AmazonStateLanguageParser, "parse", staticmethod(_parse))
 
 
 def _follow_definite_paths(replacements: Replacements) -> None:

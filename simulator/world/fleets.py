@@ -15,6 +15,7 @@ from simulator.world.launch import (
     check_free_addresses,
     launch_many,
     merged_tags,
+    named_zone,
     resolve,
 )
 from simulator.world.launch_templates import find_template, find_version, made, once
@@ -33,6 +34,13 @@ _MODELLED = (
     "TagSpecifications",
 )
 _OVERRIDES = ("InstanceType", "SubnetId", "AvailabilityZone", "Priority", "MaxPrice", "ImageId")
+# A launch here is all or nothing in one pool, which keeps the last three by itself.
+_OPTIONS = (
+    "AllocationStrategy",
+    "SingleInstanceType",
+    "SingleAvailabilityZone",
+    "MinTargetCapacity",
+)
 _SPOT_STRATEGIES = (
     "lowest-price",
     "capacity-optimized",
@@ -55,7 +63,8 @@ class _Candidate:
 
 @attributed_operation("ec2", "CreateFleet")
 def create_fleet(state: WorldState, params: Params, caller: object) -> Reply:
-    """API_CreateFleet, type instant."""
+    """API_CreateFleet, type instant: all of the target capacity comes from the first pool, in the
+    order of the strategy, that has it."""
     reject_unmodelled("CreateFleet", params, _MODELLED)
     if params.get("Type") != "instant":
         raise NotModelled(f"CreateFleet: Type {params.get('Type')!r} is not modelled, only instant")
@@ -89,6 +98,7 @@ def _target(capacity: Params) -> tuple[str, int]:
 def _strategy(params: Params, lifecycle: str) -> str:
     options = "SpotOptions" if lifecycle == "spot" else "OnDemandOptions"
     allowed = _SPOT_STRATEGIES if lifecycle == "spot" else _ON_DEMAND_STRATEGIES
+    reject_unmodelled(f"CreateFleet {options}", params.get(options, {}), _OPTIONS)
     strategy: str = params.get(options, {}).get("AllocationStrategy", "lowest-price")
     if strategy not in allowed:
         raise NotModelled(
@@ -180,7 +190,7 @@ def _launch(
 def _rank(state: WorldState, candidate: _Candidate, strategy: str) -> tuple[Any, ...]:
     priority = candidate.override.get("Priority", float("inf"))
     instance_type = candidate.merged.get("InstanceType", "")
-    zone = _zone(state, candidate)
+    zone = named_zone(state, candidate.merged) or ""
     pool = state.pools.get((instance_type, zone))
     price = state.prices.price_at(pool, state.now()) if pool else None
     cost = float("inf") if price is None else price
@@ -192,14 +202,6 @@ def _rank(state: WorldState, candidate: _Candidate, strategy: str) -> tuple[Any,
         "prioritized": (priority, candidate.order),
         "lowest-price": (cost, candidate.order),
     }[strategy]
-
-
-def _zone(state: WorldState, candidate: _Candidate) -> str:
-    subnet_id = candidate.override.get("SubnetId") or candidate.merged.get("SubnetId", "")
-    if subnet_id in state.subnets:
-        return state.subnets[subnet_id].availability_zone
-    zone: str = candidate.merged.get("Placement", {}).get("AvailabilityZone", "")
-    return zone
 
 
 def _resolve(state: WorldState, candidate: _Candidate, lifecycle: str, fleet_id: str) -> LaunchSpec:

@@ -192,10 +192,9 @@ def _end_of_spot_request(state: WorldState, instance: Instance, by_user: bool) -
     request = state.spot_requests[instance.spot_request_id or ""]
     request.update_time = state.now().replace(microsecond=0)
     code = _SPOT_USER_CODES["terminate"] if by_user else "instance-terminated-no-capacity"
-    if request.state == "cancelled":
-        request.status_code = "request-canceled-and-instance-running"
-        return
     request.status_code = code
+    if request.state == "cancelled":
+        return
     if request.spec.spot is not None and request.spec.spot.request_type == "persistent":
         # A persistent request opens again and is served by a new instance (EC2 user guide,
         # "Spot request states"), unless it is cancelled first.
@@ -284,7 +283,7 @@ def terminate_instances(state: WorldState, params: Params, caller: object) -> Re
     ]
     spared = {item.availability_zone for item in refused}
     for item in chosen:
-        if True:
+        if item.availability_zone not in spared:
             terminate(state, item, caller, reason=USER_INITIATED)
     if refused:
         raise AwsError(

@@ -74,7 +74,7 @@ def run_instances(state: WorldState, params: Params, caller: object) -> Reply:
     EC2 API requests", RunInstances idempotency): the same token in another zone launches anew.
     """
     merged, template_tags = merged_request(state, params)
-    scope = _named_zone(state, merged)
+    scope = named_zone(state, merged)
     earlier = once(state, "RunInstances", params, scope)
     if earlier is None:
         earlier = _launch_new(state, params, merged, template_tags, caller)
@@ -175,7 +175,8 @@ def specified_or_empty(specifications: list[Params]) -> dict[str, dict[str, str]
     return specified_tags(specifications, _TAGGABLE)
 
 
-def _named_zone(state: WorldState, merged: Params) -> str | None:
+def named_zone(state: WorldState, merged: Params) -> str | None:
+    """The zone that a merged request names, by a subnet or by itself."""
     for item in merged.get("NetworkInterfaces", [merged]):
         subnet = state.subnets.get(item.get("SubnetId", ""))
         if subnet is not None:

@@ -1,6 +1,7 @@
 """The table of AWS operations that the world answers."""
 
 from collections.abc import Callable
+from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -23,7 +24,11 @@ def operation(service: str, name: str) -> Callable[[Handler], Handler]:
     """
 
     def register(handler: Handler) -> Handler:
-        OPERATIONS[(service, name)] = lambda state, params, _caller: handler(state, params)
+        @wraps(handler)
+        def without_caller(state: "WorldState", params: Params, _caller: object) -> Reply:
+            return handler(state, params)
+
+        OPERATIONS[(service, name)] = without_caller
         return handler
 
     return register

@@ -63,7 +63,6 @@ class WorldState:
         self.images: dict[str, Image] = {}
         self.key_names: set[str] = set()
         self.instance_profile_arns: set[str] = set()
-        self.kms_key_arns: set[str] = set()
         self.spot_requests: dict[str, SpotRequest] = {}
         self.launch_templates: dict[str, LaunchTemplate] = {}
         self.target_groups: dict[str, TargetGroup] = {}

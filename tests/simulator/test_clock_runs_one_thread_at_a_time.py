@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import moto.stepfunctions.parser.models  # noqa: F401  (loads the interpreter)
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from moto.stepfunctions.parser.asl.component.state.exec import execute_state as interpreter
 
@@ -30,6 +30,7 @@ def spawn(function: Callable[[], object]) -> threading.Thread:
 naps = st.lists(st.lists(st.integers(0, 5), max_size=5), min_size=1, max_size=5)
 
 
+@settings(max_examples=30)
 @given(naps)
 def test_two_runs_interleave_alike_and_every_wait_ends_on_time(plan: list[list[int]]) -> None:
     """The order of all steps is a function of the program, and each step happens at its time."""
@@ -57,6 +58,7 @@ def test_two_runs_interleave_alike_and_every_wait_ends_on_time(plan: list[list[i
     assert [when for _, when in first] == sorted(when for _, when in first)
 
 
+@settings(max_examples=30)
 @given(naps)
 def test_only_the_holder_of_the_baton_runs(plan: list[list[int]]) -> None:
     """Between two waits of one thread no other thread takes a step."""

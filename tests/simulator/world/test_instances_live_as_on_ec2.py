@@ -125,10 +125,16 @@ def test_a_persistent_request_brings_a_ghost_unless_it_is_cancelled_first(accoun
     account.ec2.terminate_instances(InstanceIds=[cancelled])
     account.wait(minutes=10)
     assert len(account.world.instances) == 1
+    late = account.world.launch_instance("m5.large", "us-east-1a", persistent=True)
+    request_id = account.describe(late)["SpotInstanceRequestId"]
+    account.ec2.terminate_instances(InstanceIds=[late])
+    account.ec2.cancel_spot_instance_requests(SpotInstanceRequestIds=[request_id])
+    account.wait(minutes=10)
+    assert len(account.world.instances) == 2
     left = account.world.launch_instance("m5.large", "us-east-1a", persistent=True)
     account.ec2.terminate_instances(InstanceIds=[left])
     account.wait(minutes=10)
-    assert len(account.world.instances) == 3
+    assert len(account.world.instances) == 4
     (request,) = account.ec2.describe_spot_instance_requests(
         Filters=[{"Name": "state", "Values": ["active"]}]
     )["SpotInstanceRequests"]

@@ -117,6 +117,9 @@ def test_there_are_no_points_while_an_instance_does_not_run(account):
     times, _ = ask(account, [query(0, instance_id)])["q0"]
     assert min(times) == account.now - timedelta(hours=2)
     assert max(times) == account.now - timedelta(minutes=5)
+    account.wait(minutes=2)
+    times, _ = ask(account, [query(0, instance_id)])["q0"]
+    assert max(times) == account.now - timedelta(minutes=7)
     ended = account.now
     account.ec2.terminate_instances(InstanceIds=[instance_id])
     account.wait(hours=3)

@@ -1,12 +1,15 @@
 """Types, offerings, price list, advisor and network: AWS's shapes, and one world per seed."""
 
 import json
+from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import pytest
 
-from simulator.world import InvalidReply, NotModelled
+from simulator.world import InvalidReply, NotModelled, World
 from simulator.world.advisor import URL
 from simulator.world.catalogue import instance_types
+from simulator.world.operations import OPERATIONS
 from simulator.world.shapes import checked_reply
 
 
@@ -148,6 +151,33 @@ def test_what_is_not_modelled_is_said_loudly(account):
         account.ec2.describe_hosts()
     with pytest.raises(NotModelled, match="Ipv6AddressCount"):
         account.run(Ipv6AddressCount=1)
+
+
+def test_every_operation_names_its_page_in_the_documentation():
+    """The docstring of each handler begins with the API reference page that it follows."""
+    for (service, name), handler in OPERATIONS.items():
+        page = f"API_pricing_{name}" if service == "pricing" else f"API_{name}"
+        assert handler.__doc__.startswith(page), name
+
+
+@pytest.mark.parametrize("region", ["eu-west-1", "ap-south-1", "sa-east-1"])
+def test_other_regions_have_their_own_zones_types_and_names(region):
+    """Subnets, offerings and the price list's location are the region's."""
+    world = World(
+        lambda: datetime(2024, 3, 1, tzinfo=UTC),
+        seed=1,
+        region=region,
+        prices=SimpleNamespace(pools=()),
+        on_demand_usd_per_hour={"m5.large": 0.1},
+    )
+    instance_id = world.launch_instance("m5.large", world.zones[0], lifecycle="on-demand")
+    assert world.instances[instance_id].availability_zone.startswith(region)
+    text = world.handle("pricing", "GetProducts", {"ServiceCode": "AmazonEC2"})[1]["PriceList"][0]
+    assert json.loads(text)["product"]["attributes"]["location"] in {
+        "EU (Ireland)",
+        "Asia Pacific (Mumbai)",
+        "South America (Sao Paulo)",
+    }
 
 
 def story(account):

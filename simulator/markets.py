@@ -1,0 +1,130 @@
+"""Which market a simulation runs on: the built-in one, or a recorded one from a file."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+
+from simulator.market.builtin import generate_market
+from simulator.market.history import Pool, PriceHistory
+from simulator.market.on_demand import on_demand_prices
+from simulator.market.recorded import read_on_demand, read_prices
+from simulator.world.catalogue import instance_types, zones_of
+
+BUILTIN_START = datetime(2026, 3, 2, tzinfo=UTC)
+_BUILTIN_REGION = "us-east-1"
+_BUILTIN_ZONES = 4
+_WARM_UP = timedelta(days=8)
+"""Seven-day figures need as much history before the start."""
+
+
+class NoMarket(ValueError):
+    """The simulation cannot run on this market; the text says what is allowed."""
+
+
+@dataclass(frozen=True)
+class Market:
+    """Prices with their on-demand list, and the time to simulate."""
+
+    region: str
+    prices: PriceHistory
+    on_demand_usd_per_hour: Mapping[str, float]
+    start: datetime
+    end: datetime
+    source: str
+    """For people: where the prices come from."""
+    dropped: Mapping[str, int]
+    """What of the file could not be used, with counts."""
+
+
+def builtin_market(seed: int, start: datetime | None, hours: float) -> Market:
+    """The seeded market of us-east-1 in four zones."""
+    begin = start or BUILTIN_START
+    end = begin + timedelta(hours=hours)
+    on_demand = on_demand_prices(instance_types())
+    prices = generate_market(
+        seed=seed,
+        start=begin,
+        end=end,
+        zones=[name for name, _ in zones_of(_BUILTIN_REGION)][:_BUILTIN_ZONES],
+        on_demand_usd_per_hour=on_demand,
+        instance_types=list(on_demand),
+    )
+    return Market(
+        _BUILTIN_REGION, prices, on_demand, begin, end, f"built-in market, seed {seed}", {}
+    )
+
+
+def recorded_market(
+    path: Path, on_demand_path: Path | None, start: datetime | None, hours: float
+) -> Market:
+    """A recorded market. Types without an on-demand price or catalogue entry are dropped and counted.
+
+    Without ``start`` the simulation begins eight days into the file, or as late as it can.
+    """
+    recorded = read_prices(path)
+    history, region = recorded.history, recorded.region
+    zones = dict(zones_of(region))
+    if recorded.zones_are_ids:
+        history = _with_zone_names(history, {zone_id: name for name, zone_id in zones.items()})
+    on_demand = (
+        read_on_demand(on_demand_path, region)
+        if on_demand_path
+        else on_demand_prices(instance_types())
+    )
+    dropped = Counter(recorded.dropped_rows)
+    usable = []
+    for pool in history.pools:
+        if pool.instance_type not in instance_types():
+            dropped["pools of a type that the catalogue does not know"] += 1
+        elif pool.instance_type not in on_demand:
+            dropped["pools of a type without an on-demand price"] += 1
+        elif pool.availability_zone not in zones:
+            dropped["pools of a zone that the region does not have"] += 1
+        else:
+            usable.append(pool)
+    if not usable:
+        raise NoMarket(f"{path}: no pool is left: {dict(dropped)}")
+    begin, end = _span(history, start, hours)
+    return Market(
+        region,
+        history.restrict(usable),
+        {name: price for name, price in on_demand.items() if name in instance_types()},
+        begin,
+        end,
+        f"{path.name}, {region}",
+        dict(dropped),
+    )
+
+
+def _span(
+    history: PriceHistory, start: datetime | None, hours: float
+) -> tuple[datetime, datetime]:
+    duration = timedelta(hours=hours)
+    latest = history.end - duration
+    if latest < history.start:
+        whole = (history.end - history.start).total_seconds() / 3600
+        raise NoMarket(f"hours = {hours:g}: the file covers {whole:.1f} hours")
+    begin = start or min(history.start + _WARM_UP, latest)
+    if not history.start <= begin <= latest:
+        raise NoMarket(
+            f"start = {begin.isoformat()}: for {hours:g} hours it must lie between"
+            f" {history.start.isoformat()} and {latest.isoformat()}"
+        )
+    # Whole minutes: schedules and reports read better.
+    begin = begin.replace(second=0, microsecond=0)
+    return begin, begin + duration
+
+
+def _with_zone_names(history: PriceHistory, names: Mapping[str, str]) -> PriceHistory:
+    pools = [
+        Pool(pool.instance_type, names.get(pool.availability_zone, pool.availability_zone))
+        for pool in history.pools
+    ]
+    index = np.repeat(np.arange(len(pools)), np.diff(history.offsets))
+    return PriceHistory.from_rows(
+        pools, index, history.time_s, history.price_usd_per_hour, end=history.end
+    )
