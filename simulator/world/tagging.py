@@ -12,7 +12,7 @@ from simulator.world.operations import Params, Reply, operation
 from simulator.world.queries import filtered, page
 from simulator.world.state import WorldState
 
-_TAGS_MAX = 51
+_TAGS_MAX = 50
 _KINDS = {
     "i": ("instances", "instance", "InvalidInstanceID.NotFound"),
     "vol": ("volumes", "volume", "InvalidVolume.NotFound"),

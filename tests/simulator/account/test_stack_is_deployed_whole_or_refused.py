@@ -6,6 +6,8 @@ from datetime import datetime
 from pathlib import Path
 
 import boto3
+import botocore.session
+import moto.cloudformation.models as cloudformation
 import pytest
 
 from simulator.account import EmbeddedAccount
@@ -69,6 +71,17 @@ def test_the_definition_keeps_its_context_paths_and_gets_its_substitutions(
     assert states["Greet"]["Parameters"]["Payload"]["execution.$"] == "$$.Execution.Name"
     greet = next(item for item in account.stack.functions if item.logical_id == "Greet")
     assert states["Greet"]["Parameters"]["FunctionName"] == greet.arn
+
+
+def test_templates_and_service_models_are_read_the_quick_way(start: datetime) -> None:
+    """A stack's template is JSON, not YAML; botocore's descriptions are read once a process."""
+    loaders = []
+    for _ in range(2):
+        with EmbeddedAccount(start=start):
+            loaders.append(botocore.session.Session().get_component("data_loader"))
+            with pytest.raises(json.JSONDecodeError):
+                cloudformation.Stack.parse_template("Resources: {}")
+    assert loaders[0] is loaders[1]
 
 
 def test_a_type_that_is_not_created_fails_the_deployment_by_name(

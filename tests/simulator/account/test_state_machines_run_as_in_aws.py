@@ -8,6 +8,7 @@ import boto3
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser as Parser
 from moto.stepfunctions.parser.asl.utils.json_path import NoSuchJsonPathError
 
 from simulator.account import Call, EmbeddedAccount, Execution, StillRunning
@@ -112,6 +113,19 @@ def test_sdk_parameters_are_pascal_case_or_refused(account: EmbeddedAccount) -> 
         )
 
 
+def test_a_parameter_of_the_wrong_type_fails_the_task(account: EmbeddedAccount) -> None:
+    """moto would pass it on; AWS refuses it."""
+    task = {
+        "Type": "Task",
+        "Resource": "arn:aws:states:::aws-sdk:ec2:runInstances",
+        "Parameters": {"MinCount": "one", "MaxCount": 1},
+        "End": True,
+    }
+    execution = run(account, {"Launch": task})
+    assert execution.status == "FAILED"
+    assert "Invalid type for parameter MinCount" in execution.cause
+
+
 def test_load_balancing_tasks_reach_the_world_under_botos_name(
     account: EmbeddedAccount, world: Any
 ) -> None:
@@ -164,18 +178,19 @@ def test_executions_without_a_name_get_different_ones(account: EmbeddedAccount) 
     assert {item.state_machine for item in account.executions()} == {"Journey"}
 
 
-@pytest.mark.parametrize("seconds", [0, 30])
+@pytest.mark.parametrize("seconds", [None, 0, 30])
 def test_a_stopped_execution_is_aborted_even_before_its_first_turn(
-    account: EmbeddedAccount, seconds: int
+    account: EmbeddedAccount, seconds: int | None
 ) -> None:
     """It does nothing more, and its wait does not hold anything up."""
     arn = begin(account, "aborted")
-    account.run_for(timedelta(seconds=seconds))
+    if seconds is not None:
+        account.run_for(timedelta(seconds=seconds))
     boto3.client("stepfunctions").stop_execution(executionArn=arn, cause="taken over")
     account.run_until_quiet()
     (execution,) = account.executions()
     assert execution.status == "ABORTED"
-    assert execution.stop - execution.start == timedelta(seconds=seconds)
+    assert execution.stop - execution.start == timedelta(seconds=seconds or 0)
     assert account.trace == []
 
 
@@ -183,6 +198,8 @@ def test_a_definition_is_parsed_once_and_its_executions_do_not_mix(
     account: EmbeddedAccount,
 ) -> None:
     """Two that retry at the same time each count their own attempts."""
+    definition = json.dumps({"StartAt": "A", "States": {"A": {"Type": "Succeed"}}})
+    assert Parser.parse(definition) is Parser.parse(definition)
     for name in ("a", "b"):
         begin(account, name, fail_times=2)
     account.run_until_quiet()

@@ -1,0 +1,98 @@
+"""What happens in an account, read off its ledger as it appears there."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from simulator.account import EmbeddedAccount
+from simulator.ledger_view import LedgerView
+from spot_optimizer.aws.ledger.items import SwitchItem
+from spot_optimizer.words import Phase
+
+Kind = Literal["decision", "launched", "no capacity", "switched", "not switched", "refused", "scripted"]
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """One line of the story."""
+
+    time: datetime
+    workload_id: str
+    kind: Kind
+    text: str
+
+
+class Watcher:
+    """Tells what is new on the ledger since the last look."""
+
+    def __init__(self, account: EmbeddedAccount) -> None:
+        self._ledger = LedgerView(account)
+        self._clock = account.clock
+        self._last_decision = ""
+        self._switches: dict[str, tuple[Phase, int, str | None]] = {}
+        self._refused: dict[str, str] = {}
+
+    def news(self) -> list[Happening]:
+        """Everything new, oldest first."""
+        news = [*self._new_decisions(), *self._switch_news(), *self._refusals()]
+        return sorted(news, key=lambda happening: happening.time)
+
+    def _new_decisions(self) -> list[Happening]:
+        rows = self._ledger.decisions(after=self._last_decision)
+        found = []
+        for row in rows:
+            held = f" [held: {row['held_by']}]" if row["held_by"] else ""
+            text = f"{row['kind']} {row['reason']}{held}"
+            at = datetime.fromisoformat(row["at"])
+            found.append(Happening(at, row["workload_id"], "decision", text))
+            self._last_decision = max(self._last_decision, f"DECISION#{row['at']}~")
+        return found
+
+    def _switch_news(self) -> list[Happening]:
+        found = []
+        for switch in self._ledger.switches():
+            phase, refusals, replacement = self._switches.get(
+                switch.switch_id, (Phase.CLAIMED, 0, None)
+            )
+            for refusal in switch.refusals[refusals:]:
+                target = switch.order.candidates[refusal.candidate]
+                text = f"{target.instance_type}/{target.availability_zone}: {refusal.code}"
+                found.append(self._now(switch, "no capacity", text))
+            if switch.replacement_id is not None and replacement is None:
+                assert switch.launched_at is not None
+                target = switch.order.candidates[switch.candidate]
+                place = f"{target.instance_type}/{target.availability_zone} {target.lifecycle}"
+                found.append(
+                    Happening(
+                        switch.launched_at,
+                        switch.workload_id,
+                        "launched",
+                        f"{switch.replacement_id} in {place}",
+                    )
+                )
+            if switch.phase is not phase and switch.ended_at is not None:
+                kind: Kind = "switched" if switch.phase is Phase.DONE else "not switched"
+                found.append(
+                    Happening(
+                        switch.ended_at, switch.workload_id, kind, str(switch.outcome["summary"])
+                    )
+                )
+            self._switches[switch.switch_id] = (
+                switch.phase,
+                len(switch.refusals),
+                switch.replacement_id,
+            )
+        return found
+
+    def _now(self, switch: SwitchItem, kind: Kind, text: str) -> Happening:
+        return Happening(self._clock.now(), switch.workload_id, kind, text)
+
+    def _refusals(self) -> list[Happening]:
+        found = []
+        for item in self._ledger.workloads().values():
+            if item.status == "refused" and self._refused.get(item.workload_id) != item.status_reason:
+                self._refused[item.workload_id] = item.status_reason
+                found.append(
+                    Happening(self._clock.now(), item.workload_id, "refused", item.status_reason)
+                )
+        return found

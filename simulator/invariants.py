@@ -1,0 +1,205 @@
+"""The product's invariants, asserted while it runs.
+
+Numbers are those of docs/invariants.md. Each violation raises at once, with the moment and the
+instance or switch, so that the run that shows it can be repeated.
+"""
+
+from collections import Counter
+from datetime import timedelta
+
+from simulator.account import EmbeddedAccount
+from simulator.account.callers import Caller
+from simulator.ledger_view import LedgerView
+from simulator.world import World
+from simulator.world.events import (
+    AddressMoved,
+    InstanceEvent,
+    InstanceLaunched,
+    InstanceTerminating,
+    TargetDeregistered,
+    TargetRegistered,
+    WorldEvent,
+)
+from spot_optimizer.aws.ledger.items import SwitchItem
+from spot_optimizer.switching.machine import MANAGED_TAG, SWITCH_TAG
+from spot_optimizer.words import Phase
+
+SWITCH_DURATION_MAX = timedelta(minutes=20)
+_LIVE = (Phase.CLAIMED, Phase.LAUNCHED, Phase.HEALTHY, Phase.HANDED_OVER, Phase.COMMITTED)
+_ORDER = {phase: number for number, phase in enumerate([*_LIVE, Phase.DONE, Phase.FAILED])}
+
+
+class InvariantViolated(AssertionError):
+    """The product did what it must never do."""
+
+
+class Auditor:
+    """Watches one stack in one account and world."""
+
+    def __init__(self, account: EmbeddedAccount, world: World, stack_name: str) -> None:
+        self._account, self._world, self._stack_name = account, world, stack_name
+        self._ledger = LedgerView(account)
+        self._phases: dict[str, Phase] = {}
+        self.checks = 0
+        """How many times the whole ledger was checked."""
+        world.subscribe(self._on_event)
+
+    # --- at every event of the world -------------------------------------------------------------
+
+    def _on_event(self, event: WorldEvent) -> None:
+        caller = event.caller
+        if not isinstance(caller, Caller) or caller.kind == "driver":
+            return
+        if isinstance(event, InstanceTerminating):
+            self._termination_is_permitted(event)
+        if isinstance(event, InstanceLaunched):
+            self._launch_is_tagged(event)
+        self._only_ours_is_touched(event)
+        self.check()
+
+    def _termination_is_permitted(self, event: InstanceTerminating) -> None:
+        """1: the original only after the commit, the replacement only of an abandoned switch."""
+        for switch in self._ledger.switches():
+            original = switch.order.original.instance_id == event.instance_id
+            if original and switch.phase is Phase.COMMITTED:
+                return
+            replacement = switch.replacement_id == event.instance_id
+            replacement |= self._switch_tag(event.instance_id) == switch.switch_id
+            if replacement and switch.abandoned_at is not None and switch.committed_at is None:
+                return
+        self._violated(1, f"{event.instance_id} was terminated without a permission on the ledger")
+
+    def _launch_is_tagged(self, event: InstanceLaunched) -> None:
+        """3, 9: what we launch bears our tag and its switch from the first moment."""
+        tags = self._world.tags_of(event.instance_id)
+        if tags.get(MANAGED_TAG) != self._stack_name or SWITCH_TAG not in tags:
+            self._violated(3, f"{event.instance_id} was launched without our tags")
+
+    def _only_ours_is_touched(self, event: WorldEvent) -> None:
+        """9: no call of ours changes an instance without our tag."""
+        if isinstance(event, InstanceEvent | TargetRegistered | TargetDeregistered):
+            touched = [event.instance_id]
+        elif isinstance(event, AddressMoved):
+            touched = [i for i in (event.from_instance_id, event.to_instance_id) if i]
+        else:
+            return
+        for instance_id in touched:
+            if self._world.tags_of(instance_id).get(MANAGED_TAG) != self._stack_name:
+                self._violated(9, f"{instance_id} does not bear our tag: {event}")
+
+    def _switch_tag(self, instance_id: str) -> str:
+        return self._world.tags_of(instance_id).get(SWITCH_TAG, "")
+
+    # --- on the ledger as a whole ----------------------------------------------------------------
+
+    def check(self) -> None:
+        """What must hold at every moment. Raises InvariantViolated."""
+        self.checks += 1
+        switches = self._ledger.switches()
+        self._one_claim_each(switches)
+        self._one_instance_per_attempt()
+        self._decisions_have_one_outcome(switches)
+        self._phases_advance(switches)
+        self._fences_hold(switches)
+        self._breakers_hold(switches)
+        self._capacity_is_bounded(switches)
+
+    def _one_claim_each(self, switches: list[SwitchItem]) -> None:
+        """2: at most one live claim per workload."""
+        live = Counter(s.workload_id for s in switches if s.phase in _LIVE)
+        for workload_id, count in live.items():
+            if count > 1:
+                self._violated(2, f"{workload_id} has {count} live switches")
+
+    def _one_instance_per_attempt(self) -> None:
+        """4: the client token is made of switch and attempt."""
+        tokens = Counter(
+            i.spec.client_token for i in self._world.instances.values() if i.spec.client_token
+        )
+        for token, count in tokens.items():
+            if count > 1:
+                self._violated(4, f"{count} instances were launched with token {token}")
+
+    def _decisions_have_one_outcome(self, switches: list[SwitchItem]) -> None:
+        """5: a decision leads to one switch at most. 11: never without a row that says why."""
+        for decision_id, count in Counter(s.order.decision_id for s in switches).items():
+            if count > 1:
+                self._violated(5, f"decision {decision_id} has {count} switches")
+        for switch in switches:
+            if switch.order.row == 0 and not switch.order.asked_by:
+                self._violated(11, f"{switch.switch_id} was started without trusted prices")
+
+    def _phases_advance(self, switches: list[SwitchItem]) -> None:
+        """6: phases only advance, FAILED is never reached from COMMITTED or DONE."""
+        for switch in switches:
+            before = self._phases.get(switch.switch_id, Phase.CLAIMED)
+            failed_late = switch.phase is Phase.FAILED and before in (Phase.COMMITTED, Phase.DONE)
+            if _ORDER[switch.phase] < _ORDER[before] or failed_late:
+                self._violated(6, f"{switch.switch_id} went from {before} to {switch.phase}")
+            self._phases[switch.switch_id] = switch.phase
+
+    def _fences_hold(self, switches: list[SwitchItem]) -> None:
+        """7: no switch's token is newer than its workload's fence."""
+        workloads = self._ledger.workloads()
+        for switch in switches:
+            fence = workloads[switch.workload_id].fence
+            if switch.fence > fence:
+                self._violated(7, f"{switch.switch_id}: token {switch.fence} above fence {fence}")
+
+    def _breakers_hold(self, switches: list[SwitchItem]) -> None:
+        """8: nothing is claimed while a breaker is open."""
+        stack_open = self._ledger.stack().breaker_open_since
+        workloads = self._ledger.workloads()
+        for switch in switches:
+            own_open = workloads[switch.workload_id].breaker_open_since
+            for opened in (stack_open, own_open):
+                if opened is not None and switch.claimed_at > opened:
+                    self._violated(8, f"{switch.switch_id} was claimed with a breaker open")
+
+    def _capacity_is_bounded(self, switches: list[SwitchItem]) -> None:
+        """12: no more machines than workloads and switches in flight, those left by the user's wish
+        not counted: they have lost our tag."""
+        ours = [
+            instance_id
+            for instance_id in self._world.instances
+            if self._world.state_of(instance_id) in ("pending", "running")
+            and self._world.tags_of(instance_id).get(MANAGED_TAG) == self._stack_name
+        ]
+        tagged_by_user = [i for i in ours if not self._switch_tag(i)]
+        managed = len(self._ledger.workloads())
+        in_flight = sum(s.phase in _LIVE for s in switches)
+        if len(ours) > max(managed, len(tagged_by_user)) + in_flight:
+            self._violated(12, f"{len(ours)} machines for {managed} workloads, {in_flight} moving")
+
+    # --- once everything is quiet ----------------------------------------------------------------
+
+    def check_quiet(self) -> None:
+        """What must hold when no switch runs any more: 3 and 10. Raises InvariantViolated."""
+        self.check()
+        switches = self._ledger.switches()
+        workloads = self._ledger.workloads()
+        known = set(self._ledger.pointers()) | {w.instance_id for w in workloads.values()}
+        for instance_id in self._world.instances:
+            running = self._world.state_of(instance_id) in ("pending", "running")
+            if running and self._switch_tag(instance_id) and instance_id not in known:
+                tags = self._world.tags_of(instance_id)
+                if tags.get(MANAGED_TAG) == self._stack_name:
+                    self._violated(3, f"{instance_id} runs and no record knows it")
+        for switch in switches:
+            if switch.phase in _LIVE:
+                self._violated(10, f"{switch.switch_id} is {switch.phase} and nothing runs it")
+            self._duration_is_bounded(switch)
+        for workload in workloads.values():
+            if workload.claim_switch_id is not None:
+                self._violated(10, f"{workload.workload_id} is claimed and nothing runs")
+
+    def _duration_is_bounded(self, switch: SwitchItem) -> None:
+        assert switch.ended_at is not None
+        duration = switch.ended_at - switch.claimed_at
+        if duration > SWITCH_DURATION_MAX:
+            self._violated(10, f"{switch.switch_id} took {duration}")
+
+    def _violated(self, number: int, what: str) -> None:
+        raise InvariantViolated(
+            f"invariant {number} at {self._account.clock.now().isoformat()}: {what}"
+        )

@@ -1,0 +1,253 @@
+"""One simulation: the real template in the embedded account, on a market, with a scenario's workloads."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from simulator.account import EmbeddedAccount
+from simulator.happenings import Happening, Watcher
+from simulator.invariants import Auditor
+from simulator.market.history import Pool
+from simulator.markets import Market
+from simulator.scenario import (
+    AdvisorChange,
+    CapacityShortage,
+    PriceSurge,
+    Scenario,
+    Scripted,
+    WorkloadSpec,
+)
+from simulator.summary import Summary, summarise
+from simulator.world import Load, World
+from simulator.world.catalogue import instance_types
+from spot_optimizer.words import TAG_PREFIX
+
+TEMPLATE = Path(__file__).parents[1] / "template.yaml"
+STACK_NAME = "spot-optimizer"
+_TICK = timedelta(minutes=5)
+
+
+@dataclass(frozen=True)
+class Observer:
+    """Whom to tell while it runs."""
+
+    on_tick: Callable[[datetime], None]
+    on_happening: Callable[[Happening], None]
+
+
+def silent() -> Observer:
+    """Tells nobody."""
+    return Observer(lambda _: None, lambda _: None)
+
+
+def simulate(
+    scenario: Scenario, market: Market, *, seed: int, observer: Observer | None = None
+) -> Summary:
+    """Run ``scenario`` on ``market`` and sum up what the ledger and the account say afterwards.
+
+    The product's invariants are asserted all the while. Two runs with one seed are alike.
+    """
+    with Simulation(scenario, market, seed=seed, observer=observer or silent()) as simulation:
+        return simulation.run()
+
+
+class Simulation:
+    """An account with a deployed stack and running workloads, ready to be run or invoked."""
+
+    def __init__(
+        self, scenario: Scenario, market: Market, *, seed: int, observer: Observer
+    ) -> None:
+        self.scenario = placed(scenario, market)
+        self.market, self._observer = with_surges(self.scenario, market), observer
+        self.account = EmbeddedAccount(start=market.start, region=market.region, seed=seed)
+        self.world = World(
+            self.account.clock.now,
+            seed=seed,
+            region=market.region,
+            prices=self.market.prices,
+            on_demand_usd_per_hour=market.on_demand_usd_per_hour,
+        )
+        self.first_instances: dict[str, str] = {}
+        """Workload name -> the instance that it began on."""
+
+    def __enter__(self) -> "Simulation":
+        self.account.__enter__()
+        try:
+            self._set_up()
+        except BaseException:
+            self.account.__exit__(None, None, None)
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.account.__exit__(None, None, None)
+
+    def _set_up(self) -> None:
+        # Handlers log to their trace entries; the rest is boto3's chatter.
+        logging.getLogger("botocore").setLevel(logging.WARNING)
+        self.account.attach(self.world)
+        self.account.deploy(TEMPLATE, STACK_NAME, dict(self.scenario.parameters))
+        self.auditor = Auditor(self.account, self.world, STACK_NAME)
+        self.watcher = Watcher(self.account)
+        for spec in self.scenario.workloads:
+            self._launch(spec)
+
+    def _launch(self, spec: WorkloadSpec) -> None:
+        ours = {f"{TAG_PREFIX}{name}": value for name, value in spec.tags.items()}
+        group = self.world.create_target_group(spec.name) if spec.target_group else None
+        self.world.loads[spec.name] = Load(
+            cpu_vcpu=lambda when: spec.cpu_vcpu.at(self._hours(when)),
+            memory_gib=(
+                (lambda when, curve=spec.memory_gib: curve.at(self._hours(when)))
+                if spec.memory_gib
+                else None
+            ),
+        )
+        self.first_instances[spec.name] = self.world.launch_instance(
+            spec.instance_type,
+            self._zone(spec),
+            lifecycle=spec.lifecycle,
+            tags={
+                "Name": spec.name,
+                f"{TAG_PREFIX}managed": STACK_NAME,
+                f"{TAG_PREFIX}workload": spec.name,
+                **ours,
+                **spec.other_tags,
+            },
+            target_group_arn=group,
+            address=spec.elastic_address,
+        )
+
+    def _zone(self, spec: WorkloadSpec) -> str:
+        """Where the type costs most or least at the start, as the scenario wants it."""
+        pools = pools_by_price(self.market, (spec.instance_type,))
+        return (pools[0] if spec.placement == "cheapest" else pools[-1]).availability_zone
+
+    def _hours(self, when: datetime) -> float:
+        return (when - self.market.start).total_seconds() / 3600
+
+    # --- running ---------------------------------------------------------------------------------
+
+    def run(self) -> Summary:
+        """Let the whole time pass, then let running switches end."""
+        waiting = sorted(self.scenario.scripted, key=lambda event: event.hour)
+        while self.account.clock.now() < self.market.end:
+            hours = self._hours(self.account.clock.now())
+            while waiting and waiting[0].hour <= hours:
+                self._apply(waiting.pop(0))
+            self._run_for(min(_TICK, self.market.end - self.account.clock.now()))
+        # Another cycle would start new switches: only what is under way may end.
+        self.account.run_until_quiet()
+        self._look()
+        self.auditor.check_quiet()
+        return summarise(self)
+
+    def _run_for(self, duration: timedelta) -> None:
+        self.account.run_for(duration)
+        self.world.advance()
+        self._look()
+
+    def _look(self) -> None:
+        for happening in self.watcher.news():
+            self._observer.on_happening(happening)
+        self.auditor.check()
+        self._observer.on_tick(self.account.clock.now())
+
+    def _apply(self, event: Scripted) -> None:
+        match event:
+            case AdvisorChange():
+                self.world.advisor.set(event.instance_type, event.bucket)
+            case CapacityShortage():
+                until = self.market.start + timedelta(hours=event.until_hour)
+                for pool in self._best_pools(event):
+                    self.world.close_capacity(
+                        pool.instance_type,
+                        pool.availability_zone,
+                        "spot",
+                        self.account.clock.now(),
+                        until,
+                    )
+            case PriceSurge():
+                pass  # laid over the market before the start
+        now = self.account.clock.now()
+        self._observer.on_happening(Happening(now, "", "scripted", str(event)))
+
+    def _best_pools(self, event: CapacityShortage) -> list[Pool]:
+        spec = next(s for s in self.scenario.workloads if s.name == event.workload)
+        return pools_by_price(self.market, fitting_types(spec, self.market))[: event.pools]
+
+
+def pools_by_price(market: Market, types: tuple[str, ...]) -> list[Pool]:
+    """The pools of these types that have a price at the start, the cheapest first."""
+    priced = [
+        (price, pool)
+        for pool in market.prices.pools
+        if pool.instance_type in types
+        and (price := market.prices.price_at(pool, market.start)) is not None
+    ]
+    return [pool for _, pool in sorted(priced)]
+
+
+def fitting_types(spec: WorkloadSpec, market: Market) -> tuple[str, ...]:
+    """Types of the market that the workload's tag allows and that are no smaller than its own."""
+    globs = spec.tags.get("types", "*").split(",")
+    vcpu, memory_mib = _size(spec.instance_type)
+    return tuple(
+        name
+        for name in sorted({pool.instance_type for pool in market.prices.pools})
+        if any(fnmatchcase(name, glob) for glob in globs)
+        and _size(name)[0] >= vcpu
+        and _size(name)[1] >= memory_mib
+    )
+
+
+def _size(name: str) -> tuple[int, int]:
+    row = instance_types()[name]
+    return row["VCpuInfo"]["DefaultVCpus"], row["MemoryInfo"]["SizeInMiB"]
+
+
+def placed(scenario: Scenario, market: Market) -> Scenario:
+    """The scenario with types that the market knows.
+
+    A recorded market may lack a type: then the workload runs on the next larger one in it, and its
+    list of types is lifted where nothing would be left of it.
+    """
+    known = {pool.instance_type for pool in pools_by_price(market, _all_types(market))}
+    return replace(
+        scenario, workloads=tuple(_placed(spec, known) for spec in scenario.workloads)
+    )
+
+
+def _all_types(market: Market) -> tuple[str, ...]:
+    return tuple({pool.instance_type for pool in market.prices.pools})
+
+
+def _placed(spec: WorkloadSpec, known: set[str]) -> WorkloadSpec:
+    instance_type = spec.instance_type
+    if instance_type not in known:
+        wanted = _size(instance_type)
+        larger = [name for name in known if _size(name) >= wanted] or sorted(known)
+        instance_type = min(larger, key=lambda name: (_size(name), name))
+    globs = spec.tags.get("types", "*").split(",")
+    tags = dict(spec.tags)
+    if not any(fnmatchcase(name, glob) for name in known for glob in globs):
+        tags["types"] = "*"
+    return replace(spec, instance_type=instance_type, tags=tags)
+
+
+def with_surges(scenario: Scenario, market: Market) -> Market:
+    """The market with the scenario's price surges laid over it."""
+    prices = market.prices
+    for event in scenario.scripted:
+        if isinstance(event, PriceSurge):
+            pools = [p for p in prices.pools if p.instance_type == event.instance_type]
+            prices = prices.with_price_surge(
+                pools,
+                market.start + timedelta(hours=event.hour),
+                market.start + timedelta(hours=event.until_hour),
+                event.factor,
+            )
+    return replace(market, prices=prices)
