@@ -138,3 +138,14 @@ def test_a_damaged_record_holds_its_own_workload_only() -> None:
     held, free = _decide(damaged, workload())
     assert "TypeError" in held.held_by
     assert free.held_by == ""
+
+
+def test_a_rescue_does_not_wait_for_the_back_off() -> None:
+    """A pool that must be left is left, whatever capacity was refused before; the cooldown holds."""
+    later = NOW + timedelta(hours=5)
+    flagged = workload(signals={HERE: NOW - timedelta(minutes=5)}, backoff_until=later)
+    (rescue,) = _decide(flagged)
+    assert rescue.rescue
+    assert rescue.held_by == ""
+    (planned,) = _decide(workload(backoff_until=later))
+    assert planned.held_by.startswith("back-off")

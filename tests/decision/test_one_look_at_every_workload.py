@@ -338,6 +338,7 @@ KINDS = st.builds(
     instance_store=st.booleans(),
     spot=st.booleans(),
     current_generation=st.booleans(),
+    accelerators=st.sampled_from(["", "1 x NVIDIA T4 16384 MiB"]),
 )
 
 

@@ -1,6 +1,7 @@
 """Rows 1 and 2: larger in what is short, smaller only where the use allows it."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -12,6 +13,7 @@ from spot_optimizer.words import DecisionKind, Lifecycle, Pool
 from tests.decision.worlds import (
     CATALOG,
     HERE,
+    HOME,
     NOW,
     ON_DEMAND,
     REGION,
@@ -165,3 +167,59 @@ def test_the_catalogue_is_left_as_it_was() -> None:
     before = dict(CATALOG.on_demand_usd_per_hour)
     decide_one(workload(usage=under_provisioned()), OFFERS)
     assert CATALOG.on_demand_usd_per_hour == before
+
+
+GROWN = {"instance_type": "m5.2xlarge"}
+"""On twice the home type: it was cheaper once."""
+FROM_LARGER = {Pool("m5.2xlarge", ZONES[0]): 0.04, Pool(HOME, B): 0.02, Pool("m5.2xlarge", B): 0.03}
+
+
+@pytest.mark.parametrize(
+    ("usage", "target"),
+    [
+        (Usage(NOW, 2.0, 9.0, 168.0), HOME),
+        (Usage(NOW, 2.0, 14.0, 168.0), "m5.2xlarge"),
+        (Usage(NOW, 3.5, 9.0, 168.0), "m5.2xlarge"),
+        (Usage(NOW, 2.0, None, 168.0), "m5.2xlarge"),
+        (None, "m5.2xlarge"),
+    ],
+    ids=["fits the home type", "memory grown", "CPU grown", "memory unknown", "usage unknown"],
+)
+def test_a_workload_that_grew_into_a_larger_type_is_not_squeezed_back(
+    usage: Usage | None, target: str
+) -> None:
+    """The way back to the home type's size is open only where p95 use times the headroom fits it."""
+    decision = decide_one(workload(usage=usage, **GROWN), FROM_LARGER)
+    assert target_of(decision) == Pool(target, B)
+
+
+def test_what_was_sized_up_today_is_not_sized_down() -> None:
+    """The week behind the p95 still shows the time before the load came."""
+    smaller = {HERE: 0.04, Pool("m5.large", B): 0.01}
+    usage = over_provisioned()
+    for hours, row in ((23, 4), (25, 2)):
+        view = workload(usage=usage, sized_up_at=NOW - timedelta(hours=hours))
+        assert decide_one(view, smaller).row == row
+
+
+def test_a_smaller_type_holds_the_last_hours_peak() -> None:
+    """A quiet week does not size down what has been busy within the hour."""
+    smaller = {HERE: 0.04, Pool("m5.large", B): 0.01}
+    quiet = replace(over_provisioned(), recent_cpu_vcpu=(0.5,) * 12)
+    busy = replace(over_provisioned(), recent_cpu_vcpu=(0.5,) * 11 + (1.9,))
+    hungry = replace(over_provisioned(), recent_memory_gib=(2.0,) * 11 + (7.0,))
+    assert decide_one(workload(usage=quiet), smaller).row == 2
+    assert decide_one(workload(usage=busy), smaller).row == 4
+    assert decide_one(workload(usage=hungry), smaller).row == 4
+
+
+def test_an_instance_store_is_neither_lost_nor_gained() -> None:
+    """A type with an instance store is no target for a machine without one."""
+    types = TYPES | {"m5d.xlarge": instance_type("m5d.xlarge", 4, 16.0, instance_store=True)}
+    catalog = Catalog(
+        types, ON_DEMAND | {"m5d.xlarge": 0.113}, {name: frozenset(ZONES) for name in types}
+    )
+    pools = {HERE: 0.04, Pool("m5d.xlarge", B): 0.01}
+    decision = decide(World((workload(),), market(pools), catalog), NOW, region=REGION)[0]
+    assert decision.kind is DecisionKind.STAY
+    assert any("instance store" in rejection.reason for rejection in decision.rejected)

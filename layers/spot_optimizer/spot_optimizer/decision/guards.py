@@ -14,8 +14,9 @@ from spot_optimizer.words import DecisionKind, Mode
 def hold_back(decisions: Sequence[Decision], world: World, now: datetime) -> list[Decision]:
     """The decisions in their order, ``held_by`` set on those that must not be acted upon now.
 
-    A forced decision skips the cooldown, the back-off and manual mode, nothing else. What is left
-    of the switches in flight goes to rescues first, then to the greatest saving.
+    A forced decision skips the cooldown, the back-off and manual mode, nothing else; a rescue skips
+    the back-off. What is left of the switches in flight goes to rescues first, then to the greatest
+    saving.
     """
     workloads = {workload.workload_id: workload for workload in world.workloads}
     held = {
@@ -43,8 +44,10 @@ def _marked(decision: Decision, hold: str) -> Decision:
 
 
 def _hold(decision: Decision, workload: WorkloadView, world: World, now: datetime) -> str:
-    forced = decision.workload_id in world.force
-    checks = _ALWAYS if forced else _ALWAYS + _UNLESS_FORCED
+    checks = _ALWAYS
+    if decision.workload_id not in world.force:
+        # Hours of back-off must not keep a workload in a pool that it must leave.
+        checks += (_manual_mode, _cooldown) if decision.rescue else (_manual_mode, _backoff, _cooldown)
     try:
         return next((hold for check in checks if (hold := check(workload, world, now))), "")
     except Exception as error:  # One workload's damaged record must not stop the others.
@@ -107,4 +110,3 @@ _ALWAYS: tuple[_Check, ...] = (
     _live_switch,
     _dry_run,
 )
-_UNLESS_FORCED: tuple[_Check, ...] = (_manual_mode, _backoff, _cooldown)

@@ -21,9 +21,27 @@ ROUNDING_POINTS = 1e-9
 
 
 def want_at_least_home(situation: Situation) -> Want:
-    """What rows 3 to 7 look for: the home type's size or more."""
-    home = situation.home
-    return _want(situation, vcpu_min=home.vcpu, memory_min_gib=home.memory_gib)
+    """What rows 3 to 7 look for: the home type's size or more.
+
+    A workload that runs on a larger type may have grown into it: it keeps what it is short of, and
+    p95 use times the headroom; where memory is unknown it is never given less than it has.
+    """
+    workload, verdict = situation.workload, situation.usage
+    usage, headroom = workload.usage, workload.settings.headroom_factor
+    vcpu_min, memory_min = float(situation.home.vcpu), situation.home.memory_gib
+    current = situation.table.catalog.types.get(workload.instance_type)
+    if current is None:
+        return _want(situation, vcpu_min=vcpu_min, memory_min_gib=memory_min)
+    vcpu_used, memory_used = 0.0, math.inf
+    if usage is not None:
+        vcpu_used = math.inf if verdict.cpu_short else usage.cpu_p95_vcpu * headroom
+        if usage.memory_p95_gib is not None and not verdict.memory_short:
+            memory_used = usage.memory_p95_gib * headroom
+    return _want(
+        situation,
+        vcpu_min=max(vcpu_min, min(current.vcpu, vcpu_used)),
+        memory_min_gib=max(memory_min, min(current.memory_gib, memory_used)),
+    )
 
 
 def want_for_rescue(situation: Situation) -> Want:
@@ -65,8 +83,9 @@ def find_one_size_up(situation: Situation) -> Found | None:
 def find_smaller(situation: Situation) -> Found | None:
     """Cheaper safe pools of a smaller type, None where row 2 does not apply or finds none.
 
-    The type leaves p95 use times the headroom in vCPU and memory; where memory is unknown it has no
-    less memory than the home type.
+    The type leaves p95 use and the last hour's highest mean times the headroom in vCPU and memory;
+    where memory is unknown it has no less than the home type. What was sized up within 24 h is not
+    sized down again: the week behind its p95 does not know yet what the size was needed for.
     """
     workload, settings = situation.workload, situation.workload.settings
     usage, home = workload.usage, situation.home
@@ -74,12 +93,14 @@ def find_smaller(situation: Situation) -> Found | None:
         return None
     if usage is None or usage.hours < RIGHTSIZE_DOWN_HOURS_MIN:
         return None
+    if workload.sized_up_at and situation.now - workload.sized_up_at < SIZE_UP_PAUSE:
+        return None
     memory_min = home.memory_gib
     if usage.memory_p95_gib is not None:
-        memory_min = usage.memory_p95_gib * settings.headroom_factor
+        memory_min = max((usage.memory_p95_gib, *usage.recent_memory_gib)) * settings.headroom_factor
     want = _want(
         situation,
-        vcpu_min=usage.cpu_p95_vcpu * settings.headroom_factor,
+        vcpu_min=max((usage.cpu_p95_vcpu, *usage.recent_cpu_vcpu)) * settings.headroom_factor,
         memory_min_gib=memory_min,
         smaller_than_home=True,
     )

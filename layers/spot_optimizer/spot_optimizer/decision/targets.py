@@ -137,9 +137,10 @@ def misfit(candidate: InstanceType, home: InstanceType) -> str:
         ("not sold as spot", candidate.spot),
         ("bare metal", not candidate.bare_metal),
         ("number of GPUs", candidate.gpus == home.gpus),
+        ("accelerators", candidate.accelerators == home.accelerators),
         ("burstable", home.burstable or not candidate.burstable),
         ("hypervisor", candidate.hypervisor == home.hypervisor),
-        ("no instance store", candidate.instance_store or not home.instance_store),
+        ("instance store", candidate.instance_store == home.instance_store),
     )
     return next((text for text, holds in clauses if not holds), "")
 

@@ -71,7 +71,8 @@ def fits_machine(candidate: InstanceType, home: InstanceType) -> bool:
 
     Same architecture, GPUs and other accelerators, no bare metal; burstable only in place of
     burstable (a fixed machine must not lose its CPU when credits run out); Nitro only in place of
-    Nitro (the image's drivers are proven there); an instance store is not lost.
+    Nitro (the image's drivers are proven there); an instance store only in place of one, for data
+    that comes to lie on it would be lost by the next switch.
     """
     return (
         candidate.architecture == home.architecture
@@ -81,7 +82,7 @@ def fits_machine(candidate: InstanceType, home: InstanceType) -> bool:
         and candidate.accelerators == home.accelerators
         and (home.burstable or not candidate.burstable)
         and candidate.hypervisor == home.hypervisor
-        and (candidate.instance_store or not home.instance_store)
+        and candidate.instance_store == home.instance_store
     )
 
 

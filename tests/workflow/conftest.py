@@ -1,0 +1,29 @@
+"""Stages and stories: whole scenarios in the embedded account."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.workflow.stage import SEED, Stage, open_stage
+from tests.workflow.stories import Story, tell
+
+
+@pytest.fixture
+def stage() -> Iterator[Stage]:
+    """A deployed product that acts, with nothing to manage yet."""
+    print(f"seed {SEED}")
+    with open_stage() as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def told() -> Callable[[Callable[[], Story]], Story]:
+    """Runs a scenario once and remembers how it went, for all claims about it."""
+    stories: dict[str, Story] = {}
+
+    def once(scenario: Callable[[], Story]) -> Story:
+        if scenario.__name__ not in stories:
+            stories[scenario.__name__] = tell(scenario)
+        return stories[scenario.__name__]
+
+    return once

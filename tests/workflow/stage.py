@@ -1,0 +1,382 @@
+"""The product deployed in an embedded account, with a market that stands still and faults on order."""
+
+import gzip
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import boto3
+from botocore.client import BaseClient
+from botocore.exceptions import ClientError
+
+from simulator.account import EmbeddedAccount
+from simulator.account.executions import Execution
+from simulator.market.history import Pool, PriceHistory
+from simulator.market.on_demand import on_demand_prices
+from simulator.world import World
+
+SEED = 20_260_302
+START = datetime(2026, 3, 2, tzinfo=UTC)
+TEMPLATE = Path(__file__).parents[2] / "template.yaml"
+STACK = "spot-optimizer"
+REGION = "us-east-1"
+ZONES = ("us-east-1a", "us-east-1b", "us-east-1c")
+HOME = "m5.large"
+TYPES = (HOME, "m5a.large", "m6i.large", "c6i.xlarge")
+PRICE_USD_PER_HOUR = 0.03
+"""Of every pool: so near to each other nothing is worth a switch, and each is acceptable."""
+
+_reference: dict[str, bytes] = {}
+"""Catalogue and advisor as the first stage read them: the same in every stage."""
+_REFERENCE_KEYS = ("market/catalog.json.gz", "market/advisor.json")
+
+
+@dataclass(frozen=True)
+class ApiCall:
+    """One AWS call that the product made, in the order of their answers."""
+
+    at: datetime
+    service: str
+    operation: str
+    params: Mapping[str, Any]
+    caller: str
+    error: str | None
+
+
+@dataclass
+class Fault:
+    """AWS failing a call: before it had an effect, or after (the reply is lost).
+
+    Only calls that ``when`` accepts (parameters) of the execution of ``workload`` or of a function
+    are met, ``times`` of them.
+    """
+
+    operation: str
+    code: str = "AccessDeniedException"
+    caller: str = "SwitchInstance"
+    workload: str | None = None
+    when: Callable[[Mapping[str, Any]], bool] = lambda _params: True
+    after_effect: bool = False
+    times: int = 1_000
+    met: int = field(default=0, init=False)
+
+
+class Stage:
+    """What a scenario does to the account, and what it sees of it."""
+
+    def __init__(self, account: EmbeddedAccount, world: World) -> None:
+        self.account = account
+        self.world = world
+        self.api: list[ApiCall] = []
+        self.faults: list[Fault] = []
+        self.before_call: dict[str, Callable[[], object]] = {}
+        """Operation -> what to look at, just before the product calls it."""
+
+    # --- doing -----------------------------------------------------------------------------------
+
+    def deploy(self, parameters: Mapping[str, str | int | float]) -> None:
+        """Deploy the template and give it the reference data."""
+        defaults = {"DryRun": "false", "CycleMinutes": 60, "ConfirmSafeMinutes": 0}
+        self.account.deploy(TEMPLATE, STACK, {**defaults, **parameters})
+        if not _reference:
+            self.account.invoke("RefreshMarket", {"task": "reference"})
+            _reference.update({key: self.object(key) for key in _REFERENCE_KEYS})
+            return
+        for key, body in _reference.items():
+            boto3.client("s3").put_object(Bucket=self.bucket, Key=key, Body=body)
+
+    def launch(
+        self,
+        workload: str | None = "web",
+        instance_type: str = HOME,
+        zone: str = ZONES[0],
+        tags: Mapping[str, str] | None = None,
+        **details: Any,
+    ) -> str:
+        """An instance of the user's own that asks to be managed; its id."""
+        ours = {"spot-optimizer:managed": STACK, "spot-optimizer:state": "stateless"}
+        if workload is not None:
+            ours["spot-optimizer:workload"] = workload
+        return self.world.launch_instance(
+            instance_type, zone, tags={**ours, **(tags or {})}, **details
+        )
+
+    def take_in(self) -> None:
+        """Adopt what is there and learn the prices of what fits it."""
+        self.account.invoke("Decide", {"trigger": "schedule"})
+        self.refresh()
+
+    def refresh(self) -> dict[str, Any]:
+        """Collect prices."""
+        counted: dict[str, Any] = self.account.invoke("RefreshMarket", {"task": "prices"})
+        return counted
+
+    def cycle(self) -> dict[str, Any]:
+        """One scheduled cycle on fresh prices."""
+        self.refresh()
+        summary: dict[str, Any] = self.account.invoke("Decide", {"trigger": "schedule"})
+        return summary
+
+    def command(self, **request: Any) -> dict[str, Any]:
+        """A manual request by ann."""
+        answer: dict[str, Any] = self.account.invoke("Command", {"asked_by": "ann", **request})
+        return answer
+
+    def force(
+        self,
+        workload: str = "web",
+        instance_type: str = "m5a.large",
+        zone: str = ZONES[1],
+        lifecycle: str = "spot",
+    ) -> dict[str, Any]:
+        """Force a switch on fresh prices."""
+        self.refresh()
+        return self.command(
+            command="decide",
+            workload=workload,
+            instance_type=instance_type,
+            availability_zone=zone,
+            lifecycle=lifecycle,
+        )
+
+    def order(
+        self, workload: str, *candidates: tuple[str, str, str], name: str = "by-hand", **over: Any
+    ) -> dict[str, Any]:
+        """A switch order as ``decide`` would write it, for candidates of one's own."""
+        item, plan = self.workload(workload), self.item("PLANS", workload)
+        row = self.describe(item["instance_id"])
+        subnets = boto3.client("ec2").describe_subnets()["Subnets"]
+        subnet = {each["AvailabilityZone"]: each["SubnetId"] for each in subnets}
+        return {
+            "switch_id": f"{workload}-{name}",
+            "workload_id": workload,
+            "decision_id": f"{workload}-{name}",
+            "decided_at": self.account.clock.now().isoformat(),
+            "kind": "SWITCH",
+            "row": 3,
+            "reason": "by hand",
+            "original": {
+                "instance_id": item["instance_id"],
+                "instance_type": row["InstanceType"],
+                "availability_zone": row["Placement"]["AvailabilityZone"],
+                "lifecycle": row.get("InstanceLifecycle", "on-demand"),
+                "price_usd_per_hour": 0.05,
+            },
+            "candidates": [
+                {
+                    "instance_type": instance_type,
+                    "availability_zone": zone,
+                    "lifecycle": lifecycle,
+                    "subnet_id": subnet[zone],
+                    "price_usd_per_hour": PRICE_USD_PER_HOUR,
+                }
+                for instance_type, zone, lifecycle in candidates
+            ],
+            "launch_template": plan["launch_template"],
+            "home_type_after": item["home_type"],
+            "auto_terminate": True,
+            "guard": {
+                "cooldown_minutes": 10,
+                "breaker_failures": 3,
+                "backoff_minutes": 15,
+                "backoff_minutes_max": 360,
+            },
+            **over,
+        }
+
+    def start(self, order: Mapping[str, Any]) -> str:
+        """Start SwitchInstance with an order; its execution's ARN."""
+        reply = boto3.client("stepfunctions").start_execution(
+            stateMachineArn=self.account.stack.physical_ids["SwitchInstance"],
+            name=order["switch_id"],
+            input=json.dumps(order),
+        )
+        return str(reply["executionArn"])
+
+    def finish(self) -> Execution:
+        """Run until nothing is under way; the newest execution."""
+        self.account.run_until_quiet(within=timedelta(hours=3))
+        return self.account.executions()[-1]
+
+    def run_until_entered(self, state: str) -> None:
+        """Run until the newest execution has entered ``state``."""
+        while state not in self.account.executions()[-1].states:
+            due = self.account.clock.next_deadline()
+            assert due is not None, f"{state} is never entered: {self.account.executions()[-1]}"
+            self.account.run_until(due)
+
+    # --- seeing ----------------------------------------------------------------------------------
+
+    @property
+    def bucket(self) -> str:
+        return self.account.outputs["DataBucket"]
+
+    def object(self, key: str) -> bytes:
+        """An object of the data bucket."""
+        body: bytes = boto3.client("s3").get_object(Bucket=self.bucket, Key=key)["Body"].read()
+        return body
+
+    def objects(self, prefix: str = "") -> dict[str, bytes]:
+        """Objects of the data bucket by key, unpacked where they are gzip."""
+        listed = boto3.client("s3").list_objects_v2(Bucket=self.bucket, Prefix=prefix)
+        bodies = {row["Key"]: self.object(row["Key"]) for row in listed.get("Contents", ())}
+        return {k: gzip.decompress(b) if k.endswith(".gz") else b for k, b in bodies.items()}
+
+    def items(self) -> list[dict[str, Any]]:
+        """Every item of the ledger."""
+        return self.account.table_items("Ledger")
+
+    def item(self, pk: str, sk: str) -> dict[str, Any]:
+        """One item of the ledger; empty if there is none."""
+        return next((i for i in self.items() if (i["pk"], i["sk"]) == (pk, sk)), {})
+
+    def workload(self, workload: str = "web") -> dict[str, Any]:
+        """A workload's hot item."""
+        return self.item("WORKLOADS", workload)
+
+    def switches(self, workload: str = "web") -> list[dict[str, Any]]:
+        """Records of a workload's switches, the oldest first."""
+        found = [
+            item
+            for item in self.items()
+            if item["pk"] == f"WORKLOAD#{workload}" and item["sk"].startswith("SWITCH#")
+        ]
+        return sorted(found, key=lambda item: str(item["claimed_at"]))
+
+    def history(self, workload: str, kind: str) -> list[dict[str, Any]]:
+        """Items of a workload's history (DECISION, COMMAND), the oldest first."""
+        pk = f"WORKLOAD#{workload}"
+        found = [i for i in self.items() if i["pk"] == pk and i["sk"].startswith(f"{kind}#")]
+        return sorted(found, key=lambda item: str(item["sk"]))
+
+    def describe(self, instance_id: str) -> dict[str, Any]:
+        """An instance as DescribeInstances shows it."""
+        reply = boto3.client("ec2").describe_instances(InstanceIds=[instance_id])
+        row: dict[str, Any] = reply["Reservations"][0]["Instances"][0]
+        return row
+
+    def alive(self) -> set[str]:
+        """Instances that are not terminated, nor about to be."""
+        gone = ("terminated", "shutting-down")
+        return {i for i in self.world.instances if self.world.state_of(i) not in gone}
+
+    def targets(self, group_arn: str) -> dict[str, str]:
+        """Instance id -> health, in a target group."""
+        reply = boto3.client("elbv2").describe_target_health(TargetGroupArn=group_arn)
+        rows = reply["TargetHealthDescriptions"]
+        return {row["Target"]["Id"]: row["TargetHealth"]["State"] for row in rows}
+
+    def address_holder(self) -> str | None:
+        """The instance that bears the one elastic address."""
+        holder: str | None = boto3.client("ec2").describe_addresses()["Addresses"][0].get(
+            "InstanceId"
+        )
+        return holder
+
+    def calls_of(self, *operations: str) -> list[ApiCall]:
+        """The product's calls of these operations."""
+        return [call for call in self.api if call.operation in operations]
+
+    # --- standing between the product and AWS ----------------------------------------------------
+
+    @contextmanager
+    def in_between(self) -> Iterator[None]:
+        """Record the product's calls, and fail those that a fault meets."""
+        answer = BaseClient._make_api_call
+
+        def call(client: Any, operation: str, params: dict[str, Any]) -> Any:
+            caller = self.account.callers.current()
+            if caller.kind == "driver":
+                return answer(client, operation, params)
+            if operation in self.before_call:
+                self.before_call[operation]()
+            service = client.meta.service_model.service_name
+            fault = next((f for f in self.faults if self._meets(f, operation, params)), None)
+            code: str | None = None
+            try:
+                if fault is not None:
+                    fault.met += 1
+                    if fault.after_effect:
+                        answer(client, operation, params)
+                    raise _refusal(operation, fault.code)
+                return answer(client, operation, params)
+            except ClientError as error:
+                code = error.response["Error"]["Code"]
+                raise
+            finally:
+                at = self.account.clock.now()
+                self.api.append(ApiCall(at, service, operation, params, caller.name, code))
+
+        with mock.patch.object(BaseClient, "_make_api_call", call):
+            yield
+
+    def _meets(self, fault: Fault, operation: str, params: Mapping[str, Any]) -> bool:
+        caller = self.account.callers.current()
+        return (
+            fault.operation == operation
+            and fault.caller == caller.name
+            and fault.met < fault.times
+            and (fault.workload is None or f"{caller.execution}".startswith(f"{fault.workload}-"))
+            and fault.when(params)
+        )
+
+
+def _refusal(operation: str, code: str) -> ClientError:
+    error = {"Error": {"Code": code, "Message": "a fault of the test"}}
+    return ClientError(error, operation)  # type: ignore[arg-type]
+
+
+def step(function: str, action: str | None = None) -> Callable[[Mapping[str, Any]], bool]:
+    """Accepts the Invoke of a function (logical id), of one of its actions if that is named."""
+
+    def accepts(params: Mapping[str, Any]) -> bool:
+        named = f":function:{STACK}-{function}-" in params["FunctionName"]
+        return named and (action is None or json.loads(params["Payload"]).get("action") == action)
+
+    return accepts
+
+
+def record_of(phase: str) -> Callable[[Mapping[str, Any]], bool]:
+    """Accepts the UpdateItem that advances a switch's record to ``phase``."""
+    return lambda params: params["ExpressionAttributeValues"].get(":after") == {"S": phase}
+
+
+def still_market(prices: Mapping[tuple[str, str], float]) -> PriceHistory:
+    """Every type in every zone at one price since nine days ago; ``prices`` says which differ."""
+    pools = [Pool(instance_type, zone) for instance_type in TYPES for zone in ZONES]
+    since = int((START - timedelta(days=9)).timestamp())
+    return PriceHistory.from_rows(
+        pools,
+        list(range(len(pools))),
+        [since] * len(pools),
+        [prices.get(tuple(pool), PRICE_USD_PER_HOUR) for pool in pools],
+        end=START + timedelta(days=30),
+    )
+
+
+@contextmanager
+def open_stage(
+    prices: Mapping[tuple[str, str], float] | None = None,
+    market: PriceHistory | None = None,
+    **parameters: str | int | float,
+) -> Iterator[Stage]:
+    """A deployed product that acts. ``parameters`` are the template's."""
+    on_demand = on_demand_prices(TYPES)
+    with EmbeddedAccount(start=START, region=REGION, seed=SEED) as account:
+        world = World(
+            account.clock.now,
+            seed=SEED,
+            prices=market or still_market(prices or {}),
+            on_demand_usd_per_hour=on_demand,
+            advisor_buckets=dict.fromkeys(TYPES, 0),
+        )
+        account.attach(world)
+        stage = Stage(account, world)
+        with stage.in_between():
+            stage.deploy(parameters)
+            yield stage
