@@ -21,13 +21,13 @@ DEMO = Scenario(
     workloads=(
         WorkloadSpec(
             name="web-shop",
-            shows="SWITCH to a better pool, past a capacity shortage; target group and elastic IP",
+            shows="SWITCH from on-demand to spot, past a capacity shortage",
             instance_type="m5.large",
-            lifecycle="spot",
+            lifecycle="on-demand",
             placement="dearest",
             cpu_vcpu=Curve.flat(0.9),
             memory_gib=Curve.flat(4.5),
-            tags={**_STATELESS, "types": "m5*.large,m5*.xlarge,c5*.xlarge"},
+            tags={**_STATELESS, "types": "m5.large,m5a.large,c5.xlarge,c5a.xlarge"},
             target_group=True,
             elastic_address=True,
         ),
@@ -39,7 +39,7 @@ DEMO = Scenario(
             placement="cheapest",
             cpu_vcpu=Curve.flat(2.0),
             memory_gib=Curve.flat(4.5),
-            tags={**_STATELESS, "types": "c5*"},
+            tags={**_STATELESS, "types": "c5.xlarge"},
         ),
         WorkloadSpec(
             name="cache",

@@ -33,6 +33,22 @@ class InvariantViolated(AssertionError):
     """The product did what it must never do."""
 
 
+EXPECTED_ERRORS = frozenset(
+    {
+        "CapacityUnavailable",
+        "ClaimLost",
+        "ClaimRefused",
+        "CycleRunning",
+        "InvalidRequest",
+        "LaunchRejected",
+        "LedgerBusy",
+        "TargetsNotHealthy",
+        "TryAgain",
+    }
+)
+"""Errors by which a function tells its caller what to do next; any other is a defect."""
+
+
 class Auditor:
     """Watches one stack in one account and world."""
 
@@ -40,6 +56,7 @@ class Auditor:
         self._account, self._world, self._stack_name = account, world, stack_name
         self._ledger = LedgerView(account)
         self._phases: dict[str, Phase] = {}
+        self._invocations_seen = 0
         self.checks = 0
         """How many times the whole ledger was checked."""
         world.subscribe(self._on_event)
@@ -95,6 +112,7 @@ class Auditor:
     def check(self) -> None:
         """What must hold at every moment. Raises InvariantViolated."""
         self.checks += 1
+        self._functions_fail_as_expected()
         switches = self._ledger.switches()
         self._one_claim_each(switches)
         self._one_instance_per_attempt()
@@ -103,6 +121,16 @@ class Auditor:
         self._fences_hold(switches)
         self._breakers_hold(switches)
         self._capacity_is_bounded(switches)
+
+    def _functions_fail_as_expected(self) -> None:
+        trace = self._account.trace
+        for invocation in trace[self._invocations_seen :]:
+            if invocation.error is not None and invocation.error not in EXPECTED_ERRORS:
+                raise InvariantViolated(
+                    f"{invocation.function} at {invocation.time.isoformat()}:"
+                    f" {invocation.error}: {invocation.error_message}\n{invocation.logs[-2000:]}"
+                )
+        self._invocations_seen = len(trace)
 
     def _one_claim_each(self, switches: list[SwitchItem]) -> None:
         """2: at most one live claim per workload."""

@@ -86,8 +86,8 @@ class Simulation:
         self.account.__exit__(None, None, None)
 
     def _set_up(self) -> None:
-        # Handlers log to their trace entries; the rest is boto3's chatter.
-        logging.getLogger("botocore").setLevel(logging.WARNING)
+        # Handlers log to their trace entries. moto reports every failed execution as its own error.
+        logging.getLogger("moto").setLevel(logging.CRITICAL)
         self.account.attach(self.world)
         self.account.deploy(TEMPLATE, STACK_NAME, dict(self.scenario.parameters))
         self.auditor = Auditor(self.account, self.world, STACK_NAME)
@@ -239,15 +239,14 @@ def _placed(spec: WorkloadSpec, known: set[str]) -> WorkloadSpec:
 
 
 def with_surges(scenario: Scenario, market: Market) -> Market:
-    """The market with the scenario's price surges laid over it."""
+    """The market with the scenario's price surges laid over it, as far as they fall into its time."""
     prices = market.prices
     for event in scenario.scripted:
-        if isinstance(event, PriceSurge):
-            pools = [p for p in prices.pools if p.instance_type == event.instance_type]
-            prices = prices.with_price_surge(
-                pools,
-                market.start + timedelta(hours=event.hour),
-                market.start + timedelta(hours=event.until_hour),
-                event.factor,
-            )
+        if not isinstance(event, PriceSurge):
+            continue
+        start = market.start + timedelta(hours=event.hour)
+        end = min(market.start + timedelta(hours=event.until_hour), prices.end)
+        pools = [p for p in prices.pools if p.instance_type == event.instance_type]
+        if pools and start < end:
+            prices = prices.with_price_surge(pools, start, end, event.factor)
     return replace(market, prices=prices)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -229,7 +230,7 @@ class Stage:
 
     def items(self) -> list[dict[str, Any]]:
         """Every item of the ledger."""
-        return self.account.table_items("Ledger")
+        return [_plain(item) for item in self.account.table_items("Ledger")]
 
     def item(self, pk: str, sk: str) -> dict[str, Any]:
         """One item of the ledger; empty if there is none."""
@@ -327,8 +328,28 @@ class Stage:
 
 
 def _refusal(operation: str, code: str) -> ClientError:
-    error = {"Error": {"Code": code, "Message": "a fault of the test"}}
-    return ClientError(error, operation)  # type: ignore[arg-type]
+    return ClientError(
+        {
+            "Error": {"Code": code, "Message": "a fault of the test"},
+            "ResponseMetadata": {
+                "HTTPStatusCode": 400,
+                "RequestId": "00000000-0000-0000-0000-000000000000",
+                "HostId": "",
+                "HTTPHeaders": {},
+                "RetryAttempts": 0,
+            },
+        },
+        operation,
+    )
+
+
+def _plain(value: Any) -> Any:
+    """DynamoDB's decimals as numbers of Python and JSON."""
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    if isinstance(value, dict):
+        return {key: _plain(inner) for key, inner in value.items()}
+    return [_plain(inner) for inner in value] if isinstance(value, list) else value
 
 
 def step(function: str, action: str | None = None) -> Callable[[Mapping[str, Any]], bool]:

@@ -1,5 +1,6 @@
 """The instance types of a region and their on-demand prices."""
 
+import fnmatch
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -44,6 +45,17 @@ class Catalog:
     on_demand_usd_per_hour: Mapping[str, float]
     zones: Mapping[str, frozenset[str]]
     """Type name -> availability zones that offer it (DescribeInstanceTypeOfferings)."""
+
+    def matching(self, glob: str) -> frozenset[str]:
+        """Names of the types that a glob such as ``m5*`` matches; remembered, for many workloads
+        have the same few."""
+        if glob not in self._matches:
+            self._matches[glob] = frozenset(fnmatch.filter(self.types, glob))
+        return self._matches[glob]
+
+    @cached_property
+    def _matches(self) -> dict[str, frozenset[str]]:
+        return {}
 
     def next_size_up(self, name: str) -> InstanceType | None:
         """The smallest type of the same family with more vCPU, or None for the largest."""

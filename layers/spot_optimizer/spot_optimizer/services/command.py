@@ -77,7 +77,7 @@ def _record(
     ledger.put_history(
         pk, f"COMMAND#{instant(now)}", request.model_dump(mode="json"), now, env.retention_days
     )
-    logger.info("manual request", **request.model_dump(mode="json"))
+    logger.info("manual request", request=request.model_dump(mode="json"))
 
 
 def _set_workload(ledger: Ledger, workload_id: str, changes: dict[str, Any]) -> None:

@@ -70,7 +70,7 @@ def _refresh_reference(store: Archive, env: Environment) -> tuple[Catalog, dict[
         "doubted_prices": [doubt.instance_type for doubt in built.doubted],
         "advisor_entries": advisor,
     }
-    logger.info("reference data read", **counts)
+    logger.info("reference data read", counts=counts)
     return built.catalog, counts
 
 
@@ -89,12 +89,7 @@ def _refresh_advisor(store: Archive, region: str) -> int | None:
 def _refresh_prices(
     store: Archive, env: Environment, catalog: Catalog, now: datetime
 ) -> dict[str, Any]:
-    homes = [
-        item.home_type
-        for item in Ledger(env.ledger_table).workloads().values()
-        if item.status == "managed"
-    ]
-    matter = types_that_matter(catalog, homes)
+    matter = types_that_matter(catalog, Ledger(env.ledger_table).home_types())
     body = store.read(keys.MARKET_CHANGES)
     known = PriceChanges.from_bytes(body) if body else PriceChanges()
     collection = _Collection.read(store)

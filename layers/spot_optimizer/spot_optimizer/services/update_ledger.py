@@ -92,7 +92,7 @@ def _refuse(ledger: Ledger, request: RefuseRequest) -> NextAttempt:
             switch = switch.model_copy(
                 update={"candidate": following, "attempt": request.attempt + 1}
             )
-        logger.info("launch refused", **refusal.model_dump(), next_candidate=following)
+        logger.info("launch refused", refusal=refusal.model_dump(), next_candidate=following)
     if switch.attempt > request.attempt:
         return NextAttempt(attempt=_attempt(switch))
     return NextAttempt(attempt=None)

@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 
 from spot_optimizer.market.catalog import Catalog
 from spot_optimizer.settings import Settings
@@ -145,7 +144,7 @@ def _reasons(
             f" tag it {TAG_PREFIX}instance-store-may-be-lost = true if it may"
         )
     for glob in tags.type_globs:
-        if not any(fnmatchcase(name, glob) for name in catalog.types):
+        if not catalog.matching(glob):
             reasons.append(f"{TAG_PREFIX}types: '{glob}' matches no type of the region")
     reasons += limits(instance, instance_type)
     reasons += _disks(instance, tags)

@@ -33,6 +33,11 @@ class Ledger:
         items = self._partition(keys.WORKLOADS)
         return {row["workload_id"]: WorkloadItem.model_validate(row) for row in items}
 
+    def home_types(self) -> set[str]:
+        """The home types of all managed workloads."""
+        rows = self._partition(keys.WORKLOADS, ("home_type", "status"))
+        return {row["home_type"] for row in rows if row.get("status") == "managed"}
+
     def workload(self, workload_id: str) -> WorkloadItem | None:
         return self._get(keys.workload_key(workload_id), WorkloadItem)
 
@@ -51,12 +56,19 @@ class Ledger:
         reply = client("dynamodb").get_item(TableName=self.table, Key=key, ConsistentRead=True)
         return kind.model_validate(from_wire(reply["Item"])) if "Item" in reply else None
 
-    def _partition(self, pk: str) -> Iterator[dict[str, Any]]:
+    def _partition(self, pk: str, names: tuple[str, ...] = ()) -> Iterator[dict[str, Any]]:
+        """The items of a partition, or only the named attributes of them."""
+        aliases = {f"#{name}": name for name in names}
+        projection = {
+            "ProjectionExpression": ", ".join(aliases),
+            "ExpressionAttributeNames": aliases,
+        }
         pages = client("dynamodb").get_paginator("query").paginate(
             TableName=self.table,
             KeyConditionExpression="pk = :pk",
             ExpressionAttributeValues={":pk": {"S": pk}},
             ConsistentRead=True,
+            **(projection if names else {}),
         )
         for page in pages:
             yield from (from_wire(row) for row in page["Items"])

@@ -1,0 +1,82 @@
+"""A threshold means the same in the template, in the functions' environment and in the code."""
+
+from dataclasses import fields
+from typing import Any
+
+import pytest
+
+from spot_optimizer.aws.environment import read_environment
+from spot_optimizer.settings import Settings, setting_names
+from tests.house.repository import resources, template
+
+NO_SETTING = {
+    "AlertEmail",
+    "CycleMinutes",
+    "InstanceRoleArns",
+    "KmsKeyArns",
+    "LogRetentionDays",
+    "RetentionDays",
+    "SubnetIds",
+}
+"""Parameters of the stack itself; all others are settings."""
+
+
+def _parameter(setting: str) -> str:
+    return "".join(word.capitalize() for word in setting.split("_"))
+
+
+def _environment() -> dict[str, Any]:
+    variables: dict[str, Any] = template()["Globals"]["Function"]["Environment"]["Variables"]
+    return variables
+
+
+def test_parameters_and_settings_are_the_same_set() -> None:
+    """No setting lacks a parameter, and no parameter is a threshold that nobody reads."""
+    settings = {_parameter(name) for name in setting_names()}
+    assert set(template()["Parameters"]) - NO_SETTING == settings
+
+
+@pytest.mark.parametrize("field", fields(Settings), ids=lambda field: str(field.name))
+def test_parameter_has_the_default_and_range_of_its_setting(field: Any) -> None:
+    """The console offers exactly what the code accepts, and the same default."""
+    parameter = template()["Parameters"][_parameter(field.name)]
+    if isinstance(field.default, bool):
+        assert parameter["Type"] == "String"
+        assert parameter["AllowedValues"] == ["true", "false"]
+        assert parameter["Default"] == str(field.default).lower()
+    else:
+        assert parameter["Type"] == "Number"
+        assert parameter["Default"] == field.default
+        assert parameter["MinValue"] == field.metadata["low"]
+        assert parameter["MaxValue"] == field.metadata["high"]
+
+
+@pytest.mark.parametrize("setting", setting_names())
+def test_setting_reaches_every_function(setting: str) -> None:
+    """The parameter is handed to all functions, and no function has another value for itself."""
+    assert _environment()[setting.upper()] == {"Ref": _parameter(setting)}
+    for logical_id, function in resources("AWS::Serverless::Function").items():
+        own = function.get("Environment", {}).get("Variables", {})
+        assert setting.upper() not in own, f"{logical_id} overrides {setting}"
+
+
+def test_defaults_of_the_template_are_a_readable_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A stack deployed with nothing but defaults gives the functions all that they ask for."""
+    parameters = template()["Parameters"]
+    for name in set(setting_names()) | {"ledger_table"}:
+        monkeypatch.delenv(name.upper(), raising=False)
+    for name, value in _environment().items():
+        referred = value.get("Ref") if isinstance(value, dict) else None
+        default = parameters.get(referred, {}).get("Default", "some-resource")
+        monkeypatch.setenv(name, str(default))
+    monkeypatch.setenv("AWS_REGION", "eu-central-1")
+    assert read_environment().settings == Settings()
+
+
+def test_every_parameter_is_found_in_the_console_form() -> None:
+    """The form lists each parameter once, in a group; a forgotten one would end up at the bottom."""
+    groups = template()["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
+    listed = [name for group in groups for name in group["Parameters"]]
+    assert sorted(listed) == sorted(template()["Parameters"])

@@ -1,0 +1,28 @@
+"""What the tests run with is what runs in Lambda."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.house.repository import ROOT
+
+REQUIREMENTS = sorted((ROOT / "layers").glob("*/requirements.txt"))
+
+
+def _pins(path: Path) -> dict[str, str]:
+    """Package to version of the lines ``package==version``; every line has to be one."""
+    pins = {}
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if line.strip() and not line.startswith("#"):
+            name, separator, version = line.partition("==")
+            assert separator, f"{path.parent.name}/{path.name}: {line!r} pins no exact version"
+            pins[name.strip().lower().replace("_", "-")] = version.strip()
+    return pins
+
+
+@pytest.mark.parametrize("path", REQUIREMENTS, ids=lambda path: str(path.parent.name))
+def test_layer_has_the_versions_of_the_constraints(path: Path) -> None:
+    """A layer's package is of the very version that constraints.txt gives to the tests."""
+    constraints = _pins(ROOT / "constraints.txt")
+    for name, version in _pins(path).items():
+        assert constraints[name] == version, name

@@ -1,0 +1,144 @@
+"""A switch without trouble launches first, proves the replacement, and ends the original last."""
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.workflow.stage import PRICE_USD_PER_HOUR
+from tests.workflow.stories import (
+    SECRET,
+    TOUCHING,
+    Story,
+    clean_switch,
+    switch_from_a_persistent_request,
+    switch_that_leaves_the_original,
+)
+
+Told = Callable[[Callable[[], Story]], Story]
+
+
+@pytest.fixture
+def story(told: Told) -> Story:
+    """The clean switch."""
+    return told(clean_switch)
+
+
+def test_effects_come_in_the_order_of_the_story(story: Story) -> None:
+    """Launch, register, move the address, commit, deregister, terminate: in this order, each once."""
+    effects = [
+        call.operation
+        for call in story.api
+        if call.operation in TOUCHING or call.params.get("TransactItems")
+    ]
+    assert effects == [
+        "TransactWriteItems",
+        "RunInstances",
+        "RegisterTargets",
+        "AssociateAddress",
+        "TransactWriteItems",
+        "DeregisterTargets",
+        "TerminateInstances",
+        "TransactWriteItems",
+    ]
+
+
+def test_original_is_untouched_until_the_commit(story: Story) -> None:
+    """Before the commit no call that changes anything names the original."""
+    commits = [i for i, call in enumerate(story.api) if "COMMITTED" in str(call.params)]
+    before = [c for c in story.api[: commits[0]] if c.operation in TOUCHING]
+    assert before
+    assert not [c for c in before if story.seen["original"] in str(c.params)]
+
+
+def test_address_moves_only_to_a_healthy_target(story: Story) -> None:
+    """When the address moves, original and replacement are both healthy in the target group."""
+    original, replacement = story.seen["original"], story.seen["replacement"]
+    assert story.seen["targets_at_move"] == {original: "healthy", replacement: "healthy"}
+    assert story.seen["address_holder"] == replacement
+
+
+def test_original_ends_only_when_its_connections_are_drained(story: Story) -> None:
+    """When the original is terminated, the target group has forgotten it."""
+    assert story.seen["targets_at_end"] == {story.seen["replacement"]: "healthy"}
+    assert story.alive == {story.seen["replacement"]}
+
+
+def test_replacement_is_the_same_machine(story: Story) -> None:
+    """Tags, image, key, profile, groups, metadata options, user data and volumes are all kept."""
+    assert story.seen["after"] == story.seen["before"]
+
+
+def test_a_clean_run_makes_few_calls(story: Story) -> None:
+    """EC2 and ELB are called 39 times at most by one run with target group and address."""
+    decide = ("Decide", "RefreshMarket", "Command")
+    calls = [c for c in story.api if c.service in ("ec2", "elbv2") and c.caller not in decide]
+    assert len(calls) <= 39, sorted(f"{c.caller} {c.operation}" for c in calls)
+
+
+@pytest.mark.parametrize("form", [SECRET, "aHVudGVyMi10aGUt"], ids=["plain", "base64"])
+def test_user_data_stays_in_ec2(story: Story, form: str) -> None:
+    """User data is in no item, object, payload, execution history, log or event of the stack."""
+    assert form in str(story.seen["before"]) or form == SECRET
+    outside_ec2 = [c for c in story.api if c.service != "ec2"]
+    assert form not in str(story.items)
+    assert form not in story.histories
+    assert form not in str(story.trace)
+    assert form not in str(outside_ec2)
+    for key, body in story.objects.items():
+        assert form.encode() not in body, key
+
+
+def test_the_machine_is_remembered_in_one_launch_template(story: Story) -> None:
+    """One template for the workload, whose first version the replacement was launched from."""
+    ((name, versions),) = story.seen["templates"]
+    assert "web" in name
+    assert versions == 1
+    (run,) = story.calls_of("RunInstances")
+    template = next(i for i in story.items if i["pk"] == "PLANS")["launch_template"]
+    assert run.params["LaunchTemplate"]["LaunchTemplateId"] == template["template_id"]
+
+
+def test_the_ledger_names_the_replacement_and_releases_the_claim(story: Story) -> None:
+    """The workload points at its replacement, rests, and the pointers follow."""
+    workload = story.workload()
+    assert workload["instance_id"] == story.seen["replacement"]
+    assert (workload["instance_type"], workload["home_type"]) == ("m5a.large", "m5.large")
+    assert "claim_switch_id" not in workload
+    assert "cooldown_until" in workload
+    pointers = {i["pk"]: i["workload_id"] for i in story.items if i["sk"] == "POINTER"}
+    assert pointers == {f"INSTANCE#{story.seen['replacement']}": "web"}
+
+
+def test_the_record_says_what_the_switch_brought(story: Story) -> None:
+    """Times, prices, saving, overlap and downtime stand on the record; its end is announced."""
+    switch, execution = story.switch(), story.execution()
+    assert switch["phase"] == "DONE"
+    assert switch["sk"] == f"SWITCH#{execution.name}"
+    outcome = switch["outcome"]
+    assert outcome["price_before_usd_per_hour"] == PRICE_USD_PER_HOUR
+    assert outcome["downtime_s"] == 0
+    assert 0 < outcome["overlap_s"] <= outcome["duration_s"]
+    overlap_usd = PRICE_USD_PER_HOUR * outcome["overlap_s"] / 3600
+    assert outcome["overlap_usd"] == pytest.approx(overlap_usd)
+    assert execution.output == {"summary": outcome["summary"]}
+    kinds = [e["DetailType"] for c in story.calls_of("PutEvents") for e in c.params["Entries"]]
+    assert kinds.count("Spot Optimizer Switch") == 1
+
+
+def test_an_original_that_its_team_ends_is_left_running(told: Told) -> None:
+    """auto-terminate = false: the original runs on, without our tag, and is nobody's duplicate."""
+    story = told(switch_that_leaves_the_original)
+    assert story.execution().status == "SUCCEEDED"
+    assert story.seen["original"] in story.alive
+    assert "spot-optimizer:managed" not in story.seen["tags"]
+    assert not story.calls_of("TerminateInstances")
+    assert story.seen["next_cycle"]["refused"] == 0
+    assert story.switch()["outcome"]["original_terminated"] is False
+
+
+def test_a_persistent_request_is_cancelled_before_its_instance_ends(told: Told) -> None:
+    """No ghost of the original comes back."""
+    story = told(switch_from_a_persistent_request)
+    order = [c.operation for c in story.calls_of("CancelSpotInstanceRequests", "TerminateInstances")]
+    assert order == ["CancelSpotInstanceRequests", "TerminateInstances"]
+    assert story.alive == {story.seen["replacement"]}

@@ -1,0 +1,51 @@
+"""After the commit nothing is taken back: steps are repeated, and what is left stays on the record."""
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.workflow.stories import (
+    AFTER_COMMIT,
+    Story,
+    every_step_after_the_commit_fails,
+    every_step_after_the_commit_fails_once,
+)
+
+Told = Callable[[Callable[[], Story]], Story]
+
+
+@pytest.mark.parametrize("state", AFTER_COMMIT)
+def test_a_step_that_keeps_failing_leaves_a_committed_record(told: Told, state: str) -> None:
+    """The workload runs on its replacement, nothing is undone, and the record stays COMMITTED."""
+    story = told(every_step_after_the_commit_fails)
+    workload, execution = state.lower(), story.execution(state.lower())
+    assert execution.states[-2:] == (state, "CommittedUnfinished")
+    assert execution.error == "CommittedUnfinished"
+    assert "AbandonSwitch" not in execution.states
+    switch = story.switch(workload)
+    assert switch["phase"] == "COMMITTED"
+    assert story.workload(workload)["instance_id"] == switch["replacement_id"]
+    assert switch["replacement_id"] in story.alive
+
+
+def test_only_committed_originals_are_ended(told: Told) -> None:
+    """Originals end where their end was reached, and run where it was not."""
+    story = told(every_step_after_the_commit_fails)
+    gone = {state for state, i in story.seen["originals"].items() if i not in story.alive}
+    assert gone == {"ConfirmOriginalGone", "RecordSuccess"}
+
+
+def test_a_failed_commit_aftermath_keeps_its_claim(told: Told) -> None:
+    """While the rest is unfinished, no other switch of the workload can begin."""
+    story = told(every_step_after_the_commit_fails)
+    for state in AFTER_COMMIT:
+        assert "claim_switch_id" in story.workload(state.lower())
+
+
+@pytest.mark.parametrize("state", AFTER_COMMIT)
+def test_a_step_that_fails_once_is_repeated(told: Told, state: str) -> None:
+    """Whatever the error, each step after the commit is tried again and the switch succeeds."""
+    story = told(every_step_after_the_commit_fails_once)
+    assert story.seen["met"] == [1] * len(AFTER_COMMIT)
+    assert story.execution(state.lower()).status == "SUCCEEDED"
+    assert story.switch(state.lower())["phase"] == "DONE"

@@ -1,0 +1,195 @@
+"""Whatever goes wrong before the commit: the original serves on and the replacement is gone."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+
+from tests.workflow.stage import ZONES, Fault, Stage, open_stage, step
+from tests.workflow.stories import (
+    BEFORE_COMMIT,
+    Story,
+    every_step_before_the_commit_fails,
+    launching_breaks,
+    ledger_unreachable_after_the_launch,
+    original_is_changed_meanwhile,
+    replacement_dies_at_boot,
+    replacement_never_passes_its_checks,
+    target_never_healthy,
+    undoing_fails,
+)
+
+Told = Callable[[Callable[[], Story]], Story]
+ENDS = {
+    replacement_never_passes_its_checks: "not healthy within 10 minutes",
+    replacement_dies_at_boot: "it is terminated: Client.UserInitiatedShutdown",
+    original_is_changed_meanwhile: "tag team: billing became None",
+    target_never_healthy: "TargetsNotHealthy",
+    launching_breaks: "Lambda.AccessDeniedException",
+}
+
+
+@pytest.mark.parametrize("scenario", ENDS, ids=lambda scenario: scenario.__name__)
+def test_original_survives_and_the_reason_is_recorded(
+    told: Told, scenario: Callable[[], Story]
+) -> None:
+    """The original is the only instance left; the failure says why, counts, and frees the claim."""
+    story = told(scenario)
+    assert story.alive == {story.seen["original"]}
+    assert story.execution().error == "NotSwitched"
+    assert ENDS[scenario] in (story.execution().cause or "")
+    switch, workload = story.switch(), story.workload()
+    assert (switch["phase"], switch["outcome"]["counts"]) == ("FAILED", True)
+    assert ENDS[scenario] in switch["outcome"]["summary"]
+    assert workload["instance_id"] == story.seen["original"]
+    assert workload["failures"] == 1
+    assert "claim_switch_id" not in workload
+
+
+def test_the_waiting_for_health_is_bounded(told: Told) -> None:
+    """A replacement that never passes its checks is ended ten minutes after its launch."""
+    execution = told(replacement_never_passes_its_checks).execution()
+    assert execution.stop is not None
+    assert 10 <= (execution.stop - execution.start).total_seconds() / 60 <= 12
+
+
+def test_a_target_that_stays_unhealthy_is_taken_out_again(told: Told) -> None:
+    """The replacement drains, the original is healthy there and has never lost its address."""
+    story = told(target_never_healthy)
+    healthy = [i for i, health in story.seen["targets"].items() if health == "healthy"]
+    assert healthy == [story.seen["original"]]
+    assert story.seen["address_holder"] == story.seen["original"]
+    assert not story.calls_of("AssociateAddress")
+
+
+@pytest.mark.parametrize("state", BEFORE_COMMIT)
+def test_a_switch_that_breaks_anywhere_is_undone(told: Told, state: str) -> None:
+    """A call refused for good, in any state before the commit, ends in NotSwitched by AbandonSwitch,
+    and the replacement that was launched is gone."""
+    story = told(every_step_before_the_commit_fails)
+    execution = story.execution(state.lower())
+    assert execution.states[execution.states.index(state) :] == (
+        state,
+        "AbandonSwitch",
+        "AlreadyCommitted?",
+        "UndoHandOver",
+        "TerminateReplacement",
+        "RecordFailure",
+        "NotSwitched",
+    )
+    assert story.alive == set(story.seen["originals"].values())
+    assert story.workload(state.lower())["instance_id"] == story.seen["originals"][state]
+
+
+def test_targets_and_address_are_given_back(told: Told) -> None:
+    """The address that had moved is the original's again; every original is still registered."""
+    story = told(every_step_before_the_commit_fails)
+    healthy = {i for i, health in story.seen["targets"].items() if health == "healthy"}
+    assert healthy == set(story.seen["originals"].values())
+    assert len(story.calls_of("AssociateAddress")) == 2
+    assert story.seen["address_holder"] == story.seen["originals"]["CommitSwitch"]
+
+
+def test_a_failed_undo_does_not_keep_the_replacement(told: Told) -> None:
+    """Where hand-over cannot be undone, the replacement is terminated and recorded all the same."""
+    story = told(undoing_fails)
+    execution = story.execution("undohandover")
+    assert execution.states[-3:] == ("TerminateReplacement", "RecordFailure", "NotSwitched")
+    assert story.switch("undohandover")["phase"] == "FAILED"
+    assert story.switch("undohandover")["replacement_id"] not in story.alive
+
+
+def test_a_replacement_that_cannot_be_ended_is_named_on_the_record(told: Told) -> None:
+    """The failure is recorded with the replacement's id, for whoever clears up."""
+    switch = told(undoing_fails).switch("terminatereplacement")
+    assert switch["phase"] == "FAILED"
+    assert switch["replacement_id"] in told(undoing_fails).alive
+
+
+def test_a_failure_that_cannot_be_recorded_keeps_its_claim(told: Told) -> None:
+    """The execution fails with the reason; the claim stays until it expires, so nothing else starts."""
+    story = told(undoing_fails)
+    execution = story.execution("recordfailure")
+    assert execution.states[-1] == "NotSwitched"
+    assert "not healthy" in (execution.cause or "")
+    assert "claim_switch_id" in story.workload("recordfailure")
+    assert story.switch("recordfailure")["replacement_id"] not in story.alive
+
+
+def test_nothing_is_touched_when_the_ledger_cannot_be_asked(told: Told) -> None:
+    """Without an answer whether it is committed, both machines are left as they are."""
+    story = told(ledger_unreachable_after_the_launch)
+    assert story.execution().error == "LeftAsItIs"
+    assert len(story.alive) == 2
+    assert not story.calls_of("TerminateInstances", "RegisterTargets", "AssociateAddress")
+    assert story.execution("web").states[-2:] == ("AbandonSwitch", "LeftAsItIs")
+
+
+# --- breakers ------------------------------------------------------------------------------------
+
+
+def _fail(stage: Stage, workload: str) -> None:
+    stage.force(workload)
+    assert stage.finish().error == "NotSwitched"
+
+
+def test_third_failure_in_a_row_opens_the_breaker_once(stage: Stage) -> None:
+    """Two failures change nothing, the third opens the breaker and alerts, a reset closes it."""
+    stage.launch()
+    stage.take_in()
+    stage.world.fail_status_checks("m5a.large", ZONES[1])
+    for failures in (1, 2, 3):
+        assert "breaker_open_since" not in stage.workload()
+        _fail(stage, "web")
+        assert stage.workload()["failures"] == failures
+    (alert,) = stage.calls_of("Publish")
+    assert "workload 'web'" in alert.params["Message"]
+    assert "reset-breaker" in alert.params["Message"]
+
+    (held,) = stage.force()["made"]
+    assert "breaker is open" in held["held_by"]
+    stage.start(stage.order("web", ("m6i.large", ZONES[2], "spot")))
+    assert stage.finish().error == "ClaimRefused"
+
+    stage.command(command="reset-breaker", workload="web")
+    assert stage.workload()["failures"] == 0
+    assert stage.force(instance_type="m6i.large")["started"]
+    assert stage.finish().status == "SUCCEEDED"
+    assert len(stage.calls_of("Publish")) == 1
+
+
+def test_three_workloads_failing_within_an_hour_open_the_stacks_breaker(stage: Stage) -> None:
+    """The third different workload stops all; the reset lets the next one through."""
+    for workload in ("a", "b", "c", "d"):
+        stage.launch(workload)
+    stage.take_in()
+    stage.world.fail_status_checks("m5a.large", ZONES[1])
+    for workload in ("a", "a", "b"):
+        _fail(stage, workload)
+    assert "breaker_open_since" not in stage.item("STACK", "STATE")
+    _fail(stage, "c")
+    (alert,) = stage.calls_of("Publish")
+    assert f"the whole stack '{stage.account.stack.name}'" in alert.params["Message"]
+
+    (held,) = stage.force("d", "m6i.large")["made"]
+    assert "stack's breaker" in held["held_by"]
+    stage.start(stage.order("d", ("m6i.large", ZONES[2], "spot")))
+    assert stage.finish().error == "ClaimRefused"
+
+    stage.command(command="reset-breaker")
+    assert stage.force("d", "m6i.large")["started"]
+    assert stage.finish().status == "SUCCEEDED"
+
+
+def test_failures_an_hour_apart_leave_the_stacks_breaker_closed() -> None:
+    """Three workloads fail, the last one more than an hour after the first: no breaker opens."""
+    with open_stage() as stage:
+        for workload in ("a", "b", "c"):
+            stage.launch(workload)
+        stage.take_in()
+        stage.faults.append(Fault("Invoke", when=step("InspectReplacement")))
+        for workload in ("a", "b", "c"):
+            _fail(stage, workload)
+            stage.account.clock.run_until(stage.account.clock.now() + timedelta(minutes=40))
+        assert "breaker_open_since" not in stage.item("STACK", "STATE")
+        assert not stage.calls_of("Publish")

@@ -1,0 +1,209 @@
+"""Replies get lost, runs overlap, orders come late: one switch, one replacement, one original."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from simulator.account.account import FunctionFailed
+from tests.workflow.stage import ZONES, Stage
+from tests.workflow.stories import (
+    Story,
+    claim_is_taken_over,
+    claims_that_are_refused,
+    commit_replies_are_all_lost,
+    every_reply_is_lost_once,
+    failed_switch_loses_every_reply_once,
+)
+
+Told = Callable[[Callable[[], Story]], Story]
+PLACE = ("m5a.large", ZONES[1], "spot")
+
+
+def test_a_commit_whose_replies_are_all_lost_goes_forward(told: Told) -> None:
+    """AbandonSwitch learns that the commit has happened, and the original is released and ended."""
+    story = told(commit_replies_are_all_lost)
+    states = story.execution().states
+    assert story.seen["met"] > 1
+    assert states[states.index("AbandonSwitch") :][:4] == (
+        "AbandonSwitch",
+        "AlreadyCommitted?",
+        "GoForward",
+        "ReleaseOriginal",
+    )
+    assert story.execution().status == "SUCCEEDED"
+    assert story.seen["original"] not in story.alive
+    assert "abandoned_at" not in story.switch()
+    assert list(story.seen["targets"].values()) == ["healthy"]
+
+
+def test_every_step_may_lose_its_reply(told: Told) -> None:
+    """Each of the twelve calls is made again; the switch ends as if nothing had happened."""
+    story = told(every_reply_is_lost_once)
+    assert set(story.seen["met"].values()) == {1}
+    assert story.execution().status == "SUCCEEDED"
+    assert story.alive == {story.seen["replacement"]}
+    assert story.seen["targets"] == {story.seen["replacement"]: "healthy"}
+
+
+def test_a_repeated_launch_finds_its_first_instance(told: Told) -> None:
+    """Two calls with one client token, one instance ever launched beside the original."""
+    story = told(every_reply_is_lost_once)
+    first, second = story.calls_of("RunInstances")
+    assert first.params["ClientToken"] == second.params["ClientToken"]
+    launched = [i.result["instance_id"] for i in story.trace if i.function == "LaunchReplacement"]
+    assert launched == [story.seen["replacement"]] * 2
+
+
+def test_a_repeated_claim_keeps_its_token(told: Told) -> None:
+    """The second try is told the token of the first: the claim has not been raised twice."""
+    story = told(every_reply_is_lost_once)
+    claims = [
+        i.result["token"]
+        for i in story.trace
+        if i.function == "UpdateLedger" and i.event["action"] == "claim"
+    ]
+    assert claims == ["1", "1"]
+    assert story.workload()["fence"] == 1
+
+
+def test_a_repeated_success_is_announced_once(told: Told) -> None:
+    """A lost reply of RecordSuccess sends no second event."""
+    calls = told(every_reply_is_lost_once).calls_of("PutEvents")
+    kinds = [entry["DetailType"] for call in calls for entry in call.params["Entries"]]
+    assert kinds.count("Spot Optimizer Switch") == 1
+
+
+def test_a_failure_may_lose_its_replies(told: Told) -> None:
+    """Refusal, abandoning and failure are each written once, although each was asked twice."""
+    story = told(failed_switch_loses_every_reply_once)
+    assert story.seen["met"] == [1, 1, 1]
+    assert story.alive == {story.seen["original"]}
+    assert len(story.switch()["refusals"]) == 1
+    assert (story.workload()["failures"], story.workload()["backoffs"]) == (1, 1)
+
+
+def test_a_run_that_lost_its_claim_cannot_commit(told: Told) -> None:
+    """It ends its own replacement; the newer switch succeeds, and the workload is never without."""
+    story = told(claim_is_taken_over)
+    slow = next(e for e in story.executions if e.name == "web-slow")
+    fast = next(e for e in story.executions if e.name == "web-fast")
+    assert (slow.status, fast.status) == ("FAILED", "SUCCEEDED")
+    refused = [i for i in story.trace if i.error == "ClaimLost" and i.event["action"] == "commit"]
+    assert [i.event["switch_id"] for i in refused] == ["web-slow"]
+    assert story.alive == {story.seen["replacement"]}
+    assert story.seen["replacement"] != story.seen["slow_replacement"]
+    assert story.seen["address_holder"] == story.seen["replacement"]
+    assert story.seen["targets"][story.seen["replacement"]] == "healthy"
+    assert story.workload()["failures"] == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("web-stale", "is too old"),
+        ("web-second", "switch 'web-first' of this workload is running"),
+        ("web-moved", "not on i-"),
+        ("web-stopped", "global stop is set"),
+    ],
+)
+def test_a_claim_is_refused_with_its_reason(told: Told, name: str, why: str) -> None:
+    """Nothing is launched for a switch that may not begin, and its run says why."""
+    story = told(claims_that_are_refused)
+    execution = next(e for e in story.executions if e.name == name)
+    assert execution.states == ("ClaimSwitch", "NotClaimed")
+    assert execution.error == "ClaimRefused"
+    assert why in (execution.cause or "")
+    assert len(story.calls_of("RunInstances")) == 1
+    assert f"SWITCH#{name}" not in {item["sk"] for item in story.items}
+
+
+@pytest.mark.parametrize("action", ["refuse", "commit", "abandon", "succeed", "fail"])
+def test_a_stale_token_writes_nothing(stage: Stage, action: str) -> None:
+    """A step with an older token than the record's is refused by name, the ledger stays as it is."""
+    stage.launch()
+    stage.take_in()
+    stage.start(stage.order("web", PLACE))
+    stage.run_until_entered("WaitForBoot")
+    request: dict[str, Any] = {
+        "action": action,
+        "workload_id": "web",
+        "switch_id": "web-by-hand",
+        "token": "0",
+    }
+    request |= {"refuse": {"attempt": 1, "cause": "{}"}, "fail": {"failure": {}}}.get(action, {})
+    before = stage.items()
+    with pytest.raises(FunctionFailed) as refused:
+        stage.account.invoke("UpdateLedger", request)
+    assert refused.value.error_type == "ClaimLost"
+    assert stage.items() == before
+
+
+def test_the_commit_is_shut_once_a_switch_is_abandoned(stage: Stage) -> None:
+    """A commit that arrives after the abandoning is refused: nothing may be undone under it."""
+    stage.launch()
+    stage.take_in()
+    stage.start(stage.order("web", PLACE))
+    stage.run_until_entered("WaitForBoot")
+    step = {"workload_id": "web", "switch_id": "web-by-hand", "token": "1"}
+    assert stage.account.invoke("UpdateLedger", {**step, "action": "abandon"}) == {
+        "committed": None
+    }
+    with pytest.raises(FunctionFailed, match="ClaimLost"):
+        stage.account.invoke("UpdateLedger", {**step, "action": "commit"})
+
+
+def test_an_abandoned_switch_cannot_launch(stage: Stage) -> None:
+    """A launch that arrives late finds the door shut and launches nothing."""
+    original = stage.launch()
+    stage.take_in()
+    order = stage.order("web", PLACE)
+    claim = stage.account.invoke("UpdateLedger", {"action": "claim", "order": order})
+    step = {"workload_id": "web", "switch_id": order["switch_id"], "token": claim["token"]}
+    stage.account.invoke("UpdateLedger", {**step, "action": "abandon"})
+    launch = {**step, "attempt": claim["attempt"], "launch_template": order["launch_template"]}
+    with pytest.raises(FunctionFailed, match="ClaimLost"):
+        stage.account.invoke("LaunchReplacement", launch)
+    assert stage.alive() == {original}
+
+
+def test_one_decision_starts_one_switch(stage: Stage) -> None:
+    """The same decision made twice has one execution: its name is the decision's."""
+    stage.launch()
+    stage.take_in()
+    first, second = stage.force(), stage.force()
+    assert first["started"]
+    assert first["made"][0]["decision_id"] == second["made"][0]["decision_id"]
+    stage.finish()
+    assert len(stage.account.executions()) == 1
+    assert len(stage.calls_of("RunInstances")) == 1
+
+
+def test_a_workload_in_a_switch_is_left_alone_by_the_cycle(stage: Stage) -> None:
+    """While a switch runs, original and replacement are no duplicates and no second one starts."""
+    original = stage.launch()
+    stage.take_in()
+    stage.force()
+    stage.run_until_entered("WaitForBoot")
+    summary = stage.cycle()
+    assert summary["refused"] == 0
+    assert summary["workloads"] == 1
+    (held,) = stage.force(instance_type="m6i.large")["made"]
+    assert "is running" in held["held_by"]
+    stage.finish()
+    assert original not in stage.alive()
+    assert len(stage.alive()) == 1
+
+
+def test_cooldown_holds_planned_moves_and_not_forced_ones(stage: Stage) -> None:
+    """Within ten minutes after a switch a scheduled move waits; a forced one does not."""
+    stage.launch()
+    stage.take_in()
+    stage.force(lifecycle="on-demand", instance_type="m5.large")
+    stage.finish()
+    held = next(iter(stage.cycle()["made"]))
+    assert held["kind"] == "SWITCH"
+    assert "cooldown" in held["held_by"]
+    stage.account.run_for(timedelta(minutes=11))
+    assert stage.cycle()["started"]
