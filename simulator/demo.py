@@ -49,7 +49,7 @@ DEMO = Scenario(
             placement="cheapest",
             cpu_vcpu=Curve.flat(0.8),
             memory_gib=Curve.flat(10.0),
-            tags={**_STATELESS, "types": "r5*"},
+            tags={**_STATELESS, "types": "r5.large,r5a.large"},
         ),
         WorkloadSpec(
             name="etl",
@@ -106,6 +106,7 @@ DEMO = Scenario(
     scripted=(
         CapacityShortage(hour=0, until_hour=1, workload="web-shop", pools=2),
         AdvisorChange(hour=0, instance_type="m5a.xlarge", bucket=4),
+        AdvisorChange(hour=0, instance_type="r5a.large", bucket=1),
         AdvisorChange(hour=5, instance_type="r5.large", bucket=4),
         PriceSurge(hour=8, until_hour=11, instance_type="m5.xlarge", factor=6),
         AdvisorChange(hour=11, instance_type="m5a.xlarge", bucket=0),

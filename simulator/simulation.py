@@ -138,14 +138,15 @@ class Simulation:
             hours = self._hours(self.account.clock.now())
             while waiting and waiting[0].hour <= hours:
                 self._apply(waiting.pop(0))
-            self._run_for(min(_TICK, self.market.end - self.account.clock.now()))
+            self.pass_time(min(_TICK, self.market.end - self.account.clock.now()))
         # Another cycle would start new switches: only what is under way may end.
         self.account.run_until_quiet()
         self._look()
         self.auditor.check_quiet()
         return summarise(self)
 
-    def _run_for(self, duration: timedelta) -> None:
+    def pass_time(self, duration: timedelta) -> None:
+        """Let time run, and look at what happened."""
         self.account.run_for(duration)
         self.world.advance()
         self._look()

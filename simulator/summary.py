@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 import boto3
+import numpy as np
 
 from simulator.account.executions import Execution
 from simulator.ledger_view import LedgerView
@@ -171,13 +172,10 @@ def _stayed(simulation: "Simulation", instance_id: str) -> float:
     times_s, prices = market.prices.changes(pool)
     start_s = market.start.timestamp()
     end_s = simulation.account.clock.now().timestamp()
-    inside = [float(t) for t in times_s if start_s < t < end_s]
-    edges = [start_s, *inside, end_s]
-    total = 0.0
-    for left, right in zip(edges, edges[1:], strict=False):
-        known = [p for t, p in zip(times_s, prices, strict=True) if t <= left]
-        total += (right - left) / 3600 * float(known[-1] if known else prices[0])
-    return total
+    inside = times_s[(times_s > start_s) & (times_s < end_s)]
+    edges_s = np.concatenate(([start_s], inside, [end_s]))
+    rows = np.maximum(np.searchsorted(times_s, edges_s[:-1], side="right") - 1, 0)
+    return float(np.dot(np.diff(edges_s), prices[rows]) / 3600)
 
 
 def _place(simulation: "Simulation", instance_id: str) -> str:

@@ -33,6 +33,7 @@ class FunctionFailed(Exception):
 
     Attributes:
         error_type: name of the exception's class, as ``ErrorEquals`` would match it.
+        message: what the exception said.
         logs: what the handler had written.
     """
 
@@ -42,6 +43,7 @@ class FunctionFailed(Exception):
             f"\n{invocation.logs}"
         )
         self.error_type = invocation.error
+        self.message = invocation.error_message
         self.logs = invocation.logs
 
 

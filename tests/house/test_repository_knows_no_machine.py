@@ -5,7 +5,9 @@ import re
 from tests.house.repository import ROOT, repository_files
 
 FORBIDDEN = {
-    "an absolute path of one machine": re.compile(r"(?<![\w.~/-])/(?:work|root|Users)(?:/|\b(?!-))"),
+    "an absolute path of one machine": re.compile(
+        r"(?<![\w.~/-])/(?:work|root|Users)(?:/|\b(?!-))"
+    ),
     "a registry's address": re.compile(
         r"://[^\s/\"']*(?:pypi|pythonhosted|artifactory|devpi|nexus)|/simple/"
         r"|(?:index-url|index_url|find-links|trusted-host)\s*[= ]"

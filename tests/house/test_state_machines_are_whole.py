@@ -142,11 +142,11 @@ def test_function_is_asked_for_what_its_contract_knows(task: dict[str, Any]) -> 
 
 def _request(contract: Any, payload: dict[str, Any]) -> type[contracts.Boundary]:
     """The contract itself, or the member of a union that the payload's action chooses."""
-    if isinstance(contract, type):
-        return contract
-    union = get_args(contract)[0]
-    return next(
+    members = (contract,) if isinstance(contract, type) else get_args(get_args(contract)[0])
+    chosen: type[contracts.Boundary] = next(
         member
-        for member in get_args(union)
-        if get_args(member.model_fields["action"].annotation) == (payload["action"],)
+        for member in members
+        if "action" not in payload
+        or payload["action"] in get_args(member.model_fields["action"].annotation)
     )
+    return chosen

@@ -126,8 +126,8 @@ def _edges(events: list[dict[str, Any]]) -> Iterator[Edge]:
             if state is not None:
                 yield Edge(state, name, failed)
             state, failed = name, False
-        elif event["type"].startswith("Task"):
-            failed = event["type"] in ("TaskFailed", "TaskTimedOut")
+        elif event["type"] in ("TaskSucceeded", "TaskFailed", "TaskTimedOut"):
+            failed = event["type"] != "TaskSucceeded"
 
 
 # --- a switch without trouble --------------------------------------------------------------------

@@ -1,0 +1,73 @@
+# make demo    a simulated account with the real product in it, nothing of AWS needed
+# make test    everything: make check, then all tests
+# make check   style, types, templates, build
+# make unit    the tests of the pure core, in seconds
+# make clean   remove what the others made
+# Needed: Python 3.11 or newer with its venv module, and PyPI (or what pip is configured to use).
+
+PYTHONS ?= python3.13 python3.12 python3.11 python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+UNIT_TESTS := tests/decision tests/forecast tests/market tests/switching tests/usage
+# The layers' makefiles call python3 and have to find one that has pip.
+SAM := SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/sam
+
+# $(call quietly,text,command): one line while all is well, everything the command said when not.
+quietly = @printf '%s\n' "$(1)"; \
+	$(2) > $(VENV)/last-step.log 2>&1 || { code=$$?; cat $(VENV)/last-step.log >&2; exit $$code; }
+
+.PHONY: demo test check unit build clean
+
+demo: $(VENV)/base-installed
+	@$(BIN)/spot-optimizer simulate
+
+test: check
+	@printf '%s\n' "All tests"
+	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4
+
+check: $(VENV)/dev-installed
+	$(call quietly,Style (ruff),$(BIN)/ruff check .)
+	$(call quietly,Types (mypy),$(BIN)/mypy)
+	$(call quietly,Template (cfn-lint),$(BIN)/cfn-lint template.yaml)
+	$(call quietly,Template (sam validate),$(SAM) validate --lint)
+	@$(MAKE) --no-print-directory build
+
+build: $(VENV)/dev-installed
+	$(call quietly,Build (sam build),$(SAM) build)
+	@$(BIN)/python .ci/layer_sizes.py
+
+unit: $(VENV)/dev-installed
+	@$(BIN)/python -m pytest $(UNIT_TESTS)
+
+clean:
+	rm -rf $(VENV) .aws-sam build *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/base-installed: pyproject.toml constraints.txt | $(BIN)/python
+	$(call quietly,Installing the packages that the product needs,$(PIP_INSTALL) --editable .)
+	@touch $@
+
+$(VENV)/dev-installed: pyproject.toml constraints.txt | $(BIN)/python
+	$(call quietly,Installing the packages that the product and its tests need,$(PIP_INSTALL) --editable '.[dev]')
+	@touch $@ $(VENV)/base-installed
+
+$(BIN)/python:
+	@python=; without_venv=; \
+	for candidate in $(PYTHONS); do \
+		"$$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || continue; \
+		if "$$candidate" -c 'import ensurepip, venv' 2>/dev/null; then python=$$candidate; break; fi; \
+		without_venv=$${without_venv:-$$candidate}; \
+	done; \
+	if [ -z "$$python" ] && [ -n "$$without_venv" ]; then \
+		version=$$("$$without_venv" -c 'import sys; print("%d.%d" % sys.version_info[:2])'); \
+		echo "$$without_venv cannot make a virtual environment: its venv module is missing." >&2; \
+		echo "On Debian and Ubuntu install it with: apt-get install python$$version-venv" >&2; \
+		exit 1; \
+	fi; \
+	if [ -z "$$python" ]; then \
+		echo "Python 3.11 or newer is needed; none of these is one: $(PYTHONS)" >&2; \
+		exit 1; \
+	fi; \
+	echo "Making a virtual environment with $$("$$python" --version) in $(VENV)"; \
+	"$$python" -m venv --clear $(VENV)

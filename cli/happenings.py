@@ -1,0 +1,24 @@
+"""How a happening looks on the terminal."""
+
+from rich.text import Text
+
+from simulator.happenings import Happening
+
+_STYLES = {
+    "decision": "cyan",
+    "launched": "blue",
+    "no capacity": "yellow",
+    "switched": "bold green",
+    "not switched": "bold red",
+    "refused": "magenta",
+    "scripted": "dim italic",
+}
+
+
+def line(happening: Happening) -> Text:
+    """One line: time, workload, what, and why."""
+    text = Text(f"{happening.time:%H:%M} ", style="dim")
+    text.append(f"{happening.workload_id or 'script':<12}", style="bold")
+    text.append(f"{happening.kind:<13}", style=_STYLES[happening.kind])
+    text.append(happening.text)
+    return text

@@ -1,0 +1,94 @@
+"""``spot-optimizer invoke``: try a function with an event in the embedded account."""
+
+import json
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from cli.happenings import line
+from cli.simulate import JsonOption, SeedOption
+from simulator.account.account import FunctionFailed
+from simulator.demo import DEMO
+from simulator.happenings import Happening
+from simulator.markets import builtin_market
+from simulator.simulation import Observer, Simulation
+
+_WARM_UP = timedelta(minutes=18)
+"""Three cycles: adopted, priced, decided."""
+_AFTERWARDS = timedelta(minutes=12)
+
+
+def invoke(
+    function: Annotated[str, typer.Argument(help="Name in functions/, such as command.")],
+    event: Annotated[
+        Path, typer.Argument(help="A JSON file, such as those in events/.", exists=True)
+    ],
+    seed: SeedOption = 1,
+    as_json: JsonOption = False,
+) -> None:
+    """Invoke a function of the deployed template by hand, and see what comes of it.
+
+    The demo's workloads have been running for 18 virtual minutes; after the call, 12 more pass.
+    """
+    payload = _read(event)
+    seen: list[Happening] = []
+    market = builtin_market(seed, None, 1)
+    with Simulation(DEMO, market, seed=seed, observer=Observer(_ignore, seen.append)) as simulation:
+        logical_id = _logical_id(function, simulation)
+        simulation.pass_time(_WARM_UP)
+        seen.clear()
+        try:
+            answer: Any = simulation.account.invoke(logical_id, payload)
+            error = None
+        except FunctionFailed as failure:
+            answer, error = None, f"{failure.error_type}: {failure.message}"
+        simulation.pass_time(_AFTERWARDS)
+    if as_json:
+        afterwards = [
+            {"time": h.time, "workload": h.workload_id, "what": h.kind, "text": h.text}
+            for h in seen
+        ]
+        document = {"answer": answer, "error": error, "afterwards": afterwards}
+        typer.echo(json.dumps(document, default=str, indent=2))
+    else:
+        _show(answer, error, seen)
+    if error:
+        raise typer.Exit(code=1)
+
+
+def _show(answer: Any, error: str | None, seen: list[Happening]) -> None:
+    console = Console(highlight=False)
+    if error:
+        console.print(f"[bold red]Error[/] {error}", soft_wrap=True)
+    else:
+        console.print("[bold]Answer[/]")
+        console.print_json(json.dumps(answer, default=str))
+    console.print(f"\n[bold]The next {_AFTERWARDS.total_seconds() / 60:.0f} minutes[/]")
+    for happening in seen:
+        console.print(line(happening))
+    if not seen:
+        console.print("  nothing new")
+
+
+def _read(event: Path) -> Any:
+    try:
+        return json.loads(event.read_text())
+    except ValueError as error:
+        raise typer.BadParameter(f"{event} is no JSON: {error}") from error
+
+
+def _logical_id(function: str, simulation: Simulation) -> str:
+    """``launch_replacement`` or ``LaunchReplacement`` as the template's logical id."""
+    known = {f.logical_id for f in simulation.account.stack.functions}
+    wanted = "".join(part[:1].upper() + part[1:] for part in function.split("_"))
+    if wanted not in known:
+        names = ", ".join(sorted(known))
+        raise typer.BadParameter(f"function '{function}' is not in the template; there are {names}")
+    return wanted
+
+
+def _ignore(_now: object) -> None:
+    return None

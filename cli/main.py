@@ -1,0 +1,16 @@
+"""Entry point of ``spot-optimizer``."""
+
+import typer
+
+from cli.invoke import invoke
+from cli.simulate import simulate
+
+app = typer.Typer(
+    name="spot-optimizer",
+    help="Try Spot Optimizer without an AWS account: the real template in an embedded one.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_show_locals=False,
+)
+app.command()(simulate)
+app.command()(invoke)

@@ -1,0 +1,100 @@
+"""The summary of a simulation as tables for the terminal."""
+
+from rich.console import Console
+from rich.table import Table
+
+from simulator.summary import Summary, SwitchSummary, WorkloadSummary
+
+
+def print_summary(summary: Summary, console: Console) -> None:
+    """Workloads, switches, money: all read from the ledger and the bill of the account."""
+    console.print()
+    console.print(_workloads(summary))
+    for switch in summary.switches:
+        _print_switch(switch, console)
+    console.print()
+    _print_money(summary, console)
+    _print_remarks(summary, console)
+
+
+def _workloads(summary: Summary) -> Table:
+    table = Table(title="Workloads (simulated money)", title_justify="left", expand=False)
+    for name in ("workload", "was on", "is on", "decisions"):
+        table.add_column(name, overflow="fold")
+    for name in ("USD", "on-demand", "standing still"):
+        table.add_column(name, justify="right")
+    for workload in summary.workloads:
+        table.add_row(
+            f"[bold]{workload.workload_id}[/]\n[dim]{workload.shows}[/]",
+            workload.began_on,
+            "[dim]same[/]" if workload.is_on == workload.began_on else workload.is_on,
+            _decided(workload),
+            f"{workload.cost_usd:.2f}",
+            f"{workload.cost_on_demand_usd:.2f}",
+            f"{workload.cost_standing_still_usd:.2f}",
+        )
+    return table
+
+
+def _decided(workload: WorkloadSummary) -> str:
+    if workload.status != "managed":
+        return f"[magenta]{workload.status}[/]: {workload.status_reason}"
+    counts = ", ".join(f"{count} {kind}" for kind, count in sorted(workload.decisions.items()))
+    return f"{counts}; {workload.switches} switches"
+
+
+def _print_switch(switch: SwitchSummary, console: Console) -> None:
+    colour = "green" if switch.phase == "DONE" else "red"
+    console.print(
+        f"\n[{colour} bold]{switch.phase}[/] {switch.at:%H:%M} [bold]{switch.workload_id}[/]"
+        f" {switch.kind} {switch.came_from} -> {switch.went_to}"
+    )
+    console.print(f"  why      {switch.why}")
+    saving = switch.saving_usd_per_hour
+    money = "unknown" if saving is None else f"{saving:+.4f} USD per hour"
+    downtime = "" if switch.downtime_seconds is None else f", downtime {switch.downtime_seconds:g} s"
+    refused = f", {switch.refused_launches} launches refused" if switch.refused_launches else ""
+    console.print(f"  saving   {money}; took {switch.seconds:.0f} s{downtime}{refused}")
+    if switch.phase != "DONE":
+        console.print(f"  outcome  {switch.outcome}")
+    console.print(f"  states   {_path(switch.states)}", style="dim")
+
+
+def _path(states: tuple[str, ...]) -> str:
+    """States in order; a loop is shown once with its count."""
+    steps: list[list[object]] = []
+    for state in states:
+        known = next((step for step in steps if step[0] == state), None)
+        if known is None:
+            steps.append([state, 1])
+        else:
+            known[1] = int(str(known[1])) + 1
+    return " > ".join(f"{name}" + (f" x{count}" if count != 1 else "") for name, count in steps)
+
+
+def _print_money(summary: Summary, console: Console) -> None:
+    cost = sum(w.cost_usd for w in summary.workloads)
+    on_demand = sum(w.cost_on_demand_usd for w in summary.workloads)
+    still = sum(w.cost_standing_still_usd for w in summary.workloads)
+    counts = ", ".join(f"{count} {kind}" for kind, count in sorted(summary.decisions.items()))
+    console.print(f"[bold]Decisions[/] {counts}")
+    console.print(
+        f"[bold]Cost[/] {cost:.2f} USD simulated, overlap included;"
+        f" all on-demand {on_demand:.2f} ({_percent(cost, on_demand)}),"
+        f" standing still {still:.2f} ({_percent(cost, still)})"
+    )
+
+
+def _percent(cost: float, against: float) -> str:
+    return f"{100 * (cost / against - 1):+.1f} %" if against else "nothing to compare with"
+
+
+def _print_remarks(summary: Summary, console: Console) -> None:
+    console.print("[bold]Scripted on top of the market[/]")
+    for event in summary.scripted:
+        console.print(f"  {event}")
+    for reason, count in sorted(summary.dropped.items()):
+        console.print(f"[bold]Dropped[/] {count} {reason}")
+    calls = ", ".join(f"{count} {service}" for service, count in summary.aws_calls.items())
+    console.print(f"[bold]AWS calls[/] {calls}")
+    console.print(f"[bold]Invariants[/] held in each of {summary.invariant_checks} checks")
