@@ -15,6 +15,7 @@ from simulator.markets import Market
 from simulator.scenario import (
     AdvisorChange,
     CapacityShortage,
+    Curve,
     PriceSurge,
     Scenario,
     Scripted,
@@ -99,12 +100,8 @@ class Simulation:
         ours = {f"{TAG_PREFIX}{name}": value for name, value in spec.tags.items()}
         group = self.world.create_target_group(spec.name) if spec.target_group else None
         self.world.loads[spec.name] = Load(
-            cpu_vcpu=lambda when: spec.cpu_vcpu.at(self._hours(when)),
-            memory_gib=(
-                (lambda when, curve=spec.memory_gib: curve.at(self._hours(when)))
-                if spec.memory_gib
-                else None
-            ),
+            cpu_vcpu=self._demand(spec.cpu_vcpu),
+            memory_gib=self._demand(spec.memory_gib) if spec.memory_gib else None,
         )
         self.first_instances[spec.name] = self.world.launch_instance(
             spec.instance_type,
@@ -120,6 +117,9 @@ class Simulation:
             target_group_arn=group,
             address=spec.elastic_address,
         )
+
+    def _demand(self, curve: Curve) -> Callable[[datetime], float]:
+        return lambda when: curve.at(self._hours(when))
 
     def _zone(self, spec: WorkloadSpec) -> str:
         """Where the type costs most or least at the start, as the scenario wants it."""

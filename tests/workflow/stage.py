@@ -28,7 +28,7 @@ STACK = "spot-optimizer"
 REGION = "us-east-1"
 ZONES = ("us-east-1a", "us-east-1b", "us-east-1c")
 HOME = "m5.large"
-TYPES = (HOME, "m5a.large", "m6i.large", "c6i.xlarge")
+TYPES = (HOME, "m5a.large", "m6i.large", "c6i.xlarge", "m6g.large")
 PRICE_USD_PER_HOUR = 0.03
 """Of every pool: so near to each other nothing is worth a switch, and each is acceptable."""
 

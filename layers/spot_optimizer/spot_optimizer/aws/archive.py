@@ -2,9 +2,9 @@
 
 import gzip
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from botocore.exceptions import ClientError
 
@@ -18,6 +18,12 @@ MARKET_CATALOG = "market/catalog.json.gz"
 MARKET_ADVISOR = "market/advisor.json"
 USAGE = "usage/usage.json.gz"
 MEMORY_METRICS = "usage/memory-metrics.json"
+
+
+Parsed = TypeVar("Parsed")
+
+_loaded: dict[tuple[str, str], tuple[str, object]] = {}
+"""(bucket, key) -> ETag and parsed object, for as long as the execution environment lives."""
 
 
 class Archive:
@@ -35,6 +41,27 @@ class Archive:
                 return None
             raise
         return body
+
+    def load(self, key: str, parse: Callable[[bytes], Parsed]) -> Parsed | None:
+        """An object as ``parse`` reads it, or None when there is none yet.
+
+        For what changes seldom and costs time to parse: a warm function asks S3 only whether the
+        object has changed. ``parse`` must give a value that nobody changes.
+        """
+        etag, parsed = _loaded.get((self._bucket, key), ("", None))
+        try:
+            reply = client("s3").get_object(
+                Bucket=self._bucket, Key=key, **({"IfNoneMatch": etag} if etag else {})
+            )
+        except ClientError as error:
+            if error_code(error) == "304":
+                return cast(Parsed, parsed)
+            if error_code(error) == "NoSuchKey":
+                return None
+            raise
+        fresh = parse(reply["Body"].read())
+        _loaded[self._bucket, key] = (reply["ETag"], fresh)
+        return fresh
 
     def write(self, key: str, body: bytes) -> None:
         client("s3").put_object(Bucket=self._bucket, Key=key, Body=body)

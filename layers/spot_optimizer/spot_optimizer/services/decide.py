@@ -96,8 +96,7 @@ class _Cycle:
     # --- reading ---------------------------------------------------------------------------------
 
     def _catalog(self) -> Catalog | None:
-        body = self.store.read(archive_keys.MARKET_CATALOG)
-        return catalog_from_bytes(body) if body else None
+        return self.store.load(archive_keys.MARKET_CATALOG, catalog_from_bytes)
 
     def _market(self) -> MarketSnapshot | None:
         body = self.store.read(archive_keys.MARKET_SNAPSHOT)

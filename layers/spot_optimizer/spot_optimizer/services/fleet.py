@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from spot_optimizer.aws.environment import Environment
 from spot_optimizer.aws.instances import (
     read_managed_instances,
@@ -203,6 +205,8 @@ def _members(
         try:
             if place not in zones:
                 zones[place] = subnets_by_zone(subnets, route_tables, *place).by_zone
+            if WORKLOAD_TAG not in tags_of(instance) and not settings.dry_run:
+                write_workload_tag(each.instance_id, each.workload_id)
             item = _up_to_date(ledger, each, instance, items.get(each.workload_id), now)
             overridden = each.settings.merged(
                 item.overrides, source=f"command for {each.workload_id}", per_workload=True
@@ -210,8 +214,10 @@ def _members(
         except (InvalidSubnets, InvalidSetting) as error:
             refused.append(Refused(each.instance_id, each.workload_id, str(error)))
             continue
-        if WORKLOAD_TAG not in tags_of(instance) and not settings.dry_run:
-            write_workload_tag(each.instance_id, each.workload_id)
+        except ClientError as error:
+            reason = f"its workload tag cannot be written: {error}"
+            refused.append(Refused(each.instance_id, each.workload_id, reason))
+            continue
         members.append(Member(each, instance, item, overridden, zones[place]))
     return members, refused
 

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from spot_optimizer.aws.instances import (
     MachineSource,
     read_credit_modes,
@@ -24,6 +26,7 @@ from spot_optimizer.switching.launch_template import (
 )
 from spot_optimizer.switching.launch_traits import LaunchTraits, launch_traits
 from spot_optimizer.switching.machine import Record, is_burstable, primary_interface
+from spot_optimizer.telemetry import logger
 
 READS_MAX = 100
 """Machines read in one cycle: each is one GetLaunchTemplateData, and a first cycle that adopts
@@ -64,7 +67,11 @@ def read_machines(instances: Iterable[Record]) -> dict[str, Machine]:
     machines = {}
     for row in rows:
         instance_id = row["InstanceId"]
-        source = read_machine_source(instance_id)
+        try:
+            source = read_machine_source(instance_id)
+        except ClientError:
+            logger.exception("machine not read", instance_id=instance_id)
+            continue
         machines[instance_id] = Machine(
             instance_id=instance_id,
             fingerprint=fingerprint(row),
@@ -127,7 +134,11 @@ def remember(
         )
         template = plan.launch_template
         if not dry_run:
-            template = _write(stack_name, each.workload_id, data, traits, template)
+            try:
+                template = _write(stack_name, each.workload_id, data, traits, template)
+            except ClientError as error:
+                refused[each.workload_id] = f"its launch template cannot be written: {error}"
+                continue
         changed[each.workload_id] = plan.model_copy(
             update={
                 "launch_template": template,

@@ -145,8 +145,7 @@ def _keep_receipts(store: Archive, receipts: Iterable[PriceReceipt], now: dateti
 
 
 def _catalog(store: Archive) -> Catalog | None:
-    body = store.read(keys.MARKET_CATALOG)
-    return catalog_from_bytes(body) if body else None
+    return store.load(keys.MARKET_CATALOG, catalog_from_bytes)
 
 
 class _Collection:
