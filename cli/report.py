@@ -18,17 +18,13 @@ def print_summary(summary: Summary, console: Console) -> None:
 
 
 def _workloads(summary: Summary) -> Table:
-    table = Table(title="Workloads (simulated money)", title_justify="left", expand=False)
-    for name in ("workload", "was on", "is on", "decisions"):
-        table.add_column(name, overflow="fold")
-    for name in ("USD", "on-demand", "standing still"):
-        table.add_column(name, justify="right")
+    table = Table(title="Workloads (simulated USD)", title_justify="left", show_lines=True)
+    table.add_column("workload", overflow="fold")
+    for name in ("cost", "all on-demand", "standing still"):
+        table.add_column(name, justify="right", max_width=9)
     for workload in summary.workloads:
         table.add_row(
-            f"[bold]{workload.workload_id}[/]\n[dim]{workload.shows}[/]",
-            workload.began_on,
-            "[dim]same[/]" if workload.is_on == workload.began_on else workload.is_on,
-            _decided(workload),
+            _story(workload),
             f"{workload.cost_usd:.2f}",
             f"{workload.cost_on_demand_usd:.2f}",
             f"{workload.cost_standing_still_usd:.2f}",
@@ -36,11 +32,16 @@ def _workloads(summary: Summary) -> Table:
     return table
 
 
-def _decided(workload: WorkloadSummary) -> str:
-    if workload.status != "managed":
-        return f"[magenta]{workload.status}[/]: {workload.status_reason}"
-    counts = ", ".join(f"{count} {kind}" for kind, count in sorted(workload.decisions.items()))
-    return f"{counts}; {workload.switches} switches"
+def _story(workload: WorkloadSummary) -> str:
+    place = workload.began_on
+    if workload.is_on != workload.began_on:
+        place += f" -> {workload.is_on}"
+    if workload.status == "managed":
+        counts = (f"{count} {kind}" for kind, count in sorted(workload.decisions.items()))
+        said = f"{', '.join(counts)}; {workload.switches} switches"
+    else:
+        said = f"[magenta]{workload.status}[/]: {workload.status_reason}"
+    return f"[bold]{workload.workload_id}[/]  {workload.shows}\n{place}\n{said}"
 
 
 def _print_switch(switch: SwitchSummary, console: Console) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.workflow.stage import SEED, Stage, open_stage
-from tests.workflow.stories import Story, tell
+from tests.workflow.story import Story, Told, tell
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def stage() -> Iterator[Stage]:
 
 
 @pytest.fixture(scope="session")
-def told() -> Callable[[Callable[[], Story]], Story]:
+def told() -> Told:
     """Runs a scenario once and remembers how it went, for all claims about it."""
     stories: dict[str, Story] = {}
 

@@ -2,24 +2,21 @@
 
 import gzip
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import boto3
-from botocore.client import BaseClient
-from botocore.exceptions import ClientError
 
 from simulator.account import EmbeddedAccount
 from simulator.account.executions import Execution
 from simulator.market.history import Pool, PriceHistory
 from simulator.market.on_demand import on_demand_prices
 from simulator.world import World
+from tests.workflow.faults import ApiCall, Between
 
 SEED = 20_260_302
 START = datetime(2026, 3, 2, tzinfo=UTC)
@@ -32,51 +29,20 @@ TYPES = (HOME, "m5a.large", "m6i.large", "c6i.xlarge", "m6g.large")
 PRICE_USD_PER_HOUR = 0.03
 """Of every pool: so near to each other nothing is worth a switch, and each is acceptable."""
 
+MANY = {"StackBreakerWorkloads": 100}
+"""Parameters of a stage on which many workloads fail at once."""
+
 _reference: dict[str, bytes] = {}
 """Catalogue and advisor as the first stage read them: the same in every stage."""
 _REFERENCE_KEYS = ("market/catalog.json.gz", "market/advisor.json")
 
 
-@dataclass(frozen=True)
-class ApiCall:
-    """One AWS call that the product made, in the order of their answers."""
-
-    at: datetime
-    service: str
-    operation: str
-    params: Mapping[str, Any]
-    caller: str
-    error: str | None
-
-
-@dataclass
-class Fault:
-    """AWS failing a call: before it had an effect, or after (the reply is lost).
-
-    Only calls that ``when`` accepts (parameters) of the execution of ``workload`` or of a function
-    are met, ``times`` of them.
-    """
-
-    operation: str
-    code: str = "AccessDeniedException"
-    caller: str = "SwitchInstance"
-    workload: str | None = None
-    when: Callable[[Mapping[str, Any]], bool] = lambda _params: True
-    after_effect: bool = False
-    times: int = 1_000
-    met: int = field(default=0, init=False)
-
-
-class Stage:
+class Stage(Between):
     """What a scenario does to the account, and what it sees of it."""
 
     def __init__(self, account: EmbeddedAccount, world: World) -> None:
-        self.account = account
+        super().__init__(account)
         self.world = world
-        self.api: list[ApiCall] = []
-        self.faults: list[Fault] = []
-        self.before_call: dict[str, Callable[[], object]] = {}
-        """Operation -> what to look at, just before the product calls it."""
 
     # --- doing -----------------------------------------------------------------------------------
 
@@ -274,73 +240,14 @@ class Stage:
 
     def address_holder(self) -> str | None:
         """The instance that bears the one elastic address."""
-        holder: str | None = boto3.client("ec2").describe_addresses()["Addresses"][0].get(
-            "InstanceId"
+        holder: str | None = (
+            boto3.client("ec2").describe_addresses()["Addresses"][0].get("InstanceId")
         )
         return holder
 
     def calls_of(self, *operations: str) -> list[ApiCall]:
         """The product's calls of these operations."""
         return [call for call in self.api if call.operation in operations]
-
-    # --- standing between the product and AWS ----------------------------------------------------
-
-    @contextmanager
-    def in_between(self) -> Iterator[None]:
-        """Record the product's calls, and fail those that a fault meets."""
-        answer = BaseClient._make_api_call
-
-        def call(client: Any, operation: str, params: dict[str, Any]) -> Any:
-            caller = self.account.callers.current()
-            if caller.kind == "driver":
-                return answer(client, operation, params)
-            if operation in self.before_call:
-                self.before_call[operation]()
-            service = client.meta.service_model.service_name
-            fault = next((f for f in self.faults if self._meets(f, operation, params)), None)
-            code: str | None = None
-            try:
-                if fault is not None:
-                    fault.met += 1
-                    if fault.after_effect:
-                        answer(client, operation, params)
-                    raise _refusal(operation, fault.code)
-                return answer(client, operation, params)
-            except ClientError as error:
-                code = error.response["Error"]["Code"]
-                raise
-            finally:
-                at = self.account.clock.now()
-                self.api.append(ApiCall(at, service, operation, params, caller.name, code))
-
-        with mock.patch.object(BaseClient, "_make_api_call", call):
-            yield
-
-    def _meets(self, fault: Fault, operation: str, params: Mapping[str, Any]) -> bool:
-        caller = self.account.callers.current()
-        return (
-            fault.operation == operation
-            and fault.caller == caller.name
-            and fault.met < fault.times
-            and (fault.workload is None or f"{caller.execution}".startswith(f"{fault.workload}-"))
-            and fault.when(params)
-        )
-
-
-def _refusal(operation: str, code: str) -> ClientError:
-    return ClientError(
-        {
-            "Error": {"Code": code, "Message": "a fault of the test"},
-            "ResponseMetadata": {
-                "HTTPStatusCode": 400,
-                "RequestId": "00000000-0000-0000-0000-000000000000",
-                "HostId": "",
-                "HTTPHeaders": {},
-                "RetryAttempts": 0,
-            },
-        },
-        operation,
-    )
 
 
 def _plain(value: Any) -> Any:
@@ -350,21 +257,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _plain(inner) for key, inner in value.items()}
     return [_plain(inner) for inner in value] if isinstance(value, list) else value
-
-
-def step(function: str, action: str | None = None) -> Callable[[Mapping[str, Any]], bool]:
-    """Accepts the Invoke of a function (logical id), of one of its actions if that is named."""
-
-    def accepts(params: Mapping[str, Any]) -> bool:
-        named = f":function:{STACK}-{function}-" in params["FunctionName"]
-        return named and (action is None or json.loads(params["Payload"]).get("action") == action)
-
-    return accepts
-
-
-def record_of(phase: str) -> Callable[[Mapping[str, Any]], bool]:
-    """Accepts the UpdateItem that advances a switch's record to ``phase``."""
-    return lambda params: params["ExpressionAttributeValues"].get(":after") == {"S": phase}
 
 
 def still_market(prices: Mapping[tuple[str, str], float]) -> PriceHistory:

@@ -7,7 +7,8 @@ import boto3
 import pytest
 
 from simulator.account.account import FunctionFailed
-from tests.workflow.stage import ZONES, Fault, Stage
+from tests.workflow.faults import Fault
+from tests.workflow.stage import ZONES, Stage
 
 
 def test_an_on_demand_workload_comes_back_to_spot(stage: Stage) -> None:

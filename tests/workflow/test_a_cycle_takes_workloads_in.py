@@ -7,7 +7,8 @@ from typing import Any
 import boto3
 import pytest
 
-from tests.workflow.stage import STACK, ZONES, Fault, Stage, open_stage
+from tests.workflow.faults import Fault
+from tests.workflow.stage import STACK, ZONES, Stage, open_stage
 
 
 def _template(stage: Stage, workload: str) -> dict[str, Any]:
@@ -63,10 +64,10 @@ def test_a_type_that_the_user_chose_is_the_new_home(stage: Stage) -> None:
     instance = stage.launch()
     stage.take_in()
     machine = stage.world.instances[instance]
-    machine.spec = replace(machine.spec, instance_type="c6i.xlarge")
+    machine.spec = replace(machine.spec, instance_type="m6i.large")
     stage.cycle()
     workload = stage.workload()
-    assert (workload["instance_type"], workload["home_type"]) == ("c6i.xlarge", "c6i.xlarge")
+    assert (workload["instance_type"], workload["home_type"]) == ("m6i.large", "m6i.large")
 
 
 def test_a_type_that_we_chose_is_no_new_home(stage: Stage) -> None:
@@ -145,9 +146,7 @@ def test_a_workload_that_vanished_is_gone_and_may_come_back(stage: Stage) -> Non
     "operation",
     ["GetLaunchTemplateData", "CreateLaunchTemplate", "CreateTags"],
 )
-def test_a_machine_that_cannot_be_read_or_named_stops_nobody(
-    stage: Stage, operation: str
-) -> None:
+def test_a_machine_that_cannot_be_read_or_named_stops_nobody(stage: Stage, operation: str) -> None:
     """AWS refuses one call about one machine: it is left out, the other is taken in."""
     bad, good = stage.launch(None), stage.launch("good", lifecycle="on-demand")
     stage.faults.append(

@@ -1,17 +1,13 @@
 """After the commit nothing is taken back: steps are repeated, and what is left stays on the record."""
 
-from collections.abc import Callable
-
 import pytest
 
-from tests.workflow.stories import (
+from tests.workflow.scenarios_after_the_commit import (
     AFTER_COMMIT,
-    Story,
     every_step_after_the_commit_fails,
     every_step_after_the_commit_fails_once,
 )
-
-Told = Callable[[Callable[[], Story]], Story]
+from tests.workflow.story import Told
 
 
 @pytest.mark.parametrize("state", AFTER_COMMIT)

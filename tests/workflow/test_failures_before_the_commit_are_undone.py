@@ -5,10 +5,9 @@ from datetime import timedelta
 
 import pytest
 
-from tests.workflow.stage import ZONES, Fault, Stage, open_stage, step
-from tests.workflow.stories import (
+from tests.workflow.faults import Fault, step
+from tests.workflow.scenarios_before_the_commit import (
     BEFORE_COMMIT,
-    Story,
     every_step_before_the_commit_fails,
     launching_breaks,
     ledger_unreachable_after_the_launch,
@@ -18,8 +17,9 @@ from tests.workflow.stories import (
     target_never_healthy,
     undoing_fails,
 )
+from tests.workflow.stage import ZONES, Stage, open_stage
+from tests.workflow.story import Story, Told
 
-Told = Callable[[Callable[[], Story]], Story]
 ENDS = {
     replacement_never_passes_its_checks: "not healthy within 10 minutes",
     replacement_dies_at_boot: "it is terminated: Client.UserInitiatedShutdown",

@@ -1,23 +1,23 @@
 """Replies get lost, runs overlap, orders come late: one switch, one replacement, one original."""
 
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from simulator.account.account import FunctionFailed
-from tests.workflow.stage import ZONES, Stage
-from tests.workflow.stories import (
-    Story,
+from tests.workflow.scenarios_of_lost_replies import (
     claim_is_taken_over,
     claims_that_are_refused,
     commit_replies_are_all_lost,
     every_reply_is_lost_once,
     failed_switch_loses_every_reply_once,
+    launch_replies_are_all_lost,
+    lost_replacement_cannot_be_looked_for,
 )
+from tests.workflow.stage import ZONES, Stage
+from tests.workflow.story import Told
 
-Told = Callable[[Callable[[], Story]], Story]
 PLACE = ("m5a.large", ZONES[1], "spot")
 
 
@@ -36,6 +36,33 @@ def test_a_commit_whose_replies_are_all_lost_goes_forward(told: Told) -> None:
     assert story.seen["original"] not in story.alive
     assert "abandoned_at" not in story.switch()
     assert list(story.seen["targets"].values()) == ["healthy"]
+
+
+def test_a_launch_whose_replies_are_all_lost_leaves_nothing_behind(told: Told) -> None:
+    """The unseen replacement is found by the switch's name and ended; the workload stays managed."""
+    story = told(launch_replies_are_all_lost)
+    states = story.execution().states
+    assert states[states.index("AbandonSwitch") :] == (
+        "AbandonSwitch",
+        "AlreadyCommitted?",
+        "FindReplacement",
+        "ReplacementFound?",
+        "NameReplacement",
+        "TerminateReplacement",
+        "RecordFailure",
+        "NotSwitched",
+    )
+    assert story.calls_of("RunInstances")
+    assert story.alive == {story.seen["original"]}
+    assert story.seen["next_cycle"]["refused"] == 0
+
+
+def test_a_launch_that_cannot_be_looked_for_is_recorded(told: Told) -> None:
+    """The failure stands on the record although the replacement could not be found."""
+    story = told(lost_replacement_cannot_be_looked_for)
+    assert story.execution().states[-3:] == ("FindReplacement", "RecordFailure", "NotSwitched")
+    assert story.switch()["phase"] == "FAILED"
+    assert story.seen["original"] in story.alive
 
 
 def test_every_step_may_lose_its_reply(told: Told) -> None:
@@ -119,24 +146,25 @@ def test_a_claim_is_refused_with_its_reason(told: Told, name: str, why: str) -> 
     assert f"SWITCH#{name}" not in {item["sk"] for item in story.items}
 
 
-@pytest.mark.parametrize("action", ["refuse", "commit", "abandon", "succeed", "fail"])
-def test_a_stale_token_writes_nothing(stage: Stage, action: str) -> None:
+def test_a_stale_token_writes_nothing(stage: Stage) -> None:
     """A step with an older token than the record's is refused by name, the ledger stays as it is."""
     stage.launch()
     stage.take_in()
     stage.start(stage.order("web", PLACE))
     stage.run_until_entered("WaitForBoot")
-    request: dict[str, Any] = {
-        "action": action,
-        "workload_id": "web",
-        "switch_id": "web-by-hand",
-        "token": "0",
+    held = {"workload_id": "web", "switch_id": "web-by-hand", "token": "0"}
+    steps: dict[str, dict[str, Any]] = {
+        "refuse": {"attempt": 1, "cause": "{}"},
+        "commit": {},
+        "abandon": {},
+        "succeed": {},
+        "fail": {"failure": {}},
     }
-    request |= {"refuse": {"attempt": 1, "cause": "{}"}, "fail": {"failure": {}}}.get(action, {})
     before = stage.items()
-    with pytest.raises(FunctionFailed) as refused:
-        stage.account.invoke("UpdateLedger", request)
-    assert refused.value.error_type == "ClaimLost"
+    for action, rest in steps.items():
+        with pytest.raises(FunctionFailed) as refused:
+            stage.account.invoke("UpdateLedger", {**held, "action": action, **rest})
+        assert refused.value.error_type == "ClaimLost", action
     assert stage.items() == before
 
 

@@ -1,18 +1,14 @@
 """What refuses a launch decides which candidates are still worth trying."""
 
-from collections.abc import Callable
-
-from tests.workflow.stage import ZONES
-from tests.workflow.stories import (
-    Story,
+from tests.workflow.scenarios_of_refusals import (
     first_two_pools_are_full,
     first_zone_has_no_addresses,
     no_capacity_three_times,
     refusal_cannot_be_noted,
     spot_requests_are_used_up,
 )
-
-Told = Callable[[Callable[[], Story]], Story]
+from tests.workflow.stage import ZONES
+from tests.workflow.story import Story, Told
 
 
 def _tried(story: Story) -> list[tuple[str, str, str]]:

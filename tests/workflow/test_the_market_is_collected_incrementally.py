@@ -125,5 +125,5 @@ def test_a_failed_collection_is_caught_up(stage: Stage) -> None:
 @pytest.mark.parametrize("request_", [{"task": "tea"}, {}, {"task": "prices", "region": "x"}])
 def test_unknown_tasks_are_refused(stage: Stage, request_: dict[str, str]) -> None:
     """The error names the field and what is allowed."""
-    with pytest.raises(FunctionFailed, match="InvalidRequest.*(task|region)"):
+    with pytest.raises(FunctionFailed, match=r"InvalidRequest.*(task|region)"):
         stage.account.invoke("RefreshMarket", request_)

@@ -5,12 +5,16 @@ function. No metric has a workload or a pool as dimension: a custom metric costs
 """
 
 import os
+import warnings
 
 from aws_lambda_powertools import Logger, Metrics, Tracer
 
 SERVICE = "spot-optimizer"
 
 logger = Logger(service=SERVICE)
+# A run without anything to count is no reason for a warning (Powertools documentation, Metrics,
+# "Suppress warnings on empty metrics").
+warnings.filterwarnings("ignore", "No application metrics to publish*")
 metrics = Metrics(service=SERVICE, namespace="SpotOptimizer")
 # Nothing to trace outside Lambda: the SDK would look for a daemon.
 tracer = Tracer(service=SERVICE, disabled="AWS_XRAY_DAEMON_ADDRESS" not in os.environ)

@@ -1,0 +1,65 @@
+"""The command line: an event can be tried, bad input gets one clear message."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from cli.main import app
+
+EVENTS = sorted((Path(__file__).parents[2] / "events").glob("*/*.json"))
+RUN = CliRunner()
+
+
+def test_invoke_shows_the_answer_and_what_follows() -> None:
+    """A forced switch: the answer names the execution, the next minutes show it succeed."""
+    event = next(e for e in EVENTS if e.stem == "decide_pool")
+    result = RUN.invoke(app, ["invoke", "command", str(event), "--json"])
+    assert result.exit_code == 0, result.output
+    document = json.loads(result.output)
+    assert "search" in document["answer"]["started"]
+    assert ("search", "switched") in [(h["workload"], h["what"]) for h in document["afterwards"]]
+
+
+def test_invoke_shows_an_error_and_exits_with_1(tmp_path: Path) -> None:
+    """One line, no traceback."""
+    event = tmp_path / "bad.json"
+    event.write_text('{"command": "stop"}')
+    result = RUN.invoke(app, ["invoke", "command", str(event)])
+    assert result.exit_code == 1
+    assert "asked_by" in result.output
+    assert "Traceback" not in result.output
+
+
+def test_an_unknown_function_is_named_with_those_there_are(tmp_path: Path) -> None:
+    """No traceback, a usage error."""
+    event = tmp_path / "event.json"
+    event.write_text("{}")
+    result = RUN.invoke(app, ["invoke", "explode", str(event)])
+    assert result.exit_code == 2
+    assert "RefreshMarket" in result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--hours", "0"], "0.5"),
+        (["--on-demand", __file__], "--prices"),
+        (["--prices", __file__], "parquet"),
+        (["--start", "tomorrow"], "tomorrow"),
+    ],
+)
+def test_impossible_options_are_refused(arguments: list[str], said: str) -> None:
+    """Exit code 2 and what is allowed."""
+    result = RUN.invoke(app, ["simulate", *arguments])
+    assert result.exit_code == 2
+    assert said in result.output
+
+
+def test_simulate_prints_one_json_document() -> None:
+    """With --json nothing else is printed."""
+    result = RUN.invoke(app, ["simulate", "--hours", "0.5", "--json"])
+    assert result.exit_code == 0, result.output
+    document = json.loads(result.output)
+    assert len(document["workloads"]) == 8

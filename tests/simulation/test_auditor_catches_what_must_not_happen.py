@@ -1,0 +1,177 @@
+"""Each invariant is broken on purpose once; the auditor says which."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import boto3
+import pytest
+
+from simulator.account.account import FunctionFailed
+from simulator.account.callers import Caller
+from simulator.demo import DEMO
+from simulator.invariants import InvariantViolated
+from simulator.ledger_view import LedgerView
+from simulator.markets import builtin_market
+from simulator.simulation import Simulation, silent
+from spot_optimizer.aws.ledger.keys import stack_key, switch_key, workload_key
+from spot_optimizer.aws.ledger.wire import to_wire, wire_value
+
+PRODUCT = Caller("states", "SwitchInstance", "us-east-1")
+
+
+@pytest.fixture
+def simulation() -> Iterator[Simulation]:
+    """The demo after twenty minutes: web-shop and reports are being moved."""
+    with Simulation(DEMO, builtin_market(1, None, 1), seed=1, observer=silent()) as running:
+        running.pass_time(timedelta(minutes=16))
+        yield running
+
+
+def call(simulation: Simulation, service: str, operation: str, **parameters: Any) -> None:
+    """An AWS call that looks as if the product had made it."""
+    simulation.world.handle(service, operation, parameters, PRODUCT)
+
+
+def set_on(simulation: Simulation, key: dict[str, Any], **values: Any) -> None:
+    """Change a ledger item behind the product's back."""
+    table = simulation.account.stack.physical_ids["Ledger"]
+    names = {f"#{name}": name for name in values}
+    boto3.client("dynamodb").update_item(
+        TableName=table,
+        Key=key,
+        UpdateExpression="SET " + ", ".join(f"#{name} = :{name}" for name in values),
+        ExpressionAttributeNames=names,
+        ExpressionAttributeValues={f":{name}": wire_value(v) for name, v in values.items()},
+    )
+
+
+def moving(simulation: Simulation) -> Any:
+    """A switch that is under way."""
+    return LedgerView(simulation.account).switches()[0]
+
+
+def assert_violates(simulation: Simulation, number: int) -> None:
+    with pytest.raises(InvariantViolated, match=f"invariant {number} "):
+        simulation.auditor.check()
+
+
+def test_1_an_original_that_goes_before_the_commit(simulation: Simulation) -> None:
+    """The record is not committed yet."""
+    original = moving(simulation).order.original.instance_id
+    with pytest.raises(InvariantViolated, match="invariant 1 "):
+        call(simulation, "ec2", "TerminateInstances", InstanceIds=[original])
+
+
+def test_2_two_live_switches_of_one_workload(simulation: Simulation) -> None:
+    """A second record in a live phase."""
+    switch = moving(simulation)
+    twin = switch.model_copy(update={"switch_id": "twin"}).model_dump(mode="json")
+    twin["order"]["decision_id"] = "twin"
+    boto3.client("dynamodb").put_item(
+        TableName=simulation.account.stack.physical_ids["Ledger"],
+        Item={**switch_key(switch.workload_id, "twin"), **to_wire(twin)},
+    )
+    assert_violates(simulation, 2)
+
+
+def test_3_a_launch_without_our_tags(simulation: Simulation) -> None:
+    """Nobody could find that instance again."""
+    template = next(iter(LedgerView(simulation.account).plans().values()))["launch_template"]
+    with pytest.raises(InvariantViolated, match="invariant 3 "):
+        call(
+            simulation, "ec2", "RunInstances",
+            LaunchTemplate={
+                "LaunchTemplateId": template["template_id"],
+                "Version": str(template["version"]),
+            },
+            InstanceType="m5.large", MinCount=1, MaxCount=1, ClientToken="loose",
+        )  # fmt: skip
+
+
+def test_5_a_decision_with_two_switches(simulation: Simulation) -> None:
+    """Two records of one decision, both ended."""
+    switch = moving(simulation)
+    for name in ("one", "two"):
+        row = switch.model_dump(mode="json") | {"switch_id": name, "phase": "FAILED"}
+        boto3.client("dynamodb").put_item(
+            TableName=simulation.account.stack.physical_ids["Ledger"],
+            Item={**switch_key(switch.workload_id, name), **to_wire(row)},
+        )
+    assert_violates(simulation, 5)
+
+
+def test_6_a_phase_that_goes_back(simulation: Simulation) -> None:
+    """From LAUNCHED to CLAIMED."""
+    switch = next(
+        s for s in LedgerView(simulation.account).switches() if s.replacement_id is not None
+    )
+    set_on(simulation, switch_key(switch.workload_id, switch.switch_id), phase="CLAIMED")
+    assert_violates(simulation, 6)
+
+
+def test_7_a_token_newer_than_the_fence(simulation: Simulation) -> None:
+    """Somebody wrote past the claim."""
+    switch = moving(simulation)
+    set_on(simulation, switch_key(switch.workload_id, switch.switch_id), fence=99)
+    assert_violates(simulation, 7)
+
+
+@pytest.mark.parametrize("whose", ["stack", "workload"])
+def test_8_a_claim_under_an_open_breaker(simulation: Simulation, whose: str) -> None:
+    """The breaker opened before the switch was claimed."""
+    switch = moving(simulation)
+    key = stack_key() if whose == "stack" else workload_key(switch.workload_id)
+    set_on(simulation, key, breaker_open_since=switch.claimed_at - timedelta(minutes=1))
+    assert_violates(simulation, 8)
+
+
+def test_9_an_instance_that_is_not_ours(simulation: Simulation) -> None:
+    """No tag of ours, and yet it is registered with a target group."""
+    stranger = simulation.world.launch_instance("m5.large", "us-east-1a", tags={"Name": "other"})
+    group = simulation.world.create_target_group("others")
+    with pytest.raises(InvariantViolated, match="invariant 9 "):
+        call(
+            simulation, "elbv2", "RegisterTargets",
+            TargetGroupArn=group, Targets=[{"Id": stranger, "Port": 80}],
+        )  # fmt: skip
+
+
+def test_10_a_claim_that_nobody_holds_any_more(simulation: Simulation) -> None:
+    """Everything is quiet and a workload is still claimed."""
+    simulation.account.run_until_quiet()
+    set_on(simulation, workload_key("search"), claim_switch_id="ghost")
+    with pytest.raises(InvariantViolated, match="invariant 10 "):
+        simulation.auditor.check_quiet()
+
+
+def test_11_a_switch_without_trusted_prices(simulation: Simulation) -> None:
+    """Row 0 stands for "no base to decide upon", and nobody forced it."""
+    switch = moving(simulation)
+    order = switch.order.model_copy(update={"row": 0}).model_dump(mode="json")
+    set_on(simulation, switch_key(switch.workload_id, switch.switch_id), order=order)
+    assert_violates(simulation, 11)
+
+
+def test_12_more_machines_than_workloads(simulation: Simulation) -> None:
+    """Copies that bear our tag and a switch's."""
+    simulation.account.run_until_quiet()
+    tags = {
+        "spot-optimizer:managed": "spot-optimizer",
+        "spot-optimizer:workload": "search",
+        "spot-optimizer:switch": "gone",
+    }
+    for _ in range(2):
+        simulation.world.launch_instance("c5.xlarge", "us-east-1a", tags=tags)
+    assert_violates(simulation, 12)
+
+
+def test_a_function_that_fails_by_a_defect_ends_the_run(simulation: Simulation) -> None:
+    """Only the errors that a caller understands are let through."""
+    with pytest.raises(FunctionFailed, match="InvalidRequest"):
+        simulation.account.invoke("UpdateLedger", {"action": "claim", "order": 1})
+    simulation.auditor.check()
+    bucket = simulation.account.stack.physical_ids["DataBucket"]
+    boto3.client("s3").put_object(Bucket=bucket, Key="market/snapshot.npz", Body=b"rubbish")
+    with pytest.raises(InvariantViolated, match="DamagedState"):
+        simulation.pass_time(timedelta(minutes=5))

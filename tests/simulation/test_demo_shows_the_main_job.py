@@ -1,0 +1,130 @@
+"""The demo, run whole: the real template, handlers and state machine for 24 virtual hours."""
+
+from collections import Counter
+
+import pytest
+
+from simulator.demo import DEMO
+from simulator.happenings import Happening
+from simulator.markets import builtin_market
+from simulator.simulation import Observer, simulate
+from simulator.summary import Summary, SwitchSummary, WorkloadSummary
+
+SEED = 1
+_STORY: list[Happening] = []
+
+
+@pytest.fixture(scope="module")
+def summary() -> Summary:
+    """One run of what `make demo` runs."""
+    observer = Observer(lambda _: None, _STORY.append)
+    return simulate(DEMO, builtin_market(SEED, None, 24), seed=SEED, observer=observer)
+
+
+def workload(summary: Summary, name: str) -> WorkloadSummary:
+    return next(w for w in summary.workloads if w.workload_id == name)
+
+
+def switches(summary: Summary, name: str) -> list[SwitchSummary]:
+    return [s for s in summary.switches if s.workload_id == name]
+
+
+def test_every_cycle_decides_for_every_managed_workload(summary: Summary) -> None:
+    """288 ticks, the first before there is a catalogue; the refused workload is not decided upon."""
+    for each in summary.workloads:
+        decided = sum(each.decisions.values())
+        assert decided == (0 if each.status == "refused" else 287), each.workload_id
+
+
+def test_a_workload_leaves_on_demand_past_pools_without_capacity(summary: Summary) -> None:
+    """web-shop: two refused launches, the third candidate takes over without downtime."""
+    (switch,) = switches(summary, "web-shop")
+    assert switch.phase == "DONE"
+    assert switch.refused_launches == 2
+    assert switch.states.count("NoCapacity") == 2
+    assert switch.saving_usd_per_hour is not None
+    assert switch.saving_usd_per_hour > 0
+    assert switch.downtime_seconds == 0
+    assert switch.went_to.endswith(" spot")
+
+
+def test_a_good_pool_is_kept(summary: Summary) -> None:
+    """search: STAY in every cycle."""
+    assert set(workload(summary, "search").decisions) == {"STAY"}
+    assert switches(summary, "search") == []
+
+
+def test_a_risky_type_is_left(summary: Summary) -> None:
+    """cache: row 7 after the Spot Advisor's change."""
+    (switch,) = switches(summary, "cache")
+    assert "advisor > 20 %" in switch.why
+    assert switch.went_to.startswith("r5a.large/")
+
+
+def test_a_price_surge_is_sat_out_on_demand(summary: Summary) -> None:
+    """etl: FALLBACK, and the return to spot once a pool has been safe for half an hour."""
+    away, back = switches(summary, "etl")
+    assert (away.kind, away.went_to.split()[1]) == ("FALLBACK", "on-demand")
+    assert (back.kind, back.came_from.split()[1], back.went_to.split()[1]) == (
+        "SWITCH",
+        "on-demand",
+        "spot",
+    )
+    on_demand = workload(summary, "etl").cost_on_demand_usd
+    assert workload(summary, "etl").cost_usd < on_demand
+
+
+def test_workloads_are_sized_both_ways(summary: Summary) -> None:
+    """api grows one size, reports shrinks; their home types follow."""
+    up, down = switches(summary, "api")[0], switches(summary, "reports")[0]
+    assert "under-provisioned" in up.why
+    assert workload(summary, "api").home_type.endswith(".xlarge")
+    assert "over-provisioned" in down.why
+    assert workload(summary, "reports").home_type.endswith(".large")
+
+
+def test_manual_mode_decides_and_does_nothing(summary: Summary) -> None:
+    """billing: SWITCH in nearly every cycle, no switch."""
+    assert workload(summary, "billing").decisions["SWITCH"] > 280
+    assert switches(summary, "billing") == []
+    assert workload(summary, "billing").is_on == workload(summary, "billing").began_on
+
+
+def test_a_refused_machine_is_left_alone_with_the_reason(summary: Summary) -> None:
+    """worker-node belongs to EKS."""
+    refused = workload(summary, "worker-node")
+    assert refused.status == "refused"
+    assert "EKS node group" in refused.status_reason
+    assert refused.is_on == refused.began_on
+
+
+def test_the_summary_adds_up(summary: Summary) -> None:
+    """Counts and money of the parts are those of the whole."""
+    total: Counter[str] = Counter()
+    for each in summary.workloads:
+        total.update(each.decisions)
+    assert dict(total) == dict(summary.decisions)
+    assert sum(w.switches for w in summary.workloads) == len(summary.switches)
+    still = workload(summary, "search")
+    assert still.cost_usd == pytest.approx(still.cost_standing_still_usd)
+    assert all(s.states[-1] == "Switched" for s in summary.switches)
+
+
+def test_the_story_is_told_as_it_happens(summary: Summary) -> None:
+    """Decisions, launches, refusals and switches reach the observer in the order of time."""
+    assert {h.kind for h in _STORY} == {
+        "decision", "launched", "no capacity", "switched", "refused", "scripted",
+    }  # fmt: skip
+    told = [h for h in _STORY if h.kind == "switched"]
+    assert len(told) == len(summary.switches)
+    assert [h.time for h in told] == sorted(h.time for h in told)
+
+
+def test_what_is_scripted_is_said(summary: Summary) -> None:
+    """Every scripted event stands in the summary."""
+    assert len(summary.scripted) == len(DEMO.scripted)
+
+
+def test_the_invariants_were_checked_all_along(summary: Summary) -> None:
+    """At every tick, and at every event that we caused."""
+    assert summary.invariant_checks > 288

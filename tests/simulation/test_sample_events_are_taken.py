@@ -1,0 +1,81 @@
+"""Every sample event is taken by the function it is for; bad requests are refused in words."""
+
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from simulator.account import EmbeddedAccount
+from simulator.account.account import FunctionFailed
+from simulator.demo import DEMO
+from simulator.markets import builtin_market
+from simulator.simulation import Simulation, silent
+
+EVENTS = sorted((Path(__file__).parents[2] / "events").glob("*/*.json"))
+
+
+@pytest.fixture(scope="module")
+def account() -> Iterator[EmbeddedAccount]:
+    """The account that `invoke` sets up, shared because every event leaves it usable."""
+    with Simulation(DEMO, builtin_market(1, None, 1), seed=1, observer=silent()) as simulation:
+        simulation.pass_time(timedelta(minutes=18))
+        yield simulation.account
+
+
+@pytest.mark.parametrize("event", EVENTS, ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_every_sample_event_is_taken(account: EmbeddedAccount, event: Path) -> None:
+    """The function that its folder names answers without an error."""
+    function = "".join(part.capitalize() for part in event.parent.name.split("_"))
+    assert account.invoke(function, json.loads(event.read_text()))
+
+
+def test_every_sample_event_is_documented() -> None:
+    """The table beside the files names each."""
+    table = (EVENTS[0].parents[1] / "README.md").read_text()
+    assert [e for e in EVENTS if f"`{e.parent.name}/{e.name}`" not in table] == []
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({"command": "decide", "workload": "nobody", "asked_by": "me"}, "web-shop"),
+        ({"command": "decide", "workload": "search"}, "asked_by"),
+        ({"command": "dance", "asked_by": "me"}, "set-threshold"),
+        (
+            {
+                "command": "set-threshold",
+                "name": "cooldown_minutes",
+                "value": -1,
+                "asked_by": "me",
+            },
+            "0 to 1440",
+        ),
+        (
+            {"command": "set-threshold", "name": "colour", "value": 1, "asked_by": "me"},
+            "cooldown_minutes",
+        ),
+        (
+            {
+                "command": "decide",
+                "workload": "search",
+                "instance_type": "c5.xlarge",
+                "availability_zone": "use1-az1",
+                "asked_by": "me",
+            },
+            "use1-az1",
+        ),
+    ],
+    ids=["workload", "who", "command", "range", "name", "zone id"],
+)
+def test_a_bad_request_is_refused_in_words(
+    account: EmbeddedAccount, body: dict[str, object], said: str
+) -> None:
+    """The error names the field or value and what is allowed, and the ledger is as it was."""
+    before = account.table_items("Ledger")
+    with pytest.raises(FunctionFailed) as failure:
+        account.invoke("Command", body)
+    assert failure.value.error_type == "InvalidRequest"
+    assert said in str(failure.value.message)
+    assert account.table_items("Ledger") == before

@@ -1,0 +1,55 @@
+"""Switches that meet trouble after the commit."""
+
+from collections.abc import Mapping
+
+from tests.workflow.faults import Fault, inject, step, workload_of
+from tests.workflow.stage import MANY, open_stage
+from tests.workflow.story import Story, record
+
+AFTER_COMMIT: Mapping[str, Fault] = {
+    "ReleaseOriginal": Fault("Invoke", when=step("HandOver", "release")),
+    "LeaveOriginal": Fault("DeleteTags"),
+    "CancelSpotRequest": Fault("CancelSpotInstanceRequests"),
+    "TerminateOriginal": Fault("TerminateInstances"),
+    "ConfirmOriginalGone": Fault("DescribeInstances"),
+    "RecordSuccess": Fault("Invoke", when=step("UpdateLedger", "succeed")),
+}
+"""State -> the fault that it ends in, after the commit."""
+
+
+def every_step_after_the_commit_fails() -> Story:
+    """One workload for each state of AFTER_COMMIT, whose call is refused for good."""
+    with open_stage(**MANY) as stage:
+        originals = {
+            state: stage.launch(
+                workload_of(state),
+                tags={"spot-optimizer:auto-terminate": "false"} if state == "LeaveOriginal" else {},
+                persistent=state == "CancelSpotRequest",
+            )
+            for state in AFTER_COMMIT
+        }
+        stage.take_in()
+        inject(stage, AFTER_COMMIT)
+        for state in AFTER_COMMIT:
+            stage.force(workload_of(state))
+        stage.finish()
+        return record(stage, originals=originals)
+
+
+def every_step_after_the_commit_fails_once() -> Story:
+    """The same, but AWS recovers after the first refusal."""
+    with open_stage(**MANY) as stage:
+        for state in AFTER_COMMIT:
+            stage.launch(
+                workload_of(state),
+                tags={"spot-optimizer:auto-terminate": "false"} if state == "LeaveOriginal" else {},
+                persistent=state == "CancelSpotRequest",
+            )
+        stage.take_in()
+        inject(stage, AFTER_COMMIT)
+        for fault in stage.faults:
+            fault.times = 1
+        for state in AFTER_COMMIT:
+            stage.force(workload_of(state))
+        stage.finish()
+        return record(stage, met=[fault.met for fault in stage.faults])

@@ -1,0 +1,150 @@
+"""Switches whose replies get lost, and switches that get in each other's way."""
+
+from datetime import timedelta
+
+import boto3
+
+from tests.workflow.faults import Fault, lost, record_of, step
+from tests.workflow.stage import ZONES, open_stage
+from tests.workflow.story import Story, record
+
+
+def commit_replies_are_all_lost() -> Story:
+    """CommitSwitch commits, but no answer of it ever arrives."""
+    with open_stage() as stage:
+        group = stage.world.create_target_group("shop")
+        original = stage.launch(target_group_arn=group)
+        stage.take_in()
+        stage.faults.append(lost("Invoke", step("UpdateLedger", "commit")))
+        stage.force()
+        stage.finish()
+        return record(
+            stage, original=original, met=stage.faults[0].met, targets=stage.targets(group)
+        )
+
+
+def every_reply_is_lost_once() -> Story:
+    """Each call of the state machine takes effect, its first reply is lost, and it is made again."""
+    lossy = {
+        "claim": ("Invoke", step("UpdateLedger", "claim")),
+        "launch": ("Invoke", step("LaunchReplacement")),
+        "launched": ("UpdateItem", record_of("LAUNCHED")),
+        "inspect": ("Invoke", step("InspectReplacement")),
+        "healthy": ("UpdateItem", record_of("HEALTHY")),
+        "shift": ("Invoke", step("HandOver", "shift")),
+        "handed over": ("UpdateItem", record_of("HANDED_OVER")),
+        "commit": ("Invoke", step("UpdateLedger", "commit")),
+        "release": ("Invoke", step("HandOver", "release")),
+        "terminate": ("TerminateInstances", lambda _params: True),
+        "confirm": ("DescribeInstances", lambda _params: True),
+        "succeed": ("Invoke", step("UpdateLedger", "succeed")),
+    }
+    with open_stage() as stage:
+        group = stage.world.create_target_group("shop")
+        original = stage.launch(target_group_arn=group, address=True)
+        stage.take_in()
+        stage.faults += [lost(op, when, times=1) for op, when in lossy.values()]
+        stage.force()
+        stage.finish()
+        return record(
+            stage,
+            original=original,
+            replacement=stage.workload()["instance_id"],
+            met=dict(zip(lossy, [fault.met for fault in stage.faults], strict=True)),
+            targets=stage.targets(group),
+        )
+
+
+def failed_switch_loses_every_reply_once() -> Story:
+    """A switch is undone; the refusal's, the abandoning's and the failure's first replies are lost."""
+    with open_stage() as stage:
+        original = stage.launch()
+        stage.take_in()
+        stage.world.close_capacity("m5a.large", ZONES[1])
+        stage.world.fail_status_checks("m6i.large")
+        stage.faults += [
+            lost("Invoke", step("UpdateLedger", action), times=1)
+            for action in ("refuse", "abandon", "fail")
+        ]
+        stage.start(
+            stage.order("web", ("m5a.large", ZONES[1], "spot"), ("m6i.large", ZONES[2], "spot"))
+        )
+        stage.finish()
+        return record(stage, original=original, met=[fault.met for fault in stage.faults])
+
+
+def claim_is_taken_over() -> Story:
+    """A run is so slow that its claim expires and another switch of the workload begins."""
+    with open_stage() as stage:
+        group = stage.world.create_target_group("shop")
+        original = stage.launch(target_group_arn=group, address=True)
+        stage.take_in()
+        stage.start(stage.order("web", ("m5a.large", ZONES[1], "spot"), name="slow"))
+        stage.run_until_entered("WaitForTargets")
+        (slow_replacement,) = stage.alive() - {original}
+        boto3.client("dynamodb").update_item(
+            TableName=stage.account.outputs["LedgerTable"],
+            Key={"pk": {"S": "WORKLOADS"}, "sk": {"S": "web"}},
+            UpdateExpression="SET claim_expires_at = :past",
+            ExpressionAttributeValues={":past": {"S": "2026-03-01T00:00:00.000Z"}},
+        )
+        stage.start(stage.order("web", ("m6i.large", ZONES[2], "spot"), name="fast"))
+        stage.finish()
+        return record(
+            stage,
+            original=original,
+            slow_replacement=slow_replacement,
+            replacement=stage.workload()["instance_id"],
+            targets=stage.targets(group),
+            address_holder=stage.address_holder(),
+        )
+
+
+def claims_that_are_refused() -> Story:
+    """Switches that may not begin: one runs already, the decision is old, its name was used, the
+    original is not the workload's any more, the global stop is set."""
+    with open_stage() as stage:
+        stage.launch()
+        stage.take_in()
+        place = ("m5a.large", ZONES[1], "spot")
+        second = stage.order("web", place, name="second")
+        moved = stage.order("web", place, name="moved")
+        minutes = stage.account.clock.now() - timedelta(minutes=16)
+        stage.start(stage.order("web", place, name="stale", decided_at=minutes.isoformat()))
+        stage.finish()
+        stage.start(stage.order("web", place, name="first"))
+        stage.run_until_entered("WaitForBoot")
+        stage.start(second)
+        stage.finish()
+        now = stage.account.clock.now().isoformat()
+        stage.start({**moved, "decided_at": now})
+        stage.finish()
+        stage.command(command="stop")
+        stage.start(stage.order("web", ("m5.large", ZONES[0], "spot"), name="stopped"))
+        stage.finish()
+        return record(stage)
+
+
+def launch_replies_are_all_lost() -> Story:
+    """The launch function launches, but no answer of it ever arrives."""
+    with open_stage() as stage:
+        original = stage.launch()
+        stage.take_in()
+        stage.faults.append(lost("Invoke", step("LaunchReplacement")))
+        stage.force()
+        stage.finish()
+        return record(stage, original=original, next_cycle=stage.cycle())
+
+
+def lost_replacement_cannot_be_looked_for() -> Story:
+    """No answer of the launch arrives, and EC2 refuses to show what there is."""
+    with open_stage() as stage:
+        original = stage.launch()
+        stage.take_in()
+        stage.faults += [
+            lost("Invoke", step("LaunchReplacement")),
+            Fault("DescribeInstances"),
+        ]
+        stage.force()
+        stage.finish()
+        return record(stage, original=original)

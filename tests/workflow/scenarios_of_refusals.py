@@ -1,0 +1,105 @@
+"""Switches whose launches are refused."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from tests.workflow.faults import Fault, step
+from tests.workflow.stage import ZONES, Stage, open_stage
+from tests.workflow.story import Story, record
+
+RANKED = {
+    ("m5.large", ZONES[0]): 0.0250,
+    ("m5a.large", ZONES[0]): 0.0260,
+    ("m5.large", ZONES[1]): 0.0270,
+    ("m6i.large", ZONES[2]): 0.0280,
+}
+"""Prices, so that these pools are the first candidates of an on-demand machine, in this order."""
+
+
+def first_two_pools_are_full() -> Story:
+    """An on-demand machine comes back to spot; the two best pools have no capacity."""
+    return _on_demand_machine_moves(
+        lambda stage: (
+            stage.world.close_capacity("m5.large", ZONES[0], "spot"),
+            stage.world.close_capacity("m5a.large", ZONES[0], "spot"),
+        )
+    )
+
+
+def first_zone_has_no_addresses() -> Story:
+    """The subnet of the best pool's zone has no free address."""
+    return _on_demand_machine_moves(
+        lambda stage: stage.world.close_capacity(
+            availability_zone=ZONES[0],
+            lifecycle="spot",
+            error="InsufficientFreeAddressesInSubnet",
+        )
+    )
+
+
+def _on_demand_machine_moves(prepare: Callable[[Stage], object]) -> Story:
+    with open_stage(RANKED) as stage:
+        original = stage.launch(zone=ZONES[2], lifecycle="on-demand")
+        stage.take_in()
+        prepare(stage)
+        stage.api.clear()
+        stage.cycle()
+        stage.finish()
+        return record(stage, original=original, replacement=stage.workload()["instance_id"])
+
+
+def spot_requests_are_used_up() -> Story:
+    """Spot as such is refused; only the last candidate is on-demand."""
+    with open_stage() as stage:
+        stage.launch()
+        stage.take_in()
+        stage.world.close_capacity(lifecycle="spot", error="RequestResourceCountExceeded")
+        stage.start(
+            stage.order(
+                "web",
+                ("m5a.large", ZONES[1], "spot"),
+                ("m6i.large", ZONES[2], "spot"),
+                ("m5.large", ZONES[1], "on-demand"),
+            )
+        )
+        stage.finish()
+        return record(stage, replacement=stage.workload()["instance_id"])
+
+
+def no_capacity_three_times() -> Story:
+    """There is no capacity anywhere, in three switches in a row."""
+    with open_stage() as stage:
+        original = stage.launch()
+        stage.take_in()
+        stage.world.close_capacity(lifecycle="spot")
+        waits_minutes = []
+        for number in range(3):
+            stage.start(
+                stage.order(
+                    "web",
+                    ("m5a.large", ZONES[1], "spot"),
+                    ("m6i.large", ZONES[2], "spot"),
+                    name=f"try-{number}",
+                )
+            )
+            stage.finish()
+            wait = _time(stage.workload()["backoff_until"]) - stage.account.clock.now()
+            waits_minutes.append(wait / timedelta(minutes=1))
+            stage.account.run_for(timedelta(minutes=1))
+        return record(stage, original=original, waits_minutes=waits_minutes)
+
+
+def _time(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+def refusal_cannot_be_noted() -> Story:
+    """The launch is refused, and the ledger refuses to note it."""
+    with open_stage() as stage:
+        original = stage.launch()
+        stage.take_in()
+        stage.world.close_capacity(lifecycle="spot")
+        stage.faults.append(Fault("Invoke", when=step("UpdateLedger", "refuse")))
+        stage.force()
+        stage.finish()
+        return record(stage, original=original)

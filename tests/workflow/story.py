@@ -1,0 +1,123 @@
+"""The record of a scenario: run once, so that many tests can make their claims about it."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import boto3
+
+from simulator.account.executions import Execution
+from simulator.account.lambdas import Invocation
+from tests.workflow.faults import ApiCall
+from tests.workflow.stage import SEED, Stage
+
+TOUCHING = (
+    "RunInstances",
+    "TerminateInstances",
+    "RegisterTargets",
+    "DeregisterTargets",
+    "AssociateAddress",
+    "CreateTags",
+    "DeleteTags",
+    "StopInstances",
+    "ModifyInstanceAttribute",
+    "CancelSpotInstanceRequests",
+)
+"""Operations by which the product can change a machine or what points at it."""
+
+
+@dataclass(frozen=True)
+class Edge:
+    """A step of an execution from one state to the next, by a Catch or not."""
+
+    state: str
+    following: str
+    caught: bool
+
+
+@dataclass(frozen=True)
+class Story:
+    """What was there when a scenario had ended."""
+
+    executions: tuple[Execution, ...]
+    edges: frozenset[Edge]
+    histories: str
+    """The whole execution history of all executions, as text."""
+    items: tuple[Mapping[str, Any], ...]
+    api: tuple[ApiCall, ...]
+    trace: tuple[Invocation, ...]
+    objects: Mapping[str, bytes]
+    alive: frozenset[str]
+    seen: Mapping[str, Any]
+    """What the scenario itself wrote down."""
+
+    @property
+    def states(self) -> frozenset[str]:
+        return frozenset(name for execution in self.executions for name in execution.states)
+
+    def execution(self, workload: str = "web") -> Execution:
+        """The newest execution of a workload."""
+        return [e for e in self.executions if e.name.startswith(f"{workload}-")][-1]
+
+    def workload(self, workload: str = "web") -> Mapping[str, Any]:
+        return next(i for i in self.items if (i["pk"], i["sk"]) == ("WORKLOADS", workload))
+
+    def switch(self, workload: str = "web") -> Mapping[str, Any]:
+        """The record of a workload's newest switch."""
+        pk = f"WORKLOAD#{workload}"
+        found = [i for i in self.items if i["pk"] == pk and i["sk"].startswith("SWITCH#")]
+        return max(found, key=lambda item: str(item["claimed_at"]))
+
+    def calls_of(self, *operations: str) -> list[ApiCall]:
+        return [call for call in self.api if call.operation in operations]
+
+    @property
+    def alerts(self) -> list[str]:
+        """Texts of the alerts that were sent."""
+        return [call.params["Message"] for call in self.calls_of("Publish")]
+
+
+def record(stage: Stage, **seen: Any) -> Story:
+    """The story so far; ``seen`` is what the scenario wrote down on the way."""
+    executions = tuple(stage.account.executions())
+    events = {e.name: list(_events(e.arn)) for e in executions}
+    return Story(
+        executions=executions,
+        edges=frozenset(edge for each in events.values() for edge in _edges(each)),
+        histories=json.dumps(events, default=str),
+        items=tuple(stage.items()),
+        api=tuple(stage.api),
+        trace=tuple(stage.account.trace),
+        objects=stage.objects(),
+        alive=frozenset(stage.alive()),
+        seen=seen,
+    )
+
+
+def tell(scenario: Callable[[], Story]) -> Story:
+    """Run a scenario; its seed is printed for whoever has to repeat it."""
+    print(f"{scenario.__name__}: seed {SEED}")
+    return scenario()
+
+
+def _events(arn: str) -> Iterator[dict[str, Any]]:
+    pages = boto3.client("stepfunctions").get_paginator("get_execution_history")
+    for page in pages.paginate(executionArn=arn):
+        yield from page["events"]
+
+
+def _edges(events: list[dict[str, Any]]) -> Iterator[Edge]:
+    state, failed = None, False
+    for event in events:
+        if "stateEnteredEventDetails" in event:
+            name = event["stateEnteredEventDetails"]["name"]
+            if state is not None:
+                yield Edge(state, name, failed)
+            state, failed = name, False
+        elif event["type"] in ("TaskSucceeded", "TaskFailed", "TaskTimedOut"):
+            failed = event["type"] != "TaskSucceeded"
+
+
+Told = Callable[[Callable[[], Story]], Story]
+"""What the fixture ``told`` is: the story of a scenario, told once."""
