@@ -213,8 +213,8 @@ def _size(name: str) -> tuple[int, int]:
 def placed(scenario: Scenario, market: Market) -> Scenario:
     """The scenario with types that the market knows.
 
-    A recorded market may lack a type: then the workload runs on the next larger one in it, and its
-    list of types is lifted where nothing would be left of it.
+    A recorded market may lack a type: then the workload runs on the next larger one in it, of its
+    list of types if possible; the list is lifted where nothing would be left of it.
     """
     known = {pool.instance_type for pool in pools_by_price(market, _all_types(market))}
     return replace(
@@ -227,15 +227,15 @@ def _all_types(market: Market) -> tuple[str, ...]:
 
 
 def _placed(spec: WorkloadSpec, known: set[str]) -> WorkloadSpec:
-    instance_type = spec.instance_type
+    instance_type, tags = spec.instance_type, dict(spec.tags)
+    globs = spec.tags.get("types", "*").split(",")
+    listed = {name for name in known if any(fnmatchcase(name, glob) for glob in globs)}
+    if not listed:
+        tags["types"] = "*"
     if instance_type not in known:
         wanted = _size(instance_type)
         larger = [name for name in known if _size(name) >= wanted] or sorted(known)
-        instance_type = min(larger, key=lambda name: (_size(name), name))
-    globs = spec.tags.get("types", "*").split(",")
-    tags = dict(spec.tags)
-    if not any(fnmatchcase(name, glob) for name in known for glob in globs):
-        tags["types"] = "*"
+        instance_type = min(larger, key=lambda name: (name not in listed, _size(name), name))
     return replace(spec, instance_type=instance_type, tags=tags)
 
 

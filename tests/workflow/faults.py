@@ -62,7 +62,7 @@ class Between:
     @contextmanager
     def in_between(self) -> Iterator[None]:
         """Record the product's calls, and fail those that a fault meets."""
-        answer = BaseClient._make_api_call
+        answer = BaseClient._make_api_call  # type: ignore[attr-defined]  # types-boto3 hides it
 
         def call(client: Any, operation: str, params: dict[str, Any]) -> Any:
             caller = self.account.callers.current()

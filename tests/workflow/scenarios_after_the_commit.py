@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from tests.workflow.faults import Fault, inject, step, workload_of
-from tests.workflow.stage import MANY, open_stage
+from tests.workflow.stage import WORKLOADS_MAX, open_stage
 from tests.workflow.story import Story, record
 
 AFTER_COMMIT: Mapping[str, Fault] = {
@@ -19,7 +19,7 @@ AFTER_COMMIT: Mapping[str, Fault] = {
 
 def every_step_after_the_commit_fails() -> Story:
     """One workload for each state of AFTER_COMMIT, whose call is refused for good."""
-    with open_stage(**MANY) as stage:
+    with open_stage(StackBreakerWorkloads=WORKLOADS_MAX) as stage:
         originals = {
             state: stage.launch(
                 workload_of(state),
@@ -38,7 +38,7 @@ def every_step_after_the_commit_fails() -> Story:
 
 def every_step_after_the_commit_fails_once() -> Story:
     """The same, but AWS recovers after the first refusal."""
-    with open_stage(**MANY) as stage:
+    with open_stage(StackBreakerWorkloads=WORKLOADS_MAX) as stage:
         for state in AFTER_COMMIT:
             stage.launch(
                 workload_of(state),

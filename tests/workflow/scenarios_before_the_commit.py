@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import boto3
 
 from tests.workflow.faults import Fault, inject, record_of, step, workload_of
-from tests.workflow.stage import MANY, ZONES, open_stage
+from tests.workflow.stage import WORKLOADS_MAX, ZONES, open_stage
 from tests.workflow.story import Story, record
 
 
@@ -78,7 +78,7 @@ BEFORE_COMMIT: Mapping[str, Fault] = {
 
 def every_step_before_the_commit_fails() -> Story:
     """One workload for each state of BEFORE_COMMIT, whose call is refused for good."""
-    with open_stage(**MANY) as stage:
+    with open_stage(StackBreakerWorkloads=WORKLOADS_MAX) as stage:
         group = stage.world.create_target_group("shop")
         originals = {
             state: stage.launch(
@@ -110,7 +110,7 @@ UNDOING: Mapping[str, Fault] = {
 
 def undoing_fails() -> Story:
     """One workload for each state of UNDOING; what makes them undo is a replacement without checks."""
-    with open_stage(**MANY) as stage:
+    with open_stage(StackBreakerWorkloads=WORKLOADS_MAX) as stage:
         originals = {state: stage.launch(workload_of(state)) for state in UNDOING}
         stage.take_in()
         stage.world.fail_status_checks("m5a.large", ZONES[1])

@@ -18,12 +18,12 @@ RANKED = {
 
 def first_two_pools_are_full() -> Story:
     """An on-demand machine comes back to spot; the two best pools have no capacity."""
-    return _on_demand_machine_moves(
-        lambda stage: (
-            stage.world.close_capacity("m5.large", ZONES[0], "spot"),
-            stage.world.close_capacity("m5a.large", ZONES[0], "spot"),
-        )
-    )
+
+    def fill(stage: Stage) -> None:
+        for instance_type in ("m5.large", "m5a.large"):
+            stage.world.close_capacity(instance_type, ZONES[0], "spot")
+
+    return _on_demand_machine_moves(fill)
 
 
 def first_zone_has_no_addresses() -> Story:

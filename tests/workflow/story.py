@@ -104,7 +104,7 @@ def tell(scenario: Callable[[], Story]) -> Story:
 def _events(arn: str) -> Iterator[dict[str, Any]]:
     pages = boto3.client("stepfunctions").get_paginator("get_execution_history")
     for page in pages.paginate(executionArn=arn):
-        yield from page["events"]
+        yield from (dict(event) for event in page["events"])
 
 
 def _edges(events: list[dict[str, Any]]) -> Iterator[Edge]:
