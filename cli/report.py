@@ -50,15 +50,21 @@ def _print_switch(switch: SwitchSummary, console: Console) -> None:
         f"\n[{colour} bold]{switch.phase}[/] {switch.at:%H:%M} [bold]{switch.workload_id}[/]"
         f" {switch.kind} {switch.came_from} -> {switch.went_to}"
     )
-    console.print(f"  why      {switch.why}")
     saving = switch.saving_usd_per_hour
     money = "unknown" if saving is None else f"{saving:+.4f} USD per hour"
     downtime = "" if switch.downtime_seconds is None else f", downtime {switch.downtime_seconds:g} s"
     refused = f", {switch.refused_launches} launches refused" if switch.refused_launches else ""
-    console.print(f"  saving   {money}; took {switch.seconds:.0f} s{downtime}{refused}")
-    if switch.phase != "DONE":
-        console.print(f"  outcome  {switch.outcome}")
-    console.print(f"  states   {_path(switch.states)}", style="dim")
+    rows = {
+        "why": switch.why,
+        "saving": f"{money}; took {switch.seconds:.0f} s{downtime}{refused}",
+        "outcome": "" if switch.phase == "DONE" else switch.outcome,
+        "states": f"[dim]{_path(switch.states)}[/]",
+    }
+    grid = Table.grid(padding=(0, 2))
+    for label, text in rows.items():
+        if text:
+            grid.add_row(f"  {label}", text)
+    console.print(grid)
 
 
 def _path(states: tuple[str, ...]) -> str:

@@ -5,7 +5,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import boto3
@@ -100,6 +100,7 @@ def summarise(simulation: "Simulation") -> Summary:
         scripted=tuple(
             f"hour {event.hour:g}: {event}"
             for event in sorted(simulation.scenario.scripted, key=lambda event: event.hour)
+            if timedelta(hours=event.hour) < market.end - market.start
         ),
         workloads=tuple(
             _workload(simulation, ledger, spec.name, spec.shows, switches, decided)
