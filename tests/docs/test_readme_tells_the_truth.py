@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 
 
-@pytest.mark.parametrize("tag", (*TAGS, *setting_rows()), ids=lambda tag: tag.name)
+@pytest.mark.parametrize("tag", [*TAGS, *setting_rows()], ids=lambda tag: tag.name)
 def test_every_tag_has_its_row(tag: Tag) -> None:
     """Name, allowed values, default and meaning, word for word."""
     assert f"| `{tag.name}` | {tag.allowed} | {tag.default or '-'} | {tag.meaning} |" in README

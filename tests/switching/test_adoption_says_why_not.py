@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from spot_optimizer.settings import Settings
 from spot_optimizer.switching.adoption import Adoption, Protections, judge_adoption
 from spot_optimizer.words import Mode
-
 from tests.switching.machines import CATALOG, STACK, device, instance
 
 

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from spot_optimizer.switching.parity import Expected, MachineFacts, differences, machine_facts
 from spot_optimizer.words import Lifecycle
-
 from tests.switching.machines import device, instance, tag_list, volume
 
 EXPECTED = Expected("c6i.xlarge", "us-east-1b", Lifecycle.SPOT, cpu_credits="standard")

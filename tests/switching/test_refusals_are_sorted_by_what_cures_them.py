@@ -6,6 +6,7 @@ import pytest
 from botocore.retries.standard import ThrottledRetryableChecker, TransientRetryableChecker
 from hypothesis import given
 from hypothesis import strategies as st
+
 from spot_optimizer.switching.error_table import BY_CODE, BY_STATE_REASON
 from spot_optimizer.switching.refusals import (
     family_class,
@@ -14,7 +15,6 @@ from spot_optimizer.switching.refusals import (
     refusal_of_state_reason,
 )
 from spot_optimizer.words import Lifecycle, Scope
-
 from tests.switching.machines import Place
 
 ALL = [

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from spot_optimizer.switching.subnets import InvalidSubnets, subnets_by_zone
 
 

@@ -5,6 +5,7 @@ from contextlib import suppress
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from spot_optimizer.settings import Settings, setting_names
 from spot_optimizer.switching.workload_tags import (
     NOT_YET,

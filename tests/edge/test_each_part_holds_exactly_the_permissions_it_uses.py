@@ -1,0 +1,85 @@
+"""A role grants what its code calls: one action less fails on the first call, one more is a risk."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.edge.aws_calls import actions_of
+from tests.house.repository import ROOT, resources, state_machine
+
+ALSO_NEEDED: dict[str, frozenset[str]] = {
+    # Tags given at creation need the right to tag; a machine brings its role and its volumes' keys
+    # (EC2 user guide, "Grant permission to tag resources during creation", "IAM roles for Amazon
+    # EC2"; EBS user guide, "Requirements for Amazon EBS encryption").
+    "ec2:RunInstances": frozenset(
+        {
+            "ec2:CreateTags",
+            "iam:PassRole",
+            "kms:CreateGrant",
+            "kms:Decrypt",
+            "kms:DescribeKey",
+            "kms:GenerateDataKeyWithoutPlaintext",
+            "kms:ReEncrypt*",
+        }
+    ),
+    "ec2:CreateLaunchTemplate": frozenset({"ec2:CreateTags"}),
+    # The template data hold the user data, which is an attribute of the instance.
+    "ec2:GetLaunchTemplateData": frozenset({"ec2:DescribeInstanceAttribute"}),
+    # Without it S3 answers 403 for a missing key (S3 API reference, GetObject, "Permissions").
+    "s3:GetObject": frozenset({"s3:ListBucket"}),
+}
+"""Action that the code calls -> what AWS asks for besides."""
+
+FUNCTIONS = resources("AWS::Serverless::Function")
+MACHINES = resources("AWS::Serverless::StateMachine")
+
+
+def _granted(properties: dict[str, Any]) -> set[str]:
+    actions: set[str] = set()
+    for policy in properties["Policies"]:
+        for statement in policy["Statement"]:
+            action = statement["Action"]
+            actions |= {action} if isinstance(action, str) else set(action)
+    return actions
+
+
+def _needed(called: set[str]) -> set[str]:
+    return called.union(*(ALSO_NEEDED.get(action, frozenset()) for action in called))
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_function_may_do_what_its_code_calls_and_nothing_else(name: str) -> None:
+    """The role's actions are those that the code can reach from the handler."""
+    called = actions_of(ROOT / FUNCTIONS[name]["CodeUri"] / "app.py")
+    assert called, "no call was found: the reading of the code is broken"
+    assert _granted(FUNCTIONS[name]) == _needed(called)
+
+
+@pytest.mark.parametrize("name", MACHINES)
+def test_state_machine_may_do_what_its_tasks_call_and_nothing_else(name: str) -> None:
+    """The role's actions are those of the definition's tasks."""
+    definition = state_machine(ROOT / MACHINES[name]["DefinitionUri"])
+    tasks = [s["Resource"] for s in definition["States"].values() if s["Type"] == "Task"]
+    assert _granted(MACHINES[name]) == {_action_of_task(resource) for resource in tasks}
+
+
+def _action_of_task(resource: str) -> str:
+    """``arn:...:states:::aws-sdk:ec2:terminateInstances`` as ``ec2:TerminateInstances``."""
+    service, operation = resource.split(":")[-2:]
+    if (service, operation) == ("lambda", "invoke"):
+        return "lambda:InvokeFunction"
+    return f"{service}:{operation[0].upper()}{operation[1:]}"
+
+
+def test_no_function_both_launches_and_terminates() -> None:
+    """The power to make machines and the power to end them are never in one hand."""
+    for name, properties in {**FUNCTIONS, **MACHINES}.items():
+        granted = _granted(properties)
+        assert not {"ec2:RunInstances", "ec2:TerminateInstances"} <= granted, name
+
+
+def test_handlers_are_all_deployed() -> None:
+    """Every folder of functions/ is the code of one function."""
+    deployed = {ROOT / properties["CodeUri"] for properties in FUNCTIONS.values()}
+    assert deployed == {path.parent for path in Path(ROOT / "functions").glob("*/app.py")}

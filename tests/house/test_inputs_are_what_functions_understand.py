@@ -1,0 +1,57 @@
+"""What schedules and the sample events send is what their function's contract accepts."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from spot_optimizer.contracts import (
+    CommandRequest,
+    DecideRequest,
+    RefreshMarketRequest,
+    parse,
+)
+from tests.house.repository import ROOT, resources
+
+REQUESTS: dict[str, Any] = {
+    "command": CommandRequest,
+    "decide": DecideRequest,
+    "refresh_market": RefreshMarketRequest,
+}
+"""Folder of a function that people or schedules ask -> what it is asked with."""
+
+SAMPLES = sorted((ROOT / "events").glob("*/*.json"))
+
+
+def _schedules() -> list[Any]:
+    return [
+        pytest.param(Path(function["CodeUri"]).name, event["Properties"], id=f"{logical_id}-{name}")
+        for logical_id, function in resources("AWS::Serverless::Function").items()
+        for name, event in function.get("Events", {}).items()
+        if event["Type"] in {"Schedule", "ScheduleV2"}
+    ]
+
+
+@pytest.mark.parametrize(("function", "schedule"), _schedules())
+def test_schedule_input_is_accepted(function: str, schedule: dict[str, Any]) -> None:
+    """A schedule with an input that its function refuses would fail every few minutes, unseen."""
+    parse(REQUESTS[function], json.loads(schedule["Input"]))
+
+
+@pytest.mark.parametrize("task", ["prices", "reference"])
+def test_every_market_task_is_scheduled(task: str) -> None:
+    """Prices and reference data are both refreshed by the clock, not by hand."""
+    events = resources("AWS::Serverless::Function")["RefreshMarket"]["Events"].values()
+    assert {"task": task} in [json.loads(event["Properties"]["Input"]) for event in events]
+
+
+@pytest.mark.parametrize("path", SAMPLES, ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_sample_event_is_accepted(path: Path) -> None:
+    """A sample can be sent as it stands to the function that its folder is named after."""
+    parse(REQUESTS[path.parent.name], json.loads(path.read_text(encoding="utf-8")))
+
+
+def test_every_function_asked_from_outside_has_samples() -> None:
+    """Each function that people or schedules ask shows how."""
+    assert {path.parent.name for path in SAMPLES} == set(REQUESTS)
