@@ -14,7 +14,8 @@ class Registration:
     target_group_arn: str
     port: int
     state: str
-    """``initial``, ``healthy``, ``unhealthy``, ``unused``, ``draining`` or ``unavailable``."""
+    """``initial``, ``healthy``, ``unhealthy``, ``unhealthy.draining``, ``unused``, ``draining`` or
+    ``unavailable`` (ELB API reference, TargetHealth)."""
     reason: str = ""
 
     @property

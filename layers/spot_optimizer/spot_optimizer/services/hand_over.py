@@ -30,7 +30,7 @@ _POLL_TARGETS_S = 15
 _POLL_DRAIN_S = 60
 """The deregistration delay is 300 s by default."""
 
-_WAITING = frozenset({"initial", "unhealthy"})
+_WAITING = frozenset({"initial", "unhealthy", "unhealthy.draining"})
 """``unhealthy`` too: a target that fails its first checks may pass the next ones."""
 
 
@@ -57,7 +57,8 @@ def _shift(request: HandOverRequest, now: datetime) -> HandOverProgress:
     if missing:
         register(request.replacement_id, missing)
         return HandOverProgress(done=False, wait_s=_POLL_TARGETS_S, groups=places.groups)
-    waiting = [r for r in known.values() if r.state in _WAITING]
+    used = {(r.target_group_arn, r.port) for r in serving if r.state != "unused"}
+    waiting = [r for place, r in known.items() if _is_waiting(r, in_use=place in used)]
     if waiting:
         if now - request.execution_started_at > TARGET_DEADLINE:
             worst = waiting[0]
@@ -72,6 +73,16 @@ def _shift(request: HandOverRequest, now: datetime) -> HandOverProgress:
         moved.append(address["AllocationId"])
     logger.info("handed over", moved=moved)
     return HandOverProgress(done=True, groups=places.groups, moved=tuple(moved))
+
+
+def _is_waiting(registration: Registration, *, in_use: bool) -> bool:
+    """Whether no traffic reaches a registration yet.
+
+    ``unused`` is what a target is whose group has no load balancer, and also one in an availability
+    zone that the load balancer has not enabled (ELB API reference, TargetHealth): where the
+    original is in use, the replacement would never be.
+    """
+    return registration.state in _WAITING or (in_use and registration.state == "unused")
 
 
 def _undo(request: HandOverRequest) -> HandOverProgress:
