@@ -54,12 +54,15 @@ def test_the_waiting_for_health_is_bounded(told: Told) -> None:
 
 
 def test_a_target_that_stays_unhealthy_is_taken_out_again(told: Told) -> None:
-    """The replacement drains, the original is healthy there and has never lost its address."""
+    """The replacement leaves before it ends; the original is healthy and never lost its address."""
     story = told(target_never_healthy)
     healthy = [i for i, health in story.seen["targets"].items() if health == "healthy"]
     assert healthy == [story.seen["original"]]
     assert story.seen["address_holder"] == story.seen["original"]
     assert not story.calls_of("AssociateAddress")
+    (taken_out,) = story.calls_of("DeregisterTargets")
+    (ended,) = story.calls_of("TerminateInstances")
+    assert story.api.index(taken_out) < story.api.index(ended)
 
 
 @pytest.mark.parametrize("state", BEFORE_COMMIT)

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from simulator.account.account import FunctionFailed
+from tests.workflow.faults import Fault, step
 from tests.workflow.scenarios_of_lost_replies import (
     claim_is_taken_over,
     claims_that_are_refused,
@@ -169,17 +170,21 @@ def test_a_stale_token_writes_nothing(stage: Stage) -> None:
 
 
 def test_the_commit_is_shut_once_a_switch_is_abandoned(stage: Stage) -> None:
-    """A commit that arrives after the abandoning is refused: nothing may be undone under it."""
-    stage.launch()
+    """A commit that arrives after the abandoning is refused, however far the switch had come."""
+    original = stage.launch()
     stage.take_in()
+    commit = step("UpdateLedger", "commit")
+    stage.faults.append(Fault("Invoke", code="ServiceException", when=commit, times=1))
     stage.start(stage.order("web", PLACE))
-    stage.run_until_entered("WaitForBoot")
-    step = {"workload_id": "web", "switch_id": "web-by-hand", "token": "1"}
-    assert stage.account.invoke("UpdateLedger", {**step, "action": "abandon"}) == {
-        "committed": None
-    }
+    stage.run_until_entered("CommitSwitch")
+    assert stage.switches()[0]["phase"] == "HANDED_OVER"
+    held = {"workload_id": "web", "switch_id": "web-by-hand", "token": "1"}
+    answer = stage.account.invoke("UpdateLedger", {**held, "action": "abandon"})
+    assert answer == {"committed": None}
     with pytest.raises(FunctionFailed, match="ClaimLost"):
-        stage.account.invoke("UpdateLedger", {**step, "action": "commit"})
+        stage.account.invoke("UpdateLedger", {**held, "action": "commit"})
+    assert stage.finish().error == "NotSwitched"
+    assert stage.alive() == {original}
 
 
 def test_an_abandoned_switch_cannot_launch(stage: Stage) -> None:
@@ -188,9 +193,9 @@ def test_an_abandoned_switch_cannot_launch(stage: Stage) -> None:
     stage.take_in()
     order = stage.order("web", PLACE)
     claim = stage.account.invoke("UpdateLedger", {"action": "claim", "order": order})
-    step = {"workload_id": "web", "switch_id": order["switch_id"], "token": claim["token"]}
-    stage.account.invoke("UpdateLedger", {**step, "action": "abandon"})
-    launch = {**step, "attempt": claim["attempt"], "launch_template": order["launch_template"]}
+    held = {"workload_id": "web", "switch_id": order["switch_id"], "token": claim["token"]}
+    stage.account.invoke("UpdateLedger", {**held, "action": "abandon"})
+    launch = {**held, "attempt": claim["attempt"], "launch_template": order["launch_template"]}
     with pytest.raises(FunctionFailed, match="ClaimLost"):
         stage.account.invoke("LaunchReplacement", launch)
     assert stage.alive() == {original}
@@ -213,7 +218,8 @@ def test_a_workload_in_a_switch_is_left_alone_by_the_cycle(stage: Stage) -> None
     original = stage.launch()
     stage.take_in()
     stage.force()
-    stage.run_until_entered("WaitForBoot")
+    stage.run_until_entered("InspectReplacement")
+    assert [stage.world.state_of(i) for i in stage.alive()] == ["running", "running"]
     summary = stage.cycle()
     assert summary["refused"] == 0
     assert summary["workloads"] == 1

@@ -2,8 +2,11 @@
 
 from collections.abc import Sequence
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from spot_optimizer.aws.clients import client
 from spot_optimizer.contracts import Boundary
+from spot_optimizer.telemetry import logger
 
 SOURCE = "spot-optimizer"
 DECISION = "Spot Optimizer Decision"
@@ -14,7 +17,10 @@ _ENTRIES_MAX = 10
 
 
 def announce(bus_name: str, detail_type: str, details: Sequence[Boundary]) -> None:
-    """Put one event for each detail on the bus, so that users can hang Slack or tickets on it."""
+    """Put one event for each detail on the bus, so that users can hang Slack or tickets on it.
+
+    The ledger has what they tell, so an event that cannot be sent is logged and stops nothing.
+    """
     entries = [
         {
             "EventBusName": bus_name,
@@ -25,7 +31,13 @@ def announce(bus_name: str, detail_type: str, details: Sequence[Boundary]) -> No
         for detail in details
     ]
     for start in range(0, len(entries), _ENTRIES_MAX):
-        client("events").put_events(Entries=entries[start : start + _ENTRIES_MAX])
+        try:
+            reply = client("events").put_events(Entries=entries[start : start + _ENTRIES_MAX])
+        except (BotoCoreError, ClientError):
+            logger.exception("events not sent", detail_type=detail_type)
+            return
+        if reply["FailedEntryCount"]:
+            logger.error("events not taken", detail_type=detail_type, entries=reply["Entries"])
 
 
 def alert(topic_arn: str, subject: str, text: str) -> None:

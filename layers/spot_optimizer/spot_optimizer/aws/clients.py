@@ -14,6 +14,12 @@ _CONFIG = Config(
     connect_timeout=5,
     read_timeout=30,
 )
+_INVOCATION = Config(
+    # The answer comes when the invoked function has ended; to ask again would run it twice.
+    retries={"total_max_attempts": 1},
+    connect_timeout=5,
+    read_timeout=310,
+)
 
 PRICE_LIST_REGION = "us-east-1"
 """The Price List API answers in us-east-1, eu-central-1 and ap-south-1 only (AWS Billing guide)."""
@@ -22,7 +28,8 @@ PRICE_LIST_REGION = "us-east-1"
 @cache
 def client(service: str, region: str | None = None) -> Any:
     """The client of a service in the function's own region, or in ``region``."""
-    return boto3.client(service, region_name=region, config=_CONFIG)  # type: ignore[call-overload]
+    config = _INVOCATION if service == "lambda" else _CONFIG
+    return boto3.client(service, region_name=region, config=config)  # type: ignore[call-overload]
 
 
 class TryAgain(Exception):
@@ -34,16 +41,21 @@ _PASSING = frozenset(
         "InternalError",
         "InternalFailure",
         "InternalServerError",
+        "ProvisionedThroughputExceededException",
         "RequestLimitExceeded",
         "RequestThrottled",
         "ServiceUnavailable",
         "Throttling",
         "ThrottlingException",
         "TooManyRequestsException",
+        "TransactionConflictException",
+        "TransactionInProgressException",
         "Unavailable",
     }
 )
-"""EC2 API error codes, "Client error codes" and "Server error codes"; Query API "Common errors"."""
+"""EC2 API error codes, "Client error codes" and "Server error codes"; Query API "Common errors";
+DynamoDB developer guide, "Error handling": a table on demand throttles too, and a single write that
+meets a transaction is refused."""
 
 
 def error_code(error: ClientError) -> str:

@@ -1,9 +1,11 @@
 """Reading what workloads use, as seldom as the decision allows."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
 
 from spot_optimizer.aws import archive as keys
 from spot_optimizer.aws.archive import Archive
@@ -15,7 +17,8 @@ from spot_optimizer.aws.metrics import (
 )
 from spot_optimizer.market.catalog import Catalog
 from spot_optimizer.services.fleet import Member
-from spot_optimizer.usage.usage_book import Machine, UsageBook
+from spot_optimizer.telemetry import logger, metrics
+from spot_optimizer.usage.usage_book import Machine, UsageBook, UsagePoint
 
 _LISTING_LIFE = timedelta(hours=1)
 """An agent that is new shows up within this time."""
@@ -24,7 +27,8 @@ _LISTING_LIFE = timedelta(hours=1)
 def read_usage(
     store: Archive, members: Sequence[Member], catalog: Catalog, now: datetime
 ) -> UsageBook:
-    """The usage book, with those workloads read anew that are due."""
+    """The usage book, with those workloads read anew that are due; as it was, when CloudWatch does
+    not answer: prices can be judged without it."""
     body = store.read(keys.USAGE)
     book = UsageBook.from_bytes(body) if body else UsageBook()
     machines = {m.item.workload_id: _machine(m, catalog) for m in members}
@@ -35,13 +39,12 @@ def read_usage(
     }
     if not due:
         return book
-    memory = _memory_metrics(store, {machines[w].instance_id for w in due}, now)
-    wanted = {(w, "cpu"): (cpu_metric(machines[w].instance_id), due[w]) for w in due}
-    for workload_id, start in due.items():
-        metric = memory.get(machines[workload_id].instance_id)
-        if metric is not None:
-            wanted[workload_id, "memory"] = (metric, start)
-    points = read_points(wanted, now)
+    try:
+        points = _read_points(store, machines, due, now)
+    except (BotoCoreError, ClientError):
+        logger.exception("usage not read")
+        metrics.add_metric("UsageNotRead", "Count", 1)
+        return book
     for workload_id in due:
         book.record(
             now,
@@ -53,6 +56,21 @@ def read_usage(
     book.keep_only(machines)
     store.write(keys.USAGE, book.to_bytes())
     return book
+
+
+def _read_points(
+    store: Archive,
+    machines: Mapping[str, Machine],
+    due: Mapping[str, datetime],
+    now: datetime,
+) -> dict[tuple[str, str], list[UsagePoint]]:
+    memory = _memory_metrics(store, {machines[w].instance_id for w in due}, now)
+    wanted = {(w, "cpu"): (cpu_metric(machines[w].instance_id), due[w]) for w in due}
+    for workload_id, start in due.items():
+        metric = memory.get(machines[workload_id].instance_id)
+        if metric is not None:
+            wanted[workload_id, "memory"] = (metric, start)
+    return read_points(wanted, now)
 
 
 def _machine(member: Member, catalog: Catalog) -> Machine:

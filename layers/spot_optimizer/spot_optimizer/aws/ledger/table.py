@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from botocore.exceptions import ClientError
+from pydantic import ValidationError
 
 from spot_optimizer.aws.clients import client, error_code
 from spot_optimizer.aws.ledger import keys
@@ -16,6 +17,7 @@ from spot_optimizer.aws.ledger.items import (
     WorkloadItem,
 )
 from spot_optimizer.aws.ledger.wire import from_wire, instant, to_wire, wire_value
+from spot_optimizer.telemetry import logger
 
 AnyItem = TypeVar("AnyItem", bound=Item)
 
@@ -30,21 +32,20 @@ class Ledger:
 
     def workloads(self) -> dict[str, WorkloadItem]:
         """The hot items of all workloads, by id."""
-        items = self._partition(keys.WORKLOADS)
-        return {row["workload_id"]: WorkloadItem.model_validate(row) for row in items}
+        return {item.workload_id: item for item in self._items(keys.WORKLOADS, WorkloadItem)}
 
     def home_types(self) -> set[str]:
         """The home types of all managed workloads."""
         rows = self._partition(keys.WORKLOADS, ("home_type", "status"))
-        return {row["home_type"] for row in rows if row.get("status") == "managed"}
+        managed = (row for row in rows if row.get("status") == "managed")
+        return {row["home_type"] for row in managed if row.get("home_type")}
 
     def workload(self, workload_id: str) -> WorkloadItem | None:
         return self._get(keys.workload_key(workload_id), WorkloadItem)
 
     def plans(self) -> dict[str, PlanItem]:
         """Launch templates and failover plans of all workloads, by id."""
-        items = self._partition(keys.PLANS)
-        return {row["workload_id"]: PlanItem.model_validate(row) for row in items}
+        return {item.workload_id: item for item in self._items(keys.PLANS, PlanItem)}
 
     def stack(self) -> StackItem:
         return self._get(keys.stack_key(), StackItem) or StackItem()
@@ -55,6 +56,14 @@ class Ledger:
     def _get(self, key: Mapping[str, Any], kind: type[AnyItem]) -> AnyItem | None:
         reply = client("dynamodb").get_item(TableName=self.table, Key=key, ConsistentRead=True)
         return kind.model_validate(from_wire(reply["Item"])) if "Item" in reply else None
+
+    def _items(self, pk: str, kind: type[AnyItem]) -> Iterator[AnyItem]:
+        """The items of a partition; a damaged one is told and left out, so that it stops no other."""
+        for row in self._partition(pk):
+            try:
+                yield kind.model_validate(row)
+            except ValidationError as error:
+                logger.error("damaged item", pk=pk, sk=row["sk"], reason=str(error))
 
     def _partition(self, pk: str, names: tuple[str, ...] = ()) -> Iterator[dict[str, Any]]:
         """The items of a partition, or only the named attributes of them."""

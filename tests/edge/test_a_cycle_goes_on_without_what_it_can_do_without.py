@@ -1,0 +1,46 @@
+"""One damaged item or one service out of order does not keep the other workloads from being judged."""
+
+from collections.abc import Iterator
+
+import boto3
+import pytest
+
+from tests.workflow.faults import Fault
+from tests.workflow.stage import SEED, Stage, open_stage
+
+
+@pytest.fixture
+def stage() -> Iterator[Stage]:
+    """A deployed product with one on-demand workload that is worth moving to spot."""
+    print(f"seed {SEED}")
+    with open_stage() as opened:
+        opened.launch("web", lifecycle="on-demand")
+        opened.take_in()
+        yield opened
+
+
+def test_a_bus_that_takes_no_events_stops_no_switch(stage: Stage) -> None:
+    """The decision stands on the ledger; only the event is missing, and the log says so."""
+    stage.faults.append(Fault("PutEvents", caller="Decide"))
+    assert list(stage.cycle()["started"]) == ["web"]
+    assert stage.faults[0].met
+
+
+def test_usage_that_cannot_be_read_stops_no_switch(stage: Stage) -> None:
+    """Without CloudWatch prices are judged on the usage that is known."""
+    stage.launch("new", lifecycle="on-demand")
+    fault = Fault("GetMetricData", code="InternalServiceError", caller="Decide")
+    stage.faults.append(fault)
+    assert set(stage.cycle()["started"]) == {"new", "web"}
+    assert fault.met
+
+
+def test_a_damaged_workload_item_stops_no_other_and_is_mended(stage: Stage) -> None:
+    """An item that was deleted by hand and half written again is taken in anew."""
+    stage.launch("other", lifecycle="on-demand")
+    stage.cycle()
+    table = boto3.resource("dynamodb").Table(stage.account.outputs["LedgerTable"])
+    table.put_item(Item={"pk": "WORKLOADS", "sk": "other", "status": "managed"})
+    summary = stage.cycle()
+    assert summary["workloads"] == 2
+    assert stage.workload("other")["home_type"] == "m5.large"

@@ -1,0 +1,67 @@
+"""What the embedded account forgives and CloudFormation, Step Functions or Lambda does not."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from spot_optimizer.aws.clients import client
+from tests.house.repository import STATE_MACHINES, resources, state_machine, template
+
+FUNCTIONS = resources("AWS::Serverless::Function")
+ENVIRONMENT_BYTES_MAX = 4096
+"""All variables of a function together (Lambda developer guide, "Lambda quotas")."""
+SUBNETS = 100
+SUBNET_ID = "subnet-0123456789abcdef0"
+
+
+def _timeout_s(function: str) -> int:
+    globals_ = template()["Globals"]["Function"]
+    return int(FUNCTIONS[function].get("Timeout", globals_["Timeout"]))
+
+
+@pytest.mark.parametrize("path", STATE_MACHINES, ids=lambda path: path.name)
+def test_definition_has_no_yaml_alias(path: Path) -> None:
+    """CloudFormation's handler reads an alias as a text (Jackson's YAML tree does not resolve it),
+    and the deployment ends in SCHEMA_VALIDATION_FAILED (cfn-language-discussion, issue 49)."""
+    tokens = yaml.scan(path.read_text(encoding="utf-8"))
+    marks = [t.start_mark.line + 1 for t in tokens if isinstance(t, yaml.AliasToken)]
+    assert not marks, f"aliases in lines {marks}"
+
+
+@pytest.mark.parametrize("path", STATE_MACHINES, ids=lambda path: path.name)
+def test_no_try_of_a_step_overlaps_the_next(path: Path) -> None:
+    """A function ends before its task times out: no belated try moves an address after the undo."""
+    for name, state in state_machine(path)["States"].items():
+        if state.get("Resource", "").endswith("lambda:invoke"):
+            function = state["Parameters"]["FunctionName"].removeprefix("${").removesuffix("Arn}")
+            assert state["TimeoutSeconds"] > _timeout_s(function) + 10, name
+
+
+def test_a_forced_decision_is_asked_for_once_and_waited_for() -> None:
+    """A cycle of a large fleet takes minutes; asking again would meet its own lease."""
+    config: Any = client("lambda", "us-east-1").meta.config
+    assert config.retries["total_max_attempts"] == 1
+    assert _timeout_s("Decide") < config.read_timeout < _timeout_s("Command")
+
+
+def test_a_hundred_subnets_fit_into_the_environment() -> None:
+    """The longest parameter leaves the variables of every function below what Lambda takes."""
+    parameters = template()["Parameters"]
+    for name, properties in FUNCTIONS.items():
+        variables = {
+            **template()["Globals"]["Function"]["Environment"]["Variables"],
+            **properties.get("Environment", {}).get("Variables", {}),
+        }
+        size = sum(len(key) + len(_worst(value, parameters)) for key, value in variables.items())
+        assert size < ENVIRONMENT_BYTES_MAX, name
+
+
+def _worst(value: Any, parameters: dict[str, Any]) -> str:
+    if isinstance(value, str):
+        return value
+    name = value.get("Ref", "")
+    if name == "SubnetIds":
+        return ",".join([SUBNET_ID] * SUBNETS)
+    return str(parameters[name]["Default"]) if name in parameters else "x" * 128
