@@ -1,0 +1,81 @@
+"""One cycle of the pure core: `.venv/bin/python benchmarks/decide_many.py`.
+
+Sizes are workloads x pools; all workloads differ in home type, usage and zone in turns.
+"""
+
+import os
+import platform
+import resource
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from time import perf_counter
+
+import numpy as np
+
+from simulator.market.on_demand import on_demand_prices
+from simulator.world.catalogue import instance_types
+from spot_optimizer.decision.engine import decide
+from spot_optimizer.decision.model import WorkloadView, World
+from spot_optimizer.market.catalog import Catalog
+from spot_optimizer.market.instance_types import parse_instance_types
+from spot_optimizer.market.snapshot import MarketSnapshot
+from spot_optimizer.settings import Settings
+from spot_optimizer.usage.usage import Usage
+from spot_optimizer.words import Lifecycle, Pool
+
+NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
+ZONES = tuple(f"us-east-1{letter}" for letter in "abcdef")
+HOMES = ("m5.large", "c5.xlarge", "r5.2xlarge", "m6i.large", "c6a.xlarge")
+
+
+def world(workloads: int, pools: int, rng: np.random.Generator) -> World:
+    """A market with drawn prices and as many workloads."""
+    types, _ = parse_instance_types(instance_types().values())
+    prices = on_demand_prices(types)
+    names = [Pool(name, zone) for name in sorted(prices) for zone in ZONES][:pools]
+    list_price = np.array([prices[pool.instance_type] for pool in names])
+    price = list_price * rng.uniform(0.2, 0.5, len(names))
+    calm = np.zeros(len(names))
+    bucket = rng.integers(0, 5, len(names)).astype(np.int8)
+    market = MarketSnapshot(
+        as_of=NOW, forecaster="last-price", degraded="", pools=tuple(names), price=price,
+        forecast_p05=price, forecast_p50=price, forecast_p95=price, forecast_mean=price,
+        volatility_24h=calm, rise_volatility_24h=calm, volatility_7d=calm,
+        instability=calm + 0.5, advisor_bucket=bucket, rise_volatility_worst_recent=calm,
+        instability_worst_recent=calm + 0.5, advisor_bucket_worst_recent=bucket,
+        history_s=calm + 1e6,
+    )  # fmt: skip
+    subnets = {zone: f"subnet-{zone[-1]}" for zone in ZONES}
+    first = WorkloadView(
+        workload_id="w", instance_id="i-0123456789abcdef0", instance_type="m5.large",
+        availability_zone=ZONES[0], lifecycle=Lifecycle.SPOT, launched_at=NOW - timedelta(days=9),
+        home_type="m5.large", settings=Settings(dry_run=False), subnets=subnets,
+    )  # fmt: skip
+    views = tuple(
+        replace(
+            first,
+            workload_id=f"w-{number}",
+            instance_type=HOMES[number % len(HOMES)],
+            home_type=HOMES[number % len(HOMES)],
+            availability_zone=ZONES[number % len(ZONES)],
+            usage=Usage(NOW, 1.0 + number % 3, 2.0 + number % 7, 168.0),
+        )
+        for number in range(workloads)
+    )
+    offered = {name: frozenset(ZONES) for name in types}
+    return World(views, market, Catalog(types, prices, offered))
+
+
+def main() -> None:
+    print(f"machine: {os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}")
+    for workloads, pools in ((100, 1_500), (1_000, 1_500), (10_000, 3_000)):
+        made = world(workloads, pools, np.random.default_rng(1))
+        began = perf_counter()
+        decide(made, NOW, region="us-east-1")
+        seconds = perf_counter() - began
+        peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        print(f"{workloads:>6} x {pools}: {seconds:6.2f} s, peak memory {peak_mib:.0f} MiB")
+
+
+if __name__ == "__main__":
+    main()
