@@ -30,7 +30,7 @@ def write_template(
     Returns template id and version. A template of that name that an earlier, unfinished run made is
     taken over.
     """
-    if template_id is None:
+    if not template_id:
         try:
             return _create(stack_name, workload_id, data)
         except ClientError as error:

@@ -30,7 +30,7 @@ _POLL_TARGETS_S = 15
 _POLL_DRAIN_S = 60
 """The deregistration delay is 300 s by default."""
 
-_WAITING = frozenset({"initial", "unhealthy"})
+_WAITING = frozenset({"initial", "unhealthy", "unhealthy.draining"})
 """``unhealthy`` too: a target that fails its first checks may pass the next ones."""
 
 

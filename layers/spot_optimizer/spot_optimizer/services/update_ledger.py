@@ -5,8 +5,9 @@ from datetime import datetime
 from typing import Any
 
 from spot_optimizer.aws.announce import SWITCH, alert, announce
+from spot_optimizer.aws.clients import TryAgain
 from spot_optimizer.aws.environment import Environment
-from spot_optimizer.aws.ledger import claims
+from spot_optimizer.aws.ledger import claims, keys
 from spot_optimizer.aws.ledger.claims import ClaimLost, held_record
 from spot_optimizer.aws.ledger.items import RefusedAttempt, StackItem, SwitchItem, WorkloadItem
 from spot_optimizer.aws.ledger.table import Ledger
@@ -87,6 +88,8 @@ def _refuse(ledger: Ledger, request: RefuseRequest) -> NextAttempt:
         )
         switch = switch.model_copy(update={"refusals": (*switch.refusals, noting)})
         following = _following(switch)
+        if refusal.code.startswith("InvalidLaunchTemplateId."):
+            _forget_template(ledger, switch)
         claims.note_refusal(ledger, switch, following)
         if following is not None:
             switch = switch.model_copy(
@@ -96,6 +99,15 @@ def _refuse(ledger: Ledger, request: RefuseRequest) -> NextAttempt:
     if switch.attempt > request.attempt:
         return NextAttempt(attempt=_attempt(switch))
     return NextAttempt(attempt=None)
+
+
+def _forget_template(ledger: Ledger, switch: SwitchItem) -> None:
+    """Have the next cycle make the launch template anew; the traits beside it are kept."""
+    forgotten = switch.order.launch_template.model_copy(update={"template_id": "", "data_hash": ""})
+    ledger.update(
+        keys.plan_key(switch.workload_id),
+        {"launch_template": forgotten.model_dump(), "fingerprint": ""},
+    )
 
 
 def _following(switch: SwitchItem) -> int | None:
@@ -240,7 +252,9 @@ def _failure(switch: SwitchItem, request: FailRequest) -> tuple[str, bool]:
         tried = len(switch.refusals)
         return f"nothing launched, {tried} refused; last: {last.code}: {last.cure}", False
     error = str(request.failure.get("Error", "unknown error"))
-    return f"{error}: {_readable(str(request.failure.get('Cause', '')))}", True
+    # What was too busy to launch is no fault of the workload: a hand would have to reset its breaker.
+    counts = not (switch.phase is Phase.CLAIMED and error == TryAgain.__name__)
+    return f"{error}: {_readable(str(request.failure.get('Cause', '')))}", counts
 
 
 def _readable(cause: str) -> str:

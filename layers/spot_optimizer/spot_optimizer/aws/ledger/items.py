@@ -57,6 +57,7 @@ class PlanItem(Item):
 
     workload_id: str
     launch_template: LaunchTemplateRef | None = None
+    """With an empty id where EC2 has it no more and the next cycle makes it anew."""
     read_instance_id: str = ""
     """The instance that was last read as a machine; a switch of ours keeps it faithful."""
     fingerprint: str = ""

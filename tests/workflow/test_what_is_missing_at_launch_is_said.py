@@ -1,0 +1,70 @@
+"""What a machine was made of may be gone by the time it is moved: said, and nothing half-done."""
+
+from collections.abc import Callable
+
+import boto3
+import pytest
+
+from tests.workflow.stage import ZONES, Stage
+
+
+def _image_is_deregistered(stage: Stage, original: str) -> None:
+    stage.world.deregister_image(stage.describe(original)["ImageId"])
+
+
+def _security_group_is_deleted(stage: Stage, original: str) -> None:
+    stage.world.delete_security_group(stage.describe(original)["SecurityGroups"][0]["GroupId"])
+
+
+def _key_pair_is_deleted(stage: Stage, original: str) -> None:
+    stage.world.delete_key_pair(stage.describe(original)["KeyName"])
+
+
+def _template_is_deleted(stage: Stage, original: str) -> None:
+    template = stage.item("PLANS", "web")["launch_template"]["template_id"]
+    assert original
+    boto3.client("ec2").delete_launch_template(LaunchTemplateId=template)
+
+
+@pytest.mark.parametrize(
+    ("lose", "code"),
+    [
+        (_image_is_deregistered, "InvalidAMIID"),
+        (_security_group_is_deleted, "InvalidGroup.NotFound"),
+        (_key_pair_is_deleted, "InvalidKeyPair.NotFound"),
+        (_template_is_deleted, "InvalidLaunchTemplateId.NotFound"),
+    ],
+)
+def test_no_other_pool_is_tried_for_what_no_pool_cures(
+    stage: Stage, lose: Callable[[Stage, str], None], code: str
+) -> None:
+    """One launch is refused, the record names EC2's code and the cure, the original runs on."""
+    original = stage.launch()
+    stage.take_in()
+    stage.cycle()
+    candidates = [("m5a.large", ZONES[0], "spot"), ("m5a.large", ZONES[1], "spot")]
+    order = stage.order("web", *candidates)
+    lose(stage, original)
+    stage.start(order)
+    execution = stage.finish()
+    assert execution.error == "NotSwitched"
+    assert code in str(execution.cause)
+    (switch,) = stage.switches()
+    assert len(switch["refusals"]) == 1
+    assert switch["refusals"][0]["cure"]
+    assert switch["outcome"]["counts"] is False
+    assert stage.alive() == {original}
+    assert "claim_switch_id" not in stage.workload()
+
+
+def test_a_deleted_launch_template_is_made_anew(stage: Stage) -> None:
+    """The refusal forgets the template; the next cycle reads the machine and remembers it again."""
+    stage.launch()
+    stage.take_in()
+    stage.cycle()
+    _template_is_deleted(stage, "web")
+    stage.start(stage.order("web", ("m5a.large", ZONES[0], "spot")))
+    assert stage.finish().error == "NotSwitched"
+    stage.cycle()
+    stage.start(stage.order("web", ("m5a.large", ZONES[0], "spot"), name="again"))
+    assert stage.finish().status == "SUCCEEDED"
