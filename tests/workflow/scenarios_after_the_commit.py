@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from tests.workflow.faults import Fault, inject, step, workload_of
-from tests.workflow.stage import WORKLOADS_MAX, open_stage
+from tests.workflow.stage import WORKLOADS_MAX, ZONES, open_stage
 from tests.workflow.story import Story, record
 
 AFTER_COMMIT: Mapping[str, Fault] = {
@@ -53,3 +53,24 @@ def every_step_after_the_commit_fails_once() -> Story:
             stage.force(workload_of(state))
         stage.finish()
         return record(stage, met=[fault.met for fault in stage.faults])
+
+
+def nobody_can_be_told() -> Story:
+    """Three switches that need a person, after the commit and before, and the topic is out of order."""
+    trouble = {
+        "TerminateOriginal": Fault("TerminateInstances"),
+        "UndoHandOver": Fault("Invoke", when=step("HandOver", "undo")),
+        "AbandonSwitch": Fault("Invoke", when=step("UpdateLedger", "abandon")),
+    }
+    with open_stage(StackBreakerWorkloads=WORKLOADS_MAX) as stage:
+        for state in trouble:
+            stage.launch(workload_of(state))
+        stage.take_in()
+        inject(stage, trouble)
+        stage.faults.append(Fault("Publish"))
+        stage.force(workload_of("TerminateOriginal"))
+        stage.world.fail_status_checks("m5a.large", ZONES[2])
+        for state in ("UndoHandOver", "AbandonSwitch"):
+            stage.force(workload_of(state), zone=ZONES[2])
+        stage.finish()
+        return record(stage)

@@ -148,3 +148,30 @@ def lost_replacement_cannot_be_looked_for() -> Story:
         stage.force()
         stage.finish()
         return record(stage, original=original)
+
+
+def claim_replies_are_all_lost() -> Story:
+    """ClaimSwitch claims, but no answer of it arrives; for one of two, giving back fails as well."""
+    with open_stage() as stage:
+        for workload in ("web", "stuck"):
+            stage.launch(workload)
+        stage.take_in()
+        stage.faults += [
+            lost("Invoke", step("UpdateLedger", "claim")),
+            Fault("Invoke", workload="stuck", when=step("UpdateLedger", "unclaim")),
+        ]
+        for workload in ("web", "stuck"):
+            stage.force(workload)
+        stage.finish()
+        return record(stage)
+
+
+def claim_never_arrives() -> Story:
+    """The ledger function is not to be had while the claim is tried."""
+    with open_stage() as stage:
+        stage.launch()
+        stage.take_in()
+        stage.faults.append(Fault("Invoke", when=step("UpdateLedger", "claim")))
+        stage.force()
+        stage.finish()
+        return record(stage)

@@ -1,12 +1,17 @@
 """After the commit nothing is taken back: steps are repeated, and what is left stays on the record."""
 
+from datetime import timedelta
+
 import pytest
 
+from tests.workflow.faults import Fault
 from tests.workflow.scenarios_after_the_commit import (
     AFTER_COMMIT,
     every_step_after_the_commit_fails,
     every_step_after_the_commit_fails_once,
+    nobody_can_be_told,
 )
+from tests.workflow.stage import Stage
 from tests.workflow.story import Told
 
 
@@ -15,7 +20,8 @@ def test_a_step_that_keeps_failing_leaves_a_committed_record(told: Told, state: 
     """The workload runs on its replacement, nothing is undone, and the record stays COMMITTED."""
     story = told(every_step_after_the_commit_fails)
     workload, execution = state.lower(), story.execution(state.lower())
-    assert execution.states[-2:] == (state, "CommittedUnfinished")
+    assert execution.states[-3:] == (state, "TellUnfinished", "CommittedUnfinished")
+    assert any(f"Workload {workload} runs on its replacement" in alert for alert in story.alerts)
     assert execution.error == "CommittedUnfinished"
     assert "AbandonSwitch" not in execution.states
     switch = story.switch(workload)
@@ -45,3 +51,26 @@ def test_a_step_that_fails_once_is_repeated(told: Told, state: str) -> None:
     assert story.seen["met"] == [1] * len(AFTER_COMMIT)
     assert story.execution(state.lower()).status == "SUCCEEDED"
     assert story.switch(state.lower())["phase"] == "DONE"
+
+
+def test_an_unfinished_switch_leaves_its_workload_managed(stage: Stage) -> None:
+    """Its original still runs and bears the same workload tag; even when the claim has expired, the
+    two are no duplicates."""
+    stage.launch()
+    stage.take_in()
+    stage.faults.append(Fault("TerminateInstances"))
+    stage.force()
+    assert stage.finish().error == "CommittedUnfinished"
+    stage.account.run_for(timedelta(hours=4))
+    stage.cycle()
+    assert len(stage.alive()) == 2
+    assert stage.workload()["status"] == "managed"
+
+
+def test_an_alert_that_cannot_be_sent_changes_nothing_else(told: Told) -> None:
+    """The run ends as it would have, with the same record."""
+    story = told(nobody_can_be_told)
+    assert not story.alerts or all(c.error for c in story.calls_of("Publish"))
+    assert story.execution("terminateoriginal").error == "CommittedUnfinished"
+    assert story.execution("undohandover").error == "NotSwitched"
+    assert story.execution("abandonswitch").error == "LeftAsItIs"

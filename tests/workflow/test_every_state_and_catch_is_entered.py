@@ -6,7 +6,10 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.workflow.scenarios_after_the_commit import every_step_after_the_commit_fails
+from tests.workflow.scenarios_after_the_commit import (
+    every_step_after_the_commit_fails,
+    nobody_can_be_told,
+)
 from tests.workflow.scenarios_before_the_commit import (
     every_step_before_the_commit_fails,
     launching_breaks,
@@ -15,6 +18,7 @@ from tests.workflow.scenarios_before_the_commit import (
     undoing_fails,
 )
 from tests.workflow.scenarios_of_lost_replies import (
+    claim_replies_are_all_lost,
     claims_that_are_refused,
     commit_replies_are_all_lost,
     launch_replies_are_all_lost,
@@ -52,6 +56,8 @@ SCENARIOS: tuple[Callable[[], Story], ...] = (
     every_step_before_the_commit_fails,
     undoing_fails,
     every_step_after_the_commit_fails,
+    nobody_can_be_told,
+    claim_replies_are_all_lost,
     commit_replies_are_all_lost,
     claims_that_are_refused,
 )

@@ -93,13 +93,33 @@ def test_targets_and_address_are_given_back(told: Told) -> None:
     assert story.seen["address_holder"] == story.seen["originals"]["CommitSwitch"]
 
 
-def test_a_failed_undo_does_not_keep_the_replacement(told: Told) -> None:
-    """Where hand-over cannot be undone, the replacement is terminated and recorded all the same."""
+def test_a_failed_undo_keeps_the_replacement_and_tells(told: Told) -> None:
+    """It may hold the elastic address by now: ending it could cut the workload off."""
     story = told(undoing_fails)
     execution = story.execution("undohandover")
-    assert execution.states[-3:] == ("TerminateReplacement", "RecordFailure", "NotSwitched")
+    assert execution.states[-4:] == (
+        "UndoHandOver", "TellNotUndone", "RecordFailure", "NotSwitched",
+    )  # fmt: skip
     assert story.switch("undohandover")["phase"] == "FAILED"
-    assert story.switch("undohandover")["replacement_id"] not in story.alive
+    assert story.switch("undohandover")["replacement_id"] in story.alive
+    told_about = [alert for alert in story.alerts if "Workload undohandover" in alert]
+    assert story.switch("undohandover")["switch_id"] in told_about[0]
+
+
+def test_a_replacement_that_stayed_is_no_duplicate(stage: Stage) -> None:
+    """Its workload stays managed, and can be switched again."""
+    stage.launch()
+    stage.take_in()
+    stage.faults.append(Fault("TerminateInstances"))
+    stage.world.fail_status_checks("m5a.large", ZONES[1])
+    stage.force()
+    assert stage.finish().error == "NotSwitched"
+    stage.faults.clear()
+    assert len(stage.alive()) == 2
+    stage.cycle()
+    assert stage.workload()["status"] == "managed"
+    stage.force(zone=ZONES[2])
+    assert stage.finish().status == "SUCCEEDED"
 
 
 def test_a_replacement_that_cannot_be_ended_is_named_on_the_record(told: Told) -> None:
@@ -113,7 +133,7 @@ def test_a_failure_that_cannot_be_recorded_keeps_its_claim(told: Told) -> None:
     """The execution fails with the reason; the claim stays until it expires, so nothing else starts."""
     story = told(undoing_fails)
     execution = story.execution("recordfailure")
-    assert execution.states[-1] == "NotSwitched"
+    assert execution.states[-2:] == ("TellLeftAsItIs", "LeftAsItIs")
     assert "not healthy" in (execution.cause or "")
     assert "claim_switch_id" in story.workload("recordfailure")
     assert story.switch("recordfailure")["replacement_id"] not in story.alive
@@ -125,7 +145,10 @@ def test_nothing_is_touched_when_the_ledger_cannot_be_asked(told: Told) -> None:
     assert story.execution().error == "LeftAsItIs"
     assert len(story.alive) == 2
     assert not story.calls_of("TerminateInstances", "RegisterTargets", "AssociateAddress")
-    assert story.execution("web").states[-2:] == ("AbandonSwitch", "LeftAsItIs")
+    assert story.execution("web").states[-3:] == (
+        "AbandonSwitch", "TellLeftAsItIs", "LeftAsItIs",
+    )  # fmt: skip
+    assert len(story.alerts) == 1
 
 
 # --- breakers ------------------------------------------------------------------------------------

@@ -9,6 +9,8 @@ from simulator.account.account import FunctionFailed
 from tests.workflow.faults import Fault, step
 from tests.workflow.scenarios_of_lost_replies import (
     claim_is_taken_over,
+    claim_never_arrives,
+    claim_replies_are_all_lost,
     claims_that_are_refused,
     commit_replies_are_all_lost,
     every_reply_is_lost_once,
@@ -61,9 +63,35 @@ def test_a_launch_whose_replies_are_all_lost_leaves_nothing_behind(told: Told) -
 def test_a_launch_that_cannot_be_looked_for_is_recorded(told: Told) -> None:
     """The failure stands on the record although the replacement could not be found."""
     story = told(lost_replacement_cannot_be_looked_for)
-    assert story.execution().states[-3:] == ("FindReplacement", "RecordFailure", "NotSwitched")
+    assert story.execution().states[-4:] == (
+        "FindReplacement", "TellNotUndone", "RecordFailure", "NotSwitched",
+    )  # fmt: skip
     assert story.switch()["phase"] == "FAILED"
     assert story.seen["original"] in story.alive
+
+
+def test_a_claim_whose_replies_are_all_lost_is_given_back(told: Told) -> None:
+    """The claim was made without its run knowing: it is released, and does not count as a failure."""
+    story = told(claim_replies_are_all_lost)
+    assert story.execution("web").states[-2:] == ("ReleaseClaim", "NotClaimed")
+    assert story.switch("web")["phase"] == "FAILED"
+    assert "claim_switch_id" not in story.workload("web")
+    assert story.workload("web")["failures"] == 0
+    assert not story.calls_of("RunInstances")
+
+
+def test_a_claim_that_never_was_needs_no_giving_back(told: Told) -> None:
+    """The ledger function could not be reached at all: nothing is written."""
+    story = told(claim_never_arrives)
+    assert story.execution().states[-2:] == ("ReleaseClaim", "NotClaimed")
+    assert "fence" not in story.workload()
+
+
+def test_a_claim_that_cannot_be_given_back_is_told(told: Told) -> None:
+    """It blocks the workload until it expires, so a person hears of it."""
+    story = told(claim_replies_are_all_lost)
+    assert story.execution("stuck").states[-2:] == ("TellLeftAsItIs", "LeftAsItIs")
+    assert len([alert for alert in story.alerts if "Workload stuck" in alert]) == 1
 
 
 def test_every_step_may_lose_its_reply(told: Told) -> None:

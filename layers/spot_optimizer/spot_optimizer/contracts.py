@@ -25,8 +25,9 @@ SCHEMA_VERSION = 1
 WorkloadId = Annotated[str, Field(min_length=1, max_length=128)]
 InstanceId = Annotated[str, Field(pattern=r"^i-[0-9a-f]{8,17}$")]
 TypeName = Annotated[str, Field(pattern=r"^[a-z0-9-]+\.[a-z0-9-]+$")]
-ZoneName = Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d[a-z]$")]
-"""A name such as ``us-east-1a``; a zone id (``use1-az1``) means another zone in every account."""
+ZoneName = Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d(-[a-z]+-\d)?[a-z]$")]
+"""A name such as ``us-east-1a`` or, in a Local Zone, ``us-west-2-lax-1a``; a zone id (``use1-az1``)
+means another zone in every account."""
 
 
 class Boundary(BaseModel):
@@ -261,6 +262,15 @@ class ClaimRequest(Boundary):
     order: SwitchOrder
 
 
+class UnclaimRequest(Boundary):
+    """ReleaseClaim: give a claim back whose answer was lost. No token: that was in the answer."""
+
+    action: Literal["unclaim"]
+    workload_id: WorkloadId
+    switch_id: str
+    failure: dict[str, Any]
+
+
 class SwitchStep(Boundary):
     """What every later step names: the switch and the fencing token of its claim."""
 
@@ -343,6 +353,7 @@ class Outcome(Boundary):
 
 UpdateLedgerRequest = Annotated[
     ClaimRequest
+    | UnclaimRequest
     | RefuseRequest
     | CommitRequest
     | AbandonRequest

@@ -99,7 +99,7 @@ def read_fleet(
     """
     instances = {i["InstanceId"]: i for i in read_managed_instances(env.stack_name)}
     plans = dict(ledger.plans())
-    live = _live_switches(ledger, items, now)
+    live = _live_switches(ledger, items)
     in_switch = _in_switch(instances, items, live)
 
     def judge(rows: Iterable[Record], machines: Mapping[str, Any]) -> Adoption:
@@ -161,12 +161,13 @@ def write_plan(ledger: Ledger, plan: PlanItem) -> None:
 
 
 def _live_switches(
-    ledger: Ledger, items: Mapping[str, WorkloadItem], now: datetime
+    ledger: Ledger, items: Mapping[str, WorkloadItem]
 ) -> dict[str, SwitchItem]:
-    """Workload id -> record of the switch that holds its claim."""
+    """Workload id -> record of the switch that holds its claim, be it expired: its original and its
+    replacement are still its own."""
     live = {}
     for item in items.values():
-        if item.claim_switch_id and item.claim_expires_at and item.claim_expires_at > now:
+        if item.claim_switch_id:
             switch = ledger.switch(item.workload_id, item.claim_switch_id)
             if switch is not None:
                 live[item.workload_id] = switch
@@ -178,13 +179,19 @@ def _in_switch(
     items: Mapping[str, WorkloadItem],
     live: Mapping[str, SwitchItem],
 ) -> frozenset[str]:
-    """Instances that a live switch names beside the workload's own. Between the launch and its
-    record the replacement is known only by its switch tag."""
-    own = {items[workload_id].instance_id for workload_id in live}
+    """Instances that belong to a switch beside the workload's own: the original of a live one, and
+    whatever else bears a switch tag while the workload's own instance is there.
+
+    Between the launch and its record, and where an undo failed, a replacement is known only by its
+    tag; taken for a duplicate it would have its workload refused.
+    """
     named = {switch.order.original.instance_id for switch in live.values()}
-    switches = {switch.switch_id for switch in live.values()}
-    named |= {i for i, row in instances.items() if tags_of(row).get(SWITCH_TAG) in switches}
-    return frozenset(named - own)
+    for instance_id, row in instances.items():
+        tags = tags_of(row)
+        item = items.get(tags.get(WORKLOAD_TAG, ""))
+        if SWITCH_TAG in tags and item is not None and item.instance_id in instances:
+            named.add(instance_id)
+    return frozenset(named - {item.instance_id for item in items.values()})
 
 
 def _members(

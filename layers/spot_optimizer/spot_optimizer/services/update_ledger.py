@@ -29,6 +29,7 @@ from spot_optimizer.contracts import (
     RefuseRequest,
     SucceedRequest,
     SwitchEnded,
+    UnclaimRequest,
 )
 from spot_optimizer.decision.breakers import (
     StackHealth,
@@ -43,7 +44,13 @@ from spot_optimizer.telemetry import logger, metrics
 from spot_optimizer.words import Phase
 
 Request = (
-    ClaimRequest | RefuseRequest | CommitRequest | AbandonRequest | SucceedRequest | FailRequest
+    ClaimRequest
+    | UnclaimRequest
+    | RefuseRequest
+    | CommitRequest
+    | AbandonRequest
+    | SucceedRequest
+    | FailRequest
 )
 
 
@@ -54,6 +61,8 @@ def update_ledger(request: Request, env: Environment, now: datetime) -> Boundary
         case ClaimRequest():
             switch = claims.claim(ledger, request.order, now)
             return Claim(token=str(switch.fence), attempt=_attempt(switch))
+        case UnclaimRequest():
+            return _unclaim(ledger, request, env, now)
         case RefuseRequest():
             return _refuse(ledger, request)
         case CommitRequest():
@@ -68,6 +77,21 @@ def update_ledger(request: Request, env: Environment, now: datetime) -> Boundary
 
 def _attempt(switch: SwitchItem) -> Attempt:
     return Attempt(number=switch.attempt, target=switch.order.candidates[switch.candidate])
+
+
+def _unclaim(ledger: Ledger, request: UnclaimRequest, env: Environment, now: datetime) -> Outcome:
+    """End a switch that does not know whether it was claimed; nothing where it was not."""
+    switch = ledger.switch(request.workload_id, request.switch_id)
+    if switch is None:
+        return Outcome(phase=Phase.FAILED, summary="no claim was made")
+    failing = FailRequest(
+        action="fail",
+        workload_id=request.workload_id,
+        switch_id=request.switch_id,
+        token=str(switch.fence),
+        failure=request.failure,
+    )
+    return _fail(ledger, failing, env, now, before_launch=True)
 
 
 # --- refusals ------------------------------------------------------------------------------------
@@ -208,7 +232,14 @@ def success_figures(switch: SwitchItem, now: datetime) -> dict[str, Any]:
     }
 
 
-def _fail(ledger: Ledger, request: FailRequest, env: Environment, now: datetime) -> Outcome:
+def _fail(
+    ledger: Ledger,
+    request: FailRequest,
+    env: Environment,
+    now: datetime,
+    *,
+    before_launch: bool = False,
+) -> Outcome:
     switch = held_record(ledger, request.workload_id, request.switch_id, request.token)
     if switch.phase is Phase.FAILED:
         return Outcome(phase=Phase.FAILED, summary=str(switch.outcome["summary"]))
@@ -216,6 +247,7 @@ def _fail(ledger: Ledger, request: FailRequest, env: Environment, now: datetime)
     if workload is None:
         raise ClaimLost(f"workload '{request.workload_id}' is not in the ledger")
     summary, counts = _failure(switch, request)
+    counts = counts and not before_launch
     health = _health_after(workload, switch.order.guard, now, counts=counts)
     stack = ledger.stack() if counts else None
     stack_changes, stack_opens = _stack_after(stack, workload, env.settings, now)
