@@ -7,6 +7,8 @@ import boto3
 import pytest
 
 from simulator.account.account import FunctionFailed
+from spot_optimizer.aws.ledger.keys import plan_key
+from spot_optimizer.aws.ledger.wire import wire_value
 from tests.workflow.faults import Fault
 from tests.workflow.stage import ZONES, Stage
 
@@ -56,6 +58,43 @@ def test_the_failover_plan_is_left_on_the_ledger(stage: Stage) -> None:
     plan = stage.item("PLANS", "web")
     assert len(plan["pools"]) > 3
     assert all(pool.split("/")[2].startswith("subnet-") for pool in plan["pools"])
+
+
+def test_the_failover_plan_is_written_when_its_pools_change(stage: Stage) -> None:
+    """The same pools in another order are not worth a write; a pool that drops out is."""
+    stage.launch()
+    stage.take_in()
+    stage.cycle()
+    pools = stage.item("PLANS", "web")["pools"]
+    boto3.client("dynamodb").update_item(
+        TableName=stage.account.stack.physical_ids["Ledger"],
+        Key=plan_key("web"),
+        UpdateExpression="SET pools = :pools",
+        ExpressionAttributeValues={":pools": wire_value(pools[::-1])},
+    )
+    stage.cycle()
+    assert stage.item("PLANS", "web")["pools"] == pools[::-1]
+    stage.world.advisor.set(pools[0].split("/")[0], 4)
+    stage.account.invoke("RefreshMarket", {"task": "reference"})
+    stage.cycle()
+    assert pools[0] not in stage.item("PLANS", "web")["pools"]
+
+
+def test_moves_are_started_before_the_others_are_recorded(stage: Stage) -> None:
+    """Thousands of recordings must not keep a workload waiting that has to move."""
+    for workload in ("a", "b", "c"):
+        stage.launch(workload)
+    stage.launch("z", lifecycle="on-demand")
+    stage.take_in()
+    stage.api.clear()
+    stage.cycle()
+    order = [(c.operation, str(c.params)) for c in stage.api if c.caller == "Decide"]
+    started = next(n for n, (operation, _) in enumerate(order) if operation == "StartExecution")
+    recorded = [
+        (n, params) for n, (operation, params) in enumerate(order)
+        if operation == "PutItem" and "DECISION#" in params
+    ]  # fmt: skip
+    assert [("WORKLOAD#z" in params) == (n < started) for n, params in recorded] == [True] * 4
 
 
 def test_a_switch_that_cannot_be_started_stops_no_other(stage: Stage) -> None:

@@ -169,9 +169,10 @@ def test_a_machine_that_cannot_be_read_or_named_stops_nobody(stage: Stage, opera
     [
         ("CreateLaunchTemplate", "its launch template cannot be written"),
         ("CreateTags", "its workload tag cannot be written"),
+        ("GetLaunchTemplateData", "it could not be read"),
     ],
 )
-def test_what_cannot_be_written_is_told_until_it_can(
+def test_what_cannot_be_read_or_written_is_told_until_it_can(
     stage: Stage, operation: str, reason: str
 ) -> None:
     """The refusal stands on the ledger once, and the workload is taken in when AWS lets us."""

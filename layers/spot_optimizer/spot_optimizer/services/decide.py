@@ -1,7 +1,7 @@
 """``decide``: one cycle - read, decide, record what changed, start switches."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -89,8 +89,14 @@ class _Cycle:
         )
         decisions = decide(world, self.now, region=self.env.region)
         by_id = {m.item.workload_id: m for m in members}
-        self._record(decisions, by_id, fleet)
-        started = self._start(decisions, by_id, fleet.plans, market, catalog)
+        # Moves first, rescues before all: recording ten thousand others must not keep them waiting.
+        moves = sorted((d for d in decisions if _acts(d)), key=lambda d: not d.rescue)
+        changed = self._record_changes(moves, by_id)
+        started = self._start(moves, by_id, fleet.plans, market, catalog)
+        changed += self._record_changes((d for d in decisions if not _acts(d)), by_id)
+        self._publish(decisions, changed)
+        for decision in decisions:
+            self._record_plan(decision, fleet.plans.get(decision.workload_id))
         return self._summary(decisions, fleet, started)
 
     # --- reading ---------------------------------------------------------------------------------
@@ -126,20 +132,18 @@ class _Cycle:
 
     # --- recording -------------------------------------------------------------------------------
 
-    def _record(
-        self, decisions: Iterable[Decision], members: Mapping[str, Member], fleet: Fleet
-    ) -> None:
-        made = list(decisions)
-        changed = []
-        for decision in made:
-            item = members[decision.workload_id].item
-            self._record_plan(decision, fleet.plans.get(decision.workload_id))
-            if self._record_change(decision, item):
-                changed.append(decision)
-        if made:
-            self.store.write_json_lines("decisions", self.now, map(_plain_record, made))
+    def _record_changes(
+        self, decisions: Iterable[Decision], members: Mapping[str, Member]
+    ) -> list[Decision]:
+        """Write down the decisions that say something new; they are returned."""
+        return [d for d in decisions if self._record_change(d, members[d.workload_id].item)]
+
+    def _publish(self, decisions: Sequence[Decision], changed: Sequence[Decision]) -> None:
+        """All decisions into the archive, the changed ones onto the bus, counts into metrics."""
+        if decisions:
+            self.store.write_json_lines("decisions", self.now, map(_plain_record, decisions))
         announce(self.env.bus_name, DECISION, [_announcement(d) for d in changed])
-        for kind, count in Counter(d.kind for d in made).items():
+        for kind, count in Counter(d.kind for d in decisions).items():
             metrics.add_metric(f"Decisions{kind.capitalize()}", "Count", count)
 
     def _record_plan(self, decision: Decision, plan: PlanItem | None) -> None:
@@ -149,7 +153,8 @@ class _Cycle:
             f"{c.instance_type}/{c.availability_zone}/{c.subnet_id}"
             for c in decision.failover_plan
         )
-        if pools != plan.pools:
+        # A rescue tries them all in one call: another order among the same pools is not worth a write.
+        if set(pools) != set(plan.pools):
             write_plan(self.ledger, plan.model_copy(update={"pools": pools}))
 
     def _record_change(self, decision: Decision, item: WorkloadItem) -> bool:
@@ -183,12 +188,10 @@ class _Cycle:
         market: MarketSnapshot | None,
         catalog: Catalog,
     ) -> dict[str, str]:
-        """Start the switches that nothing holds; workload id -> execution. One that cannot be
+        """Start the switches of these decisions; workload id -> execution. One that cannot be
         started is logged and stops no other: the next cycle decides anew."""
         started = {}
         for decision in decisions:
-            if decision.kind is DecisionKind.STAY or decision.held_by:
-                continue
             workload_id = decision.workload_id
             try:
                 order = switch_order(
@@ -227,6 +230,11 @@ class _Cycle:
                 if d.kind is not DecisionKind.STAY or d.forced_by
             ],
         }
+
+
+def _acts(decision: Decision) -> bool:
+    """Whether a switch is to be started for it."""
+    return decision.kind is not DecisionKind.STAY and not decision.held_by
 
 
 def _force(request: ScheduledCycle | ForcedDecision) -> dict[str, Force]:

@@ -123,7 +123,8 @@ def read_fleet(
     ]
     # Those refused before last: a crowd of them must not keep the others from being read.
     due.sort(key=lambda a: _status(items.get(a.workload_id)) == "refused")
-    machines = read_machines(instances[a.instance_id] for a in due[:READS_MAX])
+    reading = due[:READS_MAX]
+    machines, unreadable = read_machines(instances[a.instance_id] for a in reading)
     unread = {a.instance_id for a in due} - machines.keys()
     verdict = judge((i for i in instances.values() if i["InstanceId"] not in unread), machines)
     remembered = remember(
@@ -145,6 +146,11 @@ def read_fleet(
         *verdict.refused,
         *late_refusals,
         *(
+            Refused(a.instance_id, a.workload_id, unreadable[a.instance_id])
+            for a in reading
+            if a.instance_id in unreadable
+        ),
+        *(
             Refused(a.instance_id, a.workload_id, remembered.refused[a.workload_id])
             for a in verdict.adopted
             if a.workload_id in remembered.refused
@@ -152,7 +158,7 @@ def read_fleet(
     ]
     _record_refusals(ledger, refusals, items)
     _record_gone(ledger, items, instances, live)
-    return Fleet(tuple(members), plans, len(refusals), len(unread))
+    return Fleet(tuple(members), plans, len(refusals), len(due) - len(reading))
 
 
 def write_plan(ledger: Ledger, plan: PlanItem) -> None:

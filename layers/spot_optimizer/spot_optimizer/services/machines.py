@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from spot_optimizer.aws.instances import (
     MachineSource,
@@ -54,8 +54,8 @@ def needs_reading(instance: Record, plan: PlanItem | None, *, dry_run: bool) -> 
     return plan.fingerprint != fingerprint(instance)
 
 
-def read_machines(instances: Iterable[Record]) -> dict[str, Machine]:
-    """Read these instances whole, by instance id; one that fails is left out and told.
+def read_machines(instances: Iterable[Record]) -> tuple[dict[str, Machine], dict[str, str]]:
+    """Read these instances whole, by instance id; and why some could not be read.
 
     One call for each, and one for all for what can be asked in batches.
     """
@@ -64,13 +64,15 @@ def read_machines(instances: Iterable[Record]) -> dict[str, Machine]:
         row["InstanceId"] for row in rows if is_burstable(row["InstanceType"])
     )
     persistent = read_persistent_requests(rows)
-    machines = {}
+    machines: dict[str, Machine] = {}
+    unreadable: dict[str, str] = {}
     for row in rows:
         instance_id = row["InstanceId"]
         try:
             source = read_machine_source(instance_id)
-        except ClientError:
+        except (BotoCoreError, ClientError) as error:
             logger.exception("machine not read", instance_id=instance_id)
+            unreadable[instance_id] = f"it could not be read: {error}"
             continue
         machines[instance_id] = Machine(
             instance_id=instance_id,
@@ -80,7 +82,7 @@ def read_machines(instances: Iterable[Record]) -> dict[str, Machine]:
             persistent_spot_request_id=persistent.get(instance_id),
             cpu_credits=credits.get(instance_id),
         )
-    return machines
+    return machines, unreadable
 
 
 @dataclass(frozen=True, slots=True)
