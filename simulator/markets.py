@@ -87,7 +87,8 @@ def recorded_market(
         else:
             usable.append(pool)
     if not usable:
-        raise NoMarket(f"{path}: no pool is left: {dict(dropped)}")
+        told = ", ".join(f"{count} {reason}" for reason, count in dropped.items())
+        raise NoMarket(f"{path}: no pool is left; dropped were {told}")
     begin, end = _span(history, start, hours)
     return Market(
         region,
