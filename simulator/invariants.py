@@ -43,6 +43,7 @@ EXPECTED_ERRORS = frozenset(
         "LaunchRejected",
         "LedgerBusy",
         "TargetsNotHealthy",
+        "TrafficNotMovable",
         "TryAgain",
     }
 )

@@ -32,6 +32,7 @@ _PARAMETERS = "embedded_account_parameters"
 _ALL: frozenset[str] = frozenset()
 _WORLD_OPERATIONS: Mapping[str, frozenset[str]] = {
     "ec2": _ALL,
+    "elb": _ALL,
     "elbv2": _ALL,
     "pricing": _ALL,
     "cloudwatch": frozenset({"GetMetricData", "ListMetrics"}),

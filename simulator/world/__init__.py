@@ -1,4 +1,4 @@
-"""A world that answers EC2, target group, metric, price list and Spot Advisor calls."""
+"""A world that answers EC2, load balancing, metric, price list and Spot Advisor calls."""
 
 from simulator.world.errors import AwsError, NotModelled
 from simulator.world.events import (

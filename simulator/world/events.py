@@ -76,7 +76,7 @@ class AddressMoved(WorldEvent):
 
 @dataclass(frozen=True)
 class TargetRegistered(WorldEvent):
-    """An instance was registered with a target group."""
+    """An instance, or its address, was registered with a target group."""
 
     target_group_arn: str
     instance_id: str
@@ -84,7 +84,7 @@ class TargetRegistered(WorldEvent):
 
 @dataclass(frozen=True)
 class TargetDeregistered(WorldEvent):
-    """An instance began to leave a target group."""
+    """An instance, or its address, began to leave a target group."""
 
     target_group_arn: str
     instance_id: str

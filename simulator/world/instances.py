@@ -174,9 +174,10 @@ def _bury(state: WorldState, instance: Instance, when: datetime) -> None:
         network.release_interface(state, state.interfaces[interface_id])
     for volume_id in instance.volume_ids:
         volumes.release_volume(state, state.volumes[volume_id])
+    # An address stays registered until somebody takes it out: it may be anybody's.
     for group in state.target_groups.values():
         for target in group.targets.values():
-            if target.instance_id == instance.instance_id and target.deregistered_at is None:
+            if target.target_id == instance.instance_id and target.deregistered_at is None:
                 target.deregistered_at = when
                 state.publish(TargetDeregistered(when, None, group.arn, instance.instance_id))
     state.publish(InstanceTerminated(when, instance.terminated_by, instance.instance_id))

@@ -6,6 +6,7 @@ codes) and ELBv2 API reference.
 
 from dataclasses import dataclass
 from datetime import timedelta
+from ipaddress import IPv4Address
 
 from simulator.world.errors import AwsError
 from simulator.world.events import TargetDeregistered, TargetRegistered
@@ -61,44 +62,94 @@ def describe_target_group_attributes(state: WorldState, params: Params) -> Reply
 
 @attributed_operation("elbv2", "RegisterTargets")
 def register_targets(state: WorldState, params: Params, caller: object) -> Reply:
-    """API_RegisterTargets: targets must be running (InvalidTarget); registering one again is
-    fine, and ends its draining."""
+    """API_RegisterTargets: instances must be running (InvalidTarget); registering a target again
+    is fine, and ends its draining if it is an instance."""
     group = _find(state, params["TargetGroupArn"])
     now = state.now()
-    ids = [item["Id"] for item in params["Targets"]]
+    zones: dict[str, str] = {}
+    if group.target_type == "ip":
+        zones = {item["Id"]: _zone(state, item) for item in params["Targets"]}
+    else:
+        _check_instances(state, [item["Id"] for item in params["Targets"]])
+    for item in params["Targets"]:
+        key = (item["Id"], item.get("Port", group.port))
+        known = group.targets.get(key)
+        if known is not None and known.deregistered_at is None:
+            continue
+        if known is not None and group.target_type == "ip" and _drains(state, group, known):
+            # "You must wait for the deregistration delay to complete before you can register the
+            # same IP address again" (Application Load Balancer guide, "Register targets"), which
+            # names no error code.
+            raise AwsError("InvalidTarget", f"The target '{key[0]}' is still being deregistered")
+        target = Target(*key, registered_at=now, availability_zone=zones.get(key[0]))
+        group.targets[key] = target
+        if instance_id := _instance_of(state, group, target):
+            state.publish(TargetRegistered(now, caller, group.arn, instance_id))
+    return {}
+
+
+def _check_instances(state: WorldState, ids: list[str]) -> None:
     unknown = [item for item in ids if item not in state.instances]
     if unknown:
         raise AwsError(
             "InvalidTarget", f"The following targets are not valid: '{', '.join(unknown)}'"
         )
-    idle = [item for item in ids if state.instances[item].state_at(now) != "running"]
+    idle = [item for item in ids if state.instances[item].state_at(state.now()) != "running"]
     if idle:
         raise AwsError(
             "InvalidTarget",
             "The following targets are not in a running state and cannot be registered: "
             f"'{', '.join(idle)}'",
         )
-    for item in params["Targets"]:
-        key = (item["Id"], item.get("Port", group.port))
-        known = group.targets.get(key)
-        if known is not None and known.deregistered_at is None:
-            continue
-        group.targets[key] = Target(key[0], key[1], registered_at=now)
-        state.publish(TargetRegistered(now, caller, group.arn, key[0]))
-    return {}
+
+
+def _zone(state: WorldState, item: Params) -> str:
+    """The zone of an address. Both refusals are as AWS words them (TargetDescription says when)."""
+    address, asked = item["Id"], item.get("AvailabilityZone")
+    try:
+        parsed = IPv4Address(address)
+    except ValueError as error:
+        raise AwsError("ValidationError", f"The IP address '{address}' is not valid") from error
+    within = [s.availability_zone for s in state.subnets.values() if parsed in s.cidr]
+    if not within and asked is None:
+        raise AwsError(
+            "ValidationError",
+            f"The Availability Zone is required for IP address '{address}' because it is not in "
+            "the VPC",
+        )
+    if within and asked not in (None, within[0]):
+        raise AwsError(
+            "ValidationError",
+            f"The IP address '{address}' is within the VPC, and cannot have its Availability Zone "
+            f"overridden to '{asked}' from '{within[0]}'",
+        )
+    return within[0] if within else str(asked)
+
+
+def _drains(state: WorldState, group: TargetGroup, target: Target) -> bool:
+    left = target.deregistered_at
+    return left is not None and state.now() < left + group.deregistration_delay
+
+
+def _instance_of(state: WorldState, group: TargetGroup, target: Target) -> str | None:
+    if group.target_type == "ip":
+        return state.instance_of_private_ip(target.target_id)
+    return target.target_id
 
 
 @attributed_operation("elbv2", "DeregisterTargets")
 def deregister_targets(state: WorldState, params: Params, caller: object) -> Reply:
-    """API_DeregisterTargets: without a port all registrations of the instance leave; one that is
+    """API_DeregisterTargets: without a port all registrations of the target leave; one that is
     not registered is no error."""
     group = _find(state, params["TargetGroupArn"])
     now = state.now()
     for item in params["Targets"]:
-        for (instance_id, port), target in group.targets.items():
-            named = instance_id == item["Id"] and port == item.get("Port", port)
-            if named and target.deregistered_at is None:
-                target.deregistered_at = now
+        for (target_id, port), target in group.targets.items():
+            named = target_id == item["Id"] and port == item.get("Port", port)
+            if not named or target.deregistered_at is not None:
+                continue
+            target.deregistered_at = now
+            if instance_id := _instance_of(state, group, target):
                 state.publish(TargetDeregistered(now, caller, group.arn, instance_id))
     return {}
 
@@ -107,12 +158,10 @@ def deregister_targets(state: WorldState, params: Params, caller: object) -> Rep
 def describe_target_health(state: WorldState, params: Params) -> Reply:
     """API_DescribeTargetHealth: all targets that are registered or draining, or those named."""
     group = _find(state, params["TargetGroupArn"])
-    now = state.now()
     present = {
         key: target
         for key, target in group.targets.items()
-        if target.deregistered_at is None
-        or now < target.deregistered_at + group.deregistration_delay
+        if target.deregistered_at is None or _drains(state, group, target)
     }
     keys = list(present)
     if "Targets" in params:
@@ -124,11 +173,12 @@ def describe_target_health(state: WorldState, params: Params) -> Reply:
             "Target.NotRegistered",
             "Target is not registered to the target group",
         )
+        zone = None
         if key in present:
-            health = _health(state, group, present[key])
+            health, zone = _health(state, group, present[key]), present[key].availability_zone
         rows.append(
             {
-                "Target": {"Id": key[0], "Port": key[1]},
+                "Target": {"Id": key[0], "Port": key[1], "AvailabilityZone": zone},
                 "HealthCheckPort": str(key[1]),
                 "TargetHealth": {
                     "State": health.state,
@@ -154,8 +204,11 @@ def _health(state: WorldState, group: TargetGroup, target: Target) -> _Health:
             "Target.NotInUse",
             "Target group is not configured to receive traffic from the load balancer",
         )
-    instance = state.instances[target.instance_id]
-    current = instance.state_at(now)
+    instance = state.instances.get(_instance_of(state, group, target) or "")
+    current = instance.state_at(now) if instance else "terminated"
+    if instance is None or (current != "running" and group.target_type == "ip"):
+        # Who is behind an address is not ELB's to know: it only gets no answer.
+        return _Health("unhealthy", "Target.Timeout", "Request timed out")
     if current != "running":
         return _Health("unused", "Target.InvalidState", f"Target is in the {current} state")
     if now < target.registered_at + timedelta(seconds=5):
@@ -165,7 +218,7 @@ def _health(state: WorldState, group: TargetGroup, target: Target) -> _Health:
     # Checks can pass only once the system is up, however early the target was registered.
     up_at = max(target.registered_at, instance.checks_pass_at - timedelta(seconds=60))
     low, high = (120, 240) if group.protocol in _SLOW_PROTOCOLS else (20, 70)
-    delay = state.seconds(low, high, "healthy", group.arn, target.instance_id)
+    delay = state.seconds(low, high, "healthy", group.arn, target.target_id)
     if now < up_at + delay:
         return _Health("initial", "Elb.InitialHealthChecking", "Initial health checks in progress")
     if instance.impaired:
@@ -201,7 +254,7 @@ def _group_row(group: TargetGroup) -> Row:
         "Protocol": group.protocol,
         "Port": group.port,
         "VpcId": group.vpc_id,
-        "TargetType": "instance",
+        "TargetType": group.target_type,
         "IpAddressType": "ipv4",
         "ProtocolVersion": "HTTP1" if http else None,
         "HealthCheckProtocol": "HTTP" if http else "TCP",

@@ -320,17 +320,22 @@ class LaunchTemplateVersion:
 
 @dataclass
 class Target:
-    """A registration of an instance with a target group."""
+    """A registration with a target group.
 
-    instance_id: str
+    target_id: an instance id, or an address in a group of type ip.
+    availability_zone: of an address; `all` or a zone of one's choice when it is outside the VPC.
+    """
+
+    target_id: str
     port: int
     registered_at: datetime
     deregistered_at: datetime | None = None
+    availability_zone: str | None = None
 
 
 @dataclass
 class TargetGroup:
-    """A target group of type instance."""
+    """A target group; target_type is `instance` or `ip`."""
 
     arn: str
     name: str
@@ -339,6 +344,7 @@ class TargetGroup:
     vpc_id: str
     has_load_balancer: bool
     deregistration_delay: timedelta
+    target_type: str = "instance"
     targets: dict[tuple[str, int], Target] = field(default_factory=dict)
 
 

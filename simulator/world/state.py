@@ -66,6 +66,7 @@ class WorldState:
         self.spot_requests: dict[str, SpotRequest] = {}
         self.launch_templates: dict[str, LaunchTemplate] = {}
         self.target_groups: dict[str, TargetGroup] = {}
+        self.classic_load_balancers: dict[str, tuple[str, ...]] = {}
         self.tags: dict[str, dict[str, str]] = {}
         self.closures: list[CapacityClosure] = []
         self.check_failures: list[CheckFailure] = []
@@ -144,3 +145,10 @@ class WorldState:
         """The instance to which an interface is attached, if any."""
         interface = self.interfaces.get(interface_id or "")
         return interface.instance_id if interface else None
+
+    def instance_of_private_ip(self, address: str) -> str | None:
+        """The instance that has a private address now, if any."""
+        for interface in self.interfaces.values():
+            if address in interface.private_ips:
+                return interface.instance_id
+        return None

@@ -10,6 +10,7 @@ import numpy as np
 
 from simulator.world import (  # noqa: F401 - imported for the operations that they register
     advisor,
+    classic_load_balancing,
     fleets,
     instance_queries,
     load_balancing,
@@ -44,6 +45,7 @@ from simulator.world.operations import CHECKS_BEFORE_DRY_RUN, OPERATIONS, Params
 from simulator.world.shapes import checked_reply
 from simulator.world.state import ACCOUNT_ID, WorldState
 
+_TARGET_TYPES = ("instance", "ip")
 _LIFECYCLES = ("spot", "on-demand", "*")
 _LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 _FOREVER = datetime(9999, 1, 1, tzinfo=UTC)
@@ -249,8 +251,13 @@ class World:
             point(state, new_address(state, {}), interface, interface.private_ips[0])
         if target_group_arn is not None:
             group = state.target_groups[target_group_arn]
-            target = Target(instance.instance_id, group.port, instance.launch_time)
-            group.targets[(instance.instance_id, group.port)] = target
+            target_id, zone = instance.instance_id, None
+            if group.target_type == "ip":
+                target_id = state.interfaces[instance.interface_ids[0]].private_ips[0]
+                zone = instance.availability_zone
+            group.targets[(target_id, group.port)] = Target(
+                target_id, group.port, instance.launch_time, availability_zone=zone
+            )
 
     def terminate_instance(self, instance_id: str) -> None:
         """End an instance as its user would, termination protection or not."""
@@ -271,8 +278,11 @@ class World:
         port: int = 80,
         has_load_balancer: bool = True,
         deregistration_delay: timedelta = timedelta(seconds=300),
+        target_type: str = "instance",
     ) -> str:
-        """A target group of type instance; returns its ARN."""
+        """A target group; target_type: `instance` or `ip`. Returns its ARN."""
+        if target_type not in _TARGET_TYPES:
+            raise ValueError(f"target_type: {target_type!r} must be one of {_TARGET_TYPES}")
         state = self._state
         if any(group.name == name for group in state.target_groups.values()):
             raise ValueError(f"name: a target group {name!r} is there already")
@@ -288,8 +298,16 @@ class World:
             vpc_id=state.vpc_id,
             has_load_balancer=has_load_balancer,
             deregistration_delay=deregistration_delay,
+            target_type=target_type,
         )
         return arn
+
+    def set_classic_load_balancer(self, name: str, *instance_ids: str) -> None:
+        """A Classic Load Balancer of this name serves exactly these instances."""
+        unknown = set(instance_ids) - set(self.instances)
+        if unknown:
+            raise ValueError(f"instance_ids: {sorted(unknown)} are not there")
+        self._state.classic_load_balancers[name] = instance_ids
 
     def close_capacity(
         self,

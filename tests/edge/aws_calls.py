@@ -11,7 +11,11 @@ from botocore.session import Session
 
 from tests.house.repository import PACKAGE
 
-_IAM_PREFIX = {"elbv2": "elasticloadbalancing", "stepfunctions": "states"}
+_IAM_PREFIX = {
+    "elb": "elasticloadbalancing",
+    "elbv2": "elasticloadbalancing",
+    "stepfunctions": "states",
+}
 """boto3's name of a service -> its IAM prefix, where they differ (Service Authorization Reference)."""
 
 _COMMON_METHODS = frozenset({*dir(dict), *dir(list), *dir(set), *dir(str), *dir(bytes)})

@@ -6,19 +6,22 @@ from typing import Any
 import pytest
 
 from spot_optimizer.aws import targets
-from spot_optimizer.contracts import HandOverProgress, HandOverRequest
+from spot_optimizer.contracts import HandOverProgress, HandOverRequest, Traffic
 from spot_optimizer.services.hand_over import TARGET_DEADLINE, TargetsNotHealthy, hand_over
 
 ORIGINAL, REPLACEMENT = "i-0000000000000000a", "i-0000000000000000b"
+ADDRESSES = ("10.0.0.5", "2001:db8::5"), ("10.0.1.7", "2001:db8:1::7")
+"""Of the original and of the replacement."""
 GROUP = "arn:aws:elasticloadbalancing:us-east-1:111122223333:targetgroup/web/0123456789abcdef"
 STARTED = datetime(2026, 3, 2, tzinfo=UTC)
 
 
 class _Aws:
-    """Target health as it is told to say; no addresses."""
+    """Target health as it is told to say; no elastic addresses."""
 
     def __init__(self) -> None:
         self.health: dict[str, tuple[str, str]] = {}
+        self.registered: list[str] = []
 
     def describe_target_health(self, **_asked: Any) -> dict[str, Any]:
         return {
@@ -31,6 +34,10 @@ class _Aws:
             ]
         }
 
+    def register_targets(self, Targets: list[dict[str, Any]], **_asked: Any) -> None:  # noqa: N803
+        assert all(target.keys() == {"Id", "Port"} for target in Targets)
+        self.registered += [target["Id"] for target in Targets]
+
     def describe_addresses(self, **_asked: Any) -> dict[str, Any]:
         return {"Addresses": []}
 
@@ -42,7 +49,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> _Aws:
     return fake
 
 
-def _shift(at: datetime = STARTED) -> HandOverProgress:
+def _shift(at: datetime = STARTED, *, has_addresses: bool = True) -> HandOverProgress:
     return hand_over(
         HandOverRequest(
             action="shift",
@@ -52,7 +59,11 @@ def _shift(at: datetime = STARTED) -> HandOverProgress:
             original_id=ORIGINAL,
             replacement_id=REPLACEMENT,
             execution_started_at=STARTED,
-            groups=(GROUP,),
+            traffic=Traffic(
+                groups=(GROUP,),
+                original_addresses=ADDRESSES[0],
+                replacement_addresses=ADDRESSES[1] if has_addresses else ("",),
+            ),
         ),
         at,
     )
@@ -89,3 +100,37 @@ def test_a_target_that_is_served_is_taken(aws: _Aws, state: str) -> None:
     progress = _shift()
     assert progress.done
     assert progress.moved == (GROUP,)
+
+
+@pytest.mark.parametrize(("original", "replacement"), list(zip(*ADDRESSES, strict=True)))
+def test_an_address_is_taken_over_by_one_of_its_kind(
+    aws: _Aws, original: str, replacement: str
+) -> None:
+    """IPv4 by IPv4, IPv6 by IPv6, and done when that one is served."""
+    aws.health = {original: ("healthy", "")}
+    assert not _shift().done
+    assert aws.registered == [replacement]
+    aws.health[replacement] = ("healthy", "")
+    assert _shift().done
+    assert aws.registered == [replacement]
+
+
+def test_an_address_that_drains_is_waited_for(aws: _Aws) -> None:
+    """ELB takes an address again only when it has left; the wait for that has an end."""
+    drains = ("draining", "Target.DeregistrationInProgress")
+    aws.health = {ADDRESSES[0][0]: ("healthy", ""), ADDRESSES[1][0]: drains}
+    assert not _shift().done
+    assert not aws.registered
+    with pytest.raises(TargetsNotHealthy, match="draining"):
+        _shift(STARTED + TARGET_DEADLINE + timedelta(seconds=1))
+    del aws.health[ADDRESSES[1][0]]
+    assert not _shift().done
+    assert aws.registered == [ADDRESSES[1][0]]
+
+
+@pytest.mark.parametrize("original", ADDRESSES[0])
+def test_a_replacement_without_such_an_address_takes_nothing_over(aws: _Aws, original: str) -> None:
+    """It has ended, or its subnet has no IPv6: the switch is undone."""
+    aws.health = {original: ("healthy", "")}
+    with pytest.raises(TargetsNotHealthy, match="has no address"):
+        _shift(has_addresses=False)

@@ -65,6 +65,19 @@ def target_never_healthy() -> Story:
         )
 
 
+def original_in_a_classic_load_balancer() -> Story:
+    """The original is served by a target group, which can be moved, and a Classic Load Balancer."""
+    with open_stage() as stage:
+        group = stage.world.create_target_group("shop")
+        original = stage.launch(target_group_arn=group, address=True)
+        stage.world.set_classic_load_balancer("other")
+        stage.world.set_classic_load_balancer("legacy", original)
+        stage.take_in()
+        stage.force()
+        stage.finish()
+        return record(stage, original=original)
+
+
 BEFORE_COMMIT: Mapping[str, Fault] = {
     "RecordLaunched": Fault("UpdateItem", when=record_of("LAUNCHED")),
     "InspectReplacement": Fault("Invoke", when=step("InspectReplacement")),

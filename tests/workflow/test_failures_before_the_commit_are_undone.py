@@ -11,6 +11,7 @@ from tests.workflow.scenarios_before_the_commit import (
     every_step_before_the_commit_fails,
     launching_breaks,
     ledger_unreachable_after_the_launch,
+    original_in_a_classic_load_balancer,
     original_is_changed_meanwhile,
     replacement_dies_at_boot,
     replacement_never_passes_its_checks,
@@ -25,6 +26,7 @@ ENDS = {
     replacement_dies_at_boot: "it is terminated: Client.UserInitiatedShutdown",
     original_is_changed_meanwhile: "tag team: billing became None",
     target_never_healthy: "TargetsNotHealthy",
+    original_in_a_classic_load_balancer: "Classic Load Balancer 'legacy'",
     launching_breaks: "Lambda.AccessDeniedException",
 }
 
@@ -63,6 +65,15 @@ def test_a_target_that_stays_unhealthy_is_taken_out_again(told: Told) -> None:
     (taken_out,) = story.calls_of("DeregisterTargets")
     (ended,) = story.calls_of("TerminateInstances")
     assert story.api.index(taken_out) < story.api.index(ended)
+
+
+def test_a_classic_load_balancer_is_refused_before_anything_moves(told: Told) -> None:
+    """Neither its target group nor its address is touched, and the outcome says what to do."""
+    story = told(original_in_a_classic_load_balancer)
+    assert not story.calls_of("RegisterTargets", "DeregisterTargets", "AssociateAddress")
+    summary = story.switch()["outcome"]["summary"]
+    assert "register it with a target group instead" in summary
+    assert "spot-optimizer:mode = off" in summary
 
 
 @pytest.mark.parametrize("state", BEFORE_COMMIT)

@@ -396,6 +396,20 @@ class Inspection(Boundary):
     findings: tuple[str, ...] = ()
 
 
+class Traffic(Boundary):
+    """What turns traffic towards original and replacement.
+
+    Passed from step to step: EC2 forgets an instance's addresses when it ends, a target group does
+    not.
+    """
+
+    groups: tuple[str, ...]
+    """ARNs of the target groups that original or replacement are registered in."""
+    original_addresses: tuple[str, ...]
+    """The private IPv4 address, or "" for none, then the IPv6 addresses."""
+    replacement_addresses: tuple[str, ...]
+
+
 class HandOverRequest(SwitchStep):
     """HandOver (shift), UndoHandOver (undo), ReleaseOriginal (release)."""
 
@@ -404,8 +418,8 @@ class HandOverRequest(SwitchStep):
     replacement_id: InstanceId
     execution_started_at: AwareDatetime
     """When the state machine run began; bounds the wait for healthy targets."""
-    groups: tuple[str, ...] | None = None
-    """ARNs of the target groups concerned, as an earlier answer named them; None to find them."""
+    traffic: Traffic | None = None
+    """As an earlier answer named it; None to find it."""
 
 
 class HandOverProgress(Boundary):
@@ -413,8 +427,7 @@ class HandOverProgress(Boundary):
 
     done: bool
     wait_s: int = 0
-    groups: tuple[str, ...] = ()
-    """ARNs of the target groups that original or replacement are registered in."""
+    traffic: Traffic
     moved: tuple[str, ...] = ()
     """What was handed over: ARNs of target groups and allocation ids of addresses."""
 

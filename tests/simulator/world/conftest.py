@@ -16,6 +16,7 @@ SEED = 20_240_301
 START = datetime(2024, 3, 1, 12, tzinfo=UTC)
 SERVICES = {
     "ec2": "ec2",
+    "elb": "elastic-load-balancing",
     "elbv2": "elastic-load-balancing-v2",
     "cloudwatch": "cloudwatch",
     "pricing": "pricing",
@@ -71,6 +72,7 @@ class Account:
         self.events: list[WorldEvent] = []
         self.world.subscribe(self.events.append)
         self.ec2: Any = clients["ec2"]
+        self.elb: Any = clients["elb"]
         self.elbv2: Any = clients["elbv2"]
         self.cloudwatch: Any = clients["cloudwatch"]
         self.pricing: Any = clients["pricing"]

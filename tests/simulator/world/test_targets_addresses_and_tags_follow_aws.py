@@ -75,6 +75,63 @@ def test_a_terminated_instance_leaves_its_target_group(account):
     assert TargetDeregistered in {type(event) for event in account.events}
 
 
+def test_an_address_is_a_target_whoever_has_it(account, refused):
+    """It is registered once for each port, healthy while its machine answers, and stays when that
+    ends: unhealthy, until somebody takes it out; only then it can come back."""
+    arn = account.world.create_target_group("web", target_type="ip")
+    instance_id = account.world.launch_instance("m5.large", "us-east-1b", target_group_arn=arn)
+    address = account.describe(instance_id)["PrivateIpAddress"]
+    assert health(account, arn, address) == "healthy"
+    (row,) = account.elbv2.describe_target_health(TargetGroupArn=arn)["TargetHealthDescriptions"]
+    assert row["Target"] == {"Id": address, "Port": 80, "AvailabilityZone": "us-east-1b"}
+    (group,) = account.elbv2.describe_target_groups()["TargetGroups"]
+    assert group["TargetType"] == "ip"
+    account.ec2.terminate_instances(InstanceIds=[instance_id])
+    account.wait(minutes=10)
+    assert health(account, arn, address) == "unhealthy"
+    target = {"TargetGroupArn": arn, "Targets": [{"Id": address}]}
+    account.elbv2.deregister_targets(**target)
+    assert refused(account.elbv2.register_targets, **target).startswith("InvalidTarget")
+    account.wait(minutes=5)
+    account.elbv2.register_targets(**target)
+    assert health(account, arn, address) == "unhealthy"
+
+
+def test_a_zone_is_named_only_for_addresses_outside_the_subnets(account, refused):
+    """ELB knows the zone of the others, and refuses to override it."""
+    arn = account.world.create_target_group("web", target_type="ip")
+
+    def register(**target):
+        return refused(account.elbv2.register_targets, TargetGroupArn=arn, Targets=[target])
+
+    assert "Availability Zone is required for IP address '10.0.0.1'" in register(Id="10.0.0.1")
+    assert "overridden to 'all' from 'us-east-1a'" in register(
+        Id="172.31.0.9", AvailabilityZone="all"
+    )
+    assert "is not valid" in register(Id=account.world.launch_instance("m5.large", "us-east-1a"))
+    outside = {"Id": "10.0.0.1", "AvailabilityZone": "all"}
+    account.elbv2.register_targets(TargetGroupArn=arn, Targets=[outside])
+    (row,) = account.elbv2.describe_target_health(TargetGroupArn=arn)["TargetHealthDescriptions"]
+    assert row["Target"] == {**outside, "Port": 80}
+
+
+def test_classic_load_balancers_name_their_instances(account, refused):
+    """All of them page by page, or those named."""
+    instance_id = account.world.launch_instance("m5.large", "us-east-1a")
+    account.world.set_classic_load_balancer("empty")
+    account.world.set_classic_load_balancer("legacy", instance_id)
+    pages = account.elb.get_paginator("describe_load_balancers").paginate(
+        PaginationConfig={"PageSize": 1}
+    )
+    found = [row for page in pages for row in page["LoadBalancerDescriptions"]]
+    assert [row["LoadBalancerName"] for row in found] == ["empty", "legacy"]
+    assert [row["Instances"] for row in found] == [[], [{"InstanceId": instance_id}]]
+    error = refused(account.elb.describe_load_balancers, LoadBalancerNames=["gone"])
+    assert error.startswith("LoadBalancerNotFound")
+    with pytest.raises(ValueError, match="instance_ids"):
+        account.world.set_classic_load_balancer("legacy", "i-0123456789abcdef0")
+
+
 def test_an_address_moves_only_when_it_may(account, refused):
     """Without AllowReassociation Resource.AlreadyAssociated and nothing moved; repeats are fine."""
     old = account.world.launch_instance("m5.large", "us-east-1a", address=True)

@@ -1,10 +1,14 @@
-"""Target groups and elastic addresses: what turns traffic towards an instance."""
+"""Load balancers and elastic addresses: what turns traffic towards an instance."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from spot_optimizer.aws.clients import client
+
+Names = Sequence[str]
+"""What an instance is registered by: its id, its private IPv4 address ("" if it has none), its IPv6
+addresses. Names at the same position stand for each other when an instance replaces another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,55 +21,96 @@ class Registration:
     """``initial``, ``healthy``, ``unhealthy``, ``unhealthy.draining``, ``unused``, ``draining`` or
     ``unavailable`` (ELB API reference, TargetHealth)."""
     reason: str = ""
+    position: int = 0
+    """Of the name that is registered, among the instance's names."""
 
     @property
     def leaves(self) -> bool:
         return self.state == "draining"
 
+    @property
+    def by_address(self) -> bool:
+        return self.position > 0
+
+    @property
+    def place(self) -> tuple[str, int, int]:
+        """The same for an instance and for its replacement."""
+        return self.target_group_arn, self.port, self.position
+
 
 def read_target_groups(vpc_id: str) -> list[str]:
-    """ARNs of the VPC's target groups that hold instances."""
+    """ARNs of the VPC's target groups that hold instances or addresses.
+
+    Groups of type ``ip`` of other VPCs are left out: a private address means another machine there.
+    """
     pages = client("elbv2").get_paginator("describe_target_groups").paginate()
     return [
         group["TargetGroupArn"]
         for page in pages
         for group in page["TargetGroups"]
-        if group.get("VpcId") == vpc_id and group.get("TargetType") == "instance"
+        if group.get("VpcId") == vpc_id and group.get("TargetType") in ("instance", "ip")
     ]
 
 
 def read_registrations(
-    target_group_arns: Iterable[str], instance_ids: Iterable[str]
+    target_group_arns: Iterable[str], names: Mapping[str, Names]
 ) -> dict[str, list[Registration]]:
-    """Instance id -> where it is registered, draining registrations included."""
-    found: dict[str, list[Registration]] = {instance_id: [] for instance_id in instance_ids}
+    """Instance id -> where it is registered, draining registrations included.
+
+    names: instance id -> all its names.
+    """
+    owners = {
+        name: (instance_id, position)
+        for instance_id, each in names.items()
+        for position, name in enumerate(each)
+        if name
+    }
+    found: dict[str, list[Registration]] = {instance_id: [] for instance_id in names}
     for arn in target_group_arns:
         reply = client("elbv2").describe_target_health(TargetGroupArn=arn)
         for row in reply["TargetHealthDescriptions"]:
             health, target = row["TargetHealth"], row["Target"]
-            if target["Id"] in found:
-                found[target["Id"]].append(
-                    Registration(arn, target["Port"], health["State"], health.get("Reason", ""))
+            if target["Id"] in owners:
+                instance_id, position = owners[target["Id"]]
+                found[instance_id].append(
+                    Registration(
+                        arn, target["Port"], health["State"], health.get("Reason", ""), position
+                    )
                 )
     return found
 
 
-def register(instance_id: str, registrations: Iterable[Registration]) -> None:
-    """Register an instance at the same groups and ports. Doing it twice changes nothing."""
+def register(names: Names, registrations: Iterable[Registration]) -> None:
+    """Register an instance at the same groups and ports. Doing it twice changes nothing.
+
+    No availability zone is named: ELB knows that of an address in the group's VPC, and refuses
+    ``all`` for it (ELB API reference, TargetDescription).
+    """
     for each in registrations:
         client("elbv2").register_targets(
             TargetGroupArn=each.target_group_arn,
-            Targets=[{"Id": instance_id, "Port": each.port}],
+            Targets=[{"Id": names[each.position], "Port": each.port}],
         )
 
 
-def deregister(instance_id: str, registrations: Iterable[Registration]) -> None:
+def deregister(names: Names, registrations: Iterable[Registration]) -> None:
     """Take an instance out of these groups; its connections drain. Doing it twice changes nothing."""
     for each in registrations:
         client("elbv2").deregister_targets(
             TargetGroupArn=each.target_group_arn,
-            Targets=[{"Id": instance_id, "Port": each.port}],
+            Targets=[{"Id": names[each.position], "Port": each.port}],
         )
+
+
+def read_classic_load_balancers(instance_id: str) -> list[str]:
+    """Names of the Classic Load Balancers that an instance is registered with."""
+    pages = client("elb").get_paginator("describe_load_balancers").paginate()
+    return [
+        balancer["LoadBalancerName"]
+        for page in pages
+        for balancer in page["LoadBalancerDescriptions"]
+        if any(row["InstanceId"] == instance_id for row in balancer["Instances"])
+    ]
 
 
 def read_addresses(instance_ids: Iterable[str]) -> list[dict[str, Any]]:
