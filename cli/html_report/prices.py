@@ -1,41 +1,70 @@
 """What a workload paid, what its pools cost, what had been forecast, and what was decided."""
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 
+from cli.html_report.forecasts import forecast_panel, has_changes
 from cli.html_report.markup import Markup, hint, joined, path, svg, tag
-from cli.html_report.scales import LEFT, RIGHT, WIDTH, TimeScale, ValueScale, fitting, line_names
+from cli.html_report.scales import (
+    LEFT,
+    RIGHT,
+    WIDTH,
+    TimeScale,
+    ValueScale,
+    fitting,
+    line_names,
+    steps,
+)
 from cli.html_report.timeline import decision_mark
 from simulator.record import InstanceRecord, PriceChange, Record, WorkloadRecord
 
-_TOP, _BOTTOM = 24.0, 176.0
-_MARKS = _BOTTOM + 34.0
-_STRIP = _MARKS + 12.0
+_TOP, _BOTTOM = 24.0, 160.0
+_PANEL_TOP, _PANEL_BOTTOM = _BOTTOM + 22.0, _BOTTOM + 74.0
 
 
 def price_chart(record: Record, workload: WorkloadRecord, time: TimeScale) -> Markup:
-    """Prices above, below them the changes of decision and what each cycle decided."""
+    """Prices above; below them, where there is any, their change against the forecast; decisions."""
+    with_panel = has_changes(workload)
+    bottom = _PANEL_BOTTOM if with_panel else _BOTTOM
+    marks = bottom + 34.0
     usd = ValueScale(_largest(workload), _TOP, _BOTTOM)
-    decided = [d for d in record.decisions if d.workload_id == workload.workload_id]
-    switches = [s for s in record.summary.switches if s.workload_id == workload.workload_id]
-    moved = [time.x(switch.at) for switch in switches]
     return svg(
         WIDTH,
-        _STRIP + 14,
+        marks + (26 if workload.cycles else -10),
         f"Prices of the pools that {workload.workload_id} used, and its decisions",
-        time.axis(_TOP, _BOTTOM),
+        time.axis(_TOP, bottom),
         usd.axis(3 if usd.largest < 0.4 else 2),
-        *(tag("line", class_="moved", x1=x, x2=x, y1=_TOP, y2=_MARKS) for x in moved),
+        forecast_panel(workload, time, _PANEL_TOP, _PANEL_BOTTOM) if with_panel else "",
+        *_switch_lines(record, workload, time, marks),
         *_idle_pools(workload, time, usd),
         *(_of_instance(instance, time, usd) for instance in workload.instances),
         *_instance_names(workload.instances, time),
         line_names(_names(workload, usd)),
-        _row_name("decisions", _MARKS + 4),
-        # The rarer ones on top.
-        *(decision_mark(d, _MARKS, time) for d in decided if d.kind == "STAY"),
-        *(decision_mark(d, _MARKS, time) for d in decided if d.kind != "STAY"),
-        *_cycles(workload, time),
+        *_decided(record, workload, time, marks),
     )
+
+
+def _switch_lines(
+    record: Record, workload: WorkloadRecord, time: TimeScale, bottom: float
+) -> Iterator[Markup]:
+    for switch in record.summary.switches:
+        if switch.workload_id == workload.workload_id:
+            style = "switch done" if switch.phase == "DONE" else "switch failed"
+            x = time.x(switch.at)
+            yield tag("line", class_=style, x1=x, x2=x, y1=_TOP, y2=bottom)
+
+
+def _decided(
+    record: Record, workload: WorkloadRecord, time: TimeScale, y: float
+) -> Iterator[Markup]:
+    if not workload.cycles:
+        return
+    yield _row_name("decisions", y + 4)
+    changes = [d for d in record.decisions if d.workload_id == workload.workload_id]
+    # The rarer ones on top.
+    for decision in sorted(changes, key=lambda change: change.kind != "STAY"):
+        yield decision_mark(decision, y, time)
+    yield _row_name("every cycle", y + 20)
+    yield from _cycles(workload, time, y + 12)
 
 
 def _largest(workload: WorkloadRecord) -> float:
@@ -46,22 +75,9 @@ def _largest(workload: WorkloadRecord) -> float:
     return 1.12 * max(values)
 
 
-def _steps(
-    changes: Sequence[PriceChange], end: datetime, time: TimeScale, usd: ValueScale
-) -> list[tuple[float, float]]:
-    """A price holds until the next one."""
-    points: list[tuple[float, float]] = []
-    for change in changes:
-        x, y = time.x(change.at), usd.y(change.price_usd_per_hour)
-        if points:
-            points.append((x, points[-1][1]))
-        points.append((x, y))
-    return [*points, (time.x(end), points[-1][1])] if points else []
-
-
 def _idle_pools(workload: WorkloadRecord, time: TimeScale, usd: ValueScale) -> Iterator[Markup]:
     for pool, changes in workload.pool_prices.items():
-        if points := _steps(changes, time.end, time, usd):
+        if points := steps(changes, time.end, time, usd.y):
             yield path(points, class_="idle-price")
             yield _hoverable(points, f"{pool}, spot price")
 
@@ -75,8 +91,8 @@ def _of_instance(instance: InstanceRecord, time: TimeScale, usd: ValueScale) -> 
         parts.append(path([*high, *reversed(low)], class_="band"))
     if instance.lifecycle == "spot":
         reference = (PriceChange(instance.start, instance.on_demand_usd_per_hour),)
-        parts.append(path(_steps(reference, end, time, usd), class_="reference"))
-    if points := _steps(instance.prices, end, time, usd):
+        parts.append(path(steps(reference, end, time, usd.y), class_="reference"))
+    if points := steps(instance.prices, end, time, usd.y):
         told = f"{instance.place}\n" + "\n".join(_listed(instance.prices))
         parts += [path(points, class_=f"paid {instance.lifecycle}"), _hoverable(points, told)]
     return joined(*parts)
@@ -123,8 +139,7 @@ def _row_name(name: str, y: float) -> Markup:
     return tag("text", name, class_="tick", x=LEFT - 8, y=y, text_anchor="end")
 
 
-def _cycles(workload: WorkloadRecord, time: TimeScale) -> Iterator[Markup]:
-    yield _row_name("every cycle", _STRIP + 8)
+def _cycles(workload: WorkloadRecord, time: TimeScale, y: float) -> Iterator[Markup]:
     for span in workload.cycles:
         x = time.x(span.start)
         held = ", held" if span.held else ""
@@ -135,7 +150,7 @@ def _cycles(workload: WorkloadRecord, time: TimeScale) -> Iterator[Markup]:
             hint(told),
             class_=f"cycle told {span.kind}{' held' if span.held else ''}",
             x=x,
-            y=_STRIP,
+            y=y,
             width=max(time.x(span.end) - x, 3.0),
             height=8,
         )

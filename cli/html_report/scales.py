@@ -1,11 +1,12 @@
 """From times and prices to places on a drawing, and the axes that say so."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from cli.html_report.markup import Markup, joined, tag
+from simulator.record import PriceChange
 
 WIDTH = 1160.0
 LEFT = 128.0
@@ -79,6 +80,22 @@ class ValueScale:
             parts.append(tag("line", class_="grid", x1=LEFT, x2=RIGHT, y1=y, y2=y))
             parts.append(tag("text", text, class_="tick", x=LEFT - 8, y=y + 4, text_anchor="end"))
         return joined(*parts)
+
+
+def steps(
+    changes: Sequence[PriceChange],
+    end: datetime,
+    time: TimeScale,
+    place: Callable[[float], float],
+) -> list[tuple[float, float]]:
+    """The line of a price, which holds until the next one; ``place`` is the height of a price."""
+    points: list[tuple[float, float]] = []
+    for change in changes:
+        x, y = time.x(change.at), place(change.price_usd_per_hour)
+        if points:
+            points.append((x, points[-1][1]))
+        points.append((x, y))
+    return [*points, (time.x(end), points[-1][1])] if points else []
 
 
 def line_names(names: list[tuple[float, str, str]]) -> Markup:

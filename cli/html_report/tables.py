@@ -22,8 +22,7 @@ def _switch(switch: SwitchSummary) -> Markup:
     refused = switch.refused_launches
     outcome = [
         tag("span", "done" if done else "failed", class_=f"pill {'done' if done else 'failed'}"),
-        "" if done else f" {switch.outcome}",
-        f" after {refused} refused launches" if refused else "",
+        (f" after {refused} refused launches" if refused else "") if done else f" {switch.outcome}",
     ]
     states = tag(
         "details",
@@ -86,28 +85,28 @@ def _counts(counts: Mapping[str, int]) -> str:
 
 def fault_table(summary: Summary, launches: Iterable[RefusedLaunch]) -> Markup:
     """What went wrong or was not allowed, and what was done about it."""
-    rows = [
-        _fault(
-            f"{launch.at:%d %b %H:%M}",
-            launch.workload_id,
-            f"launch refused in {launch.place}: {launch.code}. {launch.message}",
-            launch.cure,
-        )
-        for launch in launches
-    ]
+    timed = [(launch.at, _refused_launch(launch)) for launch in launches]
+    timed += [(s.at, _failed_switch(s)) for s in summary.switches if s.phase != "DONE"]
+    rows = [row for _, row in sorted(timed, key=lambda pair: pair[0])]
     rows += [
-        _fault(f"{s.at:%d %b %H:%M}", s.workload_id, f"switch to {s.went_to} failed", s.outcome)
-        for s in summary.switches
-        if s.phase != "DONE"
-    ]
-    rows += [
-        _fault("", w.workload_id, f"{w.status}: {w.status_reason}", "Left alone.")
+        _fault("", w.workload_id, f"{w.status}: {w.status_reason}", "Not managed.")
         for w in summary.workloads
         if w.status != "managed"
     ]
     if not rows:
         return tag("p", "No fault.", class_="none")
     return _table(("time", "workload", "what happened", "what was done"), rows)
+
+
+def _refused_launch(launch: RefusedLaunch) -> Markup:
+    what = f"launch refused in {launch.place}: {launch.code}. {launch.message}"
+    return _fault(f"{launch.at:%d %b %H:%M}", launch.workload_id, what, launch.cure)
+
+
+def _failed_switch(switch: SwitchSummary) -> Markup:
+    when = f"{switch.at:%d %b %H:%M}"
+    what = f"switch from {switch.came_from} failed"
+    return _fault(when, switch.workload_id, what, switch.outcome)
 
 
 def _fault(when: str, workload_id: str, happened: str, done: str) -> Markup:
