@@ -52,13 +52,15 @@ def _print_switch(switch: SwitchSummary, console: Console) -> None:
     )
     saving = switch.saving_usd_per_hour
     money = "unknown" if saving is None else f"{saving:+.4f} USD per hour"
-    downtime = "" if switch.downtime_seconds is None else f", downtime {switch.downtime_seconds:g} s"
+    downtime = (
+        "" if switch.downtime_seconds is None else f", downtime {switch.downtime_seconds:g} s"
+    )
     refused = f", {switch.refused_launches} launches refused" if switch.refused_launches else ""
     rows = {
         "why": switch.why,
         "saving": f"{money}; took {switch.seconds:.0f} s{downtime}{refused}",
         "outcome": "" if switch.phase == "DONE" else switch.outcome,
-        "states": f"[dim]{_path(switch.states)}[/]",
+        "states": f"[dim]{states_in_order(switch.states)}[/]",
     }
     grid = Table.grid(padding=(0, 2))
     for label, text in rows.items():
@@ -67,7 +69,7 @@ def _print_switch(switch: SwitchSummary, console: Console) -> None:
     console.print(grid)
 
 
-def _path(states: tuple[str, ...]) -> str:
+def states_in_order(states: tuple[str, ...]) -> str:
     """States in order; a loop is shown once with its count."""
     steps: list[list[object]] = []
     for state in states:

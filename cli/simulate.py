@@ -9,12 +9,15 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from cli.happenings import line
+from cli.html_report.page import html_page
 from cli.report import print_summary
 from simulator.demo import DEMO
 from simulator.market.columns import UnreadableFile
 from simulator.markets import Market, NoMarket, builtin_market, recorded_market
-from simulator.simulation import Observer
+from simulator.record import simulate_and_record
+from simulator.simulation import Observer, silent
 from simulator.simulation import simulate as run_simulation
+from simulator.summary import Summary
 
 PricesOption = Annotated[
     Path | None,
@@ -35,6 +38,12 @@ StartOption = Annotated[
 ]
 SeedOption = Annotated[int, typer.Option(help="Seed of market and world; same seed, same run.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")]
+ReportOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="Write an HTML page of the run: one file that loads nothing.", dir_okay=False
+    ),
+]
 
 
 def simulate(
@@ -43,6 +52,7 @@ def simulate(
     start: StartOption = None,
     hours: Annotated[float, typer.Option(min=0.5, max=24 * 90, help="Virtual hours to run.")] = 24,
     seed: SeedOption = 1,
+    report: ReportOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Run the real template, handlers and state machine in an embedded AWS account.
@@ -50,10 +60,19 @@ def simulate(
     Eight workloads live through the given hours of a spot market. All money shown is simulated.
     """
     market = market_of(prices, on_demand, start, hours, seed)
+    # A run takes a minute: what cannot be written is said before.
+    if report and not report.parent.is_dir():
+        raise typer.BadParameter(f"--report {report}: there is no folder {report.parent}")
     if as_json:
-        typer.echo(run_simulation(DEMO, market, seed=seed).to_json())
+        typer.echo(_run(market, seed, silent(), report).to_json())
         return
     console = Console(highlight=False)
+    _run_and_tell(market, seed, report, console)
+    if report:
+        console.print(f"[bold]Report[/] {report}", soft_wrap=True)
+
+
+def _run_and_tell(market: Market, seed: int, report: Path | None, console: Console) -> None:
     span = f"{market.start:%Y-%m-%d %H:%M} to {market.end:%Y-%m-%d %H:%M} UTC"
     console.print(f"[bold]Simulating[/] {span} on {market.source}", soft_wrap=True)
     with Progress(
@@ -71,8 +90,16 @@ def simulate(
             progress.update(task, completed=done_s, description=f"{now:%a %H:%M}")
 
         observer = Observer(tick, lambda happening: console.print(line(happening)))
-        summary = run_simulation(DEMO, market, seed=seed, observer=observer)
+        summary = _run(market, seed, observer, report)
     print_summary(summary, console)
+
+
+def _run(market: Market, seed: int, observer: Observer, report: Path | None) -> Summary:
+    if report is None:
+        return run_simulation(DEMO, market, seed=seed, observer=observer)
+    record = simulate_and_record(DEMO, market, seed=seed, observer=observer)
+    report.write_text(html_page(record), encoding="utf-8")
+    return record.summary
 
 
 def market_of(

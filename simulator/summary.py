@@ -3,14 +3,15 @@
 import gzip
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import numpy as np
 
+from simulator.account import EmbeddedAccount
 from simulator.account.executions import Execution
 from simulator.ledger_view import LedgerView
 from spot_optimizer.aws.ledger.items import SwitchItem
@@ -87,7 +88,7 @@ def summarise(simulation: "Simulation") -> Summary:
     ledger = LedgerView(account)
     switches = ledger.switches()
     executions = {execution.name: execution for execution in account.executions()}
-    decided = _decided(account.stack.physical_ids["DataBucket"])
+    decided = _decided(data_bucket(account))
     calls = Counter({c: n for c, n in account.calls.items() if c.caller_kind != "driver"})
     per_service: Counter[str] = Counter()
     for call, count in calls.items():
@@ -113,18 +114,34 @@ def summarise(simulation: "Simulation") -> Summary:
     )
 
 
-def _decided(bucket: str) -> dict[str, Counter[str]]:
-    """Workload id -> kind -> cycles, from the archive of every cycle's decisions."""
+def data_bucket(account: EmbeddedAccount) -> str:
+    """The name of the stack's bucket."""
+    return account.stack.physical_ids["DataBucket"]
+
+
+def archived_decisions(bucket: str) -> Iterator[dict[str, Any]]:
+    """Every decision of every cycle, oldest first, as the archive has it."""
     s3 = boto3.client("s3")
-    decided: dict[str, Counter[str]] = {}
     pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix="decisions/")
     for page in pages:
         for found in page.get("Contents", ()):
             body = s3.get_object(Bucket=bucket, Key=found["Key"])["Body"].read()
             for line in gzip.decompress(body).decode().splitlines():
-                row = json.loads(line)
-                decided.setdefault(row["workload_id"], Counter())[row["kind"]] += 1
+                yield json.loads(line)
+
+
+def _decided(bucket: str) -> dict[str, Counter[str]]:
+    """Workload id -> kind -> cycles."""
+    decided: dict[str, Counter[str]] = {}
+    for row in archived_decisions(bucket):
+        decided.setdefault(row["workload_id"], Counter())[row["kind"]] += 1
     return decided
+
+
+def machines_of(simulation: "Simulation", name: str, switches: Iterable[SwitchItem]) -> list[str]:
+    """The instances that a workload has had, in the order of their launches."""
+    replacements = (s.replacement_id for s in switches if s.workload_id == name)
+    return list(dict.fromkeys([simulation.first_instances[name], *filter(None, replacements)]))
 
 
 def _workload(
@@ -135,15 +152,9 @@ def _workload(
     switches: list[SwitchItem],
     decided: Mapping[str, Counter[str]],
 ) -> WorkloadSummary:
-    world, market = simulation.world, simulation.market
-    start, end = market.start, simulation.account.clock.now()
+    world, start, end = simulation.world, simulation.market.start, simulation.account.clock.now()
     item = ledger.workloads()[name]
-    own = [switch for switch in switches if switch.workload_id == name]
     first = simulation.first_instances[name]
-    machines = {first, *(s.replacement_id for s in own if s.replacement_id)}
-    began = world.instances[first]
-    hours = (end - start).total_seconds() / 3600
-    on_demand = market.on_demand_usd_per_hour[began.instance_type] * hours
     return WorkloadSummary(
         workload_id=name,
         shows=shows,
@@ -153,26 +164,35 @@ def _workload(
         is_on=_place(simulation, item.instance_id),
         home_type=item.home_type,
         decisions=dict(decided.get(name, {})),
-        switches=len(own),
-        cost_usd=sum(world.bill(machine, start, end) for machine in machines),
-        cost_on_demand_usd=on_demand,
-        cost_standing_still_usd=(
-            on_demand if began.lifecycle == "on-demand" else _stayed(simulation, first)
+        switches=sum(switch.workload_id == name for switch in switches),
+        cost_usd=sum(
+            world.bill(machine, start, end) for machine in machines_of(simulation, name, switches)
         ),
+        cost_on_demand_usd=cost_on_demand_usd(simulation, name, end),
+        cost_standing_still_usd=cost_standing_still_usd(simulation, name, end),
     )
 
 
-def _stayed(simulation: "Simulation", instance_id: str) -> float:
-    """The integral of the first pool's price over the whole time."""
-    instance, market = simulation.world.instances[instance_id], simulation.market
+def cost_on_demand_usd(simulation: "Simulation", name: str, until: datetime) -> float:
+    """Of the type that a workload began with, on-demand all the time until then."""
+    began = simulation.world.instances[simulation.first_instances[name]]
+    hours = (until - simulation.market.start).total_seconds() / 3600
+    return simulation.market.on_demand_usd_per_hour[began.instance_type] * hours
+
+
+def cost_standing_still_usd(simulation: "Simulation", name: str, until: datetime) -> float:
+    """Of the place that a workload began in: the integral of its price until then."""
+    instance = simulation.world.instances[simulation.first_instances[name]]
+    if instance.lifecycle == "on-demand":
+        return cost_on_demand_usd(simulation, name, until)
+    market = simulation.market
     pool = next(
         p
         for p in market.prices.pools
         if tuple(p) == (instance.instance_type, instance.availability_zone)
     )
     times_s, prices = market.prices.changes(pool)
-    start_s = market.start.timestamp()
-    end_s = simulation.account.clock.now().timestamp()
+    start_s, end_s = market.start.timestamp(), until.timestamp()
     inside = times_s[(times_s > start_s) & (times_s < end_s)]
     edges_s = np.concatenate(([start_s], inside, [end_s]))
     rows = np.maximum(np.searchsorted(times_s, edges_s[:-1], side="right") - 1, 0)

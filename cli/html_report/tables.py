@@ -1,0 +1,125 @@
+"""Switches, decisions and faults as tables."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from cli.html_report.markup import BREAK, Markup, joined, tag
+from cli.report import states_in_order
+from simulator.record import DecisionRecord, RefusedLaunch
+from simulator.summary import Summary, SwitchSummary
+
+
+def switch_table(switches: Sequence[SwitchSummary]) -> Markup:
+    """From where to where, why, and how it ended."""
+    if not switches:
+        return tag("p", "No switch.", class_="none")
+    columns = ("claimed", "workload", "from → to", "why and how it ended", "USD per hour", "took")
+    return _table(columns, [_switch(switch) for switch in switches])
+
+
+def _switch(switch: SwitchSummary) -> Markup:
+    saving = switch.saving_usd_per_hour
+    done = switch.phase == "DONE"
+    refused = switch.refused_launches
+    outcome = [
+        tag("span", "done" if done else "failed", class_=f"pill {'done' if done else 'failed'}"),
+        (f" after {refused} refused launches" if refused else "") if done else f" {switch.outcome}",
+    ]
+    states = tag(
+        "details",
+        tag("summary", "states"),
+        tag("p", states_in_order(switch.states)),
+        class_="small",
+    )
+    downtime = switch.downtime_seconds
+    return tag(
+        "tr",
+        tag("td", f"{switch.at:%d %b %H:%M}", class_="when"),
+        tag("td", switch.workload_id, class_="who"),
+        tag("td", switch.came_from, BREAK, f"→ {switch.went_to}", class_="places"),
+        tag("td", tag("p", switch.why), tag("p", *outcome), states),
+        tag("td", "unknown" if saving is None else _saving(saving), class_="number"),
+        tag(
+            "td",
+            f"{switch.seconds:.0f} s",
+            "" if downtime is None else joined(BREAK, f"{downtime:g} s down"),
+            class_="number",
+        ),
+        id=switch.switch_id,
+        data_workload=switch.workload_id,
+    )
+
+
+def _saving(usd_per_hour: float) -> str:
+    return f"{usd_per_hour:.4f} saved" if usd_per_hour >= 0 else f"{-usd_per_hour:.4f} more"
+
+
+def decision_table(decisions: Iterable[DecisionRecord]) -> Markup:
+    """Every change of decision with its reason, and what was not taken."""
+    columns = ("time", "workload", "decision", "row", "reason", "pools not taken")
+    return _table(columns, [_decision(decision) for decision in decisions])
+
+
+def _decision(decision: DecisionRecord) -> Markup:
+    held = decision.held_by
+    kind = tag("span", decision.kind, class_=f"pill {decision.kind}{' held' if held else ''}")
+    return tag(
+        "tr",
+        tag("td", f"{decision.at:%d %b %H:%M}", class_="when"),
+        tag("td", decision.workload_id, class_="who"),
+        tag("td", kind),
+        tag("td", str(decision.row) if decision.row else "–", class_="number"),
+        tag(
+            "td",
+            tag("p", decision.reason),
+            tag("p", f"Held: {held}", class_="held") if held else "",
+        ),
+        tag("td", _counts(decision.rejected_counts), class_="small"),
+        data_workload=decision.workload_id,
+    )
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    ordered = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
+    return ", ".join(f"{count} {reason}" for reason, count in ordered)
+
+
+def fault_table(summary: Summary, launches: Iterable[RefusedLaunch]) -> Markup:
+    """What went wrong or was not allowed, and what was done about it."""
+    timed = [(launch.at, _refused_launch(launch)) for launch in launches]
+    timed += [(s.at, _failed_switch(s)) for s in summary.switches if s.phase != "DONE"]
+    rows = [row for _, row in sorted(timed, key=lambda pair: pair[0])]
+    rows += [
+        _fault("", w.workload_id, f"{w.status}: {w.status_reason}", "Not managed.")
+        for w in summary.workloads
+        if w.status != "managed"
+    ]
+    if not rows:
+        return tag("p", "No fault.", class_="none")
+    return _table(("time", "workload", "what happened", "what was done"), rows)
+
+
+def _refused_launch(launch: RefusedLaunch) -> Markup:
+    what = f"launch refused in {launch.place}: {launch.code}. {launch.message}"
+    return _fault(f"{launch.at:%d %b %H:%M}", launch.workload_id, what, launch.cure)
+
+
+def _failed_switch(switch: SwitchSummary) -> Markup:
+    when = f"{switch.at:%d %b %H:%M}"
+    what = f"switch from {switch.came_from} failed"
+    return _fault(when, switch.workload_id, what, switch.outcome)
+
+
+def _fault(when: str, workload_id: str, happened: str, done: str) -> Markup:
+    return tag(
+        "tr",
+        tag("td", when, class_="when"),
+        tag("td", workload_id, class_="who"),
+        tag("td", happened),
+        tag("td", done),
+        data_workload=workload_id,
+    )
+
+
+def _table(columns: Iterable[str], rows: Iterable[Markup]) -> Markup:
+    head = tag("thead", tag("tr", *(tag("th", name, scope="col") for name in columns)))
+    return tag("div", tag("table", head, tag("tbody", *rows)), class_="scroll")

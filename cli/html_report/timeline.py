@@ -1,0 +1,164 @@
+"""Where every workload ran, and what happened to it: one row each."""
+
+from collections.abc import Iterable, Iterator
+
+from cli.html_report.markup import Markup, hint, joined, svg, tag
+from cli.html_report.scales import LEFT, RIGHT, WIDTH, TimeScale, fitting, shortened
+from simulator.record import DecisionRecord, InstanceRecord, Record, ScriptedMoment, WorkloadRecord
+from simulator.summary import SwitchSummary
+
+_BAR = 17.0
+_MARKS = 16.0
+_TOP = 24.0
+
+
+def timeline(record: Record, time: TimeScale) -> Markup:
+    """Bars are instances, marks below them are switches and what stood in their way."""
+    rows: list[Markup] = []
+    y = _TOP + 10
+    for workload in record.workloads:
+        lanes = _lanes(workload.instances)
+        height = (max(lanes, default=0) + 1) * (_BAR + 2)
+        rows.append(_row(record, workload, lanes, y, height, time))
+        y += height + _MARKS + 8
+    return svg(
+        WIDTH,
+        y + 24,
+        "Instances of every workload over time",
+        time.axis(_TOP, y),
+        *_scripted(record.scripted, time, y),
+        *rows,
+    )
+
+
+def _lanes(instances: Iterable[InstanceRecord]) -> list[int]:
+    """A lane for each instance, so that those which run at the same time lie below each other."""
+    free_at: list[InstanceRecord] = []
+    lanes = []
+    for instance in instances:
+        lane = next((i for i, last in enumerate(free_at) if last.end <= instance.start), None)
+        if lane is None:
+            lane = len(free_at)
+            free_at.append(instance)
+        else:
+            free_at[lane] = instance
+        lanes.append(lane)
+    return lanes
+
+
+def _row(
+    record: Record,
+    workload: WorkloadRecord,
+    lanes: list[int],
+    y: float,
+    height: float,
+    time: TimeScale,
+) -> Markup:
+    summary = next(w for w in record.summary.workloads if w.workload_id == workload.workload_id)
+    bars = [
+        _bar(instance, y + lane * (_BAR + 2), time, summary.status == "managed")
+        for instance, lane in zip(workload.instances, lanes, strict=True)
+    ]
+    name = tag(
+        "text",
+        shortened(workload.workload_id, 18),
+        hint(workload.workload_id),
+        class_="row-name",
+        x=LEFT - 10,
+        y=y + 13,
+        text_anchor="end",
+    )
+    money = f"{summary.cost_usd:.2f} USD"
+    cost = tag("text", money, class_="name", x=RIGHT + 8, y=y + 13)
+    base = y + height + _MARKS / 2
+    return joined(name, *bars, cost, *_marks(record, workload.workload_id, base, time))
+
+
+def _bar(instance: InstanceRecord, y: float, time: TimeScale, managed: bool) -> Markup:
+    x, width = time.x(instance.start), max(time.x(instance.end) - time.x(instance.start), 2.0)
+    place = f"{instance.instance_type} {instance.availability_zone}"
+    label = fitting([f"{place} {instance.lifecycle}", place, instance.instance_type], width)
+    told = (
+        f"{instance.instance_id}\n{instance.place}\n{instance.start:%d %b %H:%M:%S} to"
+        f" {instance.end:%d %b %H:%M:%S}\n{instance.cost_usd:.4f} USD"
+    )
+    return tag(
+        "g",
+        tag("rect", class_=f"bar {instance.lifecycle}", x=x, y=y, width=width, height=_BAR, rx=3),
+        tag("text", label, class_="bar-name", x=x + 6, y=y + 12.5) if label else "",
+        hint(told),
+        class_="told" if managed else "told unmanaged",
+    )
+
+
+def _marks(record: Record, workload_id: str, y: float, time: TimeScale) -> Iterator[Markup]:
+    launches = [r for r in record.refused_launches if r.workload_id == workload_id]
+    for place, launch in enumerate(launches, start=1):
+        before = sum(other.at == launch.at for other in launches[: place - 1])
+        told = (
+            f"{launch.at:%d %b %H:%M} launch refused\n{launch.place}: {launch.code}\n{launch.cure}"
+        )
+        # Right of the mark of the switch that it belongs to.
+        yield mark("refused", time.x(launch.at) + 13 * (before + 1), y, told)
+    for decision in record.decisions:
+        if decision.workload_id == workload_id and decision.held_by:
+            yield decision_mark(decision, y, time)
+    for switch in record.summary.switches:
+        if switch.workload_id == workload_id:
+            yield _switch_mark(switch, y, time)
+    summary = next(w for w in record.summary.workloads if w.workload_id == workload_id)
+    if summary.status == "refused":
+        text = shortened(f"not managed: {summary.status_reason}", 130)
+        yield tag("text", text, hint(summary.status_reason), class_="note", x=LEFT, y=y + 4)
+
+
+def decision_mark(decision: DecisionRecord, y: float, time: TimeScale) -> Markup:
+    """A change of decision, hollow where a guard held it back."""
+    held = f"\nheld: {decision.held_by}" if decision.held_by else ""
+    told = f"{decision.at:%d %b %H:%M} {decision.kind}\n{decision.reason}{held}"
+    return mark(decision.kind, time.x(decision.at), y, told, "held" if held else "")
+
+
+def _switch_mark(switch: SwitchSummary, y: float, time: TimeScale) -> Markup:
+    done = switch.phase == "DONE"
+    told = (
+        f"{switch.at:%d %b %H:%M} {'switched' if done else 'not switched'}\n"
+        f"{switch.came_from} → {switch.went_to}\n{switch.why}"
+    )
+    return mark("done" if done else "failed", time.x(switch.at), y, told)
+
+
+_SHAPES = {
+    "done": "M0 -6L6 0L0 6L-6 0Z",
+    "failed": "M-5 -5L5 5M5 -5L-5 5",
+    "refused": "M0 -5L5.5 5L-5.5 5Z",
+    "STAY": "M-3 0a3 3 0 1 0 6 0a3 3 0 1 0 -6 0Z",
+    "SWITCH": "M0 -6L6 0L0 6L-6 0Z",
+    "FALLBACK": "M-5 -5L5 -5L5 5L-5 5Z",
+}
+
+
+def mark(shape: str, x: float, y: float, told: str, style: str = "") -> Markup:
+    """A small figure with a hint."""
+    return tag(
+        "path",
+        hint(told),
+        class_=f"mark told {shape} {style}".strip(),
+        d=_SHAPES[shape],
+        transform=f"translate({x:.1f} {y:.1f})",
+    )
+
+
+def _scripted(events: Iterable[ScriptedMoment], time: TimeScale, bottom: float) -> Iterator[Markup]:
+    last_x = LEFT - 99
+    for number, event in enumerate(events, start=1):
+        x = time.x(event.at)
+        yield tag("line", class_="scripted", x1=x, x2=x, y1=_TOP - 4, y2=bottom)
+        last_x = max(x, last_x + 19)
+        yield tag(
+            "g",
+            tag("circle", cx=last_x, cy=_TOP - 13, r=8.5),
+            tag("text", str(number), x=last_x, y=_TOP - 9.2, text_anchor="middle"),
+            hint(f"{event.at:%H:%M} scripted: {event.text}"),
+            class_="badge told",
+        )
