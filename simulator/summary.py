@@ -13,7 +13,7 @@ import numpy as np
 
 from simulator.account.executions import Execution
 from simulator.ledger_view import LedgerView
-from spot_optimizer.aws.ledger.items import SwitchItem
+from spot_optimizer.aws.ledger.items import SwitchItem, WorkloadItem
 
 if TYPE_CHECKING:
     from simulator.simulation import Simulation
@@ -32,6 +32,7 @@ class WorkloadSummary:
     home_type: str
     decisions: Mapping[str, int]
     """Kind -> cycles that decided so."""
+    breaker_open: bool
     switches: int
     cost_usd: float
     cost_on_demand_usd: float
@@ -72,6 +73,7 @@ class Summary:
     workloads: tuple[WorkloadSummary, ...]
     switches: tuple[SwitchSummary, ...]
     decisions: Mapping[str, int]
+    stack_breaker_open: bool
     aws_calls: Mapping[str, int]
     """Service -> calls that the functions and state machines made."""
     invariant_checks: int
@@ -108,6 +110,7 @@ def summarise(simulation: "Simulation") -> Summary:
         ),
         switches=tuple(_switch(switch, executions[switch.switch_id]) for switch in switches),
         decisions=dict(sum(decided.values(), Counter())),
+        stack_breaker_open=ledger.stack().breaker_open_since is not None,
         aws_calls=dict(sorted(per_service.items())),
         invariant_checks=simulation.auditor.checks,
     )
@@ -137,9 +140,12 @@ def _workload(
 ) -> WorkloadSummary:
     world, market = simulation.world, simulation.market
     start, end = market.start, simulation.account.clock.now()
-    item = ledger.workloads()[name]
-    own = [switch for switch in switches if switch.workload_id == name]
     first = simulation.first_instances[name]
+    never_seen = WorkloadItem(
+        workload_id=name, instance_id=first, status="gone", status_reason="it was never taken in"
+    )
+    item = ledger.workloads().get(name, never_seen)
+    own = [switch for switch in switches if switch.workload_id == name]
     machines = {first, *(s.replacement_id for s in own if s.replacement_id)}
     began = world.instances[first]
     hours = (end - start).total_seconds() / 3600
@@ -153,6 +159,7 @@ def _workload(
         is_on=_place(simulation, item.instance_id),
         home_type=item.home_type,
         decisions=dict(decided.get(name, {})),
+        breaker_open=item.breaker_open_since is not None,
         switches=len(own),
         cost_usd=sum(world.bill(machine, start, end) for machine in machines),
         cost_on_demand_usd=on_demand,
