@@ -163,14 +163,22 @@ def _faults(table: ScenarioTable, run: PlannedRun) -> Iterator[str]:
         yield f"workloads: {addresses} elastic IPs are wanted; {_ADDRESSES_MAX} are allowed"
     if table.market is None:
         yield from _zone_faults(table)
-    elif table.region is not None:
-        yield f"region = {table.region!r}: a recorded market has its own; leave the key out"
+    else:
+        yield from _file_faults(table, run)
     for number, event in enumerate(table.events):
         yield from _event_faults(f"events[{number}]", event, table, names)
     for pattern in run.expected.workloads:
         if not any(fnmatchcase(name, pattern) for name in names):
             yield _unknown(f"expect.workloads.{pattern}", pattern, "one that fits", names)
     yield from _parameter_faults(table.parameters)
+
+
+def _file_faults(table: ScenarioTable, run: PlannedRun) -> Iterator[str]:
+    if table.region is not None:
+        yield f"region = {table.region!r}: a recorded market has its own; leave the key out"
+    for key, path in (("prices", run.prices), ("on_demand", run.on_demand)):
+        if path is not None and not path.is_file():
+            yield f"market.{key}: {path} is no file"
 
 
 def _zone_faults(table: ScenarioTable) -> Iterator[str]:

@@ -276,7 +276,7 @@ class ProtectTable(EventTable):
 
 
 class DeregisterImageTable(EventTable):
-    shows = "the image of the workload's instance is deregistered"
+    shows = "the image of the workload's instance is deregistered; those of its architecture share it"
     event: Literal["deregister-image"]
     workload: Annotated[str, WhoKey]
 

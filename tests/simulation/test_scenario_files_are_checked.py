@@ -51,7 +51,11 @@ def with_workload(**changes: Any) -> dict[str, Any]:
         ({**SCENARIO, "seed": -1}, "seed = -1: allowed is 0 or more"),
         ({**SCENARIO, "start": "soon"}, 'start = "soon": allowed is a date'),
         ({**SCENARIO, "region": "mars-1"}, "region = 'mars-1': not a region"),
-        ({**SCENARIO, "region": "eu-west-1", "market": {"prices": "p.csv"}}, "region = 'eu-west-1'"),
+        (
+            {**SCENARIO, "region": "eu-west-1", "market": {"prices": "mine.yaml"}},
+            "region = 'eu-west-1': a recorded market has its own",
+        ),
+        ({**SCENARIO, "market": {"prices": "p.csv"}}, "market.prices: "),
         ({**SCENARIO, "workloads": []}, "workloads = []: allowed is 1 to 100"),
         ({**SCENARIO, "workloads": [WORKLOAD, WORKLOAD]}, "workloads: the name 'shop' is given 2"),
         ({**SCENARIO, "parameters": {"Foo": 1}}, "parameters: parameter Foo is unknown"),
@@ -136,7 +140,7 @@ def test_a_file_says_what_it_means(tmp_path: Path) -> None:
 schema: 1
 shows: everything
 start: 2026-03-02
-market: {prices: prices.csv, on_demand: ../od.csv}
+market: {prices: prices.csv, on_demand: lists/od.csv}
 workloads:
   - name: shop
     count: 2
@@ -149,6 +153,9 @@ events:
   - {at: 9, event: tag, workload: shop-02, tag: "spot-optimizer:mode", value: null}
 """,
     )
+    (tmp_path / "lists").mkdir()
+    for name in ("prices.csv", "lists/od.csv"):
+        (tmp_path / name).touch()
     run = read_scenario(path)
     first, second = run.scenario.workloads
     assert (first.name, second.name) == ("shop-01", "shop-02")
@@ -162,7 +169,7 @@ events:
         UserTags(9, "shop-02", "spot-optimizer:mode", None),
     )
     assert run.prices == tmp_path / "prices.csv"
-    assert run.on_demand == tmp_path / "../od.csv"
+    assert run.on_demand == tmp_path / "lists" / "od.csv"
     assert run.start is not None
     assert run.start.isoformat() == "2026-03-02T00:00:00+00:00"
 
