@@ -115,8 +115,8 @@ class NoCapacity:
 
     def __str__(self) -> str:
         pools = _pools(self.instance_type, self.availability_zone)
-        how = "" if self.lifecycle == "*" else f" {self.lifecycle}"
-        return f"launches{how} in {pools} are refused with {self.error}{_until(self.until_hour)}"
+        how = "" if self.lifecycle == "*" else f"{self.lifecycle} "
+        return f"{how}launches in {pools} are refused with {self.error}{_until(self.until_hour)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +208,8 @@ Scripted = (
 
 
 def _pools(instance_type: str, availability_zone: str) -> str:
+    if (instance_type, availability_zone) == ("*", "*"):
+        return "every pool"
     return instance_type if availability_zone == "*" else f"{instance_type}/{availability_zone}"
 
 
