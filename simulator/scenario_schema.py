@@ -67,14 +67,13 @@ def _curve(value: object) -> Curve:
 
 def _as_text(value: object) -> object:
     """Tags and parameters are text in AWS; YAML writes numbers and truth without quotes."""
-    if not isinstance(value, dict):
-        return value
-    words = {True: "true", False: "false"}
-    return {
-        key: words[each] if isinstance(each, bool) else str(each)
-        for key, each in value.items()
-        if isinstance(each, bool | int | float | str)
-    } | {key: each for key, each in value.items() if not isinstance(each, bool | int | float | str)}
+    return {k: _word(v) for k, v in value.items()} if isinstance(value, dict) else value
+
+
+def _word(value: object) -> object:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if isinstance(value, int | float) else value
 
 
 def _moment(value: object) -> datetime:
@@ -120,10 +119,6 @@ _ZONE_GLOB = "a zone name with * and ?"
 _COUNT = "a number, or [least, most]"
 
 
-def _one_of(*words: str) -> str:
-    return ", ".join(words)
-
-
 AtKey = Key(f"0 to {HOURS_MAX}, before `hours`", "hours since the start at which it happens")
 UntilKey = Key("hours after `at`", "hours since the start at which it ends; left out: never")
 TypesKey = Key(_GLOB, "instance types that are meant")
@@ -164,7 +159,7 @@ class WorkloadTable(Table):
     type: Annotated[
         str, AfterValidator(_known_type), Key("an instance type", "what it runs on at first")
     ]
-    lifecycle: Annotated[_Lifecycle, Key(_one_of("spot", "on-demand"), "how it is bought at first")]
+    lifecycle: Annotated[_Lifecycle, Key("spot, on-demand", "how it is bought at first")]
     zone: Annotated[
         str,
         Key(
@@ -181,12 +176,10 @@ class WorkloadTable(Table):
         Key("tag: value", "tags without `spot-optimizer:`; `managed` and `workload` are added"),
     ] = {}
     other_tags: Annotated[_Text, Key("tag: value", "tags that are not ours")] = {}
-    target_group: Annotated[
-        bool, Key(_one_of("true", "false"), "it is registered with a target group")
-    ] = False
-    elastic_ip: Annotated[
-        bool, Key(_one_of("true", "false"), "it has an elastic IP (5 in all)")
-    ] = False
+    target_group: Annotated[bool, Key("true, false", "it is registered with a target group")] = (
+        False
+    )
+    elastic_ip: Annotated[bool, Key("true, false", "it has an elastic IP (5 in all)")] = False
 
 
 # --- events --------------------------------------------------------------------------------------
@@ -232,7 +225,7 @@ class NoCapacityTable(WindowTable):
     type: Annotated[str, AfterValidator(_known_types), TypesKey] = "*"
     zone: Annotated[str, ZonesKey] = "*"
     lifecycle: Annotated[
-        Literal["spot", "on-demand", "*"], Key(_one_of("spot", "on-demand", "*"), "which launches")
+        Literal["spot", "on-demand", "*"], Key("spot, on-demand, *", "which launches")
     ] = "*"
     error: Annotated[
         str,
@@ -276,7 +269,9 @@ class ProtectTable(EventTable):
 
 
 class DeregisterImageTable(EventTable):
-    shows = "the image of the workload's instance is deregistered; those of its architecture share it"
+    shows = (
+        "the image of the workload's instance is deregistered; those of its architecture share it"
+    )
     event: Literal["deregister-image"]
     workload: Annotated[str, WhoKey]
 
@@ -314,7 +309,7 @@ class ExpectedWorkloadTable(Table):
 
     status: Annotated[
         Literal["managed", "refused", "gone"] | None,
-        Key(_one_of("managed", "refused", "gone"), "what the ledger says of it"),
+        Key("managed, refused, gone", "what the ledger says of it"),
     ] = None
     decisions: Annotated[
         list[_Kind] | None,
@@ -325,19 +320,15 @@ class ExpectedWorkloadTable(Table):
         _Count | None, Key(_COUNT, "switches that found no capacity, or failed and were undone")
     ] = None
     refused_launches: Annotated[_Count | None, Key(_COUNT, "launches that EC2 refused")] = None
-    breaker: Annotated[_Breaker | None, Key(_one_of("open", "closed"), "its breaker")] = None
-    lifecycle: Annotated[
-        _Lifecycle | None, Key(_one_of("spot", "on-demand"), "how it is bought")
-    ] = None
+    breaker: Annotated[_Breaker | None, Key("open, closed", "its breaker")] = None
+    lifecycle: Annotated[_Lifecycle | None, Key("spot, on-demand", "how it is bought")] = None
     type: Annotated[str | None, Key(_GLOB, "what it runs on")] = None
 
 
 class ExpectTable(Table):
     """What the scenario is to show."""
 
-    stack_breaker: Annotated[
-        _Breaker | None, Key(_one_of("open", "closed"), "the stack's breaker")
-    ] = None
+    stack_breaker: Annotated[_Breaker | None, Key("open, closed", "the stack's breaker")] = None
     workloads: Annotated[
         dict[str, ExpectedWorkloadTable],
         Key("name: expectations", "by workload's name, with * and ? for several"),
