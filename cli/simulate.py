@@ -11,10 +11,18 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from cli.happenings import line
 from cli.html_report.page import html_page
 from cli.report import print_summary
-from simulator.demo import DEMO
+from simulator.expectations import Expectations, disappointments
 from simulator.market.columns import UnreadableFile
-from simulator.markets import Market, NoMarket, builtin_market, recorded_market
+from simulator.markets import BUILTIN_REGION, Market, NoMarket, builtin_market, recorded_market
 from simulator.record import simulate_and_record
+from simulator.scenario_file import (
+    InvalidScenario,
+    PlannedRun,
+    builtin_names,
+    builtin_run,
+    read_scenario,
+)
+from simulator.scenario_schema import HOURS_MAX
 from simulator.simulation import Observer, silent
 from simulator.simulation import simulate as run_simulation
 from simulator.summary import Summary
@@ -44,37 +52,101 @@ ReportOption = Annotated[
         help="Write an HTML page of the run: one file that loads nothing.", dir_okay=False
     ),
 ]
+ScenarioArgument = Annotated[
+    str, typer.Argument(help="A scenario file, or the name of one that comes along (--list).")
+]
+HoursOption = Annotated[
+    float | None, typer.Option(min=0.5, max=HOURS_MAX, help="Virtual hours to run.")
+]
 
 
 def simulate(
+    scenario: ScenarioArgument = "demo",
     prices: PricesOption = None,
     on_demand: OnDemandOption = None,
     start: StartOption = None,
-    hours: Annotated[float, typer.Option(min=0.5, max=24 * 90, help="Virtual hours to run.")] = 24,
-    seed: SeedOption = 1,
+    hours: HoursOption = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Seed of market and world; same seed, same run.")
+    ] = None,
     report: ReportOption = None,
     as_json: JsonOption = False,
+    list_scenarios: Annotated[
+        bool, typer.Option("--list", help="List the scenarios that come along.")
+    ] = False,
 ) -> None:
     """Run the real template, handlers and state machine in an embedded AWS account.
 
-    Eight workloads live through the given hours of a spot market. All money shown is simulated.
+    The workloads of a scenario live through some hours of a spot market. Options are stronger than
+    the scenario's own market, start, hours and seed. All money shown is simulated.
+
+    Exit code 1: the run as the file has it was not what its expectations say.
     """
-    market = market_of(prices, on_demand, start, hours, seed)
+    if list_scenarios:
+        print_scenarios(Console(highlight=False))
+        return
     # A run takes a minute: what cannot be written is said before.
     if report and not report.parent.is_dir():
         raise typer.BadParameter(f"--report {report}: there is no folder {report.parent}")
+    planned = planned_run(scenario)
+    as_written = not any((prices, on_demand, start, hours, seed is not None))
+    number = planned.seed if seed is None else seed
+    market = _market(planned, prices, on_demand, start, hours, number)
     if as_json:
-        typer.echo(_run(market, seed, silent(), report).to_json())
-        return
+        summary = _run(planned, market, number, silent(), report)
+        typer.echo(summary.to_json())
+    else:
+        summary = _shown(planned, market, number, report)
+    if as_written:
+        _judge(planned, summary)
+    elif planned.expected != Expectations() and not as_json:
+        typer.echo("Expectations are not checked: options changed the run")
+
+
+def planned_run(scenario: str) -> PlannedRun:
+    """The scenario of that path or name; a message and exit code 2 for one that cannot be."""
+    path = Path(scenario)
+    try:
+        is_path = path.suffix in (".yaml", ".yml") or len(path.parts) > 1
+        return read_scenario(path) if is_path else builtin_run(scenario)
+    except InvalidScenario as error:
+        for fault in str(error).splitlines():
+            typer.echo(fault, err=True)
+        raise typer.Exit(code=2) from error
+
+
+def print_scenarios(console: Console) -> None:
+    """Name, length and purpose of each scenario that comes along."""
+    for name in builtin_names():
+        planned = builtin_run(name)
+        console.print(
+            f"[bold]{name}[/]  {planned.hours:g} h, {len(planned.scenario.workloads)} workloads"
+        )
+        console.print(f"  {planned.shows}")
+
+
+def _market(
+    planned: PlannedRun,
+    prices: Path | None,
+    on_demand: Path | None,
+    start: datetime | None,
+    hours: float | None,
+    seed: int,
+) -> Market:
+    """The scenario's market, with what the options change."""
+    if prices is None and on_demand is None:
+        prices, on_demand = planned.prices, planned.on_demand
+    begin = start.replace(tzinfo=UTC) if start else planned.start
+    return market_of(prices, on_demand, begin, hours or planned.hours, seed, planned.region)
+
+
+def _shown(planned: PlannedRun, market: Market, seed: int, report: Path | None) -> Summary:
+    """Run it with a line for all that happens, and print the summary."""
     console = Console(highlight=False)
-    _run_and_tell(market, seed, report, console)
-    if report:
-        console.print(f"[bold]Report[/] {report}", soft_wrap=True)
-
-
-def _run_and_tell(market: Market, seed: int, report: Path | None, console: Console) -> None:
     span = f"{market.start:%Y-%m-%d %H:%M} to {market.end:%Y-%m-%d %H:%M} UTC"
-    console.print(f"[bold]Simulating[/] {span} on {market.source}", soft_wrap=True)
+    console.print(
+        f"[bold]Simulating[/] {planned.scenario.name}, {span} on {market.source}", soft_wrap=True
+    )
     with Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -90,14 +162,29 @@ def _run_and_tell(market: Market, seed: int, report: Path | None, console: Conso
             progress.update(task, completed=done_s, description=f"{now:%a %H:%M}")
 
         observer = Observer(tick, lambda happening: console.print(line(happening)))
-        summary = _run(market, seed, observer, report)
+        summary = _run(planned, market, seed, observer, report)
     print_summary(summary, console)
+    if report:
+        console.print(f"[bold]Report[/] {report}", soft_wrap=True)
+    return summary
 
 
-def _run(market: Market, seed: int, observer: Observer, report: Path | None) -> Summary:
+def _judge(planned: PlannedRun, summary: Summary) -> None:
+    """Say whether the expectations came true; exit code 1 if not."""
+    found = disappointments(planned.expected, summary)
+    for each in found:
+        typer.echo(f"Not as expected: {each}", err=True)
+    if found:
+        raise typer.Exit(code=1)
+
+
+def _run(
+    planned: PlannedRun, market: Market, seed: int, observer: Observer, report: Path | None
+) -> Summary:
+    scenario = planned.scenario
     if report is None:
-        return run_simulation(DEMO, market, seed=seed, observer=observer)
-    record = simulate_and_record(DEMO, market, seed=seed, observer=observer)
+        return run_simulation(scenario, market, seed=seed, observer=observer)
+    record = simulate_and_record(scenario, market, seed=seed, observer=observer)
     report.write_text(html_page(record), encoding="utf-8")
     return record.summary
 
@@ -108,14 +195,14 @@ def market_of(
     start: datetime | None,
     hours: float,
     seed: int,
+    region: str | None,
 ) -> Market:
-    """The market that the options ask for; a message and exit code 2 for one that cannot be."""
-    begin = start.replace(tzinfo=UTC) if start else None
+    """The market that is asked for; a message and exit code 2 for one that cannot be."""
     if on_demand and not prices:
         raise typer.BadParameter("--on-demand goes with --prices; the built-in market has its own")
     try:
         if prices is None:
-            return builtin_market(seed, begin, hours)
-        return recorded_market(prices, on_demand, begin, hours)
+            return builtin_market(seed, start, hours, region or BUILTIN_REGION)
+        return recorded_market(prices, on_demand, start, hours)
     except (UnreadableFile, NoMarket) as error:
         raise typer.BadParameter(str(error)) from error

@@ -15,7 +15,7 @@ from simulator.market.recorded import read_on_demand, read_prices
 from simulator.world.catalogue import instance_types, zones_of
 
 BUILTIN_START = datetime(2026, 3, 2, tzinfo=UTC)
-_BUILTIN_REGION = "us-east-1"
+BUILTIN_REGION = "us-east-1"
 _BUILTIN_ZONES = 4
 _WARM_UP = timedelta(days=8)
 """Seven-day figures need as much history before the start."""
@@ -39,9 +39,24 @@ class Market:
     dropped: Mapping[str, int]
     """What of the file could not be used, with counts."""
 
+    def hour(self, hour: float) -> datetime:
+        """The time ``hour`` hours after the start, at most the end of the prices."""
+        hours_max = (self.prices.end - self.start).total_seconds() / 3600
+        return self.start + timedelta(hours=min(hour, hours_max))
 
-def builtin_market(seed: int, start: datetime | None, hours: float) -> Market:
-    """The seeded market of us-east-1 in four zones."""
+
+def builtin_zones(region: str) -> list[str]:
+    """Zones of the built-in market: the region's first four; none for an unknown region."""
+    try:
+        return [name for name, _ in zones_of(region)][:_BUILTIN_ZONES]
+    except FileNotFoundError:  # moto carries one file for each region
+        return []
+
+
+def builtin_market(
+    seed: int, start: datetime | None, hours: float, region: str = BUILTIN_REGION
+) -> Market:
+    """The seeded market in the region's first four zones, with the on-demand prices of us-east-1."""
     begin = start or BUILTIN_START
     end = begin + timedelta(hours=hours)
     on_demand = on_demand_prices(instance_types())
@@ -49,12 +64,12 @@ def builtin_market(seed: int, start: datetime | None, hours: float) -> Market:
         seed=seed,
         start=begin,
         end=end,
-        zones=[name for name, _ in zones_of(_BUILTIN_REGION)][:_BUILTIN_ZONES],
+        zones=builtin_zones(region),
         on_demand_usd_per_hour=on_demand,
         instance_types=list(on_demand),
     )
     return Market(
-        _BUILTIN_REGION, prices, on_demand, begin, end, f"built-in market, seed {seed}", {}
+        region, prices, on_demand, begin, end, f"built-in market, seed {seed}", {}
     )
 
 

@@ -1,9 +1,11 @@
 """What a simulation is made of: workloads, and what is scripted on top of the market."""
 
+import json
 from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from math import isinf
+from typing import Any, Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +30,6 @@ class Curve:
         return left + (value - left) * (hours - left_h) / (right_h - left_h)
 
 
-Placement = Literal["dearest", "cheapest"]
-
-
 @dataclass(frozen=True, slots=True)
 class WorkloadSpec:
     """One machine of the user's, as it runs when the stack is deployed."""
@@ -41,8 +40,9 @@ class WorkloadSpec:
     """What it is there to show, in a few words."""
     instance_type: str
     lifecycle: Literal["spot", "on-demand"]
-    placement: Placement
-    """The zone in which the type costs most or least at the start."""
+    placement: str
+    """``cheapest`` or ``dearest``: the zone in which the type costs least or most at the start; or the
+    name of a zone."""
     cpu_vcpu: Curve
     memory_gib: Curve | None
     """None where no agent reports memory."""
@@ -56,10 +56,11 @@ class WorkloadSpec:
 
 @dataclass(frozen=True, slots=True)
 class AdvisorChange:
-    """From some hour on the Spot Advisor shows another bucket for a type; hour 0 is the start."""
+    """From some hour on the Spot Advisor shows another bucket for types; hour 0 is the start."""
 
     hour: float
     instance_type: str
+    """A type, or several by a pattern with * and ?; so it is in all events."""
     bucket: int
 
     def __str__(self) -> str:
@@ -69,21 +70,24 @@ class AdvisorChange:
 
 @dataclass(frozen=True, slots=True)
 class PriceSurge:
-    """All pools of a type cost ``factor`` times as much for some hours."""
+    """Pools cost ``factor`` times as much for some hours."""
 
     hour: float
     until_hour: float
+    """Infinite where it lasts to the end; so it is in all events."""
     instance_type: str
     factor: float
+    availability_zone: str = "*"
 
     def __str__(self) -> str:
-        hours = self.until_hour - self.hour
-        return f"{self.instance_type} costs {self.factor:g} times as much for {hours:g} h"
+        pools = _pools(self.instance_type, self.availability_zone)
+        span = "from now on" if isinf(self.until_hour) else f"for {self.until_hour - self.hour:g} h"
+        return f"{pools} costs {self.factor:g} times as much {span}"
 
 
 @dataclass(frozen=True, slots=True)
 class CapacityShortage:
-    """The pools that a workload would like best have no capacity for some hours."""
+    """The pools that a workload would like best have no spot capacity for some hours."""
 
     hour: float
     until_hour: float
@@ -93,11 +97,124 @@ class CapacityShortage:
     def __str__(self) -> str:
         return (
             f"the {self.pools} cheapest pools for {self.workload} have no capacity"
-            f" until hour {self.until_hour:g}"
+            f"{_until(self.until_hour)}"
         )
 
 
-Scripted = AdvisorChange | PriceSurge | CapacityShortage
+@dataclass(frozen=True, slots=True)
+class NoCapacity:
+    """Pools refuse launches with an error code of EC2's for some hours."""
+
+    hour: float
+    until_hour: float
+    instance_type: str
+    availability_zone: str
+    lifecycle: str
+    """``spot``, ``on-demand`` or ``*``."""
+    error: str
+
+    def __str__(self) -> str:
+        pools = _pools(self.instance_type, self.availability_zone)
+        how = "" if self.lifecycle == "*" else f"{self.lifecycle} "
+        return f"{how}launches in {pools} are refused with {self.error}{_until(self.until_hour)}"
+
+
+@dataclass(frozen=True, slots=True)
+class ChecksFail:
+    """What is launched in these pools in these hours never passes its status checks."""
+
+    hour: float
+    until_hour: float
+    instance_type: str
+    availability_zone: str
+
+    def __str__(self) -> str:
+        pools = _pools(self.instance_type, self.availability_zone)
+        return f"what is launched in {pools} never turns healthy{_until(self.until_hour)}"
+
+
+@dataclass(frozen=True, slots=True)
+class UserTerminates:
+    """The user terminates the instance on which a workload runs."""
+
+    hour: float
+    workload: str
+
+    def __str__(self) -> str:
+        return f"the user terminates the instance of {self.workload}"
+
+
+@dataclass(frozen=True, slots=True)
+class UserTags:
+    """The user sets a tag of the instance on which a workload runs, or removes it (value None)."""
+
+    hour: float
+    workload: str
+    tag: str
+    """As EC2 knows it, with the prefix ``spot-optimizer:`` where it is ours."""
+    value: str | None
+
+    def __str__(self) -> str:
+        if self.value is None:
+            return f"the user removes the tag {self.tag} of {self.workload}"
+        return f"the user tags {self.workload} {self.tag} = {self.value}"
+
+
+@dataclass(frozen=True, slots=True)
+class UserProtects:
+    """The user switches on the termination protection of a workload's instance."""
+
+    hour: float
+    workload: str
+
+    def __str__(self) -> str:
+        return f"the user protects the instance of {self.workload} from termination"
+
+
+@dataclass(frozen=True, slots=True)
+class ImageDeregistered:
+    """The image from which a workload's instance was launched is deregistered."""
+
+    hour: float
+    workload: str
+
+    def __str__(self) -> str:
+        return f"the image of {self.workload} is deregistered"
+
+
+@dataclass(frozen=True, slots=True)
+class ManualCommand:
+    """A manual request to the function Command."""
+
+    hour: float
+    request: Mapping[str, Any]
+
+    def __str__(self) -> str:
+        return f"manual request {json.dumps(self.request)}"
+
+
+Scripted = (
+    AdvisorChange
+    | PriceSurge
+    | CapacityShortage
+    | NoCapacity
+    | ChecksFail
+    | UserTerminates
+    | UserTags
+    | UserProtects
+    | ImageDeregistered
+    | ManualCommand
+)
+
+
+def _pools(instance_type: str, availability_zone: str) -> str:
+    if (instance_type, availability_zone) == ("*", "*"):
+        return "every pool"
+    return instance_type if availability_zone == "*" else f"{instance_type}/{availability_zone}"
+
+
+def _until(hour: float) -> str:
+    return "" if isinf(hour) else f" until hour {hour:g}"
 
 
 @dataclass(frozen=True, slots=True)

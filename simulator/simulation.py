@@ -10,20 +10,13 @@ from pathlib import Path
 from simulator.account import EmbeddedAccount
 from simulator.happenings import Happening, Watcher
 from simulator.invariants import Auditor
-from simulator.market.history import Pool
 from simulator.markets import Market
-from simulator.scenario import (
-    AdvisorChange,
-    CapacityShortage,
-    Curve,
-    PriceSurge,
-    Scenario,
-    Scripted,
-    WorkloadSpec,
-)
+from simulator.pools import pools_by_price, size
+from simulator.scenario import Curve, PriceSurge, Scenario, WorkloadSpec
+from simulator.scripted import happen
 from simulator.summary import Summary, summarise
 from simulator.world import Load, World
-from simulator.world.catalogue import instance_types
+from spot_optimizer.aws.clients import client
 from spot_optimizer.words import TAG_PREFIX
 
 TEMPLATE = Path(__file__).parents[1] / "template.yaml"
@@ -89,6 +82,9 @@ class Simulation:
     def _set_up(self) -> None:
         # Handlers log to their trace entries. moto reports every failed execution as its own error.
         logging.getLogger("moto").setLevel(logging.CRITICAL)
+        # Lambda never reuses a client in another region; a process with two simulations would.
+        if client("s3").meta.region_name != self.market.region:
+            client.cache_clear()
         self.account.attach(self.world)
         self.account.deploy(TEMPLATE, STACK_NAME, dict(self.scenario.parameters))
         self.auditor = Auditor(self.account, self.world, STACK_NAME)
@@ -122,9 +118,14 @@ class Simulation:
         return lambda when: curve.at(self._hours(when))
 
     def _zone(self, spec: WorkloadSpec) -> str:
-        """Where the type costs most or least at the start, as the scenario wants it."""
-        pools = pools_by_price(self.market, (spec.instance_type,))
-        return (pools[0] if spec.placement == "cheapest" else pools[-1]).availability_zone
+        """The zone that is named; else where the type costs most or least at the start.
+
+        A recorded market may lack a zone: then it is the cheapest.
+        """
+        zones = [p.availability_zone for p in pools_by_price(self.market, (spec.instance_type,))]
+        if spec.placement in zones:
+            return spec.placement
+        return zones[-1] if spec.placement == "dearest" else zones[0]
 
     def _hours(self, when: datetime) -> float:
         return (when - self.market.start).total_seconds() / 3600
@@ -137,7 +138,11 @@ class Simulation:
         while self.account.clock.now() < self.market.end:
             hours = self._hours(self.account.clock.now())
             while waiting and waiting[0].hour <= hours:
-                self._apply(waiting.pop(0))
+                event = waiting.pop(0)
+                told = happen(event, self)
+                self._observer.on_happening(
+                    Happening(self.account.clock.now(), "", "scripted", told)
+                )
             self.pass_time(min(_TICK, self.market.end - self.account.clock.now()))
         # Another cycle would start new switches: only what is under way may end.
         self.account.run_until_quiet()
@@ -156,58 +161,6 @@ class Simulation:
             self._observer.on_happening(happening)
         self.auditor.check()
         self._observer.on_tick(self.account.clock.now())
-
-    def _apply(self, event: Scripted) -> None:
-        match event:
-            case AdvisorChange():
-                self.world.advisor.set(event.instance_type, event.bucket)
-            case CapacityShortage():
-                until = self.market.start + timedelta(hours=event.until_hour)
-                for pool in self._best_pools(event):
-                    self.world.close_capacity(
-                        pool.instance_type,
-                        pool.availability_zone,
-                        "spot",
-                        self.account.clock.now(),
-                        until,
-                    )
-            case PriceSurge():
-                pass  # laid over the market before the start
-        now = self.account.clock.now()
-        self._observer.on_happening(Happening(now, "", "scripted", str(event)))
-
-    def _best_pools(self, event: CapacityShortage) -> list[Pool]:
-        spec = next(s for s in self.scenario.workloads if s.name == event.workload)
-        return pools_by_price(self.market, fitting_types(spec, self.market))[: event.pools]
-
-
-def pools_by_price(market: Market, types: tuple[str, ...]) -> list[Pool]:
-    """The pools of these types that have a price at the start, the cheapest first."""
-    priced = [
-        (price, pool)
-        for pool in market.prices.pools
-        if pool.instance_type in types
-        and (price := market.prices.price_at(pool, market.start)) is not None
-    ]
-    return [pool for _, pool in sorted(priced)]
-
-
-def fitting_types(spec: WorkloadSpec, market: Market) -> tuple[str, ...]:
-    """Types of the market that the workload's tag allows and that are no smaller than its own."""
-    globs = spec.tags.get("types", "*").split(",")
-    vcpu, memory_mib = _size(spec.instance_type)
-    return tuple(
-        name
-        for name in sorted({pool.instance_type for pool in market.prices.pools})
-        if any(fnmatchcase(name, glob) for glob in globs)
-        and _size(name)[0] >= vcpu
-        and _size(name)[1] >= memory_mib
-    )
-
-
-def _size(name: str) -> tuple[int, int]:
-    row = instance_types()[name]
-    return row["VCpuInfo"]["DefaultVCpus"], row["MemoryInfo"]["SizeInMiB"]
 
 
 def placed(scenario: Scenario, market: Market) -> Scenario:
@@ -233,9 +186,9 @@ def _placed(spec: WorkloadSpec, known: set[str]) -> WorkloadSpec:
     if not listed:
         tags["types"] = "*"
     if instance_type not in known:
-        wanted = _size(instance_type)
-        larger = [name for name in known if _size(name) >= wanted] or sorted(known)
-        instance_type = min(larger, key=lambda name: (name not in listed, _size(name), name))
+        wanted = size(instance_type)
+        larger = [name for name in known if size(name) >= wanted] or sorted(known)
+        instance_type = min(larger, key=lambda name: (name not in listed, size(name), name))
     return replace(spec, instance_type=instance_type, tags=tags)
 
 
@@ -245,9 +198,14 @@ def with_surges(scenario: Scenario, market: Market) -> Market:
     for event in scenario.scripted:
         if not isinstance(event, PriceSurge):
             continue
-        start = market.start + timedelta(hours=event.hour)
-        end = min(market.start + timedelta(hours=event.until_hour), prices.end)
-        pools = [p for p in prices.pools if p.instance_type == event.instance_type]
+        start = market.hour(event.hour)
+        end = market.hour(event.until_hour)
+        pools = [
+            pool
+            for pool in prices.pools
+            if fnmatchcase(pool.instance_type, event.instance_type)
+            and fnmatchcase(pool.availability_zone, event.availability_zone)
+        ]
         if pools and start < end:
             prices = prices.with_price_surge(pools, start, end, event.factor)
     return replace(market, prices=prices)

@@ -14,7 +14,7 @@ import numpy as np
 from simulator.account import EmbeddedAccount
 from simulator.account.executions import Execution
 from simulator.ledger_view import LedgerView
-from spot_optimizer.aws.ledger.items import SwitchItem
+from spot_optimizer.aws.ledger.items import SwitchItem, WorkloadItem
 
 if TYPE_CHECKING:
     from simulator.simulation import Simulation
@@ -33,6 +33,7 @@ class WorkloadSummary:
     home_type: str
     decisions: Mapping[str, int]
     """Kind -> cycles that decided so."""
+    breaker_open: bool
     switches: int
     cost_usd: float
     cost_on_demand_usd: float
@@ -73,6 +74,7 @@ class Summary:
     workloads: tuple[WorkloadSummary, ...]
     switches: tuple[SwitchSummary, ...]
     decisions: Mapping[str, int]
+    stack_breaker_open: bool
     aws_calls: Mapping[str, int]
     """Service -> calls that the functions and state machines made."""
     invariant_checks: int
@@ -109,6 +111,7 @@ def summarise(simulation: "Simulation") -> Summary:
         ),
         switches=tuple(_switch(switch, executions[switch.switch_id]) for switch in switches),
         decisions=dict(sum(decided.values(), Counter())),
+        stack_breaker_open=ledger.stack().breaker_open_since is not None,
         aws_calls=dict(sorted(per_service.items())),
         invariant_checks=simulation.auditor.checks,
     )
@@ -153,8 +156,11 @@ def _workload(
     decided: Mapping[str, Counter[str]],
 ) -> WorkloadSummary:
     world, start, end = simulation.world, simulation.market.start, simulation.account.clock.now()
-    item = ledger.workloads()[name]
     first = simulation.first_instances[name]
+    never_seen = WorkloadItem(
+        workload_id=name, instance_id=first, status="gone", status_reason="it was never taken in"
+    )
+    item = ledger.workloads().get(name, never_seen)
     return WorkloadSummary(
         workload_id=name,
         shows=shows,
@@ -164,6 +170,7 @@ def _workload(
         is_on=_place(simulation, item.instance_id),
         home_type=item.home_type,
         decisions=dict(decided.get(name, {})),
+        breaker_open=item.breaker_open_since is not None,
         switches=sum(switch.workload_id == name for switch in switches),
         cost_usd=sum(
             world.bill(machine, start, end) for machine in machines_of(simulation, name, switches)

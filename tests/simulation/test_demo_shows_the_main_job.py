@@ -5,8 +5,10 @@ from collections import Counter
 import pytest
 
 from simulator.demo import DEMO
+from simulator.expectations import disappointments
 from simulator.happenings import Happening
 from simulator.markets import builtin_market
+from simulator.scenario_file import builtin_run
 from simulator.simulation import Observer, simulate
 from simulator.summary import Summary, SwitchSummary, WorkloadSummary
 
@@ -123,6 +125,11 @@ def test_the_story_is_told_as_it_happens(summary: Summary) -> None:
 def test_what_is_scripted_is_said(summary: Summary) -> None:
     """Every scripted event stands in the summary."""
     assert len(summary.scripted) == len(DEMO.scripted)
+
+
+def test_the_file_expects_what_comes(summary: Summary) -> None:
+    """`make demo` ends well."""
+    assert disappointments(builtin_run("demo").expected, summary) == []
 
 
 def test_the_invariants_were_checked_all_along(summary: Summary) -> None:

@@ -1,0 +1,77 @@
+"""What a scenario says must be true at its end, held against the summary of its run."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+
+from simulator.summary import Summary, WorkloadSummary
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedWorkload:
+    """Of one workload; None is not looked at, a pair of counts is (least, most)."""
+
+    status: str | None = None
+    decisions: frozenset[str] | None = None
+    """The kinds that were decided, and no other."""
+    done: tuple[int, int] | None = None
+    failed: tuple[int, int] | None = None
+    refused_launches: tuple[int, int] | None = None
+    breaker: str | None = None
+    """``open`` or ``closed``."""
+    lifecycle: str | None = None
+    type: str | None = None
+    """Pattern with * and ? of the type that it runs on at the end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expectations:
+    """Of the whole stack and by workload's name, a pattern with * and ?."""
+
+    stack_breaker: str | None = None
+    workloads: Mapping[str, ExpectedWorkload] = field(default_factory=dict)
+
+
+def disappointments(expected: Expectations, summary: Summary) -> list[str]:
+    """A line for each expectation that the run did not fulfil: key, what was wanted, what was."""
+    stack_breaker = "open" if summary.stack_breaker_open else "closed"
+    found = []
+    if expected.stack_breaker not in (None, stack_breaker):
+        found.append(f"stack_breaker is {stack_breaker}, expected {expected.stack_breaker}")
+    for pattern, wanted in expected.workloads.items():
+        for workload in summary.workloads:
+            if fnmatchcase(workload.workload_id, pattern):
+                lines = _of_workload(wanted, workload, summary)
+                found += [f"{workload.workload_id}: {line}" for line in lines]
+    return found
+
+
+def _of_workload(
+    wanted: ExpectedWorkload, workload: WorkloadSummary, summary: Summary
+) -> Iterator[str]:
+    pool, lifecycle = workload.is_on.split()
+    instance_type = pool.partition("/")[0]
+    words = {
+        "status": (wanted.status, workload.status),
+        "breaker": (wanted.breaker, "open" if workload.breaker_open else "closed"),
+        "lifecycle": (wanted.lifecycle, lifecycle),
+    }
+    for key, (want, have) in words.items():
+        if want not in (None, have):
+            yield f"{key} is {have}, expected {want}"
+    if wanted.type is not None and not fnmatchcase(instance_type, wanted.type):
+        yield f"type is {instance_type}, expected {wanted.type}"
+    if wanted.decisions is not None and wanted.decisions != frozenset(workload.decisions):
+        have, want = (", ".join(sorted(k)) for k in (workload.decisions, wanted.decisions))
+        yield f"decisions are {have or 'none'}, expected {want or 'none'}"
+    own = [switch for switch in summary.switches if switch.workload_id == workload.workload_id]
+    counts = {
+        "done": (wanted.done, sum(switch.phase == "DONE" for switch in own)),
+        "failed": (wanted.failed, sum(switch.phase == "FAILED" for switch in own)),
+        "refused_launches": (wanted.refused_launches, sum(s.refused_launches for s in own)),
+    }
+    for key, (bounds, count) in counts.items():
+        if bounds is not None and not bounds[0] <= count <= bounds[1]:
+            least, most = bounds
+            span = f"{least}" if least == most else f"{least} to {most}"
+            yield f"{key} is {count}, expected {span}"

@@ -1,0 +1,58 @@
+"""YAML as people expect it: 1.2's two words for truth, and no key twice.
+
+PyYAML follows YAML 1.1, where ``off`` is false (a workload's mode may be ``off``), ``1:30`` is ninety,
+and the second of two equal keys silently wins.
+"""
+
+import re
+from typing import Any
+
+import yaml
+
+_CHANGED = ("tag:yaml.org,2002:bool", "tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
+
+
+class UnreadableYaml(ValueError):
+    """The text is no YAML; the message says where."""
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe, with its own resolvers."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """A mapping whose keys are all different."""
+        keys = [str(key.value) for key, _ in node.value]
+        twice = sorted({key for key in keys if keys.count(key) > 1})
+        if twice:
+            raise yaml.constructor.ConstructorError(
+                None, None, f"the key {twice[0]!r} is given twice", node.start_mark
+            )
+        return super().construct_mapping(node, deep)
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag not in _CHANGED]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+for _tag, _pattern, _firsts in (
+    (_CHANGED[0], r"true|false", "tf"),
+    (_CHANGED[1], r"[-+]?[0-9]+", "-+0123456789"),
+    (_CHANGED[2], r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?([eE][-+]?[0-9]+)?)", "-+.0123456789"),
+):
+    _Loader.add_implicit_resolver(_tag, re.compile(f"^(?:{_pattern})$"), list(_firsts))
+
+
+def load_yaml(text: str) -> Any:
+    """The one document in ``text``.
+
+    Raises:
+        UnreadableYaml: no YAML, several documents, or a key given twice.
+    """
+    try:
+        return yaml.load(text, _Loader)  # a SafeLoader
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+        raise UnreadableYaml(f"{place}{error.problem or error.context}") from error
+    except yaml.YAMLError as error:
+        raise UnreadableYaml(str(error).replace("\n", " ")) from error

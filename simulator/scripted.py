@@ -1,0 +1,121 @@
+"""What a scenario scripts on top of the market, done to the world when its hour has come."""
+
+from datetime import timedelta
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any
+
+import boto3
+
+from simulator.account.account import FunctionFailed
+from simulator.ledger_view import LedgerView
+from simulator.pools import fitting_types, pools_by_price
+from simulator.scenario import (
+    AdvisorChange,
+    CapacityShortage,
+    ChecksFail,
+    ImageDeregistered,
+    ManualCommand,
+    NoCapacity,
+    PriceSurge,
+    Scripted,
+    UserProtects,
+    UserTags,
+    UserTerminates,
+)
+from simulator.world.catalogue import instance_types
+
+if TYPE_CHECKING:
+    from simulator.simulation import Simulation
+
+_ALWAYS_H = 10 * 8760
+"""Longer than any simulation, and a date that can be written."""
+
+
+def happen(event: Scripted, simulation: "Simulation") -> str:
+    """Let ``event`` happen now; returns what is to be told of it."""
+    outcome = ""
+    match event:
+        case AdvisorChange() | CapacityShortage() | NoCapacity() | ChecksFail():
+            _of_aws(event, simulation)
+        case UserTerminates() | UserTags() | UserProtects() | ImageDeregistered():
+            outcome = _of_user(event, simulation)
+        case ManualCommand():
+            outcome = _command(event, simulation)
+        case PriceSurge():
+            pass  # laid over the market before the start
+    return f"{event}{outcome}"
+
+
+def _of_aws(
+    event: AdvisorChange | CapacityShortage | NoCapacity | ChecksFail, simulation: "Simulation"
+) -> None:
+    world, market = simulation.world, simulation.market
+    now = simulation.account.clock.now()
+    hours = _ALWAYS_H if isinstance(event, AdvisorChange) else min(event.until_hour, _ALWAYS_H)
+    until = market.start + timedelta(hours=hours)
+    match event:
+        case AdvisorChange():
+            for name in instance_types():
+                if fnmatchcase(name, event.instance_type):
+                    world.advisor.set(name, event.bucket)
+        case CapacityShortage():
+            spec = next(s for s in simulation.scenario.workloads if s.name == event.workload)
+            best = pools_by_price(market, fitting_types(spec, market))[: event.pools]
+            for pool in best:
+                world.close_capacity(*pool, "spot", now, until)
+        case NoCapacity():
+            world.close_capacity(
+                event.instance_type,
+                event.availability_zone,
+                event.lifecycle,
+                now,
+                until,
+                event.error,
+            )
+        case ChecksFail():
+            world.fail_status_checks(event.instance_type, event.availability_zone, now, until)
+
+
+def _of_user(
+    event: UserTerminates | UserTags | UserProtects | ImageDeregistered, simulation: "Simulation"
+) -> str:
+    """Returns what came of it where it could not be done."""
+    world = simulation.world
+    instance_id = _instance_of(event.workload, simulation)
+    instance = world.instances[instance_id]
+    if world.state_of(instance_id) != "running":
+        return f": not done, {instance_id} is {world.state_of(instance_id)}"
+    match event:
+        case UserTerminates():
+            world.terminate_instance(instance_id)
+        case UserTags():
+            _tag(instance_id, event.tag, event.value)
+        case UserProtects() if instance.lifecycle == "spot":
+            return ": refused by EC2, which cannot protect a spot instance"
+        case UserProtects():
+            world.protect(instance_id)
+        case ImageDeregistered():
+            world.deregister_image(instance.spec.image_id)
+    return ""
+
+
+def _instance_of(workload: str, simulation: "Simulation") -> str:
+    """The instance on which the ledger has the workload; before its adoption, its first."""
+    item = LedgerView(simulation.account).workloads().get(workload)
+    return item.instance_id if item else simulation.first_instances[workload]
+
+
+def _tag(instance_id: str, tag: str, value: str | None) -> None:
+    ec2 = boto3.client("ec2")
+    if value is None:
+        ec2.delete_tags(Resources=[instance_id], Tags=[{"Key": tag}])
+    else:
+        ec2.create_tags(Resources=[instance_id], Tags=[{"Key": tag, "Value": value}])
+
+
+def _command(event: ManualCommand, simulation: "Simulation") -> str:
+    try:
+        answer: Any = simulation.account.invoke("Command", dict(event.request))
+    except FunctionFailed as failure:
+        return f": {failure.error_type}: {failure.message}"
+    return f": {answer}"

@@ -1,0 +1,183 @@
+"""A scenario file says what it means, or one line says what is wrong with it."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from simulator.scenario import Curve, PriceSurge, UserTags
+from simulator.scenario_file import InvalidScenario, builtin_names, builtin_run, read_scenario
+
+WORKLOAD: dict[str, Any] = {
+    "name": "shop",
+    "type": "m5.large",
+    "lifecycle": "spot",
+    "cpu_vcpu": 1,
+}
+SCENARIO: dict[str, Any] = {"schema": 1, "shows": "a test", "hours": 2, "workloads": [WORKLOAD]}
+
+
+def written(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "mine.yaml"
+    path.write_text(text)
+    return path
+
+
+def fault_of(tmp_path: Path, text: str) -> str:
+    """The one line that the file gets."""
+    with pytest.raises(InvalidScenario) as refused:
+        read_scenario(written(tmp_path, text))
+    (line,) = str(refused.value).splitlines()
+    return line.removeprefix("mine.yaml: ")
+
+
+def with_event(**event: Any) -> dict[str, Any]:
+    return {**SCENARIO, "events": [event]}
+
+
+def with_workload(**changes: Any) -> dict[str, Any]:
+    return {**SCENARIO, "workloads": [{**WORKLOAD, **changes}]}
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ({**SCENARIO, "colour": "red"}, "colour: unknown key; allowed are schema, shows"),
+        ({**SCENARIO, "schema": 2}, "schema = 2: allowed is 1"),
+        ({**SCENARIO, "hours": 0}, "hours = 0: allowed is 0.5 to 2160"),
+        ({**SCENARIO, "hours": float("nan")}, "hours = "),
+        ({**SCENARIO, "hours": True}, "hours = true: allowed is 0.5 to 2160"),
+        ({**SCENARIO, "seed": -1}, "seed = -1: allowed is 0 or more"),
+        ({**SCENARIO, "start": "soon"}, 'start = "soon": allowed is a date'),
+        ({**SCENARIO, "region": "mars-1"}, "region = 'mars-1': not a region"),
+        (
+            {**SCENARIO, "region": "eu-west-1", "market": {"prices": "mine.yaml"}},
+            "region = 'eu-west-1': a recorded market has its own",
+        ),
+        ({**SCENARIO, "market": {"prices": "p.csv"}}, "market.prices: "),
+        ({**SCENARIO, "workloads": []}, "workloads = []: allowed is 1 to 100"),
+        ({**SCENARIO, "workloads": [WORKLOAD, WORKLOAD]}, "workloads: the name 'shop' is given 2"),
+        ({**SCENARIO, "parameters": {"Foo": 1}}, "parameters: parameter Foo is unknown"),
+        ({**SCENARIO, "parameters": {"DryRun": "maybe"}}, "parameters: parameter DryRun: 'maybe'"),
+        (
+            {**SCENARIO, "workloads": [{k: v for k, v in WORKLOAD.items() if k != "type"}]},
+            "workloads[0].type is missing; allowed is an instance type",
+        ),
+        (with_workload(size=3), "workloads[0].size: unknown key; allowed are name, shows, count"),
+        (with_workload(name="A B"), 'workloads[0].name = "A B": allowed is 1 to 28'),
+        (with_workload(type="m5.giant"), 'workloads[0].type = "m5.giant": allowed is an instance'),
+        (with_workload(zone="us-east-1z"), "workloads[0].zone = 'us-east-1z': allowed is one of"),
+        (with_workload(cpu_vcpu=-1), "workloads[0].cpu_vcpu = -1: allowed is a number, or a list"),
+        (with_workload(cpu_vcpu=[[2, 1], [1, 1]]), "workloads[0].cpu_vcpu = [[2, 1], [1, 1]]"),
+        (with_workload(memory_gib=[[0, "x"]]), 'workloads[0].memory_gib = [[0, "x"]]: allowed'),
+        (with_workload(tags={"types": ["m5*"]}), 'workloads[0].tags.types = ["m5*"]: allowed'),
+        (with_workload(count=6, elastic_ip=True), "workloads: 6 elastic IPs are wanted; 5"),
+        ({**SCENARIO, "events": [5]}, "events[0] = 5: a mapping of keys is needed"),
+        (with_event(at=1), "events[0]: the key event is missing; allowed is one of advisor"),
+        (with_event(at=1, event="explode"), 'events[0].event = "explode": allowed is one of'),
+        (with_event(at=2, event="terminate", workload="shop"), "events[0].at = 2: allowed is less"),
+        (with_event(at=1, event="terminate", workload="x"), "events[0].workload = 'x': allowed"),
+        (with_event(at=1, event="advisor", type="m5*", bucket=5), "events[0].bucket = 5: allowed"),
+        (with_event(at=1, event="advisor", type="zz*", bucket=1), 'events[0].type = "zz*": allowed'),
+        (with_event(at=1, event="checks-fail", zone="z*"), "events[0].zone = 'z*': allowed is one"),
+        (with_event(at=1, until=1, event="checks-fail"), "events[0].until = 1: allowed is more than"),
+        (
+            with_event(at=1, event="price-surge", type="m5*", factor=0),
+            "events[0].factor = 0: allowed is above 0",
+        ),
+        (
+            with_event(at=1, event="command", request={"command": "stop"}),
+            "(stop.asked_by",
+        ),
+        ({**SCENARIO, "expect": {"workloads": {"x*": {"done": 1}}}}, "expect.workloads.x* = 'x*'"),
+        (
+            {**SCENARIO, "expect": {"workloads": {"shop": {"done": [3, 1]}}}},
+            "expect.workloads.shop.done = [3, 1]: allowed is a number, or [least, most]",
+        ),
+        (
+            {**SCENARIO, "expect": {"workloads": {"shop": {"colour": 1}}}},
+            "expect.workloads.shop.colour: unknown key; allowed are status, decisions",
+        ),
+    ],
+    ids=lambda value: value[:40] if isinstance(value, str) else "",
+)  # fmt: skip
+def test_an_impossible_value_gets_one_clear_line(
+    tmp_path: Path, content: dict[str, Any], told: str
+) -> None:
+    """File, key, value, and what is allowed."""
+    assert told in fault_of(tmp_path, yaml.safe_dump(content))
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", "the file = null: a mapping of keys is needed"),
+        ("workloads: [", "line 1, column 13: "),
+        ("schema: 1\nschema: 1", "line 1, column 1: the key 'schema' is given twice"),
+        ("a: 1\n---\nb: 1", "but found another document"),
+        ("a: !!python/object:os.system {}", "could not determine a constructor"),
+    ],
+)
+def test_what_is_no_yaml_is_told_with_its_place(tmp_path: Path, text: str, told: str) -> None:
+    """One line, too."""
+    assert told in fault_of(tmp_path, text)
+
+
+def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
+    """Nobody has to try again for each."""
+    content = {**with_workload(type="m5.giant", cpu_vcpu=-1), "hours": 0}
+    with pytest.raises(InvalidScenario) as refused:
+        read_scenario(written(tmp_path, yaml.safe_dump(content)))
+    assert len(str(refused.value).splitlines()) == 3
+
+
+def test_a_file_says_what_it_means(tmp_path: Path) -> None:
+    """Words that YAML 1.1 takes for truth or for times stay words; numbers in tags become text."""
+    path = written(
+        tmp_path,
+        """
+schema: 1
+shows: everything
+start: 2026-03-02
+market: {prices: prices.csv, on_demand: lists/od.csv}
+workloads:
+  - name: shop
+    count: 2
+    type: m5.large
+    lifecycle: on-demand
+    cpu_vcpu: [[0, 0.5], [1, 1.5]]
+    tags: {mode: off, switch-gain-points: 3, auto-terminate: false, note: 1:30}
+events:
+  - {at: 8.5, until: 9, event: price-surge, type: m5.*, zone: "*a", factor: 2}
+  - {at: 9, event: tag, workload: shop-02, tag: "spot-optimizer:mode", value: null}
+""",
+    )
+    (tmp_path / "lists").mkdir()
+    for name in ("prices.csv", "lists/od.csv"):
+        (tmp_path / name).touch()
+    run = read_scenario(path)
+    first, second = run.scenario.workloads
+    assert (first.name, second.name) == ("shop-01", "shop-02")
+    assert first.tags == {
+        "mode": "off", "switch-gain-points": "3", "auto-terminate": "false", "note": "1:30",
+    }  # fmt: skip
+    assert first.cpu_vcpu == Curve(((0.0, 0.5), (1.0, 1.5)))
+    assert first.memory_gib is None
+    assert run.scenario.scripted == (
+        PriceSurge(8.5, 9, "m5.*", 2, "*a"),
+        UserTags(9, "shop-02", "spot-optimizer:mode", None),
+    )
+    assert run.prices == tmp_path / "prices.csv"
+    assert run.on_demand == tmp_path / "lists" / "od.csv"
+    assert run.start is not None
+    assert run.start.isoformat() == "2026-03-02T00:00:00+00:00"
+
+
+@pytest.mark.parametrize("name", builtin_names())
+def test_a_scenario_says_at_its_top_what_it_shows(name: str) -> None:
+    """A comment for those who open the file, a line for those who list it."""
+    run = builtin_run(name)
+    path = Path(__file__).parents[2] / "simulator" / "scenarios" / f"{name}.yaml"
+    assert path.read_text().startswith("# ")
+    assert len(run.shows) <= 100
