@@ -53,20 +53,26 @@ class Ledger:
     def switch(self, workload_id: str, switch_id: str) -> SwitchItem | None:
         return self._get(keys.switch_key(workload_id, switch_id), SwitchItem)
 
+    def switches(self, workload_id: str) -> list[SwitchItem]:
+        """All switches of a workload; a damaged record is told and left out."""
+        return list(self._items(f"WORKLOAD#{workload_id}", SwitchItem, sk_prefix="SWITCH#"))
+
     def _get(self, key: Mapping[str, Any], kind: type[AnyItem]) -> AnyItem | None:
         reply = client("dynamodb").get_item(TableName=self.table, Key=key, ConsistentRead=True)
         return kind.model_validate(from_wire(reply["Item"])) if "Item" in reply else None
 
-    def _items(self, pk: str, kind: type[AnyItem]) -> Iterator[AnyItem]:
+    def _items(self, pk: str, kind: type[AnyItem], sk_prefix: str = "") -> Iterator[AnyItem]:
         """The items of a partition; a damaged one is told and left out, so that it stops no other."""
-        for row in self._partition(pk):
+        for row in self._partition(pk, sk_prefix=sk_prefix):
             try:
                 yield kind.model_validate(row)
             except ValidationError as error:
                 logger.error("damaged item", pk=pk, sk=row["sk"], reason=str(error))
 
-    def _partition(self, pk: str, names: tuple[str, ...] = ()) -> Iterator[dict[str, Any]]:
-        """The items of a partition, or only the named attributes of them."""
+    def _partition(
+        self, pk: str, names: tuple[str, ...] = (), sk_prefix: str = ""
+    ) -> Iterator[dict[str, Any]]:
+        """The items of a partition whose sort key begins so, or only the named attributes of them."""
         aliases = {f"#{name}": name for name in names}
         projection = {
             "ProjectionExpression": ", ".join(aliases),
@@ -74,8 +80,11 @@ class Ledger:
         }
         pages = client("dynamodb").get_paginator("query").paginate(
             TableName=self.table,
-            KeyConditionExpression="pk = :pk",
-            ExpressionAttributeValues={":pk": {"S": pk}},
+            KeyConditionExpression="pk = :pk" + (" AND begins_with(sk, :sk)" if sk_prefix else ""),
+            ExpressionAttributeValues={
+                ":pk": {"S": pk},
+                **({":sk": {"S": sk_prefix}} if sk_prefix else {}),
+            },
             ConsistentRead=True,
             **(projection if names else {}),
         )

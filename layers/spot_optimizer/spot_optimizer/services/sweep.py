@@ -1,0 +1,209 @@
+"""``sweep``: reconciles what is against what is recorded, and clears what switches left over."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from spot_optimizer.aws.announce import alert
+from spot_optimizer.aws.environment import Environment
+from spot_optimizer.aws.instances import end_instance, read_managed_instances
+from spot_optimizer.aws.ledger import keys
+from spot_optimizer.aws.ledger.items import SwitchItem, WorkloadItem
+from spot_optimizer.aws.ledger.table import Ledger
+from spot_optimizer.aws.workflow import read_run, resume_switch
+from spot_optimizer.contracts import LeftClaim, LeftFailure, LeftInstance, ResumeOrder
+from spot_optimizer.services.update_ledger import close_left_over, fail_left_over
+from spot_optimizer.switching.machine import Record
+from spot_optimizer.switching.reconcile import (
+    Action,
+    Finding,
+    Machine,
+    Run,
+    Switch,
+    Workload,
+    findings,
+    in_question,
+    interruption_mark,
+    interruptions,
+    machine_of,
+    may_be_left,
+)
+from spot_optimizer.telemetry import logger, metrics
+
+LEASE = "sweep"
+LEASE_S = 300
+"""The function's own timeout."""
+_ENDING = ("shutting-down", "terminated")
+
+
+def sweep(env: Environment, now: datetime, run_id: str) -> dict[str, Any]:
+    """Find the left-overs and clear them; the answer lists them. Gives way to a running sweep."""
+    ledger = Ledger(env.ledger_table)
+    if not ledger.acquire_lease(LEASE, run_id, now, LEASE_S):
+        return {"skipped": "another sweep is running"}
+    try:
+        return _Sweep(env, ledger, now).run()
+    finally:
+        ledger.release_lease(LEASE, run_id)
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What the findings were made from, for carrying them out."""
+
+    records: Mapping[str, SwitchItem]
+    """By switch id."""
+    down: Mapping[str, Record]
+    """Workload id -> its instance, where that runs no more."""
+
+
+class _Sweep:
+    def __init__(self, env: Environment, ledger: Ledger, now: datetime) -> None:
+        self.env, self.ledger, self.now = env, ledger, now
+
+    def run(self) -> dict[str, Any]:
+        # Instances before the ledger: what the ledger does not know yet is then not seen either.
+        instances = read_managed_instances(self.env.stack_name, with_terminated=True)
+        items = self.ledger.workloads()
+        machines = [machine_of(i) for i in instances if i["State"]["Name"] not in _ENDING]
+        records, runs, read = self._records(machines, items)
+        found = findings(
+            machines,
+            [_workload(items[workload_id]) for workload_id in sorted(read)],
+            [_switch(record) for record in records.values()],
+            runs,
+            self.now,
+        )
+        down = self._down(instances, items)
+        told = {item.workload_id: item.interruption_told for item in items.values()}
+        found += interruptions(down, told)
+        seen = _Seen(records, down)
+        left = [finding for finding in found if not self._carry_out(finding, seen)]
+        metrics.add_metric("LeftOversFound", "Count", len(found))
+        return {
+            "found": [
+                {"action": f.action.value, "workload_id": f.workload_id, "reason": f.reason}
+                for f in found
+            ],
+            "not_carried_out": len(left),
+        }
+
+    # --- reading ---------------------------------------------------------------------------------
+
+    def _records(
+        self, machines: list[Machine], items: Mapping[str, WorkloadItem]
+    ) -> tuple[dict[str, SwitchItem], dict[str, Run], set[str]]:
+        """Records of the workloads in question, executions of those that may be left, and the
+        workloads that could be read: one that cannot stops no other."""
+        records: dict[str, SwitchItem] = {}
+        runs: dict[str, Run] = {}
+        read: set[str] = set()
+        workloads = [_workload(item) for item in items.values()]
+        for workload_id in sorted(in_question(machines, workloads)):
+            try:
+                own = self.ledger.switches(workload_id)
+                left = [s for s in own if may_be_left(_switch(s), machines)]
+                runs |= {s.switch_id: self._run_of(s) for s in left}
+            except Exception:
+                logger.exception("workload not swept", workload_id=workload_id)
+                continue
+            records |= {s.switch_id: s for s in own}
+            read.add(workload_id)
+        return records, runs, read
+
+    def _run_of(self, record: SwitchItem) -> Run:
+        return read_run(self.env.switch_instance_arn, record.switch_id, record.resumes)
+
+    @staticmethod
+    def _down(
+        instances: Iterable[Record], items: Mapping[str, WorkloadItem]
+    ) -> dict[str, Record]:
+        """Workload id -> its own instance, where that runs no more and no switch sees to it."""
+        own = {i.instance_id: i.workload_id for i in items.values() if not i.claim_switch_id}
+        return {
+            own[row["InstanceId"]]: row
+            for row in instances
+            if row["InstanceId"] in own and row["State"]["Name"] not in ("pending", "running")
+        }
+
+    # --- carrying out ----------------------------------------------------------------------------
+
+    def _carry_out(self, finding: Finding, seen: _Seen) -> bool:
+        """Whether it could be done. What cannot is logged and stops no other; the next sweep finds
+        it again."""
+        logger.warning("left over", action=finding.action, reason=finding.reason)
+        try:
+            match finding.action:
+                case Action.END:
+                    self._end(finding, seen.records[finding.switch_id])
+                case Action.CLOSE:
+                    close_left_over(
+                        self.ledger, seen.records[finding.switch_id], self.env, self.now
+                    )
+                case Action.RESUME:
+                    self._resume(finding, seen.records[finding.switch_id])
+                case Action.REMOVE:
+                    self._remove(finding)
+                case Action.TELL:
+                    self._tell(finding, seen.down[finding.workload_id])
+        except Exception:
+            logger.exception("left-over not cleared", action=finding.action, reason=finding.reason)
+            return False
+        return True
+
+    def _end(self, finding: Finding, record: SwitchItem) -> None:
+        failure = LeftFailure(Cause=finding.reason).model_dump()
+        fail_left_over(self.ledger, record, failure, self.env, self.now)
+
+    def _resume(self, finding: Finding, record: SwitchItem) -> None:
+        order = ResumeOrder(
+            resume=record.resumes + 1,
+            switch_id=record.switch_id,
+            workload_id=record.workload_id,
+            claim=LeftClaim(token=str(record.fence)),
+            original=LeftInstance(instance_id=finding.original_id),
+            replacement=LeftInstance(instance_id=finding.instance_id),
+            failure=LeftFailure(Cause=finding.reason),
+        )
+        # The count is written after the start: a start without its count meets its own name again.
+        resume_switch(self.env.switch_instance_arn, order)
+        self.ledger.update(
+            keys.switch_key(record.workload_id, record.switch_id), {"resumes": order.resume}
+        )
+
+    def _remove(self, finding: Finding) -> None:
+        end_instance(finding.instance_id)
+        alert(
+            self.env.alert_topic_arn,
+            f"Spot Optimizer {self.env.stack_name}: an instance without a record was ended",
+            finding.reason,
+        )
+
+    def _tell(self, finding: Finding, instance: Record) -> None:
+        """Alert before the mark is written: told twice is better than never."""
+        alert(
+            self.env.alert_topic_arn,
+            f"Spot Optimizer {self.env.stack_name}: an interrupted workload",
+            f"Workload {finding.workload_id}: {finding.reason}, and no event told of it.",
+        )
+        changes: dict[str, Any] = {"interruption_told": interruption_mark(instance)}
+        if instance["State"]["Name"] in _ENDING:
+            changes |= {"status": "gone", "status_reason": finding.reason}
+        self.ledger.update(keys.workload_key(finding.workload_id), changes)
+
+
+def _workload(item: WorkloadItem) -> Workload:
+    return Workload(item.workload_id, item.instance_id, item.claim_switch_id)
+
+
+def _switch(record: SwitchItem) -> Switch:
+    return Switch(
+        workload_id=record.workload_id,
+        switch_id=record.switch_id,
+        phase=record.phase,
+        original_id=record.order.original.instance_id,
+        replacement_id=record.replacement_id,
+        claimed_at=record.claimed_at,
+        resumes=record.resumes,
+    )
