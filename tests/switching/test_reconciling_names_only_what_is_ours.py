@@ -45,6 +45,7 @@ class Account:
     workloads: tuple[Workload, ...]
     switches: tuple[Switch, ...]
     runs: dict[str, Run]
+    pointed: frozenset[str] = frozenset()
 
     def findings(self) -> list[Finding]:
         asked = {s.switch_id for s in self.switches if may_be_left(s, self.machines)}
@@ -54,6 +55,7 @@ class Account:
             [w for w in self.workloads if w.workload_id in concerned],
             [s for s in self.switches if s.workload_id in concerned],
             {k: run for k, run in self.runs.items() if k in asked},
+            self.pointed,
             NOW,
         )
 
@@ -259,6 +261,25 @@ def test_a_replacement_that_is_the_last_machine_is_kept(
     held = Workload("web", "i-0", None if phase is Phase.FAILED else "s1")
     account = replace(account, machines=account.machines[1:], workloads=(held,))
     assert actions(account) == expected
+
+
+def test_an_original_that_was_given_another_workload_is_kept() -> None:
+    """Its user has changed the tag: it is no more this workload's to end."""
+    account = committed()
+    retagged = replace(account.machines[0], workload_id="shop")
+    assert actions(replace(account, machines=(retagged, account.machines[1]))) == [Action.CLOSE]
+
+
+def test_an_instance_that_a_pointer_knows_is_kept() -> None:
+    """It runs another workload, whose tag its user has changed."""
+    account = Account(
+        (launched("i-0", "web", ""), launched("i-5", "web", "of-another")),
+        (Workload("web", "i-0", None),),
+        (),
+        {},
+    )
+    assert actions(account) == [Action.REMOVE]
+    assert replace(account, pointed=frozenset({"i-5"})).findings() == []
 
 
 def test_another_switch_under_way_is_waited_for() -> None:

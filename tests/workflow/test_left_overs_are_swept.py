@@ -176,6 +176,8 @@ def test_an_instance_without_a_record_is_removed_and_told(stage: Stage) -> None:
     table = stage.account.outputs["LedgerTable"]
     record = stage.switches()[0]
     ledger.delete_item(TableName=table, Key={k: {"S": record[k]} for k in ("pk", "sk")})
+    pointer = {"pk": {"S": f"INSTANCE#{replacement}"}, "sk": {"S": "POINTER"}}
+    ledger.delete_item(TableName=table, Key=pointer)
     ledger.update_item(
         TableName=table,
         Key={"pk": {"S": "WORKLOADS"}, "sk": {"S": "web"}},
@@ -262,6 +264,29 @@ def test_one_bad_item_stops_no_other(stage: Stage) -> None:
     stage.sweep()
     stage.finish()
     assert stage.switches("bad")[0]["phase"] == "DONE"
+
+
+def test_a_damaged_record_is_not_taken_for_a_missing_one(stage: Stage) -> None:
+    """Its replacement is not ended, and the other workload is swept all the same."""
+    for workload in ("bad", "good"):
+        stage.launch(workload)
+    stage.take_in()
+    stage.faults.append(Fault("TerminateInstances"))
+    stage.world.fail_status_checks("m5a.large", ZONES[1])
+    for workload in ("bad", "good"):
+        stage.force(workload)
+    stage.finish()
+    record = stage.switches("bad")[0]
+    boto3.client("dynamodb").update_item(
+        TableName=stage.account.outputs["LedgerTable"],
+        Key={k: {"S": record[k]} for k in ("pk", "sk")},
+        UpdateExpression="SET phase = :phase",
+        ExpressionAttributeValues={":phase": {"S": "OF_A_LATER_VERSION"}},
+    )
+    stage.faults.clear()
+    assert sweep_until_quiet_of_one(stage) == ["resume"]
+    assert record["replacement_id"] in stage.alive()
+    assert stage.switches("good")[0]["replacement_id"] not in stage.alive()
 
 
 def test_a_resumption_that_fails_is_tried_again_after_a_longer_wait(stage: Stage) -> None:

@@ -1,7 +1,7 @@
 """``sweep``: reconciles what is against what is recorded, and clears what switches left over."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -28,6 +28,7 @@ from spot_optimizer.switching.reconcile import (
     interruptions,
     machine_of,
     may_be_left,
+    without_record,
 )
 from spot_optimizer.telemetry import logger, metrics
 
@@ -48,14 +49,16 @@ def sweep(env: Environment, now: datetime, run_id: str) -> dict[str, Any]:
         ledger.release_lease(LEASE, run_id)
 
 
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    """What the findings were made from, for carrying them out."""
+@dataclass(slots=True)
+class _Read:
+    """What the ledger and Step Functions say of the workloads in question."""
 
-    records: Mapping[str, SwitchItem]
-    """By switch id."""
-    down: Mapping[str, Record]
-    """Workload id -> its instance, where that runs no more."""
+    workload_ids: list[str] = field(default_factory=list)
+    """Those that could be read."""
+    records: dict[str, SwitchItem] = field(default_factory=dict)
+    """All of theirs, by switch id."""
+    runs: dict[str, Run] = field(default_factory=dict)
+    pointed: set[str] = field(default_factory=set)
 
 
 class _Sweep:
@@ -67,19 +70,19 @@ class _Sweep:
         instances = read_managed_instances(self.env.stack_name, with_terminated=True)
         items = self.ledger.workloads()
         machines = [machine_of(i) for i in instances if i["State"]["Name"] not in _ENDING]
-        records, runs, read = self._records(machines, items)
+        read = self._read(machines, items)
         found = findings(
             machines,
-            [_workload(items[workload_id]) for workload_id in sorted(read)],
-            [_switch(record) for record in records.values()],
-            runs,
+            [_workload(items[workload_id]) for workload_id in read.workload_ids],
+            [_switch(record) for record in read.records.values()],
+            read.runs,
+            read.pointed,
             self.now,
         )
         down = self._down(instances, items)
         told = {item.workload_id: item.interruption_told for item in items.values()}
         found += interruptions(down, told)
-        seen = _Seen(records, down)
-        left = [finding for finding in found if not self._carry_out(finding, seen)]
+        left = [f for f in found if not self._carry_out(f, read.records, down)]
         metrics.add_metric("LeftOversFound", "Count", len(found))
         return {
             "found": [
@@ -91,26 +94,30 @@ class _Sweep:
 
     # --- reading ---------------------------------------------------------------------------------
 
-    def _records(
-        self, machines: list[Machine], items: Mapping[str, WorkloadItem]
-    ) -> tuple[dict[str, SwitchItem], dict[str, Run], set[str]]:
-        """Records of the workloads in question, executions of those that may be left, and the
-        workloads that could be read: one that cannot stops no other."""
-        records: dict[str, SwitchItem] = {}
-        runs: dict[str, Run] = {}
-        read: set[str] = set()
+    def _read(self, machines: list[Machine], items: Mapping[str, WorkloadItem]) -> _Read:
+        """A workload that cannot be read is left for the next sweep and stops no other."""
+        read = _Read()
         workloads = [_workload(item) for item in items.values()]
         for workload_id in sorted(in_question(machines, workloads)):
             try:
-                own = self.ledger.switches(workload_id)
-                left = [s for s in own if may_be_left(_switch(s), machines)]
-                runs |= {s.switch_id: self._run_of(s) for s in left}
+                records = self.ledger.switches(workload_id)
+                left = [s for s in records if may_be_left(_switch(s), machines)]
+                runs = {s.switch_id: self._run_of(s) for s in left}
+                pointed = self._pointed(_workload(items[workload_id]), machines, records)
             except Exception:
                 logger.exception("workload not swept", workload_id=workload_id)
                 continue
-            records |= {s.switch_id: s for s in own}
-            read.add(workload_id)
-        return records, runs, read
+            read.workload_ids.append(workload_id)
+            read.records |= {s.switch_id: s for s in records}
+            read.runs |= runs
+            read.pointed |= pointed
+        return read
+
+    def _pointed(
+        self, workload: Workload, machines: list[Machine], records: list[SwitchItem]
+    ) -> set[str]:
+        unknown = without_record(workload, machines, map(_switch, records))
+        return {m.instance_id for m in unknown if self.ledger.has_pointer(m.instance_id)}
 
     def _run_of(self, record: SwitchItem) -> Run:
         return read_run(self.env.switch_instance_arn, record.switch_id, record.resumes)
@@ -129,24 +136,25 @@ class _Sweep:
 
     # --- carrying out ----------------------------------------------------------------------------
 
-    def _carry_out(self, finding: Finding, seen: _Seen) -> bool:
+    def _carry_out(
+        self, finding: Finding, records: Mapping[str, SwitchItem], down: Mapping[str, Record]
+    ) -> bool:
         """Whether it could be done. What cannot is logged and stops no other; the next sweep finds
         it again."""
         logger.warning("left over", action=finding.action, reason=finding.reason)
         try:
             match finding.action:
                 case Action.END:
-                    self._end(finding, seen.records[finding.switch_id])
+                    self._end(finding, records[finding.switch_id])
                 case Action.CLOSE:
-                    close_left_over(
-                        self.ledger, seen.records[finding.switch_id], self.env, self.now
-                    )
+                    record = records[finding.switch_id]
+                    close_left_over(self.ledger, record, self.env, self.now)
                 case Action.RESUME:
-                    self._resume(finding, seen.records[finding.switch_id])
+                    self._resume(finding, records[finding.switch_id])
                 case Action.REMOVE:
                     self._remove(finding)
                 case Action.TELL:
-                    self._tell(finding, seen.down[finding.workload_id])
+                    self._tell(finding, down[finding.workload_id])
         except Exception:
             logger.exception("left-over not cleared", action=finding.action, reason=finding.reason)
             return False

@@ -15,7 +15,7 @@ a workload runs on, nor its last one: a replacement whose original has died is l
 cycle to adopt.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -140,17 +140,34 @@ def may_be_left(switch: Switch, machines: Iterable[Machine]) -> bool:
     return switch.phase is not Phase.DONE
 
 
+def without_record(
+    workload: Workload, machines: Iterable[Machine], switches: Iterable[Switch]
+) -> list[Machine]:
+    """Instances of ours beside the workload's own whose switch has no record among all of its."""
+    known = {switch.switch_id for switch in switches}
+    return [
+        machine
+        for machine in machines
+        if machine.workload_id == workload.workload_id
+        and machine.instance_id != workload.instance_id
+        and machine.switch_id not in known
+        and _bears_token_of(machine.switch_id, machine)
+    ]
+
+
 def findings(
     machines: Sequence[Machine],
     workloads: Iterable[Workload],
     switches: Sequence[Switch],
     runs: Mapping[str, Run],
+    pointed: Container[str],
     now: datetime,
 ) -> list[Finding]:
     """The left-overs of these workloads.
 
     ``switches`` are all records of each of them, ``runs`` the newest executions by switch id of
-    those that ``may_be_left``.
+    those that ``may_be_left``, ``pointed`` those of the instances ``without_record`` that a pointer
+    knows: a user may have given them another workload's tag.
     """
     found: list[Finding] = []
     for workload in workloads:
@@ -158,7 +175,8 @@ def findings(
         view = _View(workload, machines, now)
         judged = (view.of_switch(s, runs[s.switch_id]) for s in own if s.switch_id in runs)
         found += [finding for finding in judged if finding is not None]
-        found += view.unknown({switch.switch_id for switch in own})
+        unknown = without_record(workload, machines, own)
+        found += view.of_unknown(m for m in unknown if m.instance_id not in pointed)
     return found
 
 
@@ -202,13 +220,14 @@ class _View:
 
     def _of_committed(self, switch: Switch, why: str) -> Finding:
         original = switch.original_id
-        last = not self.own_runs or original == self.workload.instance_id
-        if original not in self.alive or last or switch.replacement_id is None:
-            rest = "is the workload's last" if original in self.alive else "is gone"
+        still_its = original in {machine.instance_id for machine in self.beside}
+        if not (still_its and self.own_runs) or switch.replacement_id is None:
             return Finding(
-                Action.CLOSE, switch.workload_id, f"{why}; the original {original} {rest}",
+                Action.CLOSE,
+                switch.workload_id,
+                f"{why}; the original {original} is gone, another workload's, or this one's last",
                 switch_id=switch.switch_id,
-            )  # fmt: skip
+            )
         return Finding(
             Action.RESUME,
             switch.workload_id,
@@ -218,8 +237,7 @@ class _View:
             instance_id=switch.replacement_id,
         )
 
-    def unknown(self, known: set[str]) -> list[Finding]:
-        """Instances of ours beside the workload's own whose switch has no record."""
+    def of_unknown(self, unknown: Iterable[Machine]) -> list[Finding]:
         if not self.own_runs:
             return []
         return [
@@ -231,10 +249,8 @@ class _View:
                 switch_id=machine.switch_id,
                 instance_id=machine.instance_id,
             )
-            for machine in self.beside
-            if machine.switch_id not in known
-            and _bears_token_of(machine.switch_id, machine)
-            and self.now - machine.launched_at >= YOUNG
+            for machine in unknown
+            if self.now - machine.launched_at >= YOUNG
         ]
 
 

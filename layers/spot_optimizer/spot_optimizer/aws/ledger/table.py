@@ -54,16 +54,25 @@ class Ledger:
         return self._get(keys.switch_key(workload_id, switch_id), SwitchItem)
 
     def switches(self, workload_id: str) -> list[SwitchItem]:
-        """All switches of a workload; a damaged record is told and left out."""
-        return list(self._items(f"WORKLOAD#{workload_id}", SwitchItem, sk_prefix="SWITCH#"))
+        """All switches of a workload. Raises ValidationError for a damaged record: who asks for all
+        must not take one for missing."""
+        rows = self._partition(f"WORKLOAD#{workload_id}", sk_prefix="SWITCH#")
+        return [SwitchItem.model_validate(row) for row in rows]
+
+    def has_pointer(self, instance_id: str) -> bool:
+        """Whether an instance is, or was, the one that a workload runs on."""
+        reply = client("dynamodb").get_item(
+            TableName=self.table, Key=keys.pointer_key(instance_id), ConsistentRead=True
+        )
+        return "Item" in reply
 
     def _get(self, key: Mapping[str, Any], kind: type[AnyItem]) -> AnyItem | None:
         reply = client("dynamodb").get_item(TableName=self.table, Key=key, ConsistentRead=True)
         return kind.model_validate(from_wire(reply["Item"])) if "Item" in reply else None
 
-    def _items(self, pk: str, kind: type[AnyItem], sk_prefix: str = "") -> Iterator[AnyItem]:
+    def _items(self, pk: str, kind: type[AnyItem]) -> Iterator[AnyItem]:
         """The items of a partition; a damaged one is told and left out, so that it stops no other."""
-        for row in self._partition(pk, sk_prefix=sk_prefix):
+        for row in self._partition(pk):
             try:
                 yield kind.model_validate(row)
             except ValidationError as error:
