@@ -236,7 +236,7 @@ def test_nothing_of_the_users_is_touched(stage: Stage) -> None:
     assert stage.sweep() == []
     assert stage.alive() == before
     made = {call.operation for call in stage.api}
-    assert made <= {"PutItem", "DescribeInstances", "Query", "DeleteItem"}
+    assert made <= {"PutItem", "DescribeInstances", "Query", "GetItem", "DeleteItem"}
 
 
 # --- trouble while sweeping ----------------------------------------------------------------------
@@ -347,6 +347,22 @@ def test_a_taken_over_run_ends_its_own_record(stage: Stage) -> None:
     sweep_until_quiet(stage, stage.account.clock.now())
     assert [switch["phase"] for switch in stage.switches()] == ["FAILED", "DONE"]
     assert stage.workload()["failures"] == 0
+    assert len(stage.alive()) == 1
+
+
+def test_a_dry_run_finds_but_touches_no_instance(stage: Stage) -> None:
+    """The left-over is told in the answer and cleared when the dry run is over."""
+    stage.launch()
+    stage.take_in()
+    stage.faults.append(Fault("TerminateInstances"))
+    stage.force()
+    stage.finish()
+    stage.faults.clear()
+    stage.command(command="set-threshold", name="dry_run", value=True)
+    assert sweep_until_quiet_of_one(stage) == ["resume", "resume"]
+    assert len(stage.alive()) == 2
+    stage.command(command="set-threshold", name="dry_run", value=None)
+    assert sweep_until_quiet_of_one(stage) == ["resume"]
     assert len(stage.alive()) == 1
 
 

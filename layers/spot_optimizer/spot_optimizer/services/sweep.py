@@ -36,6 +36,7 @@ LEASE = "sweep"
 LEASE_S = 300
 """The function's own timeout."""
 _ENDING = ("shutting-down", "terminated")
+_TOUCHES_INSTANCES = (Action.RESUME, Action.REMOVE)
 
 
 def sweep(env: Environment, now: datetime, run_id: str) -> dict[str, Any]:
@@ -64,6 +65,9 @@ class _Read:
 class _Sweep:
     def __init__(self, env: Environment, ledger: Ledger, now: datetime) -> None:
         self.env, self.ledger, self.now = env, ledger, now
+        self.settings = env.settings.merged(
+            ledger.stack().overrides, source="command for the stack", per_workload=False
+        )
 
     def run(self) -> dict[str, Any]:
         # Instances before the ledger: what the ledger does not know yet is then not seen either.
@@ -82,14 +86,18 @@ class _Sweep:
         down = self._down(instances, items)
         told = {item.workload_id: item.interruption_told for item in items.values()}
         found += interruptions(down, told)
-        left = [f for f in found if not self._carry_out(f, read.records, down)]
+        held = [f for f in found if self.settings.dry_run and f.action in _TOUCHES_INSTANCES]
+        failed = [
+            f for f in found if f not in held and not self._carry_out(f, read.records, down)
+        ]
         metrics.add_metric("LeftOversFound", "Count", len(found))
         return {
             "found": [
                 {"action": f.action.value, "workload_id": f.workload_id, "reason": f.reason}
                 for f in found
             ],
-            "not_carried_out": len(left),
+            "held_by_dry_run": len(held),
+            "failed": len(failed),
         }
 
     # --- reading ---------------------------------------------------------------------------------
@@ -101,9 +109,10 @@ class _Sweep:
         for workload_id in sorted(in_question(machines, workloads)):
             try:
                 records = self.ledger.switches(workload_id)
-                left = [s for s in records if may_be_left(_switch(s), machines)]
+                near = [m for m in machines if m.workload_id == workload_id]
+                left = [s for s in records if may_be_left(_switch(s), near)]
                 runs = {s.switch_id: self._run_of(s) for s in left}
-                pointed = self._pointed(_workload(items[workload_id]), machines, records)
+                pointed = self._pointed(_workload(items[workload_id]), near, records)
             except Exception:
                 logger.exception("workload not swept", workload_id=workload_id)
                 continue
