@@ -79,6 +79,22 @@ def test_no_function_both_launches_and_terminates() -> None:
         assert not {"ec2:RunInstances", "ec2:TerminateInstances"} <= granted, name
 
 
+def test_functions_end_only_what_a_switch_launched() -> None:
+    """The right to terminate hangs on our tag and on the tag that only launches of switches bear."""
+    ending = [
+        statement
+        for properties in FUNCTIONS.values()
+        for policy in properties["Policies"]
+        for statement in policy["Statement"]
+        if "ec2:TerminateInstances" in statement["Action"]
+    ]
+    assert ending
+    for statement in ending:
+        condition = statement["Condition"]
+        assert "aws:ResourceTag/spot-optimizer:managed" in condition["StringEquals"]
+        assert condition["StringLike"] == {"aws:ResourceTag/spot-optimizer:switch": "*"}
+
+
 def test_handlers_are_all_deployed() -> None:
     """Every folder of functions/ is the code of one function."""
     deployed = {ROOT / properties["CodeUri"] for properties in FUNCTIONS.values()}

@@ -10,6 +10,7 @@ from spot_optimizer.contracts import (
     CommandRequest,
     DecideRequest,
     RefreshMarketRequest,
+    ScheduledSweep,
     parse,
 )
 from tests.house.repository import ROOT, resources
@@ -18,6 +19,7 @@ REQUESTS: dict[str, Any] = {
     "command": CommandRequest,
     "decide": DecideRequest,
     "refresh_market": RefreshMarketRequest,
+    "sweep": ScheduledSweep,
 }
 """Folder of a function that people or schedules ask -> what it is asked with."""
 

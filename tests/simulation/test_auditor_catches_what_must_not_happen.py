@@ -63,6 +63,16 @@ def test_1_an_original_that_goes_before_the_commit(simulation: Simulation) -> No
         call(simulation, "ec2", "TerminateInstances", InstanceIds=[original])
 
 
+def test_1_the_sweep_ends_what_a_record_knows(simulation: Simulation) -> None:
+    """It may end only what was launched for a switch that is not on the ledger."""
+    launched = next(s for s in LedgerView(simulation.account).switches() if s.replacement_id)
+    with pytest.raises(InvariantViolated, match="invariant 1 "):
+        simulation.world.handle(
+            "ec2", "TerminateInstances", {"InstanceIds": [launched.replacement_id]},
+            Caller("lambda", "Sweep", "us-east-1"),
+        )  # fmt: skip
+
+
 def test_2_two_live_switches_of_one_workload(simulation: Simulation) -> None:
     """A second record in a live phase."""
     switch = moving(simulation)

@@ -69,12 +69,21 @@ class Stage(Between):
         }
         with mock.patch("simulator.account.deploy.translate", _translate_once):
             self.account.deploy(TEMPLATE, STACK, {**defaults, **parameters})
+        self._stop_sweeping()
         if not _reference:
             self.account.invoke("RefreshMarket", {"task": "reference"})
             _reference.update({key: self.object(key) for key in _REFERENCE_KEYS})
             return
         for key, body in _reference.items():
             boto3.client("s3").put_object(Bucket=self.bucket, Key=key, Body=body)
+
+    def _stop_sweeping(self) -> None:
+        """Left-overs stay until a scenario calls ``sweep``."""
+        events = boto3.client("events")
+        for rule in events.list_rules()["Rules"]:
+            targets = events.list_targets_by_rule(Rule=rule["Name"])["Targets"]
+            if any("-Sweep-" in target["Arn"] for target in targets):
+                events.disable_rule(Name=rule["Name"])
 
     def launch(
         self,
@@ -107,6 +116,12 @@ class Stage(Between):
         self.refresh()
         summary: dict[str, Any] = self.account.invoke("Decide", {"trigger": "schedule"})
         return summary
+
+    def sweep(self) -> list[dict[str, str]]:
+        """One scheduled sweep; what it found."""
+        answer: dict[str, Any] = self.account.invoke("Sweep", {"trigger": "schedule"})
+        found: list[dict[str, str]] = answer["found"]
+        return found
 
     def command(self, **request: Any) -> dict[str, Any]:
         """A manual request by ann."""

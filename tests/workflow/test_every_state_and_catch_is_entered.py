@@ -17,6 +17,7 @@ from tests.workflow.scenarios_before_the_commit import (
     target_never_healthy,
     undoing_fails,
 )
+from tests.workflow.scenarios_of_left_overs import executions_are_stopped_by_hand
 from tests.workflow.scenarios_of_lost_replies import (
     claim_replies_are_all_lost,
     claims_that_are_refused,
@@ -60,6 +61,7 @@ SCENARIOS: tuple[Callable[[], Story], ...] = (
     claim_replies_are_all_lost,
     commit_replies_are_all_lost,
     claims_that_are_refused,
+    executions_are_stopped_by_hand,
 )
 
 

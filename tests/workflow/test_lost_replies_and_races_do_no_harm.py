@@ -168,7 +168,7 @@ def test_a_claim_is_refused_with_its_reason(told: Told, name: str, why: str) -> 
     """Nothing is launched for a switch that may not begin, and its run says why."""
     story = told(claims_that_are_refused)
     execution = next(e for e in story.executions if e.name == name)
-    assert execution.states == ("ClaimSwitch", "NotClaimed")
+    assert execution.states == ("Resumed?", "ClaimSwitch", "NotClaimed")
     assert execution.error == "ClaimRefused"
     assert why in (execution.cause or "")
     assert len(story.calls_of("RunInstances")) == 1

@@ -4,7 +4,7 @@ Floors, an upper one imports a lower one, never the reverse::
 
     services/     what each function does: from request to answer
     aws/          the only modules that import boto3
-    switching/    launch template, parity, error table, subnets, adoption
+    switching/    launch template, parity, error table, subnets, adoption, left-overs
     decision/     stages, truth table, right-sizing, guards
     forecast/     forecaster behind its Protocol, snapshot of the market
     market/       prices, catalogue, advisor          usage/  sketches of what workloads use

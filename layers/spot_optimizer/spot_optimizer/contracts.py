@@ -77,6 +77,12 @@ class ScheduledCycle(Boundary):
     trigger: Literal["schedule"]
 
 
+class ScheduledSweep(Boundary):
+    """Input of ``sweep`` from its schedule."""
+
+    trigger: Literal["schedule"]
+
+
 class ForcedDecision(Boundary):
     """Input of ``decide`` from ``command``: one workload, now, optionally to a given place."""
 
@@ -239,6 +245,48 @@ class SwitchOrder(Boundary):
     auto_terminate: bool
     guard: GuardRules
     asked_by: str = ""
+
+
+class LeftInstance(Boundary):
+    """An instance that a resumed switch works on."""
+
+    instance_id: InstanceId
+
+
+class LeftClaim(Boundary):
+    """The fencing token on the record of a resumed switch."""
+
+    token: str = Field(pattern=r"^\d+$")
+
+
+class TrafficUnknown(Boundary):
+    """The hand-over has to find the traffic itself."""
+
+    traffic: None = None
+
+
+class LeftFailure(Boundary):
+    """Why a switch is resumed, in the form of a caught error."""
+
+    Error: Literal["LeftUnfinished"] = "LeftUnfinished"
+    Cause: str
+
+
+class ResumeOrder(Boundary):
+    """Input of a SwitchInstance execution that brings a switch to its end whose own has ended: it
+    starts at AbandonSwitch, so the record says whether it goes forward or is undone."""
+
+    schema_version: Literal[1] = 1
+    resume: int = Field(ge=1)
+    """Counts the executions that the sweep starts for one switch."""
+    switch_id: str
+    workload_id: WorkloadId
+    claim: LeftClaim
+    original: LeftInstance
+    """The instance that is left when committed, else the one that the workload runs on."""
+    replacement: LeftInstance
+    hand_over: TrafficUnknown = TrafficUnknown()
+    failure: LeftFailure
 
 
 class Attempt(Boundary):

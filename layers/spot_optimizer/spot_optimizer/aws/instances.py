@@ -13,14 +13,18 @@ IDS_MAX = 200
 """Ids that one describe call names: far below every limit, and one bad id spoils fewer."""
 
 
-def read_managed_instances(stack_name: str) -> list[dict[str, Any]]:
-    """All instances that bear our tag with this stack's name, terminated ones left out."""
+def read_managed_instances(
+    stack_name: str, *, with_terminated: bool = False
+) -> list[dict[str, Any]]:
+    """All instances that bear our tag with this stack's name; terminated ones, which EC2 shows for
+    about an hour, only when they are asked for."""
+    states = ["pending", "running", "shutting-down", "stopping", "stopped"]
     pages = client("ec2").get_paginator("describe_instances").paginate(
         Filters=[
             {"Name": f"tag:{MANAGED_TAG}", "Values": [stack_name]},
             {
                 "Name": "instance-state-name",
-                "Values": ["pending", "running", "shutting-down", "stopping", "stopped"],
+                "Values": [*states, "terminated"] if with_terminated else states,
             },
         ],
         PaginationConfig={"PageSize": 1000},
@@ -182,3 +186,8 @@ def read_status(instance_id: str) -> dict[str, Any] | None:
 def _some(ids: list[str]) -> Iterator[list[str]]:
     for first in range(0, len(ids), IDS_MAX):
         yield ids[first : first + IDS_MAX]
+
+
+def end_instance(instance_id: str) -> None:
+    """Terminate an instance. Doing it twice changes nothing."""
+    client("ec2").terminate_instances(InstanceIds=[instance_id])

@@ -1,7 +1,6 @@
 """``launch_replacement``: one candidate, one RunInstances; refusals sorted by what cures them."""
 
 from datetime import UTC, datetime
-from hashlib import sha256
 
 from botocore.exceptions import ClientError
 
@@ -12,7 +11,7 @@ from spot_optimizer.aws.ledger.claims import ClaimLost, held_record
 from spot_optimizer.aws.ledger.table import Ledger
 from spot_optimizer.contracts import LaunchRequest, RefusedLaunch, Replacement
 from spot_optimizer.services.machines import traits_of_ref
-from spot_optimizer.switching.launch_request import run_instances_request
+from spot_optimizer.switching.launch_request import run_instances_request, switch_hash
 from spot_optimizer.switching.refusals import Refusal, refusal_of
 from spot_optimizer.telemetry import logger
 from spot_optimizer.words import Phase, Scope
@@ -48,7 +47,7 @@ def launch_replacement(request: LaunchRequest, env: Environment) -> Replacement:
                 template_data=read_template_data(template.template_id, template.version),
                 traits=traits_of_ref(template),
                 switch_id=request.switch_id,
-                switch_hash=sha256(request.switch_id.encode()).hexdigest()[:32],
+                switch_hash=switch_hash(request.switch_id),
                 attempt=attempt.number,
             )
         )

@@ -84,14 +84,34 @@ def _unclaim(ledger: Ledger, request: UnclaimRequest, env: Environment, now: dat
     switch = ledger.switch(request.workload_id, request.switch_id)
     if switch is None:
         return Outcome(phase=Phase.FAILED, summary="no claim was made")
+    return fail_left_over(ledger, switch, request.failure, env, now)
+
+
+def fail_left_over(
+    ledger: Ledger, switch: SwitchItem, failure: dict[str, Any], env: Environment, now: datetime
+) -> Outcome:
+    """End an uncommitted switch that no run acts for; it counts if it had launched something."""
     failing = FailRequest(
         action="fail",
-        workload_id=request.workload_id,
-        switch_id=request.switch_id,
+        workload_id=switch.workload_id,
+        switch_id=switch.switch_id,
         token=str(switch.fence),
-        failure=request.failure,
+        failure=failure,
     )
-    return _fail(ledger, failing, env, now, before_launch=True)
+    return _fail(ledger, failing, env, now, before_launch=switch.replacement_id is None)
+
+
+def close_left_over(
+    ledger: Ledger, switch: SwitchItem, env: Environment, now: datetime
+) -> Outcome:
+    """Record the success of a committed switch that has nothing left to do and no run acts for."""
+    succeeding = SucceedRequest(
+        action="succeed",
+        workload_id=switch.workload_id,
+        switch_id=switch.switch_id,
+        token=str(switch.fence),
+    )
+    return _succeed(ledger, succeeding, env, now)
 
 
 # --- refusals ------------------------------------------------------------------------------------

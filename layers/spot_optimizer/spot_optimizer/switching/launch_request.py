@@ -6,6 +6,7 @@ beside a network interface are refused (InvalidParameterCombination). So the int
 are given whole: the outcome is the same whether EC2 merges or replaces them.
 """
 
+from hashlib import sha256
 from typing import Any, Protocol
 
 from spot_optimizer.switching.launch_traits import LaunchTraits
@@ -27,6 +28,11 @@ class LaunchCandidate(Placement, Protocol):
 
     @property
     def subnet_id(self) -> str: ...
+
+
+def switch_hash(switch_id: str) -> str:
+    """What the client tokens of a switch begin with, 32 hexadecimal digits."""
+    return sha256(switch_id.encode()).hexdigest()[:32]
 
 
 def client_token(switch_hash: str, attempt: int) -> str:

@@ -11,6 +11,7 @@ pk                        sk                  item
 ``WORKLOAD#id``           ``COMMAND#time``    one manual request, with who asked
 ``STACK``                 ``STATE``           global stop, overrides, the stack's breaker
 ``STACK``                 ``LEASE#decide``    keeps two cycles apart
+``STACK``                 ``LEASE#sweep``     keeps two sweeps apart
 ``STACK``                 ``COMMAND#time``    one manual request that concerns the stack
 ========================  ==================  =====================================================
 

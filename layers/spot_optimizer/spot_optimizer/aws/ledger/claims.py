@@ -34,6 +34,8 @@ DECISION_LIFE = timedelta(minutes=15)
 
 _BEFORE_COMMIT = (Phase.CLAIMED, Phase.LAUNCHED, Phase.HEALTHY, Phase.HANDED_OVER)
 _TRIES = 4
+_WORKLOAD_PART = 1
+"""Index of the workload's update in the transactions that end a switch."""
 
 
 class ClaimRefused(Exception):
@@ -141,15 +143,14 @@ def abandon(ledger: Ledger, switch: SwitchItem, now: datetime) -> None:
 def record_success(
     ledger: Ledger, switch: SwitchItem, outcome: Mapping[str, Any], now: datetime
 ) -> None:
-    """Outcome, breaker and release in one transaction."""
+    """Outcome, breaker and release in one transaction.
+
+    Where the claim has expired and is another switch's by now, the record alone ends.
+    """
     guard = switch.order.guard
+    ended = {"phase": Phase.DONE, "ended_at": now, "outcome": outcome}
     failed = _transact(
-        _switch_update(
-            ledger,
-            switch,
-            {"phase": Phase.DONE, "ended_at": now, "outcome": outcome},
-            (Phase.COMMITTED,),
-        ),
+        _switch_update(ledger, switch, ended, (Phase.COMMITTED,)),
         _held_workload_update(
             ledger,
             switch,
@@ -169,7 +170,9 @@ def record_success(
             }
         },
     )
-    if failed is not None:
+    if failed == _WORKLOAD_PART:
+        _advance(ledger, switch, ended, (Phase.COMMITTED,))
+    elif failed is not None:
         raise ClaimLost(f"switch '{switch.switch_id}' is not committed by this run")
 
 
@@ -184,16 +187,13 @@ def record_failure(
 ) -> None:
     """Outcome, breakers and release in one transaction.
 
+    Where the claim has expired and is another switch's by now, the record alone ends.
     ``stack`` is the stack's item that ``stack_changes`` were derived from, or None when the failure
     does not count for the stack. Raises LedgerBusy when that item has changed meanwhile.
     """
+    ended = {"phase": Phase.FAILED, "ended_at": now, "outcome": outcome}
     parts = [
-        _switch_update(
-            ledger,
-            switch,
-            {"phase": Phase.FAILED, "ended_at": now, "outcome": outcome},
-            _BEFORE_COMMIT,
-        ),
+        _switch_update(ledger, switch, ended, _BEFORE_COMMIT),
         _held_workload_update(
             ledger,
             switch,
@@ -205,7 +205,9 @@ def record_failure(
     failed = _transact(*parts)
     if failed == 2:
         raise LedgerBusy("the stack's item has changed")
-    if failed is not None:
+    if failed == _WORKLOAD_PART:
+        _advance(ledger, switch, ended, _BEFORE_COMMIT)
+    elif failed is not None:
         raise ClaimLost(f"switch '{switch.switch_id}' is not this run's to fail")
 
 

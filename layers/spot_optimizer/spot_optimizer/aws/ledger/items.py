@@ -50,6 +50,8 @@ class WorkloadItem(Item):
     claim_expires_at: AwareDatetime | None = None
     decision_digest: str = ""
     """What the last recorded decision said, so that only changes are written."""
+    interruption_told: str = ""
+    """The last interruption that the sweep found without an event: instance id and launch time."""
 
 
 class PlanItem(Item):
@@ -111,6 +113,8 @@ class SwitchItem(Item):
     committed_at: AwareDatetime | None = None
     abandoned_at: AwareDatetime | None = None
     ended_at: AwareDatetime | None = None
+    resumes: int = 0
+    """Executions that the sweep has started to bring the switch to its end."""
     findings: str = "[]"
     """JSON list: what differed between original and replacement, each explained."""
     moved: str = "[]"

@@ -53,6 +53,19 @@ class Ledger:
     def switch(self, workload_id: str, switch_id: str) -> SwitchItem | None:
         return self._get(keys.switch_key(workload_id, switch_id), SwitchItem)
 
+    def switches(self, workload_id: str) -> list[SwitchItem]:
+        """All switches of a workload. Raises ValidationError for a damaged record: who asks for all
+        must not take one for missing."""
+        rows = self._partition(f"WORKLOAD#{workload_id}", sk_prefix="SWITCH#")
+        return [SwitchItem.model_validate(row) for row in rows]
+
+    def has_pointer(self, instance_id: str) -> bool:
+        """Whether an instance is, or was, the one that a workload runs on."""
+        reply = client("dynamodb").get_item(
+            TableName=self.table, Key=keys.pointer_key(instance_id), ConsistentRead=True
+        )
+        return "Item" in reply
+
     def _get(self, key: Mapping[str, Any], kind: type[AnyItem]) -> AnyItem | None:
         reply = client("dynamodb").get_item(TableName=self.table, Key=key, ConsistentRead=True)
         return kind.model_validate(from_wire(reply["Item"])) if "Item" in reply else None
@@ -65,8 +78,10 @@ class Ledger:
             except ValidationError as error:
                 logger.error("damaged item", pk=pk, sk=row["sk"], reason=str(error))
 
-    def _partition(self, pk: str, names: tuple[str, ...] = ()) -> Iterator[dict[str, Any]]:
-        """The items of a partition, or only the named attributes of them."""
+    def _partition(
+        self, pk: str, names: tuple[str, ...] = (), sk_prefix: str = ""
+    ) -> Iterator[dict[str, Any]]:
+        """The items of a partition whose sort key begins so, or only the named attributes of them."""
         aliases = {f"#{name}": name for name in names}
         projection = {
             "ProjectionExpression": ", ".join(aliases),
@@ -74,8 +89,11 @@ class Ledger:
         }
         pages = client("dynamodb").get_paginator("query").paginate(
             TableName=self.table,
-            KeyConditionExpression="pk = :pk",
-            ExpressionAttributeValues={":pk": {"S": pk}},
+            KeyConditionExpression="pk = :pk" + (" AND begins_with(sk, :sk)" if sk_prefix else ""),
+            ExpressionAttributeValues={
+                ":pk": {"S": pk},
+                **({":sk": {"S": sk_prefix}} if sk_prefix else {}),
+            },
             ConsistentRead=True,
             **(projection if names else {}),
         )

@@ -1,0 +1,226 @@
+"""``sweep``: reconciles what is against what is recorded, and clears what switches left over."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from spot_optimizer.aws.announce import alert
+from spot_optimizer.aws.environment import Environment
+from spot_optimizer.aws.instances import end_instance, read_managed_instances
+from spot_optimizer.aws.ledger import keys
+from spot_optimizer.aws.ledger.items import SwitchItem, WorkloadItem
+from spot_optimizer.aws.ledger.table import Ledger
+from spot_optimizer.aws.workflow import read_run, resume_switch
+from spot_optimizer.contracts import LeftClaim, LeftFailure, LeftInstance, ResumeOrder
+from spot_optimizer.services.update_ledger import close_left_over, fail_left_over
+from spot_optimizer.switching.machine import Record
+from spot_optimizer.switching.reconcile import (
+    Action,
+    Finding,
+    Machine,
+    Run,
+    Switch,
+    Workload,
+    findings,
+    in_question,
+    interruption_mark,
+    interruptions,
+    machine_of,
+    may_be_left,
+    without_record,
+)
+from spot_optimizer.telemetry import logger, metrics
+
+LEASE = "sweep"
+LEASE_S = 300
+"""The function's own timeout."""
+_ENDING = ("shutting-down", "terminated")
+_TOUCHES_INSTANCES = (Action.RESUME, Action.REMOVE)
+
+
+def sweep(env: Environment, now: datetime, run_id: str) -> dict[str, Any]:
+    """Find the left-overs and clear them; the answer lists them. Gives way to a running sweep."""
+    ledger = Ledger(env.ledger_table)
+    if not ledger.acquire_lease(LEASE, run_id, now, LEASE_S):
+        return {"skipped": "another sweep is running"}
+    try:
+        return _Sweep(env, ledger, now).run()
+    finally:
+        ledger.release_lease(LEASE, run_id)
+
+
+@dataclass(slots=True)
+class _Read:
+    """What the ledger and Step Functions say of the workloads in question."""
+
+    workload_ids: list[str] = field(default_factory=list)
+    """Those that could be read."""
+    records: dict[str, SwitchItem] = field(default_factory=dict)
+    """All of theirs, by switch id."""
+    runs: dict[str, Run] = field(default_factory=dict)
+    pointed: set[str] = field(default_factory=set)
+
+
+class _Sweep:
+    def __init__(self, env: Environment, ledger: Ledger, now: datetime) -> None:
+        self.env, self.ledger, self.now = env, ledger, now
+        self.settings = env.settings.merged(
+            ledger.stack().overrides, source="command for the stack", per_workload=False
+        )
+
+    def run(self) -> dict[str, Any]:
+        # Instances before the ledger: what the ledger does not know yet is then not seen either.
+        instances = read_managed_instances(self.env.stack_name, with_terminated=True)
+        items = self.ledger.workloads()
+        machines = [machine_of(i) for i in instances if i["State"]["Name"] not in _ENDING]
+        read = self._read(machines, items)
+        found = findings(
+            machines,
+            [_workload(items[workload_id]) for workload_id in read.workload_ids],
+            [_switch(record) for record in read.records.values()],
+            read.runs,
+            read.pointed,
+            self.now,
+        )
+        down = self._down(instances, items)
+        told = {item.workload_id: item.interruption_told for item in items.values()}
+        found += interruptions(down, told)
+        held = [f for f in found if self.settings.dry_run and f.action in _TOUCHES_INSTANCES]
+        failed = [
+            f for f in found if f not in held and not self._carry_out(f, read.records, down)
+        ]
+        metrics.add_metric("LeftOversFound", "Count", len(found))
+        return {
+            "found": [
+                {"action": f.action.value, "workload_id": f.workload_id, "reason": f.reason}
+                for f in found
+            ],
+            "held_by_dry_run": len(held),
+            "failed": len(failed),
+        }
+
+    # --- reading ---------------------------------------------------------------------------------
+
+    def _read(self, machines: list[Machine], items: Mapping[str, WorkloadItem]) -> _Read:
+        """A workload that cannot be read is left for the next sweep and stops no other."""
+        read = _Read()
+        workloads = [_workload(item) for item in items.values()]
+        for workload_id in sorted(in_question(machines, workloads)):
+            try:
+                records = self.ledger.switches(workload_id)
+                near = [m for m in machines if m.workload_id == workload_id]
+                left = [s for s in records if may_be_left(_switch(s), near)]
+                runs = {s.switch_id: self._run_of(s) for s in left}
+                pointed = self._pointed(_workload(items[workload_id]), near, records)
+            except Exception:
+                logger.exception("workload not swept", workload_id=workload_id)
+                continue
+            read.workload_ids.append(workload_id)
+            read.records |= {s.switch_id: s for s in records}
+            read.runs |= runs
+            read.pointed |= pointed
+        return read
+
+    def _pointed(
+        self, workload: Workload, machines: list[Machine], records: list[SwitchItem]
+    ) -> set[str]:
+        unknown = without_record(workload, machines, map(_switch, records))
+        return {m.instance_id for m in unknown if self.ledger.has_pointer(m.instance_id)}
+
+    def _run_of(self, record: SwitchItem) -> Run:
+        return read_run(self.env.switch_instance_arn, record.switch_id, record.resumes)
+
+    @staticmethod
+    def _down(
+        instances: Iterable[Record], items: Mapping[str, WorkloadItem]
+    ) -> dict[str, Record]:
+        """Workload id -> its own instance, where that runs no more and no switch sees to it."""
+        own = {i.instance_id: i.workload_id for i in items.values() if not i.claim_switch_id}
+        return {
+            own[row["InstanceId"]]: row
+            for row in instances
+            if row["InstanceId"] in own and row["State"]["Name"] not in ("pending", "running")
+        }
+
+    # --- carrying out ----------------------------------------------------------------------------
+
+    def _carry_out(
+        self, finding: Finding, records: Mapping[str, SwitchItem], down: Mapping[str, Record]
+    ) -> bool:
+        """Whether it could be done. What cannot is logged and stops no other; the next sweep finds
+        it again."""
+        logger.warning("left over", action=finding.action, reason=finding.reason)
+        try:
+            match finding.action:
+                case Action.END:
+                    self._end(finding, records[finding.switch_id])
+                case Action.CLOSE:
+                    record = records[finding.switch_id]
+                    close_left_over(self.ledger, record, self.env, self.now)
+                case Action.RESUME:
+                    self._resume(finding, records[finding.switch_id])
+                case Action.REMOVE:
+                    self._remove(finding)
+                case Action.TELL:
+                    self._tell(finding, down[finding.workload_id])
+        except Exception:
+            logger.exception("left-over not cleared", action=finding.action, reason=finding.reason)
+            return False
+        return True
+
+    def _end(self, finding: Finding, record: SwitchItem) -> None:
+        failure = LeftFailure(Cause=finding.reason).model_dump()
+        fail_left_over(self.ledger, record, failure, self.env, self.now)
+
+    def _resume(self, finding: Finding, record: SwitchItem) -> None:
+        order = ResumeOrder(
+            resume=record.resumes + 1,
+            switch_id=record.switch_id,
+            workload_id=record.workload_id,
+            claim=LeftClaim(token=str(record.fence)),
+            original=LeftInstance(instance_id=finding.original_id),
+            replacement=LeftInstance(instance_id=finding.instance_id),
+            failure=LeftFailure(Cause=finding.reason),
+        )
+        # The count is written after the start: a start without its count meets its own name again.
+        resume_switch(self.env.switch_instance_arn, order)
+        self.ledger.update(
+            keys.switch_key(record.workload_id, record.switch_id), {"resumes": order.resume}
+        )
+
+    def _remove(self, finding: Finding) -> None:
+        end_instance(finding.instance_id)
+        alert(
+            self.env.alert_topic_arn,
+            f"Spot Optimizer {self.env.stack_name}: an instance without a record was ended",
+            finding.reason,
+        )
+
+    def _tell(self, finding: Finding, instance: Record) -> None:
+        """Alert before the mark is written: told twice is better than never."""
+        alert(
+            self.env.alert_topic_arn,
+            f"Spot Optimizer {self.env.stack_name}: an interrupted workload",
+            f"Workload {finding.workload_id}: {finding.reason}, and no event told of it.",
+        )
+        changes: dict[str, Any] = {"interruption_told": interruption_mark(instance)}
+        if instance["State"]["Name"] in _ENDING:
+            changes |= {"status": "gone", "status_reason": finding.reason}
+        self.ledger.update(keys.workload_key(finding.workload_id), changes)
+
+
+def _workload(item: WorkloadItem) -> Workload:
+    return Workload(item.workload_id, item.instance_id, item.claim_switch_id)
+
+
+def _switch(record: SwitchItem) -> Switch:
+    return Switch(
+        workload_id=record.workload_id,
+        switch_id=record.switch_id,
+        phase=record.phase,
+        original_id=record.order.original.instance_id,
+        replacement_id=record.replacement_id,
+        claimed_at=record.claimed_at,
+        resumes=record.resumes,
+    )

@@ -1,0 +1,360 @@
+"""The sweep's findings: what they may name, what ends them, and what they wait for."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spot_optimizer.switching.launch_request import client_token, switch_hash
+from spot_optimizer.switching.reconcile import (
+    RESUME_WAIT_MAX,
+    SETTLED,
+    YOUNG,
+    Action,
+    Finding,
+    Machine,
+    Run,
+    Switch,
+    Workload,
+    findings,
+    in_question,
+    interruption_mark,
+    interruptions,
+    may_be_left,
+)
+from spot_optimizer.words import Phase
+
+NOW = datetime(2026, 3, 2, tzinfo=UTC)
+LONG_AGO = NOW - timedelta(hours=5)
+ENDED = Run(running=False, status="FAILED", ended_at=LONG_AGO)
+ALL_ENDED = st.just(ENDED)
+WORKLOAD_IDS = ("web", "etl")
+SWITCH_IDS = ("s1", "s2", "s3")
+INSTANCE_IDS = tuple(f"i-{number}" for number in range(8))
+
+
+@dataclass(frozen=True)
+class Account:
+    """What the sweep sees."""
+
+    machines: tuple[Machine, ...]
+    workloads: tuple[Workload, ...]
+    switches: tuple[Switch, ...]
+    runs: dict[str, Run]
+    pointed: frozenset[str] = frozenset()
+
+    def findings(self) -> list[Finding]:
+        asked = {s.switch_id for s in self.switches if may_be_left(s, self.machines)}
+        concerned = in_question(self.machines, self.workloads)
+        return findings(
+            self.machines,
+            [w for w in self.workloads if w.workload_id in concerned],
+            [s for s in self.switches if s.workload_id in concerned],
+            {k: run for k, run in self.runs.items() if k in asked},
+            self.pointed,
+            NOW,
+        )
+
+
+def launched(instance_id: str, workload_id: str, switch_id: str, **over: Any) -> Machine:
+    """An instance that a switch of ours launched long ago."""
+    token = client_token(switch_hash(switch_id), 1) if switch_id else ""
+    return replace(Machine(instance_id, workload_id, switch_id, token, LONG_AGO), **over)
+
+
+@st.composite
+def accounts(draw: st.DrawFn, runs: st.SearchStrategy[Run] = ALL_ENDED) -> Account:
+    """Any mixture of instances, claims, records and executions, likely or not."""
+    workload_of = {name: draw(st.sampled_from(WORKLOAD_IDS)) for name in SWITCH_IDS}
+    machines = []
+    for instance_id in draw(st.lists(st.sampled_from(INSTANCE_IDS), unique=True)):
+        switch_id = draw(st.sampled_from(("", "lost", *SWITCH_IDS)))
+        workload_id = workload_of.get(switch_id) or draw(st.sampled_from(WORKLOAD_IDS))
+        machine = launched(instance_id, workload_id, switch_id)
+        copied = draw(st.booleans())
+        machines.append(replace(machine, client_token="a-users") if copied else machine)
+    workloads = tuple(
+        Workload(
+            workload_id,
+            draw(st.sampled_from(INSTANCE_IDS)),
+            draw(st.sampled_from([None, *(s for s in SWITCH_IDS if workload_of[s] == workload_id)])),
+        )
+        for workload_id in WORKLOAD_IDS
+    )
+    switches = []
+    for switch_id in draw(st.lists(st.sampled_from(SWITCH_IDS), unique=True)):
+        own = [m.instance_id for m in machines if m.switch_id == switch_id and m.client_token]
+        phase = draw(st.sampled_from(Phase))
+        replacement = draw(st.sampled_from([None, "i-ended", *own]))
+        if phase in (Phase.COMMITTED, Phase.DONE):
+            replacement = replacement or "i-ended"
+        switches.append(
+            Switch(
+                workload_of[switch_id],
+                switch_id,
+                phase,
+                draw(st.sampled_from(INSTANCE_IDS)),
+                replacement,
+                LONG_AGO,
+            )
+        )
+    return Account(
+        tuple(machines), workloads, tuple(switches), {s: draw(runs) for s in SWITCH_IDS}
+    )
+
+
+def cleared(account: Account, found: Iterable[Finding]) -> Account:
+    """The account when all that was found has been carried out."""
+    gone: set[str] = set()
+    phases: dict[str, Phase] = {}
+    for each in found:
+        switch = next((s for s in account.switches if s.switch_id == each.switch_id), None)
+        forward = switch is not None and switch.phase is Phase.COMMITTED
+        match each.action:
+            case Action.REMOVE:
+                gone.add(each.instance_id)
+                continue
+            case Action.RESUME:
+                gone.add(each.original_id if forward else each.instance_id)
+        phases[each.switch_id] = Phase.DONE if forward else Phase.FAILED
+    return replace(
+        account,
+        machines=tuple(m for m in account.machines if m.instance_id not in gone),
+        workloads=tuple(
+            replace(w, claim_switch_id=None) if w.claim_switch_id in phases else w
+            for w in account.workloads
+        ),
+        switches=tuple(
+            replace(s, phase=phases.get(s.switch_id, s.phase)) for s in account.switches
+        ),
+    )
+
+
+def ended_by(finding: Finding, account: Account) -> str | None:
+    """The instance that carrying out a finding terminates."""
+    if finding.action is Action.REMOVE:
+        return finding.instance_id
+    if finding.action is not Action.RESUME:
+        return None
+    (switch,) = (s for s in account.switches if s.switch_id == finding.switch_id)
+    return finding.original_id if switch.phase is Phase.COMMITTED else finding.instance_id
+
+
+@given(accounts())
+def test_the_instance_of_a_workload_is_never_ended(account: Account) -> None:
+    """Nor is anything while that instance does not run: what is left may be the last machine."""
+    own = {w.workload_id: w.instance_id for w in account.workloads}
+    alive = {machine.instance_id for machine in account.machines}
+    for finding in account.findings():
+        if ended_by(finding, account) is not None:
+            assert ended_by(finding, account) != own[finding.workload_id]
+            assert own[finding.workload_id] in alive
+
+
+@given(accounts())
+def test_what_no_switch_launched_is_ended_by_a_commit_only(account: Account) -> None:
+    """An instance without tag and client token of a switch, or its record, is a user's: it ends only
+    as the original of a committed switch, which the state machine sees to."""
+    machines = {machine.instance_id: machine for machine in account.machines}
+    for finding in account.findings():
+        ends = ended_by(finding, account)
+        switch = next((s for s in account.switches if s.switch_id == finding.switch_id), None)
+        if ends is None or (switch and (ends, switch.phase) == (switch.original_id, Phase.COMMITTED)):
+            continue
+        if switch is None or switch.replacement_id != ends:
+            assert machines[ends].switch_id == finding.switch_id
+            assert machines[ends].client_token.startswith(switch_hash(finding.switch_id))
+
+
+@given(accounts())
+def test_what_was_cleared_is_not_found_again(account: Account) -> None:
+    """However many left-overs a workload has, they are cleared one after the other and stay so."""
+    seen: set[tuple[str, str]] = set()
+    for _ in range(len(SWITCH_IDS) * len(INSTANCE_IDS)):
+        found = account.findings()
+        if not found:
+            break
+        names = {(f.switch_id, f.instance_id) for f in found}
+        assert not names & seen
+        seen |= names
+        account = cleared(account, found)
+    assert account.findings() == []
+
+
+@given(accounts())
+def test_every_dead_claim_is_released(account: Account) -> None:
+    """When all is cleared no claim is held by a switch whose record has not ended."""
+    for _ in range(len(SWITCH_IDS) * len(INSTANCE_IDS)):
+        account = cleared(account, account.findings())
+    live = {s.switch_id for s in account.switches if s.phase not in (Phase.DONE, Phase.FAILED)}
+    assert not live & {workload.claim_switch_id for workload in account.workloads}
+
+
+@given(accounts(st.sampled_from([Run(True, "RUNNING", None), Run(False, "FAILED", NOW - SETTLED / 2)])))
+def test_switches_that_run_or_have_just_ended_are_left_alone(account: Account) -> None:
+    """Only instances without a record can be found then."""
+    assert {finding.action for finding in account.findings()} <= {Action.REMOVE}
+
+
+@given(accounts())
+def test_one_workload_is_judged_without_the_others(account: Account) -> None:
+    """Left-overs of another workload change nothing."""
+    for kept in account.workloads:
+        alone = replace(account, workloads=(kept,))
+        mine = [f for f in account.findings() if f.workload_id == kept.workload_id]
+        assert alone.findings() == mine
+
+
+# --- single cases --------------------------------------------------------------------------------
+
+
+def committed(**over: Any) -> Account:
+    """A committed switch whose execution has ended: i-0 was left for i-1."""
+    switch = Switch("web", "s1", Phase.COMMITTED, "i-0", "i-1", LONG_AGO)
+    return Account(
+        (launched("i-0", "web", ""), launched("i-1", "web", "s1")),
+        (Workload("web", "i-1", "s1"),),
+        (replace(switch, **over),),
+        {"s1": ENDED},
+    )
+
+
+def actions(account: Account) -> list[Action]:
+    return [finding.action for finding in account.findings()]
+
+
+def test_a_committed_switch_goes_forward() -> None:
+    """Its original is named as the one to leave, its replacement as the one to keep."""
+    (finding,) = committed().findings()
+    assert (finding.action, finding.original_id, finding.instance_id) == (
+        Action.RESUME, "i-0", "i-1",
+    )  # fmt: skip
+    assert "execution has ended as FAILED" in finding.reason
+
+
+@pytest.mark.parametrize("left", ["i-0", "i-1"])
+def test_a_committed_switch_with_one_machine_left_is_closed(left: str) -> None:
+    """The original is gone already; or it is the last machine, and is kept."""
+    account = committed()
+    kept = tuple(m for m in account.machines if m.instance_id == left)
+    assert actions(replace(account, machines=kept)) == [Action.CLOSE]
+
+
+def test_an_original_that_was_adopted_again_is_kept() -> None:
+    """The replacement is there, but the workload runs on the original once more."""
+    account = replace(committed(), workloads=(Workload("web", "i-0", "s1"),))
+    assert actions(account) == [Action.CLOSE]
+
+
+@pytest.mark.parametrize(
+    ("phase", "expected"), [(Phase.HEALTHY, [Action.END]), (Phase.FAILED, [])]
+)
+def test_a_replacement_that_is_the_last_machine_is_kept(
+    phase: Phase, expected: list[Action]
+) -> None:
+    """The original died: the claim is released, and the next cycle can adopt the replacement."""
+    account = committed(phase=phase)
+    held = Workload("web", "i-0", None if phase is Phase.FAILED else "s1")
+    account = replace(account, machines=account.machines[1:], workloads=(held,))
+    assert actions(account) == expected
+
+
+def test_an_original_that_was_given_another_workload_is_kept() -> None:
+    """Its user has changed the tag: it is no more this workload's to end."""
+    account = committed()
+    retagged = replace(account.machines[0], workload_id="shop")
+    assert actions(replace(account, machines=(retagged, account.machines[1]))) == [Action.CLOSE]
+
+
+def test_an_instance_that_a_pointer_knows_is_kept() -> None:
+    """It runs another workload, whose tag its user has changed."""
+    account = Account(
+        (launched("i-0", "web", ""), launched("i-5", "web", "of-another")),
+        (Workload("web", "i-0", None),),
+        (),
+        {},
+    )
+    assert actions(account) == [Action.REMOVE]
+    assert replace(account, pointed=frozenset({"i-5"})).findings() == []
+
+
+def test_another_switch_under_way_is_waited_for() -> None:
+    """Two runs on one workload would move its address to and fro."""
+    account = replace(committed(), workloads=(Workload("web", "i-1", "s2"),))
+    assert account.findings() == []
+
+
+def test_a_failed_switch_whose_replacement_ended_is_no_finding() -> None:
+    """The usual failure leaves nothing."""
+    account = committed(phase=Phase.FAILED, replacement_id="i-9")
+    unclaimed = Workload("web", "i-0", None)
+    assert replace(account, machines=account.machines[:1], workloads=(unclaimed,)).findings() == []
+
+
+def test_a_claim_without_an_execution_is_given_time() -> None:
+    """Where Step Functions knows no execution, the claim itself must be old enough."""
+    account = replace(
+        committed(phase=Phase.CLAIMED, replacement_id=None),
+        machines=(launched("i-0", "web", ""),),
+        workloads=(Workload("web", "i-0", "s1"),),
+        runs={"s1": Run(False, "MISSING", None)},
+    )
+    assert actions(account) == [Action.END]
+    young = replace(account.switches[0], claimed_at=NOW - SETTLED / 2)
+    assert replace(account, switches=(young,)).findings() == []
+
+
+def test_each_resumption_waits_twice_as_long_up_to_an_hour() -> None:
+    """What keeps failing needs a person, who is told each time."""
+    for resumes, wait in ((0, SETTLED), (1, 2 * SETTLED), (3, 8 * SETTLED), (30, RESUME_WAIT_MAX)):
+        account = committed(resumes=resumes)
+        for ended_at, expected in ((NOW - wait, 1), (NOW - wait + timedelta(seconds=1), 0)):
+            runs = {"s1": Run(False, "FAILED", ended_at)}
+            assert len(replace(account, runs=runs).findings()) == expected
+
+
+@pytest.mark.parametrize(("age", "expected"), [(YOUNG, 1), (YOUNG - timedelta(seconds=1), 0)])
+def test_an_unknown_instance_is_removed_when_it_is_old_enough(
+    age: timedelta, expected: int
+) -> None:
+    """Its record might have been read a moment too early."""
+    unknown = launched("i-5", "web", "lost", launched_at=NOW - age)
+    account = Account(
+        (launched("i-0", "web", ""), unknown), (Workload("web", "i-0", None),), (), {}
+    )
+    assert actions(account) == [Action.REMOVE] * expected
+
+
+def _interrupted(code: str, state: str = "terminated") -> dict[str, Any]:
+    return {
+        "InstanceId": "i-0",
+        "LaunchTime": LONG_AGO,
+        "State": {"Name": state},
+        "StateReason": {"Code": code, "Message": ""},
+    }
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        ("Server.SpotInstanceTermination", 1),
+        ("Server.SpotInstanceShutdown", 1),
+        ("Client.UserInitiatedShutdown", 0),
+        ("Server.InsufficientInstanceCapacity", 0),
+    ],
+)
+def test_only_interruptions_are_told(code: str, expected: int) -> None:
+    """What a user ended, or EC2 for another reason, is no interruption."""
+    assert len(interruptions({"web": _interrupted(code)}, {})) == expected
+
+
+def test_an_interruption_is_told_once_and_the_next_one_again() -> None:
+    """A stopped instance that starts again has another launch time."""
+    first = _interrupted("Server.SpotInstanceShutdown", "stopped")
+    told = {"web": interruption_mark(first)}
+    assert interruptions({"web": first}, told) == []
+    assert len(interruptions({"web": {**first, "LaunchTime": NOW}}, told)) == 1

@@ -1,0 +1,142 @@
+"""Switches that leave something over, and the sweeps that find it once AWS is in order again."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+import boto3
+
+from simulator.invariants import Auditor
+from tests.workflow.faults import Fault, inject, lost, step, workload_of
+from tests.workflow.scenarios_after_the_commit import AFTER_COMMIT
+from tests.workflow.scenarios_before_the_commit import UNDOING
+from tests.workflow.stage import STACK, WORKLOADS_MAX, ZONES, Stage, open_stage
+from tests.workflow.story import Story, record
+
+BETWEEN_SWEEPS = timedelta(minutes=10)
+
+
+def sweep_until_quiet(stage: Stage, last_fault: datetime) -> dict[str, Any]:
+    """AWS is in order again: two sweeps and a third. What they found, and whether invariants 3 and
+    10 hold after the second; the third finds nothing and changes nothing."""
+    stage.faults.clear()
+    found = []
+    for _ in range(2):
+        stage.account.run_for(BETWEEN_SWEEPS)
+        found.append(stage.sweep())
+        stage.finish()
+    Auditor(stage.account, stage.world, STACK).check_quiet(last_fault)
+    before = stage.items(), stage.alive()
+    again = stage.sweep()
+    return {"found": found, "again": again, "unchanged": before == (stage.items(), stage.alive())}
+
+
+def undoing_fails_and_is_swept() -> Story:
+    """One workload for each state of UNDOING; UndoHandOver's has moved targets and address."""
+    with open_stage(StackBreakerWorkloads=WORKLOADS_MAX) as stage:
+        group = stage.world.create_target_group("shop")
+        holds = "UndoHandOver"
+        originals = {
+            state: stage.launch(
+                workload_of(state),
+                target_group_arn=group if state == holds else None,
+                address=state == holds,
+            )
+            for state in UNDOING
+        }
+        stage.take_in()
+        stage.world.fail_status_checks("m5a.large", ZONES[2])
+        inject(stage, UNDOING)
+        stage.faults.append(
+            Fault("Invoke", workload=workload_of(holds), when=step("UpdateLedger", "commit"))
+        )
+        for state in UNDOING:
+            stage.force(workload_of(state), zone=ZONES[1] if state == holds else ZONES[2])
+        stage.finish()
+        held_before = stage.address_holder()
+        swept = sweep_until_quiet(stage, stage.account.clock.now())
+        return record(
+            stage,
+            originals=originals,
+            held_before=held_before,
+            address_holder=stage.address_holder(),
+            targets=stage.targets(group),
+            **swept,
+        )
+
+
+def aftermath_fails_and_is_swept() -> Story:
+    """One workload for each state of AFTER_COMMIT."""
+    with open_stage(StackBreakerWorkloads=WORKLOADS_MAX) as stage:
+        group = stage.world.create_target_group("shop")
+        originals = {
+            state: stage.launch(
+                workload_of(state),
+                target_group_arn=group if state == "ReleaseOriginal" else None,
+                tags={"spot-optimizer:auto-terminate": "false"} if state == "LeaveOriginal" else {},
+                persistent=state == "CancelSpotRequest",
+            )
+            for state in AFTER_COMMIT
+        }
+        stage.take_in()
+        inject(stage, AFTER_COMMIT)
+        for state in AFTER_COMMIT:
+            stage.force(workload_of(state))
+        stage.finish()
+        swept = sweep_until_quiet(stage, stage.account.clock.now())
+        return record(stage, originals=originals, targets=stage.targets(group), **swept)
+
+
+ABORTED: Mapping[str, str] = {
+    "LaunchReplacement": "FAILED",
+    "WaitForBoot": "FAILED",
+    "WaitForTargets": "FAILED",
+    "WaitForDrain": "DONE",
+    "WaitForTermination": "DONE",
+}
+"""State in which a person stops the execution -> the phase that its record ends in."""
+
+
+def executions_are_stopped_by_hand() -> Story:
+    """One workload for each state of ABORTED, one after the other, whose execution is stopped there."""
+    with open_stage(StackBreakerWorkloads=WORKLOADS_MAX) as stage:
+        group = stage.world.create_target_group("shop")
+        originals = {
+            state: stage.launch(workload_of(state), target_group_arn=group) for state in ABORTED
+        }
+        stage.take_in()
+        stage.faults.append(
+            Fault("Invoke", "ServiceException", workload="launchreplacement",
+                  when=step("LaunchReplacement"))
+        )  # fmt: skip
+        for state in ABORTED:
+            stage.force(workload_of(state))
+            stage.run_until_entered(state)
+            boto3.client("stepfunctions").stop_execution(
+                executionArn=stage.account.executions()[-1].arn
+            )
+        stage.finish()
+        swept = sweep_until_quiet(stage, stage.account.clock.now())
+        return record(stage, originals=originals, targets=stage.targets(group), **swept)
+
+
+def claims_and_launches_are_lost_and_swept() -> Story:
+    """A claim whose replies are lost and that cannot be given back; a launch whose replies are lost
+    and that cannot be looked for."""
+    with open_stage() as stage:
+        originals = {workload: stage.launch(workload) for workload in ("claimed", "launched")}
+        stage.take_in()
+        stage.faults += [
+            lost("Invoke", step("UpdateLedger", "claim"), times=7),
+            Fault("Invoke", workload="claimed", when=step("UpdateLedger", "unclaim")),
+        ]
+        stage.force("claimed")
+        stage.finish()
+        stage.faults += [
+            lost("Invoke", step("LaunchReplacement")),
+            Fault("DescribeInstances"),
+        ]
+        stage.force("launched")
+        stage.finish()
+        swept = sweep_until_quiet(stage, stage.account.clock.now())
+        return record(stage, originals=originals, **swept)
