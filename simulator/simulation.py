@@ -16,7 +16,6 @@ from simulator.scenario import Curve, PriceSurge, Scenario, WorkloadSpec
 from simulator.scripted import happen
 from simulator.summary import Summary, summarise
 from simulator.world import Load, World
-from spot_optimizer.aws.clients import client
 from spot_optimizer.words import TAG_PREFIX
 
 TEMPLATE = Path(__file__).parents[1] / "template.yaml"
@@ -82,9 +81,6 @@ class Simulation:
     def _set_up(self) -> None:
         # Handlers log to their trace entries. moto reports every failed execution as its own error.
         logging.getLogger("moto").setLevel(logging.CRITICAL)
-        # Lambda never reuses a client in another region; a process with two simulations would.
-        if client("s3").meta.region_name != self.market.region:
-            client.cache_clear()
         self.account.attach(self.world)
         self.account.deploy(TEMPLATE, STACK_NAME, dict(self.scenario.parameters))
         self.auditor = Auditor(self.account, self.world, STACK_NAME)

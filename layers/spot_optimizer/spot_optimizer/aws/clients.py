@@ -1,5 +1,6 @@
 """boto3 clients, made once per execution environment."""
 
+import os
 from collections.abc import Callable
 from functools import cache, wraps
 from typing import Any, ParamSpec, TypeVar
@@ -25,9 +26,13 @@ PRICE_LIST_REGION = "us-east-1"
 """The Price List API answers in us-east-1, eu-central-1 and ap-south-1 only (AWS Billing guide)."""
 
 
-@cache
 def client(service: str, region: str | None = None) -> Any:
     """The client of a service in the function's own region, or in ``region``."""
+    return _client(service, region or os.environ["AWS_REGION"])
+
+
+@cache
+def _client(service: str, region: str) -> Any:
     config = _INVOCATION if service == "lambda" else _CONFIG
     return boto3.client(service, region_name=region, config=config)  # type: ignore[call-overload]
 
