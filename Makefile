@@ -24,7 +24,7 @@ demo: $(VENV)/base-installed
 
 test: check
 	@printf '%s\n' "All tests"
-	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadscope
+	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadscope --no-loadscope-reorder
 
 check: $(VENV)/dev-installed
 	$(call quietly,Style (ruff),$(BIN)/ruff check .)
