@@ -11,8 +11,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from cli.happenings import line
 from cli.html_report.page import html_page
 from cli.report import print_summary
+from price_files.columns import UnreadableFile
 from simulator.expectations import Expectations, disappointments
-from simulator.market.columns import UnreadableFile
 from simulator.markets import BUILTIN_REGION, Market, NoMarket, builtin_market, recorded_market
 from simulator.record import simulate_and_record
 from simulator.scenario_file import (

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
+from price_files.on_demand import read_on_demand
 from simulator.market.builtin import generate_market
 from simulator.market.history import Pool, PriceHistory
 from simulator.market.on_demand import on_demand_prices
-from simulator.market.recorded import read_on_demand, read_prices
+from simulator.market.recorded import read_prices
 from simulator.world.catalogue import instance_types, zones_of
 
 BUILTIN_START = datetime(2026, 3, 2, tzinfo=UTC)

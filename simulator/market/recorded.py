@@ -1,59 +1,20 @@
-"""Price histories and on-demand prices from files: recorded markets.
+"""Price histories from files: recorded markets.
 
-Spot prices come from Parquet, CSV (plain or gzip) or JSON as `aws ec2 describe-spot-price-history`
-prints it. Columns are found by their common spellings, whatever the case; `_`, `-` and spaces do
-not matter; further columns are ignored:
-
-| meaning | spellings | source |
-|---|---|---|
-| time | Timestamp, Time, DateTime, Date | AWS, SpotLake, Kaggle "AWS Spot Pricing Market" |
-| instance type | InstanceType, instance_type, Instance | AWS and all archives |
-| zone | AvailabilityZone, AZ, Zone, AvailabilityZoneId, AZ_ID | AWS, SpotLake |
-| price | SpotPrice, spot_price, Price, usd_per_hour | AWS, SpotLake, Kaggle |
-| product (optional) | ProductDescription, Product, OS, operating_system | AWS, Kaggle |
-
-Kaggle's set keeps the zone in a column named `region`; that is understood where no other column
-holds a zone.
+Spot prices are read by `price_files.spot_prices`, which lists the formats and spellings.
 """
 
-import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
-from simulator.market.columns import (
-    UNKNOWN_TIME_S,
-    UnreadableFile,
-    epoch_seconds,
-    find_column,
-    numbers,
-    read_table,
-    require_columns,
-    text_codes,
-)
-from simulator.market.dropped_rows import DroppedRows
+from price_files.columns import UnreadableFile
+from price_files.dropped_rows import DroppedRows
+from price_files.spot_prices import holds, leave_out_unusable, read_rows
+from price_files.zones import is_zone_id
 from simulator.market.history import Pool, PriceHistory
-from simulator.market.zones import is_zone_id, region_of_zone
-
-_TIME = ("Timestamp", "Time", "DateTime", "Date")
-_INSTANCE_TYPE = ("InstanceType", "Instance")
-_ZONE = ("AvailabilityZone", "AZ", "Zone", "AvailabilityZoneId", "AZ_ID")
-_SPOT_PRICE = ("SpotPrice", "Price", "usd_per_hour")
-_PRODUCT = ("ProductDescription", "Product", "OS", "operating_system")
-_REGION = ("Region",)
-_ON_DEMAND_PRICE = (
-    "usd_per_hour",
-    "OnDemandPrice",
-    "on_demand_usd_per_hour",
-    "on_demand",
-    "PricePerUnit",
-    "Price",
-)
-_LINUX = ("linux/unix", "linux/unix (amazon vpc)", "linux")
 
 
 @dataclass(frozen=True)
@@ -96,15 +57,15 @@ def read_prices(path: Path | str, *, region: str | None = None) -> RecordedPrice
         OSError: the file cannot be opened.
     """
     path = Path(path)
-    rows = _read_rows(path)
+    rows = read_rows(path)
     dropped = DroppedRows(len(rows.time_s))
-    _leave_out_unusable(rows, dropped)
+    leave_out_unusable(rows, dropped)
     if not dropped.kept.any():
         raise UnreadableFile(f"path: {path} has no usable row; left out: {dropped.counts}")
 
     pool_code = rows.type_code * len(rows.zones) + rows.zone_code
     chosen, others = _choose_region(rows.regions, np.unique(pool_code[dropped.kept]), region)
-    dropped.leave_out("other_region", ~_holds(rows.regions, rows.zone_code, {chosen}))
+    dropped.leave_out("other_region", ~holds(rows.regions, rows.zone_code, {chosen}))
     used_zones = {rows.zones[code] for code in np.unique(rows.zone_code[dropped.kept])}
 
     used = np.flatnonzero(dropped.kept)
@@ -125,118 +86,6 @@ def read_prices(path: Path | str, *, region: str | None = None) -> RecordedPrice
         product_assumed=rows.is_linux is None,
         dropped_rows=dropped.counts,
     )
-
-
-def read_on_demand(path: Path | str, region: str) -> dict[str, float]:
-    """On-demand prices of a region, USD per hour by instance type.
-
-    Reads Parquet, CSV or JSON: rows with an instance type, a price (usd_per_hour, on_demand_price,
-    OndemandPrice, PricePerUnit, Price) and perhaps a region; or a JSON object of prices by type.
-    Without a region column every row is taken. Of several prices for a type the last row wins;
-    rows without a positive price are skipped.
-
-    Raises:
-        UnreadableFile: a format, a content or columns that cannot be read, or no usable row.
-        ValueError: the file has a region column without `region`.
-        OSError: the file cannot be opened.
-    """
-    path = Path(path)
-    by_type = _json_prices_by_type(path)
-    if by_type is not None:
-        return by_type
-    table = read_table(path)
-    type_column, price_column = require_columns(
-        table, {"instance type": _INSTANCE_TYPE, "on-demand price": _ON_DEMAND_PRICE}, path
-    )
-    types, type_codes = text_codes(table, type_column)
-    prices = numbers(table, price_column)
-    usable = (type_codes >= 0) & np.isfinite(prices) & (prices > 0)
-    region_column = find_column(table, _REGION)
-    if region_column is not None:
-        names, codes = text_codes(table, region_column)
-        if region not in names:
-            raise ValueError(f"region: {region} is not in {path}, which has {_listed(names)}")
-        usable &= codes == names.index(region)
-    if not usable.any():
-        raise UnreadableFile(f"path: {path} has no on-demand price above 0 for {region}")
-    pairs = zip(type_codes[usable].tolist(), prices[usable].tolist(), strict=True)
-    return {types[code]: price for code, price in pairs}
-
-
-@dataclass(frozen=True)
-class _Rows:
-    """A file's rows in columns; text is a code into its distinct values, -1 where it is missing."""
-
-    types: list[str]
-    type_code: NDArray[np.int64]
-    zones: list[str]
-    zone_code: NDArray[np.int64]
-    regions: list[str | None]  # of each zone
-    time_s: NDArray[np.int64]
-    price_usd_per_hour: NDArray[np.float64]
-    is_linux: NDArray[np.bool_] | None  # None without a product column
-
-
-def _read_rows(path: Path) -> _Rows:
-    table = read_table(path, "SpotPriceHistory")
-    found_zone = _zone_column(table)
-    time_column, type_column, price_column, zone_column = require_columns(
-        table,
-        {
-            "time": _TIME,
-            "instance type": _INSTANCE_TYPE,
-            "price": _SPOT_PRICE,
-            "availability zone": _ZONE if found_zone is None else (found_zone,),
-        },
-        path,
-    )
-    types, type_code = text_codes(table, type_column)
-    zones, zone_code = text_codes(table, zone_column)
-    product_column = find_column(table, _PRODUCT)
-    is_linux = None
-    if product_column is not None:
-        products, product_code = text_codes(table, product_column)
-        is_linux = _holds([product.lower() for product in products], product_code, _LINUX)
-    return _Rows(
-        types=types,
-        type_code=type_code,
-        zones=zones,
-        zone_code=zone_code,
-        regions=[region_of_zone(zone) for zone in zones],
-        time_s=epoch_seconds(table, time_column),
-        price_usd_per_hour=numbers(table, price_column),
-        is_linux=is_linux,
-    )
-
-
-def _leave_out_unusable(rows: _Rows, dropped: DroppedRows) -> None:
-    prices = rows.price_usd_per_hour
-    if rows.is_linux is not None:
-        dropped.leave_out("other_product", ~rows.is_linux)
-    named = {name for name in rows.types if name}
-    dropped.leave_out("no_instance_type", ~_holds(rows.types, rows.type_code, named))
-    known = {region for region in rows.regions if region is not None}
-    dropped.leave_out("unknown_zone", ~_holds(rows.regions, rows.zone_code, known))
-    dropped.leave_out("unreadable_time", rows.time_s == UNKNOWN_TIME_S)
-    dropped.leave_out("unusable_price", ~(np.isfinite(prices) & (prices > 0)))
-
-
-def _holds(
-    values: Sequence[str | None], code: NDArray[np.int64], accepted: Collection[str]
-) -> NDArray[np.bool_]:
-    """Per row, whether its value is accepted; a missing one (code -1, the last slot) is not."""
-    return np.array([value in accepted for value in values] + [False])[code]
-
-
-def _zone_column(table: pa.Table) -> str | None:
-    column = find_column(table, _ZONE)
-    if column is not None:
-        return column
-    region_column = find_column(table, _REGION)
-    if region_column is None:
-        return None
-    values, _ = text_codes(table, region_column)
-    return region_column if any(region_of_zone(value) for value in values) else None
 
 
 def _choose_region(
@@ -264,23 +113,6 @@ def _zones_are_ids(zones: set[str]) -> bool:
             "for an id is another zone name in every account"
         )
     return bool(ids)
-
-
-def _json_prices_by_type(path: Path) -> dict[str, float] | None:
-    """The prices of a JSON object {instance type: USD per hour}; None for any other content."""
-    if not path.name.lower().endswith(".json"):
-        return None
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise UnreadableFile(f"path: {path} cannot be read: {error}") from error
-    if not isinstance(content, dict):
-        return None
-    wrong = {k: v for k, v in content.items() if not isinstance(v, int | float) or not v > 0}
-    if wrong or not content:
-        name, value = next(iter(wrong.items()), ("nothing", "nothing"))
-        raise UnreadableFile(f"path: {path} gives {name} the price {value}; it must be above 0")
-    return {name: float(value) for name, value in content.items()}
 
 
 def _listed(names: Iterable[str]) -> str:

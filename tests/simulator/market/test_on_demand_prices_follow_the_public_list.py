@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from price_files.on_demand import read_on_demand
 from simulator.market.on_demand import LARGE_USD_PER_HOUR, on_demand_prices
-from simulator.market.recorded import read_on_demand
 
 
 def test_sizes_scale_from_the_large_size() -> None:

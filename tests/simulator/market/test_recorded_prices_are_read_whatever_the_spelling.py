@@ -9,9 +9,10 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
-from simulator.market.columns import UnreadableFile
+from price_files.columns import UnreadableFile
+from price_files.on_demand import read_on_demand
 from simulator.market.history import Pool
-from simulator.market.recorded import read_on_demand, read_prices
+from simulator.market.recorded import read_prices
 
 POOL = Pool("m5.large", "us-east-1a")
 NOON = datetime(2024, 1, 1, 12, tzinfo=UTC)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from simulator.market.zones import is_zone_id, region_of_zone
+from price_files.zones import is_zone_id, region_of_zone
 
 
 @pytest.mark.parametrize(

@@ -136,6 +136,16 @@ class PriceChanges:
         pools = np.arange(len(self.pools), dtype=np.int32)
         return self._rows_at(pools[:, None], np.asarray(times_s, dtype=np.int64)[None, :])
 
+    def restated_rows_at(self, times_s: Times) -> Times:
+        """Shape (P, T): row of ``restated_time_s`` with the last re-statement, -1 before any."""
+        pools = np.arange(len(self.pools), dtype=np.int32)[:, None]
+        origin, span = self._time_span
+        keys = self.restated_pool_index * np.int64(span) + (self.restated_time_s - origin)
+        wanted = pools * np.int64(span) + np.clip(times_s - origin, 0, span - 1)[None, :]
+        rows = np.searchsorted(keys, wanted, side="right") - 1
+        first = np.searchsorted(self.restated_pool_index, pools)
+        return np.where(rows >= first, rows, -1)
+
     def price_at(self, time_s: int) -> Floats:
         """Shape (P,): USD per hour in force at ``time_s``, NaN before a pool's first change."""
         return self._prices(self.rows_at(np.array([time_s])))[:, 0]

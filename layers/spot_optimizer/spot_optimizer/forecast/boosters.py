@@ -1,0 +1,40 @@
+"""The one place that imports LightGBM, and only when a model is loaded: it costs a second."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spot_optimizer.forecast.artifact import UnusableModel
+from spot_optimizer.market.prices import Floats
+
+_THREADS = 2
+
+
+class Booster:
+    """A LightGBM model read from its text."""
+
+    def __init__(self, text: str) -> None:
+        import lightgbm
+
+        try:
+            self._booster: Any = lightgbm.Booster(model_str=text)
+        except lightgbm.basic.LightGBMError as error:
+            raise UnusableModel(f"a booster's text cannot be read: {error}") from error
+
+    def predict(self, rows: NDArray[np.float32]) -> Floats:
+        """See ``Predictor.predict``."""
+        if not len(rows):
+            return np.empty(0)
+        said = self._booster.predict(rows, num_threads=_THREADS, validate_features=False)
+        return np.asarray(said, dtype=np.float64)
+
+
+def load_booster(text: str) -> Booster:
+    """Raises UnusableModel, also where LightGBM itself cannot be imported."""
+    try:
+        return Booster(text)
+    except ImportError as error:
+        raise UnusableModel(f"lightgbm cannot be imported: {error}") from error
+    except OSError as error:  # its shared library lacks another, such as libgomp
+        raise UnusableModel(f"lightgbm cannot be loaded: {error}") from error

@@ -1,0 +1,125 @@
+"""Forecasts of a trained model, corrected by what came of its former ones."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spot_optimizer.forecast.artifact import Model
+from spot_optimizer.forecast.calibration import Calibration
+from spot_optimizer.forecast.features import FeatureBlock, compute_features
+from spot_optimizer.forecast.forecaster import HOUR_S, UNKNOWN_INSTABILITY, Forecast
+from spot_optimizer.forecast.groups import family_of
+from spot_optimizer.forecast.raw_forecast import HORIZONS_H, RawForecast, predict_rows
+from spot_optimizer.forecast.ticks import moved_ticks, price_after
+from spot_optimizer.market.prices import Floats, PriceChanges
+
+
+@dataclass(frozen=True)
+class Rows:
+    """N pools or pool-hours with a known price, as a model sees them."""
+
+    values: NDArray[np.float32]
+    """Shape (N, F)."""
+    price: Floats
+    return_24h: Floats
+    family: NDArray[np.str_]
+
+
+@dataclass(frozen=True)
+class RowForecast:
+    """One horizon, over N rows."""
+
+    forecast: Forecast
+    change: Floats
+    """Shape (N,): probability that the price changes within the horizon."""
+    mean_move: Floats
+    """Shape (N,): expected log move."""
+
+
+def forecast_rows(
+    raw: RawForecast, rows: Rows, calibration: Calibration, horizon: int
+) -> RowForecast:
+    """Prices of ``HORIZONS_H[horizon]`` from what the boosters said.
+
+    The median is the last price where a change is less likely than not. The 90 % interval is that
+    of the prices that change and always holds the last price, so that it covers both. Median and
+    limits are whole ticks from the last price; the mean is no price and is not rounded.
+    """
+    change = calibration.probability(horizon, raw.change[horizon])
+    mean_move = calibration.mean_move(raw, horizon, rows.return_24h)
+    factor = calibration.interval_factor(horizon, rows.family)
+    low = price_after(rows.price, factor * moved_ticks(rows.price, raw.low[horizon]))
+    high = price_after(rows.price, factor * moved_ticks(rows.price, raw.high[horizon]))
+    median_ticks = np.where(change < 0.5, 0.0, moved_ticks(rows.price, raw.median[horizon]))
+    median = np.clip(price_after(rows.price, median_ticks), low, high)
+    mean = rows.price * np.exp(mean_move)
+    return RowForecast(Forecast(low, median, high, mean), change, mean_move)
+
+
+def select_rows(changes: PriceChanges, block: FeatureBlock) -> tuple[Rows, NDArray[np.bool_]]:
+    """The pools and moments of ``block`` with a known price, and which those are, (P, T)."""
+    is_known = np.isfinite(block.price)
+    families = np.array([family_of(pool) for pool in changes.pools], dtype=np.str_)
+    family = np.broadcast_to(families[:, None], is_known.shape)[is_known]
+    rows = Rows(
+        block.values[is_known], block.price[is_known], block.return_24h[is_known], family
+    )
+    return rows, is_known
+
+
+@dataclass
+class ModelForecaster:
+    """A ``Forecaster`` for one region; all horizons of a moment share one look at the market."""
+
+    model: Model
+    calibration: Calibration
+    on_demand_usd_per_hour: Mapping[str, float]
+    _last: "tuple[PriceChanges, int, _Looked] | None" = field(default=None, init=False)
+
+    @property
+    def name(self) -> str:
+        """See ``Forecaster.name``."""
+        return self.model.metadata.name
+
+    def forecast(self, changes: PriceChanges, at_s: int, horizon_s: int) -> Forecast:
+        """See ``Forecaster.forecast``. Raises ValueError on a horizon that was not learned."""
+        if horizon_s % HOUR_S or horizon_s // HOUR_S not in HORIZONS_H:
+            allowed = ", ".join(str(hours * HOUR_S) for hours in HORIZONS_H)
+            raise ValueError(f"horizon_s = {horizon_s}, allowed are {allowed}")
+        looked = self._look(changes, at_s)
+        horizon = HORIZONS_H.index(horizon_s // HOUR_S)
+        said = forecast_rows(looked.raw, looked.rows, self.calibration, horizon).forecast
+        return Forecast(
+            *(looked.spread(column) for column in (said.p05, said.p50, said.p95, said.mean))
+        )
+
+    def instability(self, changes: PriceChanges, at_s: int) -> Floats:
+        """Shape (P,): probability that each pool's price rises by >= 3 % within 12 h; 0.5 where
+        the price is unknown (spec section 3)."""
+        looked = self._look(changes, at_s)
+        rise = self.calibration.probability(len(HORIZONS_H), looked.raw.rise[0])
+        spread = looked.spread(rise)
+        return np.where(np.isfinite(spread), spread, UNKNOWN_INSTABILITY)
+
+    def _look(self, changes: PriceChanges, at_s: int) -> "_Looked":
+        if self._last is None or self._last[0] is not changes or self._last[1] != at_s:
+            block = compute_features(changes, np.array([at_s]), self.on_demand_usd_per_hour)
+            rows, is_known = select_rows(changes, block)
+            raw = predict_rows(self.model.boosters, rows.values)
+            self._last = (changes, at_s, _Looked(rows, raw, is_known[:, 0]))
+        return self._last[2]
+
+
+@dataclass(frozen=True)
+class _Looked:
+    rows: Rows
+    raw: RawForecast
+    is_known: NDArray[np.bool_]
+
+    def spread(self, known: Floats) -> Floats:
+        """Shape (P,) from the values of the known pools, NaN for the others."""
+        every = np.full(len(self.is_known), np.nan)
+        every[self.is_known] = known
+        return every

@@ -1,0 +1,89 @@
+"""What the boosters of a model say of each row, before any calibration."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spot_optimizer.forecast.features import FEATURES
+from spot_optimizer.market.prices import Floats
+
+HORIZONS_H = (1, 6, 12, 24)
+RISES = (0.03, 0.01)
+"""Instability is the first: a rise by >= 3 % within 12 h (spec section 3)."""
+RISE_HOURS = 12
+
+PARTS = ("change", "move", "low", "median", "high")
+"""Of each horizon: P(change within it); the log move, its 5 % and 95 % quantile given that there is
+a change; and the median of the move whether or not there is one. All but the first in units of
+``move_unit``."""
+
+
+def booster_names() -> tuple[str, ...]:
+    """Every booster that a model has."""
+    of_horizons = tuple(f"{part}_{hours}h" for hours in HORIZONS_H for part in PARTS)
+    return of_horizons + tuple(f"rise_{round(100 * rise)}" for rise in RISES)
+
+
+class Predictor(Protocol):
+    """A booster that has been loaded."""
+
+    def predict(self, rows: NDArray[np.float32]) -> Floats:
+        """Shape (N,) from rows of shape (N, F)."""
+        ...
+
+
+@dataclass(frozen=True)
+class RawForecast:
+    """Over H horizons, R rises and N rows."""
+
+    change: Floats
+    """Shape (H, N): probability of a change within the horizon."""
+    move: Floats
+    """Shape (H, N): log move expected if there is a change."""
+    low: Floats
+    """Shape (H, N): its 5 % quantile, never above 0."""
+    median: Floats
+    """Shape (H, N): median of the log move, change or not."""
+    high: Floats
+    """Shape (H, N): 95 % quantile if there is a change, never below 0."""
+    rise: Floats
+    """Shape (R, N): probability of each of ``RISES`` within 12 h."""
+
+
+def predict_rows(boosters: Mapping[str, Predictor], rows: NDArray[np.float32]) -> RawForecast:
+    """What ``boosters`` (all of ``booster_names``) say of ``rows`` (N, F)."""
+
+    def of(part: str, hours: Sequence[int] = HORIZONS_H) -> Floats:
+        said = [np.asarray(boosters[f"{part}_{h}h"].predict(rows)) for h in hours]
+        return np.array(said, dtype=np.float64).reshape(len(hours), len(rows))
+
+    unit = move_unit(rows)
+    rise = [np.asarray(boosters[f"rise_{round(100 * r)}"].predict(rows)) for r in RISES]
+    return RawForecast(
+        change=of("change"),
+        move=of("move") * MOVE_SCALE,
+        low=np.minimum(of("low") * unit, 0.0),
+        median=of("median") * unit,
+        high=np.maximum(of("high") * unit, 0.0),
+        rise=np.array(rise, dtype=np.float64).reshape(len(RISES), len(rows)),
+    )
+
+
+MOVE_SCALE = 0.01
+"""The mean is trained in per cent, for the numerics of the boosting."""
+
+_SIZE = FEATURES.index("change_size_mean_8")
+_TICK = FEATURES.index("tick_share")
+_UNIT_LEAST = 0.001
+
+
+def move_unit(rows: NDArray[np.float32]) -> Floats:
+    """Shape (N,): the size of move that is usual for each row's pool, as a log ratio.
+
+    Quantiles are learned in this unit, so that what holds for a calm market holds for a wild one.
+    """
+    size = np.nan_to_num(rows[:, _SIZE].astype(np.float64))
+    return np.maximum(np.maximum(size, rows[:, _TICK] / 2), _UNIT_LEAST)

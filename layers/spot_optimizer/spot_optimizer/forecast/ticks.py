@@ -1,0 +1,24 @@
+"""Spot prices are whole ticks of 0.0001 USD per hour."""
+
+import numpy as np
+
+from spot_optimizer.forecast.forecaster import PRICE_TICK_USD
+from spot_optimizer.market.prices import Floats
+
+_DECIMALS = 4
+
+
+def to_tick(price: Floats) -> Floats:
+    """The nearest whole tick."""
+    return np.round(np.round(price / PRICE_TICK_USD) * PRICE_TICK_USD, _DECIMALS)
+
+
+def moved_ticks(price: Floats, log_move: Floats) -> Floats:
+    """By how many ticks, not rounded, a log move changes a price."""
+    return price * np.expm1(log_move) / PRICE_TICK_USD
+
+
+def price_after(price: Floats, ticks: Floats) -> Floats:
+    """The price that whole ticks from ``price`` give; never below one tick, unless it was."""
+    moved = np.round(price + np.round(ticks) * PRICE_TICK_USD, 6)
+    return np.maximum(moved, np.minimum(price, PRICE_TICK_USD))

@@ -1,0 +1,72 @@
+"""What became of every pool after a moment: the only code that looks ahead."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.markets import Market
+from spot_optimizer.forecast.forecaster import HOUR_S
+from spot_optimizer.forecast.raw_forecast import HORIZONS_H, RISE_HOURS, RISES
+from spot_optimizer.market.prices import Floats, Times
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Of P pools at T moments. What ends after the recording is unknown: NaN."""
+
+    move: Floats
+    """Shape (H, P, T): log price change by the end of each horizon."""
+    changed: Floats
+    """Shape (H, P, T): 1 where the price changed at least once within the horizon, else 0."""
+    rose: Floats
+    """Shape (R, P, T): 1 where the price was higher by each of ``RISES`` at any time within 12 h."""
+    rise_lead_h: Floats
+    """Shape (P, T): hours until the price was first higher by the first of ``RISES``; NaN if not."""
+
+
+def compute_labels(market: Market, times_s: Times) -> Labels:
+    """Labels of every pool of ``market`` at each of ``times_s``."""
+    changes = market.changes
+    log_price = np.log(changes.price)
+    now = changes.rows_at(times_s)
+    is_known = now >= 0
+    moves, changed = [], []
+    for hours in HORIZONS_H:
+        ends_s = times_s + hours * HOUR_S
+        then = changes.rows_at(ends_s)
+        is_usable = is_known & (ends_s <= market.end_s)
+        moves.append(np.where(is_usable, log_price[then] - log_price[now], np.nan))
+        changed.append(np.where(is_usable, then > now, np.nan))
+    highest, is_usable = _highest(market, times_s, now)
+    rise = highest / changes.price[now] - 1
+    # A rise of exactly 3 % counts; prices are whole ticks, so 1e-9 is only rounding.
+    rose = [np.where(is_usable, rise >= level - 1e-9, np.nan) for level in RISES]
+    return Labels(
+        np.array(moves), np.array(changed), np.array(rose), _lead_h(market, times_s, now, is_usable)
+    )
+
+
+def _highest(market: Market, times_s: Times, now: Times) -> tuple[Floats, NDArray[np.bool_]]:
+    changes = market.changes
+    ends_s = times_s + RISE_HOURS * HOUR_S
+    then = changes.rows_at(ends_s)
+    is_usable = (now >= 0) & (ends_s <= market.end_s)
+    lowest = np.maximum(now, 0)
+    bounds = np.stack((lowest, np.maximum(then, lowest) + 1), axis=-1).ravel()
+    padded = np.append(changes.price, 0.0)
+    return np.maximum.reduceat(padded, bounds)[::2].reshape(now.shape), is_usable
+
+
+def _lead_h(market: Market, times_s: Times, now: Times, is_usable: NDArray[np.bool_]) -> Floats:
+    """Hours from each moment to the first price 3 % above the one in force, NaN without one."""
+    changes = market.changes
+    lead_h = np.full(now.shape, np.nan)
+    last_row = changes.first_row[1:, None] - 1
+    for ahead in range(1, 13):  # changes are hours apart: twelve within 12 h are more than there are
+        row = np.minimum(now + ahead, last_row)
+        wait_h = (changes.time_s[row] - times_s) / HOUR_S
+        is_hit = is_usable & np.isnan(lead_h) & (row == now + ahead) & (wait_h <= RISE_HOURS)
+        is_hit &= changes.price[row] / changes.price[now] - 1 >= RISES[0] - 1e-9
+        lead_h[is_hit] = wait_h[is_hit]
+    return lead_h

@@ -1,0 +1,1 @@
+"""Price files as people have them: any of the common formats, spellings and zone notations."""
