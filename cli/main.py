@@ -2,8 +2,10 @@
 
 import typer
 
+from cli.evaluate import evaluate
 from cli.invoke import invoke
 from cli.simulate import simulate
+from cli.train import train
 
 app = typer.Typer(
     name="spot-optimizer",
@@ -14,3 +16,5 @@ app = typer.Typer(
 )
 app.command()(simulate)
 app.command()(invoke)
+app.command()(train)
+app.command()(evaluate)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from price_files.columns import UnreadableFile
 from price_files.dropped_rows import DroppedRows
+from price_files.on_demand import ANY_REGION, OnDemandByRegion
 from price_files.spot_prices import PriceRows, leave_out_unusable, read_rows
 from spot_optimizer.market.cleaning import PriceRow
 from spot_optimizer.market.prices import PriceChanges, Times
@@ -45,7 +46,7 @@ class ReadMarkets:
 
 
 def read_markets(
-    paths: Sequence[Path], on_demand_usd_per_hour: Mapping[str, float] | None = None
+    paths: Sequence[Path], on_demand: OnDemandByRegion | None = None
 ) -> ReadMarkets:
     """The markets of ``paths`` together; of rows that disagree on pool and time the later wins.
 
@@ -74,19 +75,23 @@ def read_markets(
     markets: list[Market] = []
     gaps = 0
     for region in sorted(by_region):
-        on_demand = {**(on_demand_usd_per_hour or {}), **listed.get(region, {})}
+        prices_here = {**_of_region(on_demand or {}, region), **listed.get(region, {})}
         stretches = _stretches(by_region[region])
         gaps += len(stretches) - 1
         for stretch in stretches:
-            changes, cleaning = PriceChanges().merge(stretch, on_demand)
+            changes, cleaning = PriceChanges().merge(stretch, prices_here)
             dropped.update(cleaning.dropped)
             dropped.update({"duplicate": cleaning.repeated, "conflict": cleaning.corrected})
             if changes.pools:
                 times = [row[1] for row in stretch]
-                markets.append(Market(region, changes, on_demand, min(times), max(times)))
+                markets.append(Market(region, changes, prices_here, min(times), max(times)))
     return ReadMarkets(
         tuple(markets), total, {reason: n for reason, n in dropped.items() if n}, gaps
     )
+
+
+def _of_region(on_demand: OnDemandByRegion, region: str) -> Mapping[str, float]:
+    return on_demand.get(region, on_demand.get(ANY_REGION, {}))
 
 
 def _by_region(rows: PriceRows, kept: NDArray[np.bool_]) -> Iterator[tuple[str, list[PriceRow]]]:

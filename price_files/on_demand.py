@@ -1,7 +1,7 @@
 """On-demand prices from files."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,12 @@ from price_files.columns import (
 )
 
 _INSTANCE_TYPE = ("InstanceType", "Instance")
+ANY_REGION = "*"
+"""Stands for the region in a file without a column for it."""
+
+OnDemandByRegion = Mapping[str, Mapping[str, float]]
+"""Region -> instance type -> USD per hour."""
+
 _REGION = ("Region",)
 _ON_DEMAND_PRICE = (
     "usd_per_hour",
@@ -40,10 +46,20 @@ def read_on_demand(path: Path | str, region: str) -> dict[str, float]:
         ValueError: the file has a region column without `region`.
         OSError: the file cannot be opened.
     """
+    by_region = read_on_demand_by_region(path)
+    if ANY_REGION in by_region:
+        return dict(by_region[ANY_REGION])
+    if region not in by_region:
+        raise ValueError(f"region: {region} is not in {path}, which has {_listed(by_region)}")
+    return dict(by_region[region])
+
+
+def read_on_demand_by_region(path: Path | str) -> OnDemandByRegion:
+    """The same for every region of the file; ``ANY_REGION`` where it has no region column."""
     path = Path(path)
     by_type = _json_prices_by_type(path)
     if by_type is not None:
-        return by_type
+        return {ANY_REGION: by_type}
     table = read_table(path)
     type_column, price_column = require_columns(
         table, {"instance type": _INSTANCE_TYPE, "on-demand price": _ON_DEMAND_PRICE}, path
@@ -52,15 +68,18 @@ def read_on_demand(path: Path | str, region: str) -> dict[str, float]:
     prices = numbers(table, price_column)
     usable = (type_codes >= 0) & np.isfinite(prices) & (prices > 0)
     region_column = find_column(table, _REGION)
+    names, codes = [ANY_REGION], np.zeros(len(prices), dtype=np.int64)
     if region_column is not None:
         names, codes = text_codes(table, region_column)
-        if region not in names:
-            raise ValueError(f"region: {region} is not in {path}, which has {_listed(names)}")
-        usable &= codes == names.index(region)
+        usable &= codes >= 0
     if not usable.any():
-        raise UnreadableFile(f"path: {path} has no on-demand price above 0 for {region}")
-    pairs = zip(type_codes[usable].tolist(), prices[usable].tolist(), strict=True)
-    return {types[code]: price for code, price in pairs}
+        raise UnreadableFile(f"path: {path} has no on-demand price above 0")
+    by_region: dict[str, dict[str, float]] = {}
+    for region, type_, price in zip(
+        codes[usable].tolist(), type_codes[usable].tolist(), prices[usable].tolist(), strict=True
+    ):
+        by_region.setdefault(names[region], {})[types[type_]] = price
+    return by_region
 
 
 def _json_prices_by_type(path: Path) -> dict[str, float] | None:

@@ -48,7 +48,7 @@ class Metadata(BaseModel):
     metrics: dict[str, Any]
     """On validation data."""
     thresholds: dict[str, float]
-    """Alert threshold of each rise model, chosen on validation data: ``rise_3``, ``rise_1``."""
+    """Alert threshold of each probability, by booster, chosen on validation data."""
     seed: int
     libraries: dict[str, str]
     sha256: dict[str, str]

@@ -5,14 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.markets import Market
 from spot_optimizer.forecast.forecaster import HOUR_S
 from spot_optimizer.forecast.raw_forecast import HORIZONS_H, RISE_HOURS, RISES
-from spot_optimizer.market.prices import Floats, Times
+from spot_optimizer.market.prices import Floats, PriceChanges, Times
 
 
 @dataclass(frozen=True)
-class Labels:
+class Outcomes:
     """Of P pools at T moments. What ends after the recording is unknown: NaN."""
 
     move: Floats
@@ -25,9 +24,8 @@ class Labels:
     """Shape (P, T): hours until the price was first higher by the first of ``RISES``; NaN if not."""
 
 
-def compute_labels(market: Market, times_s: Times) -> Labels:
-    """Labels of every pool of ``market`` at each of ``times_s``."""
-    changes = market.changes
+def compute_outcomes(changes: PriceChanges, times_s: Times, known_until_s: int) -> Outcomes:
+    """Of every pool at each of ``times_s``, as far as ``known_until_s`` allows to tell."""
     log_price = np.log(changes.price)
     now = changes.rows_at(times_s)
     is_known = now >= 0
@@ -35,32 +33,34 @@ def compute_labels(market: Market, times_s: Times) -> Labels:
     for hours in HORIZONS_H:
         ends_s = times_s + hours * HOUR_S
         then = changes.rows_at(ends_s)
-        is_usable = is_known & (ends_s <= market.end_s)
+        is_usable = is_known & (ends_s <= known_until_s)
         moves.append(np.where(is_usable, log_price[then] - log_price[now], np.nan))
         changed.append(np.where(is_usable, then > now, np.nan))
-    highest, is_usable = _highest(market, times_s, now)
+    highest, is_usable = _highest(changes, times_s, known_until_s, now)
     rise = highest / changes.price[now] - 1
     # A rise of exactly 3 % counts; prices are whole ticks, so 1e-9 is only rounding.
     rose = [np.where(is_usable, rise >= level - 1e-9, np.nan) for level in RISES]
-    return Labels(
-        np.array(moves), np.array(changed), np.array(rose), _lead_h(market, times_s, now, is_usable)
+    return Outcomes(
+        np.array(moves), np.array(changed), np.array(rose), _lead_h(changes, times_s, now, is_usable)
     )
 
 
-def _highest(market: Market, times_s: Times, now: Times) -> tuple[Floats, NDArray[np.bool_]]:
-    changes = market.changes
+def _highest(
+    changes: PriceChanges, times_s: Times, known_until_s: int, now: Times
+) -> tuple[Floats, NDArray[np.bool_]]:
     ends_s = times_s + RISE_HOURS * HOUR_S
     then = changes.rows_at(ends_s)
-    is_usable = (now >= 0) & (ends_s <= market.end_s)
+    is_usable = (now >= 0) & (ends_s <= known_until_s)
     lowest = np.maximum(now, 0)
     bounds = np.stack((lowest, np.maximum(then, lowest) + 1), axis=-1).ravel()
     padded = np.append(changes.price, 0.0)
     return np.maximum.reduceat(padded, bounds)[::2].reshape(now.shape), is_usable
 
 
-def _lead_h(market: Market, times_s: Times, now: Times, is_usable: NDArray[np.bool_]) -> Floats:
+def _lead_h(
+    changes: PriceChanges, times_s: Times, now: Times, is_usable: NDArray[np.bool_]
+) -> Floats:
     """Hours from each moment to the first price 3 % above the one in force, NaN without one."""
-    changes = market.changes
     lead_h = np.full(now.shape, np.nan)
     last_row = changes.first_row[1:, None] - 1
     for ahead in range(1, 13):  # changes are hours apart: twelve within 12 h are more than there are

@@ -1,0 +1,176 @@
+"""``spot-optimizer evaluate``: how good a model's forecasts are on any price file."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from cli.train import OnDemandFile, day_s, on_demand_prices
+from price_files.columns import UnreadableFile
+
+
+def evaluate(
+    prices: Annotated[
+        list[Path],
+        typer.Option(
+            help="Price files: parquet, CSV or JSON, of any regions and types. Give the option once"
+            " for each file.",
+            exists=True,
+            dir_okay=False,
+        ),
+    ],
+    model: Annotated[
+        Path | None,
+        typer.Option(help="Folder of a model; left out: the one that comes along.", file_okay=False),
+    ] = None,
+    on_demand: OnDemandFile = None,
+    start: Annotated[
+        str | None,
+        typer.Option(
+            "--from", help="First day to score, UTC; left out: after 8 days of each region."
+        ),
+    ] = None,
+    until: Annotated[str | None, typer.Option(help="Day before which to stop, UTC.")] = None,
+    every_hours: Annotated[
+        int, typer.Option(min=1, max=24, help="Forecast every so many hours.")
+    ] = 1,
+    recalibrate: Annotated[
+        bool, typer.Option(help="Correct the model every day, as the deployed function does.")
+    ] = True,
+    picture: Annotated[
+        Path | None,
+        typer.Option(help="Write a PNG of skill and reliability.", dir_okay=False),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Forecast a recorded market hour by hour, with only the past known, and measure it.
+
+    Every figure stands beside those of simple rules. Squared and absolute errors are of log
+    prices; intervals in brackets are 90 %, drawn by week and family.
+    """
+    if picture and not picture.parent.is_dir():
+        raise typer.BadParameter(f"--picture {picture}: there is no folder {picture.parent}")
+    from_s = day_s("--from", start) if start else None
+    until_s = day_s("--until", until) if until else None
+    on_demand_by_region = on_demand_prices(on_demand)
+    console = Console(highlight=False, stderr=True)
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TimeElapsedColumn(),
+        console=console,
+        transient=True,
+        disable=as_json,
+    ) as bar:
+        task = bar.add_task("reading", total=1)
+
+        def tick(done: int, steps: int, what: str) -> None:
+            bar.update(task, completed=done, total=steps, description=what)
+
+        # LightGBM takes a second to import.
+        from models.evaluate_files import evaluate_files
+        from spot_optimizer.forecast.artifact import UnusableModel
+
+        try:
+            report = evaluate_files(
+                prices,
+                on_demand_by_region,
+                model,
+                from_s=from_s,
+                until_s=until_s,
+                every_h=every_hours,
+                recalibrate=recalibrate,
+                progress=tick,
+            )
+        except (UnreadableFile, UnusableModel, ValueError, OSError) as error:
+            typer.echo(str(error), err=True)
+            raise typer.Exit(code=2) from error
+    if picture:
+        from models.picture import draw
+
+        draw(report, picture)
+    if as_json:
+        typer.echo(json.dumps(report))
+    else:
+        _print(report)
+
+
+def _print(report: dict[str, Any]) -> None:
+    data = report["data"]
+    typer.echo(
+        f"{report['model']}: {report['rows']} forecasts of {report['pools']} pools, "
+        f"{data['from']} to {data['until']}, {', '.join(data['regions'])}"
+    )
+    if data["dropped"]:
+        left = ", ".join(f"{n} {reason}" for reason, n in data["dropped"].items())
+        typer.echo(f"rows of the files left out: {left} of {data['rows']}")
+    if data["feed_gaps"]:
+        typer.echo(f"gaps of over 48 h in the recording, at which it was cut: {data['feed_gaps']}")
+    for hours, h in report["horizons"].items():
+        if not h["rows"]:
+            typer.echo(f"\n{hours}: no outcome is known")
+            continue
+        typer.echo(f"\n{hours} ahead ({100 * h['changed_share']:.1f} % change)")
+        for name in ("squared_error", "absolute_error"):
+            part = h[name]
+            typer.echo(
+                f"  {name.replace('_', ' '):15} skill {_with(part['skill'], part['skill_90'])}; "
+                + _rules(part["rules"])
+            )
+        p, i = h["pinball"], h["interval"]
+        typer.echo(f"  pinball         skill {_with(p['skill'], p['skill_90'])} over empirical quantiles")
+        typer.echo(
+            f"  90 % interval   holds {_of(i['coverage'])}, of those that change "
+            f"{_with(i['coverage_changed'], i['coverage_changed_90'])}; width "
+            f"{100 * i['width']:.2f} % of the price; families outside 88 to 92 %: "
+            f"{', '.join(i['families_outside_88_to_92']) or 'none'} of {len(i['by_family'])}"
+        )
+        for name in ("change", "change_recent_pools"):
+            typer.echo(f"  {name.replace('_', ' '):15} {_alarm(h[name])}")
+    for name, rise in report["instability"].items():
+        typer.echo(f"\n{name.replace('_', ' by ')} % within 12 h: {_alarm(rise)}")
+
+
+def _alarm(part: dict[str, Any]) -> str:
+    if "too_few" in part:
+        return f"too few cases for a figure ({part['too_few']})"
+    told = [
+        f"base rate {_of(part['base_rate'])}",
+        f"AUC {_with(part['auc'], part.get('auc_90'))}",
+        f"average precision {_with(part['average_precision'], part.get('average_precision_90'))}",
+        f"Brier skill {_with(part['brier_skill'], part.get('brier_skill_90'))}",
+        f"calibration error {_of(part['calibration_error'])}",
+    ]
+    at = part.get("at_threshold")
+    if at:
+        told.append(
+            f"at {at['threshold']:.3f}: precision {_of(at['precision'])}, recall "
+            f"{_of(at['recall'])}, F1 {_of(at['f1'])}"
+        )
+        if at.get("recall_by_event") is not None:
+            told.append(
+                f"{_of(at['recall_by_event'])} of {at['events']} events foreseen, median lead "
+                f"{at['lead_h_median']} h"
+            )
+    rules = {
+        name: rule.get("brier_skill", rule.get("average_precision"))
+        for name, rule in part["rules"].items()
+    }
+    return ", ".join(told) + "; " + _rules(rules)
+
+
+def _rules(rules: dict[str, Any]) -> str:
+    return "rules: " + ", ".join(f"{name} {_of(value)}" for name, value in rules.items())
+
+
+def _with(value: float | None, interval: list[float | None] | None) -> str:
+    if interval is None or None in interval:
+        return _of(value)
+    return f"{_of(value)} [{_of(interval[0])}, {_of(interval[1])}]"
+
+
+def _of(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"

@@ -1,0 +1,115 @@
+"""``spot-optimizer train``: a forecasting model from price files."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from price_files.columns import UnreadableFile
+from price_files.on_demand import OnDemandByRegion, read_on_demand_by_region
+
+OnDemandFile = Annotated[
+    Path | None,
+    typer.Option(
+        help="On-demand prices, CSV or JSON, with a region column where there are several; a"
+        " column on_demand_price of the price files is stronger.",
+        exists=True,
+        dir_okay=False,
+    ),
+]
+
+
+def train(
+    prices: Annotated[
+        list[str],
+        typer.Option(
+            help="Price files: parquet, CSV or JSON. FILE@2021-05-11 uses what is before that day"
+            " (UTC) alone. Give the option once for each file."
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for the model's files.", file_okay=False)],
+    on_demand: OnDemandFile = None,
+    name: Annotated[str, typer.Option(help="The model's name on every decision.")] = "lightgbm",
+    seed: Annotated[int, typer.Option(min=0, help="Same seed, files and threads: same bytes.")] = 1,
+    threads: Annotated[int, typer.Option(min=1, max=64, help="Threads of LightGBM.")] = 2,
+) -> None:
+    """Train a model for prices and instability; validate it; write it with its card.
+
+    The last 14 % of each file validate: they choose the thresholds and the corrections to begin
+    with, and the figures of the card come from them.
+    """
+    from models.model_card import write_model_card  # LightGBM takes a second to import
+    from models.training import TooLittleData
+    from models.training import train as train_model
+
+    files = [_price_file(text) for text in prices]
+    console = Console(highlight=False, stderr=True)
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TimeElapsedColumn(),
+        console=console,
+        transient=True,
+    ) as bar:
+        task = bar.add_task("starting", total=1)
+
+        def tick(done: int, steps: int, what: str) -> None:
+            bar.update(task, completed=done, total=steps, description=what)
+
+        try:
+            metadata = train_model(
+                files,
+                on_demand_prices(on_demand),
+                out,
+                name=name,
+                seed=seed,
+                threads=threads,
+                progress=tick,
+            )
+        except (UnreadableFile, TooLittleData, OSError) as error:
+            typer.echo(str(error), err=True)
+            raise typer.Exit(code=2) from error
+    write_model_card(metadata, out)
+    typer.echo(f"{out}: {metadata.name}, trained until {metadata.trained_until:%Y-%m-%d %H:%M} UTC")
+    for part, figures in metadata.metrics.items():
+        told = ", ".join(f"{key.replace('_', ' ')} {value:g}" for key, value in figures.items())
+        typer.echo(f"  {part}: {told}")
+
+
+def on_demand_prices(path: Path | None) -> OnDemandByRegion:
+    """The prices of a file by region; none without a file. Exit code 2 on one that is no such."""
+    if path is None:
+        return {}
+    try:
+        return read_on_demand_by_region(path)
+    except (ValueError, OSError) as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(code=2) from error
+
+
+def day_s(option: str, text: str) -> int:
+    """Epoch seconds of a day or moment, UTC; exit code 2 on what is none."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"{option} {text}: must be a day such as 2021-05-11") from error
+    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
+
+
+def _price_file(text: str) -> "PriceFile":  # type: ignore[name-defined] # noqa: F821
+    from models.training import PriceFile
+
+    path, _, until = text.rpartition("@")
+    if path and not Path(text).exists():
+        return PriceFile(_existing(path), day_s("--prices", until))
+    return PriceFile(_existing(text), None)
+
+
+def _existing(path: str) -> Path:
+    if not Path(path).is_file():
+        raise typer.BadParameter(f"--prices {path}: there is no such file")
+    return Path(path)

@@ -1,0 +1,305 @@
+"""What an evaluation says: figures of every part of the forecast, beside those of simple rules."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.bootstrap import Blocks
+from models.metrics import (
+    AtThreshold,
+    Ranked,
+    auc,
+    average_precision,
+    brier_skill,
+    calibration_error,
+    pinball,
+    reliability,
+    skill,
+)
+from models.rolling import LEVELS, Scored
+from spot_optimizer.forecast.raw_forecast import HORIZONS_H, RISES
+from spot_optimizer.market.prices import Floats
+
+FAMILY_ROWS_MIN = 1_000
+"""A family's coverage is given from this many changed rows on."""
+COVERAGE_ALLOWED = (0.88, 0.92)
+POSITIVES_MIN = 100
+EVENTS_MIN = 10
+"""With fewer, a figure of an alarm says nothing and none is given."""
+
+Report = dict[str, Any]
+Rows = NDArray[np.bool_]
+
+
+def evaluate(scored: Scored, thresholds: dict[str, float], seed: int = 0) -> Report:
+    """All figures, as JSON takes them. Intervals are 90 %, by week and family."""
+    blocks = Blocks.of(scored.made_s, scored.market, scored.family, seed)
+    return {
+        "rows": len(scored),
+        "pools": len(np.unique(np.stack((scored.market, scored.pool)), axis=1).T),
+        "horizons": {
+            f"{hours}h": _horizon(scored, h, hours, thresholds, blocks)
+            for h, hours in enumerate(HORIZONS_H)
+        },
+        "instability": {
+            f"rise_{round(100 * rise)}": _rise(
+                scored, r, thresholds.get(f"rise_{round(100 * rise)}"), blocks
+            )
+            for r, rise in enumerate(RISES)
+        },
+    }
+
+
+def _horizon(
+    s: Scored, h: int, hours: int, thresholds: dict[str, float], blocks: Blocks
+) -> Report:
+    known = np.isfinite(s.move[h])
+    if not known.any():
+        return {"rows": 0}
+    recent = known & s.changed_7d
+    return {
+        "rows": int(known.sum()),
+        "changed_share": _round(float(s.changed[h][known].mean())),
+        "squared_error": _squared(s, h, known, blocks),
+        "absolute_error": _absolute(s, h, known, blocks),
+        "squared_error_recent_pools": _round(_squared_skill(s, h, recent)),
+        "pinball": _pinball(s, h, known, blocks),
+        "interval": _interval(s, h, known, blocks),
+        "change": _change(s, h, known, thresholds.get(f"change_{hours}h"), blocks),
+        "change_recent_pools": _change(s, h, recent, None, blocks),
+    }
+
+
+def _squared(s: Scored, h: int, known: Rows, blocks: Blocks) -> Report:
+    """Of log prices, so that a pool of 10 dollars counts like one of 10 cents; and in dollars."""
+    came = s.move[h][known]
+    loss, rival = (came - s.mean[h][known]) ** 2, came**2
+    low, high = blocks.interval_of_skill(loss, rival, known)
+    price = s.price[known]
+    dollars = price * np.expm1(came)
+    said = price * np.expm1(s.mean[h][known])
+    rules = {
+        name: _round(skill(float(((came - rule[h][known]) ** 2).sum()), float(rival.sum())))
+        for name, rule in (
+            ("drift of 24 h", s.drift_24h),
+            ("drift of the last change", s.drift_last_change),
+            ("exponential smoothing", s.smoothed),
+        )
+    }
+    return {
+        "skill": _round(skill(float(loss.sum()), float(rival.sum()))),
+        "skill_90": [_round(low), _round(high)],
+        "skill_in_dollars": _round(
+            skill(float(((dollars - said) ** 2).sum()), float((dollars**2).sum()))
+        ),
+        "rules": {"last price": 0.0, **rules},
+    }
+
+
+def _squared_skill(s: Scored, h: int, rows: Rows) -> float:
+    came = s.move[h][rows]
+    return skill(float(((came - s.mean[h][rows]) ** 2).sum()), float((came**2).sum()))
+
+
+def _absolute(s: Scored, h: int, known: Rows, blocks: Blocks) -> Report:
+    came = s.move[h][known]
+    loss, rival = np.abs(came - s.median[h][known]), np.abs(came)
+    low, high = blocks.interval_of_skill(loss, rival, known)
+    rules = {
+        name: _round(skill(float(np.abs(came - rule[h][known]).sum()), float(rival.sum())))
+        for name, rule in (
+            ("drift of 24 h", s.drift_24h),
+            ("drift of the last change", s.drift_last_change),
+            ("exponential smoothing", s.smoothed),
+        )
+    }
+    return {
+        "skill": _round(skill(float(loss.sum()), float(rival.sum()))),
+        "skill_90": [_round(low), _round(high)],
+        "rules": {"last price": 0.0, **rules},
+    }
+
+
+def _pinball(s: Scored, h: int, known: Rows, blocks: Blocks) -> Report:
+    came = s.move[h][known]
+    losses = [
+        pinball(level, limit[h][known], came)
+        for level, limit in zip(LEVELS, (s.low, s.median, s.high), strict=True)
+    ]
+    rivals = [
+        pinball(level, s.empirical[number, h][known], came) for number, level in enumerate(LEVELS)
+    ]
+    low, high = blocks.interval_of_skill(
+        np.sum(losses, axis=0), np.sum(rivals, axis=0), known
+    )
+    return {
+        "skill": _round(skill(float(np.sum(losses)), float(np.sum(rivals)))),
+        "skill_90": [_round(low), _round(high)],
+        "by_level": {
+            f"{level:g}": _round(skill(float(loss.sum()), float(rival.sum())))
+            for level, loss, rival in zip(LEVELS, losses, rivals, strict=True)
+        },
+    }
+
+
+def _interval(s: Scored, h: int, known: Rows, blocks: Blocks) -> Report:
+    came = s.move[h]
+    # Half a tick of room: limits and prices are whole ticks, their logs are rounded.
+    room = 1e-7
+    held = ((came >= s.low[h] - room) & (came <= s.high[h] + room)).astype(np.float64)
+    width = np.expm1(s.high[h]) - np.expm1(s.low[h])
+    changed = known & (s.changed[h] == 1)
+    low, high = blocks.interval_of_mean(held[changed], changed)
+    families: dict[str, Report] = {}
+    for family in np.unique(s.family[changed]).tolist():
+        here = changed & (s.family == family)
+        if here.sum() > FAMILY_ROWS_MIN:
+            families[family] = {
+                "coverage": _round(float(held[here].mean())),
+                "rows": int(here.sum()),
+                "width": _round(float(width[here].mean()), 5),
+            }
+    outside = [
+        family
+        for family, said in families.items()
+        if not COVERAGE_ALLOWED[0] <= float(said["coverage"]) <= COVERAGE_ALLOWED[1]
+    ]
+    return {
+        "coverage": _round(float(held[known].mean())),
+        "coverage_changed": _round(float(held[changed].mean())) if changed.any() else None,
+        "coverage_changed_90": [_round(low), _round(high)],
+        "width": _round(float(width[known].mean()), 5),
+        "width_changed": _round(float(width[changed].mean()), 5) if changed.any() else None,
+        "by_decile_of_change_probability": _by_decile(s.change[h], held, width, known, changed),
+        "by_family": families,
+        "families_outside_88_to_92": outside,
+    }
+
+
+def _by_decile(
+    said: Floats, held: Floats, width: Floats, known: Rows, changed: Rows
+) -> list[Report]:
+    edges = np.quantile(said[known], np.linspace(0, 1, 11))
+    decile = np.clip(np.searchsorted(edges, said, side="right") - 1, 0, 9)
+    deciles = []
+    for number in range(10):
+        here = known & (decile == number)
+        moved = here & changed
+        deciles.append(
+            {
+                "rows": int(here.sum()),
+                "said": _round(float(said[here].mean())) if here.any() else None,
+                "coverage": _round(float(held[here].mean())) if here.any() else None,
+                "changed": int(moved.sum()),
+                "coverage_changed": _round(float(held[moved].mean())) if moved.any() else None,
+                "width": _round(float(width[here].mean()), 5) if here.any() else None,
+            }
+        )
+    return deciles
+
+
+def _change(
+    s: Scored, h: int, rows: Rows, threshold: float | None, blocks: Blocks
+) -> Report:
+    said, happened = s.change[h][rows], s.changed[h][rows]
+    if happened.sum() < POSITIVES_MIN or (1 - happened).sum() < POSITIVES_MIN:
+        return {"too_few": int(min(happened.sum(), (1 - happened).sum()))}
+    counts = Ranked.of(said, happened).counts()
+    base = float(happened.mean())
+    low, high = blocks.interval_of_skill((said - happened) ** 2, (base - happened) ** 2, rows)
+    report = {
+        "base_rate": _round(base),
+        "auc": _round(auc(*counts)),
+        "average_precision": _round(average_precision(*counts)),
+        "brier_skill": _round(brier_skill(said, happened)),
+        "brier_skill_90": [_round(low), _round(high)],
+        "calibration_error": _round(calibration_error(said, happened)),
+        "reliability": reliability(said, happened),
+        "rules": {
+            "cadence table": {"brier_skill": _round(brier_skill(s.cadence[h][rows], happened))},
+            "pool frequency": {"brier_skill": _round(brier_skill(s.frequency[h][rows], happened))},
+        },
+    }
+    if threshold is not None:
+        report["at_threshold"] = _at(said, happened, threshold)
+    return report
+
+
+def _rise(s: Scored, r: int, threshold: float | None, blocks: Blocks) -> Report:
+    rows = np.isfinite(s.rose[r])
+    said, happened = s.rise[r][rows], s.rose[r][rows]
+    events = _events(s, r, rows, threshold)
+    if happened.sum() < POSITIVES_MIN or events["events"] < EVENTS_MIN:
+        return {"too_few": int(happened.sum()), "events": events["events"]}
+    ranked = Ranked.of(said, happened)
+    counts = ranked.counts()
+    rule = s.rose_12h[rows]
+    level = np.log1p(RISES[r])
+    by_rule = Ranked.of(rule, happened).counts()
+    report = {
+        "base_rate": _round(float(happened.mean()), 5),
+        "auc": _round(auc(*counts)),
+        "auc_90": [_round(x) for x in blocks.interval_of_ranking(ranked, auc, rows)],
+        "average_precision": _round(average_precision(*counts)),
+        "average_precision_90": [
+            _round(x) for x in blocks.interval_of_ranking(ranked, average_precision, rows)
+        ],
+        "brier_skill": _round(brier_skill(said, happened)),
+        "calibration_error": _round(calibration_error(said, happened), 5),
+        "reliability": reliability(said, happened),
+        "rules": {
+            f"rose {100 * RISES[r]:g} % in the last 12 h": {
+                "auc": _round(auc(*by_rule)),
+                "average_precision": _round(average_precision(*by_rule)),
+                **_at(rule, happened, float(level) - 1e-9),
+            }
+        },
+    }
+    if threshold is not None:
+        report["at_threshold"] = {**_at(said, happened, threshold), **events}
+    return report
+
+
+def _at(said: Floats, happened: Floats, threshold: float) -> Report:
+    at = AtThreshold.of(said, happened, threshold)
+    return {
+        "threshold": _round(threshold),
+        "precision": _round(at.precision),
+        "recall": _round(at.recall),
+        "f1": _round(at.f1),
+        "alarm_share": _round(at.alarm_share, 5),
+    }
+
+
+def _events(s: Scored, r: int, rows: Rows, threshold: float | None) -> Report:
+    """An event: consecutive hours of a pool that all were followed by a rise. It is foreseen when
+    there was an alarm in any of them; the lead is from its first alarm to the rise (of 3 %)."""
+    order = np.flatnonzero(rows)
+    order = order[np.lexsort((s.made_s[order], s.pool[order], s.market[order]))]
+    happened = s.rose[r][order] == 1
+    step_s = 2 * int(np.min(np.diff(np.unique(s.made_s)), initial=3_600))
+    goes_on = np.zeros(len(order), dtype=bool)
+    goes_on[1:] = (
+        (s.pool[order][1:] == s.pool[order][:-1])
+        & (s.market[order][1:] == s.market[order][:-1])
+        & (np.diff(s.made_s[order]) < step_s)
+        & happened[:-1]
+    )
+    event = np.cumsum(happened & ~goes_on)[happened]
+    count = int(event.max()) if len(event) else 0
+    if threshold is None or not count:
+        return {"events": count}
+    alarm = s.rise[r][order][happened] >= threshold
+    foreseen, first = np.unique(event[alarm], return_index=True)
+    lead_h = s.rise_lead_h[order][happened][alarm][first]
+    known = lead_h[np.isfinite(lead_h)]
+    return {
+        "events": count,
+        "recall_by_event": _round(len(foreseen) / count),
+        "lead_h_median": _round(float(np.median(known)), 2) if len(known) else None,
+    }
+
+
+def _round(value: float, digits: int = 4) -> float | None:
+    return round(float(value), digits) if np.isfinite(value) else None

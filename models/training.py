@@ -1,0 +1,414 @@
+"""Training: from price files to a model's files."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import lightgbm
+import numpy as np
+from numpy.typing import NDArray
+
+from models.dataset import Dataset, hours_between, joined, rows_of
+from models.markets import ReadMarkets, read_markets
+from models.metrics import (
+    Ranked,
+    average_precision,
+    best_f1_threshold,
+    brier_skill,
+    calibration_error,
+    skill,
+)
+from models.metrics import auc as area_under_curve
+from models.rivals import Rivals
+from price_files.on_demand import OnDemandByRegion
+from spot_optimizer.forecast.artifact import (
+    BOOSTERS,
+    CALIBRATION,
+    METADATA,
+    Metadata,
+    pack_boosters,
+)
+from spot_optimizer.forecast.boosters import Booster
+from spot_optimizer.forecast.calibration import Calibration, Observed
+from spot_optimizer.forecast.features import FEATURES
+from spot_optimizer.forecast.forecaster import HOUR_S
+from spot_optimizer.forecast.raw_forecast import (
+    HORIZONS_H,
+    MOVE_SCALE,
+    RISES,
+    RawForecast,
+    move_unit,
+    predict_rows,
+)
+from spot_optimizer.market.prices import Floats
+
+WARM_UP_S = 4 * 24 * HOUR_S
+"""At a market's start too little is known of every pool to learn from."""
+PURGE_S = 24 * HOUR_S
+"""Between training, validation and what follows: the longest horizon, so that no outcome of one
+part lies in the next (spec section 3 wants 12 h at least)."""
+VALIDATION_SHARE = 0.14
+"""The last part of each file, of which training knows nothing."""
+ROWS_PER_FILE_MAX = 250_000
+IDLE_SHARE = 0.25
+"""Of the rows of pools that did not change for a week, which are many and alike, this share is
+taken, with a weight that makes up for it."""
+RIVALS = "rivals.json"
+
+Progress = Callable[[int, int, str], None]
+"""Steps done, steps in all, what comes now."""
+
+
+class TooLittleData(ValueError):
+    """Files that hold too little to learn from."""
+
+
+@dataclass(frozen=True)
+class PriceFile:
+    """A price file, and until when it may be used."""
+
+    path: Path
+    until_s: int | None = None
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Rows of one file."""
+
+    train: Dataset
+    weight: Floats
+    validate: Dataset
+    facts: dict[str, Any]
+    trained_until_s: int
+
+
+_COMMON: dict[str, Any] = {
+    "verbosity": -1,
+    "deterministic": True,
+    "force_row_wise": True,
+    "max_bin": 255,
+    "bagging_freq": 1,
+    "bagging_fraction": 0.7,
+    "feature_fraction": 0.6,
+}
+_CHANGE = {"objective": "binary", "num_leaves": 31, "learning_rate": 0.08, "min_data_in_leaf": 200}
+_MOVE = {
+    "objective": "regression",
+    "num_leaves": 31,
+    "learning_rate": 0.06,
+    "min_data_in_leaf": 200,
+}
+_LIMIT = {"objective": "quantile", "num_leaves": 15, "learning_rate": 0.1, "min_data_in_leaf": 300}
+_MEDIAN = {
+    "objective": "regression_l1",
+    "num_leaves": 31,
+    "learning_rate": 0.1,
+    "min_data_in_leaf": 200,
+}
+_RISE = {"objective": "binary", "num_leaves": 31, "learning_rate": 0.05, "min_data_in_leaf": 200}
+_ROUNDS = {"change": 100, "move": 110, "low": 80, "high": 80, "median": 80, "rise": 130}
+_UNITS_MAX = 30.0
+"""Moves beyond this many usual ones count as this many: a few would rule the quantiles."""
+_MEDIAN_FROM = 0.35
+"""Rows less likely to change have the last price as median whatever a booster says."""
+
+
+def train(
+    files: Sequence[PriceFile],
+    on_demand: OnDemandByRegion,
+    out: Path,
+    *,
+    name: str,
+    seed: int,
+    threads: int,
+    progress: Progress,
+) -> Metadata:
+    """Train on ``files``, write the model's files to ``out``, and say what it is.
+
+    ``on_demand`` is by region and type. The same files, seed and threads give the same bytes.
+
+    Raises:
+        UnreadableFile: a file that gives no usable rows.
+        TooLittleData: less than a week of training, or no change to learn from.
+    """
+    steps = len(files) + 4 * len(HORIZONS_H) + len(RISES) + 2
+    prepared = []
+    for number, file in enumerate(files):
+        progress(number, steps, f"reading {file.path.name}")
+        prepared.append(_prepare(file, on_demand, seed))
+    data = joined([part.train for part in prepared])
+    weight = np.concatenate([part.weight for part in prepared])
+    _check(data)
+    school = _School(data, weight, seed, threads, progress, len(files), steps)
+    texts = school.texts()
+    boosters = {name: Booster(text) for name, text in texts.items()}
+    progress(steps - 2, steps, "validating")
+    raws = [predict_rows(boosters, part.validate.values) for part in prepared]
+    calibration = _calibrate(prepared, raws)
+    validate = joined([part.validate for part in prepared])
+    metrics, thresholds = _judge(validate, raws, calibration)
+    progress(steps - 1, steps, "writing")
+    bodies = {
+        BOOSTERS: pack_boosters(texts),
+        CALIBRATION: calibration.to_bytes(),
+        RIVALS: Rivals.learn(data, weight).to_json(),
+    }
+    metadata = Metadata(
+        name=name,
+        features=FEATURES,
+        trained_until=datetime.fromtimestamp(max(p.trained_until_s for p in prepared), UTC),
+        trained_on=tuple(part.facts for part in prepared),
+        metrics=metrics,
+        thresholds=thresholds,
+        seed=seed,
+        libraries={p: version(p) for p in ("lightgbm", "numpy", "scipy")},
+        sha256={key: hashlib.sha256(body).hexdigest() for key, body in bodies.items()},
+    )
+    out.mkdir(parents=True, exist_ok=True)
+    for key, body in bodies.items():
+        (out / key).write_bytes(body)
+    (out / METADATA).write_text(metadata.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    progress(steps, steps, "done")
+    return metadata
+
+
+def _prepare(file: PriceFile, on_demand: OnDemandByRegion, seed: int) -> Prepared:
+    read = read_markets([file.path], on_demand)
+    chosen = np.random.default_rng(seed)
+    train: list[tuple[Dataset, Floats]] = []
+    validate: list[Dataset] = []
+    facts, last_s = [], 0
+    share = _share_of_rows(read, file.until_s)
+    for market in read.markets:
+        end_s = min(market.end_s, file.until_s or market.end_s)
+        start_s = market.start_s + WARM_UP_S
+        border_s = int(end_s - VALIDATION_SHARE * (end_s - market.start_s))
+        if border_s - PURGE_S <= start_s:
+            continue
+        for part in rows_of(market, hours_between(start_s, border_s - PURGE_S), border_s):
+            train.append(_thinned(part, share, chosen))
+        validate.extend(rows_of(market, hours_between(border_s, end_s), end_s))
+        last_s = max(last_s, end_s)
+        facts.append((market.region, start_s, border_s - PURGE_S, border_s, end_s))
+    if not train:
+        raise TooLittleData(
+            f"prices: {file.path} covers too little time to learn from; "
+            "a region needs about a week at least"
+        )
+    rows = joined([part for part, _ in train])
+    weight = np.concatenate([w for _, w in train])
+    return Prepared(
+        rows,
+        # Files of few rows are other markets and times; the square root evens them out in part.
+        weight * np.sqrt(ROWS_PER_FILE_MAX / weight.sum()),
+        joined(validate),
+        _facts(file, read, facts, len(rows)),
+        last_s,
+    )
+
+
+def _share_of_rows(read: ReadMarkets, until_s: int | None) -> float:
+    """Which share of the rows to take, so that one large file does not make training long."""
+    rows = sum(
+        len(m.changes.pools) * max(min(m.end_s, until_s or m.end_s) - m.start_s, 0) / HOUR_S
+        for m in read.markets
+    )
+    return min(1.0, ROWS_PER_FILE_MAX / max(rows, 1))
+
+
+def _thinned(
+    part: Dataset, share: float, chosen: np.random.Generator
+) -> tuple[Dataset, Floats]:
+    odds = np.where(part.changed_7d, 1.0, IDLE_SHARE) * share
+    taken = chosen.random(len(part)) < odds
+    return part.take(taken), share / odds[taken]
+
+
+def _facts(
+    file: PriceFile,
+    read: ReadMarkets,
+    spans: Sequence[tuple[str, int, int, int, int]],
+    rows: int,
+) -> dict[str, Any]:
+    def utc(time_s: int) -> str:
+        return datetime.fromtimestamp(time_s, UTC).isoformat()
+
+    return {
+        "file": file.path.name,
+        "sha256": hashlib.sha256(file.path.read_bytes()).hexdigest(),
+        "rows_read": read.rows,
+        "rows_dropped": dict(read.dropped),
+        "training_rows": rows,
+        "regions": {
+            region: {"train": [utc(a), utc(b)], "validate": [utc(c), utc(d)]}
+            for region, a, b, c, d in spans
+        },
+    }
+
+
+def _check(data: Dataset) -> None:
+    for h, hours in enumerate(HORIZONS_H):
+        changes = int((data.changed[h] == 1).sum())
+        if changes < 200:
+            raise TooLittleData(
+                f"prices: only {changes} of the training rows change within {hours} h; "
+                "at least 200 must"
+            )
+
+
+class _School:
+    """Trains one booster after the other on the same rows."""
+
+    def __init__(
+        self,
+        data: Dataset,
+        weight: Floats,
+        seed: int,
+        threads: int,
+        progress: Progress,
+        done: int,
+        steps: int,
+    ) -> None:
+        self._data, self._weight = data, weight
+        self._common = {**_COMMON, "seed": seed, "num_threads": threads}
+        self._progress, self._done, self._steps = progress, done, steps
+        self._unit = move_unit(data.values)
+
+    def texts(self) -> dict[str, str]:
+        """LightGBM's text of every booster, by name."""
+        texts: dict[str, str] = {}
+        for h, hours in enumerate(HORIZONS_H):
+            self._learn_horizon(h, hours, texts)
+        for r, rise in enumerate(RISES):
+            self._tell(f"rise by {100 * rise:g} % within 12 h")
+            known = np.isfinite(self._data.rose[r])
+            texts[f"rise_{round(100 * rise)}"] = self._text(
+                _RISE, "rise", known, self._data.rose[r][known], self._weight[known]
+            )
+        return texts
+
+    def _learn_horizon(self, h: int, hours: int, texts: dict[str, str]) -> None:
+        data, weight, unit = self._data, self._weight, self._unit
+        known = np.isfinite(data.changed[h])
+        changed = known & (data.changed[h] == 1)
+        self._tell(f"change within {hours} h")
+        texts[f"change_{hours}h"] = self._text(
+            _CHANGE, "change", known, data.changed[h][known], weight[known]
+        )
+        self._tell(f"move over {hours} h")
+        texts[f"move_{hours}h"] = self._text(
+            _MOVE, "move", changed, data.move[h][changed] / MOVE_SCALE, weight[changed]
+        )
+        moved = np.clip(data.move[h] / unit, -_UNITS_MAX, _UNITS_MAX)
+        self._tell(f"limits over {hours} h")
+        for part, level in (("low", 0.05), ("high", 0.95)):
+            texts[f"{part}_{hours}h"] = self._text(
+                {**_LIMIT, "alpha": level}, part, changed, moved[changed], weight[changed]
+            )
+        self._tell(f"median over {hours} h")
+        said = Booster(texts[f"change_{hours}h"]).predict(data.values)
+        likely = known & (said >= _MEDIAN_FROM)
+        if likely.sum() < 1_000:
+            likely = known
+        texts[f"median_{hours}h"] = self._text(
+            _MEDIAN, "median", likely, moved[likely], (weight * np.minimum(unit, 0.05))[likely]
+        )
+
+    def _text(
+        self,
+        settings: dict[str, Any],
+        part: str,
+        chosen: NDArray[np.bool_],
+        label: Floats,
+        weight: Floats,
+    ) -> str:
+        rows = lightgbm.Dataset(
+            self._data.values[chosen],
+            label=label,
+            weight=weight / weight.mean(),
+            params={"verbosity": -1},
+            free_raw_data=True,
+        )
+        booster = lightgbm.train({**self._common, **settings}, rows, _ROUNDS[part])
+        text = str(booster.model_to_string())
+        # What follows the trees repeats the settings; a booster reads without it.
+        return text.split("\nparameters:", maxsplit=1)[0] + "\n"
+
+    def _tell(self, what: str) -> None:
+        self._progress(self._done, self._steps, f"learning {what}")
+        self._done += 1
+
+
+_PRIOR_DAYS = 3.0
+"""A new market's own days outweigh the validation data's corrections after about as many."""
+
+
+def _calibrate(prepared: Sequence[Prepared], raws: Sequence[RawForecast]) -> Calibration:
+    """The corrections to begin with: those of the validation data, weighed as a few days."""
+    calibration = Calibration.blank()
+    for part, raw in zip(prepared, raws, strict=True):
+        data = part.validate
+        days = max(float(np.ptp(data.made_s)) / (24 * HOUR_S), 1.0)
+        seen = Observed(
+            raw, data.price, data.return_24h, data.family, data.move, data.changed, data.rose
+        )
+        learned = Calibration.blank().learn(seen)
+        calibration = _plus(calibration, learned.weighed(_PRIOR_DAYS / days / len(prepared)))
+    return calibration
+
+
+def _plus(one: Calibration, other: Calibration) -> Calibration:
+    families = tuple(dict.fromkeys((*one.families, *other.families)))
+    scores = np.zeros((one.scores.shape[0], len(families), one.scores.shape[2]))
+    for part in (one, other):
+        for row, family in enumerate(part.families):
+            scores[:, families.index(family)] += part.scores[:, row]
+    return Calibration(
+        one.said + other.said,
+        one.happened + other.happened,
+        one.gram + other.gram,
+        one.moment + other.moment,
+        families,
+        scores,
+    )
+
+
+def _judge(
+    data: Dataset, raws: Sequence[RawForecast], calibration: Calibration
+) -> tuple[dict[str, Any], dict[str, float]]:
+    """Figures on the validation rows, and the threshold of each alarm with the highest F1 there."""
+    change = np.concatenate([raw.change for raw in raws], axis=1)
+    move = np.concatenate([raw.move for raw in raws], axis=1)
+    rise = np.concatenate([raw.rise for raw in raws], axis=1)
+    metrics: dict[str, Any] = {}
+    thresholds = {}
+    for h, hours in enumerate(HORIZONS_H):
+        known = np.isfinite(data.move[h])
+        came, said = data.move[h][known], (change[h] * move[h])[known]
+        happened, p = data.changed[h][known], calibration.probability(h, change[h][known])
+        metrics[f"{hours}h"] = {
+            "squared_error_skill": round(
+                skill(float(((came - said) ** 2).sum()), float((came**2).sum())), 4
+            ),
+            "change_brier_skill": round(brier_skill(p, happened), 4),
+            "change_calibration_error": round(calibration_error(p, happened), 4),
+        }
+        thresholds[f"change_{hours}h"], _ = best_f1_threshold(Ranked.of(p, happened))
+    for r, level in enumerate(RISES):
+        key = f"rise_{round(100 * level)}"
+        known = np.isfinite(data.rose[r])
+        said = calibration.probability(len(HORIZONS_H) + r, rise[r][known])
+        ranked = Ranked.of(said, data.rose[r][known])
+        counts = ranked.counts()
+        thresholds[key], f1 = best_f1_threshold(ranked)
+        metrics[key] = {
+            "base_rate": round(float(data.rose[r][known].mean()), 5),
+            "auc": round(area_under_curve(*counts), 4),
+            "average_precision": round(average_precision(*counts), 4),
+            "f1": round(f1, 4),
+        }
+    return metrics, thresholds
