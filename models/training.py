@@ -184,7 +184,7 @@ def _prepare(file: PriceFile, on_demand: OnDemandByRegion, seed: int) -> Prepare
     facts, last_s = [], 0
     share = _share_of_rows(read, file.until_s)
     for market in read.markets:
-        end_s = min(market.end_s, file.until_s or market.end_s)
+        end_s = market.end_s if file.until_s is None else min(market.end_s, file.until_s - 1)
         start_s = market.start_s + WARM_UP_S
         border_s = int(end_s - VALIDATION_SHARE * (end_s - market.start_s))
         if border_s - PURGE_S <= start_s:

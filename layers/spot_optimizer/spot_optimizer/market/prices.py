@@ -139,7 +139,11 @@ class PriceChanges:
     def restated_rows_at(self, times_s: Times) -> Times:
         """Shape (P, T): row of ``restated_time_s`` with the last re-statement, -1 before any."""
         pools = np.arange(len(self.pools), dtype=np.int32)[:, None]
-        origin, span = self._time_span
+        if not len(self.restated_time_s):
+            return np.full((len(self.pools), len(times_s)), -1, dtype=np.int64)
+        # As in _rows_at, but re-statements go on after the last change.
+        origin = int(self.restated_time_s.min()) - 1
+        span = int(np.ptp(self.restated_time_s)) + 2
         keys = self.restated_pool_index * np.int64(span) + (self.restated_time_s - origin)
         wanted = pools * np.int64(span) + np.clip(times_s - origin, 0, span - 1)[None, :]
         rows = np.searchsorted(keys, wanted, side="right") - 1

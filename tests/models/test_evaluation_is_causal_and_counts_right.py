@@ -1,0 +1,208 @@
+"""An evaluation knows nothing that was not known, and its figures are what they are called."""
+
+import json
+from dataclasses import fields
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from typer.testing import CliRunner
+
+from cli.main import app
+from models.bootstrap import Blocks
+from models.evaluation import evaluate
+from models.markets import read_markets
+from models.metrics import (
+    AtThreshold,
+    Ranked,
+    auc,
+    average_precision,
+    best_f1_threshold,
+    pinball,
+)
+from models.rolling import Scored, roll
+from spot_optimizer.forecast.recalibration import DAY_S, learn_day
+from spot_optimizer.market.prices import PriceChanges
+from tests.models.small_markets import HOUR_S, START_S, small_market, write_csv
+
+FORECASTS = ("mean", "low", "median", "high", "change", "rise", "smoothed", "empirical", "cadence")
+MARKET = small_market(13, seed=11)
+LATER_S = START_S + 11 * DAY_S
+
+
+def rolled(trained, tmp_path, rows, name="prices.csv", **options):
+    """Scored forecasts of these rows."""
+    read = read_markets([write_csv(tmp_path / name, rows)])
+    asked = {"from_s": None, "until_s": None, "every_h": 1, "recalibrate": True} | options
+    return roll(
+        read.markets, trained.model, trained.rivals, progress=lambda *_: None, **asked
+    )
+
+
+@pytest.fixture(scope="module")
+def scored(trained, tmp_path_factory) -> Scored:
+    return rolled(trained, tmp_path_factory.mktemp("rolled"), MARKET)
+
+
+def test_forecasts_do_not_move_when_the_future_is_permuted(trained, scored, tmp_path):
+    """Prices from some day on are dealt out anew: no forecast made before moves by a bit, with
+    all daily corrections and rules in it."""
+    before = [row for row in MARKET if row[1] <= LATER_S]
+    after = [row for row in MARKET if row[1] > LATER_S]
+    prices = np.random.default_rng(5).permutation([price for *_, price in after])
+    dealt = [(p, t, float(x)) for (p, t, _), x in zip(after, prices, strict=True)]
+    other = rolled(trained, tmp_path, before + dealt)
+    known, same = scored.made_s <= LATER_S, other.made_s <= LATER_S
+    assert known.sum() > 500
+    assert not np.array_equal(scored.move[:, known], other.move[:, same], equal_nan=True)
+    for name in FORECASTS:
+        np.testing.assert_array_equal(
+            getattr(scored, name)[..., known], getattr(other, name)[..., same], err_msg=name
+        )
+
+
+def test_the_evaluated_corrections_are_those_that_the_function_learns(trained, scored, tmp_path):
+    """A day's lesson from the stored prices gives what the evaluation learned day by day."""
+    market = read_markets([write_csv(tmp_path / "prices.csv", MARKET)]).markets[0]
+    first_s = START_S // DAY_S * DAY_S
+    calibration = trained.model.calibration
+    for day in range(1, 13):
+        until_s = first_s + day * DAY_S
+        known = PriceChanges().merge([row for row in MARKET if row[1] <= until_s], {})[0]
+        calibration = learn_day(trained.model, calibration, known, {}, until_s)
+    last = scored.made_s >= first_s + 12 * DAY_S
+    chosen = np.flatnonzero(last)[:50]
+    from models.dataset import joined, rows_of
+    from spot_optimizer.forecast.model_forecaster import forecast_rows
+    from spot_optimizer.forecast.raw_forecast import predict_rows
+
+    times = np.unique(scored.made_s[last])
+    day_rows = joined(list(rows_of(market, times)))
+    raw = predict_rows(trained.model.boosters, day_rows.values)
+    for h in range(4):
+        said = forecast_rows(raw, day_rows.rows, calibration, h)
+        np.testing.assert_allclose(
+            said.change[: len(chosen)], scored.change[h][chosen], rtol=1e-6
+        )
+        np.testing.assert_allclose(
+            np.log(said.forecast.p95 / day_rows.price)[: len(chosen)],
+            scored.high[h][chosen],
+            atol=1e-9,
+        )
+
+
+def test_the_order_of_rows_and_repeated_rows_do_not_matter(trained, scored, tmp_path):
+    """Unsorted, stated twice, in another zone notation of time: the same forecasts."""
+    mixed = [MARKET[i] for i in np.random.default_rng(1).permutation(len(MARKET))]
+    other = rolled(trained, tmp_path, [*mixed, *mixed[:200]])
+    for field in fields(Scored):
+        np.testing.assert_array_equal(getattr(scored, field.name), getattr(other, field.name))
+
+
+def test_a_gap_in_the_recording_cuts_the_market(tmp_path):
+    """After a year without rows nothing looks back across it, and no outcome lies in it."""
+    rows = small_market(4)
+    late = [(p, t + 365 * DAY_S, price * 2) for p, t, price in rows]
+    read = read_markets([write_csv(tmp_path / "prices.csv", rows + late)])
+    assert read.feed_gaps == 1
+    first, second = read.markets
+    assert first.end_s < START_S + 5 * DAY_S
+    assert second.start_s >= START_S + 365 * DAY_S
+
+
+def test_a_single_pool_is_enough_to_evaluate_and_few_rises_give_no_figure(trained, tmp_path):
+    """Figures that cannot be had are said to be missing, not made up."""
+    one = [row for row in MARKET if row[0] == MARKET[-1][0]]
+    report = evaluate(rolled(trained, tmp_path, one), trained.model.metadata.thresholds)
+    assert report["pools"] == 1
+    assert report["horizons"]["6h"]["rows"] > 50
+    assert "too_few" in report["instability"]["rise_3"]
+    json.dumps(report, allow_nan=False)
+
+
+def test_limits_and_medians_are_whole_ticks_and_hold_the_last_price(scored):
+    """Prices move in ticks of 0.0001 dollars; the mean alone is no price."""
+    for limits in (scored.low, scored.median, scored.high):
+        ticks = scored.price * np.exp(limits) / 1e-4
+        np.testing.assert_allclose(ticks, np.round(ticks), atol=1e-5)
+    assert (scored.low <= scored.median + 1e-12).all()
+    assert (scored.median <= scored.high + 1e-12).all()
+    assert (scored.low <= 1e-12).all()
+    assert (scored.high >= -1e-12).all()
+    unlikely = scored.change < 0.5
+    np.testing.assert_allclose(scored.median[unlikely], 0, atol=1e-9)
+
+
+def test_the_command_prints_the_same_report_and_draws_it(trained, tmp_path):
+    """From the command line, as JSON, with a picture."""
+    prices = write_csv(tmp_path / "prices.csv", MARKET)
+    asked = ["evaluate", "--prices", str(prices), "--model", str(trained.folder)]
+    picture = tmp_path / "skill.png"
+    answer = CliRunner().invoke(app, [*asked, "--json", "--picture", str(picture)])
+    assert answer.exit_code == 0, answer.output
+    report = json.loads(answer.stdout)
+    assert set(report["horizons"]) == {"1h", "6h", "12h", "24h"}
+    assert report["horizons"]["6h"]["change"]["brier_skill"] > 0.5
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    told = CliRunner().invoke(app, asked)
+    assert "squared error" in told.stdout
+
+
+def test_a_file_without_the_columns_is_refused_in_words(trained, tmp_path):
+    """Exit code 2 and the accepted spellings."""
+    path = tmp_path / "odd.csv"
+    path.write_text("when,what\n1,2\n", encoding="utf-8")
+    answer = CliRunner().invoke(
+        app, ["evaluate", "--prices", str(path), "--model", str(trained.folder)]
+    )
+    assert answer.exit_code == 2
+    assert "no column for the time (accepted: Timestamp" in answer.output
+
+
+labelled = st.lists(
+    st.tuples(st.sampled_from([0.1, 0.2, 0.5, 0.9]), st.booleans()), min_size=2, max_size=30
+)
+
+
+@settings(deadline=None, max_examples=60)
+@given(labelled)
+def test_rank_measures_are_those_counted_pair_by_pair(rows):
+    """AUC over all pairs with ties as halves; average precision and F1 over all thresholds."""
+    said = np.array([p for p, _ in rows])
+    happened = np.array([float(y) for _, y in rows])
+    ranked = Ranked.of(said, happened)
+    counts = ranked.counts()
+    positives, negatives = said[happened == 1], said[happened == 0]
+    if not len(positives):
+        assert np.isnan(average_precision(*counts))
+        return
+    by_threshold = [AtThreshold.of(said, happened, t) for t in sorted(set(said), reverse=True)]
+    grown = np.diff([0.0] + [at.recall for at in by_threshold])
+    expected = sum(g * at.precision for g, at in zip(grown, by_threshold, strict=True))
+    assert average_precision(*counts) == pytest.approx(expected)
+    assert best_f1_threshold(ranked)[1] == pytest.approx(max(at.f1 for at in by_threshold))
+    if len(negatives):
+        wins = [(p > n) + 0.5 * (p == n) for p in positives for n in negatives]
+        assert auc(*counts) == pytest.approx(np.mean(wins))
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.floats(-1, 1), min_size=1, max_size=40), st.sampled_from([0.05, 0.5, 0.95]))
+def test_pinball_is_least_at_the_quantile(values, level):
+    """The empirical quantile loses no more than any of the values does."""
+    came = np.array(values)
+    best = pinball(level, np.quantile(came, level, method="inverted_cdf"), came).sum()
+    assert all(best <= pinball(level, np.float64(v), came).sum() + 1e-9 for v in values)
+
+
+def test_blocks_are_drawn_whole():
+    """Rows of one family and week are counted equally often in every draw."""
+    made_s = np.array([0, HOUR_S, 8 * DAY_S, 0])
+    family = np.array(["m5", "m5", "m5", "c5"])
+    blocks = Blocks.of(made_s, np.zeros(4, np.int64), family, seed=1)
+    assert blocks.block[0] == blocks.block[1]
+    assert len(set(blocks.block.tolist())) == 3
+    assert (blocks.draws.sum(axis=1) == 3).all()
+    low, high = blocks.interval_of_mean(np.ones(4), np.ones(4, dtype=bool))
+    assert (low, high) == (1.0, 1.0)

@@ -1,0 +1,97 @@
+"""Training gives the same bytes again, keeps its parts apart, and says what it cannot learn from."""
+
+import json
+
+import pytest
+
+from models.artifact_files import read_model
+from models.training import PURGE_S, PriceFile, TooLittleData, train
+from price_files.columns import UnreadableFile
+from spot_optimizer.forecast.artifact import METADATA, UnusableModel
+from tests.models.conftest import train_small
+from tests.models.small_markets import DAY_S, START_S, small_market, write_csv
+
+
+def test_the_same_data_and_seed_give_the_same_bytes(trained, tmp_path):
+    """Every file of the model, byte for byte."""
+    train_small(trained.prices, tmp_path)
+    for path in sorted(trained.folder.iterdir()):
+        assert (tmp_path / path.name).read_bytes() == path.read_bytes(), path.name
+
+
+def test_training_and_validation_are_apart_by_more_than_the_longest_outcome(trained):
+    """No outcome of a training row lies in the validation part (purge at the border)."""
+    spans = trained.model.metadata.trained_on[0]["regions"]["us-east-1"]
+    from datetime import datetime
+
+    (_, train_end), (validate_start, _) = (
+        [datetime.fromisoformat(text).timestamp() for text in spans[part]]
+        for part in ("train", "validate")
+    )
+    assert validate_start - train_end >= PURGE_S
+
+
+def test_rows_after_the_given_day_are_not_used(tmp_path):
+    """A file whose prices after the day are others trains the same model."""
+    rows = small_market(16)
+    until_s = START_S + 12 * DAY_S
+    changed = [(p, t, price if t < until_s else price * 2) for p, t, price in rows]
+    folders = []
+    for number, part in enumerate((rows, changed)):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        prices = write_csv(folder / "prices.csv", part)
+        train(
+            [PriceFile(prices, until_s)],
+            {},
+            folder / "model",
+            name="small",
+            seed=1,
+            threads=1,
+            progress=lambda *_: None,
+        )
+        folders.append(folder / "model")
+    for name in ("boosters.json.gz", "calibration.npz", "rivals.json"):
+        assert (folders[0] / name).read_bytes() == (folders[1] / name).read_bytes(), name
+
+
+@pytest.mark.parametrize(
+    ("rows", "error", "words"),
+    [
+        (small_market(3), TooLittleData, "too little time"),
+        ([row for row in small_market(16) if row[0].instance_type == "m5.large"][:16],
+         TooLittleData, "change within 1 h"),
+        ([], UnreadableFile, "no rows"),
+        ([(p, t, -price) for p, t, price in small_market(2)], UnreadableFile, "unusable_price"),
+    ],
+    ids=["three days", "hardly a change", "empty", "negative prices"],
+)
+def test_too_little_to_learn_from_is_said(tmp_path, rows, error, words):
+    """The message names the file or the count, and what is needed."""
+    prices = write_csv(tmp_path / "prices.csv", rows)
+    with pytest.raises(error, match=words):
+        train_small(prices, tmp_path / "model")
+
+
+def test_a_model_with_other_features_is_refused(trained, tmp_path):
+    """Columns that do not line up would forecast nonsense; the message names them."""
+    for path in trained.folder.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    metadata = json.loads((tmp_path / METADATA).read_text())
+    metadata["features"][0] = "phase_of_the_moon"
+    (tmp_path / METADATA).write_text(json.dumps(metadata))
+    with pytest.raises(UnusableModel, match=r"unknown here: \['phase_of_the_moon'\].*age_h"):
+        read_model(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["metadata.json", "boosters.json.gz", "calibration.npz"])
+def test_a_damaged_or_missing_file_is_refused_by_name(trained, tmp_path, name):
+    """Whatever is wrong with it, the file is named."""
+    for path in trained.folder.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    (tmp_path / name).write_bytes((tmp_path / name).read_bytes()[:-20])
+    with pytest.raises(UnusableModel, match=name):
+        read_model(tmp_path)
+    (tmp_path / name).unlink()
+    with pytest.raises(UnusableModel, match=f"{name}: there is no such file"):
+        read_model(tmp_path)
