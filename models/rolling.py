@@ -28,6 +28,7 @@ WARM_UP_S = 8 * DAY_S
 SMOOTHING_PER_HOUR = 0.3
 LEVELS = (0.05, 0.5, 0.95)
 _EMPIRICAL_DAYS = 7
+_DAYS_AT_ONCE = 7
 
 Progress = Callable[[int, int, str], None]
 
@@ -126,24 +127,29 @@ def _roll_market(
     smoothed = _Smoothed(market, times_s)
     calibration = model.calibration
     recent: list[tuple[Dataset, RawForecast]] = []
-    for day in _days(market, times_s):
+    for day, raw in _days(market, model, times_s):
         day_s = int(day.made_s.min()) // DAY_S * DAY_S
         if recent and recalibrate:
             calibration = _learned(calibration, recent, day_s)
-        raw = predict_rows(model.boosters, day.values)
         if day.made_s.max() >= score_s:
             scored = _score(number, day, raw, calibration, rivals, recent, smoothed, day_s)
             yield _take(scored, day.made_s >= score_s)
         recent = [*recent[-(_EMPIRICAL_DAYS):], (day, raw)]
 
 
-def _days(market: Market, times_s: Times) -> Iterator[Dataset]:
-    """The rows of one UTC day after the other."""
-    for number in np.unique(times_s // DAY_S):
-        parts = list(rows_of(market, times_s[times_s // DAY_S == number]))
-        day = joined(parts)
-        if len(day):
-            yield day
+def _days(
+    market: Market, model: Model, times_s: Times
+) -> Iterator[tuple[Dataset, RawForecast]]:
+    """The rows of one UTC day after the other; boosters are asked for some days at a time."""
+    days = np.unique(times_s // DAY_S)
+    for begin in range(0, len(days), _DAYS_AT_ONCE):
+        chosen = np.isin(times_s // DAY_S, days[begin : begin + _DAYS_AT_ONCE])
+        rows = joined(list(rows_of(market, times_s[chosen])))
+        raw = predict_rows(model.boosters, rows.values)
+        day_of_row = rows.made_s // DAY_S
+        for number in np.unique(day_of_row):
+            of_day = day_of_row == number
+            yield rows.take(of_day), raw.take(of_day)
 
 
 def _learned(

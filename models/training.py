@@ -53,7 +53,7 @@ PURGE_S = 24 * HOUR_S
 part lies in the next (spec section 3 wants 12 h at least)."""
 VALIDATION_SHARE = 0.14
 """The last part of each file, of which training knows nothing."""
-ROWS_PER_FILE_MAX = 250_000
+ROWS_PER_FILE_MAX = 500_000
 IDLE_SHARE = 0.25
 """Of the rows of pools that did not change for a week, which are many and alike, this share is
 taken, with a weight that makes up for it."""
@@ -95,12 +95,19 @@ _COMMON: dict[str, Any] = {
     "bagging_fraction": 0.7,
     "feature_fraction": 0.6,
 }
-_CHANGE = {"objective": "binary", "num_leaves": 31, "learning_rate": 0.08, "min_data_in_leaf": 200}
+_CHANGE = {
+    "objective": "binary",
+    "num_leaves": 31,
+    "learning_rate": 0.08,
+    "min_data_in_leaf": 200,
+    "bagging_fraction": 0.35,  # of all rows, which are many
+}
 _MOVE = {
     "objective": "regression",
-    "num_leaves": 31,
-    "learning_rate": 0.06,
-    "min_data_in_leaf": 200,
+    "num_leaves": 63,
+    "learning_rate": 0.04,
+    "min_data_in_leaf": 250,
+    "feature_fraction": 0.5,
 }
 _LIMIT = {"objective": "quantile", "num_leaves": 15, "learning_rate": 0.1, "min_data_in_leaf": 300}
 _MEDIAN = {
@@ -109,8 +116,15 @@ _MEDIAN = {
     "learning_rate": 0.1,
     "min_data_in_leaf": 200,
 }
-_RISE = {"objective": "binary", "num_leaves": 31, "learning_rate": 0.05, "min_data_in_leaf": 200}
-_ROUNDS = {"change": 100, "move": 110, "low": 80, "high": 80, "median": 80, "rise": 130}
+_RISE = {
+    "objective": "binary",
+    "num_leaves": 31,
+    "learning_rate": 0.04,
+    "min_data_in_leaf": 150,
+    "feature_fraction": 0.4,
+    "lambda_l2": 10.0,
+}
+_ROUNDS = {"change": 100, "move": 150, "low": 80, "high": 80, "median": 80, "rise": 180}
 _UNITS_MAX = 30.0
 """Moves beyond this many usual ones count as this many: a few would rule the quantiles."""
 _MEDIAN_FROM = 0.35
@@ -343,22 +357,20 @@ class _School:
         self._done += 1
 
 
-_PRIOR_DAYS = 3.0
-"""A new market's own days outweigh the validation data's corrections after about as many."""
+_PRIOR_ROWS = 500.0
+"""A new market's own rows outweigh the corrections of the validation data after about as many."""
 
 
 def _calibrate(prepared: Sequence[Prepared], raws: Sequence[RawForecast]) -> Calibration:
-    """The corrections to begin with: those of the validation data, weighed as a few days."""
+    """The corrections to begin with: those of the validation data, each file counting alike."""
     calibration = Calibration.blank()
     for part, raw in zip(prepared, raws, strict=True):
         data = part.validate
-        days = max(float(np.ptp(data.made_s)) / (24 * HOUR_S), 1.0)
         seen = Observed(
             raw, data.price, data.return_24h, data.family, data.move, data.changed, data.rose
         )
-        learned = Calibration.blank().learn(seen)
-        calibration = _plus(calibration, learned.weighed(_PRIOR_DAYS / days / len(prepared)))
-    return calibration
+        calibration = _plus(calibration, Calibration.blank().learn(seen).as_prior(1.0))
+    return calibration.as_prior(_PRIOR_ROWS)
 
 
 def _plus(one: Calibration, other: Calibration) -> Calibration:

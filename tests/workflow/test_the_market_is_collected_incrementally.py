@@ -49,7 +49,7 @@ def test_a_second_collection_adds_only_what_changed() -> None:
 
 
 def test_a_new_type_gets_its_whole_history() -> None:
-    """When a workload of another architecture is adopted, its pools are asked for eight days back."""
+    """When a workload of another architecture is adopted, its pools are asked for seventeen days back."""
     with open_stage(market=_moving_market()) as stage:
         stage.launch("arm", instance_type="m6g.large")
         stage.account.invoke("Decide", {"trigger": "schedule"})
@@ -63,7 +63,7 @@ def test_a_new_type_gets_its_whole_history() -> None:
             tuple(c.params["InstanceTypes"]): stage.account.clock.now() - c.params["StartTime"]
             for c in stage.calls_of("DescribeSpotPriceHistory")
         }
-        assert sorted(asked.values()) == [timedelta(minutes=35), timedelta(days=8)]
+        assert sorted(asked.values()) == [timedelta(minutes=35), timedelta(days=17)]
 
 
 def test_requests_are_filtered_by_product_and_type(stage: Stage) -> None:

@@ -10,7 +10,7 @@
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -54,6 +54,11 @@ class Metadata(BaseModel):
     sha256: dict[str, str]
     """Of every other file of the model."""
 
+    @property
+    def checksum(self) -> str:
+        """Of the boosters: tells one model from another whatever its name."""
+        return self.sha256.get(BOOSTERS, "")
+
 
 @dataclass(frozen=True)
 class Model:
@@ -62,10 +67,6 @@ class Model:
     metadata: Metadata
     boosters: Mapping[str, Predictor]
     calibration: Calibration
-
-    @property
-    def trained_until(self) -> datetime:
-        return self.metadata.trained_until.astimezone(UTC)
 
 
 def parse_metadata(body: bytes) -> Metadata:

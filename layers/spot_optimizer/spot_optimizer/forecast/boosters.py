@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from spot_optimizer.forecast.artifact import UnusableModel
 from spot_optimizer.market.prices import Floats
 
-_THREADS = 2
+_THREADS = 1
 
 
 class Booster:

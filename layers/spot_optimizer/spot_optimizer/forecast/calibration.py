@@ -5,7 +5,7 @@ week, so that the whole state is a few tables:
 
 - probabilities: Platt scaling, a logistic fit of what happened on the logit of what was said;
 - the mean: a ridge regression of the moves on [P(change) x E[move | change], move of the last
-  24 h], drawn towards (1, 0);
+  24 h, P(change) x usual move in the last direction], drawn towards (1, 0, 0);
 - the 90 % interval: both limits times one factor, the 90 % quantile of the scores s of the rows
   that changed, where s is the least factor at which the interval, in whole ticks, holds what came
   (split conformal prediction). Families have a factor of their own, drawn towards that of all.
@@ -35,6 +35,7 @@ _PLATT_PRIOR = 50.0
 """Rows of evidence that the model's own probabilities count as."""
 _MEAN_PRIOR = 0.25
 """Share of the sums' own size by which the mean is drawn towards the model's."""
+_OWN_WORD = np.array([1.0, 0.0, 0.0])
 _FAMILY_PRIOR = 150.0
 """Scores that all families together count as, beside a family's own."""
 
@@ -65,9 +66,9 @@ class Calibration:
     happened: Floats
     """Shape (H + R, B): those of them that came true."""
     gram: Floats
-    """Shape (H, 2, 2)."""
+    """Shape (H, 3, 3)."""
     moment: Floats
-    """Shape (H, 2)."""
+    """Shape (H, 3)."""
     families: tuple[str, ...]
     scores: Floats
     """Shape (H, G, S)."""
@@ -79,8 +80,8 @@ class Calibration:
         return cls(
             said=np.zeros((_PROBABILITIES, len(_LOGIT_EDGES) + 1)),
             happened=np.zeros((_PROBABILITIES, len(_LOGIT_EDGES) + 1)),
-            gram=np.zeros((horizons, 2, 2)),
-            moment=np.zeros((horizons, 2)),
+            gram=np.zeros((horizons, 3, 3)),
+            moment=np.zeros((horizons, 3)),
             families=(ALL,),
             scores=np.zeros((horizons, 1, len(_SCORE_EDGES))),
         )
@@ -99,6 +100,20 @@ class Calibration:
             gram=self.gram * weight,
             moment=self.moment * weight,
             scores=self.scores * weight,
+        )
+
+    def as_prior(self, rows: float) -> "Calibration":
+        """What to begin with in another market: probabilities and scores as if from so many rows
+        of each horizon; the mean as the model says it, for its slope is each market's own."""
+        said = np.maximum(self.said.sum(axis=1, keepdims=True), 1e-9)
+        scores = np.maximum(self.scores[:, :1].sum(axis=2, keepdims=True), 1e-9)
+        return replace(
+            self,
+            said=self.said / said * rows,
+            happened=self.happened / said * rows,
+            gram=np.zeros_like(self.gram),
+            moment=np.zeros_like(self.moment),
+            scores=self.scores / scores * rows,
         )
 
     def learn(self, seen: Observed) -> "Calibration":
@@ -155,7 +170,7 @@ class Calibration:
         basis = _mean_basis(raw, horizon, return_24h)
         gram, moment = self.gram[horizon], self.moment[horizon]
         strength = np.diag(_MEAN_PRIOR * np.diag(gram) + 1e-12)
-        weights = np.linalg.solve(gram + strength, moment + strength @ np.array([1.0, 0.0]))
+        weights = np.linalg.solve(gram + strength, moment + strength @ _OWN_WORD)
         move: Floats = weights @ basis
         return move
 
@@ -242,7 +257,9 @@ def interval_scores(price: Floats, low: Floats, high: Floats, move: Floats) -> F
 
 
 def _mean_basis(raw: RawForecast, horizon: int, return_24h: Floats) -> Floats:
-    return np.stack((raw.change[horizon] * raw.move[horizon], return_24h))
+    return np.stack(
+        (raw.change[horizon] * raw.move[horizon], return_24h, raw.change[horizon] * raw.step)
+    )
 
 
 def _logit(probability: Floats) -> Floats:

@@ -1,7 +1,7 @@
 """What the boosters of a model say of each row, before any calibration."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Protocol
 
 import numpy as np
@@ -44,13 +44,19 @@ class RawForecast:
     move: Floats
     """Shape (H, N): log move expected if there is a change."""
     low: Floats
-    """Shape (H, N): its 5 % quantile, never above 0."""
+    """Shape (H, N): its 5 % quantile, never above 0; nearer to 0 where a change is unlikely."""
     median: Floats
     """Shape (H, N): median of the log move, change or not."""
     high: Floats
-    """Shape (H, N): 95 % quantile if there is a change, never below 0."""
+    """Shape (H, N): its 95 % quantile, never below 0; likewise."""
     rise: Floats
     """Shape (R, N): probability of each of ``RISES`` within 12 h."""
+    step: Floats
+    """Shape (N,): the usual move of the pool, in the direction of its last change."""
+
+    def take(self, chosen: NDArray[np.bool_]) -> "RawForecast":
+        """The chosen rows."""
+        return RawForecast(*(getattr(self, f.name)[..., chosen] for f in fields(self)))
 
 
 def predict_rows(boosters: Mapping[str, Predictor], rows: NDArray[np.float32]) -> RawForecast:
@@ -61,20 +67,29 @@ def predict_rows(boosters: Mapping[str, Predictor], rows: NDArray[np.float32]) -
         return np.array(said, dtype=np.float64).reshape(len(hours), len(rows))
 
     unit = move_unit(rows)
+    change = of("change")
+    reach = np.minimum(change / np.array(_REACH_FROM)[:, None], 1.0)
     rise = [np.asarray(boosters[f"rise_{round(100 * r)}"].predict(rows)) for r in RISES]
     return RawForecast(
-        change=of("change"),
+        change=change,
         move=of("move") * MOVE_SCALE,
-        low=np.minimum(of("low") * unit, 0.0),
+        low=np.minimum(of("low") * unit, 0.0) * reach,
         median=of("median") * unit,
-        high=np.maximum(of("high") * unit, 0.0),
+        high=np.maximum(of("high") * unit, 0.0) * reach,
         rise=np.array(rise, dtype=np.float64).reshape(len(RISES), len(rows)),
+        step=np.nan_to_num(np.sign(rows[:, _LAST].astype(np.float64))) * unit,
     )
 
 
 MOVE_SCALE = 0.01
 """The mean is trained in per cent, for the numerics of the boosting."""
 
+_REACH_FROM = (0.1, 0.3, 0.3, 0.3)
+"""By horizon: below this probability of a change the limits are narrowed in proportion, for most
+pools that do not move would otherwise have the widest intervals (measured: pinball loss at 6 h is
+half of that without, at the same coverage of the changes)."""
+
+_LAST = FEATURES.index("change_1")
 _SIZE = FEATURES.index("change_size_mean_8")
 _TICK = FEATURES.index("tick_share")
 _UNIT_LEAST = 0.001

@@ -1,6 +1,8 @@
 """The daily lesson: what came of the forecasts whose time has passed since the day before."""
 
+import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -18,12 +20,80 @@ from spot_optimizer.forecast.raw_forecast import (
     predict_rows,
 )
 from spot_optimizer.market.prices import PriceChanges, Times
+from spot_optimizer.stored import DamagedState
 
 DAY_S = 24 * HOUR_S
 LOOK_BACK_S = DAY_S + max(HORIZONS_H) * HOUR_S
 """The oldest forecast whose time passed within the last day was made this long ago."""
 HISTORY_S = LOOK_BACK_S + WINDOW_S
 """How much history the lesson needs."""
+
+
+@dataclass(frozen=True)
+class Lessons:
+    """What a market has taught a model so far."""
+
+    model: str
+    """Checksum of the model's boosters: another model's lessons are no use."""
+    learned_until_s: int
+    """Up to when the passed forecasts have been learned from; 0: none yet."""
+    calibration: Calibration
+
+    @classmethod
+    def none(cls, model: Model) -> "Lessons":
+        """The corrections that the model came with."""
+        return cls(model.metadata.checksum, 0, model.calibration)
+
+    def age_days(self, now_s: int) -> float:
+        """Since the last lesson; infinite without any."""
+        return (now_s - self.learned_until_s) / DAY_S if self.learned_until_s else float("inf")
+
+    def continued(
+        self,
+        model: Model,
+        changes: PriceChanges,
+        on_demand_usd_per_hour: Mapping[str, float],
+        now_s: int,
+    ) -> "Lessons":
+        """With the lesson of the last whole UTC day, if it is due and the history long enough.
+
+        Days that were missed are forgotten by, but not made up for."""
+        until_s = now_s // DAY_S * DAY_S
+        if self.learned_until_s >= until_s or not is_long_enough(changes, now_s):
+            return self
+        missed = (until_s - self.learned_until_s) // DAY_S - 1 if self.learned_until_s else 0
+        learned = learn_day(
+            model,
+            self.calibration.forget(float(missed)),
+            changes,
+            on_demand_usd_per_hour,
+            until_s,
+        )
+        return Lessons(self.model, until_s, learned)
+
+    def to_bytes(self) -> bytes:
+        """The same bytes for the same lessons."""
+        head = {"model": self.model, "learned_until_s": self.learned_until_s}
+        line = json.dumps(head, sort_keys=True).encode()
+        return line + b"\n" + self.calibration.to_bytes()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> "Lessons":
+        """What ``to_bytes`` wrote. Raises DamagedState."""
+        line, _, rest = data.partition(b"\n")
+        try:
+            head = json.loads(line)
+            model, learned_until_s = str(head["model"]), int(head["learned_until_s"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise DamagedState(f"lessons: the first line cannot be read: {error}") from error
+        return cls(model, learned_until_s, Calibration.from_bytes(rest))
+
+
+def is_long_enough(changes: PriceChanges, now_s: int) -> bool:
+    """Whether most pools are known since long enough for the lesson of the last whole UTC day."""
+    if not changes.pools:
+        return False
+    return bool(np.median(changes.known_since_s) <= now_s // DAY_S * DAY_S - HISTORY_S)
 
 
 def learn_day(

@@ -17,8 +17,6 @@ from spot_optimizer.aws.reference_data import (
 )
 from spot_optimizer.aws.spot_prices import PriceReceipt, read_spot_prices
 from spot_optimizer.contracts import RefreshMarketRequest
-from spot_optimizer.forecast.forecaster import unknown_instability
-from spot_optimizer.forecast.last_price import LastPrice
 from spot_optimizer.forecast.safety_history import SafetyHistory
 from spot_optimizer.forecast.snapshot_builder import build_snapshot
 from spot_optimizer.market.advisor import parse_advisor
@@ -30,10 +28,11 @@ from spot_optimizer.market.catalog_file import (
 )
 from spot_optimizer.market.prices import PriceChanges
 from spot_optimizer.market.snapshot_file import snapshot_to_bytes
+from spot_optimizer.services.market_forecast import forecast_market
 from spot_optimizer.telemetry import logger, metrics
 
-HISTORY_KEPT = timedelta(days=8)
-"""The longest look back of the snapshot is seven days; one more for late rows."""
+HISTORY_KEPT = timedelta(days=17)
+"""The longest look back is that of the model's daily lesson, 16 days; one more for late rows."""
 
 OVERLAP = timedelta(minutes=15)
 """Each collection begins this long before the end of the last one: a change may be published late."""
@@ -106,7 +105,7 @@ def _refresh_prices(
         store.write(keys.MARKET_CHANGES, changes.to_bytes())
     # After the changes: if this run dies in between, the next one asks for the same span again.
     _Collection(now, matter).write(store)
-    _write_snapshot(store, env, changes, now)
+    _write_snapshot(store, env, changes, catalog, now)
     metrics.add_metric("PriceRowsReceived", "Count", cleaning.received)
     metrics.add_metric("PriceRowsDropped", "Count", sum(cleaning.dropped.values()))
     metrics.add_metric("PoolsWatched", "Count", len(changes.pools))
@@ -119,18 +118,19 @@ def _refresh_prices(
 
 
 def _write_snapshot(
-    store: Archive, env: Environment, changes: PriceChanges, now: datetime
+    store: Archive, env: Environment, changes: PriceChanges, catalog: Catalog, now: datetime
 ) -> None:
     safety = store.read(keys.MARKET_SAFETY)
     advisor = store.read(keys.MARKET_ADVISOR)
+    forecast = forecast_market(store, changes, catalog.on_demand_usd_per_hour, now)
     snapshot, history = build_snapshot(
         changes,
         as_of=now,
         now=now,
         advisor_buckets=json.loads(advisor) if advisor else {},
-        forecaster=LastPrice(),
-        instability=unknown_instability(changes),
-        degraded="no model: last price, instability 0.5",
+        forecaster=forecast.forecaster,
+        instability=forecast.instability,
+        degraded=forecast.degraded,
         previous=SafetyHistory.from_bytes(safety) if safety else SafetyHistory(),
         confirm_safe_minutes=env.settings.confirm_safe_minutes,
     )

@@ -1,0 +1,140 @@
+"""Which forecast the snapshot is made with: the model's, or the fallback and why."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from spot_optimizer.aws import archive as keys
+from spot_optimizer.aws.archive import Archive
+from spot_optimizer.forecast.artifact import (
+    METADATA,
+    Metadata,
+    Model,
+    UnusableModel,
+    load_model,
+    parse_metadata,
+)
+from spot_optimizer.forecast.boosters import load_booster
+from spot_optimizer.forecast.forecaster import Forecaster, unknown_instability
+from spot_optimizer.forecast.last_price import LastPrice
+from spot_optimizer.forecast.model_forecaster import ModelForecaster
+from spot_optimizer.forecast.recalibration import DAY_S, HISTORY_S, Lessons, is_long_enough
+from spot_optimizer.market.prices import Floats, PriceChanges
+from spot_optimizer.stored import DamagedState
+from spot_optimizer.telemetry import logger, metrics
+
+SHIPPED = Path(__file__).parent.parent / "forecast" / "shipped"
+"""The model of the deployment, used until one is put under ``models/live/``."""
+
+STALE_AFTER_DAYS = 3.0
+"""A model that has not learned from its market for so long is not believed."""
+
+_loaded: dict[bytes, Model] = {}
+"""Metadata -> model, for as long as the execution environment lives."""
+
+
+@dataclass(frozen=True)
+class MarketForecast:
+    """What ``build_snapshot`` wants to know of the forecast."""
+
+    forecaster: Forecaster
+    instability: Floats
+    degraded: str
+
+
+def forecast_market(
+    store: Archive,
+    changes: PriceChanges,
+    on_demand_usd_per_hour: Mapping[str, float],
+    now: datetime,
+) -> MarketForecast:
+    """The model's forecast, after the daily lesson; the last price when there is no such model.
+
+    No trouble with a model keeps prices from being refreshed: why it was not used is on every
+    decision (``degraded``) and counted (``ForecastDegraded``, 1 or 0).
+    """
+    now_s = int(now.timestamp())
+    try:
+        forecaster = _forecaster(store, changes, on_demand_usd_per_hour, now_s)
+        found = MarketForecast(forecaster, forecaster.instability(changes, now_s), "")
+    except UnusableModel as error:
+        logger.warning("forecasting with the last price", reason=str(error))
+        found = MarketForecast(
+            LastPrice(),
+            unknown_instability(changes),
+            f"no model: last price, instability 0.5 ({error})",
+        )
+    metrics.add_metric("ForecastDegraded", "Count", 1 if found.degraded else 0)
+    return found
+
+
+def _forecaster(
+    store: Archive,
+    changes: PriceChanges,
+    on_demand_usd_per_hour: Mapping[str, float],
+    now_s: int,
+) -> ModelForecaster:
+    """Raises UnusableModel. What needs no booster is looked at first: loading them takes a second."""
+    read = _reader(store)
+    body = read(METADATA)
+    if body is None:
+        raise UnusableModel("none is live and none was shipped")
+    metadata = parse_metadata(body)
+    lessons = _lessons(store, metadata)
+    _check(metadata, lessons, changes, now_s)
+    model = _loaded.get(body) or load_model(read, load_booster)
+    _loaded.clear()
+    _loaded[body] = model
+    continued = (lessons or Lessons.none(model)).continued(
+        model, changes, on_demand_usd_per_hour, now_s
+    )
+    if continued is not lessons:
+        store.write(keys.MARKET_LESSONS, continued.to_bytes())
+    return ModelForecaster(model, continued.calibration, on_demand_usd_per_hour)
+
+
+def _reader(store: Archive) -> Callable[[str], bytes | None]:
+    """Reads the files of the live model, or of the shipped one where none is live."""
+    live = store.read(f"{keys.LIVE_MODEL}{METADATA}")
+
+    def read_live(name: str) -> bytes | None:
+        return live if name == METADATA else store.read(f"{keys.LIVE_MODEL}{name}")
+
+    def read_shipped(name: str) -> bytes | None:
+        path = SHIPPED / name
+        return path.read_bytes() if path.is_file() else None
+
+    return read_shipped if live is None else read_live
+
+
+def _lessons(store: Archive, metadata: Metadata) -> Lessons | None:
+    """What this model has learned here, None where it has not."""
+    body = store.read(keys.MARKET_LESSONS)
+    if body is None:
+        return None
+    try:
+        lessons = Lessons.from_bytes(body)
+    except DamagedState as error:
+        logger.warning("lessons of the model lost, it begins anew", reason=str(error))
+        return None
+    return lessons if lessons.model == metadata.checksum else None
+
+
+def _check(
+    metadata: Metadata, lessons: Lessons | None, changes: PriceChanges, now_s: int
+) -> None:
+    """Raises UnusableModel where the model knows too little of the market of now."""
+    if is_long_enough(changes, now_s):
+        return  # the lesson of the last day is there, or comes now
+    if lessons is None:
+        raise UnusableModel(
+            f"{metadata.name} has not learned from this market yet: it needs "
+            f"{HISTORY_S // DAY_S} days of prices"
+        )
+    age_days = lessons.age_days(now_s)
+    if age_days > STALE_AFTER_DAYS:
+        raise UnusableModel(
+            f"{metadata.name} is stale: it last learned from this market {age_days:.1f} days "
+            f"ago, allowed are {STALE_AFTER_DAYS:g}"
+        )

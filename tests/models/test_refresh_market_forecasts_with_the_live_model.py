@@ -1,0 +1,108 @@
+"""refresh_market uses the model when it can, and says on the snapshot why when it cannot."""
+
+from datetime import timedelta
+
+import boto3
+import numpy as np
+import pytest
+
+from simulator.market.history import Pool, PriceHistory
+from spot_optimizer.forecast.recalibration import Lessons
+from spot_optimizer.market.snapshot import MarketSnapshot
+from spot_optimizer.market.snapshot_file import snapshot_from_bytes
+from spot_optimizer.services import market_forecast
+from tests.workflow.stage import START, TYPES, ZONES, Stage, open_stage
+
+POOLS = [Pool(instance_type, zone) for instance_type in TYPES for zone in ZONES]
+
+
+@pytest.fixture(autouse=True)
+def cold() -> None:
+    """Each test begins with a function that has loaded no model."""
+    market_forecast._loaded.clear()
+
+
+def moving_market(days: int) -> PriceHistory:
+    """Each pool changes every six hours at its own time, up and down, since so many days."""
+    first = int((START - timedelta(days=days)).timestamp())
+    times = np.arange(first, first + (days + 2) * 86_400, 6 * 3600) + 3 * 3600
+    index = np.repeat(np.arange(len(POOLS)), len(times))
+    prices = np.tile(0.03 + 0.0001 * np.abs((np.arange(len(times)) % 10) - 5), len(POOLS))
+    return PriceHistory.from_rows(POOLS, index, np.tile(times, len(POOLS)) + 1500 * index, prices)
+
+
+def put_live(stage: Stage, trained, damaged: str = "") -> None:
+    """The trained model as the live one, one of its files cut short."""
+    for path in trained.folder.iterdir():
+        body = path.read_bytes()
+        boto3.client("s3").put_object(
+            Bucket=stage.bucket,
+            Key=f"models/live/{path.name}",
+            Body=body[:-9] if path.name == damaged else body,
+        )
+
+
+def refreshed(stage: Stage) -> MarketSnapshot:
+    """What a cycle would read after one collection."""
+    stage.launch()
+    stage.account.invoke("Decide", {"trigger": "schedule"})
+    assert stage.refresh()["pools"] > 0
+    return snapshot_from_bytes(stage.object("market/snapshot.npz"))
+
+
+def test_with_history_enough_the_live_model_forecasts_and_learns_once_a_day(trained):
+    """Name, band and instability are the model's; the lesson is kept and not repeated."""
+    with open_stage(market=moving_market(18)) as stage:
+        put_live(stage, trained)
+        snapshot = refreshed(stage)
+        assert (snapshot.forecaster, snapshot.degraded) == ("small", "")
+        assert (snapshot.forecast_p05 <= snapshot.forecast_p50).all()
+        assert (snapshot.forecast_p50 <= snapshot.forecast_p95).all()
+        assert (snapshot.forecast_p05 < snapshot.forecast_p95).any()
+        assert not (snapshot.instability == 0.5).any()
+        lessons = Lessons.from_bytes(stage.object("market/lessons.npz"))
+        assert lessons.learned_until_s == int(START.timestamp())
+        assert lessons.model == trained.model.metadata.checksum
+        stage.api.clear()
+        stage.account.run_for(timedelta(minutes=30))
+        stage.refresh()
+        written = [call.params["Key"] for call in stage.calls_of("PutObject")]
+        assert "market/lessons.npz" not in written
+
+
+def test_with_too_little_history_the_last_price_is_forecast_and_it_is_said(trained):
+    """A model that has not seen this market is not believed; the decision says why."""
+    with open_stage(market=moving_market(9)) as stage:
+        put_live(stage, trained)
+        snapshot = refreshed(stage)
+        assert snapshot.forecaster == "last-price"
+        assert "small has not learned from this market yet: it needs 16 days" in snapshot.degraded
+        np.testing.assert_array_equal(snapshot.forecast_p50, snapshot.price)
+        assert (snapshot.instability == 0.5).all()
+
+
+@pytest.mark.parametrize("damaged", ["metadata.json", "boosters.json.gz"])
+def test_a_model_that_does_not_load_keeps_no_price_back(trained, damaged):
+    """Prices are collected, the fallback forecasts, the damaged file is named."""
+    with open_stage(market=moving_market(18)) as stage:
+        put_live(stage, trained, damaged)
+        snapshot = refreshed(stage)
+        assert snapshot.forecaster == "last-price"
+        assert damaged in snapshot.degraded
+        assert np.isfinite(snapshot.price).all()
+
+
+def test_a_model_that_cannot_learn_any_more_is_stale_after_three_days(trained):
+    """Its lessons are old and the history has become too short: the last price again."""
+    with open_stage(market=moving_market(9)) as stage:
+        put_live(stage, trained)
+        four_days_ago = int((START - timedelta(days=4)).timestamp())
+        lessons = Lessons(
+            trained.model.metadata.checksum, four_days_ago, trained.model.calibration
+        )
+        boto3.client("s3").put_object(
+            Bucket=stage.bucket, Key="market/lessons.npz", Body=lessons.to_bytes()
+        )
+        assert "small is stale: it last learned from this market 4.0 days ago" in (
+            refreshed(stage).degraded
+        )
