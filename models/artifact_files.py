@@ -4,11 +4,10 @@ from pathlib import Path
 
 from models.rivals import Rivals
 from models.training import RIVALS
-from spot_optimizer.forecast.artifact import Model, UnusableModel, load_model
+from spot_optimizer.forecast.artifact import SHIPPED, Model, UnusableModel, load_model
 from spot_optimizer.forecast.boosters import load_booster
 
-SHIPPED = Path(__file__).parent / "artifact"
-"""The model that comes along."""
+__all__ = ["SHIPPED", "read_model", "read_rivals"]
 
 
 def read_model(folder: Path) -> Model:

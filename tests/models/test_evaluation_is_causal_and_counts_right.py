@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import fields
+from datetime import UTC, datetime, timedelta, timezone
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from typer.testing import CliRunner
 
 from cli.main import app
 from models.bootstrap import Blocks
+from models.dataset import joined, rows_of
 from models.evaluation import evaluate
 from models.markets import read_markets
 from models.metrics import (
@@ -22,6 +24,8 @@ from models.metrics import (
     pinball,
 )
 from models.rolling import Scored, roll
+from spot_optimizer.forecast.model_forecaster import forecast_rows
+from spot_optimizer.forecast.raw_forecast import predict_rows
 from spot_optimizer.forecast.recalibration import DAY_S, learn_day
 from spot_optimizer.market.prices import PriceChanges
 from tests.models.small_markets import HOUR_S, START_S, small_market, write_csv
@@ -73,10 +77,6 @@ def test_the_evaluated_corrections_are_those_that_the_function_learns(trained, s
         calibration = learn_day(trained.model, calibration, known, {}, until_s)
     last = scored.made_s >= first_s + 12 * DAY_S
     chosen = np.flatnonzero(last)[:50]
-    from models.dataset import joined, rows_of
-    from spot_optimizer.forecast.model_forecaster import forecast_rows
-    from spot_optimizer.forecast.raw_forecast import predict_rows
-
     times = np.unique(scored.made_s[last])
     day_rows = joined(list(rows_of(market, times)))
     raw = predict_rows(trained.model.boosters, day_rows.values)
@@ -98,6 +98,35 @@ def test_the_order_of_rows_and_repeated_rows_do_not_matter(trained, scored, tmp_
     other = rolled(trained, tmp_path, [*mixed, *mixed[:200]])
     for field in fields(Scored):
         np.testing.assert_array_equal(getattr(scored, field.name), getattr(other, field.name))
+
+
+def test_times_of_any_offset_and_zones_by_id_are_the_same_market(tmp_path):
+    """09:00 in India is 03:30 UTC; use1-az1 lies in us-east-1 as us-east-1a does."""
+    rows = small_market(2)
+    path = tmp_path / "mixed.csv"
+    india = timezone(timedelta(hours=5, minutes=30))
+    lines = [
+        f"{datetime.fromtimestamp(t, india if n % 2 else UTC).isoformat()},{p.instance_type},"
+        f"use1-az{'abc'.index(p.availability_zone[-1]) + 1},{x}"
+        for n, (p, t, x) in enumerate(rows)
+    ]
+    path.write_text("\n".join(["time,instance_type,az_id,price", *lines]), encoding="utf-8")
+    by_id = read_markets([path]).markets
+    by_name = read_markets([write_csv(tmp_path / "names.csv", rows)]).markets
+    assert [market.region for market in by_id] == ["us-east-1"]
+    np.testing.assert_array_equal(by_id[0].changes.time_s, by_name[0].changes.time_s)
+    np.testing.assert_array_equal(by_id[0].changes.price, by_name[0].changes.price)
+
+
+def test_rows_that_are_left_out_are_counted_by_reason(tmp_path):
+    """Negative prices, repeated and conflicting rows: each is named, none is silently lost."""
+    rows = small_market(2)
+    pool, time_s, price = rows[0]
+    extra = [rows[5], (pool, time_s, price + 1), (pool, time_s + 60, -1.0)]
+    read = read_markets([write_csv(tmp_path / "prices.csv", rows + extra)])
+    assert read.rows == len(rows) + 3
+    assert read.dropped == {"unusable_price": 1, "duplicate": 1, "conflict": 1}
+    assert price + 1 in read.markets[0].changes.price
 
 
 def test_a_gap_in_the_recording_cuts_the_market(tmp_path):

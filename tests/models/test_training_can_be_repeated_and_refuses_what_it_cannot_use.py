@@ -1,6 +1,7 @@
 """Training gives the same bytes again, keeps its parts apart, and says what it cannot learn from."""
 
 import json
+from datetime import datetime
 
 import pytest
 
@@ -22,8 +23,6 @@ def test_the_same_data_and_seed_give_the_same_bytes(trained, tmp_path):
 def test_training_and_validation_are_apart_by_more_than_the_longest_outcome(trained):
     """No outcome of a training row lies in the validation part (purge at the border)."""
     spans = trained.model.metadata.trained_on[0]["regions"]["us-east-1"]
-    from datetime import datetime
-
     (_, train_end), (validate_start, _) = (
         [datetime.fromisoformat(text).timestamp() for text in spans[part]]
         for part in ("train", "validate")

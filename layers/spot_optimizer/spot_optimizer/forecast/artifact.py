@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -19,6 +20,9 @@ from spot_optimizer.forecast.calibration import Calibration
 from spot_optimizer.forecast.features import FEATURES
 from spot_optimizer.forecast.raw_forecast import Predictor, booster_names
 from spot_optimizer.stored import DamagedState, pack_json, unpack_json
+
+SHIPPED = Path(__file__).parent / "shipped"
+"""The model of the deployment."""
 
 METADATA = "metadata.json"
 BOOSTERS = "boosters.json.gz"

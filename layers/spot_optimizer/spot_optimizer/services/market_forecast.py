@@ -3,12 +3,12 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 
 from spot_optimizer.aws import archive as keys
 from spot_optimizer.aws.archive import Archive
 from spot_optimizer.forecast.artifact import (
     METADATA,
+    SHIPPED,
     Metadata,
     Model,
     UnusableModel,
@@ -23,9 +23,6 @@ from spot_optimizer.forecast.recalibration import DAY_S, HISTORY_S, Lessons, is_
 from spot_optimizer.market.prices import Floats, PriceChanges
 from spot_optimizer.stored import DamagedState
 from spot_optimizer.telemetry import logger, metrics
-
-SHIPPED = Path(__file__).parent.parent / "forecast" / "shipped"
-"""The model of the deployment, used until one is put under ``models/live/``."""
 
 STALE_AFTER_DAYS = 3.0
 """A model that has not learned from its market for so long is not believed."""
