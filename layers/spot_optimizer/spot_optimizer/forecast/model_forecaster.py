@@ -43,7 +43,9 @@ def forecast_rows(
 ) -> RowForecast:
     """Prices of ``HORIZONS_H[horizon]`` from what the boosters said.
 
-    The median is the last price where a change is less likely than not. The 90 % interval is that
+    The median is the last price where a change is less likely than not, else half way between the
+    booster's median and the mean: two views whose errors differ (measured: absolute error is lower
+    than with either, on every set). The 90 % interval is that
     of the prices that change and always holds the last price, so that it covers both. Median and
     limits are whole ticks from the last price; the mean is no price and is not rounded.
     """
@@ -52,7 +54,8 @@ def forecast_rows(
     factor = calibration.interval_factor(horizon, rows.family)
     low = price_after(rows.price, factor * moved_ticks(rows.price, raw.low[horizon]))
     high = price_after(rows.price, factor * moved_ticks(rows.price, raw.high[horizon]))
-    median_ticks = np.where(change < 0.5, 0.0, moved_ticks(rows.price, raw.median[horizon]))
+    middle = (raw.median[horizon] + mean_move) / 2
+    median_ticks = np.where(change < 0.5, 0.0, moved_ticks(rows.price, middle))
     median = np.clip(price_after(rows.price, median_ticks), low, high)
     mean = rows.price * np.exp(mean_move)
     return RowForecast(Forecast(low, median, high, mean), change, mean_move)
