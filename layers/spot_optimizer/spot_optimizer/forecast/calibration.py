@@ -205,7 +205,7 @@ class Calibration:
         prior = _PLATT_PRIOR * said / said.sum()
         own = 1 / (1 + np.exp(-x))
         rows, hits = said + prior, happened + prior * own
-        design = np.stack((np.ones_like(x), x))
+        design = np.vstack((np.ones_like(x), x))
         weights = np.array([0.0, 1.0])
         for _ in range(25):
             fitted = 1 / (1 + np.exp(-(weights @ design)))
@@ -264,7 +264,7 @@ def interval_scores(price: Floats, low: Floats, high: Floats, move: Floats) -> F
 
 
 def _mean_basis(raw: RawForecast, horizon: int, return_24h: Floats) -> Floats:
-    return np.stack(
+    return np.vstack(
         (raw.change[horizon] * raw.move[horizon], return_24h, raw.change[horizon] * raw.step)
     )
 

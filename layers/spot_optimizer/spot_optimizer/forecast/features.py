@@ -175,7 +175,7 @@ class _Look:
         """Lowest and highest log price in force within the last ``span_s``."""
         then = np.maximum(self.changes.rows_at(self.times_s - span_s), self.first)
         upto = np.maximum(self.row, then) + 1
-        bounds = np.stack((then, upto), axis=-1).ravel()
+        bounds = np.dstack((then, upto)).ravel()
         padded = np.append(self.log_price, 0.0)
         low = np.minimum.reduceat(padded, bounds)[::2].reshape(self.row.shape)
         high = np.maximum.reduceat(padded, bounds)[::2].reshape(self.row.shape)

@@ -52,7 +52,7 @@ def _highest(
     then = changes.rows_at(ends_s)
     is_usable = (now >= 0) & (ends_s <= known_until_s)
     lowest = np.maximum(now, 0)
-    bounds = np.stack((lowest, np.maximum(then, lowest) + 1), axis=-1).ravel()
+    bounds = np.dstack((lowest, np.maximum(then, lowest) + 1)).ravel()
     padded = np.append(changes.price, 0.0)
     return np.maximum.reduceat(padded, bounds)[::2].reshape(now.shape), is_usable
 
