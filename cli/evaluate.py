@@ -129,7 +129,8 @@ def _print(report: dict[str, Any]) -> None:
             f"{', '.join(i['families_outside_88_to_92']) or 'none'} of {len(i['by_family'])}"
         )
         for name in ("change", "change_recent_pools"):
-            typer.echo(f"  {name.replace('_', ' '):15} {_alarm(h[name])}")
+            label = "change" if name == "change" else "of pools that changed in 7 days"
+            typer.echo(f"  {label:15} {_alarm(h[name])}")
     for name, rise in report["instability"].items():
         typer.echo(f"\n{name.replace('_', ' by ')} % within 12 h: {_alarm(rise)}")
 
@@ -151,10 +152,8 @@ def _alarm(part: dict[str, Any]) -> str:
             f"{_of(at['recall'])}, F1 {_of(at['f1'])}"
         )
         if at.get("recall_by_event") is not None:
-            told.append(
-                f"{_of(at['recall_by_event'])} of {at['events']} events foreseen, median lead "
-                f"{at['lead_h_median']} h"
-            )
+            lead = f", median lead {at['lead_h_median']} h" if at["lead_h_median"] else ""
+            told.append(f"{_of(at['recall_by_event'])} of {at['events']} events foreseen{lead}")
     rules = {
         name: rule.get("brier_skill", rule.get("average_precision"))
         for name, rule in part["rules"].items()

@@ -96,5 +96,5 @@ def rows_of(market: Market, times_s: Times, known_until_s: int | None = None) ->
             move=outcomes.move[:, known],
             changed=outcomes.changed[:, known],
             rose=outcomes.rose[:, known],
-            rise_lead_h=outcomes.rise_lead_h[known],
+            rise_lead_h=outcomes.rise_lead_h[:, known],
         )

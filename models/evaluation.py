@@ -274,7 +274,7 @@ def _at(said: Floats, happened: Floats, threshold: float) -> Report:
 
 def _events(s: Scored, r: int, rows: Rows, threshold: float | None) -> Report:
     """An event: consecutive hours of a pool that all were followed by a rise. It is foreseen when
-    there was an alarm in any of them; the lead is from its first alarm to the rise (of 3 %)."""
+    there was an alarm in any of them; the lead is from its first alarm to the rise."""
     order = np.flatnonzero(rows)
     order = order[np.lexsort((s.made_s[order], s.pool[order], s.market[order]))]
     happened = s.rose[r][order] == 1
@@ -292,7 +292,7 @@ def _events(s: Scored, r: int, rows: Rows, threshold: float | None) -> Report:
         return {"events": count}
     alarm = s.rise[r][order][happened] >= threshold
     foreseen, first = np.unique(event[alarm], return_index=True)
-    lead_h = s.rise_lead_h[order][happened][alarm][first]
+    lead_h = s.rise_lead_h[r][order][happened][alarm][first]
     known = lead_h[np.isfinite(lead_h)]
     return {
         "events": count,

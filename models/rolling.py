@@ -130,7 +130,7 @@ def _roll_market(
     for day, raw in _days(market, model, times_s):
         day_s = int(day.made_s.min()) // DAY_S * DAY_S
         if recent and recalibrate:
-            calibration = _learned(calibration, recent, day_s)
+            calibration = _learned(calibration, recent, day_s, every_h)
         if day.made_s.max() >= score_s:
             scored = _score(number, day, raw, calibration, rivals, recent, smoothed, day_s)
             yield _take(scored, day.made_s >= score_s)
@@ -153,14 +153,18 @@ def _days(
 
 
 def _learned(
-    calibration: Calibration, recent: Sequence[tuple[Dataset, RawForecast]], day_s: int
+    calibration: Calibration,
+    recent: Sequence[tuple[Dataset, RawForecast]],
+    day_s: int,
+    every_h: int,
 ) -> Calibration:
-    calibration = calibration.forget(1.0)
+    """A day's lesson; rows of every other hour weigh two, for the sums count hours."""
+    calibration = calibration.forget(1.0).weighed(1 / every_h)
     for data, raw in recent[-2:]:
         calibration = calibration.learn(
             observed(raw, data.rows, data.outcomes, data.made_s, day_s)
         )
-    return calibration
+    return calibration.weighed(every_h)
 
 
 def _score(

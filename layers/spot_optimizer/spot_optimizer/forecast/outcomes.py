@@ -21,7 +21,7 @@ class Outcomes:
     rose: Floats
     """Shape (R, P, T): 1 where the price was higher by each of ``RISES`` at any time within 12 h."""
     rise_lead_h: Floats
-    """Shape (P, T): hours until the price was first higher by the first of ``RISES``; NaN if not."""
+    """Shape (R, P, T): hours until the price was first higher by each of ``RISES``; NaN if not."""
 
 
 def compute_outcomes(changes: PriceChanges, times_s: Times, known_until_s: int) -> Outcomes:
@@ -40,9 +40,8 @@ def compute_outcomes(changes: PriceChanges, times_s: Times, known_until_s: int) 
     rise = highest / changes.price[now] - 1
     # A rise of exactly 3 % counts; prices are whole ticks, so 1e-9 is only rounding.
     rose = [np.where(is_usable, rise >= level - 1e-9, np.nan) for level in RISES]
-    return Outcomes(
-        np.array(moves), np.array(changed), np.array(rose), _lead_h(changes, times_s, now, is_usable)
-    )
+    leads = [_lead_h(changes, times_s, now, is_usable, level) for level in RISES]
+    return Outcomes(np.array(moves), np.array(changed), np.array(rose), np.array(leads))
 
 
 def _highest(
@@ -58,15 +57,15 @@ def _highest(
 
 
 def _lead_h(
-    changes: PriceChanges, times_s: Times, now: Times, is_usable: NDArray[np.bool_]
+    changes: PriceChanges, times_s: Times, now: Times, is_usable: NDArray[np.bool_], level: float
 ) -> Floats:
-    """Hours from each moment to the first price 3 % above the one in force, NaN without one."""
+    """Hours from each moment to the first price higher by ``level``, NaN without one."""
     lead_h = np.full(now.shape, np.nan)
     last_row = changes.first_row[1:, None] - 1
     for ahead in range(1, 13):  # changes are hours apart: twelve within 12 h are more than there are
         row = np.minimum(now + ahead, last_row)
         wait_h = (changes.time_s[row] - times_s) / HOUR_S
         is_hit = is_usable & np.isnan(lead_h) & (row == now + ahead) & (wait_h <= RISE_HOURS)
-        is_hit &= changes.price[row] / changes.price[now] - 1 >= RISES[0] - 1e-9
+        is_hit &= changes.price[row] / changes.price[now] - 1 >= level - 1e-9
         lead_h[is_hit] = wait_h[is_hit]
     return lead_h

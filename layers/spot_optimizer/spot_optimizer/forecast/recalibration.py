@@ -114,7 +114,7 @@ def learn_day(
         outcomes.move[:, is_known],
         outcomes.changed[:, is_known],
         outcomes.rose[:, is_known],
-        outcomes.rise_lead_h[is_known],
+        outcomes.rise_lead_h[:, is_known],
     )
     raw = predict_rows(model.boosters, rows.values)
     return calibration.forget(1.0).learn(observed(raw, rows, known, made_s, until_s))
