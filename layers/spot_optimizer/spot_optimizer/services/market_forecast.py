@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from spot_optimizer.aws import archive as keys
 from spot_optimizer.aws.archive import Archive
 from spot_optimizer.forecast.artifact import (
     METADATA,
@@ -23,6 +22,10 @@ from spot_optimizer.forecast.recalibration import DAY_S, HISTORY_S, Lessons, is_
 from spot_optimizer.market.prices import Floats, PriceChanges
 from spot_optimizer.stored import DamagedState
 from spot_optimizer.telemetry import logger, metrics
+
+LESSONS = "market/lessons.npz"
+LIVE_MODEL = "models/live/"
+"""Begins the keys of the files of the model that forecasts (forecast/artifact.py)."""
 
 STALE_AFTER_DAYS = 3.0
 """A model that has not learned from its market for so long is not believed."""
@@ -87,16 +90,16 @@ def _forecaster(
         model, changes, on_demand_usd_per_hour, now_s
     )
     if continued is not lessons:
-        store.write(keys.MARKET_LESSONS, continued.to_bytes())
+        store.write(LESSONS, continued.to_bytes())
     return ModelForecaster(model, continued.calibration, on_demand_usd_per_hour)
 
 
 def _reader(store: Archive) -> Callable[[str], bytes | None]:
     """Reads the files of the live model, or of the shipped one where none is live."""
-    live = store.read(f"{keys.LIVE_MODEL}{METADATA}")
+    live = store.read(f"{LIVE_MODEL}{METADATA}")
 
     def read_live(name: str) -> bytes | None:
-        return live if name == METADATA else store.read(f"{keys.LIVE_MODEL}{name}")
+        return live if name == METADATA else store.read(f"{LIVE_MODEL}{name}")
 
     def read_shipped(name: str) -> bytes | None:
         path = SHIPPED / name
@@ -107,7 +110,7 @@ def _reader(store: Archive) -> Callable[[str], bytes | None]:
 
 def _lessons(store: Archive, metadata: Metadata) -> Lessons | None:
     """What this model has learned here, None where it has not."""
-    body = store.read(keys.MARKET_LESSONS)
+    body = store.read(LESSONS)
     if body is None:
         return None
     try:
