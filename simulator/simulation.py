@@ -21,6 +21,7 @@ from simulator.scenario import (
     Scripted,
     WorkloadSpec,
 )
+from simulator.signals import Signals
 from simulator.summary import Summary, summarise
 from simulator.world import Load, World
 from simulator.world.catalogue import instance_types
@@ -91,6 +92,7 @@ class Simulation:
         logging.getLogger("moto").setLevel(logging.CRITICAL)
         self.account.attach(self.world)
         self.account.deploy(TEMPLATE, STACK_NAME, dict(self.scenario.parameters))
+        Signals(self.account, self.world)
         self.auditor = Auditor(self.account, self.world, STACK_NAME)
         self.watcher = Watcher(self.account)
         for spec in self.scenario.workloads:

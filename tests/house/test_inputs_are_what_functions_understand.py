@@ -10,6 +10,7 @@ from spot_optimizer.contracts import (
     CommandRequest,
     DecideRequest,
     RefreshMarketRequest,
+    SignalRequest,
     parse,
 )
 from tests.house.repository import ROOT, resources
@@ -17,6 +18,7 @@ from tests.house.repository import ROOT, resources
 REQUESTS: dict[str, Any] = {
     "command": CommandRequest,
     "decide": DecideRequest,
+    "handle_signal": SignalRequest,
     "refresh_market": RefreshMarketRequest,
 }
 """Folder of a function that people or schedules ask -> what it is asked with."""

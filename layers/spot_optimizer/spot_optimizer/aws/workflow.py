@@ -1,9 +1,9 @@
-"""Starting switches: one Step Functions execution each, named after its decision."""
+"""Starting work: a Step Functions execution for each switch, a cycle for a flagged workload."""
 
 from botocore.exceptions import ClientError
 
 from spot_optimizer.aws.clients import client, error_code
-from spot_optimizer.contracts import SwitchOrder
+from spot_optimizer.contracts import SignalledDecision, SwitchOrder
 
 
 def start_switch(state_machine_arn: str, order: SwitchOrder) -> str | None:
@@ -23,3 +23,12 @@ def start_switch(state_machine_arn: str, order: SwitchOrder) -> str | None:
             return None
         raise
     return str(reply["executionArn"])
+
+
+def ask_for_decision(decide_function: str, request: SignalledDecision) -> None:
+    """Have ``decide`` look at one workload, without waiting for its answer."""
+    client("lambda").invoke(
+        FunctionName=decide_function,
+        InvocationType="Event",
+        Payload=request.model_dump_json().encode(),
+    )

@@ -251,6 +251,13 @@ def _up_to_date(
     if item is None or item.instance_type != instance_type:
         # Our own switches write the type that they launch: this one was chosen by a user.
         changes |= {"instance_type": instance_type, "home_type": instance_type}
+    place = {
+        "availability_zone": instance["Placement"]["AvailabilityZone"],
+        "lifecycle": lifecycle_of(instance),
+        "launched_at": instance["LaunchTime"],
+    }
+    if item is None or any(getattr(item, name) != value for name, value in place.items()):
+        changes |= place
     if not changes:
         assert item is not None
         return item

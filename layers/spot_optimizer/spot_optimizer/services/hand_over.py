@@ -4,6 +4,7 @@ Each action finds its own traces, so repeating it, or going on after a run that 
 what is left to do::
 
     shift    replacement registered where the original is -> healthy there -> addresses moved
+    rescue   addresses moved -> replacement registered where the original is -> healthy there
     undo     addresses moved back -> replacement taken out again
     release  original taken out -> its connections drained
 """
@@ -39,10 +40,18 @@ class TargetsNotHealthy(Exception):
 
 
 def hand_over(request: HandOverRequest, now: datetime) -> HandOverProgress:
-    """Carry out one action as far as it can be done now. Raises TargetsNotHealthy on ``shift``."""
+    """Carry out one action as far as it can be done now. Raises TargetsNotHealthy on ``shift`` and
+    ``rescue``."""
     match request.action:
         case "shift":
             return _shift(request, now)
+        case "rescue":
+            # The original may be gone before the targets are healthy, and its address with it.
+            moved = _move_addresses(request)
+            progress = _shift(request, now)
+            return progress.model_copy(
+                update={"moved": tuple(dict.fromkeys((*progress.moved, *moved)))}
+            )
         case "undo":
             return _undo(request)
         case "release":
@@ -67,12 +76,18 @@ def _shift(request: HandOverRequest, now: datetime) -> HandOverProgress:
                 f" {worst.target_group_arn} port {worst.port}"
             )
         return HandOverProgress(done=False, wait_s=_POLL_TARGETS_S, groups=places.groups)
-    moved = [arn for arn, _ in known]
-    for address in read_addresses([request.original_id]):
-        move_address(address["AllocationId"], request.replacement_id)
-        moved.append(address["AllocationId"])
+    moved = [*(arn for arn, _ in known), *_move_addresses(request)]
     logger.info("handed over", moved=moved)
     return HandOverProgress(done=True, groups=places.groups, moved=tuple(moved))
+
+
+def _move_addresses(request: HandOverRequest) -> list[str]:
+    """Move the original's addresses; what is answered are those that it has moved before as well."""
+    addresses = read_addresses([request.original_id, request.replacement_id])
+    for address in addresses:
+        if address["InstanceId"] == request.original_id:
+            move_address(address["AllocationId"], request.replacement_id)
+    return [address["AllocationId"] for address in addresses]
 
 
 def _is_waiting(registration: Registration, *, in_use: bool) -> bool:
