@@ -8,7 +8,8 @@ import pytest
 from botocore.session import Session
 
 from spot_optimizer.decision import risk
-from spot_optimizer.decision.risk import REGION_TIME_ZONES, is_quiet_hour, risk_scores
+from spot_optimizer.decision.hours import REGION_TIME_ZONES, is_quiet_hour
+from spot_optimizer.decision.risk import risk_scores
 from spot_optimizer.words import Pool
 from tests.decision.worlds import market
 

@@ -283,24 +283,19 @@ def replacement_never_runs() -> Story:
 
 def ending_a_rescue_fails() -> Story:
     """After the commit, calls about the original are refused: to one workload each."""
-    trouble = {
-        "CancelSpotRequest": ("CancelSpotInstanceRequests", "terminate"),
-        "AwaitOriginalGone": ("DescribeInstances", "stop"),
-        "LeaveOriginal": ("DeleteTags", "stop"),
-        "TellOriginalRemains": ("Publish", "stop"),
-        "RecordRemaining": ("Invoke", "stop"),
+    trouble: Mapping[str, tuple[str, str, Callable[[Mapping[str, Any]], bool]]] = {
+        "CancelSpotRequest": ("CancelSpotInstanceRequests", "terminate", lambda _: True),
+        "AwaitOriginalGone": ("DescribeInstances", "stop", lambda p: "stopping" in str(p)),
+        "LeaveOriginal": ("DeleteTags", "stop", lambda _: True),
+        "TellOriginalRemains": ("Publish", "stop", lambda _: True),
+        "RecordRemaining": ("Invoke", "stop", step("UpdateLedger", "succeed")),
     }
     names = [workload_of(state) for state in trouble]
     launch = {"persistent": True}
     with ready_stage(*names, launch=launch, StackBreakerWorkloads=WORKLOADS_MAX) as made:
         stage, originals = made
-        for state, (operation, action) in trouble.items():
+        for state, (operation, action, when) in trouble.items():
             name = workload_of(state)
-            when: Callable[[Mapping[str, Any]], bool] = lambda _params: True
-            if operation == "Invoke":
-                when = step("UpdateLedger", "succeed")
-            if operation == "DescribeInstances":
-                when = lambda params: "stopping" in str(params)  # noqa: E731
             stage.faults.append(fails(operation, when, name))
             stage.world.interrupt(originals[name], action)
         stage.finish()

@@ -33,9 +33,10 @@ class LaunchRejected(Exception):
 def launch_replacement(request: LaunchRequest, env: Environment, now: datetime) -> Replacement:
     """Launch the attempt's candidate, exactly once however often this is called.
 
-    A rescue's attempt on spot stands for all its spot candidates. The client token is made of switch and attempt, so that a repeated call finds the instance of
-    the first. Raises CapacityUnavailable, LaunchRejected, TryAgain, or ClaimLost when the claim is
-    another run's or the switch has been abandoned.
+    A rescue's attempt on spot stands for all its spot candidates. The client token is made of switch
+    and attempt, so that a repeated call finds the instance of the first. Raises
+    CapacityUnavailable, LaunchRejected, TryAgain, or ClaimLost when the claim is another run's or the
+    switch has been abandoned.
     """
     switch = held_record(
         Ledger(env.ledger_table), request.workload_id, request.switch_id, request.token

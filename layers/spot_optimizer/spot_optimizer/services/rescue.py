@@ -73,17 +73,18 @@ def _original(workload: WorkloadItem, plan: PlanItem, *, keeps_request: bool) ->
 def _candidates(
     workload: WorkloadItem, plan: PlanItem, terms: RescueTerms
 ) -> tuple[Target, ...]:
-    spot = [_target(*text.split("/"), Lifecycle.SPOT) for text in plan.pools]
+    spot = [_target(text, Lifecycle.SPOT) for text in plan.pools]
     if not terms.fallback_to_on_demand:
         return tuple(spot)
     on_demand = [
-        _target(workload.home_type, *text.split("/"), Lifecycle.ON_DEMAND)
-        for text in terms.on_demand
+        _target(f"{workload.home_type}/{text}", Lifecycle.ON_DEMAND) for text in terms.on_demand
     ]
     return (*spot, *on_demand)
 
 
-def _target(instance_type: str, zone: str, subnet_id: str, lifecycle: Lifecycle) -> Target:
+def _target(text: str, lifecycle: Lifecycle) -> Target:
+    """``type/zone/subnet`` as a target."""
+    instance_type, zone, subnet_id = text.split("/")
     return Target(
         instance_type=instance_type,
         availability_zone=zone,
