@@ -57,7 +57,6 @@ class Auditor:
         self._ledger = LedgerView(account)
         self._phases: dict[str, Phase] = {}
         self._invocations_seen = 0
-        self._rescues_seen: set[str] = set()
         self.checks = 0
         """How many times the whole ledger was checked."""
         world.subscribe(self._on_event)
@@ -194,13 +193,12 @@ class Auditor:
     def _rescues_commit_on_running(self, switches: list[SwitchItem]) -> None:
         """1: a rescue's commit follows `running`."""
         for switch in switches:
-            rescue = switch.order.kind is DecisionKind.EVACUATE
-            if rescue and switch.committed_at is not None:
-                if switch.switch_id not in self._rescues_seen:
-                    state = self._world.state_of(switch.replacement_id or "")
-                    if state != "running" or switch.healthy_at is None:
-                        self._violated(1, f"{switch.switch_id} committed on {state}")
-                self._rescues_seen.add(switch.switch_id)
+            if switch.order.kind is not DecisionKind.EVACUATE or switch.committed_at is None:
+                continue
+            instance = self._world.instances.get(switch.replacement_id or "")
+            state = instance.state_at(switch.committed_at) if instance else "nothing"
+            if state != "running" or switch.healthy_at is None:
+                self._violated(1, f"{switch.switch_id} was committed on {state}")
 
     def _capacity_is_bounded(self, switches: list[SwitchItem]) -> None:
         """12: no more machines than workloads and switches in flight, those left by the user's wish
