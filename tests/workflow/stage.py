@@ -18,6 +18,7 @@ from simulator.account.executions import Execution
 from simulator.account.translate import Translation, translate
 from simulator.market.history import Pool, PriceHistory
 from simulator.market.on_demand import on_demand_prices
+from simulator.signals import Signals
 from simulator.world import World
 from tests.workflow.faults import ApiCall, Between
 
@@ -326,6 +327,7 @@ def open_stage(
             advisor_buckets=dict.fromkeys(TYPES, 0),
         )
         account.attach(world)
+        Signals(account, world)
         stage = Stage(account, world)
         with stage.in_between():
             stage.deploy(parameters)

@@ -43,6 +43,12 @@ def read_instances(instance_ids: Iterable[str]) -> dict[str, dict[str, Any]]:
     return {i["InstanceId"]: i for r in reply["Reservations"] for i in r["Instances"]}
 
 
+def read_end_reason(instance_id: str) -> str:
+    """Code of the StateReason of an instance that ends or has ended; empty when EC2 gives none."""
+    row = read_instances([instance_id]).get(instance_id, {})
+    return str(row.get("StateReason", {}).get("Code", ""))
+
+
 def read_network() -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Subnets and route tables of the region."""
     subnets = client("ec2").get_paginator("describe_subnets").paginate()

@@ -27,6 +27,7 @@ from spot_optimizer.services.machines import (
 from spot_optimizer.settings import InvalidSetting, Settings
 from spot_optimizer.switching.adoption import Adopted, Adoption, Refused, judge_adoption
 from spot_optimizer.switching.machine import (
+    FLEET_TAG,
     SWITCH_TAG,
     WORKLOAD_TAG,
     Record,
@@ -101,6 +102,7 @@ def read_fleet(
     plans = dict(ledger.plans())
     live = _live_switches(ledger, items)
     in_switch = _in_switch(instances, items, live)
+    our_fleets = _our_fleets(instances, items)
 
     def judge(rows: Iterable[Record], machines: Mapping[str, Any]) -> Adoption:
         return judge_adoption(
@@ -109,6 +111,7 @@ def read_fleet(
             settings=settings,
             catalog=catalog,
             in_switch=in_switch,
+            our_fleet_ids=our_fleets,
             protections={i: m.protections for i, m in machines.items()},
         )
 
@@ -200,6 +203,17 @@ def _in_switch(
     return frozenset(named - {item.instance_id for item in items.values()})
 
 
+def _our_fleets(
+    instances: Mapping[str, Record], items: Mapping[str, WorkloadItem]
+) -> frozenset[str]:
+    """Ids of the instant fleets by which rescues of ours launched a workload's instance."""
+    known = {item.instance_id for item in items.values()}
+    tags = [tags_of(row) for instance_id, row in instances.items() if instance_id in known]
+    return frozenset(
+        each[FLEET_TAG] for each in tags if SWITCH_TAG in each and FLEET_TAG in each
+    )
+
+
 def _members(
     adopted: Iterable[Adopted],
     instances: Mapping[str, Record],
@@ -251,6 +265,13 @@ def _up_to_date(
     if item is None or item.instance_type != instance_type:
         # Our own switches write the type that they launch: this one was chosen by a user.
         changes |= {"instance_type": instance_type, "home_type": instance_type}
+    place = {
+        "availability_zone": instance["Placement"]["AvailabilityZone"],
+        "lifecycle": lifecycle_of(instance),
+        "launched_at": instance["LaunchTime"],
+    }
+    if item is None or any(getattr(item, name) != value for name, value in place.items()):
+        changes |= place
     if not changes:
         assert item is not None
         return item
