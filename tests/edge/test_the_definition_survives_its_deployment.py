@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from spot_optimizer.aws.clients import client
+from spot_optimizer.aws import clients
 from tests.house.repository import STATE_MACHINES, resources, state_machine, template
 
 FUNCTIONS = resources("AWS::Serverless::Function")
@@ -41,7 +41,9 @@ def test_no_try_of_a_step_overlaps_the_next(path: Path) -> None:
 
 def test_a_forced_decision_is_asked_for_once_and_waited_for() -> None:
     """A cycle of a large fleet takes minutes; asking again would meet its own lease."""
-    config: Any = client("lambda", "us-east-1").meta.config
+    # Not the shared one: made out here it would have no credentials, and a later test's account
+    # would be given it.
+    config: Any = clients._client.__wrapped__("lambda", "us-east-1").meta.config
     assert config.retries["total_max_attempts"] == 1
     assert _timeout_s("Decide") < config.read_timeout < _timeout_s("Command")
 
