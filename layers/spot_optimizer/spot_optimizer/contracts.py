@@ -260,6 +260,8 @@ class SwitchOrder(Boundary):
     asked_by: str = ""
     original_ends_at: AwareDatetime | None = None
     """When EC2 takes the original of a rescue away, as far as its signal says."""
+    goes_on_with: str = ""
+    """A switch that broke off, rescue or not: a rescue takes its claim and its replacement over."""
 
 
 class LeftInstance(Boundary):

@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError
 
 from spot_optimizer.aws.environment import Environment
 from spot_optimizer.aws.instances import (
+    read_fleet_tokens,
     read_managed_instances,
     read_network,
     write_workload_tag,
@@ -26,6 +27,7 @@ from spot_optimizer.services.machines import (
 )
 from spot_optimizer.settings import InvalidSetting, Settings
 from spot_optimizer.switching.adoption import Adopted, Adoption, Refused, judge_adoption
+from spot_optimizer.switching.launch_request import is_token_of
 from spot_optimizer.switching.machine import (
     FLEET_TAG,
     SWITCH_TAG,
@@ -206,11 +208,21 @@ def _in_switch(
 def _our_fleets(
     instances: Mapping[str, Record], items: Mapping[str, WorkloadItem]
 ) -> frozenset[str]:
-    """Ids of the instant fleets by which rescues of ours launched a workload's instance."""
+    """Ids of the instant fleets by which rescues of ours launched instances.
+
+    One that a workload runs on has been committed. For another the fleet's own client token has to
+    prove it: a rescue that broke off may have left the only machine that its workload has.
+    """
     known = {item.instance_id for item in items.values()}
-    tags = [tags_of(row) for instance_id, row in instances.items() if instance_id in known]
+    by_fleet = {
+        tags[FLEET_TAG]: (tags[SWITCH_TAG], instance_id in known)
+        for instance_id, row in instances.items()
+        if FLEET_TAG in (tags := tags_of(row)) and SWITCH_TAG in tags
+    }
+    ours = {fleet_id for fleet_id, (_, committed) in by_fleet.items() if committed}
+    tokens = read_fleet_tokens(by_fleet.keys() - ours)
     return frozenset(
-        each[FLEET_TAG] for each in tags if SWITCH_TAG in each and FLEET_TAG in each
+        ours | {fleet for fleet in tokens if is_token_of(by_fleet[fleet][0], tokens[fleet])}
     )
 
 

@@ -43,9 +43,9 @@ from spot_optimizer.contracts import (
 )
 from spot_optimizer.decision.hazard import DRAIN_PROBABILITY_MIN, interruption_probability
 from spot_optimizer.decision.hours import is_quiet_hour
-from spot_optimizer.services.rescue import NoRescue, rescue_order
+from spot_optimizer.services.rescue import NoRescue, rescue_order, why_held
 from spot_optimizer.telemetry import logger, metrics
-from spot_optimizer.words import DecisionKind, Mode, Pool
+from spot_optimizer.words import DecisionKind, Pool
 
 AGE_MAX = timedelta(days=1)
 """EventBridge delivers for up to a day (EventBridge user guide, "Retry policy"); what it says then is
@@ -177,7 +177,7 @@ class _Answer:
 
     def _evacuate(self, reason: str) -> SignalOutcome:
         plan = self.ledger.plan(self.workload.workload_id)
-        hold = self._hold(plan)
+        hold = why_held(self.workload, plan, dry_run=self.env.settings.dry_run)
         if hold:
             self._flag()
             return self._recorded(f"{reason}; {hold}")
@@ -201,18 +201,6 @@ class _Answer:
     def _ends_at(self) -> datetime:
         warned = isinstance(self.signal, InterruptionWarning) and self._action != "hibernate"
         return self.signal.time + (WARNING_TIME if warned else timedelta())
-
-    def _hold(self, plan: PlanItem | None) -> str:
-        """Why the workload is not to be rescued, if it is not. An open breaker is no reason."""
-        terms = plan.terms if plan else None
-        mode = self.workload.mode or (terms.mode if terms else Mode.AUTO)
-        if self.env.settings.dry_run or (terms is not None and terms.dry_run):
-            return "dry run: recorded, not acted upon"
-        if mode is not Mode.AUTO:
-            return f"mode {mode}: recorded, not acted upon"
-        if self.workload.status == "refused":
-            return f"the workload is refused: {self.workload.status_reason}"
-        return ""
 
     def _cannot(self, reason: str, why: str) -> SignalOutcome:
         alert(

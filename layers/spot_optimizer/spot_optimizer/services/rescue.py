@@ -5,14 +5,33 @@ from datetime import datetime
 from spot_optimizer.aws.ledger.items import PlanItem, RescueTerms, WorkloadItem
 from spot_optimizer.contracts import LaunchTemplateRef, Original, SwitchOrder, Target
 from spot_optimizer.decision.names import execution_name
-from spot_optimizer.words import DecisionKind, Lifecycle
+from spot_optimizer.words import DecisionKind, Lifecycle, Mode
 
 UNBEARABLE_ROW = 6
 """Row of the truth table that leaves an unbearable pool."""
 
+BACKOFF_MINUTES_MAX = 60.0
+"""An interrupted workload does not run at all: it waits no longer than this for the next try."""
+
 
 class NoRescue(Exception):
     """The workload cannot be rescued; the text says what is missing."""
+
+
+def why_held(workload: WorkloadItem, plan: PlanItem | None, *, dry_run: bool) -> str:
+    """Why the workload is not to be rescued; empty if it is. An open breaker is no reason.
+
+    ``dry_run`` is the stack's; the plan holds what tags and commands say of the workload.
+    """
+    terms = plan.terms if plan else None
+    mode = workload.mode or (terms.mode if terms else Mode.AUTO)
+    if dry_run or (terms is not None and terms.dry_run):
+        return "dry run: recorded, not acted upon"
+    if mode is not Mode.AUTO:
+        return f"mode {mode}: recorded, not acted upon"
+    if workload.status == "refused":
+        return f"the workload is refused: {workload.status_reason}"
+    return ""
 
 
 def rescue_order(
@@ -23,6 +42,7 @@ def rescue_order(
     signalled_at: datetime,
     ends_at: datetime | None,
     keeps_request: bool,
+    goes_on_with: str = "",
     now: datetime,
 ) -> SwitchOrder:
     """The input of one FailOver execution. Raises NoRescue.
@@ -30,7 +50,7 @@ def rescue_order(
     Named after workload, instance and the moment of the signal, so that a repeated signal names the
     same execution. ``keeps_request``: the original's persistent spot request is left alone, because
     it will bring a stopped original back and cancelling it would end that (EC2 user guide, "Cancel a
-    Spot Instance request").
+    Spot Instance request"). ``goes_on_with``: the switch that broke off, whose replacement is used.
     """
     if plan is None or plan.terms is None:
         raise NoRescue("it has no standing plan yet; the next cycle writes one")
@@ -54,8 +74,15 @@ def rescue_order(
         launch_template=LaunchTemplateRef.model_validate(template.model_dump()),
         home_type_after=workload.home_type,
         auto_terminate=False,
-        guard=plan.terms.guard,
+        guard=plan.terms.guard.model_copy(
+            update={
+                "backoff_minutes_max": min(
+                    plan.terms.guard.backoff_minutes_max, BACKOFF_MINUTES_MAX
+                )
+            }
+        ),
         original_ends_at=ends_at,
+        goes_on_with=goes_on_with,
     )
 
 

@@ -91,8 +91,9 @@ def take_over(ledger: Ledger, order: SwitchOrder, now: datetime) -> SwitchItem:
 
     One transaction raises the fence and ends the switch that held the claim: as FAILED before its
     commit, after which none of its writes is taken; as DONE after it, and its run ends its original
-    undisturbed. A replacement that it has launched is the rescue's from then on. An open breaker
-    holds no rescue; the global stop does. Repeating it returns the claim as it is.
+    undisturbed. A replacement that it has launched is the rescue's from then on. Another rescue is
+    taken over only where it broke off. An open breaker holds no rescue; the global stop does.
+    Repeating it returns the claim as it is.
     """
     for _ in range(_TRIES):
         workload = ledger.workload(order.workload_id)
@@ -107,7 +108,8 @@ def take_over(ledger: Ledger, order: SwitchOrder, now: datetime) -> SwitchItem:
             else None
         )
         live = workload.claim_expires_at is not None and workload.claim_expires_at > now
-        if live and held is not None and _is_open_rescue(held):
+        broke_off = held is not None and held.switch_id == order.goes_on_with
+        if live and held is not None and _is_open_rescue(held) and not broke_off:
             raise ClaimRefused(f"rescue '{held.switch_id}' of this workload is running")
         item = _rescue(order, held, workload.fence + 1, now)
         parts = [
