@@ -5,23 +5,10 @@ World and account read every such figure from here; docs/world.md shows the tabl
 change those that AWS raises on request or that vary from day to day; AWS's hard limits are fixed.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
-from math import isfinite
-from typing import Any, NamedTuple, TypeVar, cast
+from dataclasses import dataclass, field
+from typing import NamedTuple, TypeVar
 
-__all__ = [
-    "LIMITS",
-    "Bucket",
-    "Figure",
-    "InvalidLimit",
-    "Limits",
-    "Span",
-    "allowed",
-    "changed",
-    "figures",
-    "shown",
-]
+__all__ = ["LIMITS", "Bucket", "Limits", "Span"]
 
 _EC2_RATES = "EC2 developer guide, Request throttling for the Amazon EC2 API"
 _ELB_RATES = "ELB user guide, Request throttling for the ELB API"
@@ -47,24 +34,6 @@ class Span(NamedTuple):
 
     low_s: float
     high_s: float
-
-
-class InvalidLimit(ValueError):
-    """A value that a figure cannot have; the text names figure, value and what is allowed."""
-
-
-class Figure(NamedTuple):
-    """One row of the table.
-
-    lowest, highest: what each number of the value must lie within; None where it is fixed.
-    """
-
-    name: str
-    value: Any
-    meaning: str
-    source: str
-    lowest: float | None
-    highest: float | None
 
 
 _Value = TypeVar("_Value")
@@ -257,71 +226,3 @@ class Limits:
 
 LIMITS = Limits()
 """AWS as it is; what is fixed is read from here."""
-
-
-def figures(limits: Limits = LIMITS) -> list[Figure]:
-    """The rows of the table, in its order."""
-    return [
-        Figure(item.name, getattr(limits, item.name), **item.metadata) for item in fields(limits)
-    ]
-
-
-def changed(given: Mapping[str, object], limits: Limits = LIMITS) -> Limits:
-    """The table with other figures.
-
-    given: name -> a number, or two in a list where the figure is a bucket or a span.
-    Raises InvalidLimit for an unknown or fixed name and for a value out of bounds.
-    """
-    rows = {row.name: row for row in figures(limits) if row.lowest is not None}
-    values = {}
-    for name, value in given.items():
-        if name not in rows:
-            raise InvalidLimit(f"{name!r}: allowed is one of {', '.join(sorted(rows))}")
-        values[name] = _value(rows[name], value)
-    return replace(limits, **values)
-
-
-def _value(row: Figure, given: object) -> Any:
-    numbers: list[Any] = list(given) if isinstance(given, list | tuple) else [given]
-    kind = type(row.value)
-    wanted = len(row.value) if isinstance(row.value, tuple) else 1
-    whole = kind is int
-    good = len(numbers) == wanted and all(_fits(row, number, whole) for number in numbers)
-    if good and kind is Span:
-        good = numbers[0] <= numbers[1]
-    if good and kind is Bucket:
-        good = numbers[0] >= 1  # or no request would ever pass
-    if not good:
-        raise InvalidLimit(f"{row.name} = {given!r}: allowed is {allowed(row)}")
-    return kind(*numbers)
-
-
-def _fits(row: Figure, number: object, whole: bool) -> bool:
-    if type(number) is not int and (whole or type(number) is not float):
-        return False
-    value = cast(float, number)
-    assert row.lowest is not None
-    assert row.highest is not None
-    return isfinite(value) and row.lowest <= value <= row.highest
-
-
-def allowed(row: Figure) -> str:
-    """What a scenario may set the figure to, in words."""
-    if row.lowest is None:
-        return "fixed"
-    bounds = f"{row.lowest:g} to {row.highest:,g}"
-    if isinstance(row.value, Bucket):
-        return f"[capacity of 1 or more, refill a second], up to {row.highest:,g}"
-    if isinstance(row.value, Span):
-        return f"[least, most], each {bounds}"
-    return f"a whole number, {bounds}" if isinstance(row.value, int) else bounds
-
-
-def shown(row: Figure) -> str:
-    """The value for people."""
-    if isinstance(row.value, Bucket):
-        return f"{row.value.capacity:g} and {row.value.refill_per_s:g} a second"
-    if isinstance(row.value, Span):
-        return f"{row.value.low_s:g} to {row.value.high_s:g} s"
-    unit = " s" if row.name.endswith("_s") else ""
-    return f"{row.value:,g}{unit}" if isinstance(row.value, float) else f"{row.value:,}{unit}"

@@ -93,7 +93,8 @@ def _refuse_large_events(replacements: Replacements) -> None:
                 "ValidationException",
                 "Total size of the entries in the request is over the limit.",
             )
-        return put(self, events)
+        accepted: list[dict[str, Any]] = put(self, events)
+        return accepted
 
     replacements.set(events_models.EventsBackend, "put_events", put_events)
 

@@ -10,7 +10,8 @@ import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ClientError
 
-from simulator.limits import Limits, changed
+from simulator.limit_table import changed
+from simulator.limits import Limits
 from simulator.world import World, WorldEvent
 
 SEED = 20_240_301
