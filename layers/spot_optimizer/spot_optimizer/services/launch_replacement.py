@@ -1,6 +1,8 @@
 """``launch_replacement``: one candidate, one RunInstances; refusals sorted by what cures them."""
 
+import time
 from datetime import UTC, datetime
+from typing import Any
 
 from botocore.exceptions import ClientError
 
@@ -15,6 +17,10 @@ from spot_optimizer.switching.launch_request import run_instances_request, switc
 from spot_optimizer.switching.refusals import Refusal, refusal_of
 from spot_optimizer.telemetry import logger
 from spot_optimizer.words import Phase, Scope
+
+_TEMPLATE_UNSEEN = ("InvalidLaunchTemplateId.NotFound", "InvalidLaunchTemplateId.VersionNotFound")
+_TEMPLATE_WAITS_S = (1, 2, 4, 8)
+"""Before further tries; with the calls well within the function's minute."""
 
 
 class CapacityUnavailable(Exception):
@@ -37,20 +43,8 @@ def launch_replacement(request: LaunchRequest, env: Environment) -> Replacement:
     )
     if switch.abandoned_at is not None or switch.phase is Phase.FAILED:
         raise ClaimLost(f"switch '{request.switch_id}' has been abandoned")
-    template, attempt = request.launch_template, request.attempt
     try:
-        reply = client("ec2").run_instances(
-            **run_instances_request(
-                attempt.target,
-                template_id=template.template_id,
-                template_version=template.version,
-                template_data=read_template_data(template.template_id, template.version),
-                traits=traits_of_ref(template),
-                switch_id=request.switch_id,
-                switch_hash=switch_hash(request.switch_id),
-                attempt=attempt.number,
-            )
-        )
+        reply = _once_visible(request)
     except ClientError as error:
         if is_passing(error):
             raise TryAgain(str(error)) from error
@@ -61,6 +55,41 @@ def launch_replacement(request: LaunchRequest, env: Environment) -> Replacement:
         instance_id=instance["InstanceId"],
         launched_at=_aware(instance["LaunchTime"]),
     )
+
+
+def _once_visible(request: LaunchRequest) -> dict[str, Any]:
+    """Launch; wait a little for a template that the cycle before has just written.
+
+    EC2 may find it later than its maker goes on (EC2 developer guide, "Eventual consistency").
+    """
+    for wait_s in _TEMPLATE_WAITS_S:
+        try:
+            return _launch(request)
+        except ClientError as error:
+            if error_code(error) not in _TEMPLATE_UNSEEN:
+                raise
+        time.sleep(wait_s)
+    return _launch(request)
+
+
+def _launch(request: LaunchRequest) -> dict[str, Any]:
+    template, attempt = request.launch_template, request.attempt
+    # Missing capacity is a server error, which the SDK would ask for again at once: in vain, and
+    # with five requests EC2 throttles the next candidate's launch. The state machine tries again
+    # what passes by itself.
+    reply: dict[str, Any] = client("ec2", once=True).run_instances(
+        **run_instances_request(
+            attempt.target,
+            template_id=template.template_id,
+            template_version=template.version,
+            template_data=read_template_data(template.template_id, template.version),
+            traits=traits_of_ref(template),
+            switch_id=request.switch_id,
+            switch_hash=switch_hash(request.switch_id),
+            attempt=attempt.number,
+        )
+    )
+    return reply
 
 
 def _refused(error: ClientError) -> Exception:
