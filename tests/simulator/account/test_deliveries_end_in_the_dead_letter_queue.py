@@ -99,6 +99,17 @@ def test_when_the_retry_policy_is_used_up_the_queue_gets_the_event_and_the_reaso
     assert tries in (None, attributes["RETRY_ATTEMPTS"])
 
 
+def test_the_template_says_how_often_and_where_to(stack: Path) -> None:
+    """RetryPolicy and DeadLetterConfig of a rule's target in the stack."""
+    with opened(stack, api_states_start_execution=[1, 0.001]) as account:
+        for who in ("Ada", "Bob"):
+            account.emit("by.hand", "Anything", {"who": who})
+        account.run_until_quiet()
+        dead = [row for row in dead_letters(account) if row[1]]
+    assert [body for body, _ in dead] == [{"steps": ["short"]}]
+    assert dead[0][1]["RETRY_ATTEMPTS"] == "1"
+
+
 def test_without_a_policy_a_day_or_185_tries_are_the_end(stack: Path) -> None:
     """The defaults of EventBridge."""
     with opened(stack, api_states_start_execution=[1, 0.001]) as account:

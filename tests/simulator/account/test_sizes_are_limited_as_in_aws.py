@@ -136,7 +136,8 @@ def test_an_asynchronous_event_that_is_too_old_is_given_up(
 ) -> None:
     """MaximumEventAgeInSeconds ends the tries before they are used up."""
     template = stack.read_text().replace(
-        "MaximumRetryAttempts: 1", "MaximumRetryAttempts: 2\n        MaximumEventAgeInSeconds: 120"
+        "MaximumRetryAttempts: 1\n        Dest",
+        "MaximumRetryAttempts: 2\n        MaximumEventAgeInSeconds: 120\n        Dest",
     )
     shutil.copytree(stack.parent, tmp_path / "stack")
     copy = tmp_path / "stack" / stack.name

@@ -36,7 +36,7 @@ def client(service: str, region: str | None = None, *, once: bool = False) -> An
 
 
 @cache
-def _client(service: str, region: str, once: bool) -> Any:
+def _client(service: str, region: str, once: bool = False) -> Any:
     config = _INVOCATION if service == "lambda" else _ONCE if once else _CONFIG
     return boto3.client(service, region_name=region, config=config)  # type: ignore[call-overload]
 
