@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from math import isinf
 from typing import Any, Literal
 
+from simulator.limits import LIMITS, Limits
+
 
 @dataclass(frozen=True, slots=True)
 class Curve:
@@ -225,3 +227,6 @@ class Scenario:
     workloads: tuple[WorkloadSpec, ...]
     scripted: tuple[Scripted, ...] = ()
     parameters: Mapping[str, str] = field(default_factory=dict)
+    limits: Limits = LIMITS
+    quotas_vcpu: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    """(lifecycle, family class) -> vCPUs, where they are not those of the limits."""

@@ -31,8 +31,6 @@ from simulator.scenario_yaml import UnreadableYaml, load_yaml
 
 FOLDER = Path(__file__).parent / "scenarios"
 TEMPLATE = Path(__file__).parents[1] / "template.yaml"
-_ADDRESSES_MAX = 5
-"""Quota of elastic IP addresses of a new account (Amazon VPC quotas)."""
 
 
 class InvalidScenario(ValueError):
@@ -101,6 +99,8 @@ def _planned(path: Path, table: ScenarioTable) -> PlannedRun:
             workloads=tuple(spec for row in table.workloads for spec in _workloads(row)),
             scripted=tuple(scripted(event) for event in table.events),
             parameters=table.parameters,
+            limits=table.limits,
+            quotas_vcpu=table.quotas,
         ),
         shows=table.shows,
         region=table.region,
@@ -159,8 +159,9 @@ def _faults(table: ScenarioTable, run: PlannedRun) -> Iterator[str]:
     for name in sorted({name for name in names if names.count(name) > 1}):
         yield f"workloads: the name {name!r} is given {names.count(name)} times; once is allowed"
     addresses = sum(spec.elastic_address for spec in run.scenario.workloads)
-    if addresses > _ADDRESSES_MAX:
-        yield f"workloads: {addresses} elastic IPs are wanted; {_ADDRESSES_MAX} are allowed"
+    most = run.scenario.limits.quota_elastic_ips
+    if addresses > most:
+        yield f"workloads: {addresses} elastic IPs are wanted; {most} are allowed"
     if table.market is None:
         yield from _zone_faults(table)
     else:

@@ -15,12 +15,16 @@ from pydantic import (
     PlainValidator,
 )
 
+from simulator.limit_table import InvalidLimit, changed
+from simulator.limits import LIMITS, Limits
 from simulator.scenario import Curve
+from simulator.world.capacity import FAMILY_CLASSES
 from simulator.world.catalogue import instance_types
 from spot_optimizer.contracts import CommandRequest, InvalidRequest, parse
 
 HOURS_MAX = 24 * 90
 WORKLOADS_MAX = 100
+QUOTA_VCPU_MAX = 1_000_000
 
 
 class Key(NamedTuple):
@@ -95,6 +99,36 @@ def _count(value: Any) -> tuple[int, int]:
     return bounds[0], bounds[1]
 
 
+def quota_names() -> dict[str, tuple[str, str]]:
+    """Keys of `quotas`: name -> (lifecycle, family class)."""
+    return {
+        f"{lifecycle}-{quota_class.lower().replace(' ', '-')}-vcpu": (lifecycle, quota_class)
+        for lifecycle in ("spot", "on-demand")
+        for quota_class in FAMILY_CLASSES
+    }
+
+
+def _quotas(value: object) -> dict[tuple[str, str], int]:
+    if not isinstance(value, dict):
+        raise ValueError("a mapping is needed")
+    names = quota_names()
+    for name, count in value.items():
+        if name not in names:
+            raise ValueError(f"{name!r} is none of {', '.join(names)}")
+        if type(count) is not int or not 0 <= count <= QUOTA_VCPU_MAX:
+            raise ValueError(f"{name} = {count!r} is no whole number of 0 to {QUOTA_VCPU_MAX:,}")
+    return {names[name]: count for name, count in value.items()}
+
+
+def _limits(value: object) -> Limits:
+    if not isinstance(value, dict):
+        raise ValueError("a mapping is needed")
+    try:
+        return changed(value)
+    except InvalidLimit as error:
+        raise ValueError(str(error)) from error
+
+
 def _request(value: object) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ValueError("a mapping is needed")
@@ -107,6 +141,8 @@ def _request(value: object) -> dict[str, Any]:
 
 _Text = Annotated[dict[str, str], BeforeValidator(_as_text)]
 _Demand = Annotated[Curve, PlainValidator(_curve)]
+_Limits = Annotated[Limits, PlainValidator(_limits)]
+_Quotas = Annotated[dict[tuple[str, str], int], PlainValidator(_quotas)]
 _Count = Annotated[tuple[int, int], PlainValidator(_count)]
 _Hour = Annotated[float, Field(ge=0, le=HOURS_MAX)]
 _Lifecycle = Literal["spot", "on-demand"]
@@ -363,6 +399,20 @@ class ScenarioTable(Table):
     ] = None
     parameters: Annotated[
         _Text, Key("parameter: value", "parameters of template.yaml; `DryRun` is true if left out")
+    ] = {}
+    limits: Annotated[
+        _Limits,
+        Key(
+            "figure: value, as docs/world.md allows",
+            "rates, times and quotas of AWS that differ from its own",
+        ),
+    ] = LIMITS
+    quotas: Annotated[
+        _Quotas,
+        Key(
+            "`spot-` or `on-demand-`, a family class, `-vcpu`: a whole number",
+            "vCPU quotas, such as `spot-standard-vcpu: 64`; left out: `quota_vcpu` of the limits",
+        ),
     ] = {}
     workloads: Annotated[
         list[WorkloadTable],

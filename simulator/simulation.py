@@ -56,14 +56,19 @@ class Simulation:
     ) -> None:
         self.scenario = placed(scenario, market)
         self.market, self._observer = with_surges(self.scenario, market), observer
-        self.account = EmbeddedAccount(start=market.start, region=market.region, seed=seed)
+        self.account = EmbeddedAccount(
+            start=market.start, region=market.region, seed=seed, limits=scenario.limits
+        )
         self.world = World(
             self.account.clock.now,
             seed=seed,
             region=market.region,
             prices=self.market.prices,
             on_demand_usd_per_hour=market.on_demand_usd_per_hour,
+            limits=scenario.limits,
         )
+        for (lifecycle, quota_class), vcpu_count in scenario.quotas_vcpu.items():
+            self.world.set_class_quota_vcpu(lifecycle, quota_class, vcpu_count)
         self.first_instances: dict[str, str] = {}
         """Workload name -> the instance that it began on."""
 

@@ -91,7 +91,7 @@ def summarise(simulation: "Simulation") -> Summary:
     switches = ledger.switches()
     executions = {execution.name: execution for execution in account.executions()}
     decided = _decided(data_bucket(account))
-    calls = Counter({c: n for c, n in account.calls.items() if c.caller_kind != "driver"})
+    calls = Counter({c: n for c, n in account.calls.items() if c.caller_kind in ("lambda", "states")})
     per_service: Counter[str] = Counter()
     for call, count in calls.items():
         per_service[call.service] += count

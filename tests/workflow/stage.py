@@ -16,6 +16,7 @@ import boto3
 from simulator.account import EmbeddedAccount
 from simulator.account.executions import Execution
 from simulator.account.translate import Translation, translate
+from simulator.limits import LIMITS, Limits
 from simulator.market.history import Pool, PriceHistory
 from simulator.market.on_demand import on_demand_prices
 from simulator.signals import Signals
@@ -314,17 +315,19 @@ def still_market(prices: Mapping[tuple[str, str], float]) -> PriceHistory:
 def open_stage(
     prices: Mapping[tuple[str, str], float] | None = None,
     market: PriceHistory | None = None,
+    limits: Limits = LIMITS,
     **parameters: str | int | float,
 ) -> Iterator[Stage]:
     """A deployed product that acts. ``parameters`` are the template's."""
     on_demand = on_demand_prices(TYPES)
-    with EmbeddedAccount(start=START, region=REGION, seed=SEED) as account:
+    with EmbeddedAccount(start=START, region=REGION, seed=SEED, limits=limits) as account:
         world = World(
             account.clock.now,
             seed=SEED,
             prices=market or still_market(prices or {}),
             on_demand_usd_per_hour=on_demand,
             advisor_buckets=dict.fromkeys(TYPES, 0),
+            limits=limits,
         )
         account.attach(world)
         Signals(account, world)
