@@ -37,7 +37,7 @@ WORKLOADS_MAX = 100
 
 _reference: dict[str, bytes] = {}
 """Catalogue and advisor as the first stage read them: the same in every stage."""
-_REFERENCE_KEYS = ("market/catalog.json.gz", "market/advisor.json")
+_REFERENCE_KEYS = ("market/catalog.json.gz", "market/advisor.json.gz")
 
 
 _translations: dict[str, Translation] = {}
@@ -69,7 +69,7 @@ class Stage(Between):
         }
         with mock.patch("simulator.account.deploy.translate", _translate_once):
             self.account.deploy(TEMPLATE, STACK, {**defaults, **parameters})
-        self._stop_sweeping()
+        self._stop_by_themselves()
         if not _reference:
             self.account.invoke("RefreshMarket", {"task": "reference"})
             _reference.update({key: self.object(key) for key in _REFERENCE_KEYS})
@@ -77,12 +77,12 @@ class Stage(Between):
         for key, body in _reference.items():
             boto3.client("s3").put_object(Bucket=self.bucket, Key=key, Body=body)
 
-    def _stop_sweeping(self) -> None:
-        """Left-overs stay until a scenario calls ``sweep``."""
+    def _stop_by_themselves(self) -> None:
+        """Left-overs stay until a scenario calls ``sweep``, gaps until it asks for task ``gaps``."""
         events = boto3.client("events")
         for rule in events.list_rules()["Rules"]:
             targets = events.list_targets_by_rule(Rule=rule["Name"])["Targets"]
-            if any("-Sweep-" in target["Arn"] for target in targets):
+            if any("-Sweep-" in t["Arn"] or '"gaps"' in t.get("Input", "") for t in targets):
                 events.disable_rule(Name=rule["Name"])
 
     def launch(

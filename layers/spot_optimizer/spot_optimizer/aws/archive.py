@@ -10,12 +10,17 @@ from botocore.exceptions import ClientError
 
 from spot_optimizer.aws.clients import client, error_code
 
-MARKET_CHANGES = "market/changes.npz"
+MARKET_PRICES = "market/prices.npz"
 MARKET_SAFETY = "market/safety.npz"
 MARKET_SNAPSHOT = "market/snapshot.npz"
-MARKET_COLLECTION = "market/collection.json"
 MARKET_CATALOG = "market/catalog.json.gz"
-MARKET_ADVISOR = "market/advisor.json"
+MARKET_ADVISOR = "market/advisor.json.gz"
+MARKET_DOUBTED = "market/doubted-prices.json"
+HISTORY = "history"
+"""Prices by month: ``history/reported/2026-03.npz``, ``history/imported/2026-03.npz``."""
+IMPORTS = "history/imports.json"
+IMPORT_FOLDER = "import/"
+"""Where users put files of prices."""
 USAGE = "usage/usage.json.gz"
 MEMORY_METRICS = "usage/memory-metrics.json"
 
@@ -66,9 +71,14 @@ class Archive:
     def write(self, key: str, body: bytes) -> None:
         client("s3").put_object(Bucket=self._bucket, Key=key, Body=body)
 
-    def write_json_lines(self, kind: str, at: datetime, rows: Iterable[Any]) -> str:
-        """Rows as gzip JSON lines under ``kind/dt=YYYY-MM-DD/``: Athena and DuckDB read it so."""
-        key = f"{kind}/dt={at:%Y-%m-%d}/{at:%H%M%S}.jsonl.gz"
+    def write_json_lines(
+        self, kind: str, at: datetime, rows: Iterable[Any], name: str = ""
+    ) -> str:
+        """Rows as gzip JSON lines under ``kind/dt=YYYY-MM-DD/``: Athena and DuckDB read it so.
+
+        ``name`` tells apart what is written at the same second.
+        """
+        key = f"{kind}/dt={at:%Y-%m-%d}/{at:%H%M%S}{name}.jsonl.gz"
         text = "\n".join(json.dumps(row, default=str, sort_keys=True) for row in rows)
         # mtime 0: the same rows give the same bytes.
         self.write(key, gzip.compress(text.encode(), compresslevel=6, mtime=0))
