@@ -18,8 +18,9 @@ from spot_optimizer.market.coverage import Coverage
 from spot_optimizer.market.price_book import PriceBook
 from spot_optimizer.market.snapshot_file import snapshot_from_bytes
 from spot_optimizer.services import market_collection
+from spot_optimizer.words import Pool as SpotPool
 from tests.workflow.faults import Fault
-from tests.workflow.stage import START, TYPES, ZONES, Stage, open_stage
+from tests.workflow.stage import HOME, START, TYPES, ZONES, Stage, open_stage
 
 POOLS = [Pool(instance_type, zone) for instance_type in TYPES for zone in ZONES]
 FITTING = {name for name in TYPES if not name.startswith("m6g")}
@@ -229,15 +230,16 @@ def test_empty_pages_and_empty_tokens_end_nothing_and_lose_nothing(
         assert answer["received"] == len(FITTING) * len(ZONES) * (8 * 6 + 1)
 
 
-def test_a_damaged_book_is_collected_anew() -> None:
-    """What cannot be read counts as never collected, and AWS tells it all again."""
+def test_damaged_state_is_made_anew() -> None:
+    """What cannot be read counts as never collected or seen, and AWS tells it all again."""
     with open_stage(market=moving_market(9)) as stage:
         adopt(stage)
         stage.refresh()
-        before = stage.object("market/prices.npz")
-        put(stage, "market/prices.npz", before[:200])
+        before = {key: stage.object(key) for key in ("market/prices.npz", "market/safety.npz")}
+        for key, body in before.items():
+            put(stage, key, body[:200])
         stage.refresh()
-        assert stage.object("market/prices.npz") == before
+        assert {key: stage.object(key) for key in before} == before
 
 
 def test_the_ids_of_zones_are_kept_with_the_prices() -> None:
@@ -310,6 +312,25 @@ def test_a_back_fill_that_is_killed_goes_on_and_ends_as_if_it_had_not_been() -> 
                 failures += 1
         assert failures == 3
         assert archive(stage) == whole
+
+
+def test_two_that_write_one_month_at_once_lose_nothing() -> None:
+    """Who finds that the object has changed since it was read takes the newer one and adds to it."""
+    with open_stage(market=moving_market(9)) as stage:
+        adopt(stage)
+        stage.refresh()
+        key, span = "history/imported/2026-02.npz", (1_770_000_000, 1_770_003_600)
+        mine = PriceBook().received([(SpotPool(HOME, ZONES[0]), span[0], 0.5)], Coverage(), {}, {})[0]
+
+        def somebody_else_writes() -> None:
+            del stage.before_call["PutObject"]
+            put(stage, key, mine.to_bytes())
+
+        rows = [(datetime.fromtimestamp(at, UTC), HOME, ZONES[1], 0.4) for at in span]
+        put(stage, "import/theirs.csv.gz", csv_of(*rows))
+        stage.before_call["PutObject"] = somebody_else_writes
+        ask(stage, "import", key="import/theirs.csv.gz", rows_are="changes")
+        assert [p.availability_zone for p in book_of(stage, key).changes.pools] == list(ZONES[:2])
 
 
 def test_days_that_leave_the_prices_at_hand_are_archived_without_asking_aws() -> None:

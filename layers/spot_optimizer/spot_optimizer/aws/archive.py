@@ -25,6 +25,9 @@ USAGE = "usage/usage.json.gz"
 MEMORY_METRICS = "usage/memory-metrics.json"
 
 
+_UPDATE_TRIES = 5
+_WRITTEN_MEANWHILE = ("PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey")
+
 Parsed = TypeVar("Parsed")
 
 _loaded: dict[tuple[str, str], tuple[str, object]] = {}
@@ -70,6 +73,30 @@ class Archive:
 
     def write(self, key: str, body: bytes) -> None:
         client("s3").put_object(Bucket=self._bucket, Key=key, Body=body)
+
+    def update(self, key: str, change: Callable[[bytes | None], bytes]) -> None:
+        """Put what ``change`` makes of an object, or of None where there is none yet.
+
+        Written only if nobody else has written meanwhile, otherwise done again with the newer
+        object (S3 user guide, "How to prevent object overwrites with conditional writes"): so
+        ``change`` may be called several times. Raises what S3 said when others never cease.
+        """
+        for tries_left in reversed(range(_UPDATE_TRIES)):
+            try:
+                reply = client("s3").get_object(Bucket=self._bucket, Key=key)
+                before, condition = reply["Body"].read(), {"IfMatch": reply["ETag"]}
+            except ClientError as error:
+                if error_code(error) != "NoSuchKey":
+                    raise
+                before, condition = None, {"IfNoneMatch": "*"}
+            try:
+                client("s3").put_object(
+                    Bucket=self._bucket, Key=key, Body=change(before), **condition
+                )
+                return
+            except ClientError as error:
+                if error_code(error) not in _WRITTEN_MEANWHILE or not tries_left:
+                    raise
 
     def write_json_lines(
         self, kind: str, at: datetime, rows: Iterable[Any], name: str = ""

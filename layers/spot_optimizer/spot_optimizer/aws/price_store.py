@@ -15,8 +15,8 @@ Source = Literal["reported", "imported"]
 
 
 class PriceStore:
-    """Every book is one object, written whole. One that is damaged counts as empty, so that it is
-    collected anew as far as AWS still tells it."""
+    """Every book is one object. One that is damaged counts as empty, so that it is collected anew as
+    far as AWS still tells it."""
 
     def __init__(self, store: Archive) -> None:
         self._store = store
@@ -32,8 +32,14 @@ class PriceStore:
         """What the archive holds of a month."""
         return self._read(_key(source, month))
 
-    def write_month(self, source: Source, month: Month, book: PriceBook) -> None:
-        self._store.write(_key(source, month), book.to_bytes())
+    def add_to_month(self, source: Source, month: Month, book: PriceBook) -> None:
+        """Put what ``book`` says into the archive's month; whoever else does so loses nothing."""
+        key = _key(source, month)
+
+        def joined(before: bytes | None) -> bytes:
+            return self._parse(key, before).union(book).to_bytes()
+
+        self._store.update(key, joined)
 
     def read(self, source: Source, span: Span) -> PriceBook:
         """What archive and the book at hand say of a span."""
@@ -58,7 +64,10 @@ class PriceStore:
         return coverage, pools
 
     def _read(self, key: str) -> PriceBook:
-        body = self._store.read(key)
+        return self._parse(key, self._store.read(key))
+
+    @staticmethod
+    def _parse(key: str, body: bytes | None) -> PriceBook:
         try:
             return PriceBook.from_bytes(body) if body else PriceBook()
         except DamagedState as damage:

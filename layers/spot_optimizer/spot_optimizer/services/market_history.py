@@ -10,6 +10,7 @@ from spot_optimizer.market.coverage import Coverage, Span, clipped, missing
 from spot_optimizer.market.gaps import Method, count_gaps, find_gaps
 from spot_optimizer.market.grid_view import LOOK_AROUND_S, grid_view
 from spot_optimizer.market.history_parts import Month, months_in
+from spot_optimizer.market.price_book import PriceBook
 from spot_optimizer.services.market_collection import Collected, collect
 from spot_optimizer.services.market_imports import read_imports
 from spot_optimizer.services.market_prices import KEPT_AT_HAND, Market
@@ -144,8 +145,7 @@ def _take_over(market: Market) -> int:
         leaving = at_hand.between(span)
         lacking_s = sum(_lacking_s(leaving.coverage, archived, name) for name in market.types)
         if lacking_s:
-            book = market.prices.month("reported", month)
-            market.prices.write_month("reported", month, book.union(leaving))
+            market.prices.add_to_month("reported", month, leaving)
             new_s += lacking_s
     return round(new_s / 86_400)
 
@@ -172,12 +172,12 @@ def _collect_slice(market: Market, wanted: Slice) -> Collected:
     month = Month.of(wanted.end_s - 1)
     return collect(
         market.store,
-        market.prices.month("reported", month),
+        PriceBook(),
         [wanted],
         on_demand_usd_per_hour=market.on_demand_usd_per_hour,
         now=market.now,
         name=f"history-{wanted.start_s}",
-        save=lambda book: market.prices.write_month("reported", month, book),
+        save=lambda book: market.prices.add_to_month("reported", month, book),
     )
 
 

@@ -5,7 +5,6 @@ from datetime import datetime
 from typing import Any
 
 from spot_optimizer.aws.archive import IMPORTS, Archive
-from spot_optimizer.aws.price_store import PriceStore
 from spot_optimizer.contracts import InvalidRequest
 from spot_optimizer.market.history_parts import months_in
 from spot_optimizer.market.import_book import book_of_rows
@@ -47,11 +46,10 @@ def import_prices(market: Market, key: str, rows_are: RowsAre, region: str) -> d
     if not book.changes.pools:
         raise InvalidRequest(f"key = {key!r}: no row is a price: {json.dumps(answer['dropped'])}")
     edges = [edge for spans in book.coverage.spans.values() for edge in (spans[0][0], spans[-1][1])]
-    store = PriceStore(market.store)
     for month in months_in((min(edges), max(edges))):
         part = book.between(month.span)
         if part.coverage.spans:
-            store.write_month("imported", month, store.month("imported", month).union(part))
+            market.prices.add_to_month("imported", month, part)
     answer |= {"from": _iso(market, min(edges)), "until": _iso(market, max(edges))}
     _remember(market, answer)
     return answer
@@ -59,16 +57,22 @@ def import_prices(market: Market, key: str, rows_are: RowsAre, region: str) -> d
 
 def read_imports(store: Archive) -> list[dict[str, Any]]:
     """What was imported, the newest last."""
-    body = store.read(IMPORTS)
+    return _records(store.read(IMPORTS))
+
+
+def _records(body: bytes | None) -> list[dict[str, Any]]:
     records: list[dict[str, Any]] = json.loads(body) if body else []
     return records
 
 
 def _remember(market: Market, answer: dict[str, Any]) -> None:
-    others = [record for record in read_imports(market.store) if record["key"] != answer["key"]]
     record = {"imported_at": market.now.isoformat(), **answer}
-    records = [*others, record][-_RECORDS_MAX:]
-    market.store.write(IMPORTS, json.dumps(records, sort_keys=True).encode())
+
+    def with_record(before: bytes | None) -> bytes:
+        others = [other for other in _records(before) if other["key"] != answer["key"]]
+        return json.dumps([*others, record][-_RECORDS_MAX:], sort_keys=True).encode()
+
+    market.store.update(IMPORTS, with_record)
 
 
 def _iso(market: Market, time_s: int) -> str:

@@ -35,7 +35,8 @@ from spot_optimizer.services.market_history import (
 from spot_optimizer.services.market_imports import import_prices
 from spot_optimizer.services.market_prices import Market, collect_prices, heal_gaps, trusted
 from spot_optimizer.services.market_reference import read_advisor, read_catalog, refresh_reference
-from spot_optimizer.telemetry import metrics
+from spot_optimizer.stored import DamagedState
+from spot_optimizer.telemetry import logger, metrics
 
 
 def refresh_market(
@@ -80,7 +81,6 @@ def _refresh_prices(market: Market, env: Environment) -> dict[str, Any]:
 def _write_snapshot(
     store: Archive, env: Environment, changes: PriceChanges, as_of: datetime, now: datetime
 ) -> None:
-    safety = store.read(keys.MARKET_SAFETY)
     advisor = read_advisor(store)
     snapshot, history = build_snapshot(
         changes,
@@ -90,8 +90,18 @@ def _write_snapshot(
         forecaster=LastPrice(),
         instability=unknown_instability(changes),
         degraded="no model: last price, instability 0.5",
-        previous=SafetyHistory.from_bytes(safety) if safety else SafetyHistory(),
+        previous=_read_safety(store),
         confirm_safe_minutes=env.settings.confirm_safe_minutes,
     )
     store.write(keys.MARKET_SAFETY, history.to_bytes())
     store.write(keys.MARKET_SNAPSHOT, snapshot_to_bytes(snapshot))
+
+
+def _read_safety(store: Archive) -> SafetyHistory:
+    """What is damaged counts as never looked at: pools must then be seen safe anew."""
+    body = store.read(keys.MARKET_SAFETY)
+    try:
+        return SafetyHistory.from_bytes(body) if body else SafetyHistory()
+    except DamagedState as damage:
+        logger.error("safety history that cannot be read begins anew", reason=str(damage))
+        return SafetyHistory()
