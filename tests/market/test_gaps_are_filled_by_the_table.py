@@ -124,6 +124,27 @@ def test_a_long_gap_without_peers_is_left_empty():
     assert method[10:20] == [Method.NONE] * 10
 
 
+def test_what_was_filled_begets_nothing():
+    """A medium gap goes by what is known in the hour beside it, not by the short gap filled there."""
+    rows = [(A, 0, 0.10), (A, 12, 0.30), (A, 18, 0.40)]
+    reported = book(rows, [(A, 0, 10), (A, 12, 14), (A, 18, 40)])
+    price, method, _ = row(grid_view(reported, EMPTY, (at(0), at(40))), A)
+    assert method[10:18] == [Method.LINEAR] * 2 + [Method.REPORTED] * 2 + [Method.INVERSE_DISTANCE] * 4
+    near = [(b, 0.10) for b in range(2, 10)] + [(b, 0.30) for b in (12, 13)]
+    near += [(b, 0.40) for b in range(18, 30)]
+    weight = [1 / (abs(14 - b) * 5 + 1) for b, _ in near]
+    assert price[14] == pytest.approx(np.average([p for _, p in near], weights=weight))
+
+
+@pytest.mark.parametrize("within", [(22, 40), (0, 22), (21, 23)])
+def test_a_gap_that_the_view_cuts_counts_with_its_whole_length(within):
+    """Two buckets of a gap of four are filled as those of a gap of four."""
+    reported = book([(A, 0, 0.10)], [(A, 0, 20), (A, 24, 40)])
+    grid = grid_view(reported, EMPTY, (at(within[0]), at(within[1])))
+    shown = {int(m) for m in grid.method[0]} - {Method.REPORTED}
+    assert shown == {Method.INVERSE_DISTANCE}
+
+
 def test_a_quiet_pool_is_no_gap():
     """A price holds until the next change, for days, while somebody looks."""
     reported = book([(A, 0, 0.10)], [(A, 0, 1000)])

@@ -68,8 +68,8 @@ def _moved_like_peers(
     """Last price x median of how far the peers' prices are from theirs at that time."""
     filled = np.full((len(rows), buckets), np.nan)
     for place, row in enumerate(rows):
+        # The pool itself is among them, but has no known price here and so no say.
         peers = np.flatnonzero(peer_group == peer_group[row])
-        peers = peers[peers != row]
         move = known[peers, first : first + buckets] / known[peers, first - 1, None]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # no peer is known: NaN is the answer
