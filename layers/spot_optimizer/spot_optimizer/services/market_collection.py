@@ -31,6 +31,8 @@ class Collected:
     """Slices for the next run, because this one had enough or AWS was busy."""
     failed: list[str] = field(default_factory=list)
     """What could not be collected and why, in words."""
+    error: ClientError | BotoCoreError | None = None
+    """The first thing that AWS refused."""
     counts: Counter[str] = field(default_factory=Counter)
     dropped: Counter[str] = field(default_factory=Counter)
 
@@ -58,19 +60,17 @@ def collect(
     """``book`` with the answers to ``slices``. Receipts are kept before the book is saved.
 
     A slice that AWS refuses for one of its types is asked in halves; what is refused for good is
-    left out and told. When AWS is busy, the rest waits for the next run. Raises what AWS said when
-    it answered nothing at all.
+    left out and told. When AWS is busy, the rest waits for the next run.
     """
     found = Collected(book)
     todo = list(slices)[::-1]
     pages = unsaved = 0
-    first_error: ClientError | BotoCoreError | None = None
     while todo and pages < PAGES_MAX:
         wanted = todo.pop()
         try:
             receipt = read_spot_prices(wanted)
         except (ClientError, BotoCoreError) as error:
-            first_error = first_error or error
+            found.error = found.error or error
             if _blames_a_type(error) and len(wanted.types) > 1:
                 todo += reversed(halves(wanted))
                 continue
@@ -88,8 +88,6 @@ def collect(
         save(found.book)
     found.left = len(todo)
     _report(found)
-    if first_error is not None and not found.slices:
-        raise first_error
     return found
 
 

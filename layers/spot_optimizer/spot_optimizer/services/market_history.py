@@ -27,7 +27,7 @@ def fill_history(market: Market, trained_until: datetime | None, slices: int) ->
 
     Days that leave the prices at hand are taken over from there; what they lack is asked of AWS,
     the newest first. Each slice is stored before the next is asked for, so a run that dies loses
-    one. Raises what AWS said when it answered nothing.
+    one.
     """
     span = _wanted(market, trained_until)
     taken_over = _take_over(market)

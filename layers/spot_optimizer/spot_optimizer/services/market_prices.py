@@ -43,7 +43,7 @@ class Market:
 
 def collect_prices(market: Market) -> Collected:
     """Everything of the last eight days that is not collected yet: since the last time, what was
-    missed before, and all of a new type."""
+    missed before, and all of a new type. Raises what AWS said when it answered nothing at all."""
     start_s = market.now_s - int(KEPT_AT_HAND.total_seconds())
     known = market.prices.at_hand().restrict(market.types)
     slices = plan_slices(known.coverage, market.types, (start_s, market.now_s))
@@ -56,6 +56,8 @@ def collect_prices(market: Market) -> Collected:
         name="prices",
         save=lambda book: market.prices.write_at_hand(book.between((start_s, market.now_s + 1))),
     )
+    if found.error is not None and not found.slices:
+        raise found.error
     found.book = found.book.between((start_s, market.now_s + 1))
     return found
 
