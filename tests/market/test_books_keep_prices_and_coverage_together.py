@@ -24,7 +24,7 @@ def book(rows, *spans):
 
 
 @given(rows_within(3 * DAY_S), rows_within(3 * DAY_S))
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 def test_two_series_in_one_are_as_if_their_rows_had_come_together(first, second):
     """Archive and prices at hand overlap by days, and nothing is doubled or lost."""
     there = {(pool, time_s) for pool, time_s, _ in second}
@@ -35,7 +35,7 @@ def test_two_series_in_one_are_as_if_their_rows_had_come_together(first, second)
 
 
 @given(rows_within(3 * DAY_S), moments, moments)
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 def test_a_part_says_of_its_span_what_the_whole_says(rows, one, other):
     """The change in force at its start comes along, so a month can be read alone."""
     span = (min(one, other), max(one, other))
@@ -52,7 +52,7 @@ def test_a_part_says_of_its_span_what_the_whole_says(rows, one, other):
 
 
 @given(rows_within(DAY_S))
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 def test_a_stored_book_comes_back(rows):
     """Changes, coverage and zone ids are what was written, and equal books are equal bytes."""
     written = book(rows, (START_S, START_S + 100), (START_S + 200, START_S + 300))
@@ -64,7 +64,7 @@ def test_a_stored_book_comes_back(rows):
 
 
 @given(st.data())
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 def test_damaged_bytes_are_refused_in_words(data):
     """A broken object is one clear error, whatever broke it."""
     good = book([(POOLS[0], START_S, 0.1)], (START_S, START_S + 9)).to_bytes()

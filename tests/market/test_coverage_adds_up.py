@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spot_optimizer.market.collection_plan import OVERLAP_S, halves, history_span, plan_slices
@@ -31,6 +31,7 @@ def seconds(parts):
 
 
 @given(spans)
+@settings(deadline=None)
 def test_joined_spans_cover_the_same_seconds_once(parts):
     """Disjoint, in order, never touching, and no second more or less."""
     result = joined(parts)
@@ -40,6 +41,7 @@ def test_joined_spans_cover_the_same_seconds_once(parts):
 
 
 @given(spans, st.tuples(edges, edges).filter(lambda span: span[0] < span[1]))
+@settings(deadline=None)
 def test_what_is_missing_and_what_is_covered_make_the_whole(parts, within):
     """A span is split between the two without rest and without overlap."""
     covered, lacking = clipped(parts, within), missing(parts, within)
@@ -48,6 +50,7 @@ def test_what_is_missing_and_what_is_covered_make_the_whole(parts, within):
 
 
 @given(spans)
+@settings(deadline=None)
 def test_gaps_lie_strictly_between_what_is_covered(parts):
     """What is before the first or after the last collection is no gap."""
     covered = joined(parts)
@@ -56,6 +59,7 @@ def test_gaps_lie_strictly_between_what_is_covered(parts):
 
 
 @given(coverages, coverages)
+@settings(deadline=None)
 def test_the_order_of_collections_does_not_matter(first, second):
     """Two coverages make one, whichever came first, and what is stored comes back."""
     both = first.union(second)
@@ -75,6 +79,7 @@ def test_a_pool_is_covered_by_itself_and_by_its_type():
 
 
 @given(coverages, st.integers(1, 60))
+@settings(deadline=None)
 def test_after_all_slices_nothing_is_missing_and_none_asks_for_what_is_known(coverage, end_s):
     """The plan is whole and has no waste beyond the overlap for late rows."""
     within, wanted = (0, end_s), ["c5.large", "m5.large"]
@@ -122,6 +127,7 @@ def test_history_goes_back_to_the_training_but_90_days_at_most(trained_days_ago,
 
 
 @given(st.integers(0, 2_000_000_000), st.integers(1, 500 * DAY_S))
+@settings(deadline=None)
 def test_months_cover_a_span_without_gap_or_overlap(start_s, length_s):
     """Every second of a span lies in one month object."""
     months = months_in((start_s, start_s + length_s))

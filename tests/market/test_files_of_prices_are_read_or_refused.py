@@ -158,7 +158,7 @@ def test_samples_cover_their_own_five_minutes_and_the_missing_one_is_filled():
 
 
 @given(st.permutations(range(8)), st.sampled_from(list(RowsAre)))
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 def test_the_order_of_rows_does_not_matter(order, rows_are):
     """An unsorted file is as good as a sorted one."""
     rows = [((A, B)[n % 2], n * 1_000, 0.1 + n / 100) for n in range(8)]

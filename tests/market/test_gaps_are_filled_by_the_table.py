@@ -186,7 +186,7 @@ SPAN = (at(0), at(90))
 
 
 @given(prices, covered)
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 def test_filling_touches_nothing_that_was_measured_and_stays_within_gaps(rows, spans):
     """Where AWS was asked the view shows what it said; elsewhere only buckets of gaps are filled."""
     reported = book(rows, spans)
@@ -210,7 +210,7 @@ def test_filling_touches_nothing_that_was_measured_and_stays_within_gaps(rows, s
 
 
 @given(prices, covered, st.sampled_from([A, "m5.large"]), buckets, buckets)
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 def test_what_is_measured_later_replaces_what_stood_in(rows, spans, key, first, last):
     """Whatever was filled before, a span that is asked for again shows what AWS says."""
     asked_again = book(rows, [*spans, (key, first, last)])
@@ -223,7 +223,7 @@ def test_what_is_measured_later_replaces_what_stood_in(rows, spans, key, first, 
 
 
 @given(prices, covered, buckets)
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 def test_a_view_of_a_part_is_that_part_of_the_view(rows, spans, cut):
     """Filling does not depend on where one looks, so filling twice is filling once."""
     reported = book(rows, spans)
@@ -234,7 +234,7 @@ def test_a_view_of_a_part_is_that_part_of_the_view(rows, spans, cut):
 
 
 @given(prices, covered)
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 def test_filled_prices_lie_within_what_is_known(rows, spans):
     """Lines and means stay between the pool's own prices; nothing is filled below zero."""
     reported = book(rows, spans)
