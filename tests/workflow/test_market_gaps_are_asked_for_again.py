@@ -182,7 +182,12 @@ def test_a_collection_that_dies_keeps_what_it_had(monkeypatch: pytest.MonkeyPatc
             when=lambda params: params["Key"].endswith("-prices-3.jsonl.gz"),
             times=1,
         )
-        stage.faults.append(third)
+        busy = Fault("DescribeSpotPriceHistory", "RequestLimitExceeded", "RefreshMarket", times=2)
+        stage.faults += [third, busy]
+        for _ in range(2):
+            with pytest.raises(FunctionFailed, match="RequestLimitExceeded"):
+                stage.refresh()
+        assert len(stage.calls_of("DescribeSpotPriceHistory")) == 2  # a busy AWS is left alone
         with pytest.raises(FunctionFailed, match="InternalError"):
             stage.refresh()
         answer = stage.refresh()
