@@ -69,7 +69,8 @@ class Stage(Between):
         }
         with mock.patch("simulator.account.deploy.translate", _translate_once):
             self.account.deploy(TEMPLATE, STACK, {**defaults, **parameters})
-        self._stop_by_themselves()
+        self._stop_sweeping()
+        self._stop_looking_for_gaps()
         if not _reference:
             self.account.invoke("RefreshMarket", {"task": "reference"})
             _reference.update({key: self.object(key) for key in _REFERENCE_KEYS})
@@ -77,12 +78,12 @@ class Stage(Between):
         for key, body in _reference.items():
             boto3.client("s3").put_object(Bucket=self.bucket, Key=key, Body=body)
 
-    def _stop_by_themselves(self) -> None:
-        """Left-overs stay until a scenario calls ``sweep``, gaps until it asks for task ``gaps``."""
+    def _stop_sweeping(self) -> None:
+        """Left-overs stay until a scenario calls ``sweep``."""
         events = boto3.client("events")
         for rule in events.list_rules()["Rules"]:
             targets = events.list_targets_by_rule(Rule=rule["Name"])["Targets"]
-            if any("-Sweep-" in t["Arn"] or '"gaps"' in t.get("Input", "") for t in targets):
+            if any("-Sweep-" in target["Arn"] for target in targets):
                 events.disable_rule(Name=rule["Name"])
 
     def launch(
@@ -210,6 +211,14 @@ class Stage(Between):
             due = self.account.clock.next_deadline()
             assert due is not None, f"{state} is never entered: {self.account.executions()[-1]}"
             self.account.run_until(due)
+
+    def _stop_looking_for_gaps(self) -> None:
+        """Gaps stay, and the archive does not grow, until a scenario asks for it."""
+        events = boto3.client("events")
+        for rule in events.list_rules()["Rules"]:
+            targets = events.list_targets_by_rule(Rule=rule["Name"])["Targets"]
+            if any('"gaps"' in target.get("Input", "") for target in targets):
+                events.disable_rule(Name=rule["Name"])
 
     # --- seeing ----------------------------------------------------------------------------------
 
