@@ -70,7 +70,6 @@ class Stage(Between):
         with mock.patch("simulator.account.deploy.translate", _translate_once):
             self.account.deploy(TEMPLATE, STACK, {**defaults, **parameters})
         self._stop_sweeping()
-        self._stop_looking_for_gaps()
         if not _reference:
             self.account.invoke("RefreshMarket", {"task": "reference"})
             _reference.update({key: self.object(key) for key in _REFERENCE_KEYS})
@@ -212,7 +211,7 @@ class Stage(Between):
             assert due is not None, f"{state} is never entered: {self.account.executions()[-1]}"
             self.account.run_until(due)
 
-    def _stop_looking_for_gaps(self) -> None:
+    def stop_looking_for_gaps(self) -> None:
         """Gaps stay, and the archive does not grow, until a scenario asks for it."""
         events = boto3.client("events")
         for rule in events.list_rules()["Rules"]:
@@ -338,4 +337,5 @@ def open_stage(
         stage = Stage(account, world)
         with stage.in_between():
             stage.deploy(parameters)
+            stage.stop_looking_for_gaps()
             yield stage
