@@ -58,8 +58,10 @@ class World(Protocol):
         An error is a status of 300 or more and ``{"Error": {"Code": ..., "Message": ...}}``.
         """
 
-    def http(self, url: str) -> tuple[int, dict[str, str], bytes]:
-        """Status, headers and body of the answer to a GET."""
+    def http(
+        self, url: str, asked: Mapping[str, str]
+    ) -> tuple[int, dict[str, str], bytes]:
+        """Status, headers and body of the answer to a GET with headers ``asked``."""
 
 
 class Interceptor:
@@ -112,11 +114,11 @@ class Interceptor:
             return None
         return _response(*self._world.handle(service, operation, params, caller))
 
-    def fetch(self, url: str) -> tuple[int, dict[str, str], bytes]:
-        """The world's answer to a GET of ``url``."""
+    def fetch(self, url: str, asked: Mapping[str, str]) -> tuple[int, dict[str, str], bytes]:
+        """The world's answer to a GET of ``url`` with headers ``asked``."""
         if self._world is None or url != ADVISOR_URL:
             raise NetworkRefused(f"url: {url} is refused; an embedded account has no network")
-        return self._world.http(url)
+        return self._world.http(url, asked)
 
     def _replace_opener(self) -> None:
         previous = urllib.request._opener  # type: ignore[attr-defined]
@@ -165,7 +167,9 @@ class _WorldHandler(urllib.request.BaseHandler):
         self._interceptor = interceptor
 
     def https_open(self, request: urllib.request.Request) -> addinfourl:
-        status, headers, body = self._interceptor.fetch(request.full_url)
+        # urllib spells every header like If-none-match.
+        asked = {name.title(): value for name, value in request.header_items()}
+        status, headers, body = self._interceptor.fetch(request.full_url, asked)
         message = Message()
         for name, value in headers.items():
             message[name] = value

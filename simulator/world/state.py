@@ -55,6 +55,8 @@ class WorldState:
         self.zones = zones
         self.prices = prices
         self.on_demand_usd_per_hour = on_demand_usd_per_hour
+        # What the price list shows instead, None where it shows nothing.
+        self.listed_usd_per_hour: dict[str, float | None] = {}
         self.pools = {(p.instance_type, p.availability_zone): p for p in prices.pools}
         self.instances: dict[str, Instance] = {}
         self.volumes: dict[str, Volume] = {}

@@ -130,12 +130,15 @@ class World:
         }
         return 200, checked
 
-    def http(self, url: str) -> tuple[int, dict[str, str], bytes]:
-        """Answer a plain HTTP request: (status, headers, body); only the Spot Advisor is there."""
+    def http(
+        self, url: str, asked: Mapping[str, str] = MappingProxyType({})
+    ) -> tuple[int, dict[str, str], bytes]:
+        """Answer a GET with headers ``asked``: (status, headers, body); only the Spot Advisor is
+        there."""
         if url != advisor.URL:
             return 404, {"Content-Type": "text/plain"}, b"not found"
         self.advance()
-        return 200, {"Content-Type": "application/json"}, self.advisor.document()
+        return self.advisor.answer(asked)
 
     # What drivers and scenarios see and do.
 
@@ -440,6 +443,13 @@ class World:
         if quota_class not in FAMILY_CLASSES:
             raise ValueError(f"quota_class: {quota_class!r} must be one of {FAMILY_CLASSES}")
         self._state.quotas_vcpu[(lifecycle, quota_class)] = vcpu_count
+
+    def set_listed_price(self, instance_type: str, usd_per_hour: float | None) -> None:
+        """From now on the price list shows this on-demand price, or (None) no longer the type."""
+        if instance_type not in self._state.on_demand_usd_per_hour:
+            raise ValueError(f"instance_type: {instance_type!r} has no on-demand price")
+        self._state.listed_usd_per_hour[instance_type] = usd_per_hour
+        self._state.caches.pop("price-list", None)
 
     def bill(self, instance_id: str, start: datetime, end: datetime) -> float:
         """USD that an instance cost in [start, end], for the time it was running.

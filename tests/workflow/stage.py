@@ -39,7 +39,7 @@ WORKLOADS_MAX = 100
 
 _reference: dict[str, bytes] = {}
 """Catalogue and advisor as the first stage read them: the same in every stage."""
-_REFERENCE_KEYS = ("market/catalog.json.gz", "market/advisor.json")
+_REFERENCE_KEYS = ("market/catalog.json.gz", "market/advisor.json.gz")
 
 
 _translations: dict[str, Translation] = {}
@@ -213,6 +213,14 @@ class Stage(Between):
             assert due is not None, f"{state} is never entered: {self.account.executions()[-1:]}"
             self.account.run_until(due)
 
+    def stop_looking_for_gaps(self) -> None:
+        """Gaps stay, and the archive does not grow, until a scenario asks for it."""
+        events = boto3.client("events")
+        for rule in events.list_rules()["Rules"]:
+            targets = events.list_targets_by_rule(Rule=rule["Name"])["Targets"]
+            if any('"gaps"' in target.get("Input", "") for target in targets):
+                events.disable_rule(Name=rule["Name"])
+
     # --- seeing ----------------------------------------------------------------------------------
 
     @property
@@ -334,4 +342,5 @@ def open_stage(
         stage = Stage(account, world)
         with stage.in_between():
             stage.deploy(parameters)
+            stage.stop_looking_for_gaps()
             yield stage

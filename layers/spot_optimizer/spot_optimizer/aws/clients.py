@@ -23,9 +23,6 @@ _INVOCATION = Config(
     read_timeout=310,
 )
 
-PRICE_LIST_REGION = "us-east-1"
-"""The Price List API answers in us-east-1, eu-central-1 and ap-south-1 only (AWS Billing guide)."""
-
 
 def client(service: str, region: str | None = None, *, once: bool = False) -> Any:
     """The client of a service in the function's own region, or in ``region``.
