@@ -60,11 +60,13 @@ def ending(switch: SwitchSummary) -> str:
 
 
 def duration(seconds: float) -> str:
-    """As people say it: to the second below two minutes, to the minute above."""
-    if seconds < 120:
-        return f"{ceil(seconds)} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 120 else f"{minutes / 60:.1f} h"
+    """As people say it: to the second below an hour, begun seconds as whole ones."""
+    minutes, rest = divmod(ceil(seconds), 60)
+    if minutes >= 60:
+        return f"{seconds / 3600:.1f} h"
+    if minutes < 2:
+        return f"{60 * minutes + rest} s"
+    return f"{minutes} min {rest} s" if rest else f"{minutes} min"
 
 
 _COLOURS = {"done": "green", "rescued": "green", "taken over": "yellow"}
