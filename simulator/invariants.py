@@ -173,7 +173,9 @@ class Auditor:
             if count > 1:
                 self._violated(5, f"decision {decision_id} has {count} switches")
         for switch in switches:
-            if switch.order.row == 0 and not switch.order.asked_by:  # a rescue names row 6
+            # A rescue goes by no price; one that goes on with a forced switch has that one's row.
+            unpriced = switch.order.kind is DecisionKind.EVACUATE or switch.order.asked_by
+            if switch.order.row == 0 and not unpriced:
                 self._violated(11, f"{switch.switch_id} was started without trusted prices")
 
     def _phases_advance(self, switches: list[SwitchItem]) -> None:

@@ -198,9 +198,15 @@ class EmbeddedAccount:
         detail_type: str,
         detail: dict[str, Any],
         resources: list[str] | None = None,
+        *,
+        deliveries: int = 1,
+        delay: timedelta = timedelta(),
     ) -> None:
-        """Put an event of an AWS service on the default bus; delivered when time next runs."""
-        self.events.emit(source, detail_type, detail, resources)
+        """Put an event of an AWS service on the default bus; delivered when time next runs, or as late
+        and as often as is said."""
+        self.events.emit(
+            source, detail_type, detail, resources, deliveries=deliveries, delay=delay
+        )
 
     def executions(self) -> list[Execution]:
         """Every Step Functions execution, in order of its start."""

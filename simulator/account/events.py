@@ -58,10 +58,25 @@ class EventBridge:
         self._passed = datetime.min.replace(tzinfo=UTC)
 
     def emit(
-        self, source: str, detail_type: str, detail: Event, resources: list[str] | None = None
+        self,
+        source: str,
+        detail_type: str,
+        detail: Event,
+        resources: list[str] | None = None,
+        *,
+        deliveries: int = 1,
+        delay: timedelta = timedelta(),
     ) -> None:
-        """Put an event of an AWS service on the default bus."""
+        """Put an event of an AWS service on the default bus. All deliveries are of the one event, with
+        its id and the time at which it was put."""
         event = self._event(source, detail_type, detail, resources or [])
+        for _ in range(deliveries):
+            if delay:
+                self._clock.call_later(delay, functools.partial(self._deliver, event))
+            else:
+                self._deliver(event)
+
+    def _deliver(self, event: Event) -> None:
         for rule in list(self._backend.describe_event_bus("default").rules.values()):
             self.match(rule, event)
 

@@ -93,6 +93,25 @@ def with_workload(**changes: Any) -> dict[str, Any]:
         (with_event(at=1, event="terminate", workload="x"), "events[0].workload = 'x': allowed"),
         (with_event(at=1, event="advisor", type="m5*", bucket=5), "events[0].bucket = 5: allowed"),
         (with_event(at=1, event="advisor", type="zz*", bucket=1), 'events[0].type = "zz*": allowed'),
+        (with_workload(lifecycle="on-demand", persistent=True), "workloads[0].persistent = true: al"),
+        (
+            with_event(at=1, event="interruption", workload="shop", deliveries=6),
+            "events[0].deliveries = 6: allowed is 1 to 5",
+        ),
+        (
+            with_event(at=1, event="interruption", workload="shop", deliveries=2, warned=False),
+            "events[0].deliveries = 2: allowed is 1 where warned is false",
+        ),
+        (
+            with_event(at=1, event="interruption", workload="shop", late_seconds=9, warned=False),
+            "events[0].late_seconds = 9: allowed is 0 where warned is false",
+        ),
+        (
+            with_event(at=1, event="interruption", workload="shop", action="pause"),
+            'events[0].action = "pause": allowed is terminate, stop, hibernate',
+        ),
+        (with_event(at=1, event="interruption-wave", zone="z*"), "events[0].zone = 'z*': allowed"),
+        (with_event(at=1, event="rebalance", workload="x"), "events[0].workload = 'x': allowed"),
         (with_event(at=1, event="checks-fail", zone="z*"), "events[0].zone = 'z*': allowed is one"),
         (with_event(at=1, until=1, event="checks-fail"), "events[0].until = 1: allowed is more than"),
         (

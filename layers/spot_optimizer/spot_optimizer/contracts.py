@@ -311,6 +311,32 @@ class LaunchTemplateRef(Boundary):
     """For on-demand launches; spot has none."""
 
 
+class StandingRegistration(Boundary):
+    """A place in a target group that a workload's machine has."""
+
+    target_group_arn: str
+    port: int
+    position: int = Field(ge=0)
+    """Which of the machine's names is registered: 0 its id, 1 its private IPv4 address, then IPv6."""
+    in_use: bool
+    """A load balancer sent, or was to send, traffic there."""
+
+
+class StandingTraffic(Boundary):
+    """What turned traffic towards a workload's machine when a cycle last looked.
+
+    EC2 and the load balancers forget it with the machine: its address is free, its registrations are
+    gone. A rescue that comes after the machine's end has it from here.
+    """
+
+    instance_id: InstanceId
+    addresses: tuple[str, ...]
+    """Of that instance: its private IPv4 address, or "" for none, then the IPv6 addresses."""
+    registrations: tuple[StandingRegistration, ...] = ()
+    allocation_ids: tuple[str, ...] = ()
+    """Of its elastic addresses."""
+
+
 class GuardRules(Boundary):
     """The workload's own thresholds that count when a switch ends."""
 
@@ -343,6 +369,8 @@ class SwitchOrder(Boundary):
     asked_by: str = ""
     original_ends_at: AwareDatetime | None = None
     """When EC2 takes the original of a rescue away, as far as its signal says."""
+    standing_traffic: StandingTraffic | None = None
+    """For a rescue whose original is gone; a planned switch sees all of it in EC2."""
     goes_on_with: str = ""
     """A switch that broke off, rescue or not: a rescue takes its claim and its replacement over."""
 
@@ -590,6 +618,8 @@ class HandOverRequest(SwitchStep):
     """When the state machine run began; bounds the wait for healthy targets."""
     traffic: Traffic | None = None
     """As an earlier answer named it; None to find it."""
+    standing: StandingTraffic | None = None
+    """Of a rescue: what the standing plan remembers."""
 
 
 class HandOverProgress(Boundary):
@@ -600,6 +630,8 @@ class HandOverProgress(Boundary):
     traffic: Traffic
     moved: tuple[str, ...] = ()
     """What was handed over: ARNs of target groups and allocation ids of addresses."""
+    left_alone: tuple[str, ...] = ()
+    """What the standing plan names and is another machine's by now, in words."""
 
 
 # --- signals of EC2 ------------------------------------------------------------------------------
