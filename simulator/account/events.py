@@ -4,6 +4,7 @@ Delivery is asynchronous as in AWS: it waits until the driver lets virtual time 
 Source: Amazon EventBridge User Guide, "Event bus targets".
 """
 
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
