@@ -39,7 +39,8 @@ def _draw_skill(axes: Any, report: Report) -> None:
     drift = [h["squared_error"]["rules"]["drift of 24 h"] for h in horizons.values()]
     axes.plot(hours, drift, linestyle=":", color="grey", label="rule: drift of 24 h (squared)")
     axes.axhline(0, color="black", linewidth=0.8)
-    axes.set(xlabel="hours ahead", ylabel="skill", title="Skill over the last price (pinball: over empirical quantiles)", xticks=hours)
+    axes.set(xlabel="hours ahead", ylabel="skill", xticks=hours)
+    axes.set_title("Skill over the last price (pinball: over empirical quantiles)")
     axes.legend(fontsize=8)
 
 

@@ -47,6 +47,8 @@ def refreshed(stage: Stage) -> MarketSnapshot:
     stage.launch()
     stage.account.invoke("Decide", {"trigger": "schedule"})
     assert stage.refresh()["pools"] > 0
+    stage.account.invoke("RefreshMarket", {"task": "fill"})
+    stage.refresh()
     return snapshot_from_bytes(stage.object("market/snapshot.npz"))
 
 

@@ -48,6 +48,7 @@ def test_a_launch_whose_replies_are_all_lost_leaves_nothing_behind(told: Told) -
     assert states[states.index("AbandonSwitch") :] == (
         "AbandonSwitch",
         "AlreadyCommitted?",
+        "WaitUntilListed",
         "FindReplacement",
         "ReplacementFound?",
         "NameReplacement",
@@ -63,8 +64,8 @@ def test_a_launch_whose_replies_are_all_lost_leaves_nothing_behind(told: Told) -
 def test_a_launch_that_cannot_be_looked_for_is_recorded(told: Told) -> None:
     """The failure stands on the record although the replacement could not be found."""
     story = told(lost_replacement_cannot_be_looked_for)
-    assert story.execution().states[-4:] == (
-        "FindReplacement", "TellNotUndone", "RecordFailure", "NotSwitched",
+    assert story.execution().states[-5:] == (
+        "WaitUntilListed", "FindReplacement", "TellNotUndone", "RecordFailure", "NotSwitched",
     )  # fmt: skip
     assert story.switch()["phase"] == "FAILED"
     assert story.seen["original"] in story.alive
@@ -208,7 +209,7 @@ def test_the_commit_is_shut_once_a_switch_is_abandoned(stage: Stage) -> None:
     assert stage.switches()[0]["phase"] == "HANDED_OVER"
     held = {"workload_id": "web", "switch_id": "web-by-hand", "token": "1"}
     answer = stage.account.invoke("UpdateLedger", {**held, "action": "abandon"})
-    assert answer == {"committed": None}
+    assert answer == {"committed": None, "adopted": False}
     with pytest.raises(FunctionFailed, match="ClaimLost"):
         stage.account.invoke("UpdateLedger", {**held, "action": "commit"})
     assert stage.finish().error == "NotSwitched"

@@ -4,7 +4,7 @@ Frozen, unknown fields forbidden: a payload with a field that nobody reads is a 
 """
 
 import json
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
@@ -17,7 +17,7 @@ from pydantic import (
     model_validator,
 )
 
-from spot_optimizer.words import DecisionKind, Lifecycle, Mode, Scope
+from spot_optimizer.words import DecisionKind, Lifecycle, Mode, RowsAre, Scope
 
 SCHEMA_VERSION = 1
 """Version of every payload below; an order of another version is refused, not guessed at."""
@@ -65,10 +65,93 @@ def _shortened(value: object) -> str:
 # --- requests to the scheduled functions ---------------------------------------------------------
 
 
-class RefreshMarketRequest(Boundary):
-    """Input of ``refresh_market``: prices every cycle, reference data every six hours."""
+class CollectPrices(Boundary):
+    """Input of ``refresh_market`` every cycle."""
 
-    task: Literal["prices", "reference"]
+    task: Literal["prices"]
+
+
+class HealGaps(Boundary):
+    """Input of ``refresh_market`` every 15 minutes: what the last 24 hours lack is asked for again,
+    and the archive grows by one slice."""
+
+    task: Literal["gaps"]
+
+
+class ReadReferenceData(Boundary):
+    """Input of ``refresh_market`` every six hours."""
+
+    task: Literal["reference"]
+    accept_prices: tuple[TypeName, ...] = ()
+    """Types whose new on-demand price is believed although it moved by more than half."""
+
+
+class AnalyseHistory(Boundary):
+    """What the price archive lacks and who can still tell it."""
+
+    task: Literal["analyse"]
+    since: AwareDatetime | None = None
+    until: AwareDatetime | None = None
+
+    @model_validator(mode="after")
+    def _is_a_span(self) -> "AnalyseHistory":
+        _demand_span(self.since, self.until)
+        return self
+
+
+class FillHistory(Boundary):
+    """Take the price archive on by several slices at once."""
+
+    task: Literal["fill"]
+
+
+class HistoryStatus(Boundary):
+    """How much of the wanted past the price archive holds."""
+
+    task: Literal["status"]
+
+
+class ImportPrices(Boundary):
+    """Take a file of spot prices into the archive, beside what AWS reported."""
+
+    task: Literal["import"]
+    key: str = Field(pattern=r"^import/.+", max_length=1024)
+    """Of an object in the stack's bucket."""
+    rows_are: RowsAre
+
+
+class ShowPrices(Boundary):
+    """Prices every five minutes with method and confidence, of one type, for up to a day."""
+
+    task: Literal["grid"]
+    instance_type: TypeName
+    since: AwareDatetime
+    until: AwareDatetime
+
+    @model_validator(mode="after")
+    def _is_a_day(self) -> "ShowPrices":
+        _demand_span(self.since, self.until)
+        if self.until - self.since > timedelta(days=1):
+            raise ValueError(f"until {self.until} is more than a day after since {self.since}")
+        return self
+
+
+def _demand_span(since: datetime | None, until: datetime | None) -> None:
+    if since is not None and until is not None and until <= since:
+        raise ValueError(f"until {until} must be after since {since}")
+
+
+RefreshMarketRequest = Annotated[
+    CollectPrices
+    | HealGaps
+    | ReadReferenceData
+    | AnalyseHistory
+    | FillHistory
+    | HistoryStatus
+    | ImportPrices
+    | ShowPrices,
+    Field(discriminator="task"),
+]
 
 
 class ScheduledCycle(Boundary):
@@ -108,7 +191,17 @@ def _demand_whole_target(
         raise ValueError("lifecycle on-demand needs instance_type and availability_zone")
 
 
-DecideRequest = Annotated[ScheduledCycle | ForcedDecision, Field(discriminator="trigger")]
+class SignalledDecision(Boundary):
+    """Input of ``decide`` from ``handle_signal``: one workload whose pool has just been flagged. All
+    guards hold it as they hold a scheduled cycle's rescue."""
+
+    trigger: Literal["signal"]
+    workload: WorkloadId
+
+
+DecideRequest = Annotated[
+    ScheduledCycle | ForcedDecision | SignalledDecision, Field(discriminator="trigger")
+]
 
 
 # --- manual requests -----------------------------------------------------------------------------
@@ -187,7 +280,8 @@ class Target(Boundary):
     availability_zone: ZoneName
     lifecycle: Lifecycle
     subnet_id: str
-    price_usd_per_hour: float
+    price_usd_per_hour: float | None
+    """None in a rescue: the standing plan holds no prices."""
 
 
 class Original(Boundary):
@@ -217,6 +311,32 @@ class LaunchTemplateRef(Boundary):
     """For on-demand launches; spot has none."""
 
 
+class StandingRegistration(Boundary):
+    """A place in a target group that a workload's machine has."""
+
+    target_group_arn: str
+    port: int
+    position: int = Field(ge=0)
+    """Which of the machine's names is registered: 0 its id, 1 its private IPv4 address, then IPv6."""
+    in_use: bool
+    """A load balancer sent, or was to send, traffic there."""
+
+
+class StandingTraffic(Boundary):
+    """What turned traffic towards a workload's machine when a cycle last looked.
+
+    EC2 and the load balancers forget it with the machine: its address is free, its registrations are
+    gone. A rescue that comes after the machine's end has it from here.
+    """
+
+    instance_id: InstanceId
+    addresses: tuple[str, ...]
+    """Of that instance: its private IPv4 address, or "" for none, then the IPv6 addresses."""
+    registrations: tuple[StandingRegistration, ...] = ()
+    allocation_ids: tuple[str, ...] = ()
+    """Of its elastic addresses."""
+
+
 class GuardRules(Boundary):
     """The workload's own thresholds that count when a switch ends."""
 
@@ -227,7 +347,7 @@ class GuardRules(Boundary):
 
 
 class SwitchOrder(Boundary):
-    """Input of one SwitchInstance execution. Holds no user data and no secret."""
+    """Input of one SwitchInstance or FailOver execution. Holds no user data and no secret."""
 
     schema_version: Literal[1] = 1
     switch_id: str = Field(pattern=r"^[0-9A-Za-z_-]{1,80}$")
@@ -235,16 +355,24 @@ class SwitchOrder(Boundary):
     workload_id: WorkloadId
     decision_id: str
     decided_at: AwareDatetime
-    kind: Literal[DecisionKind.SWITCH, DecisionKind.FALLBACK]
+    kind: Literal[DecisionKind.SWITCH, DecisionKind.FALLBACK, DecisionKind.EVACUATE]
     row: int
     reason: str
     original: Original
-    candidates: Annotated[tuple[Target, ...], Field(min_length=1, max_length=10)]
+    candidates: Annotated[tuple[Target, ...], Field(min_length=1, max_length=14)]
+    """In rank order. A rescue's: up to ten spot pools, three on-demand, and the place of a
+    replacement that it took over."""
     launch_template: LaunchTemplateRef
     home_type_after: TypeName
     auto_terminate: bool
     guard: GuardRules
     asked_by: str = ""
+    original_ends_at: AwareDatetime | None = None
+    """When EC2 takes the original of a rescue away, as far as its signal says."""
+    standing_traffic: StandingTraffic | None = None
+    """For a rescue whose original is gone; a planned switch sees all of it in EC2."""
+    goes_on_with: str = ""
+    """A switch that broke off, rescue or not: a rescue takes its claim and its replacement over."""
 
 
 class LeftInstance(Boundary):
@@ -307,6 +435,13 @@ class ClaimRequest(Boundary):
     """ClaimSwitch: one transaction, no live claim, breakers closed, decision new."""
 
     action: Literal["claim"]
+    order: SwitchOrder
+
+
+class TakeOverRequest(Boundary):
+    """TakeOverClaim: claim for a rescue, over the head of whoever holds the workload."""
+
+    action: Literal["take-over"]
     order: SwitchOrder
 
 
@@ -376,12 +511,16 @@ class Abandoned(Boundary):
     """Answer of AbandonSwitch: None when it is abandoned, the commit when that came first."""
 
     committed: Committed | None
+    adopted: bool = False
+    """A rescue goes on with this switch's replacement: there is nothing to undo."""
 
 
 class SucceedRequest(SwitchStep):
     """RecordSuccess: outcome, breaker and release in one transaction."""
 
     action: Literal["succeed"]
+    original_remains: bool = False
+    """EC2 only stopped the original of a rescue; it is there, and none of ours any more."""
 
 
 class FailRequest(SwitchStep):
@@ -401,6 +540,7 @@ class Outcome(Boundary):
 
 UpdateLedgerRequest = Annotated[
     ClaimRequest
+    | TakeOverRequest
     | UnclaimRequest
     | RefuseRequest
     | CommitRequest
@@ -424,6 +564,16 @@ class Replacement(Boundary):
     instance_id: InstanceId
     launched_at: AwareDatetime
     """When EC2 accepted the launch."""
+    candidate: int = Field(default=0, ge=0)
+    """Which of the order's candidates it is: a fleet chooses by itself."""
+
+
+class TakenOver(Boundary):
+    """Answer of TakeOverClaim: the claim, and the replacement of a graceful switch that goes on."""
+
+    token: str = Field(pattern=r"^\d+$")
+    attempt: Attempt
+    replacement: Replacement | None
 
 
 class InspectRequest(SwitchStep):
@@ -459,15 +609,17 @@ class Traffic(Boundary):
 
 
 class HandOverRequest(SwitchStep):
-    """HandOver (shift), UndoHandOver (undo), ReleaseOriginal (release)."""
+    """HandOver (shift), ShiftTraffic (rescue), UndoHandOver (undo), ReleaseOriginal (release)."""
 
-    action: Literal["shift", "undo", "release"]
+    action: Literal["shift", "rescue", "undo", "release"]
     original_id: InstanceId
     replacement_id: InstanceId
     execution_started_at: AwareDatetime
     """When the state machine run began; bounds the wait for healthy targets."""
     traffic: Traffic | None = None
     """As an earlier answer named it; None to find it."""
+    standing: StandingTraffic | None = None
+    """Of a rescue: what the standing plan remembers."""
 
 
 class HandOverProgress(Boundary):
@@ -478,6 +630,83 @@ class HandOverProgress(Boundary):
     traffic: Traffic
     moved: tuple[str, ...] = ()
     """What was handed over: ARNs of target groups and allocation ids of addresses."""
+    left_alone: tuple[str, ...] = ()
+    """What the standing plan names and is another machine's by now, in words."""
+
+
+# --- signals of EC2 ------------------------------------------------------------------------------
+
+
+class _Signal(BaseModel):
+    """What all events of EC2 share (EventBridge user guide, "AWS service event metadata"). Fields
+    that AWS adds later are ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+    id: str = Field(min_length=1, max_length=100)
+    source: Literal["aws.ec2"]
+    time: AwareDatetime
+
+
+class InterruptedInstance(BaseModel):
+    """Detail of an interruption warning."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+    instance_id: InstanceId = Field(alias="instance-id")
+    instance_action: Literal["terminate", "stop", "hibernate"] = Field(alias="instance-action")
+
+
+class FlaggedInstance(BaseModel):
+    """Detail of a rebalance recommendation."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+    instance_id: InstanceId = Field(alias="instance-id")
+
+
+class ChangedInstance(BaseModel):
+    """Detail of a change of state."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+    instance_id: InstanceId = Field(alias="instance-id")
+    state: Literal["pending", "running", "stopping", "stopped", "shutting-down", "terminated"]
+
+
+class InterruptionWarning(_Signal):
+    """``EC2 Spot Instance Interruption Warning`` (EC2 user guide, "Spot Instance interruption
+    notices"): best effort, two minutes ahead; a hibernation begins at once."""
+
+    detail_type: Literal["EC2 Spot Instance Interruption Warning"] = Field(alias="detail-type")
+    detail: InterruptedInstance
+
+
+class RebalanceRecommendation(_Signal):
+    """``EC2 Instance Rebalance Recommendation`` (EC2 user guide, "EC2 instance rebalance
+    recommendations"): an elevated risk, best effort, possibly together with the warning."""
+
+    detail_type: Literal["EC2 Instance Rebalance Recommendation"] = Field(alias="detail-type")
+    detail: FlaggedInstance
+
+
+class StateChange(_Signal):
+    """``EC2 Instance State-change Notification``."""
+
+    detail_type: Literal["EC2 Instance State-change Notification"] = Field(alias="detail-type")
+    detail: ChangedInstance
+
+
+Signal = InterruptionWarning | RebalanceRecommendation | StateChange
+SignalRequest = Annotated[Signal, Field(discriminator="detail_type")]
+
+
+class SignalOutcome(Boundary):
+    """Answer of ``handle_signal``: what a signal led to, and why."""
+
+    effect: Literal["EVACUATE", "DRAIN", "RECORDED", "NONE"]
+    reason: str
+    workload_id: str | None = None
 
 
 # --- events on the stack's bus -------------------------------------------------------------------

@@ -32,12 +32,23 @@ class Mode(StrEnum):
     OFF = "off"
 
 
+class RowsAre(StrEnum):
+    """What a row of an imported file of prices means."""
+
+    CHANGES = "changes"
+    """A price that holds until the next row, as AWS reports it."""
+    SAMPLES = "samples"
+    """The price at one moment: it says nothing of the next five minutes."""
+
+
 class DecisionKind(StrEnum):
     """The outcome of one look at one workload (spec, Words)."""
 
     STAY = "STAY"
     SWITCH = "SWITCH"
     FALLBACK = "FALLBACK"
+    EVACUATE = "EVACUATE"
+    """Answer to an interruption: leave now, by the standing plan."""
 
 
 class Phase(StrEnum):

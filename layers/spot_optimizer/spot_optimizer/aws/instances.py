@@ -43,6 +43,60 @@ def read_instances(instance_ids: Iterable[str]) -> dict[str, dict[str, Any]]:
     return {i["InstanceId"]: i for r in reply["Reservations"] for i in r["Instances"]}
 
 
+def read_holders(private_address: str, vpc_id: str) -> list[str]:
+    """Ids of the instances that have this private IPv4 address of a VPC now."""
+    reply = client("ec2").describe_instances(
+        Filters=[
+            {
+                "Name": "network-interface.addresses.private-ip-address",
+                "Values": [private_address],
+            },
+            {"Name": "vpc-id", "Values": [vpc_id]},
+        ]
+    )
+    return [i["InstanceId"] for r in reply["Reservations"] for i in r["Instances"]]
+
+
+def read_machines_of(workload_id: str) -> list[dict[str, Any]]:
+    """The running instances that bear a workload's name."""
+    reply = client("ec2").describe_instances(
+        Filters=[
+            {"Name": f"tag:{WORKLOAD_TAG}", "Values": [workload_id]},
+            {"Name": "instance-state-name", "Values": ["running"]},
+        ]
+    )
+    return [i for r in reply["Reservations"] for i in r["Instances"]]
+
+
+def is_gone(instance_id: str) -> bool:
+    """Whether an instance that once ran has ended or ends; EC2 forgets one an hour after."""
+    row = read_instances([instance_id]).get(instance_id)
+    return row is None or row["State"]["Name"] in ("shutting-down", "terminated")
+
+
+def read_end_reason(instance_id: str) -> str:
+    """Code of the StateReason of an instance that ends or has ended; empty when EC2 gives none."""
+    row = read_instances([instance_id]).get(instance_id, {})
+    return str(row.get("StateReason", {}).get("Code", ""))
+
+
+def read_fleet_tokens(fleet_ids: Iterable[str]) -> dict[str, str]:
+    """Fleet id -> the client token that its CreateFleet was given; one that EC2 has forgotten is
+    absent. Instant fleets are shown only to who names them (EC2 API reference, DescribeFleets)."""
+    tokens: dict[str, str] = {}
+    for ids in _some(sorted(fleet_ids)):
+        try:
+            reply = client("ec2").describe_fleets(FleetIds=ids)
+        except ClientError as error:
+            if error_code(error) != "InvalidFleetId.NotFound":
+                raise
+            reply = {"Fleets": []}
+            for fleet_id in ids if len(ids) > 1 else ():
+                tokens |= read_fleet_tokens([fleet_id])
+        tokens |= {row["FleetId"]: row.get("ClientToken") or "" for row in reply["Fleets"]}
+    return tokens
+
+
 def read_network() -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Subnets and route tables of the region."""
     subnets = client("ec2").get_paginator("describe_subnets").paginate()

@@ -13,7 +13,7 @@ from spot_optimizer.forecast.forecaster import HOUR_S, UNKNOWN_INSTABILITY, Fore
 from spot_optimizer.forecast.groups import family_of
 from spot_optimizer.forecast.raw_forecast import HORIZONS_H, RawForecast, predict_rows
 from spot_optimizer.forecast.ticks import moved_ticks, price_after
-from spot_optimizer.market.prices import Floats, PriceChanges
+from spot_optimizer.market.prices import Floats, PriceChanges, Times
 
 
 @dataclass(frozen=True)
@@ -79,6 +79,8 @@ class ModelForecaster:
     model: Model
     calibration: Calibration
     on_demand_usd_per_hour: Mapping[str, float]
+    history: PriceChanges | None = None
+    """A longer past of the same region than the series that are asked about."""
     _last: "tuple[PriceChanges, int, _Looked] | None" = field(default=None, init=False)
 
     @property
@@ -108,10 +110,13 @@ class ModelForecaster:
 
     def _look(self, changes: PriceChanges, at_s: int) -> "_Looked":
         if self._last is None or self._last[0] is not changes or self._last[1] != at_s:
-            block = compute_features(changes, np.array([at_s]), self.on_demand_usd_per_hour)
-            rows, is_known = select_rows(changes, block)
+            past = changes if self.history is None else self.history
+            block = compute_features(past, np.array([at_s]), self.on_demand_usd_per_hour)
+            rows, is_known = select_rows(past, block)
             raw = predict_rows(self.model.boosters, rows.values)
-            self._last = (changes, at_s, _Looked(rows, raw, is_known[:, 0]))
+            number = {pool: row for row, pool in enumerate(past.pools)}
+            asked = np.array([number.get(pool, -1) for pool in changes.pools], dtype=np.int64)
+            self._last = (changes, at_s, _Looked(rows, raw, is_known[:, 0], asked))
         return self._last[2]
 
 
@@ -120,9 +125,11 @@ class _Looked:
     rows: Rows
     raw: RawForecast
     is_known: NDArray[np.bool_]
+    asked: Times
+    """Shape (P,): where each asked pool stands among those looked at, -1 where it does not."""
 
     def spread(self, known: Floats) -> Floats:
-        """Shape (P,) from the values of the known pools, NaN for the others."""
-        every = np.full(len(self.is_known), np.nan)
-        every[self.is_known] = known
-        return every
+        """Shape (P,) over the asked pools from the values of the known ones, NaN for the others."""
+        every = np.full(len(self.is_known) + 1, np.nan)
+        every[:-1][self.is_known] = known
+        return every[self.asked]

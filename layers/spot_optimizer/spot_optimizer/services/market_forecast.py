@@ -1,6 +1,6 @@
 """Which forecast the snapshot is made with: the model's, or the fallback and why."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -20,6 +20,7 @@ from spot_optimizer.forecast.last_price import LastPrice
 from spot_optimizer.forecast.model_forecaster import ModelForecaster
 from spot_optimizer.forecast.recalibration import DAY_S, HISTORY_S, Lessons, is_long_enough
 from spot_optimizer.market.prices import Floats, PriceChanges
+from spot_optimizer.services.market_prices import Market
 from spot_optimizer.stored import DamagedState
 from spot_optimizer.telemetry import logger, metrics
 
@@ -43,21 +44,18 @@ class MarketForecast:
     degraded: str
 
 
-def forecast_market(
-    store: Archive,
-    changes: PriceChanges,
-    on_demand_usd_per_hour: Mapping[str, float],
-    now: datetime,
-) -> MarketForecast:
-    """The model's forecast, after the daily lesson; the last price when there is no such model.
+def forecast_market(market: Market, changes: PriceChanges) -> MarketForecast:
+    """The model's forecast for the pools of ``changes``, after the daily lesson; the last price when
+    there is no such model.
+
+    The model looks back further than the prices at hand reach: the archive has the rest.
 
     No trouble with a model keeps prices from being refreshed: why it was not used is on every
     decision (``degraded``) and counted (``ForecastDegraded``, 1 or 0).
     """
-    now_s = int(now.timestamp())
     try:
-        forecaster = _forecaster(store, changes, on_demand_usd_per_hour, now_s)
-        found = MarketForecast(forecaster, forecaster.instability(changes, now_s), "")
+        forecaster = _forecaster(market, changes)
+        found = MarketForecast(forecaster, forecaster.instability(changes, market.now_s), "")
     except UnusableModel as error:
         logger.warning("forecasting with the last price", reason=str(error))
         found = MarketForecast(
@@ -69,29 +67,43 @@ def forecast_market(
     return found
 
 
-def _forecaster(
-    store: Archive,
-    changes: PriceChanges,
-    on_demand_usd_per_hour: Mapping[str, float],
-    now_s: int,
-) -> ModelForecaster:
+def trained_until(store: Archive) -> datetime | None:
+    """The last moment of which the model in use knew anything, None without a model."""
+    body = _reader(store)(METADATA)
+    try:
+        return parse_metadata(body).trained_until if body is not None else None
+    except UnusableModel:
+        return None
+
+
+def _forecaster(market: Market, changes: PriceChanges) -> ModelForecaster:
     """Raises UnusableModel. What needs no booster is looked at first: loading them takes a second."""
-    read = _reader(store)
+    read = _reader(market.store)
     body = read(METADATA)
     if body is None:
         raise UnusableModel("none is live and none was shipped")
     metadata = parse_metadata(body)
-    lessons = _lessons(store, metadata)
-    _check(metadata, lessons, changes, now_s)
+    lessons = _lessons(market.store, metadata)
+    history = _history(market, changes)
+    _check(metadata, lessons, history, market.now_s)
     model = _loaded.get(body) or load_model(read, load_booster)
     _loaded.clear()
     _loaded[body] = model
     continued = (lessons or Lessons.none(model)).continued(
-        model, changes, on_demand_usd_per_hour, now_s
+        model, history, market.on_demand_usd_per_hour, market.now_s
     )
     if continued is not lessons:
-        store.write(LESSONS, continued.to_bytes())
-    return ModelForecaster(model, continued.calibration, on_demand_usd_per_hour)
+        market.store.write(LESSONS, continued.to_bytes())
+    return ModelForecaster(
+        model, continued.calibration, market.on_demand_usd_per_hour, history
+    )
+
+
+def _history(market: Market, changes: PriceChanges) -> PriceChanges:
+    """Of the types of ``changes``: what archive and prices at hand say of the days to look back."""
+    span = (market.now_s - DAY_S - HISTORY_S, market.now_s + 1)
+    types = {pool.instance_type for pool in changes.pools}
+    return market.prices.read("reported", span).changes.restrict(types)
 
 
 def _reader(store: Archive) -> Callable[[str], bytes | None]:

@@ -20,6 +20,8 @@ Record = Mapping[str, Any]
 MANAGED_TAG = TAG_PREFIX + "managed"
 WORKLOAD_TAG = TAG_PREFIX + "workload"
 SWITCH_TAG = TAG_PREFIX + "switch"
+FLEET_TAG = "aws:ec2:fleet-id"
+"""What CreateFleet leaves on its instances."""
 OUR_TAGS = frozenset({MANAGED_TAG, WORKLOAD_TAG, SWITCH_TAG})
 """The tags that we write; all others under our prefix are the user's configuration."""
 
@@ -48,6 +50,12 @@ def primary_interface(instance: Record) -> Record:
         if interface.get("Attachment", {}).get("DeviceIndex") == 0:
             return dict(interface)
     return {}
+
+
+def private_addresses(instance: Record) -> tuple[str, ...]:
+    """The private IPv4 address, "" for none (any longer), then the IPv6 addresses."""
+    ipv6 = primary_interface(instance).get("Ipv6Addresses") or ()
+    return instance.get("PrivateIpAddress", ""), *(each["Ipv6Address"] for each in ipv6)
 
 
 def security_group_ids(instance: Record) -> list[str]:
