@@ -4,6 +4,7 @@ import typer
 
 from cli.invoke import invoke
 from cli.simulate import simulate
+from cli.soak import soak
 
 app = typer.Typer(
     name="spot-optimizer",
@@ -14,3 +15,4 @@ app = typer.Typer(
 )
 app.command()(simulate)
 app.command()(invoke)
+app.command()(soak)

@@ -7,7 +7,7 @@ Sources: Amazon EventBridge User Guide, "Event bus targets"; AWS Lambda Develope
 
 import functools
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -51,6 +51,8 @@ class EventBridge:
         self._since: dict[str, datetime] = {}
         self._fired: dict[str, datetime] = {}
         self._passed = datetime.min.replace(tzinfo=UTC)
+        self.delays: Callable[[], Sequence[timedelta]] = lambda: (timedelta(0),)
+        """Asked at every delivery to a target: how late it arrives, once for each time it does."""
 
     def emit(
         self, source: str, detail_type: str, detail: Event, resources: list[str] | None = None
@@ -79,7 +81,7 @@ class EventBridge:
         self._passed = firing.time - timedelta(microseconds=1)
         detail: Any = {} if firing.source == "aws.events" else "{}"
         event = self._event(firing.source, "Scheduled Event", detail, [firing.arn])
-        self._send(firing.target["Arn"], target_input(firing.target, event, firing.arn))
+        self._send_when_due(firing.target["Arn"], target_input(firing.target, event, firing.arn))
 
     def pass_by(self, when: datetime) -> None:
         """Note that every schedule due at or before ``when`` has fired."""
@@ -156,7 +158,14 @@ class EventBridge:
         self._clock.call_at(self._clock.now(), deliver)
 
     def _send_soon(self, arn: str, text: str) -> None:
-        self._soon(functools.partial(self._send, arn, text))
+        self._soon(functools.partial(self._send_when_due, arn, text))
+
+    def _send_when_due(self, arn: str, text: str) -> None:
+        for delay in self.delays():
+            if delay:
+                self._clock.call_later(delay, functools.partial(self._send, arn, text))
+            else:
+                self._send(arn, text)
 
     def _send(self, arn: str, text: str) -> None:
         service, region = arn.split(":")[2], arn.split(":")[3]

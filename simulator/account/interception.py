@@ -11,9 +11,11 @@ Sources: botocore ``client.py`` (``_make_api_call``) and ``handlers.py`` (``BUIL
 
 import io
 import socket
+import threading
 import urllib.request
 from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from email.message import Message
 from typing import Any, Protocol
 from urllib.response import addinfourl
@@ -21,14 +23,16 @@ from urllib.response import addinfourl
 import botocore.handlers
 from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
+from moto.core.models import botocore_stubber
 from moto.moto_api._internal import mock_random
 
 from simulator.account.callers import Call, Caller, Callers
 
-__all__ = ["ADVISOR_URL", "Interceptor", "NetworkRefused", "World"]
+__all__ = ["ADVISOR_URL", "Interceptor", "NetworkRefused", "Wire", "WireCall", "World"]
 
 ADVISOR_URL = "https://spot-bid-advisor.s3.amazonaws.com/spot-advisor-data.json"
 _PARAMETERS = "embedded_account_parameters"
+_CALL = "embedded_account_call"
 _ALL: frozenset[str] = frozenset()
 _WORLD_OPERATIONS: Mapping[str, frozenset[str]] = {
     "ec2": _ALL,
@@ -58,13 +62,40 @@ class World(Protocol):
         """Status, headers and body of the answer to a GET."""
 
 
+@dataclass(frozen=True)
+class WireCall:
+    """One call of the SDK, whoever answers it."""
+
+    service: str
+    operation: str
+    params: Mapping[str, Any]
+    caller: Caller
+
+
+class Wire(Protocol):
+    """Stands between whoever calls AWS and whoever answers."""
+
+    def before(self, call: WireCall) -> tuple[int, dict[str, Any]] | None:
+        """Status and reply of a call that never arrives, or None."""
+
+    def arrives_twice(self, call: WireCall) -> bool:
+        """Whether the same request arrives twice; the caller sees the second reply."""
+
+    def after(
+        self, call: WireCall, status: int, reply: dict[str, Any]
+    ) -> tuple[int, dict[str, Any]] | None:
+        """What the caller sees in place of the reply, or None. May raise what the SDK raises."""
+
+
 class Interceptor:
     """Sends AWS calls to the world where they are its business, and counts all of them."""
 
     def __init__(self, world: World | None, callers: Callers) -> None:
         self._world = world
         self._callers = callers
+        self.wire: Wire | None = None
         self.calls: Counter[Call] = Counter()
+        self._twice: set[int] = set()
         self._restore: list[Callable[[], None]] = []
 
     def attach(self, world: World) -> None:
@@ -90,17 +121,48 @@ class Interceptor:
             self._restore.pop()()
 
     def answer(
-        self, service: str, operation: str, region: str, params: dict[str, Any]
+        self, service: str, operation: str, region: str, context: dict[str, Any]
     ) -> tuple[AWSResponse, dict[str, Any]] | None:
         """The world's answer, or None where moto shall answer."""
         caller = self._callers.current(region)
         self.calls[Call(service, operation, caller.kind, caller.name)] += 1
+        params = dict(context.get(_PARAMETERS, {}))
+        call = context[_CALL] = WireCall(service, operation, params, caller)
+        refused = self.wire.before(call) if self.wire else None
+        if refused is not None:
+            return self._reply(*refused)
+        twice = self.wire is not None and self.wire.arrives_twice(call)
         operations = _WORLD_OPERATIONS.get(service)
-        if self._world is None or operations is None:
+        moto_answers = (
+            self._world is None
+            or operations is None
+            or (operations is not _ALL and operation not in operations)
+        )
+        if moto_answers:
+            if twice:
+                self._twice.add(threading.get_ident())
             return None
-        if operations is not _ALL and operation not in operations:
-            return None
-        status, reply = self._world.handle(service, operation, params, caller)
+        assert self._world is not None
+        if twice:
+            self._world.handle(service, operation, dict(params), caller)
+        return self._reply(*self._world.handle(service, operation, params, caller))
+
+    def deliver_first(self, request: Any) -> None:
+        """Have moto answer a request that arrives twice for the first time."""
+        if threading.get_ident() in self._twice:
+            self._twice.discard(threading.get_ident())
+            botocore_stubber("before-send", request=request)
+
+    def replace(self, context: dict[str, Any], response: Any, reply: dict[str, Any]) -> None:
+        """Put what the caller shall see in the place of what was answered."""
+        call = context.get(_CALL)
+        seen = self.wire.after(call, response.status_code, reply) if self.wire and call else None
+        if seen is not None:
+            response.status_code, parsed = seen
+            reply.clear()
+            reply.update(self._reply(response.status_code, parsed)[1])
+
+    def _reply(self, status: int, reply: dict[str, Any]) -> tuple[AWSResponse, dict[str, Any]]:
         metadata = {
             "RequestId": str(mock_random.uuid4()),
             "HTTPStatusCode": status,
@@ -179,11 +241,27 @@ def _answer(model: Any, context: dict[str, Any], **_: Any) -> Any:
         model.service_model.service_name,
         model.name,
         context["client_region"],
-        dict(context.get(_PARAMETERS, {})),
+        context,
     )
 
 
+def _deliver_first(request: Any, **_: Any) -> None:
+    if _active is not None:
+        _active.deliver_first(request)
+
+
+def _replace(http_response: Any, parsed: dict[str, Any], context: Any, **_: Any) -> None:
+    if _active is not None:
+        _active.replace(context, http_response, parsed)
+
+
 def _register_hooks() -> None:
-    for hook in (("before-parameter-build", _remember), ("before-call", _answer)):
+    for hook in (
+        ("before-parameter-build", _remember),
+        ("before-call", _answer),
+        # Ahead of moto's own, which answers.
+        ("before-send", _deliver_first, botocore.handlers.REGISTER_FIRST),
+        ("after-call", _replace),
+    ):
         if hook not in botocore.handlers.BUILTIN_HANDLERS:
             botocore.handlers.BUILTIN_HANDLERS.append(hook)

@@ -1,0 +1,163 @@
+"""The trials: what is prepared, what happens, what must be true when everything is quiet again."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from simulator.market.history import Pool, PriceHistory
+from simulator.trials import crowd
+from simulator.trials.ground import START, TYPES, ZONES, Ground
+from simulator.trials.machines import stranger, with_everything
+
+
+def _nobody_hears(ground: Ground) -> None:
+    """No alert can be sent."""
+    ground.injector.deny("SwitchInstance", "sns", "Publish")
+
+
+def _switch_deaf(ground: Ground) -> None:
+    _nobody_hears(ground)
+    ground.force()
+
+
+RANDOM = "crowd"
+"""The trial in which everything follows from the seed."""
+
+
+class TrialFailed(AssertionError):
+    """The run ended in a state in which it must not end."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One small whole run.
+
+    Attributes:
+        shows: what happens, in a few words.
+        prepare: the workloads; runs before any fault.
+        act: what happens; faults are counted from here on.
+        double: whether something is refused already, so that only refusals are let happen on top.
+        workloads: ids of those that must each end on exactly one healthy machine.
+    """
+
+    name: str
+    shows: str
+    prepare: Callable[[Ground], None]
+    act: Callable[[Ground], None]
+    workloads: tuple[str, ...] = ("web",)
+    prices: Callable[[PriceHistory], PriceHistory] = lambda market: market
+    parameters: Mapping[str, str | int | float] = field(default_factory=dict)
+    double: bool = False
+
+
+def _one_machine(ground: Ground) -> None:
+    with_everything(ground)
+    stranger(ground)
+    ground.take_in()
+
+
+def _on_demand_machine(ground: Ground) -> None:
+    with_everything(ground, lifecycle="on-demand")
+    stranger(ground)
+    ground.take_in()
+    for instance_type in ("m5.large", "m5a.large"):
+        ground.world.close_capacity(instance_type, "*", "spot")
+
+
+def _unfit_types(ground: Ground) -> None:
+    _one_machine(ground)
+    ground.world.fail_status_checks("m5a.large")
+
+
+def _left_original(ground: Ground) -> None:
+    with_everything(ground, auto_terminate="false")
+    stranger(ground)
+    ground.take_in()
+
+
+def _persistent(ground: Ground) -> None:
+    ground.launch("web", persistent=True)
+    stranger(ground)
+    ground.take_in()
+
+
+def _fall_back(ground: Ground) -> None:
+    """Row 6 wants to see it twice."""
+    ground.account.run_until(START + timedelta(minutes=30))
+    ground.cycle()
+    ground.account.run_for(timedelta(minutes=5))
+    ground.cycle()
+
+
+def _dear_everywhere(market: PriceHistory) -> PriceHistory:
+    pools = [Pool(instance_type, zone) for instance_type in TYPES for zone in ZONES]
+    begin = START + timedelta(minutes=20)
+    return market.with_price_surge(pools, begin, begin + timedelta(days=2), 4.5)
+
+
+TRIALS: Mapping[str, Trial] = {
+    trial.name: trial
+    for trial in (
+        Trial(
+            "switch",
+            "a stateless machine is moved by order",
+            _one_machine,
+            lambda ground: ground.force(),
+        ),
+        Trial(
+            "capacity-loop",
+            "two types have no spot capacity, the third candidate is taken",
+            _on_demand_machine,
+            lambda ground: ground.cycle(),
+        ),
+        Trial(
+            "fallback",
+            "every pool becomes dear: on-demand takes over",
+            _one_machine,
+            _fall_back,
+            prices=_dear_everywhere,
+        ),
+        Trial(
+            "undo",
+            "the replacement never passes its checks and is undone",
+            _unfit_types,
+            lambda ground: ground.force(),
+        ),
+        Trial(
+            "leave-original",
+            "the team terminates its originals itself",
+            _left_original,
+            lambda ground: ground.force(),
+        ),
+        Trial(
+            "persistent-request",
+            "the original comes from a persistent spot request",
+            _persistent,
+            lambda ground: ground.force(),
+        ),
+        Trial(
+            "deaf-switch",
+            "as switch, and no alert can be sent",
+            _one_machine,
+            _switch_deaf,
+            double=True,
+        ),
+        Trial(
+            "deaf-undo",
+            "as undo, and no alert can be sent",
+            _unfit_types,
+            _switch_deaf,
+            double=True,
+        ),
+        Trial(
+            RANDOM,
+            "four workloads, people who act, faults of all kinds: all drawn from the seed",
+            crowd.prepare,
+            crowd.act,
+            workloads=crowd.WORKLOADS,
+        ),
+    )
+}
+
+SINGLE = tuple(name for name in TRIALS if name != RANDOM)
+"""Those whose every call is met by every kind of fault."""
