@@ -4,10 +4,8 @@ from collections.abc import Callable
 from datetime import timedelta
 from random import Random
 
-import boto3
-
 from simulator.faults.kinds import Fault, FaultKind
-from simulator.trials.ground import TYPES, ZONES, Ground
+from simulator.trials.ground import TYPES, ZONES, Ground, client
 from simulator.trials.machines import on_its_way, stranger, with_everything
 
 WORKLOADS = ("web", "dear", "batch", "keep")
@@ -47,11 +45,13 @@ def act(ground: Ground) -> None:
     ends = ground.now + ACTS_FOR
     moments = sorted(rng.random() for _ in range(rng.randint(3, _ACTS_MAX)))
     begun = ground.now
-    _ACTS[0](ground, rng)
+    for _ in range(rng.randint(1, 3)):
+        _force(ground, rng)
     for moment in moments:
         when = begun + moment * ACTS_FOR
         ground.account.run_until(max(when, ground.now))
         rng.choice(_ACTS)(ground, rng)
+        ground.auditor.check()
     ground.account.run_until(max(ends, ground.now))
 
 
@@ -106,7 +106,7 @@ def _user_tags(ground: Ground, rng: Random) -> None:
     if ground.world.state_of(instance_id) == "running":
         mode = rng.choice(("auto", "manual", "off"))
         tags = [{"Key": "spot-optimizer:mode", "Value": mode}]
-        boto3.client("ec2").create_tags(Resources=[instance_id], Tags=tags)
+        client("ec2").create_tags(Resources=[instance_id], Tags=tags)
 
 
 def _user_stops_everything(ground: Ground, rng: Random) -> None:

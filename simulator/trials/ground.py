@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -42,6 +43,12 @@ _PARAMETERS: Mapping[str, str | int | float] = {
 _ASKS_MAX = 4
 _reference: dict[str, bytes] = {}
 _translations: dict[str, Translation] = {}
+
+@cache
+def client(service: str) -> Any:
+    """A client for whoever acts beside the product; making one takes longer than its call."""
+    return boto3.client(service, region_name=REGION)  # type: ignore[call-overload]
+
 
 Prices = Callable[[PriceHistory], PriceHistory]
 
@@ -131,7 +138,7 @@ class Ground:
 
     def disable(self, function: str) -> None:
         """Switch off the schedules of a function."""
-        events = boto3.client("events")
+        events = client("events")
         for rule in events.list_rules()["Rules"]:
             targets = events.list_targets_by_rule(Rule=rule["Name"])["Targets"]
             if any(f"-{function}-" in target["Arn"] for target in targets):
@@ -149,18 +156,18 @@ class Ground:
 
     def targets(self, group_arn: str) -> dict[str, str]:
         """Instance id -> health, in a target group."""
-        reply = boto3.client("elbv2").describe_target_health(TargetGroupArn=group_arn)
+        reply = client("elbv2").describe_target_health(TargetGroupArn=group_arn)
         rows = reply["TargetHealthDescriptions"]
         return {row["Target"]["Id"]: row["TargetHealth"]["State"] for row in rows}
 
     def address_holders(self) -> list[str | None]:
         """The instances that bear elastic addresses."""
-        rows = boto3.client("ec2").describe_addresses()["Addresses"]
+        rows = client("ec2").describe_addresses()["Addresses"]
         return [row.get("InstanceId") for row in rows]
 
     def user_data(self, instance_id: str) -> str | None:
         """User data in base64."""
-        reply = boto3.client("ec2").describe_instance_attribute(
+        reply = client("ec2").describe_instance_attribute(
             InstanceId=instance_id, Attribute="userData"
         )
         value: str | None = reply.get("UserData", {}).get("Value")
@@ -216,7 +223,7 @@ def open_ground(
 
 
 def _give_reference_data(account: EmbeddedAccount) -> None:
-    bucket, s3 = account.outputs["DataBucket"], boto3.client("s3")
+    bucket, s3 = account.outputs["DataBucket"], client("s3")
     if not _reference:
         account.invoke("RefreshMarket", {"task": "reference"})
         for key in _REFERENCE_KEYS:
