@@ -24,7 +24,7 @@ from simulator.world.events import (
 )
 from spot_optimizer.aws.ledger.items import SwitchItem
 from spot_optimizer.switching.machine import MANAGED_TAG, SWITCH_TAG
-from spot_optimizer.words import Phase
+from spot_optimizer.words import DecisionKind, Phase
 
 SWITCH_DURATION_MAX = timedelta(minutes=20)
 _LIVE = (Phase.CLAIMED, Phase.LAUNCHED, Phase.HEALTHY, Phase.HANDED_OVER, Phase.COMMITTED)
@@ -91,10 +91,13 @@ class Auditor:
         self.check()
 
     def _termination_is_permitted(self, event: InstanceTerminating) -> None:
-        """1: the original only after the commit, the replacement only of an abandoned switch."""
+        """1: the original only after the commit and never by a rescue, the replacement only of an
+        abandoned switch."""
         for switch in self._ledger.switches():
             original = switch.order.original.instance_id == event.instance_id
-            if original and switch.phase is Phase.COMMITTED:
+            planned = switch.order.kind is not DecisionKind.EVACUATE
+            # DONE: a rescue of its replacement ended it after its commit.
+            if original and planned and switch.committed_at is not None:
                 return
             replacement = switch.replacement_id == event.instance_id
             replacement |= self._switch_tag(event.instance_id) == switch.switch_id
@@ -151,6 +154,7 @@ class Auditor:
         self._phases_advance(switches)
         self._fences_hold(switches)
         self._breakers_hold(switches)
+        self._rescues_commit_on_running(switches)
         self._capacity_is_bounded(switches)
 
     def _functions_fail_as_expected(self) -> None:
@@ -186,7 +190,7 @@ class Auditor:
             if count > 1:
                 self._violated(5, f"decision {decision_id} has {count} switches")
         for switch in switches:
-            if switch.order.row == 0 and not switch.order.asked_by:
+            if switch.order.row == 0 and not switch.order.asked_by:  # a rescue names row 6
                 self._violated(11, f"{switch.switch_id} was started without trusted prices")
 
     def _one_execution_per_decision(self) -> None:
@@ -227,14 +231,26 @@ class Auditor:
             self._fences[workload.workload_id] = workload.fence
 
     def _breakers_hold(self, switches: list[SwitchItem]) -> None:
-        """8: nothing is claimed while a breaker is open."""
+        """8: nothing is claimed while a breaker is open, but for a rescue."""
         stack_open = self._ledger.stack().breaker_open_since
         workloads = self._ledger.workloads()
         for switch in switches:
+            if switch.order.kind is DecisionKind.EVACUATE:
+                continue
             own_open = workloads[switch.workload_id].breaker_open_since
             for opened in (stack_open, own_open):
                 if opened is not None and switch.claimed_at > opened:
                     self._violated(8, f"{switch.switch_id} was claimed with a breaker open")
+
+    def _rescues_commit_on_running(self, switches: list[SwitchItem]) -> None:
+        """1: a rescue's commit follows `running`."""
+        for switch in switches:
+            if switch.order.kind is not DecisionKind.EVACUATE or switch.committed_at is None:
+                continue
+            instance = self._world.instances.get(switch.replacement_id or "")
+            state = instance.state_at(switch.committed_at) if instance else "nothing"
+            if state != "running" or switch.healthy_at is None:
+                self._violated(1, f"{switch.switch_id} was committed on {state}")
 
     def _capacity_is_bounded(self, switches: list[SwitchItem]) -> None:
         """12: no more machines than workloads and switches in flight, those left by the user's wish

@@ -14,6 +14,7 @@ from simulator.markets import Market
 from simulator.pools import pools_by_price, size
 from simulator.scenario import Curve, PriceSurge, Scenario, WorkloadSpec
 from simulator.scripted import happen
+from simulator.signals import Signals
 from simulator.summary import Summary, summarise
 from simulator.world import Load, World
 from spot_optimizer.words import TAG_PREFIX
@@ -83,6 +84,7 @@ class Simulation:
         logging.getLogger("moto").setLevel(logging.CRITICAL)
         self.account.attach(self.world)
         self.account.deploy(TEMPLATE, STACK_NAME, dict(self.scenario.parameters))
+        Signals(self.account, self.world)
         self.auditor = Auditor(self.account, self.world, STACK_NAME)
         self.watcher = Watcher(self.account)
         for spec in self.scenario.workloads:

@@ -1,5 +1,6 @@
 """Launches one candidate from the workload's template (services/launch_replacement.py)."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -17,4 +18,5 @@ from spot_optimizer.telemetry import logger, tracer
 def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     request = parse(LaunchRequest, event)
     logger.append_keys(switch_id=request.switch_id)
-    return launch_replacement(request, read_environment()).model_dump(mode="json")
+    launched = launch_replacement(request, read_environment(), datetime.now(UTC))
+    return launched.model_dump(mode="json")

@@ -59,6 +59,18 @@ class InstanceTerminated(InstanceEvent):
 
 
 @dataclass(frozen=True)
+class InterruptionWarned(InstanceEvent):
+    """EC2 will take the instance back: terminate, stop or hibernate it."""
+
+    action: str
+
+
+@dataclass(frozen=True)
+class RebalanceRecommended(InstanceEvent):
+    """EC2 sees an elevated risk of interruption."""
+
+
+@dataclass(frozen=True)
 class SpotRequestCancelled(WorldEvent):
     """A spot instance request was cancelled."""
 

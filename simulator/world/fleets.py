@@ -1,4 +1,4 @@
-"""CreateFleet of type instant: one call that tries many pools.
+"""Fleets of type instant: one call that tries many pools.
 
 Sources: API_CreateFleet (for an instant fleet what could not be launched is in Errors, with HTTP
 200), EC2 user guide "Allocation strategies for Spot Instances" (capacity-optimized-prioritized
@@ -20,7 +20,7 @@ from simulator.world.launch import (
 )
 from simulator.world.launch_templates import find_template, find_version, made, once
 from simulator.world.model import Instance, LaunchSpec
-from simulator.world.operations import Params, Reply, attributed_operation
+from simulator.world.operations import Params, Reply, attributed_operation, operation
 from simulator.world.state import WorldState
 from simulator.world.tagging import specified_tags
 
@@ -79,7 +79,28 @@ def create_fleet(state: WorldState, params: Params, caller: object) -> Reply:
         raise AwsError("DryRunOperation", "Request would have succeeded, but DryRun flag is set.")
     reply = _launch(state, candidates, lifecycle, count, strategy, caller)
     made(state, "CreateFleet", params, reply)
+    state.fleets[reply["FleetId"]] = {
+        "FleetId": reply["FleetId"],
+        "Type": "instant",
+        "CreateTime": state.now(),
+        "FleetState": "active",
+        "ActivityStatus": "fulfilled",
+        "ClientToken": params.get("ClientToken", ""),
+    }
     return reply
+
+
+@operation("ec2", "DescribeFleets")
+def describe_fleets(state: WorldState, params: Params) -> Reply:
+    """API_DescribeFleets: instant fleets are in the answer only when they are named."""
+    reject_unmodelled("DescribeFleets", params, ("FleetIds",))
+    ids = params.get("FleetIds", [])
+    for fleet_id in ids:
+        if fleet_id not in state.fleets:
+            raise AwsError(
+                "InvalidFleetId.NotFound", f"The fleet ID '{fleet_id}' does not exist"
+            )
+    return {"Fleets": [state.fleets[fleet_id] for fleet_id in ids]}
 
 
 def _target(capacity: Params) -> tuple[str, int]:
@@ -221,6 +242,8 @@ def _resolve(state: WorldState, candidate: _Candidate, lifecycle: str, fleet_id:
         merged["Placement"] = placement
     if lifecycle == "spot":
         merged["InstanceMarketOptions"] = {"MarketType": "spot"}
+    # Not the token of the CreateFleet call: a fleet gives its instances tokens of its own.
+    merged["ClientToken"] = f"{fleet_id}-0"
     return resolve(state, merged, {**candidate.aws_tags, "aws:ec2:fleet-id": fleet_id})
 
 

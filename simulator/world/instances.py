@@ -270,6 +270,25 @@ def _changes(before: dict[str, str], state: WorldState) -> list[dict[str, object
     ]
 
 
+INTERRUPTED = (
+    "Server.SpotInstanceTermination",
+    "Server.SpotInstanceTermination: Spot Instance termination",
+)
+STOPPED_BY_EC2 = (
+    "Server.SpotInstanceShutdown",
+    "Server.SpotInstanceShutdown: Instance stopped because of a Spot Instance interruption",
+)
+"""API_StateReason."""
+
+
+def reclaim(state: WorldState, instance: Instance, action: str) -> None:
+    """Take a spot instance's capacity back, as EC2 does at the end of an interruption warning."""
+    if action == "terminate":
+        terminate(state, instance, None, reason=INTERRUPTED)
+    elif instance.state_at(state.now()) == "running":
+        _stop(state, instance, None, reason=STOPPED_BY_EC2)
+
+
 @attributed_operation("ec2", "TerminateInstances")
 def terminate_instances(state: WorldState, params: Params, caller: object) -> Reply:
     """API_TerminateInstances: idempotent; an unknown id fails all; one protected instance saves
@@ -332,12 +351,19 @@ def _check_can_stop(instance: Instance, current: str) -> None:
         )
 
 
-def _stop(state: WorldState, instance: Instance, caller: object) -> None:
+def _stop(
+    state: WorldState,
+    instance: Instance,
+    caller: object,
+    *,
+    reason: tuple[str, str] = USER_INITIATED,
+) -> None:
     now = state.now()
     stopped = now + state.seconds(10, 40, "stop", instance.instance_id, now)
     instance.change((now, "stopping"), (stopped, "stopped"))
-    instance.transition_reason = f"User initiated ({now:%Y-%m-%d %H:%M:%S} GMT)"
-    instance.state_reason = USER_INITIATED
+    if reason == USER_INITIATED:
+        instance.transition_reason = f"User initiated ({now:%Y-%m-%d %H:%M:%S} GMT)"
+    instance.state_reason = reason
     if instance.spot_request_id:
         request = state.spot_requests[instance.spot_request_id]
         request.state, request.status_code = "disabled", _SPOT_USER_CODES["stop"]

@@ -65,6 +65,7 @@ class WorldState:
         self.instance_profile_arns: set[str] = set()
         self.spot_requests: dict[str, SpotRequest] = {}
         self.launch_templates: dict[str, LaunchTemplate] = {}
+        self.fleets: dict[str, dict[str, Any]] = {}
         self.target_groups: dict[str, TargetGroup] = {}
         self.classic_load_balancers: dict[str, tuple[str, ...]] = {}
         self.tags: dict[str, dict[str, str]] = {}

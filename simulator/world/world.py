@@ -23,8 +23,8 @@ from simulator.world.advisor import SpotAdvisor
 from simulator.world.capacity import family_class
 from simulator.world.catalogue import instance_types, zones_of
 from simulator.world.errors import AwsError, NotModelled
-from simulator.world.events import WorldEvent
-from simulator.world.instances import USER_INITIATED, create, terminate
+from simulator.world.events import InterruptionWarned, RebalanceRecommended, WorldEvent
+from simulator.world.instances import USER_INITIATED, create, reclaim, terminate
 from simulator.world.launch import resolve
 from simulator.world.metrics import Load
 from simulator.world.model import (
@@ -266,6 +266,37 @@ class World:
     def terminate_instance(self, instance_id: str) -> None:
         """End an instance as its user would, termination protection or not."""
         terminate(self._state, self.instances[instance_id], None, reason=USER_INITIATED)
+
+    def interrupt(
+        self,
+        instance_id: str,
+        action: str = "terminate",
+        warning: timedelta = timedelta(minutes=2),
+        *,
+        warned: bool = True,
+    ) -> None:
+        """Take a spot instance back after `warning`; `warned`: subscribers hear of it now.
+
+        action: terminate, stop or hibernate (EC2 user guide, "Spot Instance interruptions").
+        """
+        if action not in ("terminate", "stop", "hibernate"):
+            raise ValueError(f"action: {action!r} must be 'terminate', 'stop' or 'hibernate'")
+        state, instance = self._state, self._spot(instance_id)
+        now = state.now()
+        if warned:
+            state.publish(InterruptionWarned(now, None, instance_id, action))
+        state.at(now + warning, lambda: reclaim(state, instance, action))
+
+    def recommend_rebalance(self, instance_id: str) -> None:
+        """Say that a spot instance is at an elevated risk of interruption."""
+        self._spot(instance_id)
+        self._state.publish(RebalanceRecommended(self._state.now(), None, instance_id))
+
+    def _spot(self, instance_id: str) -> Instance:
+        instance = self.instances[instance_id]
+        if instance.lifecycle != "spot":
+            raise ValueError(f"instance_id: {instance_id} is on-demand, which EC2 does not take back")
+        return instance
 
     def protect(self, instance_id: str) -> None:
         """Switch on termination protection; AWS has none for spot instances."""

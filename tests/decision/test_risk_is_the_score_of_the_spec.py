@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from botocore.session import Session
 
-from spot_optimizer.decision import risk
-from spot_optimizer.decision.risk import REGION_TIME_ZONES, is_quiet_hour, risk_scores
+from spot_optimizer.decision import hours
+from spot_optimizer.decision.hours import REGION_TIME_ZONES, is_quiet_hour
+from spot_optimizer.decision.risk import risk_scores
 from spot_optimizer.words import Pool
 from tests.decision.worlds import market
 
@@ -68,7 +69,7 @@ def test_a_machine_without_time_zone_data_still_decides(monkeypatch: pytest.Monk
     def missing(key: str) -> zoneinfo.ZoneInfo:
         raise zoneinfo.ZoneInfoNotFoundError(key)
 
-    monkeypatch.setattr(risk, "ZoneInfo", missing)
+    monkeypatch.setattr(hours, "ZoneInfo", missing)
     assert is_quiet_hour(datetime(2025, 7, 1, 20, tzinfo=UTC), "us-east-1")
     assert not is_quiet_hour(datetime(2025, 7, 1, 12, tzinfo=UTC), "us-east-1")
 

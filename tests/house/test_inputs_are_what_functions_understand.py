@@ -11,6 +11,7 @@ from spot_optimizer.contracts import (
     DecideRequest,
     RefreshMarketRequest,
     ScheduledSweep,
+    SignalRequest,
     parse,
 )
 from tests.house.repository import ROOT, resources
@@ -18,6 +19,7 @@ from tests.house.repository import ROOT, resources
 REQUESTS: dict[str, Any] = {
     "command": CommandRequest,
     "decide": DecideRequest,
+    "handle_signal": SignalRequest,
     "refresh_market": RefreshMarketRequest,
     "sweep": ScheduledSweep,
 }

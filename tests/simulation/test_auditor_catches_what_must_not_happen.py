@@ -71,6 +71,21 @@ def test_1_the_sweep_ends_what_a_record_knows(simulation: Simulation) -> None:
             "ec2", "TerminateInstances", {"InstanceIds": [launched.replacement_id]},
             Caller("lambda", "Sweep", "us-east-1"),
         )  # fmt: skip
+def test_1_a_rescue_that_is_committed_before_its_replacement_runs(simulation: Simulation) -> None:
+    """A record of a rescue with a commit, but without a machine."""
+    switch = moving(simulation)
+    row = switch.model_dump(mode="json") | {
+        "switch_id": "rescue",
+        "phase": "DONE",
+        "committed_at": switch.claimed_at,
+        "replacement_id": None,
+    }
+    row["order"] |= {"kind": "EVACUATE", "decision_id": "rescue"}
+    boto3.client("dynamodb").put_item(
+        TableName=simulation.account.stack.physical_ids["Ledger"],
+        Item={**switch_key(switch.workload_id, "rescue"), **to_wire(row)},
+    )
+    assert_violates(simulation, 1)
 
 
 def test_2_two_live_switches_of_one_workload(simulation: Simulation) -> None:

@@ -1,7 +1,7 @@
 """The sweep's findings: what they may name, what ends them, and what they wait for."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -24,7 +24,9 @@ from spot_optimizer.switching.reconcile import (
     in_question,
     interruption_mark,
     interruptions,
+    machine_of,
     may_be_left,
+    not_rescued,
 )
 from spot_optimizer.words import Phase
 
@@ -34,6 +36,7 @@ ENDED = Run(running=False, status="FAILED", ended_at=LONG_AGO)
 ALL_ENDED = st.just(ENDED)
 WORKLOAD_IDS = ("web", "etl")
 SWITCH_IDS = ("s1", "s2", "s3")
+WEB = Workload("web", "i-0", None)
 INSTANCE_IDS = tuple(f"i-{number}" for number in range(8))
 
 
@@ -46,6 +49,7 @@ class Account:
     switches: tuple[Switch, ...]
     runs: dict[str, Run]
     pointed: frozenset[str] = frozenset()
+    interrupted: Mapping[str, str] = field(default_factory=dict)
 
     def findings(self) -> list[Finding]:
         asked = {s.switch_id for s in self.switches if may_be_left(s, self.machines)}
@@ -56,6 +60,7 @@ class Account:
             [s for s in self.switches if s.workload_id in concerned],
             {k: run for k, run in self.runs.items() if k in asked},
             self.pointed,
+            self.interrupted,
             NOW,
         )
 
@@ -347,14 +352,62 @@ def _interrupted(code: str, state: str = "terminated") -> dict[str, Any]:
         ("Server.InsufficientInstanceCapacity", 0),
     ],
 )
-def test_only_interruptions_are_told(code: str, expected: int) -> None:
+def test_only_interruptions_are_rescued(code: str, expected: int) -> None:
     """What a user ended, or EC2 for another reason, is no interruption."""
-    assert len(interruptions({"web": _interrupted(code)}, {})) == expected
+    assert len(interruptions([WEB], {"i-0": _interrupted(code)}, {})) == expected
 
 
-def test_an_interruption_is_told_once_and_the_next_one_again() -> None:
+@pytest.mark.parametrize("state", ["pending", "running"])
+def test_an_instance_that_came_back_is_not_rescued(state: str) -> None:
+    """EC2 keeps the reason of the last stop while a stopped instance runs again."""
+    row = _interrupted("Server.SpotInstanceShutdown", state)
+    assert interruptions([WEB], {"i-0": row}, {}) == {}
+
+
+def test_a_claimed_workload_is_left_to_its_switch() -> None:
+    """Its rescue runs, or what broke off is found by its record."""
+    claimed = replace(WEB, claim_switch_id="s1")
+    assert not_rescued([claimed], {"web": "interrupted"}) == []
+    (found,) = not_rescued([WEB], {"web": "interrupted", "etl": "interrupted"})
+    assert (found.action, found.workload_id, found.switch_id) == (Action.RESCUE, "web", "")
+
+
+@pytest.mark.parametrize("phase", [Phase.CLAIMED, Phase.LAUNCHED, Phase.HANDED_OVER])
+def test_a_switch_that_broke_off_over_an_interruption_becomes_a_rescue(phase: Phase) -> None:
+    """Undoing it would end the only machine that can take over."""
+    claimed = replace(WEB, claim_switch_id="s1")
+    switch = Switch("web", "s1", phase, "i-0", "i-1", LONG_AGO)
+    account = Account(
+        (launched("i-1", "web", "s1"),), (claimed,), (switch,), {"s1": ENDED},
+        interrupted={"web": "i-0 is stopped"},
+    )  # fmt: skip
+    (found,) = account.findings()
+    assert (found.action, found.switch_id) == (Action.RESCUE, "s1")
+
+
+@pytest.mark.parametrize(("mark_of", "expected"), [("i-0", 1), ("i-1", 0), ("", 0)])
+def test_an_interruption_that_ec2_has_forgotten_is_remembered(mark_of: str, expected: int) -> None:
+    """The ledger's mark speaks for the instance that it names, and for no other."""
+    mark = f"{mark_of} 2026-03-01T19:00:00+00:00" if mark_of else ""
+    assert len(interruptions([WEB], {}, {"web": mark})) == expected
+
+
+def test_the_next_interruption_of_an_instance_is_another_one() -> None:
     """A stopped instance that starts again has another launch time."""
     first = _interrupted("Server.SpotInstanceShutdown", "stopped")
-    told = {"web": interruption_mark(first)}
-    assert interruptions({"web": first}, told) == []
-    assert len(interruptions({"web": {**first, "LaunchTime": NOW}}, told)) == 1
+    assert interruption_mark(first) != interruption_mark({**first, "LaunchTime": NOW})
+    assert interruption_mark(first).startswith("i-0 ")
+
+
+def test_a_fleets_own_token_speaks_for_its_instances() -> None:
+    """EC2 gives them tokens of its own; a copy of the tags alone proves nothing."""
+    tags = {"spot-optimizer:switch": "s1", "aws:ec2:fleet-id": "fleet-1"}
+    row = {
+        "InstanceId": "i-0",
+        "LaunchTime": LONG_AGO,
+        "ClientToken": "fleet-1-0",
+        "Tags": [{"Key": key, "Value": value} for key, value in tags.items()],
+    }
+    token = client_token(switch_hash("s1"), 1)
+    assert machine_of(row, {"fleet-1": token}).client_token == token
+    assert machine_of(row, {}).client_token == "fleet-1-0"

@@ -18,6 +18,7 @@ from simulator.account.executions import Execution
 from simulator.account.translate import Translation, translate
 from simulator.market.history import Pool, PriceHistory
 from simulator.market.on_demand import on_demand_prices
+from simulator.signals import Signals
 from simulator.world import World
 from tests.workflow.faults import ApiCall, Between
 
@@ -69,7 +70,7 @@ class Stage(Between):
         }
         with mock.patch("simulator.account.deploy.translate", _translate_once):
             self.account.deploy(TEMPLATE, STACK, {**defaults, **parameters})
-        self._stop_sweeping()
+        self.stop_rules_of("Sweep")  # left-overs stay until a scenario calls ``sweep``
         if not _reference:
             self.account.invoke("RefreshMarket", {"task": "reference"})
             _reference.update({key: self.object(key) for key in _REFERENCE_KEYS})
@@ -77,12 +78,12 @@ class Stage(Between):
         for key, body in _reference.items():
             boto3.client("s3").put_object(Bucket=self.bucket, Key=key, Body=body)
 
-    def _stop_sweeping(self) -> None:
-        """Left-overs stay until a scenario calls ``sweep``."""
+    def stop_rules_of(self, function: str) -> None:
+        """No schedule and no event reaches a function (logical id) from now on."""
         events = boto3.client("events")
         for rule in events.list_rules()["Rules"]:
             targets = events.list_targets_by_rule(Rule=rule["Name"])["Targets"]
-            if any("-Sweep-" in target["Arn"] for target in targets):
+            if any(f"-{function}-" in target["Arn"] for target in targets):
                 events.disable_rule(Name=rule["Name"])
 
     def launch(
@@ -206,9 +207,9 @@ class Stage(Between):
 
     def run_until_entered(self, state: str) -> None:
         """Run until the newest execution has entered ``state``."""
-        while state not in self.account.executions()[-1].states:
+        while state not in [s for e in self.account.executions()[-1:] for s in e.states]:
             due = self.account.clock.next_deadline()
-            assert due is not None, f"{state} is never entered: {self.account.executions()[-1]}"
+            assert due is not None, f"{state} is never entered: {self.account.executions()[-1:]}"
             self.account.run_until(due)
 
     # --- seeing ----------------------------------------------------------------------------------
@@ -326,6 +327,7 @@ def open_stage(
             advisor_buckets=dict.fromkeys(TYPES, 0),
         )
         account.attach(world)
+        Signals(account, world)
         stage = Stage(account, world)
         with stage.in_between():
             stage.deploy(parameters)

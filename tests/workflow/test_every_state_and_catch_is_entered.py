@@ -30,6 +30,7 @@ from tests.workflow.scenarios_of_refusals import (
     no_capacity_three_times,
     refusal_cannot_be_noted,
 )
+from tests.workflow.scenarios_of_rescues import switch_taken_over_after_its_launch
 from tests.workflow.scenarios_without_trouble import (
     clean_switch,
     switch_from_a_persistent_request,
@@ -62,6 +63,7 @@ SCENARIOS: tuple[Callable[[], Story], ...] = (
     commit_replies_are_all_lost,
     claims_that_are_refused,
     executions_are_stopped_by_hand,
+    switch_taken_over_after_its_launch,
 )
 
 

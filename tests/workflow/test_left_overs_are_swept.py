@@ -7,7 +7,6 @@ import boto3
 import pytest
 
 from simulator.invariants import Auditor
-from simulator.world.instances import terminate
 from tests.workflow.faults import Fault, step
 from tests.workflow.scenarios_after_the_commit import AFTER_COMMIT
 from tests.workflow.scenarios_before_the_commit import UNDOING
@@ -380,31 +379,3 @@ def test_a_second_sweep_gives_way(stage: Stage) -> None:
     assert stage.account.invoke("Sweep", {"trigger": "schedule"}) == {
         "skipped": "another sweep is running"
     }
-
-
-# --- interruptions -------------------------------------------------------------------------------
-
-
-def test_an_interruption_without_an_event_is_told_once(stage: Stage) -> None:
-    """The workload is recorded as gone with the reason; the next sweep says nothing."""
-    instance_id = stage.launch()
-    ended_by_user = stage.launch("stopped-by-its-user")
-    stage.take_in()
-    terminate(
-        stage.world._state,
-        stage.world.instances[instance_id],
-        None,
-        reason=("Server.SpotInstanceTermination", "Spot instance termination"),
-    )
-    stage.world.terminate_instance(ended_by_user)
-    stage.account.run_for(timedelta(minutes=3))
-    stage.cycle()
-    (found,) = stage.sweep()
-    assert (found["action"], found["workload_id"]) == ("tell", "web")
-    assert stage.workload()["status"] == "gone"
-    assert "EC2 has interrupted it" in stage.workload()["status_reason"]
-    (alert,) = stage.calls_of("Publish")
-    assert "Workload web" in alert.params["Message"]
-    assert stage.sweep() == []
-    stage.cycle()
-    assert "EC2 has interrupted it" in stage.workload()["status_reason"]

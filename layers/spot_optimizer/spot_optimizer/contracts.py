@@ -108,7 +108,17 @@ def _demand_whole_target(
         raise ValueError("lifecycle on-demand needs instance_type and availability_zone")
 
 
-DecideRequest = Annotated[ScheduledCycle | ForcedDecision, Field(discriminator="trigger")]
+class SignalledDecision(Boundary):
+    """Input of ``decide`` from ``handle_signal``: one workload whose pool has just been flagged. All
+    guards hold it as they hold a scheduled cycle's rescue."""
+
+    trigger: Literal["signal"]
+    workload: WorkloadId
+
+
+DecideRequest = Annotated[
+    ScheduledCycle | ForcedDecision | SignalledDecision, Field(discriminator="trigger")
+]
 
 
 # --- manual requests -----------------------------------------------------------------------------
@@ -187,7 +197,8 @@ class Target(Boundary):
     availability_zone: ZoneName
     lifecycle: Lifecycle
     subnet_id: str
-    price_usd_per_hour: float
+    price_usd_per_hour: float | None
+    """None in a rescue: the standing plan holds no prices."""
 
 
 class Original(Boundary):
@@ -227,7 +238,7 @@ class GuardRules(Boundary):
 
 
 class SwitchOrder(Boundary):
-    """Input of one SwitchInstance execution. Holds no user data and no secret."""
+    """Input of one SwitchInstance or FailOver execution. Holds no user data and no secret."""
 
     schema_version: Literal[1] = 1
     switch_id: str = Field(pattern=r"^[0-9A-Za-z_-]{1,80}$")
@@ -235,16 +246,22 @@ class SwitchOrder(Boundary):
     workload_id: WorkloadId
     decision_id: str
     decided_at: AwareDatetime
-    kind: Literal[DecisionKind.SWITCH, DecisionKind.FALLBACK]
+    kind: Literal[DecisionKind.SWITCH, DecisionKind.FALLBACK, DecisionKind.EVACUATE]
     row: int
     reason: str
     original: Original
-    candidates: Annotated[tuple[Target, ...], Field(min_length=1, max_length=10)]
+    candidates: Annotated[tuple[Target, ...], Field(min_length=1, max_length=14)]
+    """In rank order. A rescue's: up to ten spot pools, three on-demand, and the place of a
+    replacement that it took over."""
     launch_template: LaunchTemplateRef
     home_type_after: TypeName
     auto_terminate: bool
     guard: GuardRules
     asked_by: str = ""
+    original_ends_at: AwareDatetime | None = None
+    """When EC2 takes the original of a rescue away, as far as its signal says."""
+    goes_on_with: str = ""
+    """A switch that broke off, rescue or not: a rescue takes its claim and its replacement over."""
 
 
 class LeftInstance(Boundary):
@@ -307,6 +324,13 @@ class ClaimRequest(Boundary):
     """ClaimSwitch: one transaction, no live claim, breakers closed, decision new."""
 
     action: Literal["claim"]
+    order: SwitchOrder
+
+
+class TakeOverRequest(Boundary):
+    """TakeOverClaim: claim for a rescue, over the head of whoever holds the workload."""
+
+    action: Literal["take-over"]
     order: SwitchOrder
 
 
@@ -376,12 +400,16 @@ class Abandoned(Boundary):
     """Answer of AbandonSwitch: None when it is abandoned, the commit when that came first."""
 
     committed: Committed | None
+    adopted: bool = False
+    """A rescue goes on with this switch's replacement: there is nothing to undo."""
 
 
 class SucceedRequest(SwitchStep):
     """RecordSuccess: outcome, breaker and release in one transaction."""
 
     action: Literal["succeed"]
+    original_remains: bool = False
+    """EC2 only stopped the original of a rescue; it is there, and none of ours any more."""
 
 
 class FailRequest(SwitchStep):
@@ -401,6 +429,7 @@ class Outcome(Boundary):
 
 UpdateLedgerRequest = Annotated[
     ClaimRequest
+    | TakeOverRequest
     | UnclaimRequest
     | RefuseRequest
     | CommitRequest
@@ -424,6 +453,16 @@ class Replacement(Boundary):
     instance_id: InstanceId
     launched_at: AwareDatetime
     """When EC2 accepted the launch."""
+    candidate: int = Field(default=0, ge=0)
+    """Which of the order's candidates it is: a fleet chooses by itself."""
+
+
+class TakenOver(Boundary):
+    """Answer of TakeOverClaim: the claim, and the replacement of a graceful switch that goes on."""
+
+    token: str = Field(pattern=r"^\d+$")
+    attempt: Attempt
+    replacement: Replacement | None
 
 
 class InspectRequest(SwitchStep):
@@ -459,9 +498,9 @@ class Traffic(Boundary):
 
 
 class HandOverRequest(SwitchStep):
-    """HandOver (shift), UndoHandOver (undo), ReleaseOriginal (release)."""
+    """HandOver (shift), ShiftTraffic (rescue), UndoHandOver (undo), ReleaseOriginal (release)."""
 
-    action: Literal["shift", "undo", "release"]
+    action: Literal["shift", "rescue", "undo", "release"]
     original_id: InstanceId
     replacement_id: InstanceId
     execution_started_at: AwareDatetime
@@ -478,6 +517,81 @@ class HandOverProgress(Boundary):
     traffic: Traffic
     moved: tuple[str, ...] = ()
     """What was handed over: ARNs of target groups and allocation ids of addresses."""
+
+
+# --- signals of EC2 ------------------------------------------------------------------------------
+
+
+class _Signal(BaseModel):
+    """What all events of EC2 share (EventBridge user guide, "AWS service event metadata"). Fields
+    that AWS adds later are ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+    id: str = Field(min_length=1, max_length=100)
+    source: Literal["aws.ec2"]
+    time: AwareDatetime
+
+
+class InterruptedInstance(BaseModel):
+    """Detail of an interruption warning."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+    instance_id: InstanceId = Field(alias="instance-id")
+    instance_action: Literal["terminate", "stop", "hibernate"] = Field(alias="instance-action")
+
+
+class FlaggedInstance(BaseModel):
+    """Detail of a rebalance recommendation."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+    instance_id: InstanceId = Field(alias="instance-id")
+
+
+class ChangedInstance(BaseModel):
+    """Detail of a change of state."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+    instance_id: InstanceId = Field(alias="instance-id")
+    state: Literal["pending", "running", "stopping", "stopped", "shutting-down", "terminated"]
+
+
+class InterruptionWarning(_Signal):
+    """``EC2 Spot Instance Interruption Warning`` (EC2 user guide, "Spot Instance interruption
+    notices"): best effort, two minutes ahead; a hibernation begins at once."""
+
+    detail_type: Literal["EC2 Spot Instance Interruption Warning"] = Field(alias="detail-type")
+    detail: InterruptedInstance
+
+
+class RebalanceRecommendation(_Signal):
+    """``EC2 Instance Rebalance Recommendation`` (EC2 user guide, "EC2 instance rebalance
+    recommendations"): an elevated risk, best effort, possibly together with the warning."""
+
+    detail_type: Literal["EC2 Instance Rebalance Recommendation"] = Field(alias="detail-type")
+    detail: FlaggedInstance
+
+
+class StateChange(_Signal):
+    """``EC2 Instance State-change Notification``."""
+
+    detail_type: Literal["EC2 Instance State-change Notification"] = Field(alias="detail-type")
+    detail: ChangedInstance
+
+
+Signal = InterruptionWarning | RebalanceRecommendation | StateChange
+SignalRequest = Annotated[Signal, Field(discriminator="detail_type")]
+
+
+class SignalOutcome(Boundary):
+    """Answer of ``handle_signal``: what a signal led to, and why."""
+
+    effect: Literal["EVACUATE", "DRAIN", "RECORDED", "NONE"]
+    reason: str
+    workload_id: str | None = None
 
 
 # --- events on the stack's bus -------------------------------------------------------------------

@@ -38,6 +38,8 @@ class DecisionKind(StrEnum):
     STAY = "STAY"
     SWITCH = "SWITCH"
     FALLBACK = "FALLBACK"
+    EVACUATE = "EVACUATE"
+    """Answer to an interruption: leave now, by the standing plan."""
 
 
 class Phase(StrEnum):

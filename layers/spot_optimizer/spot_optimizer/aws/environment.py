@@ -19,6 +19,7 @@ class Environment:
     retention_days: int
     subnet_ids: tuple[str, ...]
     switch_instance_arn: str
+    fail_over_arn: str
     decide_function: str
     settings: Settings
 
@@ -36,6 +37,7 @@ def read_environment() -> Environment:
         retention_days=int(env["RETENTION_DAYS"]),
         subnet_ids=tuple(s for s in env["SUBNET_IDS"].split(",") if s),
         switch_instance_arn=env.get("SWITCH_INSTANCE_ARN", ""),
+        fail_over_arn=env.get("FAIL_OVER_ARN", ""),
         decide_function=env.get("DECIDE_FUNCTION", ""),
         settings=settings_from_environment(env),
     )

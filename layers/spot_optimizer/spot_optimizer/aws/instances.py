@@ -43,6 +43,29 @@ def read_instances(instance_ids: Iterable[str]) -> dict[str, dict[str, Any]]:
     return {i["InstanceId"]: i for r in reply["Reservations"] for i in r["Instances"]}
 
 
+def read_end_reason(instance_id: str) -> str:
+    """Code of the StateReason of an instance that ends or has ended; empty when EC2 gives none."""
+    row = read_instances([instance_id]).get(instance_id, {})
+    return str(row.get("StateReason", {}).get("Code", ""))
+
+
+def read_fleet_tokens(fleet_ids: Iterable[str]) -> dict[str, str]:
+    """Fleet id -> the client token that its CreateFleet was given; one that EC2 has forgotten is
+    absent. Instant fleets are shown only to who names them (EC2 API reference, DescribeFleets)."""
+    tokens: dict[str, str] = {}
+    for ids in _some(sorted(fleet_ids)):
+        try:
+            reply = client("ec2").describe_fleets(FleetIds=ids)
+        except ClientError as error:
+            if error_code(error) != "InvalidFleetId.NotFound":
+                raise
+            reply = {"Fleets": []}
+            for fleet_id in ids if len(ids) > 1 else ():
+                tokens |= read_fleet_tokens([fleet_id])
+        tokens |= {row["FleetId"]: row.get("ClientToken") or "" for row in reply["Fleets"]}
+    return tokens
+
+
 def read_network() -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Subnets and route tables of the region."""
     subnets = client("ec2").get_paginator("describe_subnets").paginate()

@@ -1,9 +1,10 @@
-"""Executions of switches: one each, named after its decision, and more where the sweep resumes it."""
+"""Starting work: an execution for each switch, named after its decision, and more where the sweep
+resumes it; a cycle for a flagged workload."""
 
 from botocore.exceptions import ClientError
 
 from spot_optimizer.aws.clients import client, error_code
-from spot_optimizer.contracts import ResumeOrder, SwitchOrder
+from spot_optimizer.contracts import ResumeOrder, SignalledDecision, SwitchOrder
 from spot_optimizer.switching.reconcile import Run
 
 _NAME_LENGTH_MAX = 80
@@ -56,3 +57,12 @@ def _start(state_machine_arn: str, name: str, text: str) -> str | None:
             return None
         raise
     return str(reply["executionArn"])
+
+
+def ask_for_decision(decide_function: str, request: SignalledDecision) -> None:
+    """Have ``decide`` look at one workload, without waiting for its answer."""
+    client("lambda").invoke(
+        FunctionName=decide_function,
+        InvocationType="Event",
+        Payload=request.model_dump_json().encode(),
+    )

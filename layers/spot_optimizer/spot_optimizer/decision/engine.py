@@ -1,24 +1,20 @@
 """One look at every workload of a region: the ``forecast`` engine of spec section 4."""
 
-import hashlib
 import math
-import re
-from datetime import UTC, datetime
+from datetime import datetime
 
 from spot_optimizer.decision.evidence import evidence_of
 from spot_optimizer.decision.forced import forced_outcome
 from spot_optimizer.decision.guards import hold_back
+from spot_optimizer.decision.hours import is_quiet_hour
 from spot_optimizer.decision.market_table import MarketTable
 from spot_optimizer.decision.model import Decision, Force, WorkloadView, World
+from spot_optimizer.decision.names import execution_name
 from spot_optimizer.decision.rightsizing import want_for_rescue
-from spot_optimizer.decision.risk import is_quiet_hour
 from spot_optimizer.decision.situation import CannotJudge, Situation, State, situation_of
 from spot_optimizer.decision.targets import FAILOVER_PLAN_MAX, find
 from spot_optimizer.decision.truth_table import Outcome, judge
 from spot_optimizer.words import DecisionKind, Mode
-
-_ID_LENGTH_MAX = 80
-_STAMP = "%Y%m%dT%H%M%SZ"
 
 
 def decide(world: World, now: datetime, *, region: str) -> list[Decision]:
@@ -41,17 +37,9 @@ def decide(world: World, now: datetime, *, region: str) -> list[Decision]:
 
 
 def decision_id(workload_id: str, now: datetime, force: Force | None = None) -> str:
-    """At most 80 characters of ``[0-9A-Za-z_-]``: what names the execution of the switch.
-
-    Readable, and told apart by a hash where workload ids differ only in what was left out, or where
-    a forced decision meets a cycle's of the same second.
-    """
-    stamp = now.astimezone(UTC).strftime(_STAMP)
-    whole = f"{workload_id}|{now.astimezone(UTC).isoformat()}|{force}"
-    digest = hashlib.sha256(whole.encode()).hexdigest()[:6]
-    room = _ID_LENGTH_MAX - len(stamp) - len(digest) - 2
-    slug = re.sub(r"[^0-9A-Za-z_-]+", "-", workload_id)[:room]
-    return f"{slug}-{stamp}-{digest}"
+    """What names the execution of the switch; a forced decision is told from a cycle's of the same
+    second."""
+    return execution_name(workload_id, now, str(force))
 
 
 def _look_safely(

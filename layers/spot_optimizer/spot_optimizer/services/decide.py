@@ -15,7 +15,13 @@ from spot_optimizer.aws.ledger.items import PlanItem, WorkloadItem
 from spot_optimizer.aws.ledger.table import Ledger
 from spot_optimizer.aws.ledger.wire import instant
 from spot_optimizer.aws.workflow import start_switch
-from spot_optimizer.contracts import DecisionMade, ForcedDecision, InvalidRequest, ScheduledCycle
+from spot_optimizer.contracts import (
+    DecisionMade,
+    ForcedDecision,
+    InvalidRequest,
+    ScheduledCycle,
+    SignalledDecision,
+)
 from spot_optimizer.decision.engine import decide
 from spot_optimizer.decision.model import Decision, Force, StackState, World
 from spot_optimizer.market.catalog import Catalog
@@ -23,10 +29,12 @@ from spot_optimizer.market.catalog_file import catalog_from_bytes
 from spot_optimizer.market.snapshot import MarketSnapshot
 from spot_optimizer.market.snapshot_file import snapshot_from_bytes
 from spot_optimizer.services.fleet import Fleet, Member, read_fleet, write_plan
-from spot_optimizer.services.orders import switch_order, target
+from spot_optimizer.services.orders import rescue_terms, switch_order, target
 from spot_optimizer.services.usage import read_usage
 from spot_optimizer.telemetry import logger, metrics
 from spot_optimizer.words import DecisionKind, Pool
+
+Request = ScheduledCycle | ForcedDecision | SignalledDecision
 
 LEASE = "decide"
 LEASE_S = 300
@@ -38,15 +46,15 @@ class CycleRunning(Exception):
 
 
 def run_cycle(
-    request: ScheduledCycle | ForcedDecision, env: Environment, now: datetime, run_id: str
+    request: Request, env: Environment, now: datetime, run_id: str
 ) -> dict[str, Any]:
-    """Carry out one cycle, for all workloads or for the forced one; the answer sums it up.
+    """Carry out one cycle, for all workloads or for the one asked for; the answer sums it up.
 
-    A scheduled cycle that meets a running one gives way; a forced one raises CycleRunning.
+    A scheduled cycle that meets a running one gives way; another raises CycleRunning.
     """
     ledger = Ledger(env.ledger_table)
     if not ledger.acquire_lease(LEASE, run_id, now, LEASE_S):
-        if isinstance(request, ForcedDecision):
+        if not isinstance(request, ScheduledCycle):
             raise CycleRunning("a decision cycle is running; ask again in a minute")
         logger.warning("another cycle is running, this one gives way")
         return {"skipped": "another cycle is running"}
@@ -68,7 +76,7 @@ class _Cycle:
         )
         self.items = ledger.workloads()
 
-    def run(self, request: ScheduledCycle | ForcedDecision) -> dict[str, Any]:
+    def run(self, request: Request) -> dict[str, Any]:
         catalog = self._catalog()
         if catalog is None:
             return {"skipped": "there is no catalogue yet; refresh_market writes it"}
@@ -96,7 +104,7 @@ class _Cycle:
         changed += self._record_changes((d for d in decisions if not _acts(d)), by_id)
         self._publish(decisions, changed)
         for decision in decisions:
-            self._record_plan(decision, fleet.plans.get(decision.workload_id))
+            self._record_plan(decision, fleet.plans.get(decision.workload_id), by_id, market)
         return self._summary(decisions, fleet, started)
 
     # --- reading ---------------------------------------------------------------------------------
@@ -120,13 +128,11 @@ class _Cycle:
             switches_in_flight=len(live),
         )
 
-    def _members_asked_for(
-        self, request: ScheduledCycle | ForcedDecision, fleet: Fleet
-    ) -> tuple[Member, ...]:
+    def _members_asked_for(self, request: Request, fleet: Fleet) -> tuple[Member, ...]:
         if isinstance(request, ScheduledCycle):
             return fleet.members
         asked = tuple(m for m in fleet.members if m.item.workload_id == request.workload)
-        if not asked:
+        if not asked and isinstance(request, ForcedDecision):
             raise InvalidRequest(_why_not_managed(request.workload, fleet, self.ledger))
         return asked
 
@@ -146,16 +152,28 @@ class _Cycle:
         for kind, count in Counter(d.kind for d in decisions).items():
             metrics.add_metric(f"Decisions{kind.capitalize()}", "Count", count)
 
-    def _record_plan(self, decision: Decision, plan: PlanItem | None) -> None:
-        if plan is None or not decision.failover_plan_current:
+    def _record_plan(
+        self,
+        decision: Decision,
+        plan: PlanItem | None,
+        members: Mapping[str, Member],
+        market: MarketSnapshot | None,
+    ) -> None:
+        if plan is None:
             return
+        changes: dict[str, Any] = {}
         pools = tuple(
             f"{c.instance_type}/{c.availability_zone}/{c.subnet_id}"
             for c in decision.failover_plan
         )
         # A rescue tries them all in one call: another order among the same pools is not worth a write.
-        if set(pools) != set(plan.pools):
-            write_plan(self.ledger, plan.model_copy(update={"pools": pools}))
+        if decision.failover_plan_current and set(pools) != set(plan.pools):
+            changes["pools"] = pools
+        terms = rescue_terms(members[decision.workload_id], market, self.settings)
+        if terms != plan.terms:
+            changes["terms"] = terms
+        if changes:
+            write_plan(self.ledger, plan.model_copy(update=changes))
 
     def _record_change(self, decision: Decision, item: WorkloadItem) -> bool:
         """Write the decision and what it leaves on the hot item, if it says something new."""
@@ -237,8 +255,8 @@ def _acts(decision: Decision) -> bool:
     return decision.kind is not DecisionKind.STAY and not decision.held_by
 
 
-def _force(request: ScheduledCycle | ForcedDecision) -> dict[str, Force]:
-    if isinstance(request, ScheduledCycle):
+def _force(request: Request) -> dict[str, Force]:
+    if not isinstance(request, ForcedDecision):
         return {}
     pool = None
     if request.instance_type is not None and request.availability_zone is not None:

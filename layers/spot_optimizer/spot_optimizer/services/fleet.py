@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError
 
 from spot_optimizer.aws.environment import Environment
 from spot_optimizer.aws.instances import (
+    read_fleet_tokens,
     read_managed_instances,
     read_network,
     write_workload_tag,
@@ -26,7 +27,9 @@ from spot_optimizer.services.machines import (
 )
 from spot_optimizer.settings import InvalidSetting, Settings
 from spot_optimizer.switching.adoption import Adopted, Adoption, Refused, judge_adoption
+from spot_optimizer.switching.launch_request import is_token_of
 from spot_optimizer.switching.machine import (
+    FLEET_TAG,
     SWITCH_TAG,
     WORKLOAD_TAG,
     Record,
@@ -101,6 +104,7 @@ def read_fleet(
     plans = dict(ledger.plans())
     live = _live_switches(ledger, items)
     in_switch = _in_switch(instances, items, live)
+    our_fleets = _our_fleets(instances, items)
 
     def judge(rows: Iterable[Record], machines: Mapping[str, Any]) -> Adoption:
         return judge_adoption(
@@ -109,6 +113,7 @@ def read_fleet(
             settings=settings,
             catalog=catalog,
             in_switch=in_switch,
+            our_fleet_ids=our_fleets,
             protections={i: m.protections for i, m in machines.items()},
         )
 
@@ -200,6 +205,27 @@ def _in_switch(
     return frozenset(named - {item.instance_id for item in items.values()})
 
 
+def _our_fleets(
+    instances: Mapping[str, Record], items: Mapping[str, WorkloadItem]
+) -> frozenset[str]:
+    """Ids of the instant fleets by which rescues of ours launched instances.
+
+    One that a workload runs on has been committed. For another the fleet's own client token has to
+    prove it: a rescue that broke off may have left the only machine that its workload has.
+    """
+    known = {item.instance_id for item in items.values()}
+    by_fleet = {
+        tags[FLEET_TAG]: (tags[SWITCH_TAG], instance_id in known)
+        for instance_id, row in instances.items()
+        if FLEET_TAG in (tags := tags_of(row)) and SWITCH_TAG in tags
+    }
+    ours = {fleet_id for fleet_id, (_, committed) in by_fleet.items() if committed}
+    tokens = read_fleet_tokens(by_fleet.keys() - ours)
+    return frozenset(
+        ours | {fleet for fleet in tokens if is_token_of(by_fleet[fleet][0], tokens[fleet])}
+    )
+
+
 def _members(
     adopted: Iterable[Adopted],
     instances: Mapping[str, Record],
@@ -251,6 +277,13 @@ def _up_to_date(
     if item is None or item.instance_type != instance_type:
         # Our own switches write the type that they launch: this one was chosen by a user.
         changes |= {"instance_type": instance_type, "home_type": instance_type}
+    place = {
+        "availability_zone": instance["Placement"]["AvailabilityZone"],
+        "lifecycle": lifecycle_of(instance),
+        "launched_at": instance["LaunchTime"],
+    }
+    if item is None or any(getattr(item, name) != value for name, value in place.items()):
+        changes |= place
     if not changes:
         assert item is not None
         return item

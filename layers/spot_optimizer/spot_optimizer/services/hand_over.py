@@ -4,6 +4,7 @@ Each action finds its own traces, so repeating it, or going on after a run that 
 what is left to do::
 
     shift    replacement registered where the original is -> healthy there -> addresses moved
+    rescue   addresses moved -> replacement registered where the original is -> healthy there
     undo     addresses moved back -> replacement taken out again
     release  original taken out -> its connections drained
 """
@@ -51,11 +52,19 @@ class TrafficNotMovable(Exception):
 def hand_over(request: HandOverRequest, now: datetime) -> HandOverProgress:
     """Carry out one action as far as it can be done now.
 
-    Raises TargetsNotHealthy and, before anything has moved, TrafficNotMovable on ``shift``.
+    Raises TargetsNotHealthy on ``shift`` and ``rescue``; on ``shift``, before anything has moved,
+    TrafficNotMovable.
     """
     match request.action:
         case "shift":
             return _shift(request, now)
+        case "rescue":
+            # The original may be gone before the targets are healthy, and its address with it.
+            moved = _move_addresses(request)
+            progress = _shift(request, now)
+            return progress.model_copy(
+                update={"moved": tuple(dict.fromkeys((*progress.moved, *moved)))}
+            )
         case "undo":
             return _undo(request)
         case "release":
@@ -63,7 +72,7 @@ def hand_over(request: HandOverRequest, now: datetime) -> HandOverProgress:
 
 
 def _shift(request: HandOverRequest, now: datetime) -> HandOverProgress:
-    if request.traffic is None:
+    if request.traffic is None and request.action == "shift":
         _refuse_classic_load_balancers(request.original_id)
     places = _places(request)
     serving = [r for r in places.original if not r.leaves]
@@ -86,10 +95,7 @@ def _shift(request: HandOverRequest, now: datetime) -> HandOverProgress:
                 f" {worst.target_group_arn} port {worst.port}"
             )
         return places.unfinished(_POLL_TARGETS_S)
-    moved = [r.target_group_arn for r in known.values()]
-    for address in read_addresses([request.original_id]):
-        move_address(address["AllocationId"], request.replacement_id)
-        moved.append(address["AllocationId"])
+    moved = [*(r.target_group_arn for r in known.values()), *_move_addresses(request)]
     logger.info("handed over", moved=moved)
     return HandOverProgress(done=True, traffic=places.traffic, moved=tuple(moved))
 
@@ -120,6 +126,15 @@ def _register(
         return places.unfinished(_POLL_NOW_S)
     register(names, wanted)
     return places.unfinished(_POLL_TARGETS_S)
+
+
+def _move_addresses(request: HandOverRequest) -> list[str]:
+    """Move the original's addresses; what is answered are those that it has moved before as well."""
+    addresses = read_addresses([request.original_id, request.replacement_id])
+    for address in addresses:
+        if address["InstanceId"] == request.original_id:
+            move_address(address["AllocationId"], request.replacement_id)
+    return [address["AllocationId"] for address in addresses]
 
 
 def _is_waiting(registration: Registration, *, in_use: bool) -> bool:

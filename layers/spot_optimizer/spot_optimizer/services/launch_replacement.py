@@ -1,6 +1,8 @@
-"""``launch_replacement``: one candidate, one RunInstances; refusals sorted by what cures them."""
+"""``launch_replacement``: one candidate by RunInstances, a rescue's spot pools by one CreateFleet;
+refusals sorted by what cures them."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 from botocore.exceptions import ClientError
 
@@ -8,13 +10,15 @@ from spot_optimizer.aws.clients import TryAgain, client, error_code, is_passing
 from spot_optimizer.aws.environment import Environment
 from spot_optimizer.aws.launch_templates import read_template_data
 from spot_optimizer.aws.ledger.claims import ClaimLost, held_record
+from spot_optimizer.aws.ledger.items import SwitchItem
 from spot_optimizer.aws.ledger.table import Ledger
 from spot_optimizer.contracts import LaunchRequest, RefusedLaunch, Replacement
 from spot_optimizer.services.machines import traits_of_ref
+from spot_optimizer.switching.fleet_request import chosen_candidate, create_fleet_request
 from spot_optimizer.switching.launch_request import run_instances_request, switch_hash
 from spot_optimizer.switching.refusals import Refusal, refusal_of
 from spot_optimizer.telemetry import logger
-from spot_optimizer.words import Phase, Scope
+from spot_optimizer.words import DecisionKind, Lifecycle, Phase, Scope
 
 
 class CapacityUnavailable(Exception):
@@ -25,42 +29,96 @@ class LaunchRejected(Exception):
     """No other candidate cures it: only time, or a person. The text is a RefusedLaunch."""
 
 
-def launch_replacement(request: LaunchRequest, env: Environment) -> Replacement:
+def launch_replacement(request: LaunchRequest, env: Environment, now: datetime) -> Replacement:
     """Launch the attempt's candidate, exactly once however often this is called.
 
-    The client token is made of switch and attempt, so that a repeated call finds the instance of
-    the first. Raises CapacityUnavailable, LaunchRejected, TryAgain, or ClaimLost when the claim is
-    another run's or the switch has been abandoned.
+    A rescue's attempt on spot stands for all its spot candidates. The client token is made of switch
+    and attempt, so that a repeated call finds the instance of the first. Raises
+    CapacityUnavailable, LaunchRejected, TryAgain, or ClaimLost when the claim is another run's or the
+    switch has been abandoned.
     """
     switch = held_record(
         Ledger(env.ledger_table), request.workload_id, request.switch_id, request.token
     )
     if switch.abandoned_at is not None or switch.phase is Phase.FAILED:
         raise ClaimLost(f"switch '{request.switch_id}' has been abandoned")
-    template, attempt = request.launch_template, request.attempt
+    by_fleet = (
+        switch.order.kind is DecisionKind.EVACUATE
+        and request.attempt.target.lifecycle is Lifecycle.SPOT
+    )
     try:
-        reply = client("ec2").run_instances(
-            **run_instances_request(
-                attempt.target,
-                template_id=template.template_id,
-                template_version=template.version,
-                template_data=read_template_data(template.template_id, template.version),
-                traits=traits_of_ref(template),
-                switch_id=request.switch_id,
-                switch_hash=switch_hash(request.switch_id),
-                attempt=attempt.number,
-            )
-        )
+        launched = _by_fleet(request, switch, now) if by_fleet else _by_run(request, switch)
     except ClientError as error:
         if is_passing(error):
             raise TryAgain(str(error)) from error
         raise _refused(error) from error
+    logger.info("replacement launched", instance_id=launched.instance_id)
+    return launched
+
+
+def _by_run(request: LaunchRequest, switch: SwitchItem) -> Replacement:
+    template, attempt = request.launch_template, request.attempt
+    reply = client("ec2").run_instances(
+        **run_instances_request(
+            attempt.target, traits=traits_of_ref(template), **_common(request)
+        )
+    )
     instance = reply["Instances"][0]
-    logger.info("replacement launched", instance_id=instance["InstanceId"])
     return Replacement(
         instance_id=instance["InstanceId"],
         launched_at=_aware(instance["LaunchTime"]),
+        candidate=switch.order.candidates.index(attempt.target),
     )
+
+
+def _by_fleet(request: LaunchRequest, switch: SwitchItem, now: datetime) -> Replacement:
+    candidates = switch.order.candidates
+    spot = [c for c in candidates if c.lifecycle is Lifecycle.SPOT]
+    reply = client("ec2").create_fleet(**create_fleet_request(spot, **_common(request)))
+    rows = reply.get("Instances") or []
+    if not rows:
+        raise _all_refused(reply.get("Errors") or [])
+    chosen = chosen_candidate(spot, rows[0])
+    return Replacement(
+        instance_id=rows[0]["InstanceIds"][0],
+        launched_at=now,
+        candidate=candidates.index(chosen),
+    )
+
+
+def _common(request: LaunchRequest) -> dict[str, Any]:
+    template = request.launch_template
+    return {
+        "template_id": template.template_id,
+        "template_version": template.version,
+        "template_data": read_template_data(template.template_id, template.version),
+        "switch_id": request.switch_id,
+        "switch_hash": switch_hash(request.switch_id),
+        "attempt": request.attempt.number,
+    }
+
+
+def _all_refused(errors: list[dict[str, Any]]) -> CapacityUnavailable:
+    """No pool of the fleet had capacity: what is left to try is the other lifecycle, whatever the
+    codes say, because a repeated fleet would only repeat its answer (one client token)."""
+    codes = [str(error.get("ErrorCode", "Unknown")) for error in errors]
+    told = "; ".join(
+        f"{_override(error).get('InstanceType', '?')} in {_override(error).get('SubnetId', '?')}:"
+        f" {error.get('ErrorCode', 'Unknown')}"
+        for error in errors
+    )
+    refusal = RefusedLaunch(
+        code=codes[0] if codes else "NoInstances",
+        scope=Scope.LIFECYCLE,
+        cure=f"None of the plan's {len(codes)} spot pools could launch; on-demand may.",
+        message=told[:500],
+    )
+    return CapacityUnavailable(refusal.model_dump_json())
+
+
+def _override(error: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = error.get("LaunchTemplateAndOverrides", {}).get("Overrides", {})
+    return found
 
 
 def _refused(error: ClientError) -> Exception:

@@ -2,12 +2,13 @@
 
 from datetime import datetime
 
-from spot_optimizer.aws.ledger.items import PlanItem
+from spot_optimizer.aws.ledger.items import PlanItem, RescueTerms
 from spot_optimizer.contracts import GuardRules, Original, SwitchOrder, Target
 from spot_optimizer.decision.model import Candidate, Decision
 from spot_optimizer.market.catalog import Catalog
 from spot_optimizer.market.snapshot import MarketSnapshot
 from spot_optimizer.services.fleet import Member
+from spot_optimizer.settings import Settings
 from spot_optimizer.switching.machine import lifecycle_of
 from spot_optimizer.words import Lifecycle, Pool
 
@@ -38,14 +39,40 @@ def switch_order(
             "launch_template": plan.launch_template,
             "home_type_after": decision.home_type_after,
             "auto_terminate": settings.auto_terminate,
-            "guard": GuardRules(
-                cooldown_minutes=settings.cooldown_minutes,
-                breaker_failures=int(settings.breaker_failures),
-                backoff_minutes=settings.backoff_minutes,
-                backoff_minutes_max=settings.backoff_minutes_max,
-            ),
+            "guard": _guard(settings),
             "asked_by": decision.forced_by,
         }
+    )
+
+
+ON_DEMAND_ZONES_MAX = 3
+
+
+def rescue_terms(
+    member: Member, market: MarketSnapshot | None, stack_settings: Settings
+) -> RescueTerms:
+    """What the standing plan tells a rescue of the workload, so that it needs no tag."""
+    zone = member.instance["Placement"]["AvailabilityZone"]
+    row = market.index_of(Pool(member.instance["InstanceType"], zone)) if market else None
+    zones = sorted(member.subnets, key=lambda name: (name != zone, name))[:ON_DEMAND_ZONES_MAX]
+    return RescueTerms(
+        mode=member.item.mode or member.adopted.mode,
+        dry_run=stack_settings.dry_run,
+        fallback_to_on_demand=member.settings.fallback_to_on_demand,
+        guard=_guard(member.settings),
+        advisor_bucket=(
+            int(market.advisor_bucket[row]) if market is not None and row is not None else -1
+        ),
+        on_demand=tuple(f"{name}/{member.subnets[name]}" for name in zones),
+    )
+
+
+def _guard(settings: Settings) -> GuardRules:
+    return GuardRules(
+        cooldown_minutes=settings.cooldown_minutes,
+        breaker_failures=int(settings.breaker_failures),
+        backoff_minutes=settings.backoff_minutes,
+        backoff_minutes_max=settings.backoff_minutes_max,
     )
 
 

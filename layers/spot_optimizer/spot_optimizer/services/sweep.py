@@ -1,20 +1,31 @@
 """``sweep``: reconciles what is against what is recorded, and clears what switches left over."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from spot_optimizer.aws.announce import alert
 from spot_optimizer.aws.environment import Environment
-from spot_optimizer.aws.instances import end_instance, read_managed_instances
+from spot_optimizer.aws.instances import (
+    end_instance,
+    read_fleet_tokens,
+    read_managed_instances,
+)
 from spot_optimizer.aws.ledger import keys
 from spot_optimizer.aws.ledger.items import SwitchItem, WorkloadItem
 from spot_optimizer.aws.ledger.table import Ledger
-from spot_optimizer.aws.workflow import read_run, resume_switch
-from spot_optimizer.contracts import LeftClaim, LeftFailure, LeftInstance, ResumeOrder
+from spot_optimizer.aws.workflow import read_run, resume_switch, start_switch
+from spot_optimizer.contracts import (
+    LeftClaim,
+    LeftFailure,
+    LeftInstance,
+    ResumeOrder,
+    SwitchOrder,
+)
+from spot_optimizer.services.rescue import NoRescue, rescue_order, why_held
 from spot_optimizer.services.update_ledger import close_left_over, fail_left_over
-from spot_optimizer.switching.machine import Record
+from spot_optimizer.switching.machine import FLEET_TAG, SWITCH_TAG, Record, tags_of
 from spot_optimizer.switching.reconcile import (
     Action,
     Finding,
@@ -28,9 +39,11 @@ from spot_optimizer.switching.reconcile import (
     interruptions,
     machine_of,
     may_be_left,
+    not_rescued,
     without_record,
 )
 from spot_optimizer.telemetry import logger, metrics
+from spot_optimizer.words import DecisionKind
 
 LEASE = "sweep"
 LEASE_S = 300
@@ -65,30 +78,40 @@ class _Read:
 class _Sweep:
     def __init__(self, env: Environment, ledger: Ledger, now: datetime) -> None:
         self.env, self.ledger, self.now = env, ledger, now
+        stack = ledger.stack()
+        self.stopped = stack.global_stop
         self.settings = env.settings.merged(
-            ledger.stack().overrides, source="command for the stack", per_workload=False
+            stack.overrides, source="command for the stack", per_workload=False
         )
 
     def run(self) -> dict[str, Any]:
         # Instances before the ledger: what the ledger does not know yet is then not seen either.
         instances = read_managed_instances(self.env.stack_name, with_terminated=True)
         items = self.ledger.workloads()
-        machines = [machine_of(i) for i in instances if i["State"]["Name"] not in _ENDING]
+        living = [i for i in instances if i["State"]["Name"] not in _ENDING]
+        tokens = _tokens_of_fleets(living)
+        machines = [machine_of(i, tokens) for i in living]
         read = self._read(machines, items)
+        workloads = [_workload(item) for item in items.values()]
+        rows = {row["InstanceId"]: row for row in instances}
+        marks = {item.workload_id: item.interruption_told for item in items.values()}
+        interrupted = interruptions(workloads, rows, marks)
         found = findings(
             machines,
             [_workload(items[workload_id]) for workload_id in read.workload_ids],
             [_switch(record) for record in read.records.values()],
             read.runs,
             read.pointed,
+            interrupted,
             self.now,
         )
-        down = self._down(instances, items)
-        told = {item.workload_id: item.interruption_told for item in items.values()}
-        found += interruptions(down, told)
+        found += not_rescued(workloads, interrupted)
+        rescues = self._judged([f for f in found if f.action is Action.RESCUE], items, rows)
+        found = [f for f in found if f.action is not Action.RESCUE]
+        found += [each.finding for each in rescues.values()]
         held = [f for f in found if self.settings.dry_run and f.action in _TOUCHES_INSTANCES]
         failed = [
-            f for f in found if f not in held and not self._carry_out(f, read.records, down)
+            f for f in found if f not in held and not self._carry_out(f, read.records, rescues)
         ]
         metrics.add_metric("LeftOversFound", "Count", len(found))
         return {
@@ -129,24 +152,73 @@ class _Sweep:
         return {m.instance_id for m in unknown if self.ledger.has_pointer(m.instance_id)}
 
     def _run_of(self, record: SwitchItem) -> Run:
-        return read_run(self.env.switch_instance_arn, record.switch_id, record.resumes)
+        began_as_rescue = record.order.kind is DecisionKind.EVACUATE and not record.resumes
+        machine = self.env.fail_over_arn if began_as_rescue else self.env.switch_instance_arn
+        return read_run(machine, record.switch_id, record.resumes)
 
-    @staticmethod
-    def _down(
-        instances: Iterable[Record], items: Mapping[str, WorkloadItem]
-    ) -> dict[str, Record]:
-        """Workload id -> its own instance, where that runs no more and no switch sees to it."""
-        own = {i.instance_id: i.workload_id for i in items.values() if not i.claim_switch_id}
-        return {
-            own[row["InstanceId"]]: row
-            for row in instances
-            if row["InstanceId"] in own and row["State"]["Name"] not in ("pending", "running")
-        }
+    def _judged(
+        self,
+        found: Iterable[Finding],
+        items: Mapping[str, WorkloadItem],
+        instances: Mapping[str, Record],
+    ) -> dict[str, "_Interrupted"]:
+        """Workload id -> what is to be done about its interruption now, where anything is."""
+        judged = {}
+        for finding in found:
+            item = items[finding.workload_id]
+            try:
+                each = self._judge(finding, item, instances.get(item.instance_id))
+            except Exception:
+                logger.exception("interruption not judged", workload_id=item.workload_id)
+                continue
+            if each is not None:
+                judged[item.workload_id] = each
+        return judged
+
+    def _judge(
+        self, finding: Finding, item: WorkloadItem, instance: Record | None
+    ) -> "_Interrupted | None":
+        """A rescue, as soon as its back-off allows one; else the end of the switch that broke off, or
+        to tell of it, once."""
+        mark = interruption_mark(instance) if instance is not None else item.interruption_told
+        ended = instance is None or instance["State"]["Name"] in _ENDING
+        plan = self.ledger.plan(item.workload_id)
+        why = why_held(item, plan, dry_run=self.settings.dry_run)
+        if not why and self.stopped:
+            why = "the global stop is set"
+        if not why:
+            if not finding.switch_id and item.backoff_until and item.backoff_until > self.now:
+                return None
+            try:
+                order = rescue_order(
+                    item,
+                    plan,
+                    reason=finding.reason,
+                    signalled_at=self.now,
+                    ends_at=None,
+                    keeps_request=not ended,
+                    goes_on_with=finding.switch_id,
+                    now=self.now,
+                )
+                return _Interrupted(finding, mark, ended, order)
+            except NoRescue as error:
+                why = str(error)
+        if finding.switch_id:
+            # What broke off holds the workload still; the next sweep tells.
+            ending = replace(finding, action=Action.END, reason=f"{finding.reason}; {why}")
+            return _Interrupted(ending, mark, ended, None)
+        if item.interruption_told == mark:
+            return None
+        told = replace(finding, action=Action.TELL, reason=f"{finding.reason}; {why}")
+        return _Interrupted(told, mark, ended, None)
 
     # --- carrying out ----------------------------------------------------------------------------
 
     def _carry_out(
-        self, finding: Finding, records: Mapping[str, SwitchItem], down: Mapping[str, Record]
+        self,
+        finding: Finding,
+        records: Mapping[str, SwitchItem],
+        interrupted: Mapping[str, "_Interrupted"],
     ) -> bool:
         """Whether it could be done. What cannot is logged and stops no other; the next sweep finds
         it again."""
@@ -162,8 +234,10 @@ class _Sweep:
                     self._resume(finding, records[finding.switch_id])
                 case Action.REMOVE:
                     self._remove(finding)
+                case Action.RESCUE:
+                    self._rescue(interrupted[finding.workload_id])
                 case Action.TELL:
-                    self._tell(finding, down[finding.workload_id])
+                    self._tell(interrupted[finding.workload_id])
         except Exception:
             logger.exception("left-over not cleared", action=finding.action, reason=finding.reason)
             return False
@@ -197,17 +271,45 @@ class _Sweep:
             finding.reason,
         )
 
-    def _tell(self, finding: Finding, instance: Record) -> None:
+    def _rescue(self, interrupted: "_Interrupted") -> None:
+        """The mark is written first: EC2 may have forgotten the instance when the next sweep comes."""
+        assert interrupted.order is not None
+        workload_id = interrupted.finding.workload_id
+        self.ledger.update(
+            keys.workload_key(workload_id), {"interruption_told": interrupted.mark}
+        )
+        start_switch(self.env.fail_over_arn, interrupted.order)
+
+    def _tell(self, interrupted: "_Interrupted") -> None:
         """Alert before the mark is written: told twice is better than never."""
+        finding = interrupted.finding
         alert(
             self.env.alert_topic_arn,
             f"Spot Optimizer {self.env.stack_name}: an interrupted workload",
-            f"Workload {finding.workload_id}: {finding.reason}, and no event told of it.",
+            f"Workload {finding.workload_id} has not been rescued: {finding.reason}.",
         )
-        changes: dict[str, Any] = {"interruption_told": interruption_mark(instance)}
-        if instance["State"]["Name"] in _ENDING:
+        changes: dict[str, Any] = {"interruption_told": interrupted.mark}
+        if interrupted.ended:
             changes |= {"status": "gone", "status_reason": finding.reason}
         self.ledger.update(keys.workload_key(finding.workload_id), changes)
+
+
+@dataclass(frozen=True, slots=True)
+class _Interrupted:
+    """An interrupted workload: rescued by ``order``, or told of where there is none."""
+
+    finding: Finding
+    mark: str
+    ended: bool
+    """Its instance is gone for good; one that was only stopped may come back."""
+    order: SwitchOrder | None
+
+
+def _tokens_of_fleets(instances: Iterable[Record]) -> dict[str, str]:
+    tags = [tags_of(row) for row in instances]
+    return read_fleet_tokens(
+        {each[FLEET_TAG] for each in tags if FLEET_TAG in each and SWITCH_TAG in each}
+    )
 
 
 def _workload(item: WorkloadItem) -> Workload:

@@ -27,8 +27,11 @@ from spot_optimizer.contracts import (
     Outcome,
     RefusedLaunch,
     RefuseRequest,
+    Replacement,
     SucceedRequest,
     SwitchEnded,
+    TakenOver,
+    TakeOverRequest,
     UnclaimRequest,
 )
 from spot_optimizer.decision.breakers import (
@@ -41,10 +44,11 @@ from spot_optimizer.decision.breakers import (
 from spot_optimizer.settings import Settings
 from spot_optimizer.switching.refusals import next_candidate
 from spot_optimizer.telemetry import logger, metrics
-from spot_optimizer.words import Phase
+from spot_optimizer.words import DecisionKind, Phase
 
 Request = (
     ClaimRequest
+    | TakeOverRequest
     | UnclaimRequest
     | RefuseRequest
     | CommitRequest
@@ -61,6 +65,8 @@ def update_ledger(request: Request, env: Environment, now: datetime) -> Boundary
         case ClaimRequest():
             switch = claims.claim(ledger, request.order, now)
             return Claim(token=str(switch.fence), attempt=_attempt(switch))
+        case TakeOverRequest():
+            return _taken_over(claims.take_over(ledger, request.order, now))
         case UnclaimRequest():
             return _unclaim(ledger, request, env, now)
         case RefuseRequest():
@@ -77,6 +83,13 @@ def update_ledger(request: Request, env: Environment, now: datetime) -> Boundary
 
 def _attempt(switch: SwitchItem) -> Attempt:
     return Attempt(number=switch.attempt, target=switch.order.candidates[switch.candidate])
+
+
+def _taken_over(switch: SwitchItem) -> TakenOver:
+    adopted = None
+    if switch.replacement_id is not None and switch.launched_at is not None:
+        adopted = Replacement(instance_id=switch.replacement_id, launched_at=switch.launched_at)
+    return TakenOver(token=str(switch.fence), attempt=_attempt(switch), replacement=adopted)
 
 
 def _unclaim(ledger: Ledger, request: UnclaimRequest, env: Environment, now: datetime) -> Outcome:
@@ -183,6 +196,8 @@ def _committed(switch: SwitchItem) -> Committed:
 
 def _abandon(ledger: Ledger, request: AbandonRequest, now: datetime) -> Abandoned:
     switch = held_record(ledger, request.workload_id, request.switch_id, request.token)
+    if switch.replacement_adopted:
+        return Abandoned(committed=None, adopted=True)
     if switch.phase not in (Phase.COMMITTED, Phase.DONE):
         try:
             claims.abandon(ledger, switch, now)
@@ -190,6 +205,8 @@ def _abandon(ledger: Ledger, request: AbandonRequest, now: datetime) -> Abandone
         except ClaimLost:
             # A commit that was under way may have come first: then it stands.
             switch = held_record(ledger, request.workload_id, request.switch_id, request.token)
+            if switch.replacement_adopted:
+                return Abandoned(committed=None, adopted=True)
             if switch.phase not in (Phase.COMMITTED, Phase.DONE):
                 raise
     return Abandoned(committed=_committed(switch))
@@ -205,12 +222,20 @@ def _succeed(
     if switch.phase is Phase.DONE:
         return Outcome(phase=Phase.DONE, summary=str(switch.outcome["summary"]))
     outcome = success_figures(switch, now)
+    if request.original_remains:
+        outcome |= {"original_terminated": False, "original_remains": True}
+        outcome["summary"] += "; the original was only stopped and remains, unmanaged"
     claims.record_success(ledger, switch, outcome, now)
-    metrics.add_metric("SwitchesSucceeded", "Count", 1)
-    metrics.add_metric("SwitchDuration", "Seconds", outcome["duration_s"])
-    metrics.add_metric("SwitchDowntime", "Seconds", outcome["downtime_s"])
+    of_what = "FailOver" if switch.order.kind is DecisionKind.EVACUATE else "Switch"
+    metrics.add_metric(f"{_plural(of_what)}Succeeded", "Count", 1)
+    metrics.add_metric(f"{of_what}Duration", "Seconds", outcome["duration_s"])
+    metrics.add_metric(f"{of_what}Downtime", "Seconds", outcome["downtime_s"])
     _tell(env, switch, Phase.DONE, outcome["summary"])
     return Outcome(phase=Phase.DONE, summary=outcome["summary"])
+
+
+def _plural(of_what: str) -> str:
+    return f"{of_what}es" if of_what == "Switch" else f"{of_what}s"
 
 
 def success_figures(switch: SwitchItem, now: datetime) -> dict[str, Any]:
@@ -218,14 +243,17 @@ def success_figures(switch: SwitchItem, now: datetime) -> dict[str, Any]:
     billed twice, the hours until the saving has paid for it, and the downtime.
 
     Downtime is the time between the original's last and the replacement's first readiness: 0 for a
-    switch that launches before it terminates and hands over between two healthy machines.
+    switch that launches before it terminates and hands over between two healthy machines; for a
+    rescue what lies between the end that EC2 gave the original and the hand-over.
     """
     original, target = switch.order.original, switch.order.candidates[switch.candidate]
     assert switch.launched_at is not None
     overlap_s = (now - switch.launched_at).total_seconds()
     before, after = original.price_usd_per_hour, target.price_usd_per_hour
-    saving = None if before is None else before - after
-    overlap_usd = None if before is None else min(before, after) * overlap_s / 3600
+    saving = None if before is None or after is None else before - after
+    overlap_usd = (
+        None if before is None or after is None else min(before, after) * overlap_s / 3600
+    )
     break_even_hours = (
         overlap_usd / saving
         if saving is not None and overlap_usd is not None and saving > 0
@@ -248,8 +276,15 @@ def success_figures(switch: SwitchItem, now: datetime) -> dict[str, Any]:
         "overlap_usd": overlap_usd,
         "break_even_hours": break_even_hours,
         "duration_s": (now - switch.claimed_at).total_seconds(),
-        "downtime_s": 0.0,
+        "downtime_s": _downtime_s(switch),
     }
+
+
+def _downtime_s(switch: SwitchItem) -> float:
+    end = switch.order.original_ends_at
+    if end is None or switch.handed_over_at is None:
+        return 0.0
+    return max(0.0, (switch.handed_over_at - end).total_seconds())
 
 
 def _fail(
@@ -288,7 +323,9 @@ def _fail(
         stack_changes,
         now,
     )
-    metrics.add_metric("SwitchesFailed" if counts else "SwitchesRefused", "Count", 1)
+    of_what = "FailOver" if switch.order.kind is DecisionKind.EVACUATE else "Switch"
+    ending = "Failed" if counts else "Refused"
+    metrics.add_metric(f"{_plural(of_what)}{ending}", "Count", 1)
     _tell(env, switch, Phase.FAILED, summary)
     if health.breaker_open and workload.breaker_open_since is None:
         _alert_breaker(env, f"workload '{workload.workload_id}'", summary)

@@ -48,6 +48,11 @@ def client_token(switch_hash: str, attempt: int) -> str:
     return token
 
 
+def is_token_of(switch_id: str, token: str) -> bool:
+    """Whether a client token is one of this switch's attempts."""
+    return bool(switch_id) and token.startswith(f"{switch_hash(switch_id)}-")
+
+
 def run_instances_request(
     candidate: LaunchCandidate,
     *,

@@ -20,6 +20,8 @@ Record = Mapping[str, Any]
 MANAGED_TAG = TAG_PREFIX + "managed"
 WORKLOAD_TAG = TAG_PREFIX + "workload"
 SWITCH_TAG = TAG_PREFIX + "switch"
+FLEET_TAG = "aws:ec2:fleet-id"
+"""What CreateFleet leaves on its instances."""
 OUR_TAGS = frozenset({MANAGED_TAG, WORKLOAD_TAG, SWITCH_TAG})
 """The tags that we write; all others under our prefix are the user's configuration."""
 

@@ -7,7 +7,7 @@ say what, and what would make it fit.
 from collections.abc import Iterator, Mapping
 
 from spot_optimizer.market.catalog import InstanceType
-from spot_optimizer.switching.machine import Record, primary_interface, tags_of
+from spot_optimizer.switching.machine import FLEET_TAG, Record, primary_interface, tags_of
 
 _OWNERS: Mapping[str, str] = {
     "aws:autoscaling:groupName": "an Auto Scaling group",
@@ -40,7 +40,7 @@ def owner(instance: Record, our_fleet_ids: frozenset[str] = frozenset()) -> str 
     cluster = next((key for key in tags if key.startswith("kubernetes.io/cluster/")), None)
     if cluster:
         return f"it is a Kubernetes node ({cluster}), which must be drained first"
-    fleet = tags.get("aws:ec2:fleet-id")
+    fleet = tags.get(FLEET_TAG)
     if fleet and fleet not in our_fleet_ids:
         return f"it belongs to the EC2 Fleet {fleet}, which keeps its own size"
     if (instance.get("Operator") or {}).get("Managed"):

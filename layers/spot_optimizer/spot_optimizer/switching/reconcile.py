@@ -4,11 +4,13 @@ A switch normally ends in its own execution. What remains is what that execution
 
     record          its execution has ended, and ...                      finding
     before commit   ... its replacement runs beside the original          RESUME (undone)
+                    ... EC2 has interrupted the original                  RESCUE (goes on with what runs)
                     ... nothing of it runs                                END (the claim is released)
     COMMITTED       ... the original still runs beside the replacement    RESUME (goes forward)
                     ... the original is gone, or the workload's last      CLOSE
     FAILED          ... its replacement runs beside the original          RESUME (undone)
     none            an instance of ours whose switch is not on the ledger REMOVE
+                    a workload without a claim whose instance EC2 took    RESCUE
 
 Two rules stand above all: what we did not launch is never named, and neither is the instance that
 a workload runs on, nor its last one: a replacement whose original has died is left for the next
@@ -20,8 +22,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from spot_optimizer.switching.launch_request import switch_hash
-from spot_optimizer.switching.machine import SWITCH_TAG, WORKLOAD_TAG, Record, tags_of
+from spot_optimizer.switching.launch_request import is_token_of
+from spot_optimizer.switching.machine import (
+    FLEET_TAG,
+    SWITCH_TAG,
+    WORKLOAD_TAG,
+    Record,
+    tags_of,
+)
 from spot_optimizer.words import Phase
 
 SETTLED = timedelta(minutes=2)
@@ -47,8 +55,11 @@ class Action(StrEnum):
     """Run SwitchInstance from AbandonSwitch on: forward when committed, else undone."""
     REMOVE = "remove"
     """Terminate an instance that we launched and no record knows."""
+    RESCUE = "rescue"
+    """Start FailOver for an interrupted workload: no event told of it, or its rescue failed or broke
+    off."""
     TELL = "tell"
-    """Record and tell an interruption of which no event came."""
+    """Record and tell an interrupted workload that cannot be rescued."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,18 +116,22 @@ class Finding:
     original_id: str = ""
     """On RESUME: the instance that is left when committed, else the one the workload runs on."""
     instance_id: str = ""
-    """On RESUME the replacement, on REMOVE and TELL the instance concerned."""
+    """On RESUME the replacement, on REMOVE, RESCUE and TELL the instance concerned."""
 
 
-def machine_of(instance: Record) -> Machine:
-    """The facts that count here, from DescribeInstances."""
+def machine_of(instance: Record, fleet_tokens: Mapping[str, str]) -> Machine:
+    """The facts that count here, from DescribeInstances.
+
+    ``fleet_tokens``: client tokens by fleet id. EC2 launches a fleet's instances with tokens of its
+    own, so what we gave to CreateFleet speaks for them.
+    """
     tags = tags_of(instance)
     instance_id = str(instance["InstanceId"])
     return Machine(
         instance_id=instance_id,
         workload_id=tags.get(WORKLOAD_TAG, instance_id),
         switch_id=tags.get(SWITCH_TAG, ""),
-        client_token=instance.get("ClientToken") or "",
+        client_token=fleet_tokens.get(tags.get(FLEET_TAG, ""), instance.get("ClientToken") or ""),
         launched_at=instance["LaunchTime"],
     )
 
@@ -161,18 +176,20 @@ def findings(
     switches: Sequence[Switch],
     runs: Mapping[str, Run],
     pointed: Container[str],
+    interrupted: Mapping[str, str],
     now: datetime,
 ) -> list[Finding]:
     """The left-overs of these workloads.
 
     ``switches`` are all records of each of them, ``runs`` the newest executions by switch id of
     those that ``may_be_left``, ``pointed`` those of the instances ``without_record`` that a pointer
-    knows: a user may have given them another workload's tag.
+    knows: a user may have given them another workload's tag. ``interrupted`` is what
+    :func:`interruptions` says.
     """
     found: list[Finding] = []
     for workload in workloads:
         own = [s for s in switches if s.workload_id == workload.workload_id]
-        view = _View(workload, machines, now)
+        view = _View(workload, machines, interrupted.get(workload.workload_id, ""), now)
         judged = (view.of_switch(s, runs[s.switch_id]) for s in own if s.switch_id in runs)
         found += [finding for finding in judged if finding is not None]
         unknown = without_record(workload, machines, own)
@@ -183,8 +200,10 @@ def findings(
 class _View:
     """One workload and the instances around it."""
 
-    def __init__(self, workload: Workload, machines: Sequence[Machine], now: datetime) -> None:
-        self.workload, self.now = workload, now
+    def __init__(
+        self, workload: Workload, machines: Sequence[Machine], interrupted: str, now: datetime
+    ) -> None:
+        self.workload, self.interrupted, self.now = workload, interrupted, now
         self.alive = {machine.instance_id for machine in machines}
         self.beside = [
             machine
@@ -192,7 +211,7 @@ class _View:
             if machine.workload_id == workload.workload_id
             and machine.instance_id != workload.instance_id
         ]
-        self.own_runs = workload.instance_id in self.alive
+        self.own_runs = workload.instance_id in self.alive and not interrupted
 
     def of_switch(self, switch: Switch, run: Run) -> Finding | None:
         if not _is_settled(switch, run, self.now):
@@ -202,6 +221,14 @@ class _View:
         why = f"switch {switch.switch_id} is {switch.phase} and its execution {_told(run)}"
         if switch.phase is Phase.COMMITTED:
             return self._of_committed(switch, why)
+        if switch.phase in _BEFORE_COMMIT and self.interrupted:
+            return Finding(
+                Action.RESCUE,
+                switch.workload_id,
+                f"{why}; {self.interrupted}",
+                switch_id=switch.switch_id,
+                instance_id=self.workload.instance_id,
+            )
         left = next((m for m in self.beside if _launched_by(switch, m)), None)
         if left is not None and self.own_runs:
             return Finding(
@@ -265,7 +292,7 @@ def _launched_by(switch: Switch, machine: Machine) -> bool:
 
 
 def _bears_token_of(switch_id: str, machine: Machine) -> bool:
-    return bool(switch_id) and machine.client_token.startswith(f"{switch_hash(switch_id)}-")
+    return is_token_of(switch_id, machine.client_token)
 
 
 def _is_settled(switch: Switch, run: Run, now: datetime) -> bool:
@@ -280,7 +307,7 @@ def _told(run: Run) -> str:
     return f"has ended as {run.status}" if run.ended_at else "does not exist"
 
 
-# --- interruptions without an event --------------------------------------------------------------
+# --- interrupted workloads that nobody has rescued -------------------------------------------------
 
 
 def interruption_mark(instance: Record) -> str:
@@ -289,20 +316,50 @@ def interruption_mark(instance: Record) -> str:
     return f"{instance['InstanceId']} {instance['LaunchTime'].isoformat()}"
 
 
-def interruptions(instances: Mapping[str, Record], told: Mapping[str, str]) -> list[Finding]:
-    """Those of ``instances`` (workload id -> its instance) that EC2 interrupted and nobody has told;
-    ``told`` has the last mark by workload id."""
-    found = []
-    for workload_id, instance in instances.items():
-        reason = instance.get("StateReason") or {}
-        code, state = reason.get("Code", ""), instance["State"]["Name"]
-        if code in _INTERRUPTED and told.get(workload_id) != interruption_mark(instance):
-            found.append(
-                Finding(
-                    Action.TELL,
-                    workload_id,
-                    f"{instance['InstanceId']} is {state}: EC2 has interrupted it ({code})",
-                    instance_id=instance["InstanceId"],
-                )
-            )
-    return found
+def interruptions(
+    workloads: Iterable[Workload], instances: Mapping[str, Record], marks: Mapping[str, str]
+) -> dict[str, str]:
+    """Workload id -> what became of its instance, of those that EC2 has interrupted.
+
+    ``instances`` by id, as far as EC2 still shows them; ``marks`` the last interruption on the ledger
+    by workload id: EC2 forgets a terminated instance after about an hour, the workload waits still.
+    """
+    told = {}
+    for workload in workloads:
+        instance = instances.get(workload.instance_id)
+        told[workload.workload_id] = (
+            _interruption(instance)
+            if instance is not None
+            else _forgotten(workload, marks.get(workload.workload_id, ""))
+        )
+    return {workload_id: what for workload_id, what in told.items() if what}
+
+
+def not_rescued(
+    workloads: Iterable[Workload], interrupted: Mapping[str, str]
+) -> list[Finding]:
+    """The interrupted ones that no switch has claimed."""
+    return [
+        Finding(
+            Action.RESCUE,
+            workload.workload_id,
+            interrupted[workload.workload_id],
+            instance_id=workload.instance_id,
+        )
+        for workload in workloads
+        if workload.workload_id in interrupted and not workload.claim_switch_id
+    ]
+
+
+def _interruption(instance: Record) -> str:
+    reason = instance.get("StateReason") or {}
+    code, state = reason.get("Code", ""), instance["State"]["Name"]
+    if state in ("pending", "running") or code not in _INTERRUPTED:
+        return ""
+    return f"{instance['InstanceId']} is {state}: EC2 has interrupted it ({code})"
+
+
+def _forgotten(workload: Workload, mark: str) -> str:
+    if mark.partition(" ")[0] != workload.instance_id:
+        return ""
+    return f"{workload.instance_id} is gone since EC2 interrupted it"

@@ -24,7 +24,7 @@ from spot_optimizer.aws.ledger.items import StackItem, SwitchItem, WorkloadItem
 from spot_optimizer.aws.ledger.table import Ledger, update_expression
 from spot_optimizer.aws.ledger.wire import instant, to_wire, wire_value
 from spot_optimizer.contracts import SwitchOrder
-from spot_optimizer.words import Phase
+from spot_optimizer.words import DecisionKind, Phase
 
 CLAIM_LIFE = timedelta(hours=3)
 """Longer than SwitchInstance's TimeoutSeconds (7,200): no running execution's claim expires."""
@@ -86,6 +86,49 @@ def claim(ledger: Ledger, order: SwitchOrder, now: datetime) -> SwitchItem:
     raise LedgerBusy(f"workload '{order.workload_id}' keeps changing")
 
 
+def take_over(ledger: Ledger, order: SwitchOrder, now: datetime) -> SwitchItem:
+    """Claim the workload for a rescue, whoever holds it, or ClaimRefused.
+
+    One transaction raises the fence and ends the switch that held the claim: as FAILED before its
+    commit, after which none of its writes is taken; as DONE after it, and its run ends its original
+    undisturbed. A replacement that it has launched is the rescue's from then on. Another rescue is
+    taken over only where it broke off. An open breaker holds no rescue; the global stop does.
+    Repeating it returns the claim as it is.
+    """
+    for _ in range(_TRIES):
+        workload = ledger.workload(order.workload_id)
+        if workload is None:
+            raise ClaimRefused(f"workload '{order.workload_id}' is not in the ledger")
+        if workload.claim_switch_id == order.switch_id:
+            return _record(ledger, order.workload_id, order.switch_id)
+        _refuse_elsewhere(workload, order)
+        held = (
+            ledger.switch(order.workload_id, workload.claim_switch_id)
+            if workload.claim_switch_id
+            else None
+        )
+        live = workload.claim_expires_at is not None and workload.claim_expires_at > now
+        broke_off = held is not None and held.switch_id == order.goes_on_with
+        if live and held is not None and _is_open_rescue(held) and not broke_off:
+            raise ClaimRefused(f"rescue '{held.switch_id}' of this workload is running")
+        item = _rescue(order, held, workload.fence + 1, now)
+        parts = [
+            _seize_claim(ledger, workload, item, now),
+            _no_global_stop(ledger),
+            _new_record(ledger, item),
+        ]
+        if held is not None and held.phase not in (Phase.DONE, Phase.FAILED):
+            parts.append(_supersede(ledger, held, item, now))
+        failed = _transact(*parts)
+        if failed is None:
+            return item
+        if failed == 1:
+            raise ClaimRefused("the global stop is set")
+        if failed == 2 and ledger.switch(order.workload_id, order.switch_id) is not None:
+            raise ClaimRefused(f"rescue '{order.switch_id}' has been run before")
+    raise LedgerBusy(f"workload '{order.workload_id}' keeps changing")
+
+
 def claim_is_free_or_expired() -> str:
     """Condition under which a claim may be taken; expiry is compared here, TTL only tidies.
 
@@ -111,6 +154,9 @@ def commit(ledger: Ledger, switch: SwitchItem, now: datetime) -> None:
     moved: dict[str, Any] = {
         "instance_id": switch.replacement_id,
         "instance_type": order.candidates[switch.candidate].instance_type,
+        "availability_zone": order.candidates[switch.candidate].availability_zone,
+        "lifecycle": order.candidates[switch.candidate].lifecycle,
+        "launched_at": switch.launched_at,
         "home_type": order.home_type_after,
         "fallback_pending_since": None,
     }
@@ -236,10 +282,117 @@ def _refuse_unclaimable(workload: WorkloadItem, order: SwitchOrder, now: datetim
         raise ClaimRefused(
             f"the workload's breaker is open since {instant(workload.breaker_open_since)}"
         )
+    _refuse_elsewhere(workload, order)
+
+
+def _refuse_elsewhere(workload: WorkloadItem, order: SwitchOrder) -> None:
     if workload.instance_id != order.original.instance_id:
         raise ClaimRefused(
             f"the workload runs on {workload.instance_id}, not on {order.original.instance_id}"
         )
+
+
+def _is_open_rescue(switch: SwitchItem) -> bool:
+    return switch.order.kind is DecisionKind.EVACUATE and _is_open(switch)
+
+
+def _is_open(switch: SwitchItem) -> bool:
+    return switch.phase in _BEFORE_COMMIT
+
+
+def _adopts(held: SwitchItem | None) -> bool:
+    return held is not None and _is_open(held) and held.replacement_id is not None
+
+
+def _rescue(
+    order: SwitchOrder, held: SwitchItem | None, fence: int, now: datetime
+) -> SwitchItem:
+    """The record of a rescue; it begins as LAUNCHED where it goes on with a replacement."""
+    item = SwitchItem(
+        workload_id=order.workload_id,
+        switch_id=order.switch_id,
+        order=order,
+        phase=Phase.CLAIMED,
+        fence=fence,
+        claimed_at=now,
+    )
+    if held is None or not _adopts(held):
+        return item
+    place = held.order.candidates[held.candidate]
+    adopting = order.model_copy(
+        update={
+            "candidates": (place, *order.candidates),
+            "home_type_after": held.order.home_type_after,
+            "row": held.order.row,
+        }
+    )
+    return item.model_copy(
+        update={
+            "order": adopting,
+            "phase": Phase.LAUNCHED,
+            "replacement_id": held.replacement_id,
+            "launched_at": held.launched_at,
+        }
+    )
+
+
+def _supersede(
+    ledger: Ledger, held: SwitchItem, rescue: SwitchItem, now: datetime
+) -> dict[str, Any]:
+    """End the switch that held the claim, if it still stands where it was seen."""
+    if held.phase is Phase.COMMITTED:
+        changes: dict[str, Any] = {
+            "phase": Phase.DONE,
+            "outcome": {"summary": f"committed; then rescue {rescue.switch_id} took over"},
+        }
+    else:
+        changes = {
+            "phase": Phase.FAILED,
+            "abandoned_at": now,
+            "taken_over_by": rescue.switch_id,
+            "replacement_adopted": _adopts(held),
+            "outcome": {"summary": f"rescue {rescue.switch_id} took over", "counts": False},
+        }
+    return _switch_update(ledger, held, {**changes, "ended_at": now}, (held.phase,))
+
+
+def _seize_claim(
+    ledger: Ledger, workload: WorkloadItem, item: SwitchItem, now: datetime
+) -> dict[str, Any]:
+    return {
+        "Update": {
+            "TableName": ledger.table,
+            "Key": keys.workload_key(workload.workload_id),
+            "ConditionExpression": (
+                "attribute_exists(pk) AND instance_id = :original"
+                " AND (fence = :seen OR (attribute_not_exists(fence) AND :seen = :zero))"
+            ),
+            "UpdateExpression": (
+                "SET fence = :fence, claim_switch_id = :switch, claim_expires_at = :expires"
+            ),
+            "ExpressionAttributeValues": to_wire(
+                {
+                    ":original": item.order.original.instance_id,
+                    ":seen": workload.fence,
+                    ":zero": 0,
+                    ":fence": item.fence,
+                    ":switch": item.switch_id,
+                    ":expires": now + CLAIM_LIFE,
+                }
+            ),
+        }
+    }
+
+
+def _no_global_stop(ledger: Ledger) -> dict[str, Any]:
+    return {
+        "ConditionCheck": {
+            "TableName": ledger.table,
+            "Key": keys.stack_key(),
+            "ConditionExpression": "attribute_not_exists(global_stop) OR global_stop = :no",
+            "ExpressionAttributeValues": to_wire({":no": False}),
+        }
+    }
 
 
 def _take_claim(

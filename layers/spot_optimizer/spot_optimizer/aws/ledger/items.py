@@ -4,8 +4,8 @@ from typing import Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from spot_optimizer.contracts import LaunchTemplateRef, SwitchOrder
-from spot_optimizer.words import Mode, Phase, Pool, Scope
+from spot_optimizer.contracts import GuardRules, LaunchTemplateRef, SwitchOrder
+from spot_optimizer.words import Lifecycle, Mode, Phase, Pool, Scope
 
 Status = Literal["managed", "refused", "gone"]
 
@@ -24,6 +24,9 @@ class WorkloadItem(Item):
     instance_id: str
     instance_type: str = ""
     """Type that the workload runs on; another one on the same instance means that a user resized it."""
+    availability_zone: str = ""
+    lifecycle: Lifecycle = Lifecycle.SPOT
+    launched_at: AwareDatetime | None = None
     status: Status = "managed"
     status_reason: str = ""
     """Why it is refused or gone; for a managed one its warnings."""
@@ -54,6 +57,32 @@ class WorkloadItem(Item):
     """The last interruption that the sweep found without an event: instance id and launch time."""
 
 
+class RescueTerms(Item):
+    """What a rescue must know of a workload's tags and settings: an event carries none."""
+
+    mode: Mode
+    dry_run: bool
+    fallback_to_on_demand: bool
+    guard: GuardRules
+    advisor_bucket: int
+    """Spot Advisor bucket of the current pool; -1 without an entry."""
+    on_demand: tuple[str, ...] = ()
+    """Where the home type may be bought on-demand, as ``zone/subnet``; the current zone first."""
+
+
+class PointerItem(Item):
+    """Whose an instance is: events carry no tags and no workload id."""
+
+    workload_id: str
+
+
+class SignalItem(Item):
+    """One signal in a pool's history."""
+
+    kind: str
+    at: AwareDatetime
+
+
 class PlanItem(Item):
     """Launch template and standing failover plan, apart from the hot item because it is larger."""
 
@@ -67,6 +96,8 @@ class PlanItem(Item):
     persistent_spot_request_id: str | None = None
     pools: tuple[str, ...] = ()
     """Ranked safe pools as ``type/zone/subnet``, the best first."""
+    terms: RescueTerms | None = None
+    """None until the first decision about the workload."""
 
 
 class StackItem(Item):
@@ -112,6 +143,10 @@ class SwitchItem(Item):
     handed_over_at: AwareDatetime | None = None
     committed_at: AwareDatetime | None = None
     abandoned_at: AwareDatetime | None = None
+    taken_over_by: str | None = None
+    """The rescue that ended this switch before its commit."""
+    replacement_adopted: bool = False
+    """That rescue goes on with this switch's replacement."""
     ended_at: AwareDatetime | None = None
     resumes: int = 0
     """Executions that the sweep has started to bring the switch to its end."""

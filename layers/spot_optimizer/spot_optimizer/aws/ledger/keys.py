@@ -28,5 +28,10 @@ def switch_key(workload_id: str, switch_id: str) -> dict[str, Any]:
     return key(f"WORKLOAD#{workload_id}", f"SWITCH#{switch_id}")
 
 
+def pool_partition(pool: object) -> str:
+    """Partition of a pool's signals, of all workloads."""
+    return f"POOL#{pool}"
+
+
 def pointer_key(instance_id: str) -> dict[str, Any]:
     return key(f"INSTANCE#{instance_id}", "POINTER")

@@ -41,17 +41,20 @@ class Ledger:
         return {row["home_type"] for row in managed if row.get("home_type")}
 
     def workload(self, workload_id: str) -> WorkloadItem | None:
-        return self._get(keys.workload_key(workload_id), WorkloadItem)
+        return self.item(keys.workload_key(workload_id), WorkloadItem)
+
+    def plan(self, workload_id: str) -> PlanItem | None:
+        return self.item(keys.plan_key(workload_id), PlanItem)
 
     def plans(self) -> dict[str, PlanItem]:
         """Launch templates and failover plans of all workloads, by id."""
         return {item.workload_id: item for item in self._items(keys.PLANS, PlanItem)}
 
     def stack(self) -> StackItem:
-        return self._get(keys.stack_key(), StackItem) or StackItem()
+        return self.item(keys.stack_key(), StackItem) or StackItem()
 
     def switch(self, workload_id: str, switch_id: str) -> SwitchItem | None:
-        return self._get(keys.switch_key(workload_id, switch_id), SwitchItem)
+        return self.item(keys.switch_key(workload_id, switch_id), SwitchItem)
 
     def switches(self, workload_id: str) -> list[SwitchItem]:
         """All switches of a workload. Raises ValidationError for a damaged record: who asks for all
@@ -66,7 +69,8 @@ class Ledger:
         )
         return "Item" in reply
 
-    def _get(self, key: Mapping[str, Any], kind: type[AnyItem]) -> AnyItem | None:
+    def item(self, key: Mapping[str, Any], kind: type[AnyItem]) -> AnyItem | None:
+        """One item as it is now, or None."""
         reply = client("dynamodb").get_item(TableName=self.table, Key=key, ConsistentRead=True)
         return kind.model_validate(from_wire(reply["Item"])) if "Item" in reply else None
 

@@ -1,0 +1,54 @@
+"""What EC2 tells EventBridge of a world's instances: warnings, recommendations, changes of state."""
+
+from datetime import timedelta
+
+from simulator.account import EmbeddedAccount
+from simulator.world import World
+from simulator.world.events import (
+    InstanceStopped,
+    InstanceTerminated,
+    InstanceTerminating,
+    InterruptionWarned,
+    RebalanceRecommended,
+    WorldEvent,
+)
+
+_LOOKS = (timedelta(minutes=2), timedelta(minutes=4))
+"""When to look again after a warning, so that the end of the instance is told in time."""
+
+
+class Signals:
+    """Puts the events of EC2 on the account's default bus as the world publishes them.
+
+    Detail types and details: EC2 user guide, "Spot Instance interruption notices", "EC2 instance
+    rebalance recommendations", "State change events".
+    """
+
+    def __init__(self, account: EmbeddedAccount, world: World) -> None:
+        self._account, self._world = account, world
+        world.subscribe(self._on_event)
+
+    def _on_event(self, event: WorldEvent) -> None:
+        match event:
+            case InterruptionWarned():
+                detail = {"instance-action": event.action}
+                self._emit("EC2 Spot Instance Interruption Warning", event.instance_id, detail)
+                for delay in _LOOKS:
+                    self._account.clock.call_later(delay, self._world.advance)
+            case RebalanceRecommended():
+                self._emit("EC2 Instance Rebalance Recommendation", event.instance_id, {})
+            case InstanceTerminating():
+                self._account.clock.call_later(_LOOKS[0], self._world.advance)
+            case InstanceTerminated():
+                self._changed(event.instance_id, "terminated")
+            case InstanceStopped():
+                self._changed(event.instance_id, "stopped")
+
+    def _changed(self, instance_id: str, state: str) -> None:
+        self._emit("EC2 Instance State-change Notification", instance_id, {"state": state})
+
+    def _emit(self, detail_type: str, instance_id: str, detail: dict[str, str]) -> None:
+        arn = f"arn:aws:ec2:{self._account.region}:123456789012:instance/{instance_id}"
+        self._account.emit(
+            "aws.ec2", detail_type, {"instance-id": instance_id, **detail}, [arn]
+        )

@@ -1,0 +1,324 @@
+"""Interruptions by EC2, and the rescues that follow."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from tests.workflow.faults import Fault, lost, record_of, step, workload_of
+from tests.workflow.stage import WORKLOADS_MAX, ZONES, Stage, open_stage
+from tests.workflow.story import Story, record
+
+
+@contextmanager
+def ready_stage(
+    *workloads: str, launch: Mapping[str, Any] | None = None, **parameters: str | int | float
+) -> Iterator[tuple[Stage, dict[str, str]]]:
+    """A stage whose workloads have a standing plan; with their instances by workload."""
+    with open_stage(**parameters) as stage:
+        originals = {name: stage.launch(name, **(launch or {})) for name in workloads or ("web",)}
+        stage.take_in()
+        stage.cycle()
+        stage.api.clear()
+        yield stage, originals
+
+
+def fails(operation: str, when: Callable[[Mapping[str, Any]], bool], workload: str) -> Fault:
+    """A call of a rescue that is refused for good."""
+    return Fault(operation, caller="FailOver", workload=workload, when=when)
+
+
+def clean_rescue() -> Story:
+    """EC2 warns and terminates; the machine has a target group and an address."""
+    with open_stage() as stage:
+        group = stage.world.create_target_group("shop")
+        original = stage.launch(target_group_arn=group, address=True, tags={"team": "shop"})
+        stage.take_in()
+        stage.cycle()
+        stage.api.clear()
+        at_commit: list[str] = []
+        stage.before_call["TransactWriteItems"] = lambda: at_commit.append(
+            stage.world.state_of(original)
+        )
+        stage.world.interrupt(original)
+        stage.finish()
+        replacement = stage.workload()["instance_id"]
+        return record(
+            stage,
+            original=original,
+            replacement=replacement,
+            targets=stage.targets(group),
+            address_holder=stage.address_holder(),
+            tags=dict(stage.world.tags_of(replacement)),
+            original_ended_by=stage.world.instances[original].state_reason,
+        )
+
+
+def rescue_without_a_target_group() -> Story:
+    """Nothing waits for health: the commit follows running."""
+    with ready_stage() as (stage, originals):
+        stage.world.interrupt(originals["web"])
+        stage.finish()
+        return record(stage, original=originals["web"], next_cycle=stage.cycle())
+
+
+def original_only_stops() -> Story:
+    """EC2 stops the instance of a persistent request, and keeps it."""
+    with ready_stage(launch={"persistent": True}) as (stage, originals):
+        stage.world.interrupt(originals["web"], "stop")
+        stage.finish()
+        return record(
+            stage, original=originals["web"], tags=dict(stage.world.tags_of(originals["web"]))
+        )
+
+
+def persistent_request_is_interrupted() -> Story:
+    """EC2 terminates the instance of a persistent request, which would launch a ghost of it."""
+    with ready_stage(launch={"persistent": True}) as (stage, originals):
+        stage.world.interrupt(originals["web"], "terminate")
+        stage.finish()
+        return record(stage, original=originals["web"])
+
+
+def all_spot_pools_are_full() -> Story:
+    """No pool of the plan has capacity: the home type is bought on-demand."""
+    with ready_stage() as (stage, originals):
+        stage.world.close_capacity(lifecycle="spot")
+        stage.world.close_capacity("m5.large", ZONES[0], "on-demand")
+        stage.world.interrupt(originals["web"])
+        stage.finish()
+        return record(stage, original=originals["web"])
+
+
+def nothing_has_capacity() -> Story:
+    """Neither spot nor on-demand: the workload is lost, and a person hears of it."""
+    with ready_stage() as (stage, originals):
+        stage.world.close_capacity()
+        stage.world.interrupt(originals["web"])
+        stage.finish()
+        return record(stage, original=originals["web"])
+
+
+def _graceful(stage: Stage, until: str) -> None:
+    stage.start(stage.order("web", ("m5a.large", ZONES[1], "spot"), name="graceful"))
+    stage.run_until_entered(until)
+
+
+def switch_taken_over_before_its_launch() -> Story:
+    """The graceful switch is claimed, its launch fails for a while, the interruption comes."""
+    with ready_stage(launch={"address": True}) as (stage, originals):
+        busy = Fault("Invoke", code="ServiceException", when=step("LaunchReplacement"), times=1)
+        stage.faults.append(busy)
+        _graceful(stage, "LaunchReplacement")
+        stage.world.interrupt(originals["web"])
+        stage.finish()
+        return record(stage, original=originals["web"], address_holder=stage.address_holder())
+
+
+def switch_taken_over_while_it_launches() -> Story:
+    """Its launch is under way when the interruption comes: two replacements, one too many."""
+    with ready_stage(launch={"address": True}) as (stage, originals):
+        stage.faults.append(lost("Invoke", step("LaunchReplacement"), times=1))
+        _graceful(stage, "LaunchReplacement")
+        stage.world.interrupt(originals["web"])
+        stage.finish()
+        return record(stage, original=originals["web"], address_holder=stage.address_holder())
+
+
+def switch_taken_over_after_its_launch() -> Story:
+    """The graceful switch's replacement boots when the interruption comes."""
+    with ready_stage(launch={"address": True}) as (stage, originals):
+        _graceful(stage, "WaitForBoot")
+        (launched,) = stage.alive() - {originals["web"]}
+        stage.world.interrupt(originals["web"])
+        stage.finish()
+        return record(
+            stage,
+            original=originals["web"],
+            launched=launched,
+            address_holder=stage.address_holder(),
+        )
+
+
+def original_interrupted_after_the_commit() -> Story:
+    """The switch is committed and its original drains: its interruption is no news."""
+    with open_stage() as stage:
+        group = stage.world.create_target_group("shop")
+        original = stage.launch(target_group_arn=group)
+        stage.take_in()
+        stage.cycle()
+        _graceful(stage, "WaitForDrain")
+        stage.world.interrupt(original)
+        stage.finish()
+        return record(stage, original=original)
+
+
+def replacement_interrupted_after_the_commit() -> Story:
+    """The switch is committed and its original drains when its replacement is interrupted."""
+    with open_stage() as stage:
+        group = stage.world.create_target_group("shop")
+        original = stage.launch(target_group_arn=group)
+        stage.take_in()
+        stage.cycle()
+        _graceful(stage, "WaitForDrain")
+        replacement = stage.workload()["instance_id"]
+        stage.world.interrupt(replacement)
+        stage.finish()
+        return record(
+            stage, original=original, replacement=replacement, targets=stage.targets(group)
+        )
+
+
+REFUSED_FOR_GOOD: Mapping[str, tuple[str, Callable[[Mapping[str, Any]], bool]]] = {
+    "NoCapacity": ("Invoke", step("UpdateLedger", "refuse")),
+    "LaunchReplacement": ("Invoke", step("LaunchReplacement")),
+    "RecordLaunched": ("UpdateItem", record_of("LAUNCHED")),
+    "LookAtReplacement": ("DescribeInstances", lambda _: True),
+    "RecordRunning": ("UpdateItem", record_of("HEALTHY")),
+    "ShiftTraffic": ("Invoke", step("HandOver", "rescue")),
+    "RecordHandedOver": ("UpdateItem", record_of("HANDED_OVER")),
+    "CommitFailOver": ("Invoke", step("UpdateLedger", "commit")),
+    "ReleaseOriginal": ("Invoke", step("HandOver", "release")),
+    "RecordSuccess": ("Invoke", step("UpdateLedger", "succeed")),
+}
+"""State -> the call that is refused to one workload's rescue."""
+
+
+def every_step_of_a_rescue_fails() -> Story:
+    """One workload for each state of REFUSED_FOR_GOOD, whose call is refused for good."""
+    names = [workload_of(state) for state in REFUSED_FOR_GOOD]
+    with ready_stage(*names, StackBreakerWorkloads=WORKLOADS_MAX) as (stage, originals):
+        stage.faults += [
+            fails(operation, when, workload_of(state))
+            for state, (operation, when) in REFUSED_FOR_GOOD.items()
+        ]
+        full = workload_of("NoCapacity")
+        refusal = Fault(
+            "CreateFleet",
+            code="InsufficientInstanceCapacity",
+            caller="LaunchReplacement",
+            when=lambda params: full in str(params),
+        )
+        stage.faults.append(refusal)
+        for original in originals.values():
+            stage.world.interrupt(original)
+        stage.finish()
+        return record(stage, originals=originals)
+
+
+def undoing_a_rescue_fails() -> Story:
+    """Rescues that cannot shift traffic, and cannot undo what they began either."""
+    trouble = {
+        "UndoHandOver": ("Invoke", step("HandOver", "undo")),
+        "TerminateReplacement": ("TerminateInstances", lambda _params: True),
+        "AbandonSwitch": ("Invoke", step("UpdateLedger", "abandon")),
+        "RecordFailure": ("Invoke", step("UpdateLedger", "fail")),
+    }
+    names = [workload_of(state) for state in trouble]
+    with ready_stage(*names, StackBreakerWorkloads=WORKLOADS_MAX) as (stage, originals):
+        for state, (operation, when) in trouble.items():
+            name = workload_of(state)
+            stage.faults.append(fails(operation, when, name))
+            stage.faults.append(fails("Invoke", step("HandOver", "rescue"), name))
+        for original in originals.values():
+            stage.world.interrupt(original)
+        stage.finish()
+        return record(stage, originals=originals)
+
+
+def launch_replies_of_a_rescue_are_lost() -> Story:
+    """The fleet launches but no answer arrives; one of two cannot even look for what it launched."""
+    with ready_stage("web", "blind", StackBreakerWorkloads=WORKLOADS_MAX) as (stage, originals):
+        silent = lost("Invoke", step("LaunchReplacement"))
+        silent.caller = "FailOver"
+        stage.faults += [silent, fails("DescribeInstances", lambda _: True, "blind")]
+        for original in originals.values():
+            stage.world.interrupt(original)
+        stage.finish()
+        return record(stage, originals=originals)
+
+
+def claim_replies_of_a_rescue_are_lost() -> Story:
+    """The claim is taken over but no answer arrives; for one of two, giving it back fails as well."""
+    with ready_stage("web", "stuck") as (stage, originals):
+        silent = lost("Invoke", step("UpdateLedger", "take-over"))
+        silent.caller = "FailOver"
+        stage.faults += [silent, fails("Invoke", step("UpdateLedger", "unclaim"), "stuck")]
+        for original in originals.values():
+            stage.world.interrupt(original)
+        stage.finish()
+        return record(stage, originals=originals)
+
+
+def commit_replies_of_a_rescue_are_lost() -> Story:
+    """The rescue commits, but no answer of the commit arrives."""
+    with ready_stage() as (stage, originals):
+        silent = lost("Invoke", step("UpdateLedger", "commit"))
+        silent.caller = "FailOver"
+        stage.faults.append(silent)
+        stage.world.interrupt(originals["web"])
+        stage.finish()
+        return record(stage, original=originals["web"])
+
+
+def rescue_under_the_global_stop() -> Story:
+    """The global stop holds even a rescue."""
+    with ready_stage() as (stage, originals):
+        stage.command(command="stop")
+        stage.world.interrupt(originals["web"])
+        stage.finish()
+        return record(stage, original=originals["web"])
+
+
+def replacement_never_runs() -> Story:
+    """EC2 takes the replacement back while it is pending."""
+    with ready_stage() as (stage, originals):
+        stage.world.interrupt(originals["web"])
+        stage.account.run_until(stage.account.clock.now())
+        stage.run_until_entered("WaitUntilRunning")
+        (replacement,) = stage.alive() - set(originals.values())
+        stage.world.terminate_instance(replacement)
+        stage.finish()
+        return record(stage, original=originals["web"], replacement=replacement)
+
+
+def ending_a_rescue_fails() -> Story:
+    """After the commit, calls about the original are refused: to one workload each."""
+    trouble: Mapping[str, tuple[str, str, Callable[[Mapping[str, Any]], bool]]] = {
+        "CancelSpotRequest": ("CancelSpotInstanceRequests", "terminate", lambda _: True),
+        "AwaitOriginalGone": ("DescribeInstances", "stop", lambda p: "stopping" in str(p)),
+        "LeaveOriginal": ("DeleteTags", "stop", lambda _: True),
+        "TellOriginalRemains": ("Publish", "stop", lambda _: True),
+        "RecordRemaining": ("Invoke", "stop", step("UpdateLedger", "succeed")),
+    }
+    names = [workload_of(state) for state in trouble]
+    launch = {"persistent": True}
+    with ready_stage(*names, launch=launch, StackBreakerWorkloads=WORKLOADS_MAX) as made:
+        stage, originals = made
+        for state, (operation, action, when) in trouble.items():
+            name = workload_of(state)
+            stage.faults.append(fails(operation, when, name))
+            stage.world.interrupt(originals[name], action)
+        stage.finish()
+        return record(stage, originals=originals)
+
+
+def nobody_hears_of_failed_rescues() -> Story:
+    """The topic is out of order while rescues fail in every way that is told to people."""
+    trouble = {
+        "TellNotUndone": ("Invoke", step("HandOver", "undo")),
+        "TellLeftAsItIs": ("Invoke", step("UpdateLedger", "abandon")),
+        "TellNotFailedOver": ("RunInstances", lambda _params: True),
+        "TellUnfinished": ("Invoke", step("UpdateLedger", "succeed")),
+    }
+    names = [workload_of(state) for state in trouble]
+    with ready_stage(*names, StackBreakerWorkloads=WORKLOADS_MAX) as (stage, originals):
+        for state, (operation, when) in trouble.items():
+            name = workload_of(state)
+            stage.faults.append(fails(operation, when, name))
+            if state != "TellUnfinished":
+                stage.faults.append(fails("Invoke", step("HandOver", "rescue"), name))
+        stage.faults.append(Fault("Publish", caller="FailOver"))
+        for original in originals.values():
+            stage.world.interrupt(original)
+        stage.finish()
+        return record(stage, originals=originals)

@@ -1,0 +1,275 @@
+"""Signals come twice, late, out of order and about strangers: each is answered once, or not at all."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import boto3
+import pytest
+
+from tests.workflow.faults import Fault
+from tests.workflow.scenarios_of_rescues import ready_stage
+from tests.workflow.stage import Stage, open_stage
+
+WARNING = "EC2 Spot Instance Interruption Warning"
+REBALANCE = "EC2 Instance Rebalance Recommendation"
+STATE = "EC2 Instance State-change Notification"
+
+
+@pytest.fixture
+def ready() -> Iterator[tuple[Stage, str]]:
+    """A stage with one workload that has a standing plan, and its instance."""
+    with ready_stage() as (stage, originals):
+        yield stage, originals["web"]
+
+
+def signal(
+    stage: Stage,
+    instance_id: str,
+    detail_type: str = WARNING,
+    age: timedelta = timedelta(),
+    event_id: str = "first",
+    **detail: str,
+) -> dict[str, Any]:
+    """Send one event straight to the function; what it answers."""
+    if detail_type == WARNING:
+        detail = {"instance-action": "terminate", **detail}
+    answer: dict[str, Any] = stage.account.invoke(
+        "HandleSignal",
+        {
+            "id": event_id,
+            "source": "aws.ec2",
+            "detail-type": detail_type,
+            "time": (stage.account.clock.now() - age).isoformat(),
+            "detail": {"instance-id": instance_id, **detail},
+        },
+    )
+    return answer
+
+
+def test_a_warning_that_comes_twice_starts_one_rescue(ready: tuple[Stage, str]) -> None:
+    """Be it the same event again or another one that says the same, before and after the end."""
+    stage, original = ready
+    answers = [signal(stage, original), signal(stage, original)]
+    answers.append(signal(stage, original, event_id="second"))
+    stage.world.interrupt(original, warned=False)
+    stage.finish()
+    answers.append(signal(stage, original, event_id="third"))
+    assert [a["effect"] for a in answers] == ["EVACUATE", "EVACUATE", "NONE", "NONE"]
+    assert len(stage.account.executions()) == 1
+    assert len(stage.calls_of("CreateFleet")) == 1
+    assert len(stage.history("web", "SIGNAL")) == 1
+
+
+def test_a_start_that_failed_is_made_by_the_retry(ready: tuple[Stage, str]) -> None:
+    """The event is not its own duplicate: what the first delivery could not start, the second does."""
+    stage, original = ready
+    stage.faults.append(Fault("StartExecution", code="ThrottlingException", caller="HandleSignal"))
+    stage.faults[0].times = 1
+    stage.world.interrupt(original)
+    stage.finish()
+    assert stage.faults[0].met == 1
+    assert [e.status for e in stage.account.executions()] == ["SUCCEEDED"]
+
+
+def test_an_end_without_a_warning_is_rescued(ready: tuple[Stage, str]) -> None:
+    """The warning never came; the change of state says that EC2 took the instance."""
+    stage, original = ready
+    stage.world.interrupt(original, warning=timedelta(), warned=False)
+    stage.account.clock.call_later(timedelta(minutes=2), stage.world.advance)
+    stage.world.advance()
+    execution = stage.finish()
+    assert (execution.state_machine, execution.status) == ("FailOver", "SUCCEEDED")
+    assert stage.workload()["instance_id"] in stage.alive()
+
+
+def test_an_end_that_its_user_wanted_is_recorded_only(ready: tuple[Stage, str]) -> None:
+    """The team terminated its own machine: nothing is launched in its place."""
+    stage, original = ready
+    stage.world.terminate_instance(original)
+    stage.account.run_until_quiet()
+    (noted,) = stage.history("web", "SIGNAL")
+    assert noted["effect"] == "RECORDED"
+    assert "Client.UserInitiatedShutdown" in noted["reason"]
+    assert not stage.account.executions()
+
+
+def test_a_warning_after_the_end_does_not_start_a_second_rescue(ready: tuple[Stage, str]) -> None:
+    """Out of order: the change of state came first, its rescue runs."""
+    stage, original = ready
+    stage.world.interrupt(original, warning=timedelta(), warned=False)
+    stage.account.run_for(timedelta(minutes=2))
+    first = signal(stage, original, STATE, state="terminated")
+    stage.account.run_for(timedelta(seconds=1))
+    second = signal(stage, original, event_id="late", age=timedelta(minutes=3))
+    assert (first["effect"], second["effect"]) == ("EVACUATE", "NONE")
+    assert "under way" in second["reason"]
+    stage.finish()
+    assert len(stage.account.executions()) == 1
+
+
+def test_a_late_warning_counts_and_a_day_old_one_does_not(ready: tuple[Stage, str]) -> None:
+    """EventBridge may deliver after hours; after a day it is history."""
+    stage, original = ready
+    old = signal(stage, original, age=timedelta(days=1, seconds=1))
+    assert old["effect"] == "NONE"
+    assert "old" in old["reason"]
+    assert signal(stage, original, age=timedelta(hours=3))["effect"] == "EVACUATE"
+
+
+def test_a_stranger_costs_one_look(ready: tuple[Stage, str]) -> None:
+    """An instance that is none of ours: one read of the ledger, no write."""
+    stage, _ = ready
+    stranger = stage.world.launch_instance("m5.large", "us-east-1a", tags={"Name": "other"})
+    before = stage.items()
+    stage.world.interrupt(stranger)
+    stage.account.run_for(timedelta(seconds=1))
+    assert [c.operation for c in stage.api if c.caller == "HandleSignal"] == ["GetItem"]
+    assert stage.items() == before
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {},
+        {"detail-type": "EC2 Fleet Instance Change", "detail": {}},
+        {"detail-type": WARNING, "id": "x", "source": "aws.ec2", "time": "yesterday", "detail": {}},
+        {
+            "detail-type": WARNING,
+            "id": "x",
+            "source": "my.app",
+            "time": "2026-03-02T00:00:00Z",
+            "detail": {"instance-id": "i-0123456789abcdef0", "instance-action": "terminate"},
+        },
+        {
+            "detail-type": WARNING,
+            "id": "x",
+            "source": "aws.ec2",
+            "time": "2026-03-02T00:00:00Z",
+            "detail": {"instance-id": "i-0123456789abcdef0", "instance-action": "explode"},
+        },
+    ],
+    ids=["empty", "unknown type", "no time", "foreign source", "unknown action"],
+)
+def test_what_is_not_understood_has_no_effect(
+    ready: tuple[Stage, str], event: dict[str, Any]
+) -> None:
+    """No error, which would be retried, but an answer that says what is wrong."""
+    stage, _ = ready
+    before = stage.items()
+    answer = stage.account.invoke("HandleSignal", event)
+    assert answer["effect"] == "NONE"
+    assert answer["reason"].startswith("not understood: ")
+    assert stage.items() == before
+
+
+@pytest.mark.parametrize("action", ["terminate", "stop", "hibernate"])
+def test_every_kind_of_interruption_is_answered(ready: tuple[Stage, str], action: str) -> None:
+    """Terminate, stop and hibernate all take the instance away."""
+    stage, original = ready
+    assert signal(stage, original, **{"instance-action": action})["effect"] == "EVACUATE"
+    assert "m5.large/us-east-1a" in stage.workload()["signals"]
+
+
+def test_dry_run_records_only() -> None:
+    """Nothing is started, the signal is on the ledger."""
+    with ready_stage(DryRun="true") as (stage, originals):
+        answer = signal(stage, originals["web"])
+        assert answer["effect"] == "RECORDED"
+        assert "dry run" in answer["reason"]
+        assert len(stage.history("web", "SIGNAL")) == 1
+        assert not stage.account.executions()
+
+
+@pytest.mark.parametrize("how", ["tag", "command"])
+def test_manual_mode_records_only(how: str) -> None:
+    """By tag, which the standing plan carries, and by command, which counts at once."""
+    tags = {"spot-optimizer:mode": "manual"} if how == "tag" else {}
+    with ready_stage(launch={"tags": tags}) as (stage, originals):
+        if how == "command":
+            stage.command(command="set-mode", workload="web", mode="manual")
+        answer = signal(stage, originals["web"])
+        assert (answer["effect"], "mode manual" in answer["reason"]) == ("RECORDED", True)
+        assert not stage.account.executions()
+
+
+def test_a_workload_without_a_plan_is_told() -> None:
+    """Interrupted before the first cycle knew it: a person hears of it."""
+    with open_stage() as stage:
+        original = stage.launch()
+        stage.account.invoke("Decide", {"trigger": "schedule"})
+        boto3.client("dynamodb").update_item(
+            TableName=stage.account.outputs["LedgerTable"],
+            Key={"pk": {"S": "PLANS"}, "sk": {"S": "web"}},
+            UpdateExpression="REMOVE terms",
+        )
+        assert signal(stage, original)["effect"] == "RECORDED"
+        (call,) = stage.calls_of("Publish")
+        assert "no standing plan" in call.params["Message"]
+
+
+# --- rebalance recommendations -------------------------------------------------------------------
+
+
+def test_an_unlikely_one_is_recorded_only(ready: tuple[Stage, str]) -> None:
+    """Old instance, seldom interrupted type, no history: it stays, and its pool is not flagged."""
+    stage, original = ready
+    answer = signal(stage, original, REBALANCE)
+    assert answer["effect"] == "RECORDED"
+    assert "signals" not in stage.workload()
+    assert len(stage.history("web", "SIGNAL")) == 1
+    assert not stage.cycle()["started"]
+
+
+def test_a_pool_with_a_bad_history_is_left(ready: tuple[Stage, str]) -> None:
+    """Interruptions of others in the same pool make the same recommendation count."""
+    stage, original = ready
+    _bad_history(stage, "m5.large/us-east-1a")
+    stage.world.recommend_rebalance(original)
+    execution = stage.finish()
+    assert (execution.state_machine, execution.status) == ("SwitchInstance", "SUCCEEDED")
+    assert original not in stage.alive()
+    (decision,) = [d for d in stage.history("web", "DECISION") if d["row"] == 6]
+    assert "flagged for rebalance" in decision["reason"]
+
+
+def test_a_rebalance_right_after_a_launch_begins_no_loop(ready: tuple[Stage, str]) -> None:
+    """The replacement is flagged minutes after its launch: recorded, nothing moves."""
+    stage, original = ready
+    stage.world.interrupt(original)
+    stage.finish()
+    replacement = stage.workload()["instance_id"]
+    _bad_history(stage, f"{stage.workload()['instance_type']}/{_zone(stage)}")
+    answer = signal(stage, replacement, REBALANCE)
+    assert answer["effect"] == "RECORDED"
+    assert "loop" in answer["reason"]
+    assert not stage.cycle()["started"]
+
+
+def test_a_rebalance_counts_again_after_half_an_hour(ready: tuple[Stage, str]) -> None:
+    """Within it the second is a duplicate."""
+    stage, original = ready
+    answers = [signal(stage, original, REBALANCE)]
+    for number in range(2):
+        stage.account.clock.run_until(stage.account.clock.now() + timedelta(minutes=16))
+        answers.append(signal(stage, original, REBALANCE, event_id=f"again {number}"))
+    assert [a["effect"] for a in answers] == ["RECORDED", "NONE", "RECORDED"]
+
+
+def _zone(stage: Stage) -> str:
+    return str(stage.workload()["availability_zone"])
+
+
+def _bad_history(stage: Stage, pool: str) -> None:
+    """Ten interruptions that other workloads met in the pool."""
+    for number in range(10):
+        at = f"2026-03-01T{number:02}:00:00.000Z"
+        boto3.client("dynamodb").put_item(
+            TableName=stage.account.outputs["LedgerTable"],
+            Item={
+                "pk": {"S": f"POOL#{pool}"},
+                "sk": {"S": f"SIGNAL#{at}#interruption#i-{number}"},
+                "kind": {"S": "interruption"},
+                "at": {"S": at},
+            },
+        )
