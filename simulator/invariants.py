@@ -190,7 +190,8 @@ class Auditor:
             if count > 1:
                 self._violated(5, f"decision {decision_id} has {count} switches")
         for switch in switches:
-            if switch.order.row == 0 and not switch.order.asked_by:  # a rescue names row 6
+            rescue = switch.order.kind is DecisionKind.EVACUATE
+            if switch.order.row == 0 and not switch.order.asked_by and not rescue:
                 self._violated(11, f"{switch.switch_id} was started without trusted prices")
 
     def _one_execution_per_decision(self) -> None:
@@ -255,7 +256,8 @@ class Auditor:
     def _capacity_is_bounded(self, switches: list[SwitchItem]) -> None:
         """12: no more machines than workloads and switches in flight, those left by the user's wish
         not counted: they have lost our tag. A failed switch whose replacement still runs is in
-        flight until the sweep has ended that; no switch ever has two machines."""
+        flight until the sweep has ended that, one that a rescue has ended after its commit until its
+        original is gone; no switch ever has two machines."""
         ours = [
             instance_id
             for instance_id in self._world.instances
@@ -268,7 +270,12 @@ class Auditor:
         for switch_id, count in per_switch.items():
             if count > 1:
                 self._violated(12, f"switch {switch_id} has {count} machines")
-        left_over = [s for s in switches if s.phase is Phase.FAILED and s.switch_id in per_switch]
+        left_over = [
+            s
+            for s in switches
+            if (s.phase is Phase.FAILED and s.switch_id in per_switch)
+            or (s.phase is Phase.DONE and s.order.original.instance_id in ours)
+        ]
         in_flight = sum(s.phase in _LIVE for s in switches) + len(left_over)
         if len(ours) > max(managed, len(tagged_by_user)) + in_flight:
             self._violated(12, f"{len(ours)} machines for {managed} workloads, {in_flight} moving")

@@ -22,6 +22,7 @@ from simulator.invariants import Auditor
 from simulator.ledger_view import LedgerView
 from simulator.market.history import Pool, PriceHistory
 from simulator.market.on_demand import on_demand_prices
+from simulator.signals import Signals
 from simulator.world import World
 
 TEMPLATE = Path(__file__).parents[2] / "template.yaml"
@@ -136,6 +137,21 @@ class Ground:
             lifecycle=lifecycle,
         )
 
+    def interrupt(self, workload: str, action: str = "terminate", *, warned: bool = True) -> None:
+        """EC2 takes the spot instance of a workload back."""
+        instance_id = self.ledger.workloads()[workload].instance_id
+        if self.world.instances[instance_id].lifecycle == "spot":
+            self.world.interrupt(instance_id, action, warned=warned)
+
+    def run_until_entered(self, state: str) -> None:
+        """Run until the newest execution has entered ``state``, or ends without it."""
+        while executions := self.account.executions():
+            newest = executions[-1]
+            due = self.account.clock.next_deadline()
+            if state in newest.states or newest.status != "RUNNING" or due is None:
+                return
+            self.account.run_until(due)
+
     def disable(self, function: str) -> None:
         """Switch off the schedules of a function."""
         events = client("events")
@@ -215,6 +231,7 @@ def open_ground(
         )
         account.attach(world)
         injector.attach(world)
+        Signals(account, world)
         account.stand_between(injector, injector.delays)
         with mock.patch("simulator.account.deploy.translate", _translate_once):
             account.deploy(TEMPLATE, STACK, {**_PARAMETERS, **(parameters or {})})

@@ -89,6 +89,44 @@ def _fall_back(ground: Ground) -> None:
     ground.cycle()
 
 
+def _with_standing_plan(ground: Ground) -> None:
+    """A cycle on known prices leaves the plan that a rescue follows."""
+    _one_machine(ground)
+    ground.cycle()
+
+
+def _without_spot(ground: Ground) -> None:
+    _with_standing_plan(ground)
+    ground.world.close_capacity("*", "*", "spot")
+
+
+def _persistent_with_plan(ground: Ground) -> None:
+    _persistent(ground)
+    ground.cycle()
+
+
+def _interrupted(ground: Ground) -> None:
+    ground.interrupt("web")
+
+
+def _stopped(ground: Ground) -> None:
+    ground.interrupt("web", "stop")
+
+
+def _interrupted_in(state: str) -> Callable[[Ground], None]:
+    def act(ground: Ground) -> None:
+        ground.force()
+        ground.run_until_entered(state)
+        ground.interrupt("web")
+
+    return act
+
+
+def _interrupted_deaf(ground: Ground) -> None:
+    ground.injector.deny("FailOver", "sns", "Publish")
+    ground.interrupt("web")
+
+
 def _dear_everywhere(market: PriceHistory) -> PriceHistory:
     pools = [Pool(instance_type, zone) for instance_type in TYPES for zone in ZONES]
     begin = START + timedelta(minutes=20)
@@ -134,6 +172,49 @@ TRIALS: Mapping[str, Trial] = {
             "the original comes from a persistent spot request",
             _persistent,
             lambda ground: ground.force(),
+        ),
+        Trial(
+            "failover",
+            "EC2 takes the machine back after a warning of two minutes",
+            _with_standing_plan,
+            _interrupted,
+        ),
+        Trial(
+            "failover-on-demand",
+            "EC2 takes the machine back, and no spot pool has capacity",
+            _without_spot,
+            _interrupted,
+        ),
+        Trial(
+            "failover-stop",
+            "EC2 stops the machine of a persistent request, which stays",
+            _persistent_with_plan,
+            _stopped,
+        ),
+        Trial(
+            "failover-during-boot",
+            "EC2 takes the original back while its replacement boots",
+            _with_standing_plan,
+            _interrupted_in("WaitForBoot"),
+        ),
+        Trial(
+            "failover-during-hand-over",
+            "EC2 takes the original back while the targets of its replacement become healthy",
+            _with_standing_plan,
+            _interrupted_in("WaitForTargets"),
+        ),
+        Trial(
+            "failover-after-commit",
+            "EC2 takes the replacement back just after the commit, before the original has gone",
+            _with_standing_plan,
+            _interrupted_in("ReleaseOriginal"),
+        ),
+        Trial(
+            "deaf-failover",
+            "as failover, and no alert can be sent",
+            _with_standing_plan,
+            _interrupted_deaf,
+            double=True,
         ),
         Trial(
             "deaf-switch",

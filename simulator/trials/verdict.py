@@ -9,6 +9,8 @@ from simulator.trials.trials import Trial, TrialFailed
 
 SETTLES_WITHIN = timedelta(minutes=20)
 """Invariant 10: of the last fault, or of the beginning."""
+ONE_SWEEP = timedelta(minutes=11)
+"""The sweep runs once at least, whatever there is to be found."""
 _STEP = timedelta(minutes=1)
 
 
@@ -18,6 +20,7 @@ def run_until_settled(ground: Ground, trial: Trial) -> None:
     Raises TrialFailed if that takes longer than ``SETTLES_WITHIN`` of the last fault.
     """
     begun = ground.now
+    ground.account.run_for(ONE_SWEEP)
     while (why := _unsettled(ground, trial)) is not None:
         since = max(begun, ground.injector.last_fault or begun)
         if ground.now - since > SETTLES_WITHIN:
