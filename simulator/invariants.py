@@ -72,6 +72,7 @@ class Auditor:
         self._phases: dict[str, Phase] = {}
         self._advanced: dict[str, Phase] = {}
         self._fences: dict[str, int] = {}
+        self._claims: dict[str, datetime] = {}
         self._invocations_seen = 0
         self.checks = 0
         """How many times the whole ledger was checked."""
@@ -155,6 +156,7 @@ class Auditor:
         self._fences_hold(switches)
         self._breakers_hold(switches)
         self._rescues_commit_on_running(switches)
+        self._switches_commit_on_health(switches)
         self._capacity_is_bounded(switches)
 
     def _functions_fail_as_expected(self) -> None:
@@ -169,11 +171,21 @@ class Auditor:
         self._invocations_seen = len(trace)
 
     def _one_claim_each(self, switches: list[SwitchItem]) -> None:
-        """2: at most one live claim per workload."""
-        live = Counter(s.workload_id for s in switches if s.phase in _LIVE)
-        for workload_id, count in live.items():
-            if count > 1:
-                self._violated(2, f"{workload_id} has {count} live switches")
+        """2: at most one live claim per workload; a claim that has expired is none any more."""
+        for workload in self._ledger.workloads().values():
+            if workload.claim_switch_id and workload.claim_expires_at:
+                self._claims[workload.claim_switch_id] = workload.claim_expires_at
+        newest: dict[str, SwitchItem] = {}
+        for switch in (s for s in switches if s.phase in _LIVE):
+            before = newest.get(switch.workload_id)
+            newest[switch.workload_id] = switch
+            if before is None:
+                continue
+            expired = self._claims.get(before.switch_id, switch.claimed_at)
+            if before.fence >= switch.fence or expired >= switch.claimed_at:
+                self._violated(
+                    2, f"{switch.workload_id}: {before.switch_id} and {switch.switch_id} are live"
+                )
 
     def _one_instance_per_attempt(self) -> None:
         """4: the client token is made of switch and attempt."""
@@ -252,6 +264,16 @@ class Auditor:
             state = instance.state_at(switch.committed_at) if instance else "nothing"
             if state != "running" or switch.healthy_at is None:
                 self._violated(1, f"{switch.switch_id} was committed on {state}")
+
+    def _switches_commit_on_health(self, switches: list[SwitchItem]) -> None:
+        """1: a planned switch commits on a machine that has passed its status checks."""
+        for switch in switches:
+            if switch.order.kind is DecisionKind.EVACUATE or switch.committed_at is None:
+                continue
+            instance = self._world.instances.get(switch.replacement_id or "")
+            passed = instance is not None and not instance.impaired
+            if instance is None or not passed or instance.checks_pass_at > switch.committed_at:
+                self._violated(1, f"{switch.switch_id} was committed on an unproven machine")
 
     def _capacity_is_bounded(self, switches: list[SwitchItem]) -> None:
         """12: no more machines than workloads and switches in flight, those left by the user's wish

@@ -24,6 +24,8 @@ from simulator.market.history import Pool, PriceHistory
 from simulator.market.on_demand import on_demand_prices
 from simulator.signals import Signals
 from simulator.world import World
+from spot_optimizer.aws.ledger.keys import workload_key
+from spot_optimizer.aws.ledger.wire import instant
 
 TEMPLATE = Path(__file__).parents[2] / "template.yaml"
 STACK = "spot-optimizer"
@@ -152,13 +154,32 @@ class Ground:
                 return
             self.account.run_until(due)
 
-    def disable(self, function: str) -> None:
-        """Switch off the schedules of a function."""
+    def expire_claim(self, workload: str) -> None:
+        """Let the time of a workload's claim be over; nothing where it is not claimed."""
+        if self.ledger.workloads()[workload].claim_switch_id is None:
+            return
+        client("dynamodb").update_item(
+            TableName=self.account.outputs["LedgerTable"],
+            Key=workload_key(workload),
+            UpdateExpression="SET claim_expires_at = :past",
+            ExpressionAttributeValues={":past": {"S": instant(self.now - timedelta(minutes=1))}},
+        )
+        self.auditor.check()
+
+    def stop_executions(self) -> None:
+        """Somebody stops whatever runs, in the console."""
+        for execution in self.account.executions():
+            if execution.status == "RUNNING":
+                client("stepfunctions").stop_execution(executionArn=execution.arn)
+
+    def schedule(self, function: str, *, enabled: bool) -> None:
+        """Switch the schedules of a function on or off."""
         events = client("events")
         for rule in events.list_rules()["Rules"]:
             targets = events.list_targets_by_rule(Rule=rule["Name"])["Targets"]
             if any(f"-{function}-" in target["Arn"] for target in targets):
-                events.disable_rule(Name=rule["Name"])
+                change = events.enable_rule if enabled else events.disable_rule
+                change(Name=rule["Name"])
 
     def running(self, workload: str) -> list[str]:
         """The running instances that bear our tag and a workload's name."""

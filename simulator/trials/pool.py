@@ -24,7 +24,6 @@ class Servers:
 
     Args:
         jobs: how many; as many as processors unless given.
-        mutation: name of a protection that they shall run without (tests/mutations).
     """
 
     def __init__(self, jobs: int | None = None) -> None:
@@ -111,7 +110,7 @@ def _work(
 def _answers(process: "subprocess.Popen[str]", batch: list[RunSpec]) -> Iterator[RunResult]:
     assert process.stdin is not None
     assert process.stdout is not None
-    runs = [[spec.seed, spec.faults] for spec in batch]
+    runs = [[spec.seed, spec.faults, spec.without] for spec in batch]
     process.stdin.write(json.dumps({"trial": batch[0].trial, "runs": runs}) + "\n")
     process.stdin.flush()
     answered = 0

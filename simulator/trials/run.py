@@ -1,6 +1,7 @@
 """One run of one trial on prepared ground, and what is reported of it."""
 
 import hashlib
+import importlib
 import json
 import time
 import traceback
@@ -27,11 +28,13 @@ class RunSpec:
     Attributes:
         seed: of identifiers, jitter, boot times and, in a random trial, of all that happens.
         faults: as ``NUMBER:KIND``.
+        without: ``module:function`` that takes a protection out of the product before the run.
     """
 
     trial: str
     seed: int
     faults: tuple[str, ...] = ()
+    without: str = ""
 
     @property
     def command(self) -> str:
@@ -73,7 +76,7 @@ class RunResult:
         fields = json.loads(text)
         spec = fields.pop("spec")
         return cls(
-            spec=RunSpec(spec["trial"], spec["seed"], tuple(spec["faults"])),
+            spec=RunSpec(**{name: _tuples(value) for name, value in spec.items()}),
             **{key: _tuples(value) for key, value in fields.items()},
         )
 
@@ -85,12 +88,16 @@ def run(ground: Ground, spec: RunSpec) -> RunResult:
     ground.world.reseed(spec.seed)
     ground.rng = Random(spec.seed)
     drawn = crowd.faults(spec.seed) if spec.trial == RANDOM and not spec.faults else ()
+    if spec.without:
+        module, _, function = spec.without.partition(":")
+        getattr(importlib.import_module(module), function)(ground)
     ground.injector.arm([*map(Fault.parse, spec.faults), *drawn])
     violation = None
     try:
         trial.act(ground)
         run_until_settled(ground, trial)
         judge(ground, trial)
+        trial.expect(ground)
     except (InvariantViolated, TrialFailed) as error:
         violation = f"{type(error).__name__}: {error}"
     except Exception:

@@ -4,7 +4,7 @@ The child has the deployed account, its workloads adopted, for nothing: the page
 they are written. Forking is for Linux and macOS, and for a process with one thread only; that is
 why runs have a process of their own, which reads batches as JSON lines and answers one line a run::
 
-    {"trial": "switch", "runs": [[1, ["17:lost-reply"]], ...]}
+    {"trial": "switch", "runs": [[1, ["17:lost-reply"], ""], ...]}
 """
 
 import gc
@@ -29,7 +29,10 @@ def serve() -> None:
     _warm_up()
     for line in sys.stdin:
         batch = json.loads(line)
-        specs = [RunSpec(batch["trial"], seed, tuple(faults)) for seed, faults in batch["runs"]]
+        specs = [
+            RunSpec(batch["trial"], seed, tuple(faults), without)
+            for seed, faults, without in batch["runs"]
+        ]
         child = os.fork()
         if child == 0:
             _run_batch(specs, answers)

@@ -8,6 +8,7 @@ from simulator.market.history import Pool, PriceHistory
 from simulator.trials import crowd
 from simulator.trials.ground import START, TYPES, ZONES, Ground
 from simulator.trials.machines import stranger, with_everything
+from spot_optimizer.words import Phase
 
 
 def _nobody_hears(ground: Ground) -> None:
@@ -38,6 +39,7 @@ class Trial:
         act: what happens; faults are counted from here on.
         double: whether something is refused already, so that only refusals are let happen on top.
         workloads: ids of those that must each end on exactly one healthy machine.
+        expect: what else must be true in the end; raises TrialFailed.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Trial:
     prices: Callable[[PriceHistory], PriceHistory] = lambda market: market
     parameters: Mapping[str, str | int | float] = field(default_factory=dict)
     double: bool = False
+    expect: Callable[[Ground], None] = lambda _: None
 
 
 def _one_machine(ground: Ground) -> None:
@@ -122,6 +125,39 @@ def _interrupted_in(state: str) -> Callable[[Ground], None]:
     return act
 
 
+def _overtaken(ground: Ground) -> None:
+    """A run is so slow that its claim expires; a second order is given meanwhile."""
+    ground.force()
+    ground.run_until_entered("WaitForTargets")
+    ground.expire_claim("web")
+    ground.force(instance_type="m6i.large", zone=ZONES[2])
+
+
+def _claimed_and_dead(ground: Ground) -> None:
+    """Nobody sweeps, the run that holds the claim is dead: after its life another may begin."""
+    ground.schedule("Sweep", enabled=False)
+    ground.force()
+    ground.run_until_entered("WaitForBoot")
+    ground.stop_executions()
+    ground.account.run_for(timedelta(hours=3, minutes=1))
+    ground.force(instance_type="m6i.large", zone=ZONES[2])
+    ground.account.run_for(timedelta(minutes=15))
+    ground.schedule("Sweep", enabled=True)
+
+
+def _moved(ground: Ground) -> None:
+    last = ground.ledger.switches()[-1]
+    if last.phase is not Phase.DONE:
+        raise TrialFailed(f"{last.switch_id} is {last.phase}")
+
+
+def _failing_again_and_again(ground: Ground) -> None:
+    """Three orders that fail open the breaker; a fourth is given all the same."""
+    for zone in (*ZONES, ZONES[0]):
+        ground.force(zone=zone)
+        ground.account.run_for(timedelta(minutes=15))
+
+
 def _interrupted_deaf(ground: Ground) -> None:
     ground.injector.deny("FailOver", "sns", "Publish")
     ground.interrupt("web")
@@ -172,6 +208,18 @@ TRIALS: Mapping[str, Trial] = {
             "the original comes from a persistent spot request",
             _persistent,
             lambda ground: ground.force(),
+        ),
+        Trial(
+            "overtaken",
+            "the claim of a slow switch expires, and another switch begins",
+            _one_machine,
+            _overtaken,
+        ),
+        Trial(
+            "breaker",
+            "three switches fail in a row, and a fourth is ordered",
+            _unfit_types,
+            _failing_again_and_again,
         ),
         Trial(
             "failover",
@@ -237,8 +285,15 @@ TRIALS: Mapping[str, Trial] = {
             crowd.act,
             workloads=crowd.WORKLOADS,
         ),
+        Trial(
+            "dead-claim",
+            "nobody sweeps for hours, a switch is stopped, its claim expires, another one begins",
+            _one_machine,
+            _claimed_and_dead,
+            expect=_moved,
+        ),
     )
 }
 
-SINGLE = tuple(name for name in TRIALS if name != RANDOM)
+SINGLE = tuple(name for name in TRIALS if name not in (RANDOM, "dead-claim"))
 """Those whose every call is met by every kind of fault."""

@@ -191,7 +191,7 @@ def test_events_arrive_twice_late_or_not_at_all(ground: Ground) -> None:
         return sum(each.function == "Sweep" for each in ground.account.trace)
 
     for other in ("Decide", "RefreshMarket"):
-        ground.disable(other)
+        ground.schedule(other, enabled=False)
     counted = []
     for kind in (
         FaultKind.NOT_DELIVERED,
