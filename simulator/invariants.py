@@ -67,6 +67,7 @@ class Auditor:
         excuses: Callable[[Invocation], bool] = lambda _: False,
     ) -> None:
         self._excuses = excuses
+        self._first: InvariantViolated | None = None
         self._account, self._world, self._stack_name = account, world, stack_name
         self._ledger = LedgerView(account)
         self._phases: dict[str, Phase] = {}
@@ -146,6 +147,8 @@ class Auditor:
     def check(self) -> None:
         """What must hold at every moment. Raises InvariantViolated."""
         self.checks += 1
+        if self._first is not None:
+            raise self._first
         self._functions_fail_as_expected()
         switches = self._ledger.switches()
         self._one_claim_each(switches)
@@ -334,6 +337,8 @@ class Auditor:
             self._violated(10, f"{switch.switch_id} took {duration}")
 
     def _violated(self, number: int, what: str) -> None:
-        raise InvariantViolated(
-            f"invariant {number} at {self._account.clock.now().isoformat()}: {what}"
-        )
+        """Raise, and remember: inside a call of the product the error may be caught and retried."""
+        moment = self._account.clock.now().isoformat()
+        violation = InvariantViolated(f"invariant {number} at {moment}: {what}")
+        self._first = self._first or violation
+        raise violation

@@ -64,6 +64,7 @@ class Injector:
         self._dead: list[Caller] = []
         self._excused: list[Caller] = []
         self._denied: list[tuple[tuple[str, ...], datetime]] = []
+        self._wrong_until: datetime | None = None
         self._armed = False
         self.passed: list[Passed] = []
         self.deliveries = 0
@@ -88,10 +89,15 @@ class Injector:
         until = self._account.clock.now() + REFUSED_FOR
         self._denied.append(((caller, service, operation), until))
 
+    def was_wrong_until_now(self) -> None:
+        """Something else than a fault of the wire has been wrong until this moment."""
+        self._wrong_until = self._account.clock.now()
+
     @property
     def last_fault(self) -> datetime | None:
         """When the last fault was over."""
         ends = [at for at, _ in self.met] + [until for _, until in self._denied]
+        ends += [self._wrong_until] if self._wrong_until else []
         return max(ends, default=None)
 
     def excuses(self, caller: Caller) -> bool:

@@ -72,6 +72,14 @@ def _unfit_types(ground: Ground) -> None:
     ground.world.fail_status_checks("m5a.large")
 
 
+def _unfit_and_untargeted(ground: Ground) -> None:
+    """Only the status checks can tell that the replacement is sick."""
+    ground.launch("web")
+    stranger(ground)
+    ground.take_in()
+    ground.world.fail_status_checks("m5a.large")
+
+
 def _left_original(ground: Ground) -> None:
     with_everything(ground, auto_terminate="false")
     stranger(ground)
@@ -143,6 +151,7 @@ def _claimed_and_dead(ground: Ground) -> None:
     ground.force(instance_type="m6i.large", zone=ZONES[2])
     ground.account.run_for(timedelta(minutes=15))
     ground.schedule("Sweep", enabled=True)
+    ground.injector.was_wrong_until_now()
 
 
 def _moved(ground: Ground) -> None:
@@ -195,6 +204,12 @@ TRIALS: Mapping[str, Trial] = {
             "undo",
             "the replacement never passes its checks and is undone",
             _unfit_types,
+            lambda ground: ground.force(),
+        ),
+        Trial(
+            "undo-untargeted",
+            "as undo, and no target group tells that the replacement is sick",
+            _unfit_and_untargeted,
             lambda ground: ground.force(),
         ),
         Trial(
