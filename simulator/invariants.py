@@ -179,7 +179,8 @@ class Auditor:
             if workload.claim_switch_id and workload.claim_expires_at:
                 self._claims[workload.claim_switch_id] = workload.claim_expires_at
         newest: dict[str, SwitchItem] = {}
-        for switch in (s for s in switches if s.phase in _LIVE):
+        live = (s for s in switches if s.phase in _LIVE)
+        for switch in sorted(live, key=lambda each: each.fence):
             before = newest.get(switch.workload_id)
             newest[switch.workload_id] = switch
             if before is None:

@@ -89,9 +89,9 @@ class Injector:
         until = self._account.clock.now() + REFUSED_FOR
         self._denied.append(((caller, service, operation), until))
 
-    def was_wrong_until_now(self) -> None:
-        """Something else than a fault of the wire has been wrong until this moment."""
-        self._wrong_until = self._account.clock.now()
+    def wrong_until(self, when: datetime) -> None:
+        """Something else than a fault of the wire is wrong until then, such as a shortage."""
+        self._wrong_until = max(when, self._wrong_until or when)
 
     @property
     def last_fault(self) -> datetime | None:

@@ -20,13 +20,16 @@ _Act = Callable[[Ground, Random], None]
 
 
 def prepare(ground: Ground) -> None:
-    """A spot machine, an on-demand one, one of a persistent request, one whose original is left."""
+    """A spot machine, one of on-demand that is moved at once, one of a persistent request, one whose
+    original is left; all with a standing plan."""
     with_everything(ground, "web")
     with_everything(ground, "dear", lifecycle="on-demand")
     ground.launch("batch", persistent=True)
     with_everything(ground, "keep", auto_terminate="false")
     stranger(ground)
     ground.take_in()
+    ground.cycle()
+    ground.account.run_until_quiet()
 
 
 def faults(seed: int) -> tuple[Fault, ...]:
@@ -78,18 +81,44 @@ def _shortage(ground: Ground, rng: Random) -> None:
     ground.world.close_capacity(
         rng.choice((*TYPES, "m*")), rng.choice((*ZONES, "*")), "spot", ground.now, until
     )
+    ground.injector.wrong_until(until)
 
 
 def _sick_hosts(ground: Ground, rng: Random) -> None:
     until = ground.now + timedelta(minutes=rng.randint(5, 30))
     ground.world.fail_status_checks(rng.choice(TYPES), rng.choice(ZONES), ground.now, until)
+    ground.injector.wrong_until(until)
+
+
+def _interruption(ground: Ground, rng: Random) -> None:
+    """EC2 takes a machine back, with a warning or without."""
+    workload = rng.choice(WORKLOADS)
+    action = rng.choice(("terminate", "stop")) if workload == "batch" else "terminate"
+    if ground.runs(workload):
+        ground.interrupt(workload, action, warned=rng.random() < 0.8)
+
+
+def _rebalance(ground: Ground, rng: Random) -> None:
+    workload = rng.choice(WORKLOADS)
+    if ground.runs(workload):
+        ground.recommend_rebalance(workload)
+
+
+def _stray_event(ground: Ground, rng: Random) -> None:
+    """A warning for an instance of the past, or of nobody."""
+    instance_id = rng.choice((*ground.world.instances, "i-0123456789abcdef0"))
+    ground.account.emit(
+        "aws.ec2",
+        "EC2 Instance Rebalance Recommendation",
+        {"instance-id": instance_id},
+        [],
+    )
 
 
 def _user_terminates(ground: Ground, rng: Random) -> None:
     workload = rng.choice(WORKLOADS)
-    instance_id = ground.ledger.workloads()[workload].instance_id
-    if ground.world.state_of(instance_id) == "running":
-        ground.world.terminate_instance(instance_id)
+    if ground.runs(workload):
+        ground.world.terminate_instance(ground.ledger.workloads()[workload].instance_id)
         ground.given_up.add(workload)
 
 
@@ -101,16 +130,23 @@ def _user_ends_replacement(ground: Ground, rng: Random) -> None:
 
 
 def _user_tags(ground: Ground, rng: Random) -> None:
+    """What is in manual mode, or in none, is not rescued."""
     workload = rng.choice(WORKLOADS)
     instance_id = ground.ledger.workloads()[workload].instance_id
-    if ground.world.state_of(instance_id) == "running":
+    if ground.runs(workload):
         mode = rng.choice(("auto", "manual", "off"))
+        if mode != "auto":
+            ground.given_up.add(workload)
         tags = [{"Key": "spot-optimizer:mode", "Value": mode}]
         client("ec2").create_tags(Resources=[instance_id], Tags=tags)
 
 
 def _user_stops_everything(ground: Ground, rng: Random) -> None:
-    ground.ask(command=rng.choice(("stop", "resume")))
+    """For a while: what is interrupted meanwhile is not rescued before."""
+    ground.ask(command="stop")
+    ground.account.run_for(timedelta(minutes=rng.randint(1, 8)))
+    ground.ask(command="resume")
+    ground.injector.wrong_until(ground.now)
 
 
 def _user_resets(ground: Ground, rng: Random) -> None:
@@ -127,6 +163,11 @@ _ACTS: tuple[_Act, ...] = (
     _sweep,
     _shortage,
     _sick_hosts,
+    _interruption,
+    _interruption,
+    _interruption,
+    _rebalance,
+    _stray_event,
     _user_terminates,
     _user_ends_replacement,
     _user_tags,

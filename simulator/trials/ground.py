@@ -145,6 +145,16 @@ class Ground:
         if self.world.instances[instance_id].lifecycle == "spot":
             self.world.interrupt(instance_id, action, warned=warned)
 
+    def recommend_rebalance(self, workload: str) -> None:
+        """EC2 says that the spot instance of a workload is at risk."""
+        instance_id = self.ledger.workloads()[workload].instance_id
+        if self.world.instances[instance_id].lifecycle == "spot":
+            self.world.recommend_rebalance(instance_id)
+
+    def runs(self, workload: str) -> bool:
+        """Whether the instance that a workload is recorded on runs."""
+        return self.world.state_of(self.ledger.workloads()[workload].instance_id) == "running"
+
     def run_until_entered(self, state: str) -> None:
         """Run until the newest execution has entered ``state``, or ends without it."""
         while executions := self.account.executions():

@@ -12,6 +12,7 @@ import json
 import os
 import signal
 import sys
+import threading
 from collections.abc import Sequence
 
 from simulator.trials.ground import open_ground
@@ -58,6 +59,8 @@ def _run_batch(specs: Sequence[RunSpec], answers: int) -> None:
     trial = TRIALS[specs[0].trial]
     with open_ground(trial.prices, trial.parameters, seed=0) as ground:
         trial.prepare(ground)
+        if threading.active_count() > 1:
+            raise RuntimeError(f"{trial.name}: an execution runs where runs shall be forked from")
         for spec in specs:
             child = os.fork()
             if child == 0:

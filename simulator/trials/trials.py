@@ -151,7 +151,7 @@ def _claimed_and_dead(ground: Ground) -> None:
     ground.force(instance_type="m6i.large", zone=ZONES[2])
     ground.account.run_for(timedelta(minutes=15))
     ground.schedule("Sweep", enabled=True)
-    ground.injector.was_wrong_until_now()
+    ground.injector.wrong_until(ground.now)
 
 
 def _moved(ground: Ground) -> None:

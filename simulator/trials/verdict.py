@@ -34,9 +34,9 @@ def _unsettled(ground: Ground, trial: Trial) -> str | None:
     running = [e.name for e in ground.account.executions() if e.status == "RUNNING"]
     if running:
         return f"executions {running} run"
-    denied_until = ground.injector.last_fault
-    if denied_until is not None and denied_until > ground.now:
-        return "calls are refused"
+    wrong_until = ground.injector.last_fault
+    if wrong_until is not None and wrong_until > ground.now:
+        return "something is still wrong"
     for item in ground.ledger.workloads().values():
         if item.claim_switch_id is not None:
             return f"{item.workload_id} is claimed by {item.claim_switch_id}"
