@@ -44,6 +44,7 @@ EXPECTED_ERRORS = frozenset(
         "InvalidRequest",
         "LaunchRejected",
         "LedgerBusy",
+        "OriginalGone",
         "TargetsNotHealthy",
         "TrafficNotMovable",
         "TryAgain",

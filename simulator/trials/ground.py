@@ -69,6 +69,8 @@ class Ground:
         """What a random trial draws from."""
         self.notes: dict[str, str] = {}
         """What a trial wants to remember from its beginning to its end."""
+        self.losses: list[str] = []
+        """Traffic of machines that EC2 had ended before their rescue."""
         self.given_up: set[str] = set()
         """Workloads whose machine a person has ended."""
 

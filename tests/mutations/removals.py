@@ -48,7 +48,8 @@ def health_gate(_ground: Ground) -> None:
 
 
 def fence(ground: Ground) -> None:
-    """No write asks whose claim it is."""
+    """No write asks whose claim it is, and whoever takes an expired claim leaves its switch alone."""
+    claims._end_expired = lambda *_: []
     _without_conditions("_switch_update", "_held_workload_update")
 
     def unheld(ledger: Any, workload_id: str, switch_id: str, _token: str) -> Any:

@@ -45,6 +45,10 @@ class TargetsNotHealthy(Exception):
     """The replacement cannot become healthy in a target group, or does not in time."""
 
 
+class OriginalGone(Exception):
+    """There is nothing to give the traffic back to; the replacement is the workload's last machine."""
+
+
 class TrafficNotMovable(Exception):
     """The original is reached in a way that cannot be handed over; the text says what to do."""
 
@@ -53,7 +57,7 @@ def hand_over(request: HandOverRequest, now: datetime) -> HandOverProgress:
     """Carry out one action as far as it can be done now.
 
     Raises TargetsNotHealthy on ``shift`` and ``rescue``; on ``shift``, before anything has moved,
-    TrafficNotMovable.
+    TrafficNotMovable; on ``undo`` OriginalGone.
     """
     match request.action:
         case "shift":
@@ -148,6 +152,12 @@ def _is_waiting(registration: Registration, *, in_use: bool) -> bool:
 
 
 def _undo(request: HandOverRequest) -> HandOverProgress:
+    original = read_instances([request.original_id]).get(request.original_id)
+    if original is None or original["State"]["Name"] in ("shutting-down", "terminated"):
+        raise OriginalGone(
+            f"{request.original_id} has ended: {request.replacement_id} is left running, with what"
+            " it has taken over, for the next cycle to adopt"
+        )
     for address in read_addresses([request.replacement_id]):
         move_address(address["AllocationId"], request.original_id)
     places = _places(request)

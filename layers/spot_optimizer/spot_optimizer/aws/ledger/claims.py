@@ -90,14 +90,15 @@ def claim(ledger: Ledger, order: SwitchOrder, now: datetime) -> SwitchItem:
 def _end_expired(
     ledger: Ledger, workload: WorkloadItem, now: datetime
 ) -> list[dict[str, Any]]:
-    """The end of the switch that let its claim expire before it had launched anything.
+    """The end of the switch that let its claim expire before its commit.
 
-    Nothing else would lead the sweep to its record: no claim is left of it, and no instance.
+    Where it has nothing running, no claim and no instance would lead the sweep to its record; what it
+    has running is a failed switch's, which the sweep undoes.
     """
     if workload.claim_switch_id is None:
         return []
     held = ledger.switch(workload.workload_id, workload.claim_switch_id)
-    if held is None or held.phase not in _BEFORE_COMMIT or held.replacement_id is not None:
+    if held is None or held.phase not in _BEFORE_COMMIT:
         return []
     ended = {
         "phase": Phase.FAILED,
