@@ -10,6 +10,10 @@ _STYLES = {
     "no capacity": "yellow",
     "switched": "bold green",
     "not switched": "bold red",
+    "taken over": "yellow",
+    "rescued": "bold green",
+    "not rescued": "bold red",
+    "signal": "bold magenta",
     "refused": "magenta",
     "scripted": "dim italic",
 }

@@ -1,6 +1,9 @@
 """The summary of a simulation as tables for the terminal."""
 
+from math import ceil
+
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from simulator.summary import Summary, SwitchSummary, WorkloadSummary
@@ -39,27 +42,50 @@ def _story(workload: WorkloadSummary) -> str:
     if workload.status == "managed":
         counts = (f"{count} {kind}" for kind, count in sorted(workload.decisions.items()))
         said = f"{', '.join(counts)}; {workload.switches} switches"
+        if workload.rescues:
+            said += f", {workload.rescues} rescues, {duration(workload.downtime_seconds)} down"
     else:
         said = f"[magenta]{workload.status}[/]: {workload.status_reason}"
     return f"[bold]{workload.workload_id}[/]  {workload.shows}\n{place}\n{said}"
 
 
+def ending(switch: SwitchSummary) -> str:
+    """How a switch ended, in a word or two."""
+    if switch.taken_over:
+        return "taken over"
+    done = switch.phase == "DONE"
+    if switch.is_rescue:
+        return "rescued" if done else "not rescued"
+    return "done" if done else "failed"
+
+
+def duration(seconds: float) -> str:
+    """As people say it: to the second below an hour, begun seconds as whole ones."""
+    minutes, rest = divmod(ceil(seconds), 60)
+    if minutes >= 60:
+        return f"{seconds / 3600:.1f} h"
+    if minutes < 2:
+        return f"{60 * minutes + rest} s"
+    return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+
+
+_COLOURS = {"done": "green", "rescued": "green", "taken over": "yellow"}
+
+
 def _print_switch(switch: SwitchSummary, console: Console) -> None:
-    colour = "green" if switch.phase == "DONE" else "red"
+    word = ending(switch)
     console.print(
-        f"\n[{colour} bold]{switch.phase}[/] {switch.at:%H:%M} [bold]{switch.workload_id}[/]"
+        f"\n[{_COLOURS.get(word, 'red')} bold]{word.upper()}[/] {switch.at:%H:%M}"
+        f" [bold]{switch.workload_id}[/]"
         f" {switch.kind} {switch.came_from} -> {switch.went_to}"
     )
     saving = switch.saving_usd_per_hour
-    money = "unknown" if saving is None else f"{saving:+.4f} USD per hour"
-    downtime = (
-        "" if switch.downtime_seconds is None else f", downtime {switch.downtime_seconds:g} s"
-    )
-    refused = f", {switch.refused_launches} launches refused" if switch.refused_launches else ""
+    money = "" if saving is None else f"{saving:+.4f} USD per hour"
     rows = {
         "why": switch.why,
-        "saving": f"{money}; took {switch.seconds:.0f} s{downtime}{refused}",
-        "outcome": "" if switch.phase == "DONE" else switch.outcome,
+        "saving": money,
+        "took": _took(switch),
+        "outcome": "" if switch.phase == "DONE" and not switch.is_rescue else switch.outcome,
         "states": f"[dim]{states_in_order(switch.states)}[/]",
     }
     grid = Table.grid(padding=(0, 2))
@@ -67,6 +93,17 @@ def _print_switch(switch: SwitchSummary, console: Console) -> None:
         if text:
             grid.add_row(f"  {label}", text)
     console.print(grid)
+
+
+def _took(switch: SwitchSummary) -> str:
+    parts = [f"{switch.seconds:.0f} s"]
+    if switch.is_rescue and switch.hand_over_seconds is not None:
+        parts = [f"{switch.hand_over_seconds:.0f} s until the replacement served"]
+    if switch.downtime_seconds is not None:
+        parts.append(f"downtime {duration(switch.downtime_seconds)}")
+    if switch.refused_launches:
+        parts.append(f"{switch.refused_launches} launches refused")
+    return ", ".join(parts)
 
 
 def states_in_order(states: tuple[str, ...]) -> str:
@@ -99,9 +136,14 @@ def _percent(cost: float, against: float) -> str:
 
 
 def _print_remarks(summary: Summary, console: Console) -> None:
+    for signal in summary.signals:
+        console.print(
+            f"[bold]Signal[/] {signal.received_at:%H:%M} {signal.workload_id} {signal.what}:"
+            f" {signal.effect}, {escape(signal.reason)}"
+        )
     console.print("[bold]Scripted on top of the market[/]")
     for event in summary.scripted:
-        console.print(f"  {event}")
+        console.print(f"  {event}", markup=False)
     for reason, count in sorted(summary.dropped.items()):
         console.print(f"[bold]Dropped[/] {count} {reason}")
     calls = ", ".join(f"{count} {service}" for service, count in summary.aws_calls.items())

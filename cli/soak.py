@@ -143,6 +143,5 @@ def _print_table(coverage: Coverage, console: Console) -> None:
         f"{coverage.single} single-fault runs, {coverage.runs[RANDOM]} seeded runs,"
         f" {coverage.violations} violations; states entered {coverage.states_entered},"
         f" Catches taken {coverage.catches_taken}; slowest to become quiet after a fault:"
-        f" {coverage.settled_s_max / 60:.0f} min;"
-        f" targets or address lost because EC2 was faster than the rescue: {coverage.losses} runs"
+        f" {coverage.settled_s_max / 60:.0f} min"
     )

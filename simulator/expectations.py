@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from math import ceil
 
 from simulator.summary import Summary, WorkloadSummary
 
@@ -15,6 +16,9 @@ class ExpectedWorkload:
     decisions: frozenset[str] | None = None
     """The kinds that were decided, and no other."""
     done: tuple[int, int] | None = None
+    """Planned switches."""
+    rescued: tuple[int, int] | None = None
+    taken_over: tuple[int, int] | None = None
     failed: tuple[int, int] | None = None
     refused_launches: tuple[int, int] | None = None
     breaker: str | None = None
@@ -22,6 +26,11 @@ class ExpectedWorkload:
     lifecycle: str | None = None
     type: str | None = None
     """Pattern with * and ? of the type that it runs on at the end."""
+    signals: frozenset[str] | None = None
+    """The effects of EC2's signals, and no other."""
+    downtime_seconds: tuple[int, int] | None = None
+    original: str | None = None
+    served: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,23 +64,39 @@ def _of_workload(
         "status": (wanted.status, workload.status),
         "breaker": (wanted.breaker, "open" if workload.breaker_open else "closed"),
         "lifecycle": (wanted.lifecycle, lifecycle),
+        "original": (wanted.original, workload.original),
+        "served": (_truth(wanted.served), _truth(workload.served) or "unknown"),
     }
     for key, (want, have) in words.items():
         if want not in (None, have):
             yield f"{key} is {have}, expected {want}"
     if wanted.type is not None and not fnmatchcase(instance_type, wanted.type):
         yield f"type is {instance_type}, expected {wanted.type}"
-    if wanted.decisions is not None and wanted.decisions != frozenset(workload.decisions):
-        have, want = (", ".join(sorted(k)) for k in (workload.decisions, wanted.decisions))
-        yield f"decisions are {have or 'none'}, expected {want or 'none'}"
+    effects = [s.effect for s in summary.signals if s.workload_id == workload.workload_id]
+    for key, kinds, found in (
+        ("decisions", wanted.decisions, frozenset(workload.decisions)),
+        ("signals", wanted.signals, frozenset(effects)),
+    ):
+        if kinds is not None and kinds != found:
+            have, want = (", ".join(sorted(each)) or "none" for each in (found, kinds))
+            yield f"{key} are {have}, expected {want}"
     own = [switch for switch in summary.switches if switch.workload_id == workload.workload_id]
+    done = [switch.is_rescue for switch in own if switch.phase == "DONE"]
+    failed = [switch.taken_over for switch in own if switch.phase == "FAILED"]
     counts = {
-        "done": (wanted.done, sum(switch.phase == "DONE" for switch in own)),
-        "failed": (wanted.failed, sum(switch.phase == "FAILED" for switch in own)),
+        "done": (wanted.done, done.count(False)),
+        "rescued": (wanted.rescued, done.count(True)),
+        "taken_over": (wanted.taken_over, failed.count(True)),
+        "failed": (wanted.failed, failed.count(False)),
         "refused_launches": (wanted.refused_launches, sum(s.refused_launches for s in own)),
+        "downtime_seconds": (wanted.downtime_seconds, ceil(workload.downtime_seconds)),
     }
     for key, (bounds, count) in counts.items():
         if bounds is not None and not bounds[0] <= count <= bounds[1]:
             least, most = bounds
             span = f"{least}" if least == most else f"{least} to {most}"
             yield f"{key} is {count}, expected {span}"
+
+
+def _truth(value: bool | None) -> str | None:
+    return None if value is None else str(value).lower()

@@ -6,10 +6,23 @@ from typing import Literal
 
 from simulator.account import EmbeddedAccount
 from simulator.ledger_view import LedgerView
+from simulator.summary import signal_summary
 from spot_optimizer.aws.ledger.items import SwitchItem
-from spot_optimizer.words import Phase
+from spot_optimizer.words import DecisionKind, Phase
 
-Kind = Literal["decision", "launched", "no capacity", "switched", "not switched", "refused", "scripted"]
+Kind = Literal[
+    "decision",
+    "launched",
+    "no capacity",
+    "switched",
+    "not switched",
+    "taken over",
+    "rescued",
+    "not rescued",
+    "signal",
+    "refused",
+    "scripted",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +44,29 @@ class Watcher:
         self._last_decision = ""
         self._switches: dict[str, tuple[Phase, int, str | None]] = {}
         self._refused: dict[str, str] = {}
+        self._signals: set[tuple[str, ...]] = set()
 
     def news(self) -> list[Happening]:
         """Everything new, oldest first."""
-        news = [*self._new_decisions(), *self._switch_news(), *self._refusals()]
+        news = [
+            *self._new_signals(),
+            *self._new_decisions(),
+            *self._switch_news(),
+            *self._refusals(),
+        ]
         return sorted(news, key=lambda happening: happening.time)
+
+    def _new_signals(self) -> list[Happening]:
+        rows = self._ledger.signals()
+        found = []
+        for row in rows:
+            key = (row["workload_id"], row["instance_id"], row["kind"], row["at"])
+            if key not in self._signals:
+                self._signals.add(key)
+                signal = signal_summary(row)
+                text = f"{signal.what}: {signal.effect}, {signal.reason}"
+                found.append(Happening(signal.received_at, signal.workload_id, "signal", text))
+        return found
 
     def _new_decisions(self) -> list[Happening]:
         rows = self._ledger.decisions(after=self._last_decision)
@@ -71,11 +102,8 @@ class Watcher:
                     )
                 )
             if switch.phase is not phase and switch.ended_at is not None:
-                kind: Kind = "switched" if switch.phase is Phase.DONE else "not switched"
                 found.append(
-                    Happening(
-                        switch.ended_at, switch.workload_id, kind, str(switch.outcome["summary"])
-                    )
+                    Happening(switch.ended_at, switch.workload_id, *_ending(switch))
                 )
             self._switches[switch.switch_id] = (
                 switch.phase,
@@ -96,3 +124,16 @@ class Watcher:
                     Happening(self._clock.now(), item.workload_id, "refused", item.status_reason)
                 )
         return found
+
+
+def _ending(switch: SwitchItem) -> tuple[Kind, str]:
+    """How a switch ended, and the text of it."""
+    text, done = str(switch.outcome["summary"]), switch.phase is Phase.DONE
+    if switch.order.kind is not DecisionKind.EVACUATE:
+        if switch.taken_over_by is not None:
+            return "taken over", text
+        return ("switched" if done else "not switched"), text
+    if not done or switch.handed_over_at is None:
+        return "not rescued", text
+    seconds = (switch.handed_over_at - switch.claimed_at).total_seconds()
+    return "rescued", f"in {seconds:.0f} s: {text}"

@@ -44,7 +44,6 @@ EXPECTED_ERRORS = frozenset(
         "InvalidRequest",
         "LaunchRejected",
         "LedgerBusy",
-        "OriginalGone",
         "TargetsNotHealthy",
         "TrafficNotMovable",
         "TryAgain",
@@ -207,8 +206,9 @@ class Auditor:
             if count > 1:
                 self._violated(5, f"decision {decision_id} has {count} switches")
         for switch in switches:
-            rescue = switch.order.kind is DecisionKind.EVACUATE
-            if switch.order.row == 0 and not switch.order.asked_by and not rescue:
+            # A rescue goes by no price; one that goes on with a forced switch has that one's row.
+            unpriced = switch.order.kind is DecisionKind.EVACUATE or switch.order.asked_by
+            if switch.order.row == 0 and not unpriced:
                 self._violated(11, f"{switch.switch_id} was started without trusted prices")
 
     def _one_execution_per_decision(self) -> None:

@@ -44,6 +44,11 @@ class LedgerView:
         rows = list(self._rows("WORKLOAD#", "DECISION#", after))
         return [row for _, row in sorted(rows, key=lambda pair: (pair[0], pair[1]["workload_id"]))]
 
+    def signals(self) -> list[dict[str, Any]]:
+        """Signals of EC2 with what they led to, in the order in which they were received."""
+        rows = [row for _, row in self._rows("WORKLOAD#", "SIGNAL#")]
+        return sorted(rows, key=lambda row: (row["received_at"], row["workload_id"], row["kind"]))
+
     def pointers(self) -> dict[str, str]:
         """Instance id -> workload id."""
         return {

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from math import isinf
 from typing import Any, Literal
 
+from simulator.limits import LIMITS, Limits
+
 
 @dataclass(frozen=True, slots=True)
 class Curve:
@@ -52,6 +54,8 @@ class WorkloadSpec:
     other_tags: Mapping[str, str] = field(default_factory=dict)
     target_group: bool = False
     elastic_address: bool = False
+    persistent: bool = False
+    """Its spot request is persistent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +197,56 @@ class ManualCommand:
         return f"manual request {json.dumps(self.request)}"
 
 
+@dataclass(frozen=True, slots=True)
+class Interruption:
+    """EC2 takes back the spot instance on which a workload runs."""
+
+    hour: float
+    workload: str
+    action: str = "terminate"
+    """``terminate``, ``stop`` or ``hibernate``."""
+    warned: bool = True
+    """Whether the warning comes at all; EC2 sends it by best effort."""
+    deliveries: int = 1
+    late_seconds: float = 0
+
+    def __str__(self) -> str:
+        how = _warning(self.warned, self.deliveries, self.late_seconds)
+        return f"EC2 interrupts {self.workload} ({self.action}), {how}"
+
+
+@dataclass(frozen=True, slots=True)
+class InterruptionWave:
+    """EC2 takes back all spot instances that run in some pools."""
+
+    hour: float
+    instance_type: str
+    availability_zone: str
+    action: str = "terminate"
+    warned: bool = True
+    deliveries: int = 1
+    late_seconds: float = 0
+
+    def __str__(self) -> str:
+        pools = _pools(self.instance_type, self.availability_zone)
+        how = _warning(self.warned, self.deliveries, self.late_seconds)
+        return f"EC2 interrupts all that runs on spot in {pools} ({self.action}), {how}"
+
+
+@dataclass(frozen=True, slots=True)
+class Rebalance:
+    """EC2 recommends to move a workload off its spot instance."""
+
+    hour: float
+    workload: str
+    deliveries: int = 1
+    late_seconds: float = 0
+
+    def __str__(self) -> str:
+        how = _delivery(self.deliveries, self.late_seconds)
+        return f"EC2 recommends to rebalance {self.workload}{how and f', told{how}'}"
+
+
 Scripted = (
     AdvisorChange
     | PriceSurge
@@ -204,13 +258,27 @@ Scripted = (
     | UserProtects
     | ImageDeregistered
     | ManualCommand
+    | Interruption
+    | InterruptionWave
+    | Rebalance
 )
 
 
 def _pools(instance_type: str, availability_zone: str) -> str:
     if (instance_type, availability_zone) == ("*", "*"):
         return "every pool"
+    if instance_type == "*":
+        return f"every pool of {availability_zone}"
     return instance_type if availability_zone == "*" else f"{instance_type}/{availability_zone}"
+
+
+def _warning(warned: bool, deliveries: int, late_seconds: float) -> str:
+    return f"warned{_delivery(deliveries, late_seconds)}" if warned else "without a warning"
+
+
+def _delivery(deliveries: int, late_seconds: float) -> str:
+    times = f" {deliveries} times" if deliveries > 1 else ""
+    return times + (f" {late_seconds:g} s late" if late_seconds else "")
 
 
 def _until(hour: float) -> str:
@@ -225,3 +293,6 @@ class Scenario:
     workloads: tuple[WorkloadSpec, ...]
     scripted: tuple[Scripted, ...] = ()
     parameters: Mapping[str, str] = field(default_factory=dict)
+    limits: Limits = LIMITS
+    quotas_vcpu: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    """(lifecycle, family class) -> vCPUs, where they are not those of the limits."""

@@ -12,6 +12,7 @@ from pydantic_core import ErrorDetails
 from simulator.scenario_schema import Event, EventTable, Key, ScenarioTable, Table
 
 _VALUE_CHARACTERS_MAX = 60
+_OWN_SCHEMA = ("a manual request", "figure: value", "`spot-`")
 
 
 def lines_of(error: ValidationError) -> list[str]:
@@ -34,8 +35,8 @@ def _line(fault: ErrorDetails) -> str:
         return f"{where or 'the file'} = {value}: a mapping of keys is needed"
     if fault["type"] == "missing":
         return f"{where} is missing; allowed is {key.allowed}"
-    # A manual request has a schema of its own, which says more than "as in events/command".
-    told = f" ({fault['ctx']['error']})" if key.allowed.startswith("a manual request") else ""
+    # These have a schema of their own, which says more than the row of this one.
+    told = f" ({fault['ctx']['error']})" if key.allowed.startswith(_OWN_SCHEMA) else ""
     return f"{where} = {value}: allowed is {key.allowed}{told}"
 
 

@@ -7,9 +7,12 @@ from simulator.scenario import (
     CapacityShortage,
     ChecksFail,
     ImageDeregistered,
+    Interruption,
+    InterruptionWave,
     ManualCommand,
     NoCapacity,
     PriceSurge,
+    Rebalance,
     Scripted,
     UserProtects,
     UserTags,
@@ -21,10 +24,14 @@ from simulator.scenario_schema import (
     CommandTable,
     DeregisterImageTable,
     Event,
+    InterruptionTable,
+    InterruptionWaveTable,
     NoCapacityForTable,
     NoCapacityTable,
     PriceSurgeTable,
     ProtectTable,
+    RebalanceTable,
+    SignalTable,
     TagTable,
     TerminateTable,
     WindowTable,
@@ -35,6 +42,8 @@ def scripted(row: Event) -> Scripted:
     """What the row scripts."""
     if isinstance(row, WindowTable):
         return _window(row, inf if row.until is None else row.until)
+    if isinstance(row, SignalTable):
+        return _signal(row)
     match row:
         case AdvisorTable():
             return AdvisorChange(row.at, row.type, row.bucket)
@@ -48,6 +57,20 @@ def scripted(row: Event) -> Scripted:
             return ImageDeregistered(row.at, row.workload)
         case CommandTable():
             return ManualCommand(row.at, row.request)
+    raise TypeError(f"{row!r} is no event")
+
+
+def _signal(row: SignalTable) -> Scripted:
+    delivery = (row.deliveries, row.late_seconds)
+    match row:
+        case InterruptionTable():
+            return Interruption(row.at, row.workload, row.action, row.warned, *delivery)
+        case InterruptionWaveTable():
+            return InterruptionWave(
+                row.at, row.type, row.zone, row.action, row.warned, *delivery
+            )
+        case RebalanceTable():
+            return Rebalance(row.at, row.workload, *delivery)
     raise TypeError(f"{row!r} is no event")
 
 

@@ -23,6 +23,7 @@ from simulator.scenario_events import scripted
 from simulator.scenario_schema import (
     EventTable,
     ExpectTable,
+    InterruptingTable,
     ScenarioTable,
     WindowTable,
     WorkloadTable,
@@ -31,8 +32,6 @@ from simulator.scenario_yaml import UnreadableYaml, load_yaml
 
 FOLDER = Path(__file__).parent / "scenarios"
 TEMPLATE = Path(__file__).parents[1] / "template.yaml"
-_ADDRESSES_MAX = 5
-"""Quota of elastic IP addresses of a new account (Amazon VPC quotas)."""
 
 
 class InvalidScenario(ValueError):
@@ -101,6 +100,8 @@ def _planned(path: Path, table: ScenarioTable) -> PlannedRun:
             workloads=tuple(spec for row in table.workloads for spec in _workloads(row)),
             scripted=tuple(scripted(event) for event in table.events),
             parameters=table.parameters,
+            limits=table.limits,
+            quotas_vcpu=table.quotas,
         ),
         shows=table.shows,
         region=table.region,
@@ -126,6 +127,7 @@ def _workloads(row: WorkloadTable) -> list[WorkloadSpec]:
         other_tags=row.other_tags,
         target_group=row.target_group,
         elastic_address=row.elastic_ip,
+        persistent=row.persistent,
     )
     if row.count == 1:
         return [spec]
@@ -140,7 +142,13 @@ def _expected(table: ExpectTable) -> Expectations:
                 status=row.status,
                 decisions=None if row.decisions is None else frozenset(row.decisions),
                 done=row.done,
+                rescued=row.rescued,
+                taken_over=row.taken_over,
                 failed=row.failed,
+                signals=None if row.signals is None else frozenset(row.signals),
+                downtime_seconds=row.downtime_seconds,
+                original=row.original,
+                served=row.served,
                 refused_launches=row.refused_launches,
                 breaker=row.breaker,
                 lifecycle=row.lifecycle,
@@ -158,9 +166,14 @@ def _faults(table: ScenarioTable, run: PlannedRun) -> Iterator[str]:
     names = [spec.name for spec in run.scenario.workloads]
     for name in sorted({name for name in names if names.count(name) > 1}):
         yield f"workloads: the name {name!r} is given {names.count(name)} times; once is allowed"
+    for number, row in enumerate(table.workloads):
+        if row.persistent and row.lifecycle != "spot":
+            where = f"workloads[{number}].persistent = true"
+            yield f"{where}: allowed is false where lifecycle is on-demand"
     addresses = sum(spec.elastic_address for spec in run.scenario.workloads)
-    if addresses > _ADDRESSES_MAX:
-        yield f"workloads: {addresses} elastic IPs are wanted; {_ADDRESSES_MAX} are allowed"
+    most = run.scenario.limits.quota_elastic_ips
+    if addresses > most:
+        yield f"workloads: {addresses} elastic IPs are wanted; {most} are allowed"
     if table.market is None:
         yield from _zone_faults(table)
     else:
@@ -204,6 +217,12 @@ def _event_faults(
     until = event.until if isinstance(event, WindowTable) else None
     if until is not None and until <= event.at:
         yield f"{where}.until = {until:g}: allowed is more than at = {event.at:g}"
+    if isinstance(event, InterruptingTable) and not event.warned:
+        if event.deliveries != 1:
+            yield f"{where}.deliveries = {event.deliveries}: allowed is 1 where warned is false"
+        if event.late_seconds:
+            told = f"{event.late_seconds:g}: allowed is 0 where warned is false"
+            yield f"{where}.late_seconds = {told}"
     workload = getattr(event, "workload", None)
     if workload is not None and workload not in names:
         yield _unknown(f"{where}.workload", workload, "one", names)

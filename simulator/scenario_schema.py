@@ -15,12 +15,18 @@ from pydantic import (
     PlainValidator,
 )
 
+from simulator.limit_table import InvalidLimit, changed
+from simulator.limits import LIMITS, Limits
 from simulator.scenario import Curve
+from simulator.world.capacity import FAMILY_CLASSES
 from simulator.world.catalogue import instance_types
 from spot_optimizer.contracts import CommandRequest, InvalidRequest, parse
 
 HOURS_MAX = 24 * 90
 WORKLOADS_MAX = 100
+QUOTA_VCPU_MAX = 1_000_000
+LATE_SECONDS_MAX = 100_000
+"""More than a day: EventBridge gives up then, and so does who listens."""
 
 
 class Key(NamedTuple):
@@ -95,6 +101,36 @@ def _count(value: Any) -> tuple[int, int]:
     return bounds[0], bounds[1]
 
 
+def quota_names() -> dict[str, tuple[str, str]]:
+    """Keys of `quotas`: name -> (lifecycle, family class)."""
+    return {
+        f"{lifecycle}-{quota_class.lower().replace(' ', '-')}-vcpu": (lifecycle, quota_class)
+        for lifecycle in ("spot", "on-demand")
+        for quota_class in FAMILY_CLASSES
+    }
+
+
+def _quotas(value: object) -> dict[tuple[str, str], int]:
+    if not isinstance(value, dict):
+        raise ValueError("a mapping is needed")
+    names = quota_names()
+    for name, count in value.items():
+        if name not in names:
+            raise ValueError(f"{name!r} is none of {', '.join(names)}")
+        if type(count) is not int or not 0 <= count <= QUOTA_VCPU_MAX:
+            raise ValueError(f"{name} = {count!r} is no whole number of 0 to {QUOTA_VCPU_MAX:,}")
+    return {names[name]: count for name, count in value.items()}
+
+
+def _limits(value: object) -> Limits:
+    if not isinstance(value, dict):
+        raise ValueError("a mapping is needed")
+    try:
+        return changed(value)
+    except InvalidLimit as error:
+        raise ValueError(str(error)) from error
+
+
 def _request(value: object) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ValueError("a mapping is needed")
@@ -107,10 +143,13 @@ def _request(value: object) -> dict[str, Any]:
 
 _Text = Annotated[dict[str, str], BeforeValidator(_as_text)]
 _Demand = Annotated[Curve, PlainValidator(_curve)]
+_Limits = Annotated[Limits, PlainValidator(_limits)]
+_Quotas = Annotated[dict[tuple[str, str], int], PlainValidator(_quotas)]
 _Count = Annotated[tuple[int, int], PlainValidator(_count)]
 _Hour = Annotated[float, Field(ge=0, le=HOURS_MAX)]
 _Lifecycle = Literal["spot", "on-demand"]
 _Kind = Literal["STAY", "SWITCH", "FALLBACK"]
+_Effect = Literal["EVACUATE", "DRAIN", "RECORDED"]
 _Breaker = Literal["open", "closed"]
 
 _CURVE = "a number, or a list of [hour, value] with rising hours, straight in between"
@@ -180,6 +219,9 @@ class WorkloadTable(Table):
         False
     )
     elastic_ip: Annotated[bool, Key("true, false", "it has an elastic IP (5 in all)")] = False
+    persistent: Annotated[
+        bool, Key("true, false", "its spot request is persistent: EC2 may stop it and start it again")
+    ] = False
 
 
 # --- events --------------------------------------------------------------------------------------
@@ -286,6 +328,46 @@ class CommandTable(EventTable):
     ]
 
 
+class SignalTable(EventTable):
+    """Base of what EC2 says of an instance, and of how it is delivered."""
+
+    deliveries: Annotated[
+        int, Field(ge=1, le=5), Key("1 to 5", "how often the event is delivered")
+    ] = 1
+    late_seconds: Annotated[
+        float, Field(ge=0, le=LATE_SECONDS_MAX), Key(f"0 to {LATE_SECONDS_MAX}", "how late it is")
+    ] = 0
+
+
+class InterruptingTable(SignalTable):
+    """Base of what takes instances away."""
+
+    action: Annotated[
+        Literal["terminate", "stop", "hibernate"],
+        Key("terminate, stop, hibernate", "what EC2 does; all but the first need `persistent`"),
+    ] = "terminate"
+    warned: Annotated[bool, Key("true, false", "whether the warning comes at all")] = True
+
+
+class InterruptionTable(InterruptingTable):
+    shows = "EC2 takes back the workload's spot instance"
+    event: Literal["interruption"]
+    workload: Annotated[str, WhoKey]
+
+
+class InterruptionWaveTable(InterruptingTable):
+    shows = "EC2 takes back all spot instances that run in the pools"
+    event: Literal["interruption-wave"]
+    type: Annotated[str, AfterValidator(_known_types), TypesKey] = "*"
+    zone: Annotated[str, ZonesKey] = "*"
+
+
+class RebalanceTable(SignalTable):
+    shows = "EC2 recommends to move the workload off its spot instance"
+    event: Literal["rebalance"]
+    workload: Annotated[str, WhoKey]
+
+
 Event = Annotated[
     AdvisorTable
     | PriceSurgeTable
@@ -296,7 +378,10 @@ Event = Annotated[
     | TagTable
     | ProtectTable
     | DeregisterImageTable
-    | CommandTable,
+    | CommandTable
+    | InterruptionTable
+    | InterruptionWaveTable
+    | RebalanceTable,
     Field(discriminator="event"),
 ]
 
@@ -315,9 +400,32 @@ class ExpectedWorkloadTable(Table):
         list[_Kind] | None,
         Key("a list of STAY, SWITCH, FALLBACK", "the kinds that were decided, and no other"),
     ] = None
-    done: Annotated[_Count | None, Key(_COUNT, "switches that were done")] = None
+    done: Annotated[_Count | None, Key(_COUNT, "planned switches that were done")] = None
+    rescued: Annotated[_Count | None, Key(_COUNT, "rescues that were done")] = None
+    taken_over: Annotated[
+        _Count | None, Key(_COUNT, "planned switches that a rescue broke off")
+    ] = None
     failed: Annotated[
-        _Count | None, Key(_COUNT, "switches that found no capacity, or failed and were undone")
+        _Count | None,
+        Key(_COUNT, "switches and rescues that found no capacity, or failed and were undone"),
+    ] = None
+    signals: Annotated[
+        list[_Effect] | None,
+        Key(
+            "a list of EVACUATE, DRAIN, RECORDED",
+            "what EC2's signals led to, and nothing else; duplicates do not count",
+        ),
+    ] = None
+    downtime_seconds: Annotated[
+        _Count | None, Key(_COUNT, "for how long in all no machine served it, rounded up")
+    ] = None
+    original: Annotated[
+        Literal["running", "stopped", "terminated"] | None,
+        Key("running, stopped, terminated", "what became of the instance that it began on"),
+    ] = None
+    served: Annotated[
+        bool | None,
+        Key("true, false", "its target group and elastic IP are with the machine that it runs on"),
     ] = None
     refused_launches: Annotated[_Count | None, Key(_COUNT, "launches that EC2 refused")] = None
     breaker: Annotated[_Breaker | None, Key("open, closed", "its breaker")] = None
@@ -363,6 +471,20 @@ class ScenarioTable(Table):
     ] = None
     parameters: Annotated[
         _Text, Key("parameter: value", "parameters of template.yaml; `DryRun` is true if left out")
+    ] = {}
+    limits: Annotated[
+        _Limits,
+        Key(
+            "figure: value, as docs/world.md allows",
+            "rates, times and quotas of AWS that differ from its own",
+        ),
+    ] = LIMITS
+    quotas: Annotated[
+        _Quotas,
+        Key(
+            "`spot-` or `on-demand-`, a family class, `-vcpu`: a whole number",
+            "vCPU quotas, such as `spot-standard-vcpu: 64`; left out: `quota_vcpu` of the limits",
+        ),
     ] = {}
     workloads: Annotated[
         list[WorkloadTable],

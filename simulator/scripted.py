@@ -14,15 +14,20 @@ from simulator.scenario import (
     CapacityShortage,
     ChecksFail,
     ImageDeregistered,
+    Interruption,
+    InterruptionWave,
     ManualCommand,
     NoCapacity,
     PriceSurge,
+    Rebalance,
     Scripted,
     UserProtects,
     UserTags,
     UserTerminates,
 )
+from simulator.signals import Delivery
 from simulator.world.catalogue import instance_types
+from spot_optimizer.words import TAG_PREFIX
 
 if TYPE_CHECKING:
     from simulator.simulation import Simulation
@@ -41,6 +46,10 @@ def happen(event: Scripted, simulation: "Simulation") -> str:
             outcome = _of_user(event, simulation)
         case ManualCommand():
             outcome = _command(event, simulation)
+        case Interruption() | Rebalance():
+            outcome = _signal(event, simulation)
+        case InterruptionWave():
+            outcome = _wave(event, simulation)
         case PriceSurge():
             pass  # laid over the market before the start
     return f"{event}{outcome}"
@@ -96,6 +105,58 @@ def _of_user(
             world.protect(instance_id)
         case ImageDeregistered():
             world.deregister_image(instance.spec.image_id)
+    return ""
+
+
+def _signal(event: Interruption | Rebalance, simulation: "Simulation") -> str:
+    """Returns what came of it where it could not be done."""
+    world = simulation.world
+    instance_id = _instance_of(event.workload, simulation)
+    if world.state_of(instance_id) != "running":
+        return f": not done, {instance_id} is {world.state_of(instance_id)}"
+    if world.instances[instance_id].lifecycle != "spot":
+        return f": not done, {instance_id} is on-demand"
+    if isinstance(event, Interruption):
+        return _interrupt(instance_id, event, simulation)
+    delivery = Delivery(event.deliveries, timedelta(seconds=event.late_seconds))
+    with simulation.signals.delivered(delivery):
+        world.recommend_rebalance(instance_id)
+    return ""
+
+
+def _wave(event: InterruptionWave, simulation: "Simulation") -> str:
+    world = simulation.world
+    hit = [
+        instance_id
+        for instance_id, instance in world.instances.items()
+        if instance.lifecycle == "spot"
+        and world.state_of(instance_id) == "running"
+        and fnmatchcase(instance.instance_type, event.instance_type)
+        and fnmatchcase(instance.availability_zone, event.availability_zone)
+    ]
+    told = []
+    for instance_id in hit:
+        tags = world.tags_of(instance_id)
+        name = tags.get(f"{TAG_PREFIX}workload", instance_id)
+        told.append(f"{name}{_interrupt(instance_id, event, simulation)}")
+    return f": {', '.join(told)}" if told else ": not done, nothing runs there on spot"
+
+
+def _interrupt(
+    instance_id: str, event: Interruption | InterruptionWave, simulation: "Simulation"
+) -> str:
+    world = simulation.world
+    spot = world.instances[instance_id].spec.spot
+    if event.action != "terminate" and spot is not None and spot.request_type == "one-time":
+        # EC2 user guide, "Behavior of Spot Instance interruptions": to stop or hibernate needs a
+        # persistent request.
+        return f": not done, EC2 does not {event.action} {instance_id}, whose request is one-time"
+    delivery = Delivery(event.deliveries, timedelta(seconds=event.late_seconds))
+    # A hibernation begins at once (EC2 user guide, "Hibernate interrupted Spot Instances").
+    warning = timedelta() if event.action == "hibernate" else timedelta(minutes=2)
+    with simulation.signals.delivered(delivery):
+        world.interrupt(instance_id, event.action, warning, warned=event.warned)
+    simulation.signals.look_at_the_end()
     return ""
 
 

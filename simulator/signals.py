@@ -1,5 +1,8 @@
 """What EC2 tells EventBridge of a world's instances: warnings, recommendations, changes of state."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 
 from simulator.account import EmbeddedAccount
@@ -17,6 +20,14 @@ _LOOKS = (timedelta(minutes=2), timedelta(minutes=4))
 """When to look again after a warning, so that the end of the instance is told in time."""
 
 
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """How an event arrives: EventBridge delivers at least once, and for up to a day."""
+
+    count: int = 1
+    delay: timedelta = timedelta()
+
+
 class Signals:
     """Puts the events of EC2 on the account's default bus as the world publishes them.
 
@@ -26,15 +37,29 @@ class Signals:
 
     def __init__(self, account: EmbeddedAccount, world: World) -> None:
         self._account, self._world = account, world
+        self._delivery = Delivery()
         world.subscribe(self._on_event)
+
+    @contextmanager
+    def delivered(self, delivery: Delivery) -> Iterator[None]:
+        """What is published within is delivered so."""
+        self._delivery = delivery
+        try:
+            yield
+        finally:
+            self._delivery = Delivery()
+
+    def look_at_the_end(self) -> None:
+        """Have an interruption's end told in time, warned or not."""
+        for delay in _LOOKS:
+            self._account.clock.call_later(delay, self._world.advance)
 
     def _on_event(self, event: WorldEvent) -> None:
         match event:
             case InterruptionWarned():
                 detail = {"instance-action": event.action}
                 self._emit("EC2 Spot Instance Interruption Warning", event.instance_id, detail)
-                for delay in _LOOKS:
-                    self._account.clock.call_later(delay, self._world.advance)
+                self.look_at_the_end()
             case RebalanceRecommended():
                 self._emit("EC2 Instance Rebalance Recommendation", event.instance_id, {})
             case InstanceTerminating():
@@ -50,5 +75,10 @@ class Signals:
     def _emit(self, detail_type: str, instance_id: str, detail: dict[str, str]) -> None:
         arn = f"arn:aws:ec2:{self._account.region}:123456789012:instance/{instance_id}"
         self._account.emit(
-            "aws.ec2", detail_type, {"instance-id": instance_id, **detail}, [arn]
+            "aws.ec2",
+            detail_type,
+            {"instance-id": instance_id, **detail},
+            [arn],
+            deliveries=self._delivery.count,
+            delay=self._delivery.delay,
         )

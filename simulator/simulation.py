@@ -7,6 +7,8 @@ from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+import boto3
+
 from simulator.account import EmbeddedAccount
 from simulator.happenings import Happening, Watcher
 from simulator.invariants import Auditor
@@ -56,16 +58,25 @@ class Simulation:
     ) -> None:
         self.scenario = placed(scenario, market)
         self.market, self._observer = with_surges(self.scenario, market), observer
-        self.account = EmbeddedAccount(start=market.start, region=market.region, seed=seed)
+        self.account = EmbeddedAccount(
+            start=market.start, region=market.region, seed=seed, limits=scenario.limits
+        )
         self.world = World(
             self.account.clock.now,
             seed=seed,
             region=market.region,
             prices=self.market.prices,
             on_demand_usd_per_hour=market.on_demand_usd_per_hour,
+            limits=scenario.limits,
         )
+        for (lifecycle, quota_class), vcpu_count in scenario.quotas_vcpu.items():
+            self.world.set_class_quota_vcpu(lifecycle, quota_class, vcpu_count)
         self.first_instances: dict[str, str] = {}
         """Workload name -> the instance that it began on."""
+        self.target_groups: dict[str, str] = {}
+        """Workload name -> ARN, for those that have one."""
+        self.addresses: dict[str, str] = {}
+        """Workload name -> allocation id of its elastic address, for those that have one."""
 
     def __enter__(self) -> "Simulation":
         self.account.__enter__()
@@ -84,7 +95,7 @@ class Simulation:
         logging.getLogger("moto").setLevel(logging.CRITICAL)
         self.account.attach(self.world)
         self.account.deploy(TEMPLATE, STACK_NAME, dict(self.scenario.parameters))
-        Signals(self.account, self.world)
+        self.signals = Signals(self.account, self.world)
         self.auditor = Auditor(self.account, self.world, STACK_NAME)
         self.watcher = Watcher(self.account)
         for spec in self.scenario.workloads:
@@ -110,7 +121,14 @@ class Simulation:
             },
             target_group_arn=group,
             address=spec.elastic_address,
+            persistent=spec.persistent,
         )
+        if group is not None:
+            self.target_groups[spec.name] = group
+        if spec.elastic_address:
+            asked = [{"Name": "instance-id", "Values": [self.first_instances[spec.name]]}]
+            (address,) = boto3.client("ec2").describe_addresses(Filters=asked)["Addresses"]
+            self.addresses[spec.name] = address["AllocationId"]
 
     def _demand(self, curve: Curve) -> Callable[[datetime], float]:
         return lambda when: curve.at(self._hours(when))

@@ -15,6 +15,7 @@ from simulator.account import EmbeddedAccount
 from simulator.account.executions import Execution
 from simulator.ledger_view import LedgerView
 from spot_optimizer.aws.ledger.items import SwitchItem, WorkloadItem
+from spot_optimizer.words import DecisionKind, Phase
 
 if TYPE_CHECKING:
     from simulator.simulation import Simulation
@@ -35,6 +36,14 @@ class WorkloadSummary:
     """Kind -> cycles that decided so."""
     breaker_open: bool
     switches: int
+    rescues: int
+    downtime_seconds: float
+    """While no machine served it because EC2 had taken the one that did."""
+    original: str
+    """State of the instance that it began on."""
+    served: bool | None
+    """Whether target group and elastic address are with the machine that it runs on; None where it
+    has neither."""
     cost_usd: float
     cost_on_demand_usd: float
     """Of the type that it began with, on-demand all the time."""
@@ -57,9 +66,47 @@ class SwitchSummary:
     outcome: str
     saving_usd_per_hour: float | None
     seconds: float
+    hand_over_seconds: float | None
+    """From the claim until traffic reached the replacement; None where it never did."""
     downtime_seconds: float | None
+    """From the end of the original to the hand-over, as EC2 knows it: who sees that end late cannot
+    tell since when the machine was gone. None where nothing was handed over."""
+    taken_over: bool
+    """Broken off by a rescue, which went on with what it had launched."""
     refused_launches: int
     states: tuple[str, ...]
+
+    @property
+    def is_rescue(self) -> bool:
+        """Whether EC2 took the original back."""
+        return self.kind == DecisionKind.EVACUATE
+
+
+@dataclass(frozen=True)
+class SignalSummary:
+    """What EC2 said of an instance, and what it led to."""
+
+    workload_id: str
+    instance_id: str
+    at: datetime
+    received_at: datetime
+    kind: str
+    """``interruption``, ``rebalance`` or ``state``: a change of state that was no interruption."""
+    action: str
+    """What the interruption does, or the new state."""
+    effect: str
+    """``EVACUATE``, ``DRAIN`` or ``RECORDED``."""
+    reason: str
+
+    @property
+    def what(self) -> str:
+        """The signal in words."""
+        if self.kind == "rebalance":
+            return "rebalance recommendation"
+        if self.action in ("terminate", "stop", "hibernate"):
+            return f"interruption warning ({self.action})"
+        by = "by EC2" if self.kind == "interruption" else "by its user"
+        return f"{self.action} {by}"
 
 
 @dataclass(frozen=True)
@@ -73,6 +120,8 @@ class Summary:
     scripted: tuple[str, ...]
     workloads: tuple[WorkloadSummary, ...]
     switches: tuple[SwitchSummary, ...]
+    signals: tuple[SignalSummary, ...]
+    """Duplicates, and those of other machines, left out."""
     decisions: Mapping[str, int]
     stack_breaker_open: bool
     aws_calls: Mapping[str, int]
@@ -91,7 +140,7 @@ def summarise(simulation: "Simulation") -> Summary:
     switches = ledger.switches()
     executions = {execution.name: execution for execution in account.executions()}
     decided = _decided(data_bucket(account))
-    calls = Counter({c: n for c, n in account.calls.items() if c.caller_kind != "driver"})
+    calls = Counter({c: n for c, n in account.calls.items() if c.caller_kind in ("lambda", "states")})
     per_service: Counter[str] = Counter()
     for call, count in calls.items():
         per_service[call.service] += count
@@ -109,7 +158,10 @@ def summarise(simulation: "Simulation") -> Summary:
             _workload(simulation, ledger, spec.name, spec.shows, switches, decided)
             for spec in simulation.scenario.workloads
         ),
-        switches=tuple(_switch(switch, executions[switch.switch_id]) for switch in switches),
+        switches=tuple(
+            _switch(simulation, switch, executions[switch.switch_id]) for switch in switches
+        ),
+        signals=tuple(signal_summary(row) for row in ledger.signals()),
         decisions=dict(sum(decided.values(), Counter())),
         stack_breaker_open=ledger.stack().breaker_open_since is not None,
         aws_calls=dict(sorted(per_service.items())),
@@ -161,6 +213,8 @@ def _workload(
         workload_id=name, instance_id=first, status="gone", status_reason="it was never taken in"
     )
     item = ledger.workloads().get(name, never_seen)
+    own = [switch for switch in switches if switch.workload_id == name]
+    rescues = sum(switch.order.kind is DecisionKind.EVACUATE for switch in own)
     return WorkloadSummary(
         workload_id=name,
         shows=shows,
@@ -171,7 +225,11 @@ def _workload(
         home_type=item.home_type,
         decisions=dict(decided.get(name, {})),
         breaker_open=item.breaker_open_since is not None,
-        switches=sum(switch.workload_id == name for switch in switches),
+        switches=len(own) - rescues,
+        rescues=rescues,
+        downtime_seconds=_downtime_s(simulation, item, own, end),
+        original=world.state_of(first),
+        served=_served(simulation, name, item.instance_id),
         cost_usd=sum(
             world.bill(machine, start, end) for machine in machines_of(simulation, name, switches)
         ),
@@ -211,11 +269,70 @@ def _place(simulation: "Simulation", instance_id: str) -> str:
     return f"{instance.instance_type}/{instance.availability_zone} {instance.lifecycle}"
 
 
-def _switch(switch: SwitchItem, execution: Execution) -> SwitchSummary:
+def signal_summary(row: Mapping[str, Any]) -> SignalSummary:
+    """A signal as the ledger keeps it."""
+    return SignalSummary(
+        workload_id=row["workload_id"],
+        instance_id=row["instance_id"],
+        at=datetime.fromisoformat(row["at"]),
+        received_at=datetime.fromisoformat(row["received_at"]),
+        kind=row["kind"],
+        action=row["action"],
+        effect=row["effect"],
+        reason=row["reason"],
+    )
+
+
+def _ended_at(simulation: "Simulation", instance_id: str) -> datetime | None:
+    """When an instance began to stop or to end."""
+    transitions = simulation.world.instances[instance_id].transitions
+    return next((at for at, state in transitions if state in ("stopping", "shutting-down")), None)
+
+
+def hand_over_downtime_s(simulation: "Simulation", switch: SwitchItem) -> float | None:
+    """For how long nothing served before a switch's hand-over."""
+    if switch.handed_over_at is None:
+        return None
+    ended_at = _ended_at(simulation, switch.order.original.instance_id)
+    waited = switch.handed_over_at - ended_at if ended_at else timedelta()
+    return max(waited, timedelta()).total_seconds()
+
+
+def _downtime_s(
+    simulation: "Simulation", item: WorkloadItem, own: Iterable[SwitchItem], end: datetime
+) -> float:
+    total = sum(hand_over_downtime_s(simulation, s) or 0.0 for s in own if s.phase is Phase.DONE)
+    reason = simulation.world.instances[item.instance_id].state_reason
+    ended_at = _ended_at(simulation, item.instance_id)
+    if ended_at and reason and reason[0].startswith("Server."):
+        total += (end - ended_at).total_seconds()
+    return total
+
+
+def _served(simulation: "Simulation", name: str, instance_id: str) -> bool | None:
+    group, allocation_id = simulation.target_groups.get(name), simulation.addresses.get(name)
+    answers = []
+    if group is not None:
+        reply = boto3.client("elbv2").describe_target_health(TargetGroupArn=group)
+        states = {
+            row["Target"]["Id"]: row["TargetHealth"]["State"]
+            for row in reply["TargetHealthDescriptions"]
+        }
+        answers.append(states.get(instance_id) == "healthy")
+    if allocation_id is not None:
+        reply_of_ec2 = boto3.client("ec2").describe_addresses(AllocationIds=[allocation_id])
+        answers.append(reply_of_ec2["Addresses"][0].get("InstanceId") == instance_id)
+    return all(answers) if answers else None
+
+
+def _switch(
+    simulation: "Simulation", switch: SwitchItem, execution: Execution
+) -> SwitchSummary:
     order = switch.order
     target = order.candidates[switch.candidate]
     original = order.original
     assert switch.ended_at is not None
+    handed_over_at = switch.handed_over_at
     return SwitchSummary(
         workload_id=switch.workload_id,
         switch_id=switch.switch_id,
@@ -228,7 +345,11 @@ def _switch(switch: SwitchItem, execution: Execution) -> SwitchSummary:
         outcome=str(switch.outcome["summary"]),
         saving_usd_per_hour=switch.outcome.get("saving_usd_per_hour"),
         seconds=(switch.ended_at - switch.claimed_at).total_seconds(),
-        downtime_seconds=switch.outcome.get("downtime_s"),
+        hand_over_seconds=(
+            (handed_over_at - switch.claimed_at).total_seconds() if handed_over_at else None
+        ),
+        downtime_seconds=hand_over_downtime_s(simulation, switch),
+        taken_over=switch.taken_over_by is not None,
         refused_launches=len(switch.refusals),
         states=execution.states,
     )

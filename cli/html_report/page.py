@@ -7,8 +7,11 @@ from cli.html_report.costs import cost_chart
 from cli.html_report.markup import Markup, joined, tag
 from cli.html_report.prices import price_chart
 from cli.html_report.scales import TimeScale
+from cli.html_report.shapes import legend
+from cli.html_report.signals import signal_table
 from cli.html_report.tables import decision_table, fault_table, switch_table
 from cli.html_report.timeline import timeline
+from cli.report import duration
 from simulator.record import Record, ScriptedMoment, WorkloadRecord
 from simulator.summary import Summary, WorkloadSummary
 from spot_optimizer.words import DecisionKind
@@ -26,11 +29,13 @@ def html_page(record: Record) -> str:
         market=joined(summary.market),
         span=joined(span),
         totals=_totals(summary, len(record.refused_launches)),
+        legend=legend(),
         timeline=timeline(record, time),
         scripted=_scripted(record.scripted),
         costs=cost_chart(record, time),
         workloads=joined(*(_workload(record, workload, time) for workload in record.workloads)),
         faults=fault_table(summary, record.refused_launches),
+        signals=signal_table(summary),
         switches=switch_table(summary.switches),
         decisions=decision_table(record.decisions),
         choices=joined(
@@ -44,8 +49,8 @@ def _totals(summary: Summary, refused_launches: int) -> Markup:
     cost = sum(w.cost_usd for w in summary.workloads)
     on_demand = sum(w.cost_on_demand_usd for w in summary.workloads)
     still = sum(w.cost_standing_still_usd for w in summary.workloads)
-    done = sum(switch.phase == "DONE" for switch in summary.switches)
-    failed = len(summary.switches) - done
+    planned = [s.phase == "DONE" for s in summary.switches if not (s.is_rescue or s.taken_over)]
+    done, failed = planned.count(True), planned.count(False)
     cycles = sum(summary.decisions.values())
     kinds = ", ".join(
         f"{summary.decisions[kind]}\N{NO-BREAK SPACE}{kind}"
@@ -69,7 +74,20 @@ def _totals(summary: Summary, refused_launches: int) -> Markup:
             "switch done" if done == 1 else "switches done",
             f"{failed} failed, {refused_launches} launches refused",
         ),
+        _rescues(summary),
         _total(f"{cycles}", "decisions", kinds),
+    )
+
+
+def _rescues(summary: Summary) -> Markup:
+    ended = [s.phase == "DONE" for s in summary.switches if s.is_rescue]
+    down = duration(sum(w.downtime_seconds for w in summary.workloads))
+    signals = len(summary.signals)
+    return _total(
+        str(ended.count(True)),
+        "rescue" if ended.count(True) == 1 else "rescues",
+        f"{down} of downtime, {ended.count(False)} failed,"
+        f" {signals} {'signal' if signals == 1 else 'signals'} of EC2",
     )
 
 

@@ -15,6 +15,7 @@ from cli.html_report.scales import (
     steps,
 )
 from cli.html_report.timeline import decision_mark
+from cli.report import ending
 from simulator.record import InstanceRecord, PriceChange, Record, WorkloadRecord
 
 _TOP, _BOTTOM = 24.0, 160.0
@@ -48,7 +49,7 @@ def _switch_lines(
 ) -> Iterator[Markup]:
     for switch in record.summary.switches:
         if switch.workload_id == workload.workload_id:
-            style = "switch done" if switch.phase == "DONE" else "switch failed"
+            style = f"switch {ending(switch).replace(' ', '-')}"
             x = time.x(switch.at)
             yield tag("line", class_=style, x1=x, x2=x, y1=_TOP, y2=bottom)
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from cli.html_report.markup import BREAK, Markup, joined, tag
-from cli.report import states_in_order
+from cli.report import duration, ending, states_in_order
 from simulator.record import DecisionRecord, RefusedLaunch
 from simulator.summary import Summary, SwitchSummary
 
@@ -13,16 +13,17 @@ def switch_table(switches: Sequence[SwitchSummary]) -> Markup:
     if not switches:
         return tag("p", "No switch.", class_="none")
     columns = ("claimed", "workload", "from → to", "why and how it ended", "USD per hour", "took")
-    return _table(columns, [_switch(switch) for switch in switches])
+    return table(columns, [_switch(switch) for switch in switches])
 
 
 def _switch(switch: SwitchSummary) -> Markup:
     saving = switch.saving_usd_per_hour
     done = switch.phase == "DONE"
     refused = switch.refused_launches
+    word = ending(switch)
     outcome = [
-        tag("span", "done" if done else "failed", class_=f"pill {'done' if done else 'failed'}"),
-        (f" after {refused} refused launches" if refused else "") if done else f" {switch.outcome}",
+        tag("span", word, class_=f"pill {word.replace(' ', '-')}"),
+        _after(refused) if done else f" {switch.outcome}",
     ]
     states = tag(
         "details",
@@ -37,16 +38,28 @@ def _switch(switch: SwitchSummary) -> Markup:
         tag("td", switch.workload_id, class_="who"),
         tag("td", switch.came_from, BREAK, f"→ {switch.went_to}", class_="places"),
         tag("td", tag("p", switch.why), tag("p", *outcome), states),
-        tag("td", "unknown" if saving is None else _saving(saving), class_="number"),
+        tag("td", "–" if saving is None else _saving(saving), class_="number"),
         tag(
             "td",
-            f"{switch.seconds:.0f} s",
-            "" if downtime is None else joined(BREAK, f"{downtime:g} s down"),
+            _took(switch),
+            "" if downtime is None else joined(BREAK, f"{duration(downtime)} down"),
             class_="number",
         ),
         id=switch.switch_id,
         data_workload=switch.workload_id,
     )
+
+
+def _after(refused_launches: int) -> str:
+    if not refused_launches:
+        return ""
+    return f" after {refused_launches} refused launch{'es' if refused_launches > 1 else ''}"
+
+
+def _took(switch: SwitchSummary) -> str:
+    """Of a rescue only the way to the hand-over: then it waits for EC2 to end the original."""
+    served = switch.hand_over_seconds if switch.is_rescue else None
+    return f"{switch.seconds if served is None else served:.0f} s"
 
 
 def _saving(usd_per_hour: float) -> str:
@@ -56,7 +69,7 @@ def _saving(usd_per_hour: float) -> str:
 def decision_table(decisions: Iterable[DecisionRecord]) -> Markup:
     """Every change of decision with its reason, and what was not taken."""
     columns = ("time", "workload", "decision", "row", "reason", "pools not taken")
-    return _table(columns, [_decision(decision) for decision in decisions])
+    return table(columns, [_decision(decision) for decision in decisions])
 
 
 def _decision(decision: DecisionRecord) -> Markup:
@@ -86,7 +99,8 @@ def _counts(counts: Mapping[str, int]) -> str:
 def fault_table(summary: Summary, launches: Iterable[RefusedLaunch]) -> Markup:
     """What went wrong or was not allowed, and what was done about it."""
     timed = [(launch.at, _refused_launch(launch)) for launch in launches]
-    timed += [(s.at, _failed_switch(s)) for s in summary.switches if s.phase != "DONE"]
+    failed = [s for s in summary.switches if s.phase != "DONE" and not s.taken_over]
+    timed += [(s.at, _failed_switch(s)) for s in failed]
     rows = [row for _, row in sorted(timed, key=lambda pair: pair[0])]
     rows += [
         _fault("", w.workload_id, f"{w.status}: {w.status_reason}", "Not managed.")
@@ -95,7 +109,7 @@ def fault_table(summary: Summary, launches: Iterable[RefusedLaunch]) -> Markup:
     ]
     if not rows:
         return tag("p", "No fault.", class_="none")
-    return _table(("time", "workload", "what happened", "what was done"), rows)
+    return table(("time", "workload", "what happened", "what was done"), rows)
 
 
 def _refused_launch(launch: RefusedLaunch) -> Markup:
@@ -105,7 +119,8 @@ def _refused_launch(launch: RefusedLaunch) -> Markup:
 
 def _failed_switch(switch: SwitchSummary) -> Markup:
     when = f"{switch.at:%d %b %H:%M}"
-    what = f"switch from {switch.came_from} failed"
+    kind = "rescue" if switch.is_rescue else "switch"
+    what = f"{kind} from {switch.came_from} failed"
     return _fault(when, switch.workload_id, what, switch.outcome)
 
 
@@ -120,6 +135,7 @@ def _fault(when: str, workload_id: str, happened: str, done: str) -> Markup:
     )
 
 
-def _table(columns: Iterable[str], rows: Iterable[Markup]) -> Markup:
+def table(columns: Iterable[str], rows: Iterable[Markup]) -> Markup:
+    """Rows under the names of their columns; wide ones scroll by themselves."""
     head = tag("thead", tag("tr", *(tag("th", name, scope="col") for name in columns)))
     return tag("div", tag("table", head, tag("tbody", *rows)), class_="scroll")

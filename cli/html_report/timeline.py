@@ -1,9 +1,13 @@
 """Where every workload ran, and what happened to it: one row each."""
 
 from collections.abc import Iterable, Iterator
+from datetime import timedelta
 
 from cli.html_report.markup import Markup, hint, joined, svg, tag
 from cli.html_report.scales import LEFT, RIGHT, WIDTH, TimeScale, fitting, shortened
+from cli.html_report.shapes import mark
+from cli.html_report.signals import right_of_its_signal, signal_marks
+from cli.report import duration, ending
 from simulator.record import DecisionRecord, InstanceRecord, Record, ScriptedMoment, WorkloadRecord
 from simulator.summary import SwitchSummary
 
@@ -71,7 +75,31 @@ def _row(
     money = f"{summary.cost_usd:.2f} USD"
     cost = tag("text", money, class_="name", x=RIGHT + 8, y=y + 13)
     base = y + height + _MARKS / 2
-    return joined(name, *bars, cost, *_marks(record, workload.workload_id, base, time))
+    downtimes = _downtimes(record, workload, lanes, y, time)
+    return joined(
+        name, *downtimes, *bars, cost, *_marks(record, workload.workload_id, base, time)
+    )
+
+
+def _downtimes(
+    record: Record, workload: WorkloadRecord, lanes: list[int], y: float, time: TimeScale
+) -> Iterator[Markup]:
+    """From the end of an original to the hand-over of its rescue, in the original's lane."""
+    for switch in record.summary.switches:
+        if switch.workload_id != workload.workload_id or not switch.downtime_seconds:
+            continue
+        served_at = switch.at + timedelta(seconds=switch.hand_over_seconds or 0.0)
+        gone_at = served_at - timedelta(seconds=switch.downtime_seconds)
+        told = (
+            f"nothing served for {duration(switch.downtime_seconds)}\n"
+            f"{gone_at:%d %b %H:%M:%S} to {served_at:%d %b %H:%M:%S}"
+        )
+        x = time.x(gone_at)
+        width = max(time.x(served_at) - x, 2.0)
+        ends = [abs(instance.end - gone_at) for instance in workload.instances]
+        top = y + lanes[ends.index(min(ends))] * (_BAR + 2)
+        box = tag("rect", x=x, y=top, width=width, height=_BAR, class_="down")
+        yield tag("g", box, hint(told), class_="told")
 
 
 def _bar(instance: InstanceRecord, y: float, time: TimeScale, managed: bool) -> Markup:
@@ -92,6 +120,9 @@ def _bar(instance: InstanceRecord, y: float, time: TimeScale, managed: bool) -> 
 
 
 def _marks(record: Record, workload_id: str, y: float, time: TimeScale) -> Iterator[Markup]:
+    signals = [s for s in record.summary.signals if s.workload_id == workload_id]
+    switches = [s for s in record.summary.switches if s.workload_id == workload_id]
+    places = {s.at: right_of_its_signal(s, signals, time) for s in switches}
     launches = [r for r in record.refused_launches if r.workload_id == workload_id]
     for place, launch in enumerate(launches, start=1):
         before = sum(other.at == launch.at for other in launches[: place - 1])
@@ -99,13 +130,14 @@ def _marks(record: Record, workload_id: str, y: float, time: TimeScale) -> Itera
             f"{launch.at:%d %b %H:%M} launch refused\n{launch.place}: {launch.code}\n{launch.cure}"
         )
         # Right of the mark of the switch that it belongs to.
-        yield mark("refused", time.x(launch.at) + 13 * (before + 1), y, told)
+        x = places.get(launch.at, time.x(launch.at))
+        yield mark("refused", x + 13 * (before + 1), y, told)
     for decision in record.decisions:
         if decision.workload_id == workload_id and decision.held_by:
             yield decision_mark(decision, y, time)
-    for switch in record.summary.switches:
-        if switch.workload_id == workload_id:
-            yield _switch_mark(switch, y, time)
+    yield from signal_marks(signals, y, time)
+    for switch in switches:
+        yield _switch_mark(switch, places[switch.at], y)
     summary = next(w for w in record.summary.workloads if w.workload_id == workload_id)
     if summary.status == "refused":
         text = shortened(f"not managed: {summary.status_reason}", 130)
@@ -119,34 +151,19 @@ def decision_mark(decision: DecisionRecord, y: float, time: TimeScale) -> Markup
     return mark(decision.kind, time.x(decision.at), y, told, "held" if held else "")
 
 
-def _switch_mark(switch: SwitchSummary, y: float, time: TimeScale) -> Markup:
-    done = switch.phase == "DONE"
+def _switch_mark(switch: SwitchSummary, x: float, y: float) -> Markup:
+    word = ending(switch)
+    times = ""
+    if switch.is_rescue and switch.hand_over_seconds is not None:
+        times = f" in {duration(switch.hand_over_seconds)}"
+    if switch.downtime_seconds:
+        times += f", {duration(switch.downtime_seconds)} of downtime"
+    how = {"done": "switched", "failed": "not switched"}.get(word, word)
     told = (
-        f"{switch.at:%d %b %H:%M} {'switched' if done else 'not switched'}\n"
+        f"{switch.at:%d %b %H:%M} {how}{times}\n"
         f"{switch.came_from} → {switch.went_to}\n{switch.why}"
     )
-    return mark("done" if done else "failed", time.x(switch.at), y, told)
-
-
-_SHAPES = {
-    "done": "M0 -6L6 0L0 6L-6 0Z",
-    "failed": "M-5 -5L5 5M5 -5L-5 5",
-    "refused": "M0 -5L5.5 5L-5.5 5Z",
-    "STAY": "M-3 0a3 3 0 1 0 6 0a3 3 0 1 0 -6 0Z",
-    "SWITCH": "M0 -6L6 0L0 6L-6 0Z",
-    "FALLBACK": "M-5 -5L5 -5L5 5L-5 5Z",
-}
-
-
-def mark(shape: str, x: float, y: float, told: str, style: str = "") -> Markup:
-    """A small figure with a hint."""
-    return tag(
-        "path",
-        hint(told),
-        class_=f"mark told {shape} {style}".strip(),
-        d=_SHAPES[shape],
-        transform=f"translate({x:.1f} {y:.1f})",
-    )
+    return mark(word.replace(" ", "-"), x, y, told)
 
 
 def _scripted(events: Iterable[ScriptedMoment], time: TimeScale, bottom: float) -> Iterator[Markup]:

@@ -25,7 +25,9 @@ from simulator.account.events import EventBridge
 from simulator.account.executions import Execution, read_executions, read_inputs
 from simulator.account.interception import Interceptor, Wire, World
 from simulator.account.lambdas import Invocation, Lambdas
+from simulator.account.rates import Rates
 from simulator.clock import VirtualClock
+from simulator.limits import LIMITS, Limits
 
 __all__ = ["EmbeddedAccount", "FunctionFailed", "StillRunning"]
 
@@ -65,6 +67,7 @@ class EmbeddedAccount:
         world: answers what is not the account's own business (see :class:`World`); may also be
             given later by :meth:`attach`, once there is a clock to build it on.
         seed: of every identifier and jitter; two runs with one seed are identical.
+        limits: rates and times of the account.
     """
 
     def __init__(
@@ -74,14 +77,15 @@ class EmbeddedAccount:
         region: str = "us-east-1",
         world: World | None = None,
         seed: int = 0,
+        limits: Limits = LIMITS,
     ) -> None:
         self.region = region
         self._seed = seed
         self.clock = VirtualClock(start, around_wait=lambda: self.lambdas.suspended())
         self.callers = Callers(region, self.clock.running_thread)
         self.lambdas = Lambdas(region, self.clock, self.callers)
-        self.events = EventBridge(region, self.clock, self.lambdas)
-        self._interceptor = Interceptor(world, self.callers)
+        self.events = EventBridge(region, self.clock, self.lambdas, self.callers, limits)
+        self._interceptor = Interceptor(world, self.callers, Rates(limits, self.clock.now))
         self._stack: Stack | None = None
         self._logical_ids: dict[str, str] = {}
         self._exit = ExitStack()
@@ -116,7 +120,7 @@ class EmbeddedAccount:
     def stand_between(self, wire: Wire, delays: Callable[[], Sequence[timedelta]]) -> None:
         """Let ``wire`` stand between the callers and AWS, and ``delays`` say when events arrive."""
         self._interceptor.wire = wire
-        self.events.delays = delays
+        self.events.delay_deliveries(delays)
 
     def reseed(self, seed: int) -> None:
         """Draw identifiers and jitter from another seed from now on."""
@@ -206,9 +210,15 @@ class EmbeddedAccount:
         detail_type: str,
         detail: dict[str, Any],
         resources: list[str] | None = None,
+        *,
+        deliveries: int = 1,
+        delay: timedelta = timedelta(),
     ) -> None:
-        """Put an event of an AWS service on the default bus; delivered when time next runs."""
-        self.events.emit(source, detail_type, detail, resources)
+        """Put an event of an AWS service on the default bus; delivered when time next runs, or as late
+        and as often as is said."""
+        self.events.emit(
+            source, detail_type, detail, resources, deliveries=deliveries, delay=delay
+        )
 
     def executions(self) -> list[Execution]:
         """Every Step Functions execution, in order of its start."""

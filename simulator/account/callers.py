@@ -15,13 +15,14 @@ class Caller:
 
     Attributes:
         kind: what makes the call.
-        name: logical id of the function or state machine; ``driver`` for the simulation itself.
+        name: logical id of the function or state machine; ``driver`` for the simulation itself;
+            of a service of AWS that acts by itself, its first name, such as ``events``.
         region: of the client that makes the call.
         role_arn: role of the function or state machine.
         execution: name of the Step Functions execution that runs, as far as it is known.
     """
 
-    kind: Literal["driver", "lambda", "states"]
+    kind: Literal["driver", "lambda", "states", "service"]
     name: str
     region: str
     role_arn: str | None = None

@@ -21,11 +21,9 @@ from simulator.account.translate import (
     Translation,
     translate,
 )
+from simulator.limits import LIMITS
 
 __all__ = ["DeploymentError", "Stack", "deploy_stack"]
-
-_DEFAULT_TIMEOUT_S = 3
-_DEFAULT_MEMORY_MB = 128
 
 
 class DeploymentError(Exception):
@@ -143,11 +141,12 @@ def _function(
         code=code,
         layers=tuple(_import_directory(layer) for layer in used),
         environment={key: _text(value) for key, value in variables.items()},
-        timeout_s=int(properties.get("Timeout", _DEFAULT_TIMEOUT_S)),
-        memory_mb=int(properties.get("MemorySize", _DEFAULT_MEMORY_MB)),
+        timeout_s=int(properties.get("Timeout", LIMITS.lambda_timeout_s)),
+        memory_mb=int(properties.get("MemorySize", LIMITS.lambda_memory_mb)),
         runtime=properties["Runtime"],
         role_arn=properties["Role"],
-        retries_max=int(invoke_config.get("MaximumRetryAttempts", 2)),
+        retries_max=int(invoke_config.get("MaximumRetryAttempts", LIMITS.lambda_async_retries)),
+        event_age_s=int(invoke_config.get("MaximumEventAgeInSeconds", LIMITS.lambda_async_age_s)),
         on_failure_arn=failure.get("Destination"),
         dead_letter_arn=properties.get("DeadLetterConfig", {}).get("TargetArn"),
     )

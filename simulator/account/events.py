@@ -1,32 +1,32 @@
 """EventBridge: which rule an event matches, what each target gets, which schedule fires when.
 
 Delivery is asynchronous as in AWS: it waits until the driver lets virtual time run.
-Sources: Amazon EventBridge User Guide, "Event bus targets"; AWS Lambda Developer Guide,
-"How Lambda handles errors and retries with asynchronous invocation".
+Source: Amazon EventBridge User Guide, "Event bus targets".
 """
 
 import functools
-import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import boto3
 from moto.core.models import DEFAULT_ACCOUNT_ID as ACCOUNT_ID
 from moto.events.models import EventsBackend, Rule, events_backends
 from moto.moto_api._internal import mock_random
 from moto.scheduler.models import scheduler_backends
 
-from simulator.account.lambdas import Function, Lambdas
+from simulator.account.async_invocations import AsyncInvocations
+from simulator.account.callers import Callers
+from simulator.account.delivery import Deliverer, Delivery, Retry
+from simulator.account.lambdas import Function, Lambdas, PayloadTooLarge
 from simulator.account.schedules import parse_schedule
 from simulator.account.transform import target_input
 from simulator.clock import VirtualClock
+from simulator.limits import Limits
 
 __all__ = ["EventBridge", "Firing"]
 
-_RETRY_DELAYS = (timedelta(minutes=1), timedelta(minutes=2))
 Event = dict[str, Any]
 
 
@@ -44,21 +44,44 @@ class Firing:
 class EventBridge:
     """Events, rules, schedules and asynchronous invocations of one region."""
 
-    def __init__(self, region: str, clock: VirtualClock, lambdas: Lambdas) -> None:
+    def __init__(
+        self, region: str, clock: VirtualClock, lambdas: Lambdas, callers: Callers, limits: Limits
+    ) -> None:
         self._region = region
         self._clock = clock
+        self._invocations = AsyncInvocations(clock, lambdas, self._send_soon)
+        self._deliverer = Deliverer(
+            clock, callers, limits, region, self._invoke_target, self._forward
+        )
         self._lambdas = lambdas
         self._since: dict[str, datetime] = {}
         self._fired: dict[str, datetime] = {}
         self._passed = datetime.min.replace(tzinfo=UTC)
-        self.delays: Callable[[], Sequence[timedelta]] = lambda: (timedelta(0),)
-        """Asked at every delivery to a target: how late it arrives, once for each time it does."""
 
     def emit(
-        self, source: str, detail_type: str, detail: Event, resources: list[str] | None = None
+        self,
+        source: str,
+        detail_type: str,
+        detail: Event,
+        resources: list[str] | None = None,
+        *,
+        deliveries: int = 1,
+        delay: timedelta = timedelta(),
     ) -> None:
-        """Put an event of an AWS service on the default bus."""
+        """Put an event of an AWS service on the default bus. All deliveries are of the one event, with
+        its id and the time at which it was put."""
         event = self._event(source, detail_type, detail, resources or [])
+        for _ in range(deliveries):
+            if delay:
+                self._clock.call_later(delay, functools.partial(self._deliver, event))
+            else:
+                self._deliver(event)
+
+    def delay_deliveries(self, delays: Callable[[], Sequence[timedelta]]) -> None:
+        """Have ``delays`` say of each delivery how late it arrives, once for each time it does."""
+        self._deliverer.delays = delays
+
+    def _deliver(self, event: Event) -> None:
         for rule in list(self._backend.describe_event_bus("default").rules.values()):
             self.match(rule, event)
 
@@ -69,7 +92,8 @@ class EventBridge:
         if rule.state != "ENABLED" or not pattern or not rule.event_pattern.matches_event(event):
             return
         for target in rule.targets:
-            self._send_soon(target["Arn"], target_input(target, event, rule.arn))
+            text = target_input(target, event, rule.arn)
+            self._deliverer.soon(Delivery(target, text, rule.arn, self._clock.now()))
 
     def next_firing(self, until: datetime) -> Firing | None:
         """The earliest schedule that is due at or before ``until``."""
@@ -81,7 +105,8 @@ class EventBridge:
         self._passed = firing.time - timedelta(microseconds=1)
         detail: Any = {} if firing.source == "aws.events" else "{}"
         event = self._event(firing.source, "Scheduled Event", detail, [firing.arn])
-        self._send_when_due(firing.target["Arn"], target_input(firing.target, event, firing.arn))
+        text = target_input(firing.target, event, firing.arn)
+        self._deliverer.now(Delivery(firing.target, text, firing.arn, self._clock.now()))
 
     def pass_by(self, when: datetime) -> None:
         """Note that every schedule due at or before ``when`` has fired."""
@@ -103,7 +128,7 @@ class EventBridge:
 
     def invoke_later(self, function: Function, payload: bytes) -> None:
         """Invoke a function asynchronously, with Lambda's retries and failure destinations."""
-        self._soon(functools.partial(self._attempt, function, payload, 1))
+        self._invocations.soon(function, payload)
 
     @property
     def _backend(self) -> EventsBackend:
@@ -154,89 +179,21 @@ class EventBridge:
         if when is not None:
             yield Firing(when, name, arn, target, source)
 
-    def _soon(self, deliver: functools.partial[None]) -> None:
-        self._clock.call_at(self._clock.now(), deliver)
-
     def _send_soon(self, arn: str, text: str) -> None:
-        self._soon(functools.partial(self._send_when_due, arn, text))
+        """To a destination of Lambda's own, which keeps no retry policy."""
+        self._deliverer.soon(Delivery({"Arn": arn}, text, arn, self._clock.now()))
 
-    def _send_when_due(self, arn: str, text: str) -> None:
-        for delay in self.delays():
-            if delay:
-                self._clock.call_later(delay, functools.partial(self._send, arn, text))
-            else:
-                self._send(arn, text)
-
-    def _send(self, arn: str, text: str) -> None:
-        service, region = arn.split(":")[2], arn.split(":")[3]
-        client = functools.partial(boto3.client, service, region_name=region)
-        match service:
-            case "lambda":
-                self._attempt(self._lambdas.find(arn), text.encode(), 1)
-            case "states":
-                boto3.client("stepfunctions", region_name=region).start_execution(
-                    stateMachineArn=arn, name=str(mock_random.uuid4()), input=text
-                )
-            case "sns":
-                client().publish(TopicArn=arn, Message=text)
-            case "sqs":
-                queue = client().get_queue_url(QueueName=arn.rsplit(":", 1)[-1])
-                client().send_message(QueueUrl=queue["QueueUrl"], MessageBody=text)
-            case "events":
-                self._forward(arn, json.loads(text))
-            case "logs":
-                self._log(arn, text)
-            case _:
-                raise NotImplementedError(f"target {arn}: {service} is no target supported here")
+    def _invoke_target(self, arn: str, text: str) -> None:
+        try:
+            function = self._lambdas.find(arn)
+        except KeyError as error:
+            raise Retry("ResourceNotFoundException", str(error), again=False) from error
+        try:
+            self._invocations.now(function, text.encode())
+        except PayloadTooLarge as error:
+            raise Retry("RequestEntityTooLargeException", str(error), again=False) from error
 
     def _forward(self, arn: str, event: Event) -> None:
         bus = self._backend.describe_event_bus(arn.rsplit("/", 1)[-1])
         for rule in list(bus.rules.values()):
             self.match(rule, event)
-
-    def _log(self, arn: str, text: str) -> None:
-        group = arn.split(":log-group:")[1].removesuffix(":*")
-        stream = str(mock_random.uuid4())
-        client = boto3.client("logs", region_name=self._region)
-        client.create_log_stream(logGroupName=group, logStreamName=stream)
-        moment = int(self._clock.now().timestamp() * 1000)
-        client.put_log_events(
-            logGroupName=group,
-            logStreamName=stream,
-            logEvents=[{"timestamp": moment, "message": text}],
-        )
-
-    def _attempt(self, function: Function, payload: bytes, attempt: int) -> None:
-        outcome = self._lambdas.invoke(function, payload)
-        if not outcome.failed:
-            return
-        if attempt <= function.retries_max:
-            retry = functools.partial(self._attempt, function, payload, attempt + 1)
-            self._clock.call_later(_RETRY_DELAYS[attempt - 1], retry)
-            return
-        if function.on_failure_arn:
-            record = self._failure_record(function, payload, outcome.value(), attempt)
-            self._send_soon(function.on_failure_arn, json.dumps(record))
-        if function.dead_letter_arn:
-            self._send_soon(function.dead_letter_arn, payload.decode())
-
-    def _failure_record(
-        self, function: Function, payload: bytes, envelope: Event, attempts: int
-    ) -> Event:
-        return {
-            "version": "1.0",
-            "timestamp": self._clock.now().strftime("%Y-%m-%dT%H:%M:%S.000Z"),
-            "requestContext": {
-                "requestId": envelope["requestId"],
-                "functionArn": f"{function.arn}:$LATEST",
-                "condition": "RetriesExhausted",
-                "approximateInvokeCount": attempts,
-            },
-            "requestPayload": json.loads(payload),
-            "responseContext": {
-                "statusCode": 200,
-                "executedVersion": "$LATEST",
-                "functionError": "Unhandled",
-            },
-            "responsePayload": envelope,
-        }

@@ -2,8 +2,9 @@
 
 botocore emits ``before-call`` once it has built a request; a handler that returns ``(response,
 parsed)`` there answers the call, and nothing is sent. The hook works for every client of the
-process, those of the state machines' SDK tasks too. An error answered so becomes a ``ClientError``
-at once: the SDK's own retries lie behind the hook and do not run.
+process, those of the state machines' SDK tasks too. The SDK's own retries lie behind the hook, so
+after an error they are asked here as botocore's endpoint would ask them: the client's retry handler
+says whether and when the call is made again (``endpoint.py``, ``_send_request``).
 
 The hooks are added to botocore once and stay; they do nothing while no interceptor is active.
 Sources: botocore ``client.py`` (``_make_api_call``) and ``handlers.py`` (``BUILTIN_HANDLERS``).
@@ -12,6 +13,7 @@ Sources: botocore ``client.py`` (``_make_api_call``) and ``handlers.py`` (``BUIL
 import io
 import socket
 import threading
+import time
 import urllib.request
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -23,10 +25,12 @@ from urllib.response import addinfourl
 import botocore.handlers
 from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
+from botocore.hooks import first_non_none_response
 from moto.core.models import botocore_stubber
 from moto.moto_api._internal import mock_random
 
 from simulator.account.callers import Call, Caller, Callers
+from simulator.account.rates import Rates
 
 __all__ = ["ADVISOR_URL", "Interceptor", "NetworkRefused", "Wire", "WireCall", "World"]
 
@@ -58,8 +62,10 @@ class World(Protocol):
         An error is a status of 300 or more and ``{"Error": {"Code": ..., "Message": ...}}``.
         """
 
-    def http(self, url: str) -> tuple[int, dict[str, str], bytes]:
-        """Status, headers and body of the answer to a GET."""
+    def http(
+        self, url: str, asked: Mapping[str, str]
+    ) -> tuple[int, dict[str, str], bytes]:
+        """Status, headers and body of the answer to a GET with headers ``asked``."""
 
 
 @dataclass(frozen=True)
@@ -90,10 +96,11 @@ class Wire(Protocol):
 class Interceptor:
     """Sends AWS calls to the world where they are its business, and counts all of them."""
 
-    def __init__(self, world: World | None, callers: Callers) -> None:
+    def __init__(self, world: World | None, callers: Callers, rates: Rates) -> None:
         self._world = world
         self._callers = callers
         self.wire: Wire | None = None
+        self._rates = rates
         self.calls: Counter[Call] = Counter()
         self._twice: set[int] = set()
         self._restore: list[Callable[[], None]] = []
@@ -120,38 +127,48 @@ class Interceptor:
         while self._restore:
             self._restore.pop()()
 
-    def answer(
+    def refusal(
         self, service: str, operation: str, region: str, context: dict[str, Any]
     ) -> tuple[AWSResponse, dict[str, Any]] | None:
-        """The world's answer, or None where moto shall answer."""
+        """The answer of a call of the SDK that the wire does not let through, whatever its retries."""
         caller = self._callers.current(region)
-        self.calls[Call(service, operation, caller.kind, caller.name)] += 1
         params = dict(context.get(_PARAMETERS, {}))
         call = context[_CALL] = WireCall(service, operation, params, caller)
         refused = self.wire.before(call) if self.wire else None
-        if refused is not None:
-            return self._reply(*refused)
-        twice = self.wire is not None and self.wire.arrives_twice(call)
+        if self.wire and refused is None and self.wire.arrives_twice(call):
+            self._twice.add(threading.get_ident())
+        return None if refused is None else _response(*refused)
+
+    def answer(
+        self, service: str, operation: str, region: str, params: dict[str, Any]
+    ) -> tuple[AWSResponse, dict[str, Any]] | None:
+        """The world's answer, or None where moto shall answer; a refusal above the rate."""
+        caller = self._callers.current(region)
+        self.calls[Call(service, operation, caller.kind, caller.name)] += 1
+        if caller.kind != "driver":
+            refusal = self._rates.refusal(service, operation, region, params)
+            if refusal is not None:
+                error = {"Code": refusal.code, "Message": refusal.message}
+                return _response(refusal.status, {"Error": error})
         operations = _WORLD_OPERATIONS.get(service)
-        moto_answers = (
-            self._world is None
-            or operations is None
-            or (operations is not _ALL and operation not in operations)
-        )
-        if moto_answers:
-            if twice:
-                self._twice.add(threading.get_ident())
+        if self._world is None or operations is None:
             return None
-        assert self._world is not None
-        if twice:
+        if operations is not _ALL and operation not in operations:
+            return None
+        if self._is_first_of_two():
             self._world.handle(service, operation, dict(params), caller)
-        return self._reply(*self._world.handle(service, operation, params, caller))
+        return _response(*self._world.handle(service, operation, params, caller))
 
     def deliver_first(self, request: Any) -> None:
         """Have moto answer a request that arrives twice for the first time."""
-        if threading.get_ident() in self._twice:
-            self._twice.discard(threading.get_ident())
+        if self._is_first_of_two():
             botocore_stubber("before-send", request=request)
+
+    def _is_first_of_two(self) -> bool:
+        thread = threading.get_ident()
+        twice = thread in self._twice
+        self._twice.discard(thread)
+        return twice
 
     def replace(self, context: dict[str, Any], response: Any, reply: dict[str, Any]) -> None:
         """Put what the caller shall see in the place of what was answered."""
@@ -160,24 +177,13 @@ class Interceptor:
         if seen is not None:
             response.status_code, parsed = seen
             reply.clear()
-            reply.update(self._reply(response.status_code, parsed)[1])
+            reply.update(_response(response.status_code, parsed)[1])
 
-    def _reply(self, status: int, reply: dict[str, Any]) -> tuple[AWSResponse, dict[str, Any]]:
-        metadata = {
-            "RequestId": str(mock_random.uuid4()),
-            "HTTPStatusCode": status,
-            "HTTPHeaders": {},
-            "RetryAttempts": 0,
-            **reply.get("ResponseMetadata", {}),
-        }
-        response = AWSResponse("https://world.invalid", status, HTTPHeaders(), None)
-        return response, {**reply, "ResponseMetadata": metadata}
-
-    def fetch(self, url: str) -> tuple[int, dict[str, str], bytes]:
-        """The world's answer to a GET of ``url``."""
+    def fetch(self, url: str, asked: Mapping[str, str]) -> tuple[int, dict[str, str], bytes]:
+        """The world's answer to a GET of ``url`` with headers ``asked``."""
         if self._world is None or url != ADVISOR_URL:
             raise NetworkRefused(f"url: {url} is refused; an embedded account has no network")
-        return self._world.http(url)
+        return self._world.http(url, asked)
 
     def _replace_opener(self) -> None:
         previous = urllib.request._opener  # type: ignore[attr-defined]
@@ -207,6 +213,18 @@ class Interceptor:
         self._restore.append(restore)
 
 
+def _response(status: int, reply: dict[str, Any]) -> tuple[AWSResponse, dict[str, Any]]:
+    metadata = {
+        "RequestId": str(mock_random.uuid4()),
+        "HTTPStatusCode": status,
+        "HTTPHeaders": {},
+        "RetryAttempts": 0,
+        **reply.get("ResponseMetadata", {}),
+    }
+    response = AWSResponse("https://world.invalid", status, HTTPHeaders(), None)
+    return response, {**reply, "ResponseMetadata": metadata}
+
+
 class _WorldHandler(urllib.request.BaseHandler):
     """urllib's way to the world."""
 
@@ -214,7 +232,9 @@ class _WorldHandler(urllib.request.BaseHandler):
         self._interceptor = interceptor
 
     def https_open(self, request: urllib.request.Request) -> addinfourl:
-        status, headers, body = self._interceptor.fetch(request.full_url)
+        # urllib spells every header like If-none-match.
+        asked = {name.title(): value for name, value in request.header_items()}
+        status, headers, body = self._interceptor.fetch(request.full_url, asked)
         message = Message()
         for name, value in headers.items():
             message[name] = value
@@ -234,15 +254,46 @@ def _remember(params: dict[str, Any], context: dict[str, Any], **_: Any) -> None
         context[_PARAMETERS] = params
 
 
-def _answer(model: Any, context: dict[str, Any], **_: Any) -> Any:
+def _answer(
+    model: Any, params: dict[str, Any], request_signer: Any, context: dict[str, Any], **_: Any
+) -> Any:
     if _active is None:
         return None
-    return _active.answer(
-        model.service_model.service_name,
-        model.name,
-        context["client_region"],
-        context,
+    service, operation = model.service_model.service_name, model.name
+    refused = _active.refusal(service, operation, context["client_region"], context)
+    if refused is not None:
+        return refused
+    given = dict(context.get(_PARAMETERS, {}))
+    attempts = 1
+    while True:
+        answer = _active.answer(service, operation, context["client_region"], given)
+        if answer is None or answer[0].status_code < 300:
+            break
+        delay_s = _retry_delay_s(request_signer, model, params, answer, attempts)
+        if delay_s is None:
+            break
+        time.sleep(delay_s)
+        attempts += 1
+    if answer is not None:
+        answer[1]["ResponseMetadata"]["RetryAttempts"] = attempts - 1
+    return answer
+
+
+def _retry_delay_s(
+    request_signer: Any, model: Any, request: dict[str, Any], answer: Any, attempts: int
+) -> float | None:
+    """What the client's retry handler says: seconds to wait, or None to give up."""
+    replies = request_signer._event_emitter.emit(
+        f"needs-retry.{model.service_model.service_id.hyphenize()}.{model.name}",
+        response=answer,
+        endpoint=None,
+        operation=model,
+        attempts=attempts,
+        caught_exception=None,
+        request_dict=request,
     )
+    delay: float | bool | None = first_non_none_response(replies)
+    return None if delay is None or delay is False else float(delay)
 
 
 def _deliver_first(request: Any, **_: Any) -> None:

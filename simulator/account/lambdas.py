@@ -24,6 +24,7 @@ from moto.moto_api._internal import mock_random
 from simulator.account.callers import Caller, Callers
 from simulator.account.output import captured
 from simulator.clock import VirtualClock
+from simulator.limits import LIMITS
 
 __all__ = [
     "TIMED_OUT",
@@ -37,8 +38,7 @@ __all__ = [
 ]
 
 TIMED_OUT = "Sandbox.Timedout"
-PAYLOAD_BYTES_MAX = 6 * 1024 * 1024
-RESPONSE_BYTES_MAX = PAYLOAD_BYTES_MAX + 100
+RESPONSE_BYTES_MAX = LIMITS.lambda_sync_bytes + 100
 Handler = Callable[[Any, "LambdaContext"], Any]
 
 
@@ -58,7 +58,7 @@ class FunctionKilled(BaseException):
 
 
 class PayloadTooLarge(Exception):
-    """The request exceeds what a synchronous invocation takes."""
+    """The request exceeds what this kind of invocation takes."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,7 @@ class Function:
         layers: directories that the runtime puts on the module search path.
         environment: what the template sets.
         retries_max: further attempts of a failed asynchronous invocation.
+        event_age_s: age at which it is given up, whatever attempts are left.
         on_failure_arn: destination of an asynchronous invocation that ran out of attempts.
         dead_letter_arn: the older form of the same.
     """
@@ -86,7 +87,8 @@ class Function:
     memory_mb: int
     runtime: str
     role_arn: str
-    retries_max: int = 2
+    retries_max: int = LIMITS.lambda_async_retries
+    event_age_s: int = LIMITS.lambda_async_age_s
     on_failure_arn: str | None = None
     dead_letter_arn: str | None = None
 
@@ -199,9 +201,10 @@ class Lambdas:
         Raises:
             PayloadTooLarge: more than 6 MB.
         """
-        if len(payload) > PAYLOAD_BYTES_MAX:
+        if len(payload) > LIMITS.lambda_sync_bytes:
             raise PayloadTooLarge(
-                f"payload of {function.logical_id}: {len(payload)} bytes exceed {PAYLOAD_BYTES_MAX}"
+                f"payload of {function.logical_id}: {len(payload)} bytes exceed "
+                f"{LIMITS.lambda_sync_bytes}"
             )
         started = self._clock.now()
         event = json.loads(payload or b"{}")

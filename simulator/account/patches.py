@@ -45,6 +45,7 @@ from moto.stepfunctions.parser.backend import execution_worker as worker_models
 from simulator.account import asl_paths, sdk_tasks
 from simulator.account.callers import Caller
 from simulator.account.lambdas import PayloadTooLarge
+from simulator.account.limit_patches import apply_limits
 from simulator.account.modules import Replacements
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ def apply(account: "EmbeddedAccount", seed: int) -> Replacements:
     _run_functions_in_process(replacements, account)
     _deliver_events(replacements, account)
     _report_only_tags_that_are_put(replacements)
+    apply_limits(replacements)
     return replacements
 
 
@@ -295,10 +297,10 @@ def _run_functions_in_process(replacements: Replacements, account: "EmbeddedAcco
         function = account.lambdas.find(self.function_name)
         payload = body.encode() if isinstance(body, str) else bytes(body or b"{}")
         headers = {key.lower(): value for key, value in dict(request_headers).items()}
-        if headers.get("x-amz-invocation-type") == "Event":
-            account.events.invoke_later(function, payload)
-            return b""
         try:
+            if headers.get("x-amz-invocation-type") == "Event":
+                account.events.invoke_later(function, payload)
+                return b""
             outcome = account.lambdas.invoke(function, payload)
         except PayloadTooLarge as error:
             raise LambdaClientError("RequestEntityTooLargeException", str(error)) from error

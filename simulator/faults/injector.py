@@ -108,7 +108,7 @@ class Injector:
 
     def before(self, call: WireCall) -> tuple[int, dict[str, Any]] | None:
         """See :class:`simulator.account.interception.Wire`."""
-        if not self._armed or call.caller.kind == "driver":
+        if not self._armed or call.caller.kind not in ("lambda", "states"):
             return None
         chain = self._account.callers.chain()
         if any(chain[-1] is dead for dead in self._dead):

@@ -33,8 +33,6 @@ class Coverage:
         self.violated: Counter[str] = Counter()
         self.faults: Counter[tuple[str, str]] = Counter()
         self.single = 0
-        self.losses = 0
-        """Runs in which EC2 had ended a machine before its rescue, and its traffic was lost."""
         self.settled_s_max = 0.0
         self._states: set[str] = set()
         self._edges: set[str] = set()
@@ -46,7 +44,6 @@ class Coverage:
         self.violated[trial] += result.violation is not None
         self.faults.update((trial, Fault.parse(text).kind.value) for text in result.met)
         self.single += trial != RANDOM and len(result.spec.faults) == 1
-        self.losses += bool(result.losses)
         self._states.update(result.states)
         self._edges.update(result.edges)
         if trial != RANDOM:

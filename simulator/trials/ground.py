@@ -37,7 +37,7 @@ TYPES = (HOME, "m5a.large", "m6i.large", "c6i.xlarge")
 PRICE_USD_PER_HOUR = 0.03
 """Of every pool: so near to each other nothing is worth a switch, and each is acceptable."""
 
-_REFERENCE_KEYS = ("market/catalog.json.gz", "market/advisor.json")
+_REFERENCE_KEYS = ("market/catalog.json.gz", "market/advisor.json.gz")
 _PARAMETERS: Mapping[str, str | int | float] = {
     "DryRun": "false",
     "CycleMinutes": 60,
@@ -69,8 +69,6 @@ class Ground:
         """What a random trial draws from."""
         self.notes: dict[str, str] = {}
         """What a trial wants to remember from its beginning to its end."""
-        self.losses: list[str] = []
-        """Traffic of machines that EC2 had ended before their rescue."""
         self.given_up: set[str] = set()
         """Workloads whose machine a person has ended."""
 
@@ -184,12 +182,12 @@ class Ground:
             if execution.status == "RUNNING":
                 client("stepfunctions").stop_execution(executionArn=execution.arn)
 
-    def schedule(self, function: str, *, enabled: bool) -> None:
-        """Switch the schedules of a function on or off."""
+    def schedule(self, function: str, *, enabled: bool, holding: str = "") -> None:
+        """Switch the schedules of a function whose input holds a word on or off."""
         events = client("events")
         for rule in events.list_rules()["Rules"]:
             targets = events.list_targets_by_rule(Rule=rule["Name"])["Targets"]
-            if any(f"-{function}-" in target["Arn"] for target in targets):
+            if any(f"-{function}-" in t["Arn"] and holding in t.get("Input", "") for t in targets):
                 change = events.enable_rule if enabled else events.disable_rule
                 change(Name=rule["Name"])
 
@@ -269,7 +267,10 @@ def open_ground(
         with mock.patch("simulator.account.deploy.translate", _translate_once):
             account.deploy(TEMPLATE, STACK, {**_PARAMETERS, **(parameters or {})})
         _give_reference_data(account)
-        yield Ground(account, world, injector)
+        ground = Ground(account, world, injector)
+        # A market that stands still has no gaps.
+        ground.schedule("RefreshMarket", enabled=False, holding="gaps")
+        yield ground
 
 
 def _give_reference_data(account: EmbeddedAccount) -> None:

@@ -52,7 +52,6 @@ class RunResult:
         kinds: the kinds of the calls and deliveries that faults may be let happen to, by number.
         met: the faults that happened.
         edges: ``state>next`` of every step of every execution, ``state!next`` where it was caught.
-        losses: traffic that nobody could take over, because EC2 had ended its machine before.
         trace: digest of all calls and of the ledger at the end.
     """
 
@@ -64,7 +63,6 @@ class RunResult:
     states: tuple[str, ...]
     edges: tuple[str, ...]
     outcomes: tuple[str, ...]
-    losses: tuple[str, ...]
     settled_s: float
     trace: str
     real_s: float
@@ -122,7 +120,6 @@ def _result(ground: Ground, spec: RunSpec, violation: str | None, real_s: float)
         outcomes=tuple(
             f"{switch.workload_id} {switch.phase.value}" for switch in ground.ledger.switches()
         ),
-        losses=tuple(ground.losses),
         settled_s=0.0
         if injector.last_fault is None
         else (ground.now - injector.last_fault).total_seconds(),

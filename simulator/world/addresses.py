@@ -8,6 +8,7 @@ from simulator.world.operations import Params, Reply, attributed_operation, oper
 from simulator.world.queries import Row, filtered, select, tag_list
 from simulator.world.state import ACCOUNT_ID, WorldState
 from simulator.world.tagging import specified_tags
+from simulator.world.visibility import is_hidden
 
 
 @operation("ec2", "DescribeAddresses")
@@ -56,7 +57,7 @@ def _row(state: WorldState, address: Address) -> Row:
 
 def new_address(state: WorldState, tags: dict[str, str]) -> Address:
     """Allocate an address; AWS's default quota is five a region."""
-    if len(state.addresses) >= state.address_quota:
+    if len(state.addresses) >= state.limits.quota_elastic_ips:
         raise AwsError("AddressLimitExceeded", "The maximum number of addresses has been reached.")
     address = Address(allocation_id=state.new_id("eipalloc"), public_ip=new_public_ip(state))
     state.addresses[address.allocation_id] = address
@@ -179,7 +180,7 @@ def _target_interface(state: WorldState, params: Params) -> Interface:
         if instance_id is None:
             return state.interfaces[interface_id]
     instance = state.instances.get(instance_id or "")
-    if instance is None:
+    if instance is None or is_hidden(state, instance.instance_id):
         raise AwsError(
             "InvalidInstanceID.NotFound", f"The instance ID '{instance_id}' does not exist"
         )

@@ -7,6 +7,7 @@ half is in the worst one: a demo needs somewhere to go.
 
 import json
 from collections.abc import Mapping
+from hashlib import md5
 
 from simulator.world.catalogue import instance_types, memory_gib, offerings, vcpus
 from simulator.world.state import WorldState
@@ -59,6 +60,15 @@ class SpotAdvisor:
             if draw < 0:
                 return number
         return len(self._shares) - 1
+
+    def answer(self, asked: Mapping[str, str]) -> tuple[int, dict[str, str], bytes]:
+        """S3's answer to a GET: the file, or 304 without it where it still has that ETag (S3 API
+        reference, GetObject, If-None-Match)."""
+        body = self.document()
+        headers = {"Content-Type": "application/json", "ETag": f'"{md5(body).hexdigest()}"'}
+        if asked.get("If-None-Match") == headers["ETag"]:
+            return 304, headers, b""
+        return 200, headers, body
 
     def document(self) -> bytes:
         """The file, with the savings that current prices give."""

@@ -25,7 +25,11 @@ _CLASS_BY_FAMILY_START: Final = (
     ("p", "P"),
     ("x", "X"),
 )
-_DEFAULT_QUOTA_VCPU = 100_000
+FAMILY_CLASSES: Final = (
+    "Standard",
+    *sorted({name for _, name in _CLASS_BY_FAMILY_START}),
+)
+"""What each has a quota of its own, for spot and for on-demand."""
 
 
 def family_class(instance_type: str) -> str:
@@ -40,7 +44,7 @@ def check_quota(state: WorldState, instance_type: str, lifecycle: str, count: in
     """Raise MaxSpotInstanceCountExceeded or VcpuLimitExceeded when the launch would pass the
     quota: spot counts while pending or running, and so does on-demand."""
     bucket = family_class(instance_type)
-    limit = state.quotas_vcpu.get((lifecycle, bucket), _DEFAULT_QUOTA_VCPU)
+    limit = state.quotas_vcpu.get((lifecycle, bucket), state.limits.quota_vcpu)
     now = state.now()
     used = sum(
         vcpus(instance.instance_type)

@@ -141,7 +141,7 @@ def _candidates(state: WorldState, params: Params) -> list[_Candidate]:
     for config in params["LaunchTemplateConfigs"]:
         named = config["LaunchTemplateSpecification"]
         template = find_template(state, named)
-        version = find_version(template, named.get("Version"))
+        version = find_version(state, template, named.get("Version"))
         row = {"LaunchTemplateId": template.template_id, "Version": str(version.number)}
         aws_tags = {
             "aws:ec2launchtemplate:id": template.template_id,

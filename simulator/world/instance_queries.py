@@ -15,6 +15,7 @@ from simulator.world.network import group_rows
 from simulator.world.operations import Params, Reply, operation
 from simulator.world.queries import Row, filtered, no_paging_with_ids, page
 from simulator.world.state import ACCOUNT_ID, WorldState
+from simulator.world.visibility import is_hidden
 
 _FILTERS = {
     "instance-id": "InstanceId",
@@ -58,7 +59,7 @@ def describe_instances(state: WorldState, params: Params) -> Reply:
     rows = []
     if not params.get("NextToken"):
         chosen = find(state, params.get("InstanceIds", []))
-        rows = filtered([instance_row(state, item) for item in chosen], params, _FILTERS)
+        rows = filtered([_row(state, item) for item in chosen], params, _FILTERS)
     shown, token = page(state, "DescribeInstances", rows, params)
     reservations: dict[str, Row] = {}
     for row in shown:
@@ -74,6 +75,11 @@ def describe_instances(state: WorldState, params: Params) -> Reply:
         )
         reservation["Instances"].append(row)
     return {"Reservations": list(reservations.values()), "NextToken": token}
+
+
+def _row(state: WorldState, instance: Instance) -> Row:
+    row = instance_row(state, instance)
+    return {**row, "Tags": []} if is_hidden(state, instance.instance_id, "tags") else row
 
 
 @operation("ec2", "DescribeInstanceStatus")

@@ -1,16 +1,14 @@
 """The life of an instance: launch, start, stop, terminate; and what ends with it.
 
-Durations are drawn per instance: 15 to 45 s from pending to running, 90 to 180 s from running to
-passed status checks, 20 to 60 s from shutting-down to terminated, 10 to 40 s from stopping to
-stopped (orders of magnitude of everyday EC2; AWS publishes no figures).
+Durations are drawn per instance within the spans of simulator/limits.py.
 """
 
 from dataclasses import replace
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 
-from simulator.world import addresses, network, volumes
-from simulator.world.capacity import check_capacity
+from simulator.world import addresses, network, visibility, volumes
+from simulator.world.capacity import check_capacity, check_quota
 from simulator.world.errors import AwsError
 from simulator.world.events import (
     InstanceLaunched,
@@ -37,7 +35,6 @@ USER_INITIATED = (
     "Client.UserInitiatedShutdown",
     "Client.UserInitiatedShutdown: User initiated shutdown",
 )
-_REMEMBERED_AFTER_TERMINATION = timedelta(hours=1)
 _SPOT_USER_CODES = {"terminate": "instance-terminated-by-user", "stop": "instance-stopped-by-user"}
 
 
@@ -70,6 +67,7 @@ def launch(
         )
     )
     _announce_running(state, instance, instance.transitions[-1][0], caller)
+    visibility.hide_instance(state, instance)
     return instance
 
 
@@ -85,14 +83,14 @@ def create(
     """Make an instance with all that belongs to it, without an event."""
     now = state.now().replace(microsecond=0)
     instance_id = state.new_id("i")
-    running = now + state.seconds(15, 45, "boot", instance_id)
+    running = now + state.drawn(state.limits.boot_s, "boot", instance_id)
     instance = Instance(
         instance_id=instance_id,
         spec=spec,
         reservation_id=reservation_id,
         launch_time=now,
         transitions=[(now, "pending"), (running, "running")],
-        checks_pass_at=running + state.seconds(90, 180, "checks", instance_id),
+        checks_pass_at=running + state.drawn(state.limits.status_checks_s, "checks", instance_id),
         impaired=_never_passes(state, spec, now),
         launch_index=launch_index,
         # Spot Instances have no termination protection.
@@ -154,7 +152,7 @@ def terminate(
     now = state.now()
     if instance.state_at(now) in ("shutting-down", "terminated"):
         return
-    gone = now + state.seconds(20, 60, "shut-down", instance.instance_id)
+    gone = now + state.drawn(state.limits.shut_down_s, "shut-down", instance.instance_id)
     instance.change((now, "shutting-down"), (gone, "terminated"))
     instance.terminated_by, instance.state_reason = caller, reason
     by_user = reason[0].startswith("Client.")
@@ -181,7 +179,7 @@ def _bury(state: WorldState, instance: Instance, when: datetime) -> None:
                 target.deregistered_at = when
                 state.publish(TargetDeregistered(when, None, group.arn, instance.instance_id))
     state.publish(InstanceTerminated(when, instance.terminated_by, instance.instance_id))
-    state.at(when + _REMEMBERED_AFTER_TERMINATION, lambda: _forget_tags(state, instance))
+    state.at(when + _remembered(state), lambda: _forget_tags(state, instance))
 
 
 def _forget_tags(state: WorldState, instance: Instance) -> None:
@@ -200,7 +198,7 @@ def _end_of_spot_request(state: WorldState, instance: Instance, by_user: bool) -
         # A persistent request opens again and is served by a new instance (EC2 user guide,
         # "Spot request states"), unless it is cancelled first.
         request.state = "open"
-        delay = state.seconds(60, 180, "reopen", instance.instance_id)
+        delay = state.drawn(state.limits.reopen_s, "reopen", instance.instance_id)
         state.at(state.now() + delay, lambda: _serve_again(state, request))
     else:
         request.state = "closed"
@@ -225,21 +223,30 @@ def _serve_again(state: WorldState, request: SpotRequest) -> None:
     launch(state, fresh, None, reservation_id=state.new_id("r"), spot_request=request)
 
 
+def _remembered(state: WorldState) -> timedelta:
+    return timedelta(seconds=state.limits.terminated_visible_s)
+
+
 def visible(state: WorldState, instance: Instance) -> bool:
     """Terminated instances can be described for about an hour."""
     gone = instance.terminated_at()
-    return gone is None or state.now() < gone + _REMEMBERED_AFTER_TERMINATION
+    return gone is None or state.now() < gone + _remembered(state)
 
 
 def find(state: WorldState, ids: list[str]) -> list[Instance]:
-    """The instances with these ids; all that can be described when none are given."""
+    """The instances with these ids; all that can be described when none are given.
+
+    A new one is not found yet for a while (visibility.py).
+    """
     for instance_id in ids:
         if not instance_id.startswith("i-"):
             raise AwsError("InvalidInstanceID.Malformed", f'Invalid id: "{instance_id}"')
     missing = [
         item
         for item in ids
-        if item not in state.instances or not visible(state, state.instances[item])
+        if item not in state.instances
+        or not visible(state, state.instances[item])
+        or visibility.is_hidden(state, item)
     ]
     if missing:
         plural = len(missing) > 1
@@ -250,7 +257,11 @@ def find(state: WorldState, ids: list[str]) -> list[Instance]:
         )
     if ids:
         return [state.instances[item] for item in dict.fromkeys(ids)]
-    return [item for item in state.instances.values() if visible(state, item)]
+    return [
+        item
+        for item in state.instances.values()
+        if visible(state, item) and not visibility.is_hidden(state, item.instance_id, "list")
+    ]
 
 
 def state_row(name: str) -> dict[str, object]:
@@ -359,7 +370,7 @@ def _stop(
     reason: tuple[str, str] = USER_INITIATED,
 ) -> None:
     now = state.now()
-    stopped = now + state.seconds(10, 40, "stop", instance.instance_id, now)
+    stopped = now + state.drawn(state.limits.stop_s, "stop", instance.instance_id, now)
     instance.change((now, "stopping"), (stopped, "stopped"))
     if reason == USER_INITIATED:
         instance.transition_reason = f"User initiated ({now:%Y-%m-%d %H:%M:%S} GMT)"
@@ -380,7 +391,8 @@ def _stop(
 
 @attributed_operation("ec2", "StartInstances")
 def start_instances(state: WorldState, params: Params, caller: object) -> Reply:
-    """API_StartInstances: needs capacity again; the launch time becomes the time of the start."""
+    """API_StartInstances: needs quota and capacity again; the launch time becomes the
+    time of the start."""
     chosen = find(state, params["InstanceIds"])
     now = state.now()
     before = {item.instance_id: item.state_at(now) for item in chosen}
@@ -392,6 +404,7 @@ def start_instances(state: WorldState, params: Params, caller: object) -> Reply:
                 "started.",
             )
         if before[item.instance_id] == "stopped":
+            check_quota(state, item.instance_type, item.lifecycle, 1)
             check_capacity(state, item.instance_type, item.availability_zone, item.lifecycle)
     for item in chosen:
         if before[item.instance_id] == "stopped":
@@ -401,10 +414,12 @@ def start_instances(state: WorldState, params: Params, caller: object) -> Reply:
 
 def _start(state: WorldState, instance: Instance, caller: object) -> None:
     now = state.now()
-    running = now + state.seconds(15, 45, "boot", instance.instance_id, now)
+    running = now + state.drawn(state.limits.boot_s, "boot", instance.instance_id, now)
     instance.change((now, "pending"), (running, "running"))
     instance.launch_time = now.replace(microsecond=0)
-    instance.checks_pass_at = running + state.seconds(90, 180, "checks", instance.instance_id, now)
+    instance.checks_pass_at = running + state.drawn(
+        state.limits.status_checks_s, "checks", instance.instance_id, now
+    )
     instance.state_reason, instance.transition_reason = None, ""
     if instance.spot_request_id:
         request = state.spot_requests[instance.spot_request_id]

@@ -145,7 +145,7 @@ def merged_request(state: WorldState, params: Params) -> tuple[Params, dict[str,
     aws_tags: dict[str, str] = {}
     if "LaunchTemplate" in params:
         template = find_template(state, params["LaunchTemplate"])
-        version = find_version(template, params["LaunchTemplate"].get("Version"))
+        version = find_version(state, template, params["LaunchTemplate"].get("Version"))
         data = dict(version.data)
         aws_tags = {
             "aws:ec2launchtemplate:id": template.template_id,

@@ -8,13 +8,12 @@ and "Error codes for the Amazon EC2 API".
 import base64
 import binascii
 
+from simulator.limits import LIMITS
 from simulator.world.catalogue import instance_types, is_offered, zones_offering
 from simulator.world.errors import AwsError
 from simulator.world.model import Image, InterfaceSpec
 from simulator.world.operations import Params
 from simulator.world.state import WorldState
-
-_USER_DATA_BYTES_MAX = 16 * 1024
 
 
 def check_type(instance_type: str) -> None:
@@ -141,7 +140,7 @@ def check_user_data(user_data: str) -> None:
         raw = base64.b64decode(user_data, validate=True)
     except binascii.Error:
         raise AwsError("InvalidParameterValue", "Invalid BASE64 encoding of user data.") from None
-    if len(raw) > _USER_DATA_BYTES_MAX:
+    if len(raw) > LIMITS.user_data_bytes:
         raise AwsError("InvalidParameterValue", "User data is limited to 16384 bytes")
 
 

@@ -10,9 +10,7 @@ from simulator.world.operations import Params, Reply, operation
 from simulator.world.queries import Row, filtered, page, tag_list
 from simulator.world.state import ACCOUNT_ID, WorldState
 from simulator.world.tagging import specified_tags
-
-_TEMPLATES_MAX = 5000
-_VERSIONS_MAX = 10_000
+from simulator.world.visibility import hide_template, is_hidden, version_is_hidden
 
 
 def find_template(state: WorldState, params: Params) -> LaunchTemplate:
@@ -26,7 +24,7 @@ def find_template(state: WorldState, params: Params) -> LaunchTemplate:
         )
     if name is not None:
         for template in state.launch_templates.values():
-            if template.name == name:
+            if template.name == name and not is_hidden(state, template.template_id):
                 return template
         raise AwsError(
             "InvalidLaunchTemplateName.NotFoundException",
@@ -36,7 +34,7 @@ def find_template(state: WorldState, params: Params) -> LaunchTemplate:
         raise AwsError(
             "InvalidLaunchTemplateId.Malformed", f"Invalid launch template id: '{template_id}'"
         )
-    if template_id not in state.launch_templates:
+    if template_id not in state.launch_templates or is_hidden(state, str(template_id)):
         raise AwsError(
             "InvalidLaunchTemplateId.NotFound",
             f"The specified launch template, with template ID {template_id}, does not exist.",
@@ -44,16 +42,24 @@ def find_template(state: WorldState, params: Params) -> LaunchTemplate:
     return state.launch_templates[str(template_id)]
 
 
-def find_version(template: LaunchTemplate, version: str | None) -> LaunchTemplateVersion:
-    """A version by number, $Latest or $Default (also when none is named)."""
+def find_version(
+    state: WorldState, template: LaunchTemplate, version: str | None
+) -> LaunchTemplateVersion:
+    """A version by number, $Latest or $Default (also when none is named).
+
+    A new version is not found yet for a while, and the one before it is the latest.
+    """
+    latest = template.latest_version
+    while latest > 1 and version_is_hidden(state, template.template_id, latest):
+        latest -= 1
     number = {
         None: template.default_version,
         "$Default": template.default_version,
-        "$Latest": template.latest_version,
+        "$Latest": latest,
     }.get(version)
     if number is None:
         number = int(version) if str(version).isdigit() else 0  # type: ignore[arg-type]
-    if number not in template.versions:
+    if number not in template.versions or version_is_hidden(state, template.template_id, number):
         raise AwsError(
             "InvalidLaunchTemplateId.VersionNotFound",
             f"Could not find the specified version {version} for the launch template with ID "
@@ -107,8 +113,9 @@ def create_launch_template(state: WorldState, params: Params) -> Reply:
             "InvalidLaunchTemplateName.AlreadyExistsException",
             "Launch template name already in use.",
         )
-    if len(state.launch_templates) >= _TEMPLATES_MAX:
-        raise AwsError("ResourceLimitExceeded", "Launch template limit of 5000 exceeded.")
+    most = state.limits.quota_launch_templates
+    if len(state.launch_templates) >= most:
+        raise AwsError("ResourceLimitExceeded", f"Launch template limit of {most} exceeded.")
     tags = specified_tags(params.get("TagSpecifications", []), frozenset({"launch-template"}))
     template = LaunchTemplate(
         template_id=state.new_id("lt"),
@@ -129,11 +136,11 @@ def create_launch_template_version(state: WorldState, params: Params) -> Reply:
     template = find_template(state, params)
     version = once(state, "CreateLaunchTemplateVersion", params)
     if version is None:
-        if template.latest_version >= _VERSIONS_MAX:
+        if template.latest_version >= state.limits.quota_launch_template_versions:
             raise AwsError("VersionLimitExceeded", "Launch template version limit exceeded.")
         data = params["LaunchTemplateData"]
         if "SourceVersion" in params:
-            data = {**find_version(template, params["SourceVersion"]).data, **data}
+            data = {**find_version(state, template, params["SourceVersion"]).data, **data}
         version = _add_version(state, template, params.get("VersionDescription"), data)
         made(state, "CreateLaunchTemplateVersion", params, version)
     return {"LaunchTemplateVersion": _version_row(template, version)}
@@ -150,6 +157,7 @@ def _add_version(
         data=json.loads(json.dumps(data, default=str)),
     )
     template.versions[version.number] = version
+    hide_template(state, template.template_id, version.number)
     return version
 
 
@@ -158,7 +166,7 @@ def modify_launch_template(state: WorldState, params: Params) -> Reply:
     """API_ModifyLaunchTemplate: sets the default version."""
     template = find_template(state, params)
     if "DefaultVersion" in params:
-        template.default_version = find_version(template, params["DefaultVersion"]).number
+        template.default_version = find_version(state, template, params["DefaultVersion"]).number
     return {"LaunchTemplate": _template_row(state, template)}
 
 
@@ -213,7 +221,11 @@ def describe_launch_templates(state: WorldState, params: Params) -> Reply:
         for value in params.get(name, [])
     ]
     paths = {"launch-template-name": "LaunchTemplateName", "create-time": "CreateTime"}
-    chosen = wanted or list(state.launch_templates.values())
+    chosen = wanted or [
+        item
+        for item in state.launch_templates.values()
+        if not is_hidden(state, item.template_id)
+    ]
     rows = filtered([_template_row(state, item) for item in chosen], params, paths)
     shown, token = page(state, "DescribeLaunchTemplates", rows, params, smallest=1, largest=200)
     return {"LaunchTemplates": shown, "NextToken": token}
@@ -229,13 +241,18 @@ def describe_launch_template_versions(state: WorldState, params: Params) -> Repl
         templates = list(state.launch_templates.values())
     else:
         raise AwsError("MissingParameter", "A launch template ID or name must be specified.")
-    low, high = int(params.get("MinVersion", 1)), int(params.get("MaxVersion", _VERSIONS_MAX))
+    low, high = int(params.get("MinVersion", 1)), int(params.get("MaxVersion", 2**31))
     rows = []
     for template in templates:
         found = (
-            {find_version(template, v).number for v in versions}
+            {find_version(state, template, v).number for v in versions}
             if versions
-            else {number for number in template.versions if low <= number <= high}
+            else {
+                number
+                for number in template.versions
+                if low <= number <= high
+                and not version_is_hidden(state, template.template_id, number)
+            }
         )
         rows += [_version_row(template, template.versions[n]) for n in sorted(found, reverse=True)]
     paths = {

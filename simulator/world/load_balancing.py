@@ -14,6 +14,7 @@ from simulator.world.model import Target, TargetGroup
 from simulator.world.operations import Params, Reply, attributed_operation, operation
 from simulator.world.queries import Row
 from simulator.world.state import WorldState
+from simulator.world.visibility import is_hidden
 
 _PAGE = 400
 _SLOW_PROTOCOLS = ("TCP", "UDP", "TLS", "TCP_UDP")
@@ -89,7 +90,7 @@ def register_targets(state: WorldState, params: Params, caller: object) -> Reply
 
 
 def _check_instances(state: WorldState, ids: list[str]) -> None:
-    unknown = [item for item in ids if item not in state.instances]
+    unknown = [i for i in ids if i not in state.instances or is_hidden(state, i)]
     if unknown:
         raise AwsError(
             "InvalidTarget", f"The following targets are not valid: '{', '.join(unknown)}'"
@@ -211,14 +212,15 @@ def _health(state: WorldState, group: TargetGroup, target: Target) -> _Health:
         return _Health("unhealthy", "Target.Timeout", "Request timed out")
     if current != "running":
         return _Health("unused", "Target.InvalidState", f"Target is in the {current} state")
-    if now < target.registered_at + timedelta(seconds=5):
+    if now < target.registered_at + timedelta(seconds=state.limits.target_registration_s):
         return _Health(
             "initial", "Elb.RegistrationInProgress", "Target registration is in progress"
         )
     # Checks can pass only once the system is up, however early the target was registered.
     up_at = max(target.registered_at, instance.checks_pass_at - timedelta(seconds=60))
-    low, high = (120, 240) if group.protocol in _SLOW_PROTOCOLS else (20, 70)
-    delay = state.seconds(low, high, "healthy", group.arn, target.target_id)
+    slow = group.protocol in _SLOW_PROTOCOLS
+    span = state.limits.target_health_network_s if slow else state.limits.target_health_s
+    delay = state.drawn(span, "healthy", group.arn, target.target_id)
     if now < up_at + delay:
         return _Health("initial", "Elb.InitialHealthChecking", "Initial health checks in progress")
     if instance.impaired:

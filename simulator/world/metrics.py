@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from simulator.limits import LIMITS
 from simulator.world.catalogue import memory_gib, vcpus
 from simulator.world.errors import AwsError, NotModelled
 from simulator.world.model import Instance
@@ -25,8 +26,6 @@ from simulator.world.queries import remember, remembered, utc
 from simulator.world.state import WorldState
 
 _SAMPLE_S = 300
-_QUERIES_MAX = 500
-_DATAPOINTS_MAX = 100_800
 _LIST_PAGE = 500
 _KEPT = timedelta(days=63)
 _LISTED_FOR = timedelta(days=14)
@@ -175,9 +174,9 @@ def get_metric_data(state: WorldState, params: Params) -> Reply:
         results = remembered(state, "GetMetricData", token)
     else:
         results = _results(state, params)
-    limit = params.get("MaxDatapoints", _DATAPOINTS_MAX)
-    if not 1 <= limit <= _DATAPOINTS_MAX:
-        raise AwsError("ValidationError", f"MaxDatapoints must be 1 to {_DATAPOINTS_MAX}")
+    limit = params.get("MaxDatapoints", LIMITS.metric_datapoints)
+    if not 1 <= limit <= LIMITS.metric_datapoints:
+        raise AwsError("ValidationError", f"MaxDatapoints must be 1 to {LIMITS.metric_datapoints}")
     shown, rest = _split(results, limit)
     return {
         "MetricDataResults": shown,
@@ -188,7 +187,7 @@ def get_metric_data(state: WorldState, params: Params) -> Reply:
 
 def _results(state: WorldState, params: Params) -> list[Params]:
     queries = params["MetricDataQueries"]
-    if len(queries) > _QUERIES_MAX:
+    if len(queries) > LIMITS.metric_queries:
         raise AwsError(
             "ValidationError",
             "The collection MetricDataQueries must not have a size greater than 500.",

@@ -65,9 +65,12 @@ def _products(state: WorldState) -> list[tuple[dict[str, str], str]]:
     offered = offerings(state.region, "region")[state.region]
     products = []
     for name in sorted(offered & set(state.on_demand_usd_per_hour)):
+        listed = state.listed_usd_per_hour.get(name, state.on_demand_usd_per_hour[name])
+        if listed is None:
+            continue
         for number, variant in enumerate(_VARIANTS):
             attributes = {**_attributes(state.region, name), **variant}
-            price = _price(state.on_demand_usd_per_hour[name], name, number)
+            price = _price(listed, name, number)
             sku = state.digest("sku", name, number).hex()[:16].upper()
             entry = json.dumps(_entry(sku, attributes, price))
             searchable = {**attributes, "ServiceCode": "AmazonEC2", "sku": sku}

@@ -12,6 +12,7 @@ from typing import Any
 
 from botocore.utils import parse_timestamp
 
+from simulator.limits import LIMITS
 from simulator.world.errors import AwsError
 from simulator.world.operations import Params
 from simulator.world.state import WorldState
@@ -20,7 +21,6 @@ Row = dict[str, Any]
 FilterPaths = Mapping[str, str]
 
 _PAGES_KEPT = 256
-_FILTER_VALUES_MAX = 200
 
 
 def tag_list(state: WorldState, resource_id: str) -> list[dict[str, str]]:
@@ -43,7 +43,7 @@ def filtered(rows: Iterable[Row], params: Params, paths: FilterPaths) -> list[Ro
 
 def _test(item: Params, paths: FilterPaths) -> Callable[[Row], bool]:
     name, values = item.get("Name", ""), item.get("Values", [])
-    if len(values) > _FILTER_VALUES_MAX:
+    if len(values) > LIMITS.filter_values:
         raise AwsError("FilterLimitExceeded", f"The filter '{name}' has more than 200 values.")
     match = matcher(tuple(values))
     read = _reader(name, paths)

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from simulator.limits import LIMITS
 from simulator.world.errors import AwsError
 from simulator.world.operations import Params, Reply, operation
 from simulator.world.queries import Row, filtered, matcher, remember, remembered, utc
@@ -24,7 +25,7 @@ _PRODUCTS = tuple(
     for name in (_PRODUCT, "Red Hat Enterprise Linux", "SUSE Linux", "Windows")
     for suffix in ("", " (Amazon VPC)")
 )
-_KEPT = timedelta(days=90)
+_KEPT = timedelta(seconds=LIMITS.spot_price_history_s)
 _PAGE = 1000
 _EMPTY_PAGE_SHARE = 0.05
 

@@ -5,6 +5,7 @@ from simulator.world.model import SpotRequest
 from simulator.world.operations import Params, Reply, attributed_operation, operation
 from simulator.world.queries import Row, filtered, no_paging_with_ids, page, select, tag_list
 from simulator.world.state import WorldState
+from simulator.world.visibility import Way, is_hidden
 
 _NOT_FOUND = "InvalidSpotInstanceRequestID.NotFound"
 _MESSAGES = {
@@ -24,7 +25,8 @@ def describe_spot_instance_requests(state: WorldState, params: Params) -> Reply:
     """API_DescribeSpotInstanceRequests."""
     no_paging_with_ids(params, "SpotInstanceRequestIds")
     wanted = params.get("SpotInstanceRequestIds", [])
-    chosen = select(state.spot_requests, wanted, _NOT_FOUND, "spot instance request")
+    known = _visible(state, "id" if wanted else "list")
+    chosen = select(known, wanted, _NOT_FOUND, "spot instance request")
     paths = {
         "spot-instance-request-id": "SpotInstanceRequestId",
         "instance-id": "InstanceId",
@@ -45,7 +47,7 @@ def describe_spot_instance_requests(state: WorldState, params: Params) -> Reply:
 def cancel_spot_instance_requests(state: WorldState, params: Params, caller: object) -> Reply:
     """API_CancelSpotInstanceRequests: does not terminate the instance; repeating it is fine."""
     wanted = params["SpotInstanceRequestIds"]
-    chosen = select(state.spot_requests, wanted, _NOT_FOUND, "spot instance request")
+    chosen = select(_visible(state, "id"), wanted, _NOT_FOUND, "spot instance request")
     now = state.now().replace(microsecond=0)
     for request in chosen:
         if request.state in ("cancelled", "closed"):
@@ -62,6 +64,10 @@ def cancel_spot_instance_requests(state: WorldState, params: Params, caller: obj
             for request in chosen
         ]
     }
+
+
+def _visible(state: WorldState, way: Way) -> dict[str, SpotRequest]:
+    return {k: v for k, v in state.spot_requests.items() if not is_hidden(state, k, way)}
 
 
 def _row(state: WorldState, request: SpotRequest) -> Row:

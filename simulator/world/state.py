@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from simulator.limits import Limits, Span
 from simulator.world.events import WorldEvent
 from simulator.world.model import (
     Address,
@@ -45,13 +46,17 @@ class WorldState:
         zones: tuple[Zone, ...],
         prices: PriceHistory,
         on_demand_usd_per_hour: Mapping[str, float],
+        limits: Limits,
     ) -> None:
         self._clock = clock
         self.seed = seed
+        self.limits = limits
         self.region = region
         self.zones = zones
         self.prices = prices
         self.on_demand_usd_per_hour = on_demand_usd_per_hour
+        # What the price list shows instead, None where it shows nothing.
+        self.listed_usd_per_hour: dict[str, float | None] = {}
         self.pools = {(p.instance_type, p.availability_zone): p for p in prices.pools}
         self.instances: dict[str, Instance] = {}
         self.volumes: dict[str, Volume] = {}
@@ -72,7 +77,7 @@ class WorldState:
         self.closures: list[CapacityClosure] = []
         self.check_failures: list[CheckFailure] = []
         self.quotas_vcpu: dict[tuple[str, str], int] = {}
-        self.address_quota = 5
+        self.hidden_until: dict[tuple[str, str], datetime] = {}
         self.client_tokens: dict[tuple[str, str, str | None], tuple[str, Any]] = {}
         self.pages: OrderedDict[str, tuple[str, list[Any]]] = OrderedDict()
         self.vpc_id = ""
@@ -104,6 +109,10 @@ class WorldState:
     def seconds(self, low: float, high: float, *key: object) -> timedelta:
         """A draw of a duration, uniform in [low, high) seconds, in whole milliseconds."""
         return timedelta(milliseconds=int(1000 * (low + (high - low) * self.fraction(*key))))
+
+    def drawn(self, span: Span, *key: object) -> timedelta:
+        """A draw of a duration within a span of the table of limits."""
+        return self.seconds(span.low_s, span.high_s, *key)
 
     def new_id(self, prefix: str) -> str:
         """An id as EC2 makes them since 2016: prefix and 17 hexadecimal digits."""

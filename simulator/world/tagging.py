@@ -7,12 +7,13 @@ values up to 256 characters, `aws:` reserved and not counted) and API_CreateTags
 from collections.abc import Mapping
 from typing import Any
 
+from simulator.limits import LIMITS
 from simulator.world.errors import AwsError
 from simulator.world.operations import Params, Reply, operation
 from simulator.world.queries import filtered, page
 from simulator.world.state import WorldState
+from simulator.world.visibility import is_hidden
 
-_TAGS_MAX = 50
 _KINDS = {
     "i": ("instances", "instance", "InvalidInstanceID.NotFound"),
     "vol": ("volumes", "volume", "InvalidVolume.NotFound"),
@@ -55,7 +56,7 @@ def tag_map(tags: list[dict[str, str]]) -> dict[str, str]:
 
 def check_tag_count(tags: Mapping[str, str]) -> None:
     """Raise TagLimitExceeded above 50 tags, those of AWS not counted."""
-    if sum(not key.startswith("aws:") for key in tags) > _TAGS_MAX:
+    if sum(not key.startswith("aws:") for key in tags) > LIMITS.tags_per_resource:
         raise AwsError(
             "TagLimitExceeded", "The maximum number of tags for a resource is limited to 50."
         )
@@ -121,6 +122,8 @@ def describe_tags(state: WorldState, params: Params) -> Reply:
     """API_DescribeTags: filters key, value, resource-id, resource-type and tag:<key>."""
     rows: list[dict[str, Any]] = []
     for resource_id in sorted(state.tags):
+        if is_hidden(state, resource_id, "tags"):
+            continue
         kind = resource_kind(resource_id)
         for key, value in sorted(state.tags[resource_id].items()):
             row = {"Key": key, "Value": value, "ResourceId": resource_id}
@@ -142,5 +145,5 @@ def _require(state: WorldState, resource_id: str) -> None:
     kind = resource_kind(resource_id)
     if kind is None:
         raise AwsError("InvalidID", f"The ID '{resource_id}' is not valid")
-    if resource_id not in getattr(state, kind[0]):
+    if resource_id not in getattr(state, kind[0]) or is_hidden(state, resource_id):
         raise AwsError(kind[2], f"The {kind[1]} ID '{resource_id}' does not exist")

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from simulator.limits import LIMITS, Limits
 from simulator.world import (  # noqa: F401 - imported for the operations that they register
     advisor,
     classic_load_balancing,
@@ -20,7 +21,7 @@ from simulator.world import (  # noqa: F401 - imported for the operations that t
 )
 from simulator.world.addresses import new_address, point
 from simulator.world.advisor import SpotAdvisor
-from simulator.world.capacity import family_class
+from simulator.world.capacity import FAMILY_CLASSES, family_class
 from simulator.world.catalogue import instance_types, zones_of
 from simulator.world.errors import AwsError, NotModelled
 from simulator.world.events import InterruptionWarned, RebalanceRecommended, WorldEvent
@@ -57,7 +58,7 @@ class World:
     now: virtual time, timezone-aware. seed: all draws and ids follow from it. prices: the spot
     market; a pool without a price has no spot capacity. on_demand_usd_per_hour: what the price
     list shows and on-demand instances cost. advisor_buckets: Spot Advisor buckets (0 to 4) by
-    type, drawn for all others.
+    type, drawn for all others. limits: its times and quotas.
 
     Nothing happens by timers: what is due happens at the next call or at `advance`.
     """
@@ -71,6 +72,7 @@ class World:
         prices: PriceHistory,
         on_demand_usd_per_hour: Mapping[str, float],
         advisor_buckets: Mapping[str, int] | None = None,
+        limits: Limits = LIMITS,
     ) -> None:
         zones = tuple(Zone(name, zone_id) for name, zone_id in zones_of(region))
         self._state = WorldState(
@@ -80,6 +82,7 @@ class World:
             zones=zones,
             prices=prices,
             on_demand_usd_per_hour=on_demand_usd_per_hour,
+            limits=limits,
         )
         unknown = {pool.availability_zone for pool in prices.pools} - set(self.zones)
         if unknown:
@@ -127,12 +130,15 @@ class World:
         }
         return 200, checked
 
-    def http(self, url: str) -> tuple[int, dict[str, str], bytes]:
-        """Answer a plain HTTP request: (status, headers, body); only the Spot Advisor is there."""
+    def http(
+        self, url: str, asked: Mapping[str, str] = MappingProxyType({})
+    ) -> tuple[int, dict[str, str], bytes]:
+        """Answer a GET with headers ``asked``: (status, headers, body); only the Spot Advisor is
+        there."""
         if url != advisor.URL:
             return 404, {"Content-Type": "text/plain"}, b"not found"
         self.advance()
-        return 200, {"Content-Type": "application/json"}, self.advisor.document()
+        return self.advisor.answer(asked)
 
     # What drivers and scenarios see and do.
 
@@ -432,13 +438,22 @@ class World:
 
     def set_quota_vcpu(self, lifecycle: str, instance_type: str, vcpu_count: int) -> None:
         """Limit the vCPUs of a lifecycle in the family class to which the type belongs."""
+        self.set_class_quota_vcpu(lifecycle, family_class(instance_type), vcpu_count)
+
+    def set_class_quota_vcpu(self, lifecycle: str, quota_class: str, vcpu_count: int) -> None:
+        """Limit the vCPUs of a lifecycle in a family class, one of capacity.FAMILY_CLASSES."""
         if lifecycle not in _LIFECYCLES[:2]:
             raise ValueError(f"lifecycle: {lifecycle!r} must be 'spot' or 'on-demand'")
-        self._state.quotas_vcpu[(lifecycle, family_class(instance_type))] = vcpu_count
+        if quota_class not in FAMILY_CLASSES:
+            raise ValueError(f"quota_class: {quota_class!r} must be one of {FAMILY_CLASSES}")
+        self._state.quotas_vcpu[(lifecycle, quota_class)] = vcpu_count
 
-    def set_address_quota(self, count: int) -> None:
-        """Limit the elastic IP addresses (5 by default)."""
-        self._state.address_quota = count
+    def set_listed_price(self, instance_type: str, usd_per_hour: float | None) -> None:
+        """From now on the price list shows this on-demand price, or (None) no longer the type."""
+        if instance_type not in self._state.on_demand_usd_per_hour:
+            raise ValueError(f"instance_type: {instance_type!r} has no on-demand price")
+        self._state.listed_usd_per_hour[instance_type] = usd_per_hour
+        self._state.caches.pop("price-list", None)
 
     def bill(self, instance_id: str, start: datetime, end: datetime) -> float:
         """USD that an instance cost in [start, end], for the time it was running.

@@ -25,6 +25,8 @@ def test_a_deleted_launch_template_is_made_anew(stage: Stage) -> None:
     stage.launch(lifecycle="on-demand", InstanceInitiatedShutdownBehavior="terminate")
     stage.take_in()
     before = stage.item("PLANS", "web")["launch_template"]
+    # EC2 does not find for seconds what it has just made.
+    stage.account.run_for(timedelta(minutes=1))
     boto3.client("ec2").delete_launch_template(LaunchTemplateId=before["template_id"])
     stage.force()
     assert stage.finish().status == "FAILED"

@@ -43,9 +43,9 @@ def test_schedule_input_is_accepted(function: str, schedule: dict[str, Any]) -> 
     parse(REQUESTS[function], json.loads(schedule["Input"]))
 
 
-@pytest.mark.parametrize("task", ["prices", "reference"])
+@pytest.mark.parametrize("task", ["gaps", "prices", "reference"])
 def test_every_market_task_is_scheduled(task: str) -> None:
-    """Prices and reference data are both refreshed by the clock, not by hand."""
+    """Prices, what is missing of them, and reference data are read by the clock, not by hand."""
     events = resources("AWS::Serverless::Function")["RefreshMarket"]["Events"].values()
     assert {"task": task} in [json.loads(event["Properties"]["Input"]) for event in events]
 

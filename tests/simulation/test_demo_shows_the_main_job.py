@@ -40,7 +40,7 @@ def test_every_cycle_decides_for_every_managed_workload(summary: Summary) -> Non
 
 def test_a_workload_leaves_on_demand_past_pools_without_capacity(summary: Summary) -> None:
     """web-shop: two refused launches, the third candidate takes over without downtime."""
-    (switch,) = switches(summary, "web-shop")
+    switch, _rescue = switches(summary, "web-shop")
     assert switch.phase == "DONE"
     assert switch.refused_launches == 2
     assert switch.states.count("NoCapacity") == 2
@@ -48,6 +48,17 @@ def test_a_workload_leaves_on_demand_past_pools_without_capacity(summary: Summar
     assert switch.saving_usd_per_hour > 0
     assert switch.downtime_seconds == 0
     assert switch.went_to.endswith(" spot")
+
+
+def test_an_interrupted_workload_is_rescued_with_its_traffic(summary: Summary) -> None:
+    """web-shop: one rescue for a warning that came twice; target group and address are with it."""
+    _switch, rescue = switches(summary, "web-shop")
+    assert (rescue.kind, rescue.phase, rescue.states[-1]) == ("EVACUATE", "DONE", "FailedOver")
+    (signal,) = summary.signals
+    assert (signal.workload_id, signal.effect) == ("web-shop", "EVACUATE")
+    shop = workload(summary, "web-shop")
+    assert (shop.rescues, shop.served, shop.is_on) == (1, True, rescue.went_to)
+    assert shop.downtime_seconds == rescue.downtime_seconds
 
 
 def test_a_good_pool_is_kept(summary: Summary) -> None:
@@ -106,18 +117,18 @@ def test_the_summary_adds_up(summary: Summary) -> None:
     for each in summary.workloads:
         total.update(each.decisions)
     assert dict(total) == dict(summary.decisions)
-    assert sum(w.switches for w in summary.workloads) == len(summary.switches)
+    assert sum(w.switches + w.rescues for w in summary.workloads) == len(summary.switches)
     still = workload(summary, "search")
     assert still.cost_usd == pytest.approx(still.cost_standing_still_usd)
-    assert all(s.states[-1] == "Switched" for s in summary.switches)
+    assert all(s.states[-1] in ("Switched", "FailedOver") for s in summary.switches)
 
 
 def test_the_story_is_told_as_it_happens(summary: Summary) -> None:
     """Decisions, launches, refusals and switches reach the observer in the order of time."""
     assert {h.kind for h in _STORY} == {
-        "decision", "launched", "no capacity", "switched", "refused", "scripted",
+        "decision", "launched", "no capacity", "switched", "refused", "scripted", "signal", "rescued",
     }  # fmt: skip
-    told = [h for h in _STORY if h.kind == "switched"]
+    told = [h for h in _STORY if h.kind in ("switched", "rescued")]
     assert len(told) == len(summary.switches)
     assert [h.time for h in told] == sorted(h.time for h in told)
 

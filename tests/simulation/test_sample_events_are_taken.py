@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
+import boto3
 import pytest
 
 from simulator.account import EmbeddedAccount
@@ -21,7 +22,16 @@ def account() -> Iterator[EmbeddedAccount]:
     """The account that `invoke` sets up, shared because every event leaves it usable."""
     with Simulation(DEMO, builtin_market(1, None, 1), seed=1, observer=silent()) as simulation:
         simulation.pass_time(timedelta(minutes=18))
+        _upload_prices(simulation.account)
         yield simulation.account
+
+
+def _upload_prices(account: EmbeddedAccount) -> None:
+    """The file that the import of the samples names."""
+    now = account.clock.now() - timedelta(days=1)
+    rows = f"Timestamp,InstanceType,AvailabilityZone,SpotPrice\n{now},m5.large,us-east-1a,0.04\n"
+    bucket = account.outputs["DataBucket"]
+    boto3.client("s3").put_object(Bucket=bucket, Key="import/prices.csv", Body=rows)
 
 
 @pytest.mark.parametrize("event", EVENTS, ids=lambda path: f"{path.parent.name}-{path.stem}")

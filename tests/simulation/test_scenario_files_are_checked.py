@@ -1,11 +1,13 @@
 """A scenario file says what it means, or one line says what is wrong with it."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from simulator.limits import LIMITS, Bucket
 from simulator.scenario import Curve, PriceSurge, UserTags
 from simulator.scenario_file import InvalidScenario, builtin_names, builtin_run, read_scenario
 
@@ -56,6 +58,17 @@ def with_workload(**changes: Any) -> dict[str, Any]:
             "region = 'eu-west-1': a recorded market has its own",
         ),
         ({**SCENARIO, "market": {"prices": "p.csv"}}, "market.prices: "),
+        ({**SCENARIO, "quotas": {"spot-standart-vcpu": 1}}, "quotas = {"),
+        ({**SCENARIO, "quotas": {"spot-p-vcpu": -1}}, 'quotas = {"spot-p-vcpu": -1}: allowed is'),
+        ({**SCENARIO, "limits": {"boot": [1, 2]}}, 'limits = {"boot": [1, 2]}: allowed is figure'),
+        ({**SCENARIO, "limits": {"boot_s": [2, 1]}}, 'limits = {"boot_s": [2, 1]}: allowed is'),
+        ({**SCENARIO, "limits": {"boot_s": 5}}, 'limits = {"boot_s": 5}: allowed is'),
+        ({**SCENARIO, "limits": {"tags_per_resource": 9}}, 'limits = {"tags_per_resource": 9}:'),
+        (
+            {**SCENARIO, "limits": {"api_ec2_run_instances": [0.5, 1]}},
+            'limits = {"api_ec2_run_instances": [0.5, 1]}: allowed is',
+        ),
+        ({**SCENARIO, "limits": {"quota_elastic_ips": True}}, 'limits = {"quota_elastic_ips": true}'),
         ({**SCENARIO, "workloads": []}, "workloads = []: allowed is 1 to 100"),
         ({**SCENARIO, "workloads": [WORKLOAD, WORKLOAD]}, "workloads: the name 'shop' is given 2"),
         ({**SCENARIO, "parameters": {"Foo": 1}}, "parameters: parameter Foo is unknown"),
@@ -80,6 +93,25 @@ def with_workload(**changes: Any) -> dict[str, Any]:
         (with_event(at=1, event="terminate", workload="x"), "events[0].workload = 'x': allowed"),
         (with_event(at=1, event="advisor", type="m5*", bucket=5), "events[0].bucket = 5: allowed"),
         (with_event(at=1, event="advisor", type="zz*", bucket=1), 'events[0].type = "zz*": allowed'),
+        (with_workload(lifecycle="on-demand", persistent=True), "workloads[0].persistent = true: al"),
+        (
+            with_event(at=1, event="interruption", workload="shop", deliveries=6),
+            "events[0].deliveries = 6: allowed is 1 to 5",
+        ),
+        (
+            with_event(at=1, event="interruption", workload="shop", deliveries=2, warned=False),
+            "events[0].deliveries = 2: allowed is 1 where warned is false",
+        ),
+        (
+            with_event(at=1, event="interruption", workload="shop", late_seconds=9, warned=False),
+            "events[0].late_seconds = 9: allowed is 0 where warned is false",
+        ),
+        (
+            with_event(at=1, event="interruption", workload="shop", action="pause"),
+            'events[0].action = "pause": allowed is terminate, stop, hibernate',
+        ),
+        (with_event(at=1, event="interruption-wave", zone="z*"), "events[0].zone = 'z*': allowed"),
+        (with_event(at=1, event="rebalance", workload="x"), "events[0].workload = 'x': allowed"),
         (with_event(at=1, event="checks-fail", zone="z*"), "events[0].zone = 'z*': allowed is one"),
         (with_event(at=1, until=1, event="checks-fail"), "events[0].until = 1: allowed is more than"),
         (
@@ -181,3 +213,19 @@ def test_a_scenario_says_at_its_top_what_it_shows(name: str) -> None:
     path = Path(__file__).parents[2] / "simulator" / "scenarios" / f"{name}.yaml"
     assert path.read_text().startswith("# ")
     assert len(run.shows) <= 100
+
+
+def test_limits_and_quotas_are_those_of_the_run(tmp_path: Path) -> None:
+    """What is left out is AWS's; the reason of a refusal names figure, value and what is allowed."""
+    content = {
+        **SCENARIO,
+        "limits": {"api_ec2_run_instances": [1, 0.5], "quota_vcpu": 64},
+        "quotas": {"spot-standard-vcpu": 8, "on-demand-g-and-vt-vcpu": 4},
+    }
+    scenario = read_scenario(written(tmp_path, yaml.safe_dump(content))).scenario
+    assert scenario.limits == replace(
+        LIMITS, api_ec2_run_instances=Bucket(1, 0.5), quota_vcpu=64
+    )
+    assert scenario.quotas_vcpu == {("spot", "Standard"): 8, ("on-demand", "G and VT"): 4}
+    told = fault_of(tmp_path, yaml.safe_dump({**SCENARIO, "limits": {"boot_s": [0, 9999]}}))
+    assert "boot_s = [0, 9999]: allowed is [least, most], each 0 to 3,600" in told

@@ -16,6 +16,7 @@ import boto3
 from simulator.account import EmbeddedAccount
 from simulator.account.executions import Execution
 from simulator.account.translate import Translation, translate
+from simulator.limits import LIMITS, Limits
 from simulator.market.history import Pool, PriceHistory
 from simulator.market.on_demand import on_demand_prices
 from simulator.signals import Signals
@@ -38,7 +39,7 @@ WORKLOADS_MAX = 100
 
 _reference: dict[str, bytes] = {}
 """Catalogue and advisor as the first stage read them: the same in every stage."""
-_REFERENCE_KEYS = ("market/catalog.json.gz", "market/advisor.json")
+_REFERENCE_KEYS = ("market/catalog.json.gz", "market/advisor.json.gz")
 
 
 _translations: dict[str, Translation] = {}
@@ -212,6 +213,14 @@ class Stage(Between):
             assert due is not None, f"{state} is never entered: {self.account.executions()[-1:]}"
             self.account.run_until(due)
 
+    def stop_looking_for_gaps(self) -> None:
+        """Gaps stay, and the archive does not grow, until a scenario asks for it."""
+        events = boto3.client("events")
+        for rule in events.list_rules()["Rules"]:
+            targets = events.list_targets_by_rule(Rule=rule["Name"])["Targets"]
+            if any('"gaps"' in target.get("Input", "") for target in targets):
+                events.disable_rule(Name=rule["Name"])
+
     # --- seeing ----------------------------------------------------------------------------------
 
     @property
@@ -314,21 +323,24 @@ def still_market(prices: Mapping[tuple[str, str], float]) -> PriceHistory:
 def open_stage(
     prices: Mapping[tuple[str, str], float] | None = None,
     market: PriceHistory | None = None,
+    limits: Limits = LIMITS,
     **parameters: str | int | float,
 ) -> Iterator[Stage]:
     """A deployed product that acts. ``parameters`` are the template's."""
     on_demand = on_demand_prices(TYPES)
-    with EmbeddedAccount(start=START, region=REGION, seed=SEED) as account:
+    with EmbeddedAccount(start=START, region=REGION, seed=SEED, limits=limits) as account:
         world = World(
             account.clock.now,
             seed=SEED,
             prices=market or still_market(prices or {}),
             on_demand_usd_per_hour=on_demand,
             advisor_buckets=dict.fromkeys(TYPES, 0),
+            limits=limits,
         )
         account.attach(world)
         Signals(account, world)
         stage = Stage(account, world)
         with stage.in_between():
             stage.deploy(parameters)
+            stage.stop_looking_for_gaps()
             yield stage

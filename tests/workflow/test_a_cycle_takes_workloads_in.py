@@ -36,6 +36,8 @@ def test_the_machine_is_remembered_once_and_again_when_it_changed(stage: Stage) 
     assert _template(stage, "web") == first
     assert len(stage.calls_of("GetLaunchTemplateData")) == 1
 
+    # EC2 does not find for seconds what it has just made.
+    stage.account.run_for(timedelta(minutes=1))
     tags = [{"Key": "team", "Value": "billing"}]
     boto3.client("ec2").create_tags(Resources=[instance], Tags=tags)
     stage.cycle()

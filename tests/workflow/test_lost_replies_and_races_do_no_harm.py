@@ -48,6 +48,7 @@ def test_a_launch_whose_replies_are_all_lost_leaves_nothing_behind(told: Told) -
     assert states[states.index("AbandonSwitch") :] == (
         "AbandonSwitch",
         "AlreadyCommitted?",
+        "WaitUntilListed",
         "FindReplacement",
         "ReplacementFound?",
         "NameReplacement",
@@ -63,8 +64,8 @@ def test_a_launch_whose_replies_are_all_lost_leaves_nothing_behind(told: Told) -
 def test_a_launch_that_cannot_be_looked_for_is_recorded(told: Told) -> None:
     """The failure stands on the record although the replacement could not be found."""
     story = told(lost_replacement_cannot_be_looked_for)
-    assert story.execution().states[-4:] == (
-        "FindReplacement", "TellNotUndone", "RecordFailure", "NotSwitched",
+    assert story.execution().states[-5:] == (
+        "WaitUntilListed", "FindReplacement", "TellNotUndone", "RecordFailure", "NotSwitched",
     )  # fmt: skip
     assert story.switch()["phase"] == "FAILED"
     assert story.seen["original"] in story.alive

@@ -1,6 +1,7 @@
 """What a machine was made of may be gone by the time it is moved: said, and nothing half-done."""
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import boto3
 import pytest
@@ -23,6 +24,8 @@ def _key_pair_is_deleted(stage: Stage, original: str) -> None:
 def _template_is_deleted(stage: Stage, original: str) -> None:
     template = stage.item("PLANS", "web")["launch_template"]["template_id"]
     assert original
+    # EC2 does not find for seconds what it has just made.
+    stage.account.run_for(timedelta(minutes=1))
     boto3.client("ec2").delete_launch_template(LaunchTemplateId=template)
 
 

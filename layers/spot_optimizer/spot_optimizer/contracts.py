@@ -4,7 +4,7 @@ Frozen, unknown fields forbidden: a payload with a field that nobody reads is a 
 """
 
 import json
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
@@ -17,7 +17,7 @@ from pydantic import (
     model_validator,
 )
 
-from spot_optimizer.words import DecisionKind, Lifecycle, Mode, Scope
+from spot_optimizer.words import DecisionKind, Lifecycle, Mode, RowsAre, Scope
 
 SCHEMA_VERSION = 1
 """Version of every payload below; an order of another version is refused, not guessed at."""
@@ -65,10 +65,93 @@ def _shortened(value: object) -> str:
 # --- requests to the scheduled functions ---------------------------------------------------------
 
 
-class RefreshMarketRequest(Boundary):
-    """Input of ``refresh_market``: prices every cycle, reference data every six hours."""
+class CollectPrices(Boundary):
+    """Input of ``refresh_market`` every cycle."""
 
-    task: Literal["prices", "reference"]
+    task: Literal["prices"]
+
+
+class HealGaps(Boundary):
+    """Input of ``refresh_market`` every 15 minutes: what the last 24 hours lack is asked for again,
+    and the archive grows by one slice."""
+
+    task: Literal["gaps"]
+
+
+class ReadReferenceData(Boundary):
+    """Input of ``refresh_market`` every six hours."""
+
+    task: Literal["reference"]
+    accept_prices: tuple[TypeName, ...] = ()
+    """Types whose new on-demand price is believed although it moved by more than half."""
+
+
+class AnalyseHistory(Boundary):
+    """What the price archive lacks and who can still tell it."""
+
+    task: Literal["analyse"]
+    since: AwareDatetime | None = None
+    until: AwareDatetime | None = None
+
+    @model_validator(mode="after")
+    def _is_a_span(self) -> "AnalyseHistory":
+        _demand_span(self.since, self.until)
+        return self
+
+
+class FillHistory(Boundary):
+    """Take the price archive on by several slices at once."""
+
+    task: Literal["fill"]
+
+
+class HistoryStatus(Boundary):
+    """How much of the wanted past the price archive holds."""
+
+    task: Literal["status"]
+
+
+class ImportPrices(Boundary):
+    """Take a file of spot prices into the archive, beside what AWS reported."""
+
+    task: Literal["import"]
+    key: str = Field(pattern=r"^import/.+", max_length=1024)
+    """Of an object in the stack's bucket."""
+    rows_are: RowsAre
+
+
+class ShowPrices(Boundary):
+    """Prices every five minutes with method and confidence, of one type, for up to a day."""
+
+    task: Literal["grid"]
+    instance_type: TypeName
+    since: AwareDatetime
+    until: AwareDatetime
+
+    @model_validator(mode="after")
+    def _is_a_day(self) -> "ShowPrices":
+        _demand_span(self.since, self.until)
+        if self.until - self.since > timedelta(days=1):
+            raise ValueError(f"until {self.until} is more than a day after since {self.since}")
+        return self
+
+
+def _demand_span(since: datetime | None, until: datetime | None) -> None:
+    if since is not None and until is not None and until <= since:
+        raise ValueError(f"until {until} must be after since {since}")
+
+
+RefreshMarketRequest = Annotated[
+    CollectPrices
+    | HealGaps
+    | ReadReferenceData
+    | AnalyseHistory
+    | FillHistory
+    | HistoryStatus
+    | ImportPrices
+    | ShowPrices,
+    Field(discriminator="task"),
+]
 
 
 class ScheduledCycle(Boundary):
@@ -228,6 +311,32 @@ class LaunchTemplateRef(Boundary):
     """For on-demand launches; spot has none."""
 
 
+class StandingRegistration(Boundary):
+    """A place in a target group that a workload's machine has."""
+
+    target_group_arn: str
+    port: int
+    position: int = Field(ge=0)
+    """Which of the machine's names is registered: 0 its id, 1 its private IPv4 address, then IPv6."""
+    in_use: bool
+    """A load balancer sent, or was to send, traffic there."""
+
+
+class StandingTraffic(Boundary):
+    """What turned traffic towards a workload's machine when a cycle last looked.
+
+    EC2 and the load balancers forget it with the machine: its address is free, its registrations are
+    gone. A rescue that comes after the machine's end has it from here.
+    """
+
+    instance_id: InstanceId
+    addresses: tuple[str, ...]
+    """Of that instance: its private IPv4 address, or "" for none, then the IPv6 addresses."""
+    registrations: tuple[StandingRegistration, ...] = ()
+    allocation_ids: tuple[str, ...] = ()
+    """Of its elastic addresses."""
+
+
 class GuardRules(Boundary):
     """The workload's own thresholds that count when a switch ends."""
 
@@ -260,6 +369,8 @@ class SwitchOrder(Boundary):
     asked_by: str = ""
     original_ends_at: AwareDatetime | None = None
     """When EC2 takes the original of a rescue away, as far as its signal says."""
+    standing_traffic: StandingTraffic | None = None
+    """For a rescue whose original is gone; a planned switch sees all of it in EC2."""
     goes_on_with: str = ""
     """A switch that broke off, rescue or not: a rescue takes its claim and its replacement over."""
 
@@ -507,6 +618,8 @@ class HandOverRequest(SwitchStep):
     """When the state machine run began; bounds the wait for healthy targets."""
     traffic: Traffic | None = None
     """As an earlier answer named it; None to find it."""
+    standing: StandingTraffic | None = None
+    """Of a rescue: what the standing plan remembers."""
 
 
 class HandOverProgress(Boundary):
@@ -517,6 +630,8 @@ class HandOverProgress(Boundary):
     traffic: Traffic
     moved: tuple[str, ...] = ()
     """What was handed over: ARNs of target groups and allocation ids of addresses."""
+    left_alone: tuple[str, ...] = ()
+    """What the standing plan names and is another machine's by now, in words."""
 
 
 # --- signals of EC2 ------------------------------------------------------------------------------

@@ -35,7 +35,8 @@ def unpack_columns(
     """The columns ``names`` that ``pack_columns`` wrote. Raises DamagedState and nothing else."""
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as archive:
-            columns = {name: archive[name] for name in archive.files}
+            # Only what is asked for: an archive is large, and its parts are unpacked one by one.
+            columns = {name: archive[name] for name in (_FORM, *names) if name in archive.files}
     # zipfile, zlib and numpy raise a dozen kinds of error on damaged bytes; all mean the same here.
     except Exception as error:
         raise DamagedState(f"{kind}: {len(data)} bytes are no npz archive ({error})") from error

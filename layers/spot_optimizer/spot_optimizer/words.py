@@ -32,6 +32,15 @@ class Mode(StrEnum):
     OFF = "off"
 
 
+class RowsAre(StrEnum):
+    """What a row of an imported file of prices means."""
+
+    CHANGES = "changes"
+    """A price that holds until the next row, as AWS reports it."""
+    SAMPLES = "samples"
+    """The price at one moment: it says nothing of the next five minutes."""
+
+
 class DecisionKind(StrEnum):
     """The outcome of one look at one workload (spec, Words)."""
 

@@ -1,6 +1,6 @@
 """A small stack in an embedded account, and a stub of the world around it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,7 @@ class StubWorld:
             return 200, {"Reservations": [{"Instances": []}]}
         return 200, {}
 
-    def http(self, url: str) -> tuple[int, dict[str, str], bytes]:
+    def http(self, url: str, _asked: Mapping[str, str]) -> tuple[int, dict[str, str], bytes]:
         return 200, {"Content-Type": "application/json"}, b'{"url": "%s"}' % url.encode()
 
 

@@ -10,10 +10,19 @@ import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ClientError
 
+from simulator.limit_table import changed
+from simulator.limits import Limits
 from simulator.world import World, WorldEvent
 
 SEED = 20_240_301
 START = datetime(2024, 3, 1, 12, tzinfo=UTC)
+AT_ONCE = changed(
+    {
+        f"visible_{what}_s": [0, 0]
+        for what in ("by_id", "in_lists", "tags", "template")
+    }
+)
+"""What has been made is seen at once."""
 SERVICES = {
     "ec2": "ec2",
     "elb": "elastic-load-balancing",
@@ -55,7 +64,7 @@ class Market:
 class Account:
     """A world with its clock, its clients and its events."""
 
-    def __init__(self, clients: dict[str, Any]) -> None:
+    def __init__(self, clients: dict[str, Any], limits: Limits) -> None:
         self.now = START
         self.on_demand = {"m5.large": 0.096, "m5.xlarge": 0.192, "t3.micro": 0.0104}
         self.on_demand |= {"c5.large": 0.085, "m6g.large": 0.077}
@@ -68,6 +77,7 @@ class Account:
             seed=SEED,
             prices=self.market,
             on_demand_usd_per_hour=self.on_demand,
+            limits=limits,
         )
         self.events: list[WorldEvent] = []
         self.world.subscribe(self.events.append)
@@ -136,11 +146,11 @@ def clients(answering: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def new_account(clients: dict[str, Any], answering: dict[str, Any]) -> Callable[[], Account]:
-    """Put a fresh world behind the clients, for tests that need several."""
+def new_account(clients: dict[str, Any], answering: dict[str, Any]) -> Callable[..., Account]:
+    """Put a fresh world behind the clients, for tests that need several or other limits."""
 
-    def make() -> Account:
-        account = Account(clients)
+    def make(limits: Limits = AT_ONCE) -> Account:
+        account = Account(clients, limits)
         answering["world"] = account.world
         return account
 
@@ -148,7 +158,7 @@ def new_account(clients: dict[str, Any], answering: dict[str, Any]) -> Callable[
 
 
 @pytest.fixture
-def account(new_account: Callable[[], Account]) -> Account:
+def account(new_account: Callable[..., Account]) -> Account:
     """A fresh world behind the clients."""
     return new_account()
 

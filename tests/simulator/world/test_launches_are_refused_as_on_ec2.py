@@ -276,3 +276,28 @@ def test_a_reused_fleet_token_returns_the_first_fleet(account, refused):
     assert error.startswith("IdempotentParameterMismatch"), "its template is another one"
     assert len(account.world.instances) == 1
     assert first["FleetId"].startswith("fleet-")
+
+
+def test_a_start_needs_quota_as_a_launch_does(account, refused):
+    """A stopped instance counts no vCPU; started again it may find none left."""
+    instance_id = account.run()["InstanceId"]
+    account.wait(seconds=60)
+    account.ec2.stop_instances(InstanceIds=[instance_id])
+    account.wait(seconds=60)
+    account.world.set_class_quota_vcpu("on-demand", "Standard", 3)
+    account.run()
+    error = refused(account.ec2.start_instances, InstanceIds=[instance_id])
+    assert error.startswith("VcpuLimitExceeded")
+    account.world.set_class_quota_vcpu("on-demand", "Standard", 4)
+    account.ec2.start_instances(InstanceIds=[instance_id])
+
+
+def test_quotas_of_lifecycles_and_classes_are_apart(account, refused):
+    """A full spot quota of the standard families leaves on-demand and other classes alone."""
+    account.world.set_class_quota_vcpu("spot", "Standard", 2)
+    account.world.set_class_quota_vcpu("spot", "P", 0)
+    spot = {"InstanceMarketOptions": {"MarketType": "spot"}}
+    account.run(**spot)
+    error = refused(account.run, **spot)
+    assert error.startswith("MaxSpotInstanceCountExceeded")
+    account.run()

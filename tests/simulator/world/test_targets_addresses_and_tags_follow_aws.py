@@ -153,8 +153,9 @@ def test_an_address_moves_only_when_it_may(account, refused):
 
 
 def test_addresses_are_limited_and_pending_instances_take_none(account, refused):
-    """AddressLimitExceeded beyond the quota; InvalidInstanceID while pending."""
-    account.world.set_address_quota(1)
+    """AddressLimitExceeded beyond five; InvalidInstanceID while pending."""
+    for _ in range(4):
+        account.ec2.allocate_address(Domain="vpc")
     allocation_id = account.ec2.allocate_address(Domain="vpc")["AllocationId"]
     error = refused(account.ec2.allocate_address, Domain="vpc")
     assert error.startswith("AddressLimitExceeded")

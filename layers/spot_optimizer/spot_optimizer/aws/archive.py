@@ -10,15 +10,23 @@ from botocore.exceptions import ClientError
 
 from spot_optimizer.aws.clients import client, error_code
 
-MARKET_CHANGES = "market/changes.npz"
+MARKET_PRICES = "market/prices.npz"
 MARKET_SAFETY = "market/safety.npz"
 MARKET_SNAPSHOT = "market/snapshot.npz"
-MARKET_COLLECTION = "market/collection.json"
 MARKET_CATALOG = "market/catalog.json.gz"
-MARKET_ADVISOR = "market/advisor.json"
+MARKET_ADVISOR = "market/advisor.json.gz"
+MARKET_DOUBTED = "market/doubted-prices.json"
+HISTORY = "history"
+"""Prices by month: ``history/reported/2026-03.npz``, ``history/imported/2026-03.npz``."""
+IMPORTS = "history/imports.json"
+IMPORT_FOLDER = "import/"
+"""Where users put files of prices."""
 USAGE = "usage/usage.json.gz"
 MEMORY_METRICS = "usage/memory-metrics.json"
 
+
+_UPDATE_TRIES = 5
+_WRITTEN_MEANWHILE = ("PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey")
 
 Parsed = TypeVar("Parsed")
 
@@ -66,9 +74,38 @@ class Archive:
     def write(self, key: str, body: bytes) -> None:
         client("s3").put_object(Bucket=self._bucket, Key=key, Body=body)
 
-    def write_json_lines(self, kind: str, at: datetime, rows: Iterable[Any]) -> str:
-        """Rows as gzip JSON lines under ``kind/dt=YYYY-MM-DD/``: Athena and DuckDB read it so."""
-        key = f"{kind}/dt={at:%Y-%m-%d}/{at:%H%M%S}.jsonl.gz"
+    def update(self, key: str, change: Callable[[bytes | None], bytes]) -> None:
+        """Put what ``change`` makes of an object, or of None where there is none yet.
+
+        Written only if nobody else has written meanwhile, otherwise done again with the newer
+        object (S3 user guide, "How to prevent object overwrites with conditional writes"): so
+        ``change`` may be called several times. Raises what S3 said when others never cease.
+        """
+        for tries_left in reversed(range(_UPDATE_TRIES)):
+            try:
+                reply = client("s3").get_object(Bucket=self._bucket, Key=key)
+                before, condition = reply["Body"].read(), {"IfMatch": reply["ETag"]}
+            except ClientError as error:
+                if error_code(error) != "NoSuchKey":
+                    raise
+                before, condition = None, {"IfNoneMatch": "*"}
+            try:
+                client("s3").put_object(
+                    Bucket=self._bucket, Key=key, Body=change(before), **condition
+                )
+                return
+            except ClientError as error:
+                if error_code(error) not in _WRITTEN_MEANWHILE or not tries_left:
+                    raise
+
+    def write_json_lines(
+        self, kind: str, at: datetime, rows: Iterable[Any], name: str = ""
+    ) -> str:
+        """Rows as gzip JSON lines under ``kind/dt=YYYY-MM-DD/``: Athena and DuckDB read it so.
+
+        ``name`` tells apart what is written at the same second.
+        """
+        key = f"{kind}/dt={at:%Y-%m-%d}/{at:%H%M%S}{name}.jsonl.gz"
         text = "\n".join(json.dumps(row, default=str, sort_keys=True) for row in rows)
         # mtime 0: the same rows give the same bytes.
         self.write(key, gzip.compress(text.encode(), compresslevel=6, mtime=0))

@@ -15,6 +15,7 @@ _CONFIG = Config(
     connect_timeout=5,
     read_timeout=30,
 )
+_ONCE = Config(retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=30)
 _INVOCATION = Config(
     # The answer comes when the invoked function has ended; to ask again would run it twice.
     retries={"total_max_attempts": 1},
@@ -22,18 +23,18 @@ _INVOCATION = Config(
     read_timeout=310,
 )
 
-PRICE_LIST_REGION = "us-east-1"
-"""The Price List API answers in us-east-1, eu-central-1 and ap-south-1 only (AWS Billing guide)."""
 
+def client(service: str, region: str | None = None, *, once: bool = False) -> Any:
+    """The client of a service in the function's own region, or in ``region``.
 
-def client(service: str, region: str | None = None) -> Any:
-    """The client of a service in the function's own region, or in ``region``."""
-    return _client(service, region or os.environ["AWS_REGION"])
+    ``once``: without the SDK's retries, for a caller that has better ones.
+    """
+    return _client(service, region or os.environ["AWS_REGION"], once)
 
 
 @cache
-def _client(service: str, region: str) -> Any:
-    config = _INVOCATION if service == "lambda" else _CONFIG
+def _client(service: str, region: str, once: bool = False) -> Any:
+    config = _INVOCATION if service == "lambda" else _ONCE if once else _CONFIG
     return boto3.client(service, region_name=region, config=config)  # type: ignore[call-overload]
 
 

@@ -43,6 +43,37 @@ def read_instances(instance_ids: Iterable[str]) -> dict[str, dict[str, Any]]:
     return {i["InstanceId"]: i for r in reply["Reservations"] for i in r["Instances"]}
 
 
+def read_holders(private_address: str, vpc_id: str) -> list[str]:
+    """Ids of the instances that have this private IPv4 address of a VPC now."""
+    reply = client("ec2").describe_instances(
+        Filters=[
+            {
+                "Name": "network-interface.addresses.private-ip-address",
+                "Values": [private_address],
+            },
+            {"Name": "vpc-id", "Values": [vpc_id]},
+        ]
+    )
+    return [i["InstanceId"] for r in reply["Reservations"] for i in r["Instances"]]
+
+
+def read_machines_of(workload_id: str) -> list[dict[str, Any]]:
+    """The running instances that bear a workload's name."""
+    reply = client("ec2").describe_instances(
+        Filters=[
+            {"Name": f"tag:{WORKLOAD_TAG}", "Values": [workload_id]},
+            {"Name": "instance-state-name", "Values": ["running"]},
+        ]
+    )
+    return [i for r in reply["Reservations"] for i in r["Instances"]]
+
+
+def is_gone(instance_id: str) -> bool:
+    """Whether an instance that once ran has ended or ends; EC2 forgets one an hour after."""
+    row = read_instances([instance_id]).get(instance_id)
+    return row is None or row["State"]["Name"] in ("shutting-down", "terminated")
+
+
 def read_end_reason(instance_id: str) -> str:
     """Code of the StateReason of an instance that ends or has ended; empty when EC2 gives none."""
     row = read_instances([instance_id]).get(instance_id, {})

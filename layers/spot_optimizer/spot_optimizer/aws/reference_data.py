@@ -1,14 +1,28 @@
 """Instance types, offerings, on-demand prices and the Spot Advisor file, as AWS publishes them."""
 
+import http.client
+import urllib.error
 import urllib.request
+from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
-from spot_optimizer.aws.clients import PRICE_LIST_REGION, client
+from botocore.exceptions import BotoCoreError, ClientError
+
+from spot_optimizer.aws.clients import client
 from spot_optimizer.market.on_demand import REQUIRED_ATTRIBUTES
+from spot_optimizer.telemetry import logger
 
 SPOT_ADVISOR_URL = "https://spot-bid-advisor.s3.amazonaws.com/spot-advisor-data.json"
 """The file behind https://aws.amazon.com/ec2/spot/instance-advisor/."""
 _ADVISOR_TIMEOUT_S = 20
+_ADVISOR_BYTES_MAX = 64 * 1024 * 1024
+"""It has 5 MB; an answer without end must not fill the memory."""
+
+_PRICE_LIST_REGIONS = {"eu": "eu-central-1", "ap": "ap-south-1"}
+"""Beginning of the region -> the nearest endpoint of the Price List API. There is one more, in
+us-east-1 (AWS Billing user guide, "Price List Query API", Service endpoints)."""
+_PRICE_LIST_REGION = "us-east-1"
 
 
 def read_instance_types() -> list[dict[str, Any]]:
@@ -31,19 +45,56 @@ def read_offerings() -> list[dict[str, Any]]:
 
 
 def read_price_list(region: str) -> list[str]:
-    """Products of the price list that may be on-demand prices of the region's Linux instances."""
+    """Products of the price list that may be on-demand prices of the region's Linux instances.
+
+    Asked of the nearest endpoint, and where that fails of the first one. Raises what AWS said last.
+    """
+    nearest = _PRICE_LIST_REGIONS.get(region.partition("-")[0], _PRICE_LIST_REGION)
+    try:
+        return _products(region, nearest)
+    except (BotoCoreError, ClientError) as error:
+        if nearest == _PRICE_LIST_REGION:
+            raise
+        logger.warning("price list not read, the next is asked", asked=nearest, reason=str(error))
+        return _products(region, _PRICE_LIST_REGION)
+
+
+def _products(region: str, endpoint: str) -> list[str]:
     filters = [
         {"Type": "TERM_MATCH", "Field": name, "Value": value}
         for name, value in {**REQUIRED_ATTRIBUTES, "regionCode": region}.items()
     ]
-    pages = client("pricing", PRICE_LIST_REGION).get_paginator("get_products").paginate(
+    pages = client("pricing", endpoint).get_paginator("get_products").paginate(
         ServiceCode="AmazonEC2", Filters=filters
     )
     return [product for page in pages for product in page["PriceList"]]
 
 
-def read_spot_advisor() -> bytes:
-    """The Spot Advisor file as it is served."""
-    with urllib.request.urlopen(SPOT_ADVISOR_URL, timeout=_ADVISOR_TIMEOUT_S) as reply:
-        body: bytes = reply.read()
-    return body
+@dataclass(frozen=True, slots=True)
+class AdvisorAnswer:
+    """What came of asking for the Spot Advisor file."""
+
+    body: bytes | None
+    """None where it has not changed."""
+    etag: str = ""
+    last_modified: str = ""
+
+
+def read_spot_advisor(etag: str = "", last_modified: str = "") -> AdvisorAnswer:
+    """The Spot Advisor file as it is served, unless it is still the one with this ETag or date
+    (RFC 9110, conditional requests). Raises OSError where it cannot be had."""
+    asked = {"If-None-Match": etag, "If-Modified-Since": last_modified}
+    request = urllib.request.Request(
+        SPOT_ADVISOR_URL, headers={name: value for name, value in asked.items() if value}
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=_ADVISOR_TIMEOUT_S) as reply:
+            body: bytes = reply.read(_ADVISOR_BYTES_MAX)
+            headers = reply.headers
+    except urllib.error.HTTPError as error:
+        if error.code == HTTPStatus.NOT_MODIFIED:
+            return AdvisorAnswer(None, etag, last_modified)
+        raise
+    except http.client.HTTPException as error:
+        raise OSError(f"the answer broke off: {error!r}") from error
+    return AdvisorAnswer(body, headers.get("ETag", ""), headers.get("Last-Modified", ""))

@@ -1,17 +1,16 @@
 """Spot price history from EC2."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from spot_optimizer.aws.clients import client
 from spot_optimizer.market.cleaning import PriceRow
+from spot_optimizer.market.collection_plan import Slice
 from spot_optimizer.words import Pool
 
 PRODUCT = "Linux/UNIX"
-_TYPES_MAX = 200
-"""Types a request names at most: a longer filter makes the request itself too large."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +18,7 @@ class PriceReceipt:
     """Rows of DescribeSpotPriceHistory as they came, and the same as price rows."""
 
     received: list[dict[str, Any]]
+    pages: int
 
     def rows(self) -> list[PriceRow]:
         """Pool, epoch seconds, USD per hour; a price that is no number becomes NaN."""
@@ -31,34 +31,37 @@ class PriceReceipt:
             for row in self.received
         ]
 
+    def zone_ids(self) -> dict[str, str]:
+        """Zone name -> zone id, as far as the rows say it."""
+        return {
+            row["AvailabilityZone"]: row["AvailabilityZoneId"]
+            for row in self.received
+            if row.get("AvailabilityZoneId")
+        }
 
-def read_spot_prices(
-    instance_types: Iterable[str], start: datetime, end: datetime
-) -> PriceReceipt:
-    """All price changes of these types from ``start`` to ``end``, and the last one before ``start``
-    for every pool (DescribeSpotPriceHistory API reference, StartTime).
+
+def read_spot_prices(wanted: Slice) -> PriceReceipt:
+    """All price changes that a slice asks for, and the last one before its start for every pool
+    (DescribeSpotPriceHistory API reference, StartTime).
 
     Always filtered by product and types. An empty NextToken ends the pages; a page may be empty
     without being the last.
     """
-    wanted = sorted(instance_types)
-    received: list[dict[str, Any]] = []
-    for first in range(0, len(wanted), _TYPES_MAX):
-        received += _pages(wanted[first : first + _TYPES_MAX], start, end)
-    return PriceReceipt(received)
+    pages = list(_pages(wanted))
+    return PriceReceipt([row for page in pages for row in page], len(pages))
 
 
-def _pages(types: list[str], start: datetime, end: datetime) -> Iterator[dict[str, Any]]:
+def _pages(wanted: Slice) -> Iterator[list[dict[str, Any]]]:
     token = ""
     while True:
         page = client("ec2").describe_spot_price_history(
-            InstanceTypes=types,
+            InstanceTypes=list(wanted.types),
             ProductDescriptions=[PRODUCT],
-            StartTime=start,
-            EndTime=end,
+            StartTime=datetime.fromtimestamp(wanted.start_s, UTC),
+            EndTime=datetime.fromtimestamp(wanted.end_s, UTC),
             **({"NextToken": token} if token else {}),
         )
-        yield from page["SpotPriceHistory"]
+        yield page["SpotPriceHistory"]
         token = page.get("NextToken", "")
         if not token:
             return

@@ -4,7 +4,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from spot_optimizer.aws.clients import client
+from botocore.exceptions import ClientError
+
+from spot_optimizer.aws.clients import client, error_code
 
 Names = Sequence[str]
 """What an instance is registered by: its id, its private IPv4 address ("" if it has none), its IPv6
@@ -120,6 +122,34 @@ def read_addresses(instance_ids: Iterable[str]) -> list[dict[str, Any]]:
     )
     rows: list[dict[str, Any]] = reply["Addresses"]
     return rows
+
+
+def read_all_addresses() -> list[dict[str, Any]]:
+    """All elastic addresses of the region; the reply is not paged."""
+    rows: list[dict[str, Any]] = client("ec2").describe_addresses()["Addresses"]
+    return rows
+
+
+def read_allocations(allocation_ids: Iterable[str]) -> list[dict[str, Any]]:
+    """These elastic addresses, wherever they are; one that was released is absent."""
+    reply = client("ec2").describe_addresses(
+        Filters=[{"Name": "allocation-id", "Values": sorted(allocation_ids)}]
+    )
+    rows: list[dict[str, Any]] = reply["Addresses"]
+    return rows
+
+
+def take_free_address(allocation_id: str, instance_id: str) -> bool:
+    """Associate an elastic address that is with nobody; False where somebody was faster."""
+    try:
+        client("ec2").associate_address(
+            AllocationId=allocation_id, InstanceId=instance_id, AllowReassociation=False
+        )
+    except ClientError as error:
+        if error_code(error) == "Resource.AlreadyAssociated":
+            return False
+        raise
+    return True
 
 
 def move_address(allocation_id: str, instance_id: str) -> None:

@@ -1,6 +1,6 @@
 """The catalogue as it is built from AWS's answers and stored."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -23,6 +23,8 @@ class CatalogBuilt:
     """Reason -> products of the price list."""
     doubted: tuple[DoubtedPrice, ...]
     """New prices not believed; the old ones stay."""
+    unlisted: tuple[str, ...]
+    """Types whose price is gone from the price list, though EC2 still has them; the old one stays."""
 
 
 def build_catalog(
@@ -32,18 +34,22 @@ def build_catalog(
     products: Iterable[str],
     region: str,
     previous: Catalog | None,
+    accepted_prices: Collection[str] = (),
 ) -> CatalogBuilt:
     """The catalogue of ``region`` from DescribeInstanceTypes, DescribeInstanceTypeOfferings and the
-    price list; ``previous`` holds against absurd new prices."""
+    price list; ``previous`` holds against absurd new prices, except of the types
+    ``accepted_prices``, and against prices that are missing."""
     types, types_dropped = parse_instance_types(type_rows)
     prices, products_dropped = parse_price_list(products, region)
     old_prices = previous.on_demand_usd_per_hour if previous else {}
-    settled, doubted = settle_prices(prices, old_prices)
+    settled, doubted = settle_prices(prices, old_prices, accepted_prices)
+    unlisted = {n: price for n, price in old_prices.items() if n in types and n not in prices}
     return CatalogBuilt(
-        catalog=Catalog(types, settled, parse_offerings(offering_rows)),
+        catalog=Catalog(types, {**settled, **unlisted}, parse_offerings(offering_rows)),
         types_dropped=types_dropped,
         products_dropped=products_dropped,
         doubted=doubted,
+        unlisted=tuple(sorted(unlisted)),
     )
 
 

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,14 +82,19 @@ class DoubtedPrice:
 
 
 def settle_prices(
-    new: Mapping[str, float], old: Mapping[str, float]
+    new: Mapping[str, float], old: Mapping[str, float], accepted: Collection[str] = ()
 ) -> tuple[dict[str, float], tuple[DoubtedPrice, ...]]:
-    """``new``, with the old price kept where it moved by more than 50 %, and those doubted."""
+    """``new``, with the old price kept where it moved by more than 50 %, and those doubted.
+
+    Prices of the types ``accepted`` are believed: a person has looked at them.
+    """
     settled = dict(new)
     doubted: list[DoubtedPrice] = []
     for name, price in sorted(new.items()):
         before = old.get(name)
-        if before is not None and abs(price - before) > CHANGE_FRACTION_MAX * before:
+        if before is None or name in accepted:
+            continue
+        if abs(price - before) > CHANGE_FRACTION_MAX * before:
             settled[name] = before
             doubted.append(DoubtedPrice(name, before, price))
     return settled, tuple(doubted)

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,16 @@ PoolIndex = NDArray[np.int32]
 
 GRID_STEP_S = 300
 _KIND, _VERSION = "price-changes", 1
+COLUMNS = (
+    "types",
+    "zones",
+    "pool_index",
+    "time_s",
+    "price",
+    "restated_pool_index",
+    "restated_time_s",
+)
+"""Names of the arrays in which a series is stored."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +70,21 @@ class PriceChanges:
         (its API reference) and states unchanged prices again every 24 h (measured): neither counts
         as a change. Of two prices for one pool and time the newest received wins.
         """
-        new = clean(rows, on_demand_usd_per_hour)
+        return self._merged(clean(rows, on_demand_usd_per_hour))
+
+    def merge_series(self, other: "PriceChanges") -> "PriceChanges":
+        """Both series in one; of two prices for one pool and time that of ``other`` wins."""
+        rows = CleanRows(
+            pools=other.pools,
+            pool_index=np.concatenate((other.pool_index, other.restated_pool_index)),
+            time_s=np.concatenate((other.time_s, other.restated_time_s)),
+            price=np.concatenate((other.price, other._restated_price())),
+            received=len(other.price),
+            dropped={},
+        )
+        return self._merged(rows)[0]
+
+    def _merged(self, new: CleanRows) -> tuple["PriceChanges", Cleaning]:
         if not len(new.price):
             return self, Cleaning(received=new.received, dropped=new.dropped)
         pools = tuple(sorted({*self.pools, *new.pools}))
@@ -91,7 +116,7 @@ class PriceChanges:
         position = {pool: row for row, pool in enumerate(pools)}
         here = np.array([position[pool] for pool in self.pools], dtype=np.int32)
         there = np.array([position[pool] for pool in new.pools], dtype=np.int32)
-        restated_price = self.price[self._rows_at(self.restated_pool_index, self.restated_time_s)]
+        restated_price = self._restated_price()
         stored = len(self.price) + len(restated_price)
         return (
             np.concatenate(
@@ -101,6 +126,9 @@ class PriceChanges:
             np.concatenate((self.price, restated_price, new.price)),
             np.arange(stored + len(new.price)) >= stored,
         )
+
+    def _restated_price(self) -> Floats:
+        return self.price[self._rows_at(self.restated_pool_index, self.restated_time_s)]
 
     def trim(self, before_s: int) -> "PriceChanges":
         """Without what is older than ``before_s``, except each pool's last change up to then."""
@@ -120,8 +148,18 @@ class PriceChanges:
     def restrict(self, instance_types: Collection[str]) -> "PriceChanges":
         """Only the pools of these types: one that is no longer collected would go stale unseen."""
         wanted = np.array([pool.instance_type in instance_types for pool in self.pools], dtype=bool)
+        return self._of(wanted, wanted[self.pool_index], wanted[self.restated_pool_index])
+
+    def until(self, end_s: int) -> "PriceChanges":
+        """Without what happened at ``end_s`` or later, and without pools that began only then."""
+        began = self.known_since_s < end_s
+        return self._of(began, self.time_s < end_s, self.restated_time_s < end_s)
+
+    def _of(
+        self, wanted: NDArray[np.bool_], keep: NDArray[np.bool_], keep_restated: NDArray[np.bool_]
+    ) -> "PriceChanges":
+        """The pools ``wanted`` (P,) with the changes ``keep`` (N,) and ``keep_restated`` (R,)."""
         number = (np.cumsum(wanted) - 1).astype(np.int32)
-        keep, keep_restated = wanted[self.pool_index], wanted[self.restated_pool_index]
         return PriceChanges(
             tuple(pool for pool, is_wanted in zip(self.pools, wanted, strict=True) if is_wanted),
             number[self.pool_index[keep]],
@@ -140,9 +178,13 @@ class PriceChanges:
         """Shape (P,): USD per hour in force at ``time_s``, NaN before a pool's first change."""
         return self._prices(self.rows_at(np.array([time_s])))[:, 0]
 
+    def prices_at(self, times_s: Times) -> Floats:
+        """Shape (P, T): USD per hour in force at each of ``times_s``, NaN before the first change."""
+        return self._prices(self.rows_at(times_s))
+
     def grid(self, start_s: int, end_s: int, step_s: int = GRID_STEP_S) -> Floats:
         """Shape (P, T): prices at ``start_s``, then every ``step_s`` until before ``end_s``."""
-        return self._prices(self.rows_at(np.arange(start_s, end_s, step_s)))
+        return self.prices_at(np.arange(start_s, end_s, step_s))
 
     def _prices(self, rows: Times) -> Floats:
         if not len(self.price):
@@ -170,27 +212,30 @@ class PriceChanges:
         rows = np.searchsorted(self._keys, wanted, side="right") - 1
         return np.where(rows >= self.first_row[pool], rows, -1)
 
+    def to_columns(self) -> dict[str, NDArray[Any]]:
+        """The arrays ``COLUMNS``."""
+        return {
+            "types": np.array([pool.instance_type for pool in self.pools], dtype=np.str_),
+            "zones": np.array([pool.availability_zone for pool in self.pools], dtype=np.str_),
+            "pool_index": self.pool_index,
+            "time_s": self.time_s,
+            "price": self.price,
+            "restated_pool_index": self.restated_pool_index,
+            "restated_time_s": self.restated_time_s,
+        }
+
     def to_bytes(self) -> bytes:
         """A compressed npz archive, the same bytes for the same series."""
-        return pack_columns(
-            _KIND,
-            _VERSION,
-            {
-                "types": np.array([pool.instance_type for pool in self.pools], dtype=np.str_),
-                "zones": np.array([pool.availability_zone for pool in self.pools], dtype=np.str_),
-                "pool_index": self.pool_index,
-                "time_s": self.time_s,
-                "price": self.price,
-                "restated_pool_index": self.restated_pool_index,
-                "restated_time_s": self.restated_time_s,
-            },
-        )
+        return pack_columns(_KIND, _VERSION, self.to_columns())
 
     @classmethod
     def from_bytes(cls, data: bytes) -> "PriceChanges":
         """What ``to_bytes`` wrote. Raises DamagedState."""
-        names = ("types", "zones", *cls.__dataclass_fields__)
-        columns = unpack_columns(data, _KIND, _VERSION, tuple(n for n in names if n != "pools"))
+        return cls.from_columns(unpack_columns(data, _KIND, _VERSION, COLUMNS))
+
+    @classmethod
+    def from_columns(cls, columns: Mapping[str, NDArray[Any]]) -> "PriceChanges":
+        """What ``to_columns`` gave. Raises DamagedState."""
         pools = tuple(map(Pool, columns["types"].tolist(), columns["zones"].tolist()))
         changes = cls(
             pools,

@@ -6,6 +6,8 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from spot_optimizer.aws import archive as archive_keys
 from spot_optimizer.aws.announce import DECISION, announce
 from spot_optimizer.aws.archive import Archive
@@ -30,6 +32,7 @@ from spot_optimizer.market.snapshot import MarketSnapshot
 from spot_optimizer.market.snapshot_file import snapshot_from_bytes
 from spot_optimizer.services.fleet import Fleet, Member, read_fleet, write_plan
 from spot_optimizer.services.orders import rescue_terms, switch_order, target
+from spot_optimizer.services.traffic import changed_traffic, is_due
 from spot_optimizer.services.usage import read_usage
 from spot_optimizer.telemetry import logger, metrics
 from spot_optimizer.words import DecisionKind, Pool
@@ -103,8 +106,11 @@ class _Cycle:
         started = self._start(moves, by_id, fleet.plans, market, catalog)
         changed += self._record_changes((d for d in decisions if not _acts(d)), by_id)
         self._publish(decisions, changed)
+        traffic = self._traffic(fleet) if isinstance(request, ScheduledCycle) else {}
         for decision in decisions:
-            self._record_plan(decision, fleet.plans.get(decision.workload_id), by_id, market)
+            workload_id = decision.workload_id
+            changes = traffic.get(workload_id, {})
+            self._record_plan(decision, fleet.plans.get(workload_id), by_id, market, changes)
         return self._summary(decisions, fleet, started)
 
     # --- reading ---------------------------------------------------------------------------------
@@ -158,10 +164,11 @@ class _Cycle:
         plan: PlanItem | None,
         members: Mapping[str, Member],
         market: MarketSnapshot | None,
+        traffic: Mapping[str, Any],
     ) -> None:
         if plan is None:
             return
-        changes: dict[str, Any] = {}
+        changes: dict[str, Any] = dict(traffic)
         pools = tuple(
             f"{c.instance_type}/{c.availability_zone}/{c.subnet_id}"
             for c in decision.failover_plan
@@ -174,6 +181,25 @@ class _Cycle:
             changes["terms"] = terms
         if changes:
             write_plan(self.ledger, plan.model_copy(update=changes))
+
+    def _traffic(self, fleet: Fleet) -> dict[str, dict[str, Any]]:
+        """What changed in the traffic of the workloads. What cannot be read is remembered as it was:
+        a cycle does not need it."""
+        machines = {
+            m.item.workload_id: m.instance
+            for m in fleet.members
+            if m.item.claim_switch_id is None and m.instance["State"]["Name"] == "running"
+        }
+        everybody = is_due(self.stack.traffic_read_at, self.now)
+        try:
+            changes = changed_traffic(machines, fleet.plans, machines if everybody else fleet.read)
+        except (BotoCoreError, ClientError):
+            logger.exception("traffic not read")
+            metrics.add_metric("TrafficNotRead", "Count", 1)
+            return {}
+        if everybody:
+            self.ledger.update(keys.stack_key(), {"traffic_read_at": self.now})
+        return changes
 
     def _record_change(self, decision: Decision, item: WorkloadItem) -> bool:
         """Write the decision and what it leaves on the hot item, if it says something new."""

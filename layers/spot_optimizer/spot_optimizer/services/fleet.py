@@ -85,6 +85,8 @@ class Fleet:
     members: tuple[Member, ...]
     plans: Mapping[str, PlanItem]
     refused: int
+    read: frozenset[str]
+    """Workloads whose machine was read in this cycle: new ones, and those that were changed."""
     waiting: int
     """New machines that are read in one of the next cycles."""
 
@@ -164,7 +166,13 @@ def read_fleet(
     ]
     _record_refusals(ledger, refusals, items)
     _record_gone(ledger, items, instances, live)
-    return Fleet(tuple(members), plans, len(refusals), len(due) - len(reading))
+    return Fleet(
+        tuple(members),
+        plans,
+        len(refusals),
+        frozenset(remembered.plans),
+        len(due) - len(reading),
+    )
 
 
 def write_plan(ledger: Ledger, plan: PlanItem) -> None:

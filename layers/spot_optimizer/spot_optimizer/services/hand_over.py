@@ -7,27 +7,36 @@ what is left to do::
     rescue   addresses moved -> replacement registered where the original is -> healthy there
     undo     addresses moved back -> replacement taken out again
     release  original taken out -> its connections drained
+
+When EC2 has ended an original before its rescue, nothing shows any more where its traffic was: a rescue
+then goes by what the standing plan remembers.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
-from spot_optimizer.aws.instances import read_instances
+from spot_optimizer.aws.instances import (
+    is_gone,
+    read_holders,
+    read_instances,
+    read_machines_of,
+)
 from spot_optimizer.aws.targets import (
     Names,
     Registration,
     deregister,
     move_address,
     read_addresses,
+    read_allocations,
     read_classic_load_balancers,
     read_registrations,
     read_target_groups,
     register,
+    take_free_address,
 )
-from spot_optimizer.contracts import HandOverProgress, HandOverRequest, Traffic
-from spot_optimizer.switching.machine import primary_interface
+from spot_optimizer.contracts import HandOverProgress, HandOverRequest, StandingTraffic, Traffic
+from spot_optimizer.switching.machine import private_addresses
 from spot_optimizer.telemetry import logger
 
 TARGET_DEADLINE = timedelta(minutes=16)
@@ -45,10 +54,6 @@ class TargetsNotHealthy(Exception):
     """The replacement cannot become healthy in a target group, or does not in time."""
 
 
-class OriginalGone(Exception):
-    """There is nothing to give the traffic back to; the replacement is the workload's last machine."""
-
-
 class TrafficNotMovable(Exception):
     """The original is reached in a way that cannot be handed over; the text says what to do."""
 
@@ -57,29 +62,32 @@ def hand_over(request: HandOverRequest, now: datetime) -> HandOverProgress:
     """Carry out one action as far as it can be done now.
 
     Raises TargetsNotHealthy on ``shift`` and ``rescue``; on ``shift``, before anything has moved,
-    TrafficNotMovable; on ``undo`` OriginalGone.
+    TrafficNotMovable.
     """
     match request.action:
         case "shift":
-            return _shift(request, now)
+            progress = _shift(request, now)
+            return _with_addresses(progress, _move_addresses(request)) if progress.done else progress
         case "rescue":
             # The original may be gone before the targets are healthy, and its address with it.
-            moved = _move_addresses(request)
-            progress = _shift(request, now)
-            return progress.model_copy(
-                update={"moved": tuple(dict.fromkeys((*progress.moved, *moved)))}
-            )
+            moved, left = _rescue_addresses(request)
+            progress = _with_addresses(_shift(request, now), moved)
+            return progress.model_copy(update={"left_alone": (*progress.left_alone, *left)})
         case "undo":
             return _undo(request)
         case "release":
             return _release(request)
 
 
+def _with_addresses(progress: HandOverProgress, moved: list[str]) -> HandOverProgress:
+    return progress.model_copy(update={"moved": (*progress.moved, *moved)})
+
+
 def _shift(request: HandOverRequest, now: datetime) -> HandOverProgress:
     if request.traffic is None and request.action == "shift":
         _refuse_classic_load_balancers(request.original_id)
     places = _places(request)
-    serving = [r for r in places.original if not r.leaves]
+    serving = places.serving
     known = {r.place: r for r in places.replacement if not r.leaves}
     missing = [r for r in serving if r.place not in known]
     # An address can be registered again only when it has drained (Application Load Balancer guide,
@@ -99,9 +107,11 @@ def _shift(request: HandOverRequest, now: datetime) -> HandOverProgress:
                 f" {worst.target_group_arn} port {worst.port}"
             )
         return places.unfinished(_POLL_TARGETS_S)
-    moved = [*(r.target_group_arn for r in known.values()), *_move_addresses(request)]
-    logger.info("handed over", moved=moved)
-    return HandOverProgress(done=True, traffic=places.traffic, moved=tuple(moved))
+    moved = tuple(dict.fromkeys(r.target_group_arn for r in known.values()))
+    logger.info("targets handed over", moved=moved)
+    return HandOverProgress(
+        done=True, traffic=places.traffic, moved=moved, left_alone=places.left_alone
+    )
 
 
 def _refuse_classic_load_balancers(original_id: str) -> None:
@@ -141,6 +151,27 @@ def _move_addresses(request: HandOverRequest) -> list[str]:
     return [address["AllocationId"] for address in addresses]
 
 
+def _rescue_addresses(request: HandOverRequest) -> tuple[list[str], list[str]]:
+    """Move the addresses that the original has, or had; and those that are another machine's by now,
+    in words."""
+    moved = _move_addresses(request)
+    left: list[str] = []
+    wanted = request.standing.allocation_ids if request.standing else ()
+    if moved or not wanted or not is_gone(request.original_id):
+        return moved, left
+    for address in read_allocations(wanted):
+        allocation_id = address["AllocationId"]
+        is_free = "AssociationId" not in address
+        if is_free and take_free_address(allocation_id, request.replacement_id):
+            moved.append(allocation_id)
+            continue
+        holder = address.get("InstanceId") or address.get("NetworkInterfaceId") or "somebody else"
+        left.append(f"{address['PublicIp']} ({allocation_id}) is with {holder} by now")
+    if left:
+        logger.warning("addresses left alone", left=left)
+    return moved, left
+
+
 def _is_waiting(registration: Registration, *, in_use: bool) -> bool:
     """Whether no traffic reaches a registration yet.
 
@@ -152,14 +183,11 @@ def _is_waiting(registration: Registration, *, in_use: bool) -> bool:
 
 
 def _undo(request: HandOverRequest) -> HandOverProgress:
-    original = read_instances([request.original_id]).get(request.original_id)
-    if original is None or original["State"]["Name"] in ("shutting-down", "terminated"):
-        raise OriginalGone(
-            f"{request.original_id} has ended: {request.replacement_id} is left running, with what"
-            " it has taken over, for the next cycle to adopt"
-        )
-    for address in read_addresses([request.replacement_id]):
-        move_address(address["AllocationId"], request.original_id)
+    addresses = read_addresses([request.replacement_id])
+    # A gone original can have none back: they are free again when the replacement has ended.
+    if addresses and not is_gone(request.original_id):
+        for address in addresses:
+            move_address(address["AllocationId"], request.original_id)
     places = _places(request)
     deregister(places.replacement_names, [r for r in places.replacement if not r.leaves])
     return HandOverProgress(done=True, traffic=places.traffic)
@@ -184,6 +212,13 @@ class _Places:
     original_names: Names
     replacement_names: Names
     traffic: Traffic
+    lost: list[Registration]
+    """Places that a gone original had, and that are to be had again."""
+    left_alone: tuple[str, ...]
+
+    @property
+    def serving(self) -> list[Registration]:
+        return [*(r for r in self.original if not r.leaves), *self.lost]
 
     def unfinished(self, wait_s: int) -> HandOverProgress:
         return HandOverProgress(done=False, wait_s=wait_s, traffic=self.traffic)
@@ -191,13 +226,14 @@ class _Places:
 
 def _places(request: HandOverRequest) -> _Places:
     original_id, replacement_id = request.original_id, request.replacement_id
-    traffic = request.traffic or _find_traffic(original_id, replacement_id)
+    traffic = request.traffic or _find_traffic(original_id, replacement_id, request.standing)
     names = {
         original_id: (original_id, *traffic.original_addresses),
         replacement_id: (replacement_id, *traffic.replacement_addresses),
     }
     found = read_registrations(traffic.groups, names)
-    concerned = {r.target_group_arn for some in found.values() for r in some}
+    lost, left_alone = _lost(request, traffic, found[original_id])
+    concerned = {r.target_group_arn for some in (*found.values(), lost) for r in some}
     groups = tuple(arn for arn in traffic.groups if arn in concerned)
     return _Places(
         found[original_id],
@@ -205,19 +241,75 @@ def _places(request: HandOverRequest) -> _Places:
         names[original_id],
         names[replacement_id],
         traffic.model_copy(update={"groups": groups}),
+        lost,
+        left_alone,
     )
 
 
-def _find_traffic(original_id: str, replacement_id: str) -> Traffic:
+def _lost(
+    request: HandOverRequest, traffic: Traffic, original: list[Registration]
+) -> tuple[list[Registration], tuple[str, ...]]:
+    """What the standing plan remembers and a gone original has no more; and what of it has another
+    machine of the same workload, in words.
+
+    While the original lives, where it is registered is what its user wants.
+    """
+    held = {r.place for r in original if not r.leaves}
+    remembered = [
+        Registration(r.target_group_arn, r.port, "healthy" if r.in_use else "unused", "", r.position)
+        for r in (request.standing.registrations if request.standing else ())
+        if r.target_group_arn in traffic.groups
+    ]
+    lost = [r for r in remembered if r.place not in held]
+    if not lost or not is_gone(request.original_id):
+        return [], ()
+    taken = _taken(request, [r.target_group_arn for r in lost])
+    left = tuple(
+        f"{r.target_group_arn} port {r.port} has {taken[r.target_group_arn]} by now"
+        for r in lost
+        if r.target_group_arn in taken
+    )
+    return [r for r in lost if r.target_group_arn not in taken], left
+
+
+def _taken(request: HandOverRequest, groups: Iterable[str]) -> dict[str, str]:
+    """Target group -> the machine of the same workload, neither original nor replacement, in it."""
+    ours = (request.original_id, request.replacement_id)
+    names = {
+        row["InstanceId"]: (row["InstanceId"], *private_addresses(row))
+        for row in read_machines_of(request.workload_id)
+        if row["InstanceId"] not in ours
+    }
+    if not names:
+        return {}
+    found = read_registrations(dict.fromkeys(groups), names)
+    return {
+        r.target_group_arn: instance_id
+        for instance_id, some in found.items()
+        for r in some
+        if not r.leaves
+    }
+
+
+def _find_traffic(
+    original_id: str, replacement_id: str, standing: StandingTraffic | None
+) -> Traffic:
     rows = read_instances([original_id, replacement_id])
     vpcs = {row["VpcId"] for row in rows.values() if "VpcId" in row}
+    addresses = private_addresses(rows.get(original_id, {}))
+    if not any(addresses) and standing is not None and standing.instance_id == original_id:
+        addresses = _still_its_own(standing, vpcs)
     return Traffic(
         groups=tuple(arn for vpc_id in sorted(vpcs) for arn in read_target_groups(vpc_id)),
-        original_addresses=_addresses(rows.get(original_id, {})),
-        replacement_addresses=_addresses(rows.get(replacement_id, {})),
+        original_addresses=addresses,
+        replacement_addresses=private_addresses(rows.get(replacement_id, {})),
     )
 
 
-def _addresses(instance: dict[str, Any]) -> tuple[str, ...]:
-    ipv6: Iterable[dict[str, Any]] = primary_interface(instance).get("Ipv6Addresses") or ()
-    return instance.get("PrivateIpAddress", ""), *(each["Ipv6Address"] for each in ipv6)
+def _still_its_own(standing: StandingTraffic, vpcs: Iterable[str]) -> tuple[str, ...]:
+    """The addresses of a gone original. EC2 gives a free IPv4 address of a subnet to whoever comes
+    next, who is not to be taken out of a target group; of IPv6 it has enough."""
+    ipv4, *others = standing.addresses
+    if ipv4 and any(read_holders(ipv4, vpc_id) for vpc_id in vpcs):
+        ipv4 = ""
+    return ipv4, *others

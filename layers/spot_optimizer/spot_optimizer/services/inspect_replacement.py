@@ -11,7 +11,13 @@ from spot_optimizer.aws.instances import (
     termination_is_protected,
 )
 from spot_optimizer.contracts import Inspection, InspectRequest
-from spot_optimizer.switching.machine import Record, is_burstable, user_data_hash
+from spot_optimizer.switching.machine import (
+    SWITCH_TAG,
+    Record,
+    is_burstable,
+    tags_of,
+    user_data_hash,
+)
 from spot_optimizer.switching.parity import Expected, MachineFacts, differences, machine_facts
 from spot_optimizer.switching.refusals import refusal_of_state_reason
 
@@ -49,7 +55,8 @@ def _findings(request: InspectRequest) -> list[str] | None:
     replacement, original = machines.get(replacement_id), machines.get(original_id)
     if gone:
         return [_death(replacement or {}, state)]
-    if replacement is None:
+    if replacement is None or SWITCH_TAG not in tags_of(replacement):
+        # EC2 may show a new instance before its tags (eventual consistency).
         return None
     if original is None or original["State"]["Name"] != "running":
         return [f"the original {original_id} is gone: there is nothing to compare with"]

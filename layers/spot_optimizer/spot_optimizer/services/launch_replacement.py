@@ -1,6 +1,8 @@
 """``launch_replacement``: one candidate by RunInstances, a rescue's spot pools by one CreateFleet;
 refusals sorted by what cures them."""
 
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,6 +21,10 @@ from spot_optimizer.switching.launch_request import run_instances_request, switc
 from spot_optimizer.switching.refusals import Refusal, refusal_of
 from spot_optimizer.telemetry import logger
 from spot_optimizer.words import DecisionKind, Lifecycle, Phase, Scope
+
+_TEMPLATE_UNSEEN = ("InvalidLaunchTemplateId.NotFound", "InvalidLaunchTemplateId.VersionNotFound")
+_TEMPLATE_WAITS_S = (1, 2, 4, 8)
+"""Before further tries; with the calls well within the function's minute."""
 
 
 class CapacityUnavailable(Exception):
@@ -46,8 +52,9 @@ def launch_replacement(request: LaunchRequest, env: Environment, now: datetime) 
         switch.order.kind is DecisionKind.EVACUATE
         and request.attempt.target.lifecycle is Lifecycle.SPOT
     )
+    launch = _by_fleet if by_fleet else _by_run
     try:
-        launched = _by_fleet(request, switch, now) if by_fleet else _by_run(request, switch)
+        launched = _once_visible(lambda: launch(request, switch, now))
     except ClientError as error:
         if is_passing(error):
             raise TryAgain(str(error)) from error
@@ -56,9 +63,27 @@ def launch_replacement(request: LaunchRequest, env: Environment, now: datetime) 
     return launched
 
 
-def _by_run(request: LaunchRequest, switch: SwitchItem) -> Replacement:
+def _once_visible(launch: Callable[[], Replacement]) -> Replacement:
+    """Launch; wait a little for a template that the cycle before has just written.
+
+    EC2 may find it later than its maker goes on (EC2 developer guide, "Eventual consistency").
+    """
+    for wait_s in _TEMPLATE_WAITS_S:
+        try:
+            return launch()
+        except ClientError as error:
+            if error_code(error) not in _TEMPLATE_UNSEEN:
+                raise
+        time.sleep(wait_s)
+    return launch()
+
+
+def _by_run(request: LaunchRequest, switch: SwitchItem, _now: datetime) -> Replacement:
     template, attempt = request.launch_template, request.attempt
-    reply = client("ec2").run_instances(
+    # Missing capacity is a server error, which the SDK would ask for again at once: in vain, and
+    # with five requests EC2 throttles the next candidate's launch. The state machine tries again
+    # what passes by itself.
+    reply = client("ec2", once=True).run_instances(
         **run_instances_request(
             attempt.target, traits=traits_of_ref(template), **_common(request)
         )
@@ -74,7 +99,7 @@ def _by_run(request: LaunchRequest, switch: SwitchItem) -> Replacement:
 def _by_fleet(request: LaunchRequest, switch: SwitchItem, now: datetime) -> Replacement:
     candidates = switch.order.candidates
     spot = [c for c in candidates if c.lifecycle is Lifecycle.SPOT]
-    reply = client("ec2").create_fleet(**create_fleet_request(spot, **_common(request)))
+    reply = client("ec2", once=True).create_fleet(**create_fleet_request(spot, **_common(request)))
     rows = reply.get("Instances") or []
     if not rows:
         raise _all_refused(reply.get("Errors") or [])

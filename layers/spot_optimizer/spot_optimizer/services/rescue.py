@@ -82,6 +82,7 @@ def rescue_order(
             }
         ),
         original_ends_at=ends_at,
+        standing_traffic=plan.traffic,
         goes_on_with=goes_on_with,
     )
 

@@ -225,11 +225,13 @@ def _succeed(
     if request.original_remains:
         outcome |= {"original_terminated": False, "original_remains": True}
         outcome["summary"] += "; the original was only stopped and remains, unmanaged"
+    outcome["summary"] += "".join(f"; {each}" for each in json.loads(switch.left_alone))
     claims.record_success(ledger, switch, outcome, now)
     of_what = "FailOver" if switch.order.kind is DecisionKind.EVACUATE else "Switch"
     metrics.add_metric(f"{_plural(of_what)}Succeeded", "Count", 1)
     metrics.add_metric(f"{of_what}Duration", "Seconds", outcome["duration_s"])
-    metrics.add_metric(f"{of_what}Downtime", "Seconds", outcome["downtime_s"])
+    if outcome["downtime_s"] is not None:
+        metrics.add_metric(f"{of_what}Downtime", "Seconds", outcome["downtime_s"])
     _tell(env, switch, Phase.DONE, outcome["summary"])
     return Outcome(phase=Phase.DONE, summary=outcome["summary"])
 
@@ -244,7 +246,8 @@ def success_figures(switch: SwitchItem, now: datetime) -> dict[str, Any]:
 
     Downtime is the time between the original's last and the replacement's first readiness: 0 for a
     switch that launches before it terminates and hands over between two healthy machines; for a
-    rescue what lies between the end that EC2 gave the original and the hand-over.
+    rescue what lies between the end that EC2 gave the original and the hand-over, None where nobody
+    told when that was.
     """
     original, target = switch.order.original, switch.order.candidates[switch.candidate]
     assert switch.launched_at is not None
@@ -280,8 +283,10 @@ def success_figures(switch: SwitchItem, now: datetime) -> dict[str, Any]:
     }
 
 
-def _downtime_s(switch: SwitchItem) -> float:
+def _downtime_s(switch: SwitchItem) -> float | None:
     end = switch.order.original_ends_at
+    if switch.order.kind is DecisionKind.EVACUATE and end is None:
+        return None
     if end is None or switch.handed_over_at is None:
         return 0.0
     return max(0.0, (switch.handed_over_at - end).total_seconds())

@@ -52,6 +52,12 @@ def primary_interface(instance: Record) -> Record:
     return {}
 
 
+def private_addresses(instance: Record) -> tuple[str, ...]:
+    """The private IPv4 address, "" for none (any longer), then the IPv6 addresses."""
+    ipv6 = primary_interface(instance).get("Ipv6Addresses") or ()
+    return instance.get("PrivateIpAddress", ""), *(each["Ipv6Address"] for each in ipv6)
+
+
 def security_group_ids(instance: Record) -> list[str]:
     """The security groups of the primary interface, sorted."""
     groups = primary_interface(instance).get("Groups") or instance.get("SecurityGroups") or ()

@@ -4,7 +4,12 @@ from typing import Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from spot_optimizer.contracts import GuardRules, LaunchTemplateRef, SwitchOrder
+from spot_optimizer.contracts import (
+    GuardRules,
+    LaunchTemplateRef,
+    StandingTraffic,
+    SwitchOrder,
+)
 from spot_optimizer.words import Lifecycle, Mode, Phase, Pool, Scope
 
 Status = Literal["managed", "refused", "gone"]
@@ -98,6 +103,10 @@ class PlanItem(Item):
     """Ranked safe pools as ``type/zone/subnet``, the best first."""
     terms: RescueTerms | None = None
     """None until the first decision about the workload."""
+    traffic: StandingTraffic | None = None
+    """None until a cycle has looked."""
+    traffic_missed: tuple[str, ...] = ()
+    """What of ``traffic`` the last look did not find; what the next one misses too is forgotten."""
 
 
 class StackItem(Item):
@@ -108,6 +117,8 @@ class StackItem(Item):
     failures: tuple[dict[str, Any], ...] = ()
     """Failed switches of the last hour: ``{"workload_id", "at"}``."""
     breaker_open_since: AwareDatetime | None = None
+    traffic_read_at: AwareDatetime | None = None
+    """When the target groups of all workloads were last read."""
     version: int = 0
     """Rises with every write of ``failures``: optimistic locking."""
 
@@ -154,6 +165,8 @@ class SwitchItem(Item):
     """JSON list: what differed between original and replacement, each explained."""
     moved: str = "[]"
     """JSON list: target groups and addresses that were handed over."""
+    left_alone: str = "[]"
+    """JSON list: what a rescue was to hand over and found with another machine."""
     outcome: dict[str, Any] = Field(default_factory=dict)
     """Saving per hour, break-even, overlap, downtime; or the failure."""
 

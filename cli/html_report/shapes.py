@@ -1,0 +1,53 @@
+"""The small figures that mark what happened."""
+
+from cli.html_report.markup import Markup, hint, svg, tag
+
+_FLASH = "M1.5 -8L-5.5 1.5H-1L-2.5 8L5.5 -2.5H1Z"
+_RING = "M-6.5 0a6.5 6.5 0 1 0 13 0a6.5 6.5 0 1 0 -13 0ZM-2.4 0a2.4 2.4 0 1 1 4.8 0a2.4 2.4 0 1 1 -4.8 0Z"
+_SHAPES = {
+    "done": "M0 -6L6 0L0 6L-6 0Z",
+    "failed": "M-5 -5L5 5M5 -5L-5 5",
+    "taken-over": "M-6 0H0M0 -5L6 0L0 5Z",
+    "rescued": _RING,
+    "not-rescued": "M-6 0a6 6 0 1 0 12 0a6 6 0 1 0 -12 0ZM-2.6 -2.6L2.6 2.6M2.6 -2.6L-2.6 2.6",
+    "refused": "M0 -5L5.5 5L-5.5 5Z",
+    "warned": _FLASH,
+    "rebalance": _FLASH,
+    "ended": _FLASH,
+    "STAY": "M-3 0a3 3 0 1 0 6 0a3 3 0 1 0 -6 0Z",
+    "SWITCH": "M0 -6L6 0L0 6L-6 0Z",
+    "FALLBACK": "M-5 -5L5 -5L5 5L-5 5Z",
+}
+_LEGEND = (
+    ("done", "switch"),
+    ("failed", "failed switch"),
+    ("warned", "interruption"),
+    ("rebalance", "rebalance recommendation"),
+    ("rescued", "rescue"),
+    ("not-rescued", "failed rescue"),
+    ("taken-over", "switch taken over by a rescue"),
+    ("refused", "launch refused"),
+    ("SWITCH held", "decision held back"),
+)
+
+
+def mark(shape: str, x: float, y: float, told: str, style: str = "") -> Markup:
+    """A small figure with a hint."""
+    return tag(
+        "path",
+        hint(told),
+        class_=f"mark told {shape} {style}".strip(),
+        d=_SHAPES[shape],
+        transform=f"translate({x:.1f} {y:.1f})",
+    )
+
+
+def legend() -> Markup:
+    """Each figure with its meaning."""
+    return Markup("\n".join(_entry(style, meaning) for style, meaning in _LEGEND))
+
+
+def _entry(style: str, meaning: str) -> Markup:
+    shape = _SHAPES[style.split()[0]]
+    figure = tag("path", class_=f"mark {style}", d=shape, transform="translate(11 8)")
+    return tag("li", svg(22.0, 16.0, meaning, figure), meaning)

@@ -1,0 +1,120 @@
+"""Gaps in collected prices, and what each may be filled with (spec section 2, the table of gaps).
+
+A gap is a 5-minute bucket that no successful collection covers, with covered buckets before and
+after it: what lies before the first collection or after the last one is not yet collected, not
+missed.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+
+from spot_optimizer.market.coverage import Coverage, Span, between, joined
+from spot_optimizer.words import Pool
+
+BUCKET_S = 300
+
+
+class Method(IntEnum):
+    """How the price of a bucket came about."""
+
+    NONE = 0
+    """Left empty: a blackout, or nothing there to fill it with."""
+    REPORTED = 1
+    """AWS said so."""
+    IMPORTED = 2
+    """A file of the user's said so."""
+    LINEAR = 3
+    INVERSE_DISTANCE = 4
+    PEERS = 5
+    """Last price x median relative move of the same type in other zones."""
+
+
+CONFIDENCE: Mapping[Method, float] = {
+    Method.REPORTED: 1.00,
+    Method.IMPORTED: 0.95,
+    Method.LINEAR: 0.85,
+    Method.INVERSE_DISTANCE: 0.75,
+    Method.PEERS: 0.70,
+}
+"""Spec section 2; a bucket that was left empty has none."""
+
+SHORT_BUCKETS_MAX = 2
+MEDIUM_BUCKETS_MAX = 6
+LONG_BUCKETS_MAX = 48
+GAP_KINDS = ("short", "medium", "long", "blackout")
+
+
+def gap_kind(buckets: int) -> str:
+    """``short``, ``medium``, ``long`` or ``blackout`` by the number of buckets."""
+    limits = (SHORT_BUCKETS_MAX, MEDIUM_BUCKETS_MAX, LONG_BUCKETS_MAX)
+    return GAP_KINDS[sum(buckets > limit for limit in limits)]
+
+
+def method_for(buckets: int) -> Method:
+    """What a gap of so many buckets is filled with."""
+    return {
+        "short": Method.LINEAR,
+        "medium": Method.INVERSE_DISTANCE,
+        "long": Method.PEERS,
+        "blackout": Method.NONE,
+    }[gap_kind(buckets)]
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Buckets that were missed, and the pools of which they were missed."""
+
+    start_s: int
+    """Start of the first bucket, epoch seconds."""
+    buckets: int
+    pools: tuple[Pool, ...]
+    """Sorted."""
+
+    @property
+    def end_s(self) -> int:
+        """Start of the first bucket after it."""
+        return self.start_s + self.buckets * BUCKET_S
+
+
+def find_gaps(coverages: Sequence[Coverage], pools: Iterable[Pool], within: Span) -> list[Gap]:
+    """Gaps of ``pools`` that none of ``coverages`` covers, in order of time.
+
+    A gap that ``within`` cuts is given whole, because its length decides what it may be filled
+    with. Pools that miss the same buckets share one entry.
+    """
+    pools_of: dict[tuple[int, int], list[Pool]] = defaultdict(list)
+    buckets_of: dict[tuple[Span, ...], list[tuple[int, int]]] = {}
+    for pool in sorted(pools):
+        spans = joined(span for coverage in coverages for span in coverage.of_pool(pool))
+        if spans not in buckets_of:
+            buckets_of[spans] = [
+                (start_s, buckets)
+                for start_s, buckets in _missed_buckets(between(spans))
+                if start_s < within[1] and start_s + buckets * BUCKET_S > within[0]
+            ]
+        for missed in buckets_of[spans]:
+            pools_of[missed].append(pool)
+    return [
+        Gap(start_s, buckets, tuple(missing)) for (start_s, buckets), missing in sorted(pools_of.items())
+    ]
+
+
+def _missed_buckets(holes: Iterable[Span]) -> list[tuple[int, int]]:
+    """Start and number of the buckets that begin within each hole.
+
+    Holes with no bucket's start covered between them are one: what was covered in between says
+    nothing about any bucket.
+    """
+    ranges = [(-(-start_s // BUCKET_S), -(-end_s // BUCKET_S)) for start_s, end_s in holes]
+    return [(first * BUCKET_S, last - first) for first, last in joined(ranges)]
+
+
+def count_gaps(gaps: Iterable[Gap]) -> dict[str, dict[str, int]]:
+    """Kind -> numbers of gaps and of buckets, pool by pool; kinds without any are left out."""
+    counts: dict[str, Counter[str]] = defaultdict(Counter)
+    for gap in gaps:
+        pools = len(gap.pools)
+        counts[gap_kind(gap.buckets)].update(gaps=pools, buckets=pools * gap.buckets)
+    return {kind: dict(counts[kind]) for kind in GAP_KINDS if kind in counts}

@@ -1,0 +1,54 @@
+"""What an imported file covers: nobody recorded when its prices were collected."""
+
+from collections.abc import Iterable, Mapping
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spot_optimizer.market.cleaning import Cleaning, PriceRow, clean
+from spot_optimizer.market.coverage import Coverage, Span, joined
+from spot_optimizer.market.gaps import BUCKET_S
+from spot_optimizer.market.price_book import PriceBook
+from spot_optimizer.words import RowsAre
+
+HOLDS_S = 25 * 3600
+"""AWS states every price again within 24 hours (measured), so after a longer silence something is
+missing; one hour more because it is not punctual."""
+
+
+def book_of_rows(
+    rows: Iterable[PriceRow], rows_are: RowsAre, on_demand_usd_per_hour: Mapping[str, float]
+) -> tuple[PriceBook, Cleaning]:
+    """Imported rows as a book that covers what they say, and what became of each row.
+
+    A change covers the time to the pool's next row, or to the file's last one, 25 hours at most. A
+    sample covers its 5-minute bucket, and is moved to its start.
+    """
+    everything = list(rows)
+    if rows_are is RowsAre.SAMPLES:
+        everything = [(pool, time_s // BUCKET_S * BUCKET_S, price) for pool, time_s, price in everything]
+    good = clean(everything, on_demand_usd_per_hour)
+    order = np.lexsort((good.time_s, good.pool_index))
+    pool_index, time_s = good.pool_index[order], good.time_s[order]
+    last_s = int(time_s.max(initial=0))
+    edges = np.searchsorted(pool_index, np.arange(len(good.pools) + 1)).tolist()
+    coverage = Coverage(
+        {
+            str(pool): _covered(np.unique(time_s[first:end]), rows_are, last_s)
+            for pool, (first, end) in zip(good.pools, pairwise(edges), strict=True)
+            if first < end
+        }
+    )
+    return PriceBook().received(everything, coverage, {}, on_demand_usd_per_hour)
+
+
+def _covered(time_s: NDArray[np.int64], rows_are: RowsAre, last_s: int) -> tuple[Span, ...]:
+    if rows_are is RowsAre.SAMPLES:
+        end_s = time_s + BUCKET_S
+    else:
+        end_s = np.minimum(np.append(time_s[1:], last_s + 1), time_s + HOLDS_S)
+    breaks = np.flatnonzero(time_s[1:] > end_s[:-1])
+    starts = time_s[np.append(0, breaks + 1)].tolist()
+    ends = end_s[np.append(breaks, len(time_s) - 1)].tolist()
+    return joined(zip(starts, ends, strict=True))

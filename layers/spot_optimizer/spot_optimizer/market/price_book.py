@@ -1,0 +1,95 @@
+"""Prices of a span of time together with what makes them readable later: when they were collected,
+and which zone each zone name means. All in one object, so that a reader never sees one without the
+other and of two writers at once the later leaves a state that is true."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spot_optimizer.market.cleaning import Cleaning, PriceRow
+from spot_optimizer.market.coverage import COVERAGE_COLUMNS, Coverage, Span
+from spot_optimizer.market.prices import COLUMNS, PriceChanges
+from spot_optimizer.stored import DamagedState, pack_columns, unpack_columns
+from spot_optimizer.words import Pool
+
+_KIND, _VERSION = "price-book", 1
+_ZONES = ("zone_names", "zone_ids")
+
+
+@dataclass(frozen=True, eq=False)
+class PriceBook:
+    """Price changes of one source and the times that it covers."""
+
+    changes: PriceChanges = field(default_factory=PriceChanges)
+    coverage: Coverage = field(default_factory=Coverage)
+    zone_ids: Mapping[str, str] = field(default_factory=dict)
+    """Zone name -> zone id. A name means another zone in every account; the id does not."""
+
+    def received(
+        self,
+        rows: Iterable[PriceRow],
+        coverage: Coverage,
+        zone_ids: Mapping[str, str],
+        on_demand_usd_per_hour: Mapping[str, float],
+    ) -> tuple["PriceBook", Cleaning]:
+        """This book with newly received rows and what they cover, and what became of each row."""
+        changes, cleaning = self.changes.merge(rows, on_demand_usd_per_hour)
+        zones = {**self.zone_ids, **zone_ids}
+        return PriceBook(changes, self.coverage.union(coverage), zones), cleaning
+
+    def union(self, other: "PriceBook") -> "PriceBook":
+        """Both books in one; where they disagree on a price, ``other`` is right."""
+        return PriceBook(
+            self.changes.merge_series(other.changes),
+            self.coverage.union(other.coverage),
+            {**self.zone_ids, **other.zone_ids},
+        )
+
+    def between(self, span: Span) -> "PriceBook":
+        """What it says of ``span``: changes in it, those in force at its start, and its coverage."""
+        changes = self.changes.trim(span[0]).until(span[1])
+        return PriceBook(changes, self.coverage.clip(span), self.zone_ids)
+
+    def restrict(self, instance_types: frozenset[str]) -> "PriceBook":
+        """Only these types: one that is no longer collected would go stale unseen."""
+        return PriceBook(
+            self.changes.restrict(instance_types),
+            self.coverage.restrict(instance_types),
+            self.zone_ids,
+        )
+
+    def to_bytes(self) -> bytes:
+        """A compressed npz archive, the same bytes for the same book."""
+        names = sorted(self.zone_ids)
+        columns: dict[str, NDArray[Any]] = {
+            **self.changes.to_columns(),
+            **self.coverage.to_columns(),
+            "zone_names": np.array(names, dtype=np.str_),
+            "zone_ids": np.array([self.zone_ids[name] for name in names], dtype=np.str_),
+        }
+        return pack_columns(_KIND, _VERSION, columns)
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> "PriceBook":
+        """What ``to_bytes`` wrote. Raises DamagedState."""
+        columns = unpack_columns(data, _KIND, _VERSION, (*COLUMNS, *COVERAGE_COLUMNS, *_ZONES))
+        names, ids = columns["zone_names"].tolist(), columns["zone_ids"].tolist()
+        changes = PriceChanges.from_columns(columns)
+        try:
+            zones = dict(zip(names, ids, strict=True))
+            return cls(changes, Coverage.from_columns(columns), zones)
+        except ValueError as error:
+            raise DamagedState(f"{_KIND}: {error}") from error
+
+
+def contents_from_bytes(data: bytes) -> tuple[Coverage, tuple[Pool, ...]]:
+    """Coverage and pools alone of what ``PriceBook.to_bytes`` wrote. Raises DamagedState."""
+    columns = unpack_columns(data, _KIND, _VERSION, (*COVERAGE_COLUMNS, "types", "zones"))
+    pools = map(Pool, columns["types"].tolist(), columns["zones"].tolist())
+    try:
+        return Coverage.from_columns(columns), tuple(pools)
+    except ValueError as error:
+        raise DamagedState(f"{_KIND}: {error}") from error

@@ -1,0 +1,137 @@
+"""Coverage says exactly which seconds were collected, however the collections came."""
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from spot_optimizer.market.collection_plan import OVERLAP_S, halves, history_span, plan_slices
+from spot_optimizer.market.coverage import Coverage, between, clipped, joined, missing
+from spot_optimizer.market.history_parts import Month, months_in
+from spot_optimizer.words import Pool
+
+DAY_S = 86_400
+NOW_S = 1_772_409_600
+
+edges = st.integers(0, 60)
+spans = st.lists(st.tuples(edges, edges), max_size=6)
+types = st.sampled_from(["c5.large", "m5.large", "m6i.large"])
+coverages = st.lists(st.tuples(types, edges, edges), max_size=8).map(
+    lambda parts: Coverage().union(
+        Coverage({name: joined([(a, b)]) for name, a, b in parts if a < b})
+    )
+)
+
+
+def seconds(parts):
+    """Every second that spans cover."""
+    return {second for start, end in parts for second in range(start, end)}
+
+
+@given(spans)
+@settings(deadline=None)
+def test_joined_spans_cover_the_same_seconds_once(parts):
+    """Disjoint, in order, never touching, and no second more or less."""
+    result = joined(parts)
+    assert seconds(result) == seconds(parts)
+    assert sum(end - start for start, end in result) == len(seconds(parts))
+    assert all(before[1] < after[0] for before, after in itertools.pairwise(result))
+
+
+@given(spans, st.tuples(edges, edges).filter(lambda span: span[0] < span[1]))
+@settings(deadline=None)
+def test_what_is_missing_and_what_is_covered_make_the_whole(parts, within):
+    """A span is split between the two without rest and without overlap."""
+    covered, lacking = clipped(parts, within), missing(parts, within)
+    assert seconds(covered) | seconds(lacking) == seconds([within])
+    assert not seconds(covered) & seconds(lacking)
+
+
+@given(spans)
+@settings(deadline=None)
+def test_gaps_lie_strictly_between_what_is_covered(parts):
+    """What is before the first or after the last collection is no gap."""
+    covered = joined(parts)
+    whole = [(covered[0][0], covered[-1][1])] if covered else []
+    assert seconds(between(parts)) == seconds(whole) - seconds(covered)
+
+
+@given(coverages, coverages)
+@settings(deadline=None)
+def test_the_order_of_collections_does_not_matter(first, second):
+    """Two coverages make one, whichever came first, and what is stored comes back."""
+    both = first.union(second)
+    assert both == second.union(first)
+    stored = {name: np.asarray(column) for name, column in both.to_columns().items()}
+    assert Coverage.from_columns(stored) == both
+
+
+def test_a_pool_is_covered_by_itself_and_by_its_type():
+    """AWS is asked by type, a file covers single pools."""
+    pool = Pool("m5.large", "us-east-1a")
+    coverage = Coverage({"m5.large": ((0, 10),), str(pool): ((8, 20),)})
+    assert coverage.of_pool(pool) == ((0, 20),)
+    assert coverage.of_pool(Pool("m5.large", "us-east-1b")) == ((0, 10),)
+    assert coverage.restrict(frozenset({"m5.large"})) == coverage
+    assert coverage.restrict(frozenset({"m5.larg"})) == Coverage()
+
+
+@given(coverages, st.integers(1, 60))
+@settings(deadline=None)
+def test_after_all_slices_nothing_is_missing_and_none_asks_for_what_is_known(coverage, end_s):
+    """The plan is whole and has no waste beyond the overlap for late rows."""
+    within, wanted = (0, end_s), ["c5.large", "m5.large"]
+    slices = plan_slices(coverage, wanted, within)
+    after = coverage
+    for part in slices:
+        assert 0 <= part.start_s < part.end_s <= end_s
+        lacking = [missing(coverage.of_type(name), within) for name in part.types]
+        assert all(any(a < part.end_s and b > part.start_s for a, b in gaps) for gaps in lacking)
+        after = after.union(part.coverage())
+    assert all(not missing(after.of_type(name), within) for name in wanted)
+    assert plan_slices(after, wanted, within) == []
+
+
+def test_slices_are_of_bearable_size_and_the_newest_comes_first():
+    """A region's 90 days: at most 200 types and eight days each, plus the overlap."""
+    names = [f"m{number}.large" for number in range(450)]
+    slices = plan_slices(Coverage(), names, (NOW_S - 90 * DAY_S, NOW_S))
+    assert max(len(part.types) for part in slices) == 200
+    assert max(part.end_s - part.start_s for part in slices) == 8 * DAY_S + OVERLAP_S
+    assert [part.end_s for part in slices] == sorted((p.end_s for p in slices), reverse=True)
+    assert slices[0].end_s == NOW_S
+    assert len(slices) == 3 * 12
+
+
+def test_half_slices_ask_for_the_same():
+    """A slice that is refused for one type is asked in two."""
+    (whole,) = plan_slices(Coverage(), ["a.b", "c.d", "e.f"], (0, 10))
+    first, second = halves(whole)
+    assert (*first.types, *second.types) == whole.types
+    assert {(part.start_s, part.end_s) for part in (first, second)} == {(0, 10)}
+
+
+@pytest.mark.parametrize(
+    ("trained_days_ago", "days"), [(None, 84), (400, 84), (30, 24), (7, 1), (6, 0), (3, 0), (0, 0)]
+)
+def test_history_goes_back_to_the_training_but_90_days_at_most(trained_days_ago, days):
+    """Whole days up to six days ago; none where the model is younger than what is at hand."""
+    trained = None if trained_days_ago is None else NOW_S - trained_days_ago * DAY_S
+    start_s, end_s = history_span(trained, NOW_S + 3_600, 6 * DAY_S)
+    assert start_s % DAY_S == end_s % DAY_S == 0
+    assert start_s >= NOW_S + 3_600 - 90 * DAY_S
+    assert (end_s - start_s) / DAY_S in (days, max(days - 1, 0))
+    assert days == 0 or end_s == NOW_S - 6 * DAY_S
+
+
+@given(st.integers(0, 2_000_000_000), st.integers(1, 500 * DAY_S))
+@settings(deadline=None)
+def test_months_cover_a_span_without_gap_or_overlap(start_s, length_s):
+    """Every second of a span lies in one month object."""
+    months = months_in((start_s, start_s + length_s))
+    assert months[0].span[0] <= start_s < months[0].span[1]
+    assert months[-1].span[0] < start_s + length_s <= months[-1].span[1]
+    assert all(a.span[1] == b.span[0] for a, b in itertools.pairwise(months))
+    assert str(Month.of(NOW_S)) == "2026-03"

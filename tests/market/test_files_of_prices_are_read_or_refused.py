@@ -1,0 +1,174 @@
+"""A file that a user brings is read row by row; what is of no use is counted, never guessed."""
+
+import gzip
+import json
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from spot_optimizer.market.gaps import Method, count_gaps, find_gaps
+from spot_optimizer.market.grid_view import grid_view
+from spot_optimizer.market.import_book import book_of_rows
+from spot_optimizer.market.import_file import BYTES_MAX, UnreadableFile, read_import
+from spot_optimizer.market.price_book import PriceBook
+from spot_optimizer.words import Pool, RowsAre
+
+NOW_S = int(datetime(2026, 3, 2, tzinfo=UTC).timestamp())
+START_S = int(datetime(2025, 6, 1, tzinfo=UTC).timestamp())
+ZONE_NAMES = {"use1-az4": "us-east-1a"}
+A, B = Pool("m5.large", "us-east-1a"), Pool("m5.large", "us-east-1b")
+HEADER = "Timestamp,InstanceType,AvailabilityZone,SpotPrice\n"
+
+
+def read(body):
+    """A file's rows as this account reads them."""
+    data = body.encode() if isinstance(body, str) else body
+    return read_import(data, region="us-east-1", zone_names=ZONE_NAMES, now_s=NOW_S)
+
+
+def line(time="2025-06-01T00:00:00Z", name="m5.large", zone="us-east-1a", price="0.1"):
+    """One CSV line."""
+    return f"{time},{name},{zone},{price}\n"
+
+
+def imported(*rows, rows_are=RowsAre.CHANGES):
+    """A book of (pool, seconds since the start, price), and its cleaning."""
+    return book_of_rows([(p, START_S + s, price) for p, s, price in rows], rows_are, {})
+
+
+ROW = {
+    "AvailabilityZone": "us-east-1a",
+    "InstanceType": "m5.large",
+    "ProductDescription": "Linux/UNIX",
+    "SpotPrice": "0.100000",
+    "Timestamp": "2025-06-01T00:00:00+00:00",
+}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        HEADER + line(),
+        "﻿" + HEADER + line(),
+        "price,az,instance_type,time\n0.1,us-east-1a,m5.large,2025-06-01 02:00:00+02:00\n",
+        "Spot Price,AZ-ID,Instance-Type,Date\n$0.1,use1-az4,m5.large,2025-06-01T00:00:00Z\n",
+        json.dumps({"SpotPriceHistory": [ROW]}),
+        json.dumps([ROW]),
+        json.dumps(ROW) + "\n\n" + json.dumps({**ROW, "ProductDescription": "Windows"}) + "\n",
+        gzip.compress((HEADER + line()).encode()),
+    ],
+    ids=["csv", "bom", "spellings", "zone id", "aws cli", "list", "lines", "gzip"],
+)
+def test_every_usual_form_gives_the_same_row(body):
+    """CSV, what the AWS CLI prints, and our own receipts."""
+    assert read(body).rows == [(A, START_S, 0.1)]
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        (line(time="yesterday"), "time is none"),
+        (line(time="2031-01-01T00:00:00Z"), "time is in the future"),
+        (line(time="1970-01-01T00:00:00Z"), "time is before spot instances began (2009-12-14)"),
+        (line(name="large"), "instance type is none"),
+        (line(zone="eu-west-1a"), "zone is not one of this region"),
+        (line(zone="use1-az9"), "zone id is not one of this region, or not known yet"),
+        (line(zone=""), "zone is not one of this region"),
+        ("m5.large\n", "instance type is none"),
+    ],
+)
+def test_a_row_of_no_use_is_counted_and_stops_no_other(row, reason):
+    """Broken pieces are dropped by reason, the rest is read."""
+    found = read(HEADER + line() + row + line(price="0.2", time="2025-06-02T00:00:00Z"))
+    assert found.dropped == {reason: 1}
+    assert (len(found.rows), found.read) == (2, 3)
+
+
+def test_absurd_prices_are_dropped_with_the_reasons_of_cleaning():
+    """Negative, zero, beyond ten times on-demand, and no number at all."""
+    body = HEADER + "".join(
+        line(price=price, time=f"2025-06-0{day}T00:00:00Z")
+        for day, price in enumerate(["-1", "0", "9.9", "cheap", "nan", "0.1"], start=1)
+    )
+    book, cleaning = book_of_rows(read(body).rows, RowsAre.CHANGES, {"m5.large": 0.1})
+    assert cleaning.dropped == {
+        "zero or negative": 2,
+        "above 10 x on-demand": 1,
+        "not a number": 2,
+    }
+    assert book.changes.price.tolist() == [0.1]
+
+
+def test_unknown_columns_are_named_and_naive_times_are_counted():
+    """What was ignored or assumed is said, so that nobody is misled in silence."""
+    found = read("time,instance,zone,price,mood\n2025-06-01T00:00:00,m5.large,us-east-1a,0.1,x\n")
+    assert found.columns_ignored == ("mood",)
+    assert found.times_without_offset == 1
+    assert found.rows == [(A, START_S, 0.1)]
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("", "holds no rows"),
+        (HEADER, "holds no rows"),
+        ("[]", "holds no rows"),
+        ("time,type,zone\n1,2,3\n", "no column for instance type; allowed are instancetype"),
+        ("time,instance,zone\n1,2,3\n", "no column for price; allowed are spotprice"),
+        ("{broken\n", "line 1 is no JSON"),
+        ("[1, 2]", "holds no rows"),
+        (b"\x1f\x8bnot gzip", "damaged"),
+        (b"PAR1\xff\xfe", "no UTF-8 text"),
+        (gzip.compress(b" " * (BYTES_MAX + 1)), "larger than 64 MiB"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_refused_in_words(body, said):
+    """One sentence says what was found and what is allowed."""
+    with pytest.raises(UnreadableFile, match=said):
+        read(body)
+
+
+def test_of_conflicting_rows_the_later_one_counts():
+    """Doubles are counted as repeated, contradictions as corrected."""
+    book, cleaning = imported((A, 0, 0.1), (A, 0, 0.1), (A, 0, 0.3))
+    assert book.changes.price.tolist() == [0.3]
+    assert (cleaning.repeated, cleaning.corrected) == (1, 1)
+
+
+def test_changes_hold_for_a_day_and_a_year_of_silence_is_a_blackout():
+    """AWS states every price again each day: after that something is missing, and stays empty."""
+    year = 365 * 86_400
+    book, _ = imported((A, 0, 0.1), (A, 86_400, 0.1), (A, 86_400 + year, 0.2))
+    span = (START_S, START_S + 2 * year)
+    (gap,) = find_gaps([book.coverage], [A], span)
+    assert gap.start_s == START_S + 86_400 + 25 * 3600
+    assert list(count_gaps([gap])) == ["blackout"]
+
+
+def test_samples_cover_their_own_five_minutes_and_the_missing_one_is_filled():
+    """A sample says nothing of the next bucket."""
+    book, _ = imported((A, 7, 0.1), (A, 304, 0.1), (A, 901, 0.2), rows_are=RowsAre.SAMPLES)
+    grid = grid_view(PriceBook(), book, (START_S, START_S + 1_200))
+    assert grid.method[0].tolist() == [Method.IMPORTED] * 2 + [Method.LINEAR, Method.IMPORTED]
+    np.testing.assert_allclose(grid.price[0], [0.1, 0.1, 0.15, 0.2])
+    np.testing.assert_allclose(grid.confidence[0], [0.95, 0.95, 0.85, 0.95])
+
+
+@given(st.permutations(range(8)), st.sampled_from(list(RowsAre)))
+@settings(max_examples=25, deadline=None)
+def test_the_order_of_rows_does_not_matter(order, rows_are):
+    """An unsorted file is as good as a sorted one."""
+    rows = [((A, B)[n % 2], n * 1_000, 0.1 + n / 100) for n in range(8)]
+    shuffled = [rows[n] for n in order]
+    sorted_book, _ = imported(*rows, rows_are=rows_are)
+    book, _ = imported(*shuffled, rows_are=rows_are)
+    assert book.to_bytes() == sorted_book.to_bytes()
+
+
+def test_one_pool_is_enough():
+    """A file of a single pool is read; its last price holds up to the file's last row."""
+    book, _ = imported((A, 0, 0.1), (A, 3_600, 0.2))
+    assert book.coverage.spans == {str(A): ((START_S, START_S + 3_601),)}

@@ -1,0 +1,113 @@
+"""The last 90 days are fetched in slices and kept by month, whatever breaks off in between."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+
+import boto3
+import numpy as np
+
+from simulator.account.account import FunctionFailed
+from spot_optimizer.market.history_parts import Month
+from tests.workflow.faults import Fault
+from tests.workflow.market_stage import FITTING, adopt, ask, book_of, moving_market, punch
+from tests.workflow.stage import START, ZONES, Stage, open_stage
+
+
+def archive(stage: Stage) -> Mapping[str, bytes]:
+    """Objects of the archive of what AWS reported."""
+    return stage.objects("history/reported/")
+
+
+def test_the_archive_grows_by_a_slice_a_tick_until_it_is_whole() -> None:
+    """Ninety days in slices, each stored when it is there; then nothing more is asked."""
+    with open_stage(market=moving_market(95)) as stage:
+        adopt(stage)
+        stage.refresh()
+        status = ask(stage, "status")
+        assert (status["covered_fraction"], status["types"]) == (0.0, len(FITTING))
+        fractions, slices = [], 0
+        while ask(stage, "status")["slices_left"]:
+            tick = ask(stage, "gaps")["history"]
+            assert tick["slices_done"] == 1
+            fractions.append(tick["covered_fraction"])
+            slices += 1
+        assert fractions == sorted(set(fractions))
+        assert fractions[-1] == 1.0
+        assert slices <= 16
+        assert sorted(archive(stage)) == [
+            f"history/reported/{month}.npz" for month in ("2025-12", "2026-01", "2026-02")
+        ]
+        for key in archive(stage):
+            year, month = key.removesuffix(".npz").rpartition("/")[2].split("-")
+            begin, end = Month(int(year), int(month)).span
+            covered = book_of(stage, key).coverage
+            assert covered == covered.clip((begin, end))
+        stage.api.clear()
+        assert ask(stage, "fill")["slices_done"] == 0
+        assert not stage.calls_of("DescribeSpotPriceHistory")
+        january = book_of(stage, "history/reported/2026-01.npz").changes
+        assert np.isfinite(january.grid(1_767_225_600, 1_769_904_000)).all()
+        assert len(january.price) > 31 * 5 * len(january.pools)
+
+
+def test_a_back_fill_that_is_killed_goes_on_and_ends_as_if_it_had_not_been() -> None:
+    """Calls and writes that fail between and within slices cost a slice each, and change nothing."""
+    with open_stage(market=moving_market(60)) as stage:
+        adopt(stage)
+        stage.refresh()
+        while ask(stage, "fill")["slices_left"]:
+            pass
+        whole = archive(stage)
+    with open_stage(market=moving_market(60)) as stage:
+        adopt(stage)
+        stage.refresh()
+        in_archive = {"when": lambda params: params["Key"].startswith("history/")}
+        stage.faults += [
+            Fault("PutObject", "InternalError", "RefreshMarket", times=2, **in_archive),
+            Fault("DescribeSpotPriceHistory", "RequestLimitExceeded", "RefreshMarket", times=1),
+        ]
+        broken_off = 0
+        for _ in range(40):
+            try:
+                history = ask(stage, "gaps")["history"]
+                broken_off += "failed" in history
+                if not history["slices_left"]:
+                    break
+            except FunctionFailed:
+                broken_off += 1
+        assert broken_off == 3
+        assert archive(stage) == whole
+
+
+def test_days_that_leave_the_prices_at_hand_are_archived_without_asking_aws() -> None:
+    """A week later the archive holds what the book at hand has dropped."""
+    with open_stage(market=moving_market(9)) as stage:
+        adopt(stage)
+        stage.refresh()
+        while ask(stage, "fill")["slices_left"]:
+            pass
+        events = boto3.client("events")
+        for rule in events.list_rules()["Rules"]:
+            events.disable_rule(Name=rule["Name"])
+        stage.account.run_for(timedelta(days=2))
+        stage.refresh()
+        stage.api.clear()
+        answer = ask(stage, "gaps")["history"]
+        assert answer["covered_fraction"] == 1.0
+        assert answer["days_taken_over"] == 2 * len(FITTING)
+        assert not stage.calls_of("DescribeSpotPriceHistory")
+
+
+def test_what_aws_can_still_tell_and_what_it_cannot_is_told_apart() -> None:
+    """Analyse names the spans that a back-fill will bring, and gaps by kind."""
+    with open_stage(market=moving_market(20)) as stage:
+        adopt(stage)
+        stage.refresh()
+        punch(stage, START - timedelta(hours=6), 5)
+        stage.api.clear()
+        answer = ask(stage, "analyse")
+        pools = len(FITTING) * len(ZONES)
+        assert answer["gaps"] == {"medium": {"gaps": pools, "buckets": 5 * pools}}
+        assert {part["types"] for part in answer["aws_can_tell"]} == {len(FITTING)}
+        assert len(answer["aws_can_tell"]) == 1 + 11
+        assert not stage.calls_of("DescribeSpotPriceHistory", "PutObject")

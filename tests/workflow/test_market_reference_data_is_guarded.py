@@ -1,0 +1,100 @@
+"""Absurd or missing reference data change nothing that is known, and a person is told."""
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from simulator.world.advisor import SpotAdvisor
+from spot_optimizer.market.advisor_copy import AdvisorCopy
+from spot_optimizer.market.catalog_file import catalog_from_bytes
+from tests.workflow.faults import Fault
+from tests.workflow.stage import START, Stage
+
+
+def read(stage: Stage, **details: Any) -> dict[str, Any]:
+    """Read the reference data anew."""
+    answer: dict[str, Any] = stage.account.invoke("RefreshMarket", {"task": "reference", **details})
+    return answer
+
+
+def price_of(stage: Stage, instance_type: str) -> float:
+    """On-demand price in the catalogue."""
+    catalog = catalog_from_bytes(stage.object("market/catalog.json.gz"))
+    return catalog.on_demand_usd_per_hour[instance_type]
+
+
+def advisor_of(stage: Stage) -> AdvisorCopy:
+    """The copy of the Spot Advisor."""
+    return AdvisorCopy.from_bytes(stage.object("market/advisor.json.gz"))
+
+
+def test_a_price_that_moves_by_more_than_half_is_doubted_until_someone_accepts_it(
+    stage: Stage,
+) -> None:
+    """The old one stays and an alert says how to accept the new one; it is sent once."""
+    price = 0.145
+    stage.world.set_listed_price("m5.large", price)
+    for _ in range(2):
+        assert read(stage)["doubted_prices"] == ["m5.large"]
+        assert price_of(stage, "m5.large") == 0.096
+    (alert,) = stage.calls_of("Publish")
+    assert f"m5.large: the price list says {price:.4f} USD per hour, 0.0960 is kept" in (
+        alert.params["Message"]
+    )
+    request = json.loads(alert.params["Message"].splitlines()[-1])
+    assert stage.account.invoke("RefreshMarket", request)["doubted_prices"] == []
+    assert price_of(stage, "m5.large") == price
+    assert read(stage)["doubted_prices"] == []
+    assert len(stage.calls_of("Publish")) == 1
+
+
+def test_a_price_that_is_no_longer_listed_stays(stage: Stage) -> None:
+    """A hole in the price list must not take the type out of the market."""
+    stage.world.set_listed_price("m5.large", None)
+    assert read(stage)["unlisted_prices"] == 1
+    assert price_of(stage, "m5.large") == 0.096
+
+
+def test_without_the_price_list_the_old_prices_stay_and_the_rest_is_read(stage: Stage) -> None:
+    """Types and advisor are refreshed all the same."""
+    stage.faults.append(Fault("GetProducts", caller="RefreshMarket"))
+    counts = read(stage)
+    assert counts["unlisted_prices"] == counts["on_demand_prices"] > 0
+    assert counts["advisor_entries"] > 1000
+    assert price_of(stage, "m5.large") == 0.096
+
+
+def test_an_advisor_that_cannot_be_reached_leaves_the_last_copy_and_its_age_is_told(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Time-outs keep nothing back; the age of what is used is in the answer."""
+
+    def silent(_self: SpotAdvisor, _asked: object) -> None:
+        raise TimeoutError("timed out")
+
+    before = advisor_of(stage)
+    monkeypatch.setattr(SpotAdvisor, "answer", silent)
+    stage.account.run_for(timedelta(hours=9))
+    counts = read(stage)
+    assert counts["advisor"] == "not read: timed out"
+    assert counts["advisor_age_hours"] == 9.0
+    assert counts["advisor_entries"] == len(before.buckets)
+    assert advisor_of(stage) == before
+
+
+def test_an_unchanged_advisor_is_not_sent_again_and_counts_as_checked(stage: Stage) -> None:
+    """The stored ETag is asked with; 304 renews the copy's age and nothing else."""
+    read(stage)
+    before = advisor_of(stage)
+    assert before.etag
+    stage.account.run_for(timedelta(hours=1))
+    counts = read(stage)
+    assert (counts["advisor"], counts["advisor_age_hours"]) == ("unchanged", 0.0)
+    after = advisor_of(stage)
+    assert after.buckets == before.buckets
+    assert after.checked_at > before.checked_at >= START
+    stage.world.advisor.set("m5.large", 3)
+    assert read(stage)["advisor"] == "new"
+    assert advisor_of(stage).buckets["m5.large"] == 3
