@@ -2,11 +2,13 @@
 # make test    everything: make check, then all tests
 # make check   style, types, templates, build
 # make unit    the tests of the pure core, in seconds
+# make soak    every single fault and SEEDS random runs (100), some minutes
 # make clean   remove what the others made
 # Needed: Python 3.11 or newer with its venv module, and PyPI (or what pip is configured to use).
 
 PYTHONS ?= python3.13 python3.12 python3.11 python3
 VENV := .venv
+SEEDS ?= 100
 BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 UNIT_TESTS := tests/decision tests/forecast tests/market tests/switching tests/usage
@@ -17,7 +19,7 @@ SAM := SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 PATH="$(CURDIR)/$(BIN):$
 quietly = @printf '%s\n' "$(1)"; \
 	$(2) > $(VENV)/last-step.log 2>&1 || { code=$$?; cat $(VENV)/last-step.log >&2; exit $$code; }
 
-.PHONY: demo test check unit build clean
+.PHONY: demo test check unit soak build clean
 
 demo: $(VENV)/base-installed
 	@$(BIN)/spot-optimizer simulate
@@ -39,6 +41,9 @@ build: $(VENV)/dev-installed
 
 unit: $(VENV)/dev-installed
 	@$(BIN)/python -m pytest $(UNIT_TESTS)
+
+soak: $(VENV)/base-installed
+	@$(BIN)/spot-optimizer soak --seeds $(SEEDS)
 
 clean:
 	rm -rf $(VENV) .aws-sam build *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -5,6 +5,7 @@ import typer
 from cli.evaluate import evaluate
 from cli.invoke import invoke
 from cli.simulate import simulate
+from cli.soak import soak
 from cli.train import train
 
 app = typer.Typer(
@@ -18,3 +19,4 @@ app.command()(simulate)
 app.command()(invoke)
 app.command()(train)
 app.command()(evaluate)
+app.command()(soak)

@@ -5,10 +5,12 @@ instance or switch, so that the run that shows it can be repeated.
 """
 
 from collections import Counter
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from simulator.account import EmbeddedAccount
 from simulator.account.callers import Caller
+from simulator.account.lambdas import Invocation
 from simulator.ledger_view import LedgerView
 from simulator.world import World
 from simulator.world.events import (
@@ -51,12 +53,27 @@ EXPECTED_ERRORS = frozenset(
 
 
 class Auditor:
-    """Watches one stack in one account and world."""
+    """Watches one stack in one account and world.
 
-    def __init__(self, account: EmbeddedAccount, world: World, stack_name: str) -> None:
+    ``excuses`` says which invocations may fail in any way, because a fault was let happen in them.
+    """
+
+    def __init__(
+        self,
+        account: EmbeddedAccount,
+        world: World,
+        stack_name: str,
+        *,
+        excuses: Callable[[Invocation], bool] = lambda _: False,
+    ) -> None:
+        self._excuses = excuses
+        self._first: InvariantViolated | None = None
         self._account, self._world, self._stack_name = account, world, stack_name
         self._ledger = LedgerView(account)
         self._phases: dict[str, Phase] = {}
+        self._advanced: dict[str, Phase] = {}
+        self._fences: dict[str, int] = {}
+        self._claims: dict[str, datetime] = {}
         self._invocations_seen = 0
         self.checks = 0
         """How many times the whole ledger was checked."""
@@ -130,21 +147,26 @@ class Auditor:
     def check(self) -> None:
         """What must hold at every moment. Raises InvariantViolated."""
         self.checks += 1
+        if self._first is not None:
+            raise self._first
         self._functions_fail_as_expected()
         switches = self._ledger.switches()
         self._one_claim_each(switches)
         self._one_instance_per_attempt()
+        self._one_execution_per_decision()
         self._decisions_have_one_outcome(switches)
         self._phases_advance(switches)
         self._fences_hold(switches)
         self._breakers_hold(switches)
         self._rescues_commit_on_running(switches)
+        self._switches_commit_on_health(switches)
         self._capacity_is_bounded(switches)
 
     def _functions_fail_as_expected(self) -> None:
         trace = self._account.trace
         for invocation in trace[self._invocations_seen :]:
-            if invocation.error is not None and invocation.error not in EXPECTED_ERRORS:
+            unexpected = invocation.error is not None and invocation.error not in EXPECTED_ERRORS
+            if unexpected and not self._excuses(invocation):
                 raise InvariantViolated(
                     f"{invocation.function} at {invocation.time.isoformat()}:"
                     f" {invocation.error}: {invocation.error_message}\n{invocation.logs[-2000:]}"
@@ -152,11 +174,22 @@ class Auditor:
         self._invocations_seen = len(trace)
 
     def _one_claim_each(self, switches: list[SwitchItem]) -> None:
-        """2: at most one live claim per workload."""
-        live = Counter(s.workload_id for s in switches if s.phase in _LIVE)
-        for workload_id, count in live.items():
-            if count > 1:
-                self._violated(2, f"{workload_id} has {count} live switches")
+        """2: at most one live claim per workload; a claim that has expired is none any more."""
+        for workload in self._ledger.workloads().values():
+            if workload.claim_switch_id and workload.claim_expires_at:
+                self._claims[workload.claim_switch_id] = workload.claim_expires_at
+        newest: dict[str, SwitchItem] = {}
+        live = (s for s in switches if s.phase in _LIVE)
+        for switch in sorted(live, key=lambda each: each.fence):
+            before = newest.get(switch.workload_id)
+            newest[switch.workload_id] = switch
+            if before is None:
+                continue
+            expired = self._claims.get(before.switch_id, switch.claimed_at)
+            if before.fence >= switch.fence or expired >= switch.claimed_at:
+                self._violated(
+                    2, f"{switch.workload_id}: {before.switch_id} and {switch.switch_id} are live"
+                )
 
     def _one_instance_per_attempt(self) -> None:
         """4: the client token is made of switch and attempt."""
@@ -178,6 +211,17 @@ class Auditor:
             if switch.order.row == 0 and not unpriced:
                 self._violated(11, f"{switch.switch_id} was started without trusted prices")
 
+    def _one_execution_per_decision(self) -> None:
+        """5: whoever begins a decision's switch a second time finds its name taken."""
+        begun = Counter(
+            each["switch_id"]
+            for each in self._account.execution_inputs()
+            if isinstance(each, dict) and "switch_id" in each and "resume" not in each
+        )
+        for switch_id, count in begun.items():
+            if count > 1:
+                self._violated(5, f"{count} executions have begun switch {switch_id}")
+
     def _phases_advance(self, switches: list[SwitchItem]) -> None:
         """6: phases only advance, FAILED is never reached from COMMITTED or DONE."""
         for switch in switches:
@@ -188,12 +232,21 @@ class Auditor:
             self._phases[switch.switch_id] = switch.phase
 
     def _fences_hold(self, switches: list[SwitchItem]) -> None:
-        """7: no switch's token is newer than its workload's fence."""
+        """7: no token is newer than its workload's fence, no fence falls, no stale token commits."""
         workloads = self._ledger.workloads()
         for switch in switches:
             fence = workloads[switch.workload_id].fence
             if switch.fence > fence:
                 self._violated(7, f"{switch.switch_id}: token {switch.fence} above fence {fence}")
+            advances = self._advanced.get(switch.switch_id) != switch.phase
+            self._advanced[switch.switch_id] = switch.phase
+            if switch.fence < fence and advances and switch.phase is Phase.COMMITTED:
+                self._violated(7, f"{switch.switch_id} committed with the stale token {switch.fence}")
+        for workload in workloads.values():
+            before = self._fences.get(workload.workload_id, 0)
+            if workload.fence < before:
+                self._violated(7, f"the fence of {workload.workload_id} fell from {before}")
+            self._fences[workload.workload_id] = workload.fence
 
     def _breakers_hold(self, switches: list[SwitchItem]) -> None:
         """8: nothing is claimed while a breaker is open, but for a rescue."""
@@ -217,9 +270,21 @@ class Auditor:
             if state != "running" or switch.healthy_at is None:
                 self._violated(1, f"{switch.switch_id} was committed on {state}")
 
+    def _switches_commit_on_health(self, switches: list[SwitchItem]) -> None:
+        """1: a planned switch commits on a machine that has passed its status checks."""
+        for switch in switches:
+            if switch.order.kind is DecisionKind.EVACUATE or switch.committed_at is None:
+                continue
+            instance = self._world.instances.get(switch.replacement_id or "")
+            passed = instance is not None and not instance.impaired
+            if instance is None or not passed or instance.checks_pass_at > switch.committed_at:
+                self._violated(1, f"{switch.switch_id} was committed on an unproven machine")
+
     def _capacity_is_bounded(self, switches: list[SwitchItem]) -> None:
         """12: no more machines than workloads and switches in flight, those left by the user's wish
-        not counted: they have lost our tag."""
+        not counted: they have lost our tag. A failed switch whose replacement still runs is in
+        flight until the sweep has ended that, one that a rescue has ended after its commit until its
+        original is gone; no switch ever has two machines."""
         ours = [
             instance_id
             for instance_id in self._world.instances
@@ -228,7 +293,17 @@ class Auditor:
         ]
         tagged_by_user = [i for i in ours if not self._switch_tag(i)]
         managed = len(self._ledger.workloads())
-        in_flight = sum(s.phase in _LIVE for s in switches)
+        per_switch = Counter(tag for tag in map(self._switch_tag, ours) if tag)
+        for switch_id, count in per_switch.items():
+            if count > 1:
+                self._violated(12, f"switch {switch_id} has {count} machines")
+        left_over = [
+            s
+            for s in switches
+            if (s.phase is Phase.FAILED and s.switch_id in per_switch)
+            or (s.phase is Phase.DONE and s.order.original.instance_id in ours)
+        ]
+        in_flight = sum(s.phase in _LIVE for s in switches) + len(left_over)
         if len(ours) > max(managed, len(tagged_by_user)) + in_flight:
             self._violated(12, f"{len(ours)} machines for {managed} workloads, {in_flight} moving")
 
@@ -264,6 +339,8 @@ class Auditor:
             self._violated(10, f"{switch.switch_id} took {duration}")
 
     def _violated(self, number: int, what: str) -> None:
-        raise InvariantViolated(
-            f"invariant {number} at {self._account.clock.now().isoformat()}: {what}"
-        )
+        """Raise, and remember: inside a call of the product the error may be caught and retried."""
+        moment = self._account.clock.now().isoformat()
+        violation = InvariantViolated(f"invariant {number} at {moment}: {what}")
+        self._first = self._first or violation
+        raise violation

@@ -17,8 +17,8 @@ class LedgerView:
     """Reads items by kind; only what is asked for is decoded, because it is read after every event."""
 
     def __init__(self, account: EmbeddedAccount) -> None:
-        name = account.stack.physical_ids["Ledger"]
-        self._table = dynamodb_backends[DEFAULT_ACCOUNT_ID][account.region].tables[name]
+        self._name = account.stack.physical_ids["Ledger"]
+        self._backend = dynamodb_backends[DEFAULT_ACCOUNT_ID][account.region]
 
     def workloads(self) -> dict[str, WorkloadItem]:
         """Hot items by workload id."""
@@ -65,7 +65,8 @@ class LedgerView:
                 yield sk, decode()
 
     def _raw(self) -> Iterator[tuple[str, str, Callable[[], dict[str, Any]]]]:
-        for item in self._table.all_items():
+        # Looked up anew: a cancelled transaction puts a copy in the place of the table.
+        for item in self._backend.tables[self._name].all_items():
             yield item.hash_key.value, item.range_key.value, partial(_decoded, item)
 
 

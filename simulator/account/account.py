@@ -2,8 +2,9 @@
 
 import json
 import os
+import random
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -15,13 +16,14 @@ from boto3.dynamodb.types import TypeDeserializer
 from moto import mock_aws
 from moto.core.models import DEFAULT_ACCOUNT_ID as ACCOUNT_ID
 from moto.dynamodb.models import dynamodb_backends
+from moto.moto_api._internal import mock_random
 
 from simulator.account import patches, resources
 from simulator.account.callers import Call, Callers
 from simulator.account.deploy import Stack, deploy_stack
 from simulator.account.events import EventBridge
-from simulator.account.executions import Execution, read_executions
-from simulator.account.interception import Interceptor, World
+from simulator.account.executions import Execution, read_executions, read_inputs
+from simulator.account.interception import Interceptor, Wire, World
 from simulator.account.lambdas import Invocation, Lambdas
 from simulator.account.rates import Rates
 from simulator.clock import VirtualClock
@@ -114,6 +116,16 @@ class EmbeddedAccount:
     def attach(self, world: World) -> None:
         """Let ``world`` answer from now on."""
         self._interceptor.attach(world)
+
+    def stand_between(self, wire: Wire, delays: Callable[[], Sequence[timedelta]]) -> None:
+        """Let ``wire`` stand between the callers and AWS, and ``delays`` say when events arrive."""
+        self._interceptor.wire = wire
+        self.events.delay_deliveries(delays)
+
+    def reseed(self, seed: int) -> None:
+        """Draw identifiers and jitter from another seed from now on."""
+        mock_random.seed(seed)
+        random.seed(seed)
 
     def deploy(
         self,
@@ -211,6 +223,10 @@ class EmbeddedAccount:
     def executions(self) -> list[Execution]:
         """Every Step Functions execution, in order of its start."""
         return read_executions(ACCOUNT_ID, self.region, self.logical_id)
+
+    def execution_inputs(self) -> list[Any]:
+        """The input of every execution."""
+        return read_inputs(ACCOUNT_ID, self.region)
 
     def table_items(self, table: str) -> list[dict[str, Any]]:
         """Every item of a table (logical id or name), read past the API."""

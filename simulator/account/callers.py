@@ -58,6 +58,10 @@ class Callers:
         caller = stack[-1] if stack else self._driver
         return caller if region is None else replace(caller, region=region)
 
+    def chain(self) -> tuple[Caller, ...]:
+        """All callers of this thread, the outermost first: a state machine, then its function."""
+        return tuple(self._stacks.get(threading.get_ident(), ()))
+
     @contextmanager
     def calling(self, caller: Caller) -> Iterator[None]:
         """Calls made inside are the caller's."""

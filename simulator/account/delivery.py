@@ -7,7 +7,7 @@ that is gone or refuses for good; message attributes say why).
 
 import functools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -84,6 +84,8 @@ class Deliverer:
         self._clock, self._callers, self._limits = clock, callers, limits
         self._invoke, self._forward = invoke, forward
         self._caller = Caller("service", "events", region)
+        self.delays: Callable[[], Sequence[timedelta]] = lambda: (timedelta(0),)
+        """Asked for every delivery: how late it arrives, once for each time that it does."""
 
     def soon(self, delivery: Delivery) -> None:
         """Deliver when time next runs."""
@@ -91,6 +93,13 @@ class Deliverer:
 
     def now(self, delivery: Delivery) -> None:
         """Try to deliver; what fails is tried again, or ends in the target's dead-letter queue."""
+        for delay in self.delays():
+            if delay:
+                self._clock.call_later(delay, functools.partial(self._try, delivery))
+            else:
+                self._try(delivery)
+
+    def _try(self, delivery: Delivery) -> None:
         try:
             self._send(delivery.target["Arn"], delivery.text)
         except ClientError as error:
@@ -119,7 +128,7 @@ class Deliverer:
                 delivery.accepted_at,
                 delivery.tries + 1,
             )
-            self._clock.call_later(wait, functools.partial(self.now, again))
+            self._clock.call_later(wait, functools.partial(self._try, again))
 
     def _wait(self, delivery: Delivery) -> timedelta:
         first, longest = self._limits.event_backoff_s

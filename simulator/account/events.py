@@ -5,7 +5,7 @@ Source: Amazon EventBridge User Guide, "Event bus targets".
 """
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -76,6 +76,10 @@ class EventBridge:
                 self._clock.call_later(delay, functools.partial(self._deliver, event))
             else:
                 self._deliver(event)
+
+    def delay_deliveries(self, delays: Callable[[], Sequence[timedelta]]) -> None:
+        """Have ``delays`` say of each delivery how late it arrives, once for each time it does."""
+        self._deliverer.delays = delays
 
     def _deliver(self, event: Event) -> None:
         for rule in list(self._backend.describe_event_bus("default").rules.values()):

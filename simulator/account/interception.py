@@ -12,10 +12,12 @@ Sources: botocore ``client.py`` (``_make_api_call``) and ``handlers.py`` (``BUIL
 
 import io
 import socket
+import threading
 import time
 import urllib.request
 from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from email.message import Message
 from typing import Any, Protocol
 from urllib.response import addinfourl
@@ -24,15 +26,17 @@ import botocore.handlers
 from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 from botocore.hooks import first_non_none_response
+from moto.core.models import botocore_stubber
 from moto.moto_api._internal import mock_random
 
 from simulator.account.callers import Call, Caller, Callers
 from simulator.account.rates import Rates
 
-__all__ = ["ADVISOR_URL", "Interceptor", "NetworkRefused", "World"]
+__all__ = ["ADVISOR_URL", "Interceptor", "NetworkRefused", "Wire", "WireCall", "World"]
 
 ADVISOR_URL = "https://spot-bid-advisor.s3.amazonaws.com/spot-advisor-data.json"
 _PARAMETERS = "embedded_account_parameters"
+_CALL = "embedded_account_call"
 _ALL: frozenset[str] = frozenset()
 _WORLD_OPERATIONS: Mapping[str, frozenset[str]] = {
     "ec2": _ALL,
@@ -64,14 +68,41 @@ class World(Protocol):
         """Status, headers and body of the answer to a GET with headers ``asked``."""
 
 
+@dataclass(frozen=True)
+class WireCall:
+    """One call of the SDK, whoever answers it."""
+
+    service: str
+    operation: str
+    params: Mapping[str, Any]
+    caller: Caller
+
+
+class Wire(Protocol):
+    """Stands between whoever calls AWS and whoever answers."""
+
+    def before(self, call: WireCall) -> tuple[int, dict[str, Any]] | None:
+        """Status and reply of a call that never arrives, or None."""
+
+    def arrives_twice(self, call: WireCall) -> bool:
+        """Whether the same request arrives twice; the caller sees the second reply."""
+
+    def after(
+        self, call: WireCall, status: int, reply: dict[str, Any]
+    ) -> tuple[int, dict[str, Any]] | None:
+        """What the caller sees in place of the reply, or None. May raise what the SDK raises."""
+
+
 class Interceptor:
     """Sends AWS calls to the world where they are its business, and counts all of them."""
 
     def __init__(self, world: World | None, callers: Callers, rates: Rates) -> None:
         self._world = world
         self._callers = callers
+        self.wire: Wire | None = None
         self._rates = rates
         self.calls: Counter[Call] = Counter()
+        self._twice: set[int] = set()
         self._restore: list[Callable[[], None]] = []
 
     def attach(self, world: World) -> None:
@@ -96,6 +127,18 @@ class Interceptor:
         while self._restore:
             self._restore.pop()()
 
+    def refusal(
+        self, service: str, operation: str, region: str, context: dict[str, Any]
+    ) -> tuple[AWSResponse, dict[str, Any]] | None:
+        """The answer of a call of the SDK that the wire does not let through, whatever its retries."""
+        caller = self._callers.current(region)
+        params = dict(context.get(_PARAMETERS, {}))
+        call = context[_CALL] = WireCall(service, operation, params, caller)
+        refused = self.wire.before(call) if self.wire else None
+        if self.wire and refused is None and self.wire.arrives_twice(call):
+            self._twice.add(threading.get_ident())
+        return None if refused is None else _response(*refused)
+
     def answer(
         self, service: str, operation: str, region: str, params: dict[str, Any]
     ) -> tuple[AWSResponse, dict[str, Any]] | None:
@@ -112,7 +155,29 @@ class Interceptor:
             return None
         if operations is not _ALL and operation not in operations:
             return None
+        if self._is_first_of_two():
+            self._world.handle(service, operation, dict(params), caller)
         return _response(*self._world.handle(service, operation, params, caller))
+
+    def deliver_first(self, request: Any) -> None:
+        """Have moto answer a request that arrives twice for the first time."""
+        if self._is_first_of_two():
+            botocore_stubber("before-send", request=request)
+
+    def _is_first_of_two(self) -> bool:
+        thread = threading.get_ident()
+        twice = thread in self._twice
+        self._twice.discard(thread)
+        return twice
+
+    def replace(self, context: dict[str, Any], response: Any, reply: dict[str, Any]) -> None:
+        """Put what the caller shall see in the place of what was answered."""
+        call = context.get(_CALL)
+        seen = self.wire.after(call, response.status_code, reply) if self.wire and call else None
+        if seen is not None:
+            response.status_code, parsed = seen
+            reply.clear()
+            reply.update(_response(response.status_code, parsed)[1])
 
     def fetch(self, url: str, asked: Mapping[str, str]) -> tuple[int, dict[str, str], bytes]:
         """The world's answer to a GET of ``url`` with headers ``asked``."""
@@ -195,6 +260,9 @@ def _answer(
     if _active is None:
         return None
     service, operation = model.service_model.service_name, model.name
+    refused = _active.refusal(service, operation, context["client_region"], context)
+    if refused is not None:
+        return refused
     given = dict(context.get(_PARAMETERS, {}))
     attempts = 1
     while True:
@@ -228,7 +296,23 @@ def _retry_delay_s(
     return None if delay is None or delay is False else float(delay)
 
 
+def _deliver_first(request: Any, **_: Any) -> None:
+    if _active is not None:
+        _active.deliver_first(request)
+
+
+def _replace(http_response: Any, parsed: dict[str, Any], context: Any, **_: Any) -> None:
+    if _active is not None:
+        _active.replace(context, http_response, parsed)
+
+
 def _register_hooks() -> None:
-    for hook in (("before-parameter-build", _remember), ("before-call", _answer)):
+    for hook in (
+        ("before-parameter-build", _remember),
+        ("before-call", _answer),
+        # Ahead of moto's own, which answers.
+        ("before-send", _deliver_first, botocore.handlers.REGISTER_FIRST),
+        ("after-call", _replace),
+    ):
         if hook not in botocore.handlers.BUILTIN_HANDLERS:
             botocore.handlers.BUILTIN_HANDLERS.append(hook)

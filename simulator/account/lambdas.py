@@ -26,10 +26,35 @@ from simulator.account.output import captured
 from simulator.clock import VirtualClock
 from simulator.limits import LIMITS
 
-__all__ = ["Function", "Invocation", "LambdaContext", "Lambdas", "Outcome", "PayloadTooLarge"]
+__all__ = [
+    "TIMED_OUT",
+    "Function",
+    "FunctionKilled",
+    "Invocation",
+    "LambdaContext",
+    "Lambdas",
+    "Outcome",
+    "PayloadTooLarge",
+]
 
+TIMED_OUT = "Sandbox.Timedout"
 RESPONSE_BYTES_MAX = LIMITS.lambda_sync_bytes + 100
 Handler = Callable[[Any, "LambdaContext"], Any]
+
+
+class FunctionKilled(BaseException):
+    """The environment of a running function is taken away in the middle of it.
+
+    Not an ``Exception``: no handler can catch it.
+
+    Attributes:
+        error_type: ``Sandbox.Timedout`` lets the function's timeout pass first;
+            ``Runtime.ExitError`` is at once, as when it runs out of memory.
+    """
+
+    def __init__(self, error_type: str) -> None:
+        super().__init__(error_type)
+        self.error_type = error_type
 
 
 class PayloadTooLarge(Exception):
@@ -89,6 +114,7 @@ class Invocation:
         result: what the handler returned; None after an error.
         error: the error's type, or None.
         logs: all that the handler wrote to stdout and stderr.
+        caller: as whom it called AWS.
     """
 
     time: datetime
@@ -99,6 +125,7 @@ class Invocation:
     error: str | None
     error_message: str | None
     logs: str
+    caller: Caller
 
 
 class LambdaContext:
@@ -198,6 +225,7 @@ class Lambdas:
                 value["errorType"] if outcome.failed else None,
                 value["errorMessage"] if outcome.failed else None,
                 logs.getvalue(),
+                caller,
             )
         )
         return outcome
@@ -225,10 +253,14 @@ class Lambdas:
             result = handler(event, context)
         except Exception as error:
             return _failure(type(error).__name__, str(error), context, error)
+        except FunctionKilled as death:
+            if death.error_type != TIMED_OUT:
+                message = f"RequestId: {context.aws_request_id} Error: Runtime exited with error:"
+                return _failure(death.error_type, f"{message} signal: killed", context)
+            self._clock.sleep(context.get_remaining_time_in_millis() / 1000)
+            return _timed_out(function, context)
         if context.is_over():
-            limit = f"{function.timeout_s}.00 seconds"
-            message = f"{context.aws_request_id} Task timed out after {limit}"
-            return _failure("Sandbox.Timedout", message, context)
+            return _timed_out(function, context)
         try:
             payload = json.dumps(result).encode()
         except (TypeError, ValueError) as error:
@@ -318,6 +350,12 @@ def _load(function: Function) -> Handler:
             del sys.modules[name]
     handler: Handler = getattr(module, attribute)
     return handler
+
+
+def _timed_out(function: Function, context: LambdaContext) -> Outcome:
+    limit = f"{function.timeout_s}.00 seconds"
+    message = f"{context.aws_request_id} Task timed out after {limit}"
+    return _failure(TIMED_OUT, message, context)
 
 
 def _failure(

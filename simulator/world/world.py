@@ -161,6 +161,10 @@ class World:
         """The tags of a resource now."""
         return MappingProxyType(dict(self._state.tags.get(resource_id, {})))
 
+    def reseed(self, seed: int) -> None:
+        """Make all later draws and ids from another seed."""
+        self._state.seed = seed
+
     def advance(self) -> None:
         """Let happen, and publish, what came due."""
         self._state.settle()

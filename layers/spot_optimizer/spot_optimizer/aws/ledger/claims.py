@@ -76,6 +76,7 @@ def claim(ledger: Ledger, order: SwitchOrder, now: datetime) -> SwitchItem:
             _take_claim(ledger, workload, item, now),
             _stack_allows_switches(ledger),
             _new_record(ledger, item),
+            *_end_expired(ledger, workload, now),
         )
         if failed is None:
             return item
@@ -84,6 +85,28 @@ def claim(ledger: Ledger, order: SwitchOrder, now: datetime) -> SwitchItem:
         if failed == 2 and ledger.switch(order.workload_id, order.switch_id) is not None:
             raise ClaimRefused(f"switch '{order.switch_id}' has been run before")
     raise LedgerBusy(f"workload '{order.workload_id}' keeps changing")
+
+
+def _end_expired(
+    ledger: Ledger, workload: WorkloadItem, now: datetime
+) -> list[dict[str, Any]]:
+    """The end of the switch that let its claim expire before its commit.
+
+    Where it has nothing running, no claim and no instance would lead the sweep to its record; what it
+    has running is a failed switch's, which the sweep undoes.
+    """
+    if workload.claim_switch_id is None:
+        return []
+    held = ledger.switch(workload.workload_id, workload.claim_switch_id)
+    if held is None or held.phase not in _BEFORE_COMMIT:
+        return []
+    ended = {
+        "phase": Phase.FAILED,
+        "abandoned_at": now,
+        "ended_at": now,
+        "outcome": {"summary": "its claim has expired", "counts": False},
+    }
+    return [_switch_update(ledger, held, ended, (held.phase,))]
 
 
 def take_over(ledger: Ledger, order: SwitchOrder, now: datetime) -> SwitchItem:

@@ -1,0 +1,147 @@
+"""``spot-optimizer soak``: faults at every call, alone and at random, and what they broke."""
+
+from collections.abc import Iterable, Iterator
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from simulator.faults.kinds import Fault
+from simulator.trials.coverage import Coverage
+from simulator.trials.plans import clean_runs, seeded_runs, single_faults
+from simulator.trials.pool import Servers
+from simulator.trials.run import RunResult, RunSpec
+from simulator.trials.trials import RANDOM, SINGLE, TRIALS
+
+_SEED = 1
+
+
+def soak(
+    seeds: Annotated[
+        int, typer.Option(min=0, help="How many runs in which all is drawn from the seed.")
+    ] = 100,
+    trial: Annotated[
+        str | None, typer.Option(help=f"Only this trial: {', '.join(TRIALS)}.")
+    ] = None,
+    fault: Annotated[
+        list[str] | None,
+        typer.Option(help="NUMBER:KIND, such as 17:lost-reply; one run of --trial with these."),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="One run of --trial with this seed.")
+    ] = None,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="Processes; as many as processors if not given.")
+    ] = None,
+) -> None:
+    """Let faults happen to every AWS call of small whole runs, and assert the invariants.
+
+    First each single fault: every call of a clean run of each trial x every kind that can happen to
+    it. Then seeded runs with several workloads, several faults and people who act meanwhile.
+
+    Exit code 1: an invariant was violated, or a state or Catch was never entered.
+    """
+    console = Console(highlight=False)
+    if trial is not None and trial not in TRIALS:
+        raise typer.BadParameter(f"--trial {trial!r} is unknown; there are {', '.join(TRIALS)}")
+    if fault or seed is not None:
+        _repeat(_one_run(trial, fault or [], seed), console)
+        return
+    coverage = Coverage()
+    chosen = [name for name in SINGLE if trial in (None, name)]
+    with Servers(jobs) as servers:
+        clean = [_checked(result, console) for result in servers.run(clean_runs(chosen, _SEED))]
+        plan = [spec for each in clean for spec in single_faults(each)]
+        if trial in (None, RANDOM):
+            plan += seeded_runs(seeds)
+        for result in _with_progress(servers.run(plan), len(plan), console):
+            coverage.add(result)
+    for result in clean:
+        coverage.add(result)
+    _print_table(coverage, console)
+    failed = coverage.violations > 0
+    if trial is None:
+        for missing in coverage.never_entered():
+            console.print(f"[red]never entered[/] {missing}")
+            failed = True
+    if failed:
+        raise typer.Exit(code=1)
+
+
+def _one_run(trial: str | None, faults: list[str], seed: int | None) -> RunSpec:
+    if trial is None:
+        raise typer.BadParameter("--fault and --seed are of one --trial; name it")
+    for text in faults:
+        try:
+            Fault.parse(text)
+        except ValueError as error:
+            raise typer.BadParameter(f"--fault {error}") from error
+    return RunSpec(trial, _SEED if seed is None else seed, tuple(faults))
+
+
+def _repeat(spec: RunSpec, console: Console) -> None:
+    """One run, with all its calls."""
+    with Servers(1) as servers:
+        (result,) = servers.run([spec])
+    for call, *_ in result.calls:
+        console.print(call, markup=False)
+    console.print(f"faults: {', '.join(result.met) or 'none'}")
+    console.print(f"switches: {', '.join(result.outcomes) or 'none'}")
+    console.print(f"trace: {result.trace}")
+    if result.violation:
+        console.print(f"[red]violated[/] {result.violation}", soft_wrap=True)
+        raise typer.Exit(code=1)
+    console.print("no violation")
+
+
+def _checked(result: RunResult, console: Console) -> RunResult:
+    """Without a fault nothing may go wrong: the sweep would say nothing."""
+    if result.violation:
+        console.print(f"[red]{result.spec.trial} without a fault:[/] {result.violation}")
+        raise typer.Exit(code=1)
+    return result
+
+
+def _with_progress(
+    results: Iterable[RunResult], total: int, console: Console
+) -> Iterator[RunResult]:
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=console,
+        transient=True,
+    ) as progress:
+        task = progress.add_task("soaking", total=total)
+        for result in results:
+            progress.update(task, advance=1, description=result.spec.trial)
+            if result.violation:
+                console.print(f"[red]violated[/] {result.violation}", soft_wrap=True)
+                console.print(
+                    f"  trial {result.spec.trial}, seed {result.spec.seed},"
+                    f" faults {', '.join(result.met) or 'none'}; repeat it with:",
+                    soft_wrap=True,
+                )
+                console.print(f"  {result.spec.command}", soft_wrap=True)
+            yield result
+
+
+def _print_table(coverage: Coverage, console: Console) -> None:
+    table = Table(title="Faults that happened, by trial and kind")
+    table.add_column("trial")
+    for heading in ("runs", *(kind for kind in coverage.kinds)):
+        table.add_column(heading, justify="right")
+    table.add_column("violations", justify="right")
+    for name, runs in sorted(coverage.runs.items()):
+        counts = [str(coverage.faults[name, kind] or "") for kind in coverage.kinds]
+        table.add_row(name, str(runs), *counts, str(coverage.violated[name]))
+    console.print(table)
+    console.print(
+        f"{coverage.single} single-fault runs, {coverage.runs[RANDOM]} seeded runs,"
+        f" {coverage.violations} violations; states entered {coverage.states_entered},"
+        f" Catches taken {coverage.catches_taken}; slowest to become quiet after a fault:"
+        f" {coverage.settled_s_max / 60:.0f} min"
+    )

@@ -1,0 +1,1 @@
+"""Faults of AWS, put on the wire between the product and its account."""

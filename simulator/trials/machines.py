@@ -1,0 +1,34 @@
+"""The machines that trials are about."""
+
+from simulator.trials.ground import HOME, ZONES, Ground
+
+SECRET = b"hunter2-the-password-in-the-user-data"
+
+
+def with_everything(
+    ground: Ground, workload: str = "web", lifecycle: str = "spot", **tags: str
+) -> None:
+    """A machine with user data, a target group and an elastic address."""
+    group = ground.world.create_target_group(workload)
+    ground.notes[f"group of {workload}"] = group
+    ground.launch(
+        workload,
+        lifecycle=lifecycle,
+        tags={f"spot-optimizer:{name.replace('_', '-')}": value for name, value in tags.items()},
+        user_data=SECRET,
+        target_group_arn=group,
+        address=True,
+    )
+
+
+def stranger(ground: Ground) -> None:
+    """A machine that never asked for us."""
+    ground.notes["stranger"] = ground.world.launch_instance(
+        HOME, ZONES[2], tags={"Name": "stranger"}
+    )
+
+
+def on_its_way(ground: Ground, workload: str) -> list[str]:
+    """Running instances of a workload beside its own."""
+    own = ground.ledger.workloads()[workload].instance_id
+    return [each for each in ground.running(workload) if each != own]

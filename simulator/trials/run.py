@@ -1,0 +1,163 @@
+"""One run of one trial on prepared ground, and what is reported of it."""
+
+import hashlib
+import importlib
+import json
+import time
+import traceback
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from random import Random
+from typing import Any
+
+from moto.core.models import DEFAULT_ACCOUNT_ID
+from moto.stepfunctions.parser.models import stepfunctions_parser_backends
+
+from simulator.faults.kinds import Fault
+from simulator.invariants import InvariantViolated
+from simulator.trials import crowd
+from simulator.trials.ground import Ground
+from simulator.trials.trials import RANDOM, TRIALS, TrialFailed
+from simulator.trials.verdict import judge, run_until_settled
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """What is to be run.
+
+    Attributes:
+        seed: of identifiers, jitter, boot times and, in a random trial, of all that happens.
+        faults: as ``NUMBER:KIND``.
+        without: ``module:function`` that takes a protection out of the product before the run.
+    """
+
+    trial: str
+    seed: int
+    faults: tuple[str, ...] = ()
+    without: str = ""
+
+    @property
+    def command(self) -> str:
+        """The command that repeats it."""
+        faults = "".join(f" --fault {fault}" for fault in self.faults)
+        return f"spot-optimizer soak --trial {self.trial}{faults} --seed {self.seed}"
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What came of a run.
+
+    Attributes:
+        violation: what went wrong, or None.
+        kinds: the kinds of the calls and deliveries that faults may be let happen to, by number.
+        met: the faults that happened.
+        edges: ``state>next`` of every step of every execution, ``state!next`` where it was caught.
+        trace: digest of all calls and of the ledger at the end.
+    """
+
+    spec: RunSpec
+    violation: str | None
+    calls: tuple[tuple[str, ...], ...]
+    deliveries: int
+    met: tuple[str, ...]
+    states: tuple[str, ...]
+    edges: tuple[str, ...]
+    outcomes: tuple[str, ...]
+    settled_s: float
+    trace: str
+    real_s: float
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> "RunResult":
+        """The reverse of :meth:`to_json`."""
+        fields = json.loads(text)
+        spec = fields.pop("spec")
+        return cls(
+            spec=RunSpec(**{name: _tuples(value) for name, value in spec.items()}),
+            **{key: _tuples(value) for key, value in fields.items()},
+        )
+
+
+def run(ground: Ground, spec: RunSpec) -> RunResult:
+    """Let the trial happen with its faults; violations are caught and reported."""
+    trial, begun = TRIALS[spec.trial], time.perf_counter()
+    ground.account.reseed(spec.seed)
+    ground.world.reseed(spec.seed)
+    ground.rng = Random(spec.seed)
+    drawn = crowd.faults(spec.seed) if spec.trial == RANDOM and not spec.faults else ()
+    if spec.without:
+        module, _, function = spec.without.partition(":")
+        getattr(importlib.import_module(module), function)(ground)
+    ground.injector.arm([*map(Fault.parse, spec.faults), *drawn])
+    violation = None
+    try:
+        trial.act(ground)
+        run_until_settled(ground, trial)
+        judge(ground, trial)
+        trial.expect(ground)
+    except (InvariantViolated, TrialFailed) as error:
+        violation = f"{type(error).__name__}: {error}"
+    except Exception:
+        violation = traceback.format_exc()
+    return _result(ground, spec, violation, time.perf_counter() - begun)
+
+
+def _result(ground: Ground, spec: RunSpec, violation: str | None, real_s: float) -> RunResult:
+    injector = ground.injector
+    edges = sorted({edge for each in _histories(ground) for edge in _edges(each)})
+    executions = ground.account.executions()
+    return RunResult(
+        spec=spec,
+        violation=violation,
+        calls=tuple((str(passed), *passed.kinds) for passed in injector.passed),
+        deliveries=injector.deliveries,
+        met=tuple(str(fault) for _, fault in injector.met),
+        states=tuple(sorted({state for each in executions for state in each.states})),
+        edges=tuple(edges),
+        outcomes=tuple(
+            f"{switch.workload_id} {switch.phase.value}" for switch in ground.ledger.switches()
+        ),
+        settled_s=0.0
+        if injector.last_fault is None
+        else (ground.now - injector.last_fault).total_seconds(),
+        trace=_trace(ground),
+        real_s=real_s,
+    )
+
+
+def _trace(ground: Ground) -> str:
+    rows = [f"{each.at.isoformat()} {each}" for each in ground.injector.passed]
+    rows += sorted(json.dumps(row, default=str, sort_keys=True) for row in _items(ground))
+    return hashlib.blake2b("\n".join(rows).encode(), digest_size=12).hexdigest()
+
+
+def _items(ground: Ground) -> list[dict[str, Any]]:
+    return ground.account.table_items("Ledger")
+
+
+def _histories(ground: Ground) -> Iterator[list[dict[str, Any]]]:
+    backend = stepfunctions_parser_backends[DEFAULT_ACCOUNT_ID][ground.account.region]
+    for machine in backend.state_machines:
+        for execution in machine.executions:
+            environment = execution.exec_worker.env
+            if environment is not None:
+                yield environment.event_manager.get_event_history()
+
+
+def _edges(events: list[dict[str, Any]]) -> Iterator[str]:
+    state, failed = None, False
+    for event in events:
+        if "stateEnteredEventDetails" in event:
+            name = event["stateEnteredEventDetails"]["name"]
+            if state is not None:
+                yield f"{state}{'!' if failed else '>'}{name}"
+            state, failed = name, False
+        elif event["type"] in ("TaskSucceeded", "TaskFailed", "TaskTimedOut"):
+            failed = event["type"] != "TaskSucceeded"
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(_tuples(inner) for inner in value) if isinstance(value, list) else value

@@ -1,0 +1,88 @@
+"""A process that runs trials: prepares the ground once and forks a child for each run.
+
+The child has the deployed account, its workloads adopted, for nothing: the pages are shared until
+they are written. Forking is for Linux and macOS, and for a process with one thread only; that is
+why runs have a process of their own, which reads batches as JSON lines and answers one line a run::
+
+    {"trial": "switch", "runs": [[1, ["17:lost-reply"], ""], ...]}
+"""
+
+import gc
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+
+from simulator.trials.ground import open_ground
+from simulator.trials.run import RunResult, RunSpec, run
+from simulator.trials.trials import TRIALS
+
+RUN_S_MAX = 120
+"""A run takes about half a second; one that takes so long would never end."""
+
+
+def serve() -> None:
+    """Carry out batches until standard input ends."""
+    answers = os.dup(sys.stdout.fileno())
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    _warm_up()
+    for line in sys.stdin:
+        batch = json.loads(line)
+        specs = [
+            RunSpec(batch["trial"], seed, tuple(faults), without)
+            for seed, faults, without in batch["runs"]
+        ]
+        child = os.fork()
+        if child == 0:
+            _run_batch(specs, answers)
+            os._exit(0)
+        os.waitpid(child, 0)
+        os.write(answers, b"\n")
+
+
+def _warm_up() -> None:
+    """Whole runs of a switch that works and one that fails: what is read, parsed and compiled once
+    is there for every child. The collector would only copy the pages that are shared."""
+    for name in ("switch", "undo"):
+        with open_ground(TRIALS[name].prices, TRIALS[name].parameters, seed=0) as ground:
+            TRIALS[name].prepare(ground)
+            run(ground, RunSpec(name, 0))
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+
+
+def _run_batch(specs: Sequence[RunSpec], answers: int) -> None:
+    """Prepare the ground of these runs, which are of one trial, and run each in a child."""
+    trial = TRIALS[specs[0].trial]
+    with open_ground(trial.prices, trial.parameters, seed=0) as ground:
+        trial.prepare(ground)
+        if threading.active_count() > 1:
+            raise RuntimeError(f"{trial.name}: an execution runs where runs shall be forked from")
+        for spec in specs:
+            child = os.fork()
+            if child == 0:
+                signal.alarm(RUN_S_MAX)
+                _write(answers, run(ground, spec))
+                os._exit(0)
+            _, status = os.waitpid(child, 0)
+            if status:
+                _write(answers, _died(spec, status))
+
+
+def _write(answers: int, result: RunResult) -> None:
+    body = result.to_json().encode() + b"\n"
+    while body:
+        body = body[os.write(answers, body) :]
+
+
+def _died(spec: RunSpec, status: int) -> RunResult:
+    code = os.waitstatus_to_exitcode(status)
+    ended = f"did not end within {RUN_S_MAX} s" if code == -signal.SIGALRM else f"died with {code}"
+    return RunResult(spec, f"the run {ended}", (), 0, (), (), (), (), 0.0, "", 0.0)
+
+
+if __name__ == "__main__":
+    serve()

@@ -1,0 +1,92 @@
+"""What must be true when a trial is quiet again."""
+
+import base64
+from datetime import datetime, timedelta
+
+from simulator.trials.ground import Ground
+from simulator.trials.machines import SECRET
+from simulator.trials.trials import Trial, TrialFailed
+from spot_optimizer.words import Phase
+
+SETTLES_WITHIN = timedelta(minutes=20)
+"""Invariant 10: of the last fault, or of the beginning."""
+ONE_SWEEP = timedelta(minutes=11)
+"""The sweep runs once at least, whatever there is to be found."""
+_STEP = timedelta(minutes=1)
+_CYCLE_EVERY = 5
+"""Minutes between two cycles, as deployed: a cycle adopts what a rescue has left."""
+
+
+def run_until_settled(ground: Ground, trial: Trial) -> None:
+    """Let time run until no switch is under way, nothing is claimed and nothing is left over.
+
+    Raises TrialFailed if that takes longer than ``SETTLES_WITHIN`` of the last fault, or of the end of
+    a back-off.
+    """
+    begun = ground.now
+    ground.account.run_for(ONE_SWEEP)
+    minutes = 0
+    while (why := _unsettled(ground, trial)) is not None:
+        since = max(begun, ground.injector.last_fault or begun, *_backed_off_until(ground, begun))
+        if ground.now - since > SETTLES_WITHIN:
+            raise TrialFailed(f"not quiet {SETTLES_WITHIN} after the last fault: {why}")
+        ground.account.run_for(_STEP)
+        minutes += 1
+        if minutes % _CYCLE_EVERY == 0:
+            ground.cycle()
+        ground.world.advance()
+        ground.auditor.check()
+
+
+def _backed_off_until(ground: Ground, begun: datetime) -> list[datetime]:
+    """A rescue that has failed is tried again when its back-off is over."""
+    return [w.backoff_until or begun for w in ground.ledger.workloads().values()]
+
+
+def _unsettled(ground: Ground, trial: Trial) -> str | None:
+    running = [e.name for e in ground.account.executions() if e.status == "RUNNING"]
+    if running:
+        return f"executions {running} run"
+    wrong_until = ground.injector.last_fault
+    if wrong_until is not None and wrong_until > ground.now:
+        return "something is still wrong"
+    items = ground.ledger.workloads()
+    for item in items.values():
+        if item.claim_switch_id is not None:
+            return f"{item.workload_id} is claimed by {item.claim_switch_id}"
+    for switch in ground.ledger.switches():
+        if switch.phase not in (Phase.DONE, Phase.FAILED):
+            return f"{switch.switch_id} is {switch.phase}"
+    for workload in trial.workloads:
+        machines = ground.running(workload)
+        expected = [items[workload].instance_id]
+        if machines != expected and (machines or workload not in ground.given_up):
+            return f"{workload} is recorded on {expected}, there are {machines}"
+    return None
+
+
+def judge(ground: Ground, trial: Trial) -> None:
+    """Assert the invariants of a quiet stack, and that nothing of the user's is lost."""
+    ground.auditor.check_quiet(ground.injector.last_fault)
+    stranger = ground.notes["stranger"]
+    if ground.world.state_of(stranger) != "running":
+        raise TrialFailed(f"the stranger {stranger} is {ground.world.state_of(stranger)}")
+    if set(ground.world.tags_of(stranger)) != {"Name"}:
+        raise TrialFailed(f"the stranger's tags are {dict(ground.world.tags_of(stranger))}")
+    holders = ground.address_holders()
+    for workload in sorted(set(trial.workloads) - ground.given_up):
+        if f"group of {workload}" in ground.notes:
+            _nothing_is_lost(ground, workload, holders)
+
+
+def _nothing_is_lost(ground: Ground, workload: str, holders: list[str | None]) -> None:
+    item = ground.ledger.workloads()[workload]
+    if ground.user_data(item.instance_id) != base64.b64encode(SECRET).decode():
+        raise TrialFailed(f"{workload}: the user data of {item.instance_id} are not the original's")
+    group = ground.notes[f"group of {workload}"]
+    targets = ground.targets(group)
+    serving = {i: state for i, state in targets.items() if state != "draining"}
+    if serving != {item.instance_id: "healthy"}:
+        raise TrialFailed(f"{workload} runs on {item.instance_id}, its targets are {targets}")
+    if item.instance_id not in holders:
+        raise TrialFailed(f"{workload} runs on {item.instance_id}, addresses are at {holders}")

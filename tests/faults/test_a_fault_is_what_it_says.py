@@ -1,0 +1,218 @@
+"""Each kind of fault does to a call what its name says, and nothing else."""
+
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError, ConnectionClosedError
+
+from simulator.account.callers import Caller
+from simulator.account.lambdas import FunctionKilled
+from simulator.faults.kinds import REFUSED_FOR, Fault, FaultKind, refusal
+from simulator.trials.ground import HOME, ZONES, Ground, open_ground
+
+SEED = 11
+
+
+def function() -> Caller:
+    """One invocation of a function."""
+    return Caller("lambda", "UpdateLedger", "us-east-1")
+
+
+@pytest.fixture(scope="module")
+def deployed() -> Iterator[Ground]:
+    """A deployed stack with nothing to manage."""
+    print(f"seed {SEED}")
+    with open_ground(seed=SEED) as ground:
+        yield ground
+
+
+@pytest.fixture
+def ground(deployed: Ground) -> Iterator[Ground]:
+    """The same; afterwards no fault waits any more."""
+    yield deployed
+    deployed.injector.arm()
+
+
+def put(ground: Ground, key: str, condition: str | None = None) -> Any:
+    """A write that moto answers."""
+    more = {"ConditionExpression": condition} if condition else {}
+    return boto3.client("dynamodb").put_item(
+        TableName=ground.account.outputs["LedgerTable"],
+        Item={"pk": {"S": "TEST"}, "sk": {"S": key}},
+        **more,
+    )
+
+
+def is_written(ground: Ground, key: str) -> bool:
+    items = ground.account.table_items("Ledger")
+    return any((item["pk"], item["sk"]) == ("TEST", key) for item in items)
+
+
+def make_template(name: str) -> Any:
+    """A write that the world answers."""
+    return boto3.client("ec2").create_launch_template(
+        LaunchTemplateName=name, LaunchTemplateData={"InstanceType": HOME}
+    )
+
+
+def templates() -> list[str]:
+    rows = boto3.client("ec2").describe_launch_templates()["LaunchTemplates"]
+    return [row["LaunchTemplateName"] for row in rows]
+
+
+def first(ground: Ground, kind: FaultKind) -> None:
+    ground.injector.arm([Fault(1, kind)])
+
+
+@pytest.mark.parametrize("kind", [FaultKind.ERROR, FaultKind.THROTTLE, FaultKind.DENIED])
+def test_what_fails_before_its_effect_has_none(ground: Ground, kind: FaultKind) -> None:
+    """Neither moto's own hook nor the world acts on a call that was answered ahead of them."""
+    first(ground, kind)
+    with ground.account.callers.calling(function()), pytest.raises(ClientError) as caught:
+        put(ground, f"before-{kind.value}")
+    expected = refusal("dynamodb", kind)[1]["Error"]["Code"]
+    assert caught.value.response["Error"]["Code"] == expected
+    assert not is_written(ground, f"before-{kind.value}")
+    first(ground, kind)
+    with ground.account.callers.calling(function()), pytest.raises(ClientError):
+        make_template(kind.value)
+    assert kind.value not in templates()
+
+
+def test_what_is_denied_stays_denied_for_a_while(ground: Ground) -> None:
+    """The same call of the same caller, and no other."""
+    first(ground, FaultKind.DENIED)
+    alerts = {"TopicArn": ground.account.stack.physical_ids["AlertTopic"], "Message": "x"}
+    with ground.account.callers.calling(function()):
+        for _ in range(2):
+            with pytest.raises(ClientError):
+                boto3.client("sns").publish(**alerts)
+        put(ground, "another call")
+        ground.account.clock.sleep(REFUSED_FOR.total_seconds() + 1)
+        boto3.client("sns").publish(**alerts)
+
+
+def test_what_loses_its_reply_has_happened(ground: Ground) -> None:
+    """A function sees a broken connection, a state machine the service's error."""
+    first(ground, FaultKind.LOST_REPLY)
+    with ground.account.callers.calling(function()), pytest.raises(ConnectionClosedError):
+        put(ground, "lost")
+    assert is_written(ground, "lost")
+    machine = Caller("states", "SwitchInstance", "us-east-1", execution="none")
+    first(ground, FaultKind.LOST_REPLY)
+    with ground.account.callers.calling(machine), pytest.raises(ClientError, match="InternalError"):
+        make_template("lost")
+    assert "lost" in templates()
+
+
+def test_what_arrives_twice_is_answered_the_second_time(ground: Ground) -> None:
+    """A write under the condition that it is the first sees itself."""
+    first(ground, FaultKind.TWICE)
+    with (
+        ground.account.callers.calling(function()),
+        pytest.raises(ClientError, match="ConditionalCheckFailed"),
+    ):
+        put(ground, "twice", "attribute_not_exists(pk)")
+    assert is_written(ground, "twice")
+    first(ground, FaultKind.TWICE)
+    with ground.account.callers.calling(function()):
+        # The SDK gives each call a client token, which both requests carry.
+        make_template("twice")
+    assert templates().count("twice") == 1
+
+
+@pytest.mark.parametrize("kind", [FaultKind.TIMED_OUT, FaultKind.KILLED])
+def test_a_killed_function_does_nothing_more(ground: Ground, kind: FaultKind) -> None:
+    """The call that it was killed after has its effect; no later one has, of no handler's finally."""
+    first(ground, kind)
+
+    def handler() -> None:
+        try:
+            put(ground, f"{kind.value} 1")
+        finally:
+            put(ground, f"{kind.value} 2")
+
+    with ground.account.callers.calling(function()), pytest.raises(FunctionKilled):
+        handler()
+    assert is_written(ground, f"{kind.value} 1")
+    assert not is_written(ground, f"{kind.value} 2")
+
+
+def test_a_killed_function_fails_as_lambda_says(ground: Ground) -> None:
+    """A timeout takes all the time that the function has; an exit none."""
+    for kind, error, seconds in (
+        (FaultKind.TIMED_OUT, "Sandbox.Timedout", 300),
+        (FaultKind.KILLED, "Runtime.ExitError", 0),
+    ):
+        first(ground, kind)
+        begun = ground.now
+        sweep = ground.account.lambdas.find("Sweep")
+        payload = json.dumps({"trigger": "schedule"}).encode()
+        outcome = ground.account.lambdas.invoke(sweep, payload)
+        assert outcome.value()["errorType"] == error
+        assert ground.now - begun == timedelta(seconds=seconds)
+        # The lease was not given back: its holder did nothing more.
+        assert any(item["sk"] == "LEASE#sweep" for item in ground.account.table_items("Ledger"))
+        ground.account.run_for(timedelta(minutes=6))
+
+
+def test_a_stale_read_does_not_know_what_is_new(ground: Ground) -> None:
+    """An instance of a moment ago is not listed, not found by id, and known a little later."""
+    instance_id = ground.world.launch_instance(HOME, ZONES[0], age=timedelta(0))
+    ec2 = boto3.client("ec2")
+
+    def listed() -> list[str]:
+        first(ground, FaultKind.STALE)
+        with ground.account.callers.calling(function()):
+            rows = ec2.describe_instances(
+                Filters=[{"Name": "instance-id", "Values": [instance_id]}]
+            )["Reservations"]
+        return [i["InstanceId"] for row in rows for i in row["Instances"]]
+
+    assert listed() == []
+    first(ground, FaultKind.STALE)
+    with (
+        ground.account.callers.calling(function()),
+        pytest.raises(ClientError, match=r"InvalidInstanceID\.NotFound"),
+    ):
+        ec2.describe_instance_status(InstanceIds=[instance_id])
+    ground.account.run_for(timedelta(minutes=1))
+    assert listed() == [instance_id]
+
+
+def test_events_arrive_twice_late_or_not_at_all(ground: Ground) -> None:
+    """What a schedule sends, counted at its target."""
+
+    def sweeps() -> int:
+        return sum(each.function == "Sweep" for each in ground.account.trace)
+
+    for other in ("Decide", "RefreshMarket"):
+        ground.schedule(other, enabled=False)
+    counted = []
+    for kind in (
+        FaultKind.NOT_DELIVERED,
+        FaultKind.DELIVERED_TWICE,
+        FaultKind.DELIVERED_LATE,
+    ):
+        first(ground, kind)
+        before = sweeps()
+        while not ground.injector.deliveries:
+            ground.account.run_for(timedelta(minutes=1))
+        at_once = sweeps() - before
+        ground.account.run_for(timedelta(minutes=8))
+        counted.append((at_once, sweeps() - before))
+    assert counted == [(0, 0), (2, 2), (1, 2)]
+
+
+def test_a_fault_is_written_as_number_and_kind() -> None:
+    """What a failure prints is what the command takes."""
+    for kind in FaultKind:
+        fault = Fault(17, kind)
+        assert Fault.parse(str(fault)) == fault
+    for wrong in ("lost-reply", "0:error", "3:nonsense", ":"):
+        with pytest.raises(ValueError, match="NUMBER:KIND"):
+            Fault.parse(wrong)

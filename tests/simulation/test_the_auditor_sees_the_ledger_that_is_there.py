@@ -1,0 +1,50 @@
+"""A cancelled transaction puts a copy in the table's place; a violation may be caught on its way."""
+
+from collections.abc import Iterator
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from simulator.account.callers import Caller
+from simulator.invariants import InvariantViolated
+from simulator.trials.ground import HOME, ZONES, Ground, open_ground
+from spot_optimizer.aws.ledger.keys import workload_key
+
+
+@pytest.fixture
+def ground() -> Iterator[Ground]:
+    """One adopted workload."""
+    with open_ground(seed=5) as opened:
+        opened.launch("web")
+        opened.take_in()
+        yield opened
+
+
+def test_it_reads_what_is_written_after_a_cancelled_transaction(ground: Ground) -> None:
+    """A fence that is raised afterwards is seen."""
+    dynamodb, table = boto3.client("dynamodb"), ground.account.outputs["LedgerTable"]
+    never = {
+        "TableName": table,
+        "Key": workload_key("nobody"),
+        "ConditionExpression": "attribute_exists(pk)",
+    }
+    with pytest.raises(ClientError, match="TransactionCanceled"):
+        dynamodb.transact_write_items(TransactItems=[{"Delete": never}])
+    dynamodb.update_item(
+        TableName=table,
+        Key=workload_key("web"),
+        UpdateExpression="SET fence = :fence",
+        ExpressionAttributeValues={":fence": {"N": "7"}},
+    )
+    assert ground.ledger.workloads()["web"].fence == 7
+
+
+def test_a_violation_that_was_caught_is_raised_by_the_next_check(ground: Ground) -> None:
+    """A state machine takes it for an error of its task, and tries again."""
+    stranger = ground.world.launch_instance(HOME, ZONES[1])
+    machine = Caller("states", "SwitchInstance", "us-east-1")
+    with pytest.raises(InvariantViolated, match="invariant 1 "):
+        ground.world.handle("ec2", "TerminateInstances", {"InstanceIds": [stranger]}, machine)
+    with pytest.raises(InvariantViolated, match=f"{stranger} was terminated"):
+        ground.auditor.check()
