@@ -19,3 +19,7 @@ class Usage:
     """Hours of data behind the 7-day p95 figures."""
     recent_cpu_vcpu: tuple[float, ...] = ()
     recent_memory_gib: tuple[float, ...] = ()
+    network_p95_gbps: float | None = None
+    """Gigabits a second in the busier direction; None where it was not read."""
+    ebs_p95_mbps: float | None = None
+    """Megabytes a second to and from EBS; None where it was not read."""
