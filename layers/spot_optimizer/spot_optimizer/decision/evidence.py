@@ -17,7 +17,7 @@ def known_inputs(situation: Situation | None, workload: WorkloadView) -> dict[st
     return {
         "model forecast": market is not None and not market.degraded,
         "current price": situation is not None and math.isfinite(situation.cost_usd_per_hour),
-        "advisor": market is not None and row is not None and market.advisor_bucket[row] >= 0,
+        "advisor": market is not None and row is not None and int(market.advisor_bucket[row]) >= 0,
         "CPU use": usage is not None,
         "memory use": usage is not None and usage.memory_p95_gib is not None,
     }
