@@ -1,5 +1,6 @@
 """What a look at the market left over, and why everything else dropped out."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
@@ -43,6 +44,8 @@ class Found:
     """An engine's figures for the pools left, in their order, shape (N,); None: the price ranks."""
     stages: tuple[Stage, ...] = ()
     """The engine's own stages so far; number n of them has the code OWN_CODES_FROM + n."""
+    smaller: "Found | None" = None
+    """The look at smaller types that came to nothing: why they were left out stands there."""
 
     @property
     def price(self) -> Floats:
@@ -99,17 +102,35 @@ class Found:
         price = self.situation.table.market.price
         other = self.codes != Reason.CURRENT
         rows = np.flatnonzero((self.codes != Reason.CANDIDATE) & other & np.isfinite(price))
-        never = self.codes[rows] <= Reason.IMAGE_MISFIT
+        never = (self.codes[rows] <= Reason.IMAGE_MISFIT) & ~self._told_by_smaller[rows]
         names = self.situation.table.name_ranks[rows]
         cheapest = rows[np.lexsort((names, price[rows], never))[:REJECTED_MAX]]
         return tuple(self._rejection(int(row)) for row in cheapest)
 
     def counts(self) -> Mapping[str, int]:
         """Reason -> number of rejected pools."""
-        numbers = np.bincount(self.codes, minlength=OWN_CODES_FROM + len(self.stages))
+        told = self._told_by_smaller
+        counts = self._counts(self.codes[~told])
+        if self.smaller is not None:
+            counts.update(self.smaller._counts(self.smaller.codes[told]))
+        return dict(counts)
+
+    @property
+    def _told_by_smaller(self) -> Bools:
+        """Pools that are too small here and have been looked at as smaller ones."""
+        if self.smaller is None:
+            return self.situation.table.nowhere
+        out_of_question = np.isin(self.smaller.codes, (Reason.TOO_LARGE, Reason.CANDIDATE))
+        told: Bools = (self.codes == Reason.TOO_SMALL) & ~out_of_question
+        return told
+
+    def _counts(self, codes: Codes) -> Counter[str]:
+        numbers = np.bincount(codes, minlength=OWN_CODES_FROM + len(self.stages))
         labels = {reason.value: reason.label for reason in Reason if reason}
         labels |= {OWN_CODES_FROM + n: stage.label for n, stage in enumerate(self.stages)}
-        return {label: int(numbers[code]) for code, label in labels.items() if numbers[code]}
+        return Counter(
+            {label: int(numbers[code]) for code, label in labels.items() if numbers[code]}
+        )
 
     def _left(self, keep: Bools, code: int) -> "Found":
         codes = self.codes.copy()
@@ -118,6 +139,8 @@ class Found:
         return replace(self, codes=codes, ranked=self.ranked[keep], scores=scores)
 
     def _rejection(self, row: int) -> Rejection:
+        if self.smaller is not None and self._told_by_smaller[row]:
+            return self.smaller._rejection(row)
         market, code = self.situation.table.market, int(self.codes[row])
         if code < OWN_CODES_FROM:
             reason = _detail(self, row, Reason(code))

@@ -68,11 +68,11 @@ class MarketTable:
 
     @cached_property
     def age_ranks(self) -> Floats:
-        """Order of each pool's type from the newest generation to the oldest; types of former
-        generations (AWS's own word) come last."""
+        """Order of each pool's type from the newest generation to the oldest, by number; of one number
+        those that AWS calls previous generation come last."""
         return self._numbers_by_type(
             {
-                t.name: -t.generation + 1000.0 * (not t.current_generation)
+                t.name: -t.generation + 0.5 * (not t.current_generation)
                 for t in self.catalog.types.values()
             }
         )

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from spot_optimizer.decision.found import CANDIDATES_MAX, Found
 from spot_optimizer.decision.model import Candidate
@@ -90,6 +90,13 @@ def resized(row: int, found: Found) -> Outcome:
         candidates,
         home_type_after=candidates[0].instance_type,
     )
+
+
+def with_smaller(outcome: Outcome, smaller: Found | None) -> Outcome:
+    """``outcome`` with why smaller types came to nothing, where they were looked at."""
+    if outcome.found is None or smaller is None:
+        return outcome
+    return replace(outcome, found=replace(outcome.found, smaller=smaller))
 
 
 def place_of(situation: Situation) -> str:

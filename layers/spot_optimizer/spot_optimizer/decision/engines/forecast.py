@@ -14,6 +14,7 @@ from spot_optimizer.decision.outcome import (
     leave_unbearable,
     place_of,
     resized,
+    with_smaller,
 )
 from spot_optimizer.decision.rightsizing import (
     ROUNDING_POINTS,
@@ -42,25 +43,28 @@ class Forecast:
 
     def judge(self, situation: Situation) -> Outcome:
         """The decision of the first row that holds."""
-        return (
-            _size_up(situation)
-            or _size_down(situation)
-            or _ROW_OF_STATE[situation.state](situation)
-        )
+        if larger := _size_up(situation):
+            return larger
+        smaller = _smaller(situation)
+        if smaller is not None and len(smaller.ranked):
+            return resized(2, smaller)
+        outcome = _ROW_OF_STATE[situation.state](situation)
+        return with_smaller(outcome, smaller)
 
 
 def _size_up(situation: Situation) -> Outcome | None:
     want = want_one_size_up(situation, situation.safety)
-    return _resized(1, find(situation, want)) if want else None
+    larger = no_smaller_than_the_best(find(situation, want)) if want else None
+    return resized(1, larger) if larger is not None and len(larger.ranked) else None
 
 
-def _size_down(situation: Situation) -> Outcome | None:
+def _smaller(situation: Situation) -> Found | None:
     want = want_smaller(situation, situation.safety)
     if want is None:
         return None
     found = find(situation, want)
     enough = situation.workload.settings.switch_gain_points - ROUNDING_POINTS
-    return _resized(2, found.only(gain_points(found) >= enough))
+    return no_smaller_than_the_best(found.only(gain_points(found) >= enough))
 
 
 def _at_least_home(situation: Situation) -> Want:
@@ -108,13 +112,6 @@ _ROW_OF_STATE: Mapping[State, Callable[[Situation], Outcome]] = {
     State.UNBEARABLE: _leave_unbearable,
     State.UNSAFE: _leave_unsafe,
 }
-
-
-def _resized(row: int, found: Found) -> Outcome | None:
-    found = no_smaller_than_the_best(found)
-    if not len(found.ranked):
-        return None
-    return resized(row, found)
 
 
 def _switch_or_stay(row: int, found: Found, worth: Found) -> Outcome:

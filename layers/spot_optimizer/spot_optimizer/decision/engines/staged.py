@@ -20,6 +20,7 @@ from spot_optimizer.decision.outcome import (
     leave_unbearable,
     place_of,
     resized,
+    with_smaller,
 )
 from spot_optimizer.decision.rightsizing import (
     no_smaller_than_the_best,
@@ -97,6 +98,7 @@ class StagedEngine:
             if len(larger.ranked):
                 return self._told(resized(1, larger), larger, plan)
         found, worth = self._worth(situation, want_at_least_home(situation, limits))
+        smaller = None
         if want := want_smaller(situation, limits):
             _, smaller = self._worth(situation, want)
             smaller = no_smaller_than_the_best(smaller)
@@ -106,7 +108,8 @@ class StagedEngine:
                 return self._told(outcome, smaller, plan)
         if situation.state is State.UNBEARABLE:
             return self._told(leave_unbearable(plan), plan, plan)
-        return self._told(self._move_or_stay(found, worth), worth, plan)
+        outcome = with_smaller(self._move_or_stay(found, worth), smaller)
+        return self._told(outcome, worth, plan)
 
     def _move_or_stay(self, found: Found, worth: Found) -> Outcome:
         situation = found.situation
