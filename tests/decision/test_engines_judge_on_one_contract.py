@@ -301,7 +301,7 @@ def test_an_engine_of_stages_says_why_each_stage_removed_a_pool() -> None:
         scores=cheap_first,
         here=lambda found: found.situation.cost_usd_per_hour,
         worth=(),
-        why=lambda found, n: f"number {n}",
+        why=lambda _, n: f"number {n}",
     )
     decision = _decide(_by("own"), {HERE: 0.06, THERE: 0.03}, {"own": own})
     assert decision.rejected_counts == {"the current pool": 1, "built on AMD": 1}

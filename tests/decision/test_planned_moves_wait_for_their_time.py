@@ -1,6 +1,7 @@
 """Windows, not-before, the moves of a day, the way back to spot: what holds planned moves, and only
 those."""
 
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -151,10 +152,8 @@ def test_a_window_that_cannot_be_read_is_refused(text: str, problem: str) -> Non
 @given(st.text(max_size=30))
 def test_any_text_is_a_window_or_refused(text: str) -> None:
     """Nothing else is raised."""
-    try:
+    with suppress(InvalidWindow):
         assert parse_windows(text)
-    except InvalidWindow as refused:
-        assert str(refused)
 
 
 @given(

@@ -128,7 +128,7 @@ def test_a_smaller_type_is_no_slower_than_what_is_used(
 ) -> None:
     """m5.large has a baseline of 0.75 Gbit/s and 81 MB/s, m5.xlarge of 1.25 and 144: use times 1.2
     must fit, and what is unknown counts as all that the machine has."""
-    usage = replace(BUSY, network_p95_gbps=network, ebs_p95_mbps=ebs)
+    usage = replace(BUSY, network_used_gbps=network, ebs_used_mbps=ebs)
     decision = _offer("m5.xlarge", "m5.large", usage=usage)
     assert (_taken(decision) == {"m5.large"}) == fits
     if not fits:
@@ -138,13 +138,30 @@ def test_a_smaller_type_is_no_slower_than_what_is_used(
 
 def test_a_type_of_the_same_size_is_no_slower_than_what_is_used_either() -> None:
     """Use beyond the baseline is a burst: another type of the same baseline bursts as well."""
-    used = replace(BUSY, network_p95_gbps=1.1)
+    used = replace(BUSY, network_used_gbps=1.1)
     assert _sized(used, "m5a.xlarge", "m6in.xlarge", home="m5n.xlarge") == {"m6in.xlarge"}
-    assert _sized(replace(BUSY, network_p95_gbps=9.0), "m5a.xlarge") == {"m5a.xlarge"}
-    assert _sized(BUSY, "m5a.xlarge") == {"m5a.xlarge"}
+    bursting = replace(BUSY, network_used_gbps=9.0, ebs_used_mbps=10.0)
+    assert _sized(bursting, "m5a.xlarge") == {"m5a.xlarge"}
+    assert _sized(BUSY, "m5n.xlarge", "m5a.xlarge") == {"m5n.xlarge"}
+
+
+def test_to_be_slower_is_better_than_to_be_gone() -> None:
+    """A rescue asks for what is known to be needed, not for all that the machine has."""
+    here = Pool("m5n.xlarge", ZONES[0])
+    for usage, targets in (
+        (BUSY, {"m5a.xlarge", "m5n.xlarge"}),
+        (replace(BUSY, network_used_gbps=2.0), set()),
+    ):
+        view = workload(
+            instance_type="m5n.xlarge", home_type="m5n.xlarge", usage=usage, signals={here: NOW}
+        )
+        world = World((view,), market({here: 0.1, Pool("m5a.xlarge", B): 0.02}), real_catalog())
+        decision = decide(world, NOW, region=REGION)[0]
+        assert _taken(decision) == targets, usage
+        assert decision.rescue == ("m5a.xlarge" in targets)
 
 
 def test_memory_that_is_unknown_is_never_less() -> None:
     """The same memory with fewer vCPU is all that a quiet CPU earns."""
-    quiet = Usage(NOW, 0.5, None, 168.0, network_p95_gbps=0.1, ebs_p95_mbps=1.0)
+    quiet = Usage(NOW, 0.5, None, 168.0, network_used_gbps=0.1, ebs_used_mbps=1.0)
     assert _sized(quiet, "m5.large", "r5.large") == {"r5.large"}

@@ -10,7 +10,6 @@ from spot_optimizer.decision.model import Decision
 from spot_optimizer.words import DecisionKind, Lifecycle, Pool
 from tests.decision.worlds import ACTING, HERE, decide_one, target_of, workload
 
-
 B, C = "us-east-1b", "us-east-1c"
 ONE, TWO = Pool("m5.xlarge", B), Pool("m5a.xlarge", C)
 SETTINGS = replace(ACTING, engine="risk_score")

@@ -18,6 +18,7 @@ MARKET_CATALOG = "market/catalog.json.gz"
 MARKET_ADVISOR = "market/advisor.json"
 USAGE = "usage/usage.json.gz"
 MEMORY_METRICS = "usage/memory-metrics.json"
+THROUGHPUT = "usage/throughput.json"
 
 
 Parsed = TypeVar("Parsed")

@@ -41,8 +41,8 @@ def evidence_of(
     if usage := workload.usage:
         evidence["cpu_p95_vcpu"] = usage.cpu_p95_vcpu
         evidence["memory_p95_gib"] = usage.memory_p95_gib
-        evidence["network_p95_gbps"] = usage.network_p95_gbps
-        evidence["ebs_p95_mbps"] = usage.ebs_p95_mbps
+        evidence["network_used_gbps"] = usage.network_used_gbps
+        evidence["ebs_used_mbps"] = usage.ebs_used_mbps
         evidence["usage_hours"] = usage.hours
         evidence["usage_age_s"] = (now - usage.as_of).total_seconds()
     if situation:

@@ -25,7 +25,8 @@ def want_at_least_home(situation: Situation, safety: Safety | None) -> Want:
 
     A workload that runs on a larger type may have grown into it: it keeps what it is short of, and
     p95 use times the headroom; where memory is unknown it is never given less than it has. Network
-    and disks are no slower than their p95 use times the headroom, as far as both are known.
+    and disks are no slower than their use times the headroom; where that is unknown, no slower than
+    the home type's, unless nothing at all is known of what it uses.
     """
     workload, verdict = situation.workload, situation.usage
     usage, headroom = workload.usage, workload.settings.headroom_factor
@@ -49,7 +50,16 @@ def want_at_least_home(situation: Situation, safety: Safety | None) -> Want:
 def want_for_rescue(situation: Situation, safety: Safety | None) -> Want:
     """What the failover plan looks for: as rows 3 to 7, but safe now is enough, and pools that
     refused a launch lately are tried last."""
-    return replace(want_at_least_home(situation, safety), confirm_s=None, avoid_refused=False)
+    want = want_at_least_home(situation, safety)
+    usage = situation.workload.usage
+    return replace(
+        want,
+        confirm_s=None,
+        avoid_refused=False,
+        # To be slower is better than to be gone: only what is known to be needed counts.
+        network_gbps_min=want.network_gbps_min if usage and usage.network_used_gbps else 0.0,
+        ebs_mbps_min=want.ebs_mbps_min if usage and usage.ebs_used_mbps else 0.0,
+    )
 
 
 def want_one_size_up(situation: Situation, safety: Safety | None) -> Want | None:
@@ -88,7 +98,7 @@ def want_smaller(situation: Situation, safety: Safety | None) -> Want | None:
 
     The type leaves p95 use and the last hour's highest mean times the headroom in vCPU and memory;
     where memory is unknown it has no less than the home type. Its network and disks are no slower
-    than p95 use times the headroom, where that is unknown no slower than the current type's. What
+    than their use times the headroom, where that is unknown no slower than the home type's. What
     was sized up within 24 h is not sized down again: the week behind its p95 does not know yet what
     the size was needed for.
     """
@@ -151,15 +161,13 @@ def _want(
     type_on_demand_max_usd_per_hour: float | None = None,
 ) -> Want:
     workload = situation.workload
-    usage, current = workload.usage, situation.table.catalog.types.get(workload.instance_type)
+    usage, home = workload.usage, situation.home
     on_demand = workload.lifecycle is Lifecycle.ON_DEMAND
     network, ebs = (
-        _speed_min(
-            used, now, workload.settings.headroom_factor, keep_unknown=smaller_than_home
-        )
-        for used, now in (
-            (usage.network_p95_gbps if usage else None, current.network_gbps if current else None),
-            (usage.ebs_p95_mbps if usage else None, current.ebs_mbps if current else None),
+        _speed_min(used, at_home, workload.settings.headroom_factor) if usage else 0.0
+        for used, at_home in (
+            (usage.network_used_gbps if usage else None, home.network_gbps),
+            (usage.ebs_used_mbps if usage else None, home.ebs_mbps),
         )
     )
     return Want(
@@ -180,14 +188,12 @@ def _want(
     )
 
 
-def _speed_min(
-    used: float | None, now: float | None, headroom: float, *, keep_unknown: bool
-) -> float:
-    """The least baseline to look for, ``now`` being the current type's. What is used beyond that is
-    a burst, which a type of the same baseline allows as well."""
+def _speed_min(used: float | None, at_home: float | None, headroom: float) -> float:
+    """The least baseline to look for. What is used beyond the home type's is a burst, which a type of
+    the same baseline allows as well."""
     if used is None:
-        return now or 0.0 if keep_unknown else 0.0
-    return min(used * headroom, now if now is not None else math.inf)
+        return at_home or 0.0
+    return min(used * headroom, at_home if at_home is not None else math.inf)
 
 
 def no_smaller_than_the_best(found: Found) -> Found:

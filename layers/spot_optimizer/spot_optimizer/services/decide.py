@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -33,6 +33,7 @@ from spot_optimizer.market.snapshot_file import snapshot_from_bytes
 from spot_optimizer.services.engines import load_engines
 from spot_optimizer.services.fleet import Fleet, Member, read_fleet, write_plan
 from spot_optimizer.services.orders import rescue_terms, switch_order, target
+from spot_optimizer.services.throughput import ThroughputBook
 from spot_optimizer.services.usage import read_usage
 from spot_optimizer.telemetry import logger, metrics
 from spot_optimizer.words import DecisionKind, Pool
@@ -89,9 +90,11 @@ class _Cycle:
         members = self._members_asked_for(request, fleet)
         market = self._market()
         usage = read_usage(self.store, fleet.members, catalog, self.now)
+        throughput = ThroughputBook(self.store, self.now)
         world = World(
             workloads=tuple(
-                m.view(usage.usage_of(m.item.workload_id, self.now), self.now) for m in members
+                throughput.known(m.view(usage.usage_of(m.item.workload_id, self.now), self.now))
+                for m in members
             ),
             market=market,
             catalog=catalog,
@@ -102,6 +105,9 @@ class _Cycle:
         )
         engines = load_engines(m.settings.engine for m in members)
         decisions = decide(world, self.now, region=self.env.region, engines=engines)
+        if throughput.read_where_it_matters(world.workloads, decisions):
+            world = replace(world, workloads=tuple(map(throughput.known, world.workloads)))
+            decisions = decide(world, self.now, region=self.env.region, engines=engines)
         by_id = {m.item.workload_id: m for m in members}
         # Moves first, rescues before all: recording ten thousand others must not keep them waiting.
         moves = sorted((d for d in decisions if _acts(d)), key=lambda d: not d.rescue)
