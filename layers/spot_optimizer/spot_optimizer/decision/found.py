@@ -88,24 +88,25 @@ class Found:
 
     def candidates(self, limit: int = CANDIDATES_MAX) -> tuple[Candidate, ...]:
         """The best of the pools left as targets."""
-        targets = (spot_candidate(self.situation, int(row)) for row in self.ranked[:limit])
-        if self.scores is None:
-            return tuple(targets)
+        rows = self.ranked[:limit].tolist()
+        scores = [None] * len(rows) if self.scores is None else self.scores[:limit].tolist()
         return tuple(
-            replace(target, score=float(score))
-            for target, score in zip(targets, self.scores[:limit], strict=False)
+            spot_candidate(self.situation, row, score)
+            for row, score in zip(rows, scores, strict=True)
         )
 
     def rejected(self) -> tuple[Rejection, ...]:
         """The cheapest rejected pools; those that the machine could use at all come first, because
         the small sizes and foreign architectures of a whole market would crowd them out."""
-        price = self.situation.table.market.price
-        other = self.codes != Reason.CURRENT
-        rows = np.flatnonzero((self.codes != Reason.CANDIDATE) & other & np.isfinite(price))
-        never = (self.codes[rows] <= Reason.IMAGE_MISFIT) & ~self._told_by_smaller[rows]
-        names = self.situation.table.name_ranks[rows]
-        cheapest = rows[np.lexsort((names, price[rows], never))[:REJECTED_MAX]]
-        return tuple(self._rejection(int(row)) for row in cheapest)
+        by_price = self.situation.table.by_price
+        codes = self.codes[by_price]
+        rejected = (codes != Reason.CANDIDATE) & (codes != Reason.CURRENT)
+        never = (codes <= Reason.IMAGE_MISFIT) & ~self._told_by_smaller[by_price]
+        cheapest = [
+            *np.flatnonzero(rejected & ~never)[:REJECTED_MAX],
+            *np.flatnonzero(rejected & never)[:REJECTED_MAX],
+        ][:REJECTED_MAX]
+        return tuple(self._rejection(int(by_price[position])) for position in cheapest)
 
     def counts(self) -> Mapping[str, int]:
         """Reason -> number of rejected pools."""
@@ -125,12 +126,14 @@ class Found:
         return told
 
     def _counts(self, codes: Codes) -> Counter[str]:
-        numbers = np.bincount(codes, minlength=OWN_CODES_FROM + len(self.stages))
-        labels = {reason.value: reason.label for reason in Reason if reason}
-        labels |= {OWN_CODES_FROM + n: stage.label for n, stage in enumerate(self.stages)}
-        return Counter(
-            {label: int(numbers[code]) for code, label in labels.items() if numbers[code]}
-        )
+        numbers = np.bincount(codes).tolist()
+        counts: Counter[str] = Counter()
+        for code, number in enumerate(numbers):
+            if number and code >= OWN_CODES_FROM:
+                counts[self.stages[code - OWN_CODES_FROM].label] += number
+            elif number and code:
+                counts[Reason(code).label] += number
+        return counts
 
     def _left(self, keep: Bools, code: int) -> "Found":
         codes = self.codes.copy()
@@ -150,10 +153,11 @@ class Found:
         return Rejection(market.pools[row], reason, float(market.price[row]))
 
 
-def spot_candidate(situation: Situation, row: int) -> Candidate:
-    """A pool of the market as a target."""
+def spot_candidate(situation: Situation, row: int, score: float | None = None) -> Candidate:
+    """A pool of the market as a target, with an engine's figure for it."""
     table = situation.table
-    pool, price = table.market.pools[row], float(table.market.forecast_mean[row])
+    prices, risks, _ = table.plain
+    pool, price = table.market.pools[row], prices[row]
     return Candidate(
         instance_type=pool.instance_type,
         availability_zone=pool.availability_zone,
@@ -161,7 +165,8 @@ def spot_candidate(situation: Situation, row: int) -> Candidate:
         subnet_id=situation.workload.subnets[pool.availability_zone],
         price_usd_per_hour=price,
         discount_points=100.0 * (1 - price / situation.home_on_demand_usd_per_hour),
-        risk=float(table.risk[row]),
+        risk=risks[row],
+        score=score,
     )
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from spot_optimizer.decision.experience import REFUSAL_WEIGHT_MAX, Experience
 from spot_optimizer.decision.hourly_hazard import hourly_hazard
 from spot_optimizer.decision.image import Image
-from spot_optimizer.decision.risk import risk_scores
+from spot_optimizer.decision.risk import NEGLIGIBLE_RISK, risk_scores
 from spot_optimizer.market.catalog import Catalog, InstanceType, fits_machine
 from spot_optimizer.market.snapshot import Floats, MarketSnapshot
 from spot_optimizer.words import Pool
@@ -119,6 +119,39 @@ class MarketTable:
         ranks = np.empty(len(self.market.pools), dtype=np.intp)
         ranks[sorted(range(len(ranks)), key=lambda row: self.market.pools[row])] = range(len(ranks))
         return ranks
+
+    @cached_property
+    def ranking(self) -> Rows:
+        """All rows, the best first: the lowest forecast price; ties go to less risk (in steps of what
+        counts as a difference), then to the newer generation, then to the name. Pools that refused
+        a launch lately come last."""
+        order: Rows = np.lexsort(
+            (
+                self.name_ranks,
+                self.age_ranks,
+                np.floor(self.risk / NEGLIGIBLE_RISK),
+                self.market.forecast_mean,
+                self.refused_lately,
+            )
+        )
+        return order
+
+    @cached_property
+    def plain(self) -> tuple[list[float], list[float], list[float]]:
+        """Forecast price, risk and hazard of each pool as Python's numbers: single rows of an array
+        are slow to read, and thousands of targets are made in a cycle."""
+        return (
+            self.market.forecast_mean.tolist(),
+            self.risk.tolist(),
+            self.hazard_per_hour.tolist(),
+        )
+
+    @cached_property
+    def by_price(self) -> Rows:
+        """The rows of the pools that have a price, from the cheapest, ties by name."""
+        price = self.market.price
+        order: Rows = np.lexsort((self.name_ranks, price))
+        return order[np.isfinite(price[order])]
 
     def fits(self, home: InstanceType, *, may_burst: bool = False) -> Bools:
         """Whether each pool's type can run the image of a ``home`` machine at all."""

@@ -64,7 +64,7 @@ class Situation:
         if self.row is None:
             return float("nan")
         age = self.now - self.workload.launched_at
-        return float(self.table.hazard_per_hour[self.row]) * age_factor(age)
+        return self.table.plain[2][self.row] * age_factor(age)
 
     @property
     def cost_points(self) -> float:

@@ -1,10 +1,7 @@
 """From rows of the market to ranked targets."""
 
-import numpy as np
-
 from spot_optimizer.decision.found import Found
 from spot_optimizer.decision.model import Candidate
-from spot_optimizer.decision.risk import NEGLIGIBLE_RISK
 from spot_optimizer.decision.situation import Situation, signal_age
 from spot_optimizer.decision.stages import Reason, Want, screen
 from spot_optimizer.words import Lifecycle
@@ -13,11 +10,8 @@ FAILOVER_PLAN_MAX = 10
 
 
 def find(situation: Situation, want: Want) -> Found:
-    """The pools that pass every stage, without the current one and those signalled, best first.
-
-    Best is the most discount; ties go to less risk (in steps of what counts as a difference), then
-    to the newer generation, then to the name. Pools that refused a launch lately come last.
-    """
+    """The pools that pass every stage, without the current one and those signalled, in the order of
+    the table's ranking."""
     table, workload = situation.table, situation.workload
     codes = screen(table, want).copy()
     for pool in workload.signals:
@@ -30,19 +24,8 @@ def find(situation: Situation, want: Want) -> Found:
             codes[row] = Reason.SIGNALLED
     if workload.lifecycle is Lifecycle.SPOT and situation.row is not None:
         codes[situation.row] = Reason.CURRENT
-    rows = np.flatnonzero(codes == Reason.CANDIDATE)
-    price = table.market.forecast_mean[rows]
-    risk_steps = np.floor(table.risk[rows] / NEGLIGIBLE_RISK)
-    order = np.lexsort(
-        (
-            table.name_ranks[rows],
-            table.age_ranks[rows],
-            risk_steps,
-            price,
-            table.refused_lately[rows],
-        )
-    )
-    return Found(situation, want, codes, rows[order])
+    ranked = table.ranking[codes[table.ranking] == Reason.CANDIDATE]
+    return Found(situation, want, codes, ranked)
 
 
 def on_demand_candidates(situation: Situation) -> tuple[Candidate, ...]:

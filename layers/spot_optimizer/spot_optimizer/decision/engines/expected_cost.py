@@ -115,11 +115,12 @@ def _why(found: Found, position: int) -> str:
 
 def _dollars(found: Found, row: int) -> str:
     """One pool of the market against staying, in dollars."""
-    situation, table = found.situation, found.situation.table
-    price, hazard = float(table.market.forecast_mean[row]), float(table.hazard_per_hour[row])
+    situation = found.situation
+    prices, _, hazards = situation.table.plain
+    price, hazard = prices[row], hazards[row]
     there = price + hazard * interruption_usd(situation)
     here = expected_here(situation)
-    stay = float(stay_hours(situation, np.array([hazard]))[0])
+    stay = 1 / max(hazard, 1 / situation.workload.settings.expected_stay_hours)
     gain = (here - there) * stay
     text = f"is expected to cost {there:.4f} USD per hour (price {price:.4f})"
     if math.isnan(gain):
