@@ -29,6 +29,7 @@ from spot_optimizer.market.catalog import Catalog, fits_machine
 from spot_optimizer.market.instance_types import parse_instance_types
 from spot_optimizer.market.snapshot import MarketSnapshot
 from spot_optimizer.settings import Settings
+from spot_optimizer.usage.usage import Usage
 from spot_optimizer.words import Lifecycle, Pool
 
 HOUR_S = 3_600
@@ -78,7 +79,10 @@ def replay(
     by_hour = by_hour[:, known]
     pools = [Pool(*pool) for pool, there in zip(fitted.pools, known, strict=True) if there]
     catalog = Catalog(types, prices, {n: frozenset(p.availability_zone for p in pools) for n in types})
-    view = _workload(home, pools[int(np.argmin(by_hour[0]))], pools, settings, start)
+    # It uses what the home type has: no smaller type will do, and every larger one may be left again.
+    used = Usage(start, 0.8 * types[home].vcpu, 0.8 * types[home].memory_gib, 168.0, (), (), 0.0, 0.0)
+    first = int(np.argmin(by_hour[0]))
+    view = replace(_workload(home, pools[first], pools, settings, start), usage=used)
     usd, switches = 0.0, 0
     for hour in range(hours):
         now = start + timedelta(hours=hour)
@@ -96,7 +100,6 @@ def replay(
                 launched_at=now,
             )
         usd += _price(view, pools, by_hour[hour], prices)
-    first = int(np.argmin(by_hour[0]))
     return Replay(home, len(pools), usd, switches, *optimum(by_hour, prices[home], first, settings))
 
 

@@ -138,10 +138,25 @@ def test_fewer_than_ten_workloads_need_not_be_spread() -> None:
 
 def test_targets_that_a_limit_forbids_are_no_second_choice_either() -> None:
     """The workflow tries the candidates in turn: a full pool is none of them."""
-    decisions = _decide(_fleet(3), {HERE: 0.09, B: 0.030, C: 0.031})
+    views = (
+        *_fleet(2),
+        workload(workload_id="z", settings=WIDE, instance_type="m5a.xlarge"),
+    )
+    pools = {HERE: 0.09, Pool("m5a.xlarge", ZONES[0]): 0.06, B: 0.030, C: 0.031, OTHER: 0.029}
+    decisions = _decide(views, pools)
     lists = [[Pool(c.instance_type, c.availability_zone) for c in d.candidates] for d in decisions]
-    assert lists == [[B, C], [C], [B, C]]
-    assert [bool(d.held_by) for d in decisions] == [False, False, True]
+    assert [targets[0] for targets in lists] == [OTHER, B, C]
+    assert OTHER not in lists[1]
+    assert not {OTHER, B} & set(lists[2])
+
+
+def test_a_full_pool_is_left_out_behind_a_best_one_that_is_free() -> None:
+    """The second takes its own best pool, but not the first's as what to try next."""
+    narrow = workload(workload_id="a", settings=WIDE, type_globs=("m5a.*",))
+    views = (narrow, workload(workload_id="b", settings=WIDE, availability_zone=ZONES[2]))
+    decisions = _decide(views, {HERE: 0.09, C: 0.08, B: 0.030, OTHER: 0.031})
+    lists = [[Pool(c.instance_type, c.availability_zone) for c in d.candidates] for d in decisions]
+    assert lists == [[OTHER], [B]]
 
 
 def _refused(pool: Pool, *minutes: float) -> tuple[PoolEvent, ...]:

@@ -229,3 +229,12 @@ def test_the_record_holds_what_the_dollars_came_from() -> None:
     assert evidence["switch_usd"] == pytest.approx(0.06 / 6 + 0.1 / 60)
     assert evidence["hazard_here_per_hour"] == pytest.approx(0.1335 / 730, rel=0.1)
     assert evidence["expected_here_usd_per_hour"] == pytest.approx(0.06, abs=1e-4)
+
+
+def test_a_flagged_pool_without_a_price_is_told_without_figures_of_its_own() -> None:
+    """What cannot be compared is not: a pool as dear as on-demand is named with its cost alone."""
+    view = _view(_settings(interruption_cost_minutes=10_080.0), signals={HERE: NOW})
+    decision = _decide(view, {ONE: _pool(99, 4)})
+    assert decision.fallback_pending
+    (rejection,) = decision.rejected
+    assert rejection.reason.endswith("USD per hour (price 0.0990)")
