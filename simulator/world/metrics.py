@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator.limits import LIMITS
-from simulator.world.catalogue import memory_gib, vcpus
+from simulator.world.catalogue import instance_types, memory_gib, vcpus
 from simulator.world.errors import AwsError, NotModelled
 from simulator.world.model import Instance
 from simulator.world.operations import Params, Reply, operation
@@ -80,6 +80,10 @@ def metrics_of(state: WorldState, loads: dict[str, Load], instance: Instance) ->
         rate = network or (lambda _: _IDLE_MIB_PER_S)
         samples = share(name, rate, 2**20 * _SAMPLE_S, float("inf"))
         found.append(Metric("AWS/EC2", name, by_id, instance, samples))
+    if instance_types()[instance.instance_type].get("Hypervisor") == "nitro":
+        for name in ("EBSReadBytes", "EBSWriteBytes"):
+            samples = share(name, lambda _: _IDLE_MIB_PER_S, 2**20 * _SAMPLE_S, float("inf"))
+            found.append(Metric("AWS/EC2", name, by_id, instance, samples))
     if load and load.memory_gib:
         windows = state.images[instance.spec.image_id].platform == "windows"
         name = "Memory % Committed Bytes In Use" if windows else "mem_used_percent"

@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from spot_optimizer.decision.engine import decide
+from spot_optimizer.decision.image import Image
 from spot_optimizer.decision.model import Decision, Force, WorkloadView, World
 from spot_optimizer.market.snapshot import MarketSnapshot
 from spot_optimizer.words import DecisionKind, Lifecycle, Mode, Pool
@@ -123,3 +124,15 @@ def test_a_workload_that_is_off_is_left_alone_even_when_forced() -> None:
     """Off means that we look away."""
     world = World((workload(mode=Mode.OFF),), MARKET, CATALOG, force={"web-1": Force("ann", THERE)})
     assert decide(world, NOW, region=REGION) == []
+
+
+def test_a_forced_type_that_cannot_boot_the_image_is_refused() -> None:
+    """The user has looked at the price, hardly at the boot mode."""
+    kind = replace(CATALOG.types["m5a.xlarge"], boot_modes="uefi")
+    catalog = replace(CATALOG, types={**CATALOG.types, kind.name: kind})
+    pool = Pool("m5a.xlarge", "us-east-1b")
+    view = workload(image=Image(boot_mode="legacy-bios"))
+    world = World((view,), market({HERE: 0.05, pool: 0.03}), catalog, force={"web-1": Force("ann", pool)})
+    (decision,) = decide(world, NOW, region=REGION)
+    assert decision.kind is DecisionKind.STAY
+    assert "cannot boot the image: boot mode legacy-bios, the type boots uefi" in decision.reason

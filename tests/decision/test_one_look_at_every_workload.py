@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spot_optimizer.decision.engine import decide, decision_id
+from spot_optimizer.decision.misfits import misfit
 from spot_optimizer.decision.model import Decision, Force, WorkloadView, World
-from spot_optimizer.decision.targets import misfit
 from spot_optimizer.market.catalog import InstanceType, fits_machine
 from spot_optimizer.market.snapshot import MarketSnapshot
 from spot_optimizer.usage.usage import Usage

@@ -44,6 +44,10 @@ def test_parameter_has_the_default_and_range_of_its_setting(field: Any) -> None:
         assert parameter["Type"] == "String"
         assert parameter["AllowedValues"] == ["true", "false"]
         assert parameter["Default"] == str(field.default).lower()
+    elif isinstance(field.default, str):
+        assert parameter["Type"] == "String"
+        assert parameter["AllowedPattern"] == field.metadata["pattern"]
+        assert parameter["Default"] == field.default
     else:
         assert parameter["Type"] == "Number"
         assert parameter["Default"] == field.default

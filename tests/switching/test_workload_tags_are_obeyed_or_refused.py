@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from spot_optimizer.settings import Settings, setting_names
 from spot_optimizer.switching.workload_tags import (
-    NOT_YET,
     TAGS,
     InvalidTags,
     parse_tags,
@@ -107,11 +106,38 @@ def test_thresholds_that_contradict_each_other_are_refused() -> None:
         parse_tags(said(over_cpu_fraction="0.9", under_fraction="0.5"), BASE)
 
 
-@pytest.mark.parametrize("name", sorted(NOT_YET))
-def test_tags_of_a_later_version_are_refused_not_ignored(name: str) -> None:
-    """A maintenance window that is not obeyed would let a move happen outside of it."""
-    with pytest.raises(InvalidTags, match=NOT_YET[name]):
-        parse_tags({f"spot-optimizer:{name}": "x"}, BASE)
+@pytest.mark.parametrize(
+    ("name", "value", "text"),
+    [
+        ("window", "weekends", "'weekends' is no window"),
+        ("window", "sat 02:00-06:00 Europe/Nowhere", "'Europe/Nowhere' is no time zone"),
+        ("not-before", "next week", "a date such as 2026-12-01"),
+        ("engine", "no engine", "engine = 'no engine' is no name; allowed are forecast, layered"),
+        ("interruption-cost-minutes", "-1", "not a number from 0 to 10080"),
+    ],
+)
+def test_when_and_how_to_judge_is_read_or_refused(name: str, value: str, text: str) -> None:
+    """A window that is misread would let a move happen outside of it."""
+    with pytest.raises(InvalidTags, match=text):
+        parse_tags({f"spot-optimizer:{name}": value}, BASE)
+
+
+def test_a_moment_without_time_zone_is_utc() -> None:
+    """A date is its midnight; an offset is kept."""
+    for value, at in (
+        ("2026-12-01", "2026-12-01T00:00:00+00:00"),
+        ("2026-12-01T06:00", "2026-12-01T06:00:00+00:00"),
+        ("2026-12-01T06:00+02:00", "2026-12-01T06:00:00+02:00"),
+    ):
+        not_before = parse_tags(said(not_before=value), BASE).not_before
+        assert not_before is not None
+        assert not_before.isoformat() == at
+
+
+def test_the_engine_and_the_window_of_a_workload_are_its_own() -> None:
+    """They are laid over the stack's settings."""
+    parsed = parse_tags(said(engine="expected_cost", window="sat 02:00-06:00"), BASE)
+    assert (parsed.settings.engine, len(parsed.windows)) == ("expected_cost", 1)
 
 
 def test_the_table_lists_every_tag_once() -> None:
@@ -119,7 +145,6 @@ def test_the_table_lists_every_tag_once() -> None:
     names = [tag.name for tag in (*TAGS, *setting_rows())]
     assert len(names) == len(set(names))
     assert len(setting_rows()) == len(setting_names(per_workload=True))
-    assert not set(names) & set(NOT_YET)
     assert all(tag.allowed and tag.meaning for tag in (*TAGS, *setting_rows()))
 
 

@@ -6,6 +6,7 @@ for the stack, the workload's tag (``spot-optimizer:cooldown-minutes``), and a `
 command for the workload.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cache
@@ -31,11 +32,24 @@ def _flag(default: bool, meaning: str, *, stack: bool = False) -> Any:
     return field(default=default, metadata={"meaning": meaning, "stack_only": stack})
 
 
+def _name(default: str, pattern: str, allowed: str, meaning: str) -> Any:
+    return field(
+        default=default,
+        metadata={"pattern": pattern, "allowed": allowed, "meaning": meaning, "stack_only": False},
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """Every threshold and flag of spec section 1. Units are in the names; points are 1/100 of the
     home type's on-demand price, so that a point is the same money for every candidate."""
 
+    engine: str = _name(
+        "forecast",
+        "[a-z][a-z0-9_]{0,39}",
+        "forecast, layered, risk_score, expected_cost, or the name of an engine of yours",
+        "what judges the workload",
+    )
     volatility_baseline: float = _number(
         0.10, 0.001, 5, "baseline of the 24 h volatility of rises (standard deviation / mean)"
     )
@@ -55,12 +69,31 @@ class Settings:
     over_memory_fraction: float = _number(0.40, 0.01, 0.95, "7-day memory p95 below this: too large")
     under_fraction: float = _number(0.80, 0.05, 1, "five-minute CPU or memory above this: too small")
     headroom_factor: float = _number(1.2, 1, 5, "right-sizing leaves at least p95 use times this")
+    interruption_cost_minutes: float = _number(
+        30, 0, 10_080, "work that an interruption loses (engine expected_cost)"
+    )
+    expected_stay_hours: float = _number(
+        12, 1, 720, "time in which a switch has to pay for itself (engine expected_cost)"
+    )
+    switch_overlap_minutes: float = _number(
+        10, 0, 240, "time in which a switch bills both machines (engine expected_cost)"
+    )
+    switch_lost_minutes: float = _number(
+        1, 0, 240, "work that hand-over and restart lose (engine expected_cost)"
+    )
     cooldown_minutes: float = _number(10, 0, 1440, "rest of a workload after a switch ended")
     breaker_failures: float = _number(3, 1, 20, "failed switches in a row that open the breaker")
     stack_breaker_workloads: float = _number(
         3, 1, 100, "workloads failing within an hour that open the stack's breaker", stack=True
     )
     switches_in_flight_max: float = _number(10, 1, 1000, "switches running at once", stack=True)
+    switches_per_day_max: float = _number(4, 1, 100, "planned switches of a workload in 24 hours")
+    moves_into_one_pool_fraction: float = _number(
+        0.34, 0.01, 1, "share of a cycle's planned moves into one pool", stack=True
+    )
+    family_share_max_fraction: float = _number(
+        0.40, 0.05, 1, "share of the workloads on one family, from ten on", stack=True
+    )
     backoff_minutes: float = _number(15, 1, 360, "wait after a refused or failed launch, doubling")
     backoff_minutes_max: float = _number(360, 1, 1440, "longest wait after refused launches")
     snapshot_age_minutes_max: float = _number(
@@ -69,6 +102,7 @@ class Settings:
     fallback_to_on_demand: bool = _flag(True, "row 6 may buy on-demand when no pool is safe")
     allow_rightsize_down: bool = _flag(True, "row 2 may choose a smaller type")
     allow_rightsize_up: bool = _flag(True, "row 1 may choose a larger type")
+    allow_burstable: bool = _flag(False, "burstable types may replace types that are not")
     auto_terminate: bool = _flag(True, "terminate the original after the commit")
     dry_run: bool = _flag(True, "decide and record, change nothing in EC2", stack=True)
 
@@ -115,7 +149,19 @@ def _fields() -> Mapping[str, Any]:
     return {f.name: f for f in fields(Settings)}
 
 
-def parse_setting(name: str, value: object, *, source: str, per_workload: bool) -> float | bool:
+def allowed_values(name: str) -> str:
+    """What a setting may be, in words."""
+    known = _fields()[name]
+    if isinstance(known.default, bool):
+        return "true, false"
+    if isinstance(known.default, str):
+        return str(known.metadata["allowed"])
+    return f"{known.metadata['low']:g} to {known.metadata['high']:g}"
+
+
+def parse_setting(
+    name: str, value: object, *, source: str, per_workload: bool
+) -> float | bool | str:
     """One value, checked; the message of InvalidSetting names field, value and what is allowed."""
     known = _fields().get(name)
     if known is None or (per_workload and known.metadata["stack_only"]):
@@ -126,6 +172,12 @@ def parse_setting(name: str, value: object, *, source: str, per_workload: bool) 
         if text not in _TRUE + _FALSE:
             raise InvalidSetting(f"{source}: {name} = '{value}' is not true or false")
         return text in _TRUE
+    if isinstance(known.default, str):
+        if not re.fullmatch(known.metadata["pattern"], text):
+            raise InvalidSetting(
+                f"{source}: {name} = '{value}' is no name; allowed are {allowed_values(name)}"
+            )
+        return text
     low, high = known.metadata["low"], known.metadata["high"]
     try:
         number = float(text)

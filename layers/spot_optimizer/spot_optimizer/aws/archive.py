@@ -23,6 +23,7 @@ IMPORT_FOLDER = "import/"
 """Where users put files of prices."""
 USAGE = "usage/usage.json.gz"
 MEMORY_METRICS = "usage/memory-metrics.json"
+THROUGHPUT = "usage/throughput.json"
 
 
 _UPDATE_TRIES = 5

@@ -35,7 +35,8 @@ def read_environment() -> Environment:
         bus_name=env["BUS_NAME"],
         alert_topic_arn=env["ALERT_TOPIC_ARN"],
         retention_days=int(env["RETENTION_DAYS"]),
-        subnet_ids=tuple(s for s in env["SUBNET_IDS"].split(",") if s),
+        # Without their common prefix a hundred of them fit beside the settings.
+        subnet_ids=tuple(f"subnet-{s}" for s in env["SUBNET_IDS"].split(",") if s),
         switch_instance_arn=env.get("SWITCH_INSTANCE_ARN", ""),
         fail_over_arn=env.get("FAIL_OVER_ARN", ""),
         decide_function=env.get("DECIDE_FUNCTION", ""),

@@ -1,39 +1,59 @@
-"""One look at every workload of a region: the ``forecast`` engine of spec section 4."""
+"""One look at every workload of a region, by the engine that its settings name."""
 
 import math
+from dataclasses import replace
 from datetime import datetime
 
-from spot_optimizer.decision.evidence import evidence_of
+from spot_optimizer.decision.engines.contract import Engines, checked
+from spot_optimizer.decision.engines.registry import BUILT_IN
+from spot_optimizer.decision.evidence import evidence_of, known_inputs
+from spot_optimizer.decision.experience import Experience, experience_of
 from spot_optimizer.decision.forced import forced_outcome
-from spot_optimizer.decision.guards import hold_back
+from spot_optimizer.decision.guards.hold import hold_back
 from spot_optimizer.decision.hours import is_quiet_hour
 from spot_optimizer.decision.market_table import MarketTable
 from spot_optimizer.decision.model import Decision, Force, WorkloadView, World
 from spot_optimizer.decision.names import execution_name
+from spot_optimizer.decision.outcome import Outcome
 from spot_optimizer.decision.rightsizing import want_for_rescue
 from spot_optimizer.decision.situation import CannotJudge, Situation, State, situation_of
 from spot_optimizer.decision.targets import FAILOVER_PLAN_MAX, find
-from spot_optimizer.decision.truth_table import Outcome, judge
-from spot_optimizer.words import DecisionKind, Mode
+from spot_optimizer.words import DecisionKind, Lifecycle, Mode
 
 
-def decide(world: World, now: datetime, *, region: str) -> list[Decision]:
+def decide(
+    world: World, now: datetime, *, region: str, engines: Engines = BUILT_IN
+) -> list[Decision]:
     """A decision for every workload that is not in mode off, in their order.
 
-    Pure: equal arguments give equal decisions. A workload that cannot be judged gets STAY with the
-    reason and stops no other. Raises ValueError if ``now`` has no time zone.
+    Pure, as far as the engines are: equal arguments give equal decisions. A workload that cannot be
+    judged gets STAY with the reason and stops no other. Raises ValueError if ``now`` has no time
+    zone.
     """
     if now.utcoffset() is None:
         raise ValueError(f"now = {now.isoformat()} has no time zone; an aware datetime is required")
     table = None
     if world.market is not None:
-        table = MarketTable(world.market, world.catalog, is_quiet_hour(now, region))
+        table = MarketTable(
+            world.market, world.catalog, is_quiet_hour(now, region), _experience(world, now)
+        )
     decisions = [
-        _look_safely(world, table, workload, now)
+        _look_safely(world, table, workload, now, engines)
         for workload in world.workloads
         if workload.mode is not Mode.OFF
     ]
     return hold_back(decisions, world, now)
+
+
+def _experience(world: World, now: datetime) -> Experience:
+    return experience_of(
+        now,
+        refusals=world.refusals,
+        interruptions=world.interruptions,
+        running=(
+            (w.pool, w.launched_at) for w in world.workloads if w.lifecycle is Lifecycle.SPOT
+        ),
+    )
 
 
 def decision_id(workload_id: str, now: datetime, force: Force | None = None) -> str:
@@ -43,10 +63,14 @@ def decision_id(workload_id: str, now: datetime, force: Force | None = None) -> 
 
 
 def _look_safely(
-    world: World, table: MarketTable | None, workload: WorkloadView, now: datetime
+    world: World,
+    table: MarketTable | None,
+    workload: WorkloadView,
+    now: datetime,
+    engines: Engines,
 ) -> Decision:
     try:
-        return _look(world, table, workload, now)
+        return _look(world, table, workload, now, engines)
     except Exception as error:  # Whatever is wrong with one workload must not stop the others.
         return Decision(
             decision_id=decision_id(workload.workload_id, now),
@@ -62,9 +86,13 @@ def _look_safely(
 
 
 def _look(
-    world: World, table: MarketTable | None, workload: WorkloadView, now: datetime
+    world: World,
+    table: MarketTable | None,
+    workload: WorkloadView,
+    now: datetime,
+    engines: Engines,
 ) -> Decision:
-    situation, problem = None, ""
+    situation, problem, alarm = None, "", ""
     try:
         situation = situation_of(workload, _trusted(table, workload, now), now)
     except CannotJudge as refusal:
@@ -73,10 +101,27 @@ def _look(
     if force is not None and force.pool is not None:
         outcome = forced_outcome(workload, force, force.pool, table, world.catalog)
     elif situation is not None:
-        outcome = judge(situation)
+        outcome, alarm = _judged(situation, engines)
     else:
         outcome = Outcome(DecisionKind.STAY, 0, problem)
-    return _assembled(world, workload, now, outcome, situation)
+    return replace(_assembled(world, workload, now, outcome, situation), alarm=alarm)
+
+
+def _judged(situation: Situation, engines: Engines) -> tuple[Outcome, str]:
+    """What the workload's engine says; STAY and an alarm where there is none, or it fails."""
+    name = situation.workload.settings.engine
+    engine = engines.get(name)
+    if engine is None:
+        problem = f"engine '{name}' is unknown; known are {', '.join(sorted(engines))}"
+    elif isinstance(engine, str):
+        problem = f"engine '{name}' cannot be loaded: {engine}"
+    else:
+        try:
+            return checked(engine.judge(situation), situation), ""
+        # A user's engine may fail in any way, sys.exit among them; it costs a decision, no more.
+        except (Exception, SystemExit) as error:
+            problem = f"engine '{name}' failed: {type(error).__name__}: {error}"
+    return Outcome(DecisionKind.STAY, 0, f"stays where it is: {problem}"), problem
 
 
 def _trusted(table: MarketTable | None, workload: WorkloadView, now: datetime) -> MarketTable:
@@ -98,7 +143,10 @@ def _assembled(
 ) -> Decision:
     force, found = world.force.get(workload.workload_id), outcome.found
     moves = outcome.kind is not DecisionKind.STAY
-    plan = find(situation, want_for_rescue(situation)) if situation else None
+    plan = outcome.plan
+    if plan is None and situation is not None:
+        plan = find(situation, want_for_rescue(situation, situation.safety))
+    known = known_inputs(situation, workload)
     return Decision(
         decision_id=decision_id(workload.workload_id, now, force),
         workload_id=workload.workload_id,
@@ -110,7 +158,7 @@ def _assembled(
         candidates=outcome.candidates,
         rejected=found.rejected() if found else (),
         rejected_counts=found.counts() if found else {},
-        evidence=evidence_of(world, workload, situation, now),
+        evidence=evidence_of(world, workload, situation, now, outcome.figures),
         fallback_pending=outcome.fallback_pending,
         home_type_after=outcome.home_type_after or workload.home_type,
         forced_by=force.asked_by if force else "",
@@ -118,6 +166,10 @@ def _assembled(
         failover_plan_current=plan is not None,
         rescue=moves and situation is not None and situation.state is State.UNBEARABLE,
         saving_usd_per_hour=_saving(outcome, situation),
+        engine=workload.settings.engine,
+        score_meaning=outcome.score_meaning,
+        current_score=outcome.current_score,
+        confidence=sum(known.values()) / len(known),
     )
 
 

@@ -1,6 +1,7 @@
 """The inputs that counted, for the record of a decision."""
 
 import math
+from collections.abc import Mapping
 from datetime import datetime
 
 from spot_optimizer.decision.model import WorkloadView, World
@@ -9,11 +10,30 @@ from spot_optimizer.decision.situation import Situation
 Evidence = dict[str, float | str | None]
 
 
+def known_inputs(situation: Situation | None, workload: WorkloadView) -> dict[str, bool]:
+    """The inputs that a decision counts on, and whether each was known."""
+    usage, market = workload.usage, situation.table.market if situation else None
+    row = situation.row if situation else None
+    return {
+        "model forecast": market is not None and not market.degraded,
+        "current price": situation is not None and math.isfinite(situation.cost_usd_per_hour),
+        "advisor": market is not None and row is not None and int(market.advisor_bucket[row]) >= 0,
+        "CPU use": usage is not None,
+        "memory use": usage is not None and usage.memory_p95_gib is not None,
+    }
+
+
 def evidence_of(
-    world: World, workload: WorkloadView, situation: Situation | None, now: datetime
+    world: World,
+    workload: WorkloadView,
+    situation: Situation | None,
+    now: datetime,
+    figures: Mapping[str, float | str | None],
 ) -> Evidence:
-    """Prices in USD per hour, discounts in points, ages in seconds; None where unknown, not NaN."""
-    evidence: Evidence = {}
+    """Prices in USD per hour, discounts in points, ages in seconds; None where unknown, not NaN.
+    ``figures`` are the engine's own."""
+    known = known_inputs(situation, workload)
+    evidence: Evidence = {"unknown": ", ".join(name for name, is_known in known.items() if not is_known)}
     if market := world.market:
         evidence["forecaster"] = market.forecaster
         evidence["market_degraded"] = market.degraded
@@ -21,10 +41,13 @@ def evidence_of(
     if usage := workload.usage:
         evidence["cpu_p95_vcpu"] = usage.cpu_p95_vcpu
         evidence["memory_p95_gib"] = usage.memory_p95_gib
+        evidence["network_used_gbps"] = usage.network_used_gbps
+        evidence["ebs_used_mbps"] = usage.ebs_used_mbps
         evidence["usage_hours"] = usage.hours
         evidence["usage_age_s"] = (now - usage.as_of).total_seconds()
     if situation:
         evidence.update(_of_situation(situation))
+    evidence.update(figures)
     return {key: _known(value) for key, value in evidence.items()}
 
 

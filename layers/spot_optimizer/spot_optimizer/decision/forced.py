@@ -1,10 +1,10 @@
 """A target that a user forces: taken as it is, as long as the machine can run there."""
 
 from spot_optimizer.decision.market_table import MarketTable
+from spot_optimizer.decision.misfits import misfit
 from spot_optimizer.decision.model import Candidate, Force, WorkloadView
+from spot_optimizer.decision.outcome import Outcome
 from spot_optimizer.decision.situation import CannotJudge, home_of
-from spot_optimizer.decision.targets import misfit
-from spot_optimizer.decision.truth_table import Outcome
 from spot_optimizer.market.catalog import Catalog
 from spot_optimizer.words import DecisionKind, Lifecycle, Pool
 
@@ -38,8 +38,10 @@ def _target(
         raise CannotJudge(f"{pool.instance_type} is unknown to the catalogue")
     if (pool, lifecycle) == (workload.pool, workload.lifecycle):
         raise CannotJudge(f"{workload.workload_id} already runs on {pool} {lifecycle}")
-    if clause := misfit(kind, home):
+    if clause := misfit(kind, home, may_burst=workload.settings.allow_burstable):
         raise CannotJudge(f"{kind.name} does not fit the home type {home.name}: {clause}")
+    if clause := workload.image.misfit(kind):
+        raise CannotJudge(f"{kind.name} cannot boot the image: {clause}")
     if kind.vcpu < home.vcpu or kind.memory_gib < home.memory_gib:
         raise CannotJudge(
             f"{kind.name} has {kind.vcpu} vCPU and {kind.memory_gib:g} GiB, "

@@ -1,6 +1,6 @@
 """The market joined with the catalogue: columns over pools that all workloads of a cycle share."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cached_property
@@ -8,9 +8,13 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from spot_optimizer.decision.risk import risk_scores
+from spot_optimizer.decision.experience import REFUSAL_WEIGHT_MAX, Experience
+from spot_optimizer.decision.hourly_hazard import hourly_hazard
+from spot_optimizer.decision.image import Image
+from spot_optimizer.decision.risk import NEGLIGIBLE_RISK, risk_scores
 from spot_optimizer.market.catalog import Catalog, InstanceType, fits_machine
 from spot_optimizer.market.snapshot import Floats, MarketSnapshot
+from spot_optimizer.words import Pool
 
 Bools = NDArray[np.bool_]
 Codes = NDArray[np.int8]
@@ -30,6 +34,7 @@ class MarketTable:
     market: MarketSnapshot
     catalog: Catalog
     quiet_hour: bool
+    experience: Experience = field(default_factory=Experience)
     _shared_bools: dict[object, Bools] = field(default_factory=dict, repr=False)
     shared_codes: dict[object, Codes] = field(default_factory=dict, repr=False)
     """Results of the stages by what was asked; never to be written into."""
@@ -48,6 +53,52 @@ class MarketTable:
     def on_demand(self) -> Floats:
         """List price of each pool's own type."""
         return self._numbers_by_type(dict(self.catalog.on_demand_usd_per_hour))
+
+    @cached_property
+    def network_gbps(self) -> Floats:
+        """Baseline bandwidth of each pool's type, gigabits a second."""
+        types = self.catalog.types.values()
+        return self._numbers_by_type({t.name: t.network_gbps or np.nan for t in types})
+
+    @cached_property
+    def ebs_mbps(self) -> Floats:
+        """Baseline throughput of each pool's type to EBS, megabytes a second."""
+        types = self.catalog.types.values()
+        return self._numbers_by_type({t.name: t.ebs_mbps or np.nan for t in types})
+
+    @cached_property
+    def age_ranks(self) -> Floats:
+        """Order of each pool's type from the newest generation to the oldest, by number; of one number
+        those that AWS calls previous generation come last."""
+        return self._numbers_by_type(
+            {
+                t.name: -t.generation + 0.5 * (not t.current_generation)
+                for t in self.catalog.types.values()
+            }
+        )
+
+    @cached_property
+    def hazard_per_hour(self) -> Floats:
+        """Interruptions to expect of an hour in each pool, of an instance of middle age."""
+        known = self.experience
+        hazard: Floats = hourly_hazard(
+            self.market.advisor_bucket,
+            interruptions=self._numbers_by_pool(known.interruptions),
+            instance_hours=self._numbers_by_pool(known.instance_hours),
+            instability=self.market.instability,
+        )
+        return hazard
+
+    @cached_property
+    def refused_lately(self) -> Bools:
+        """Whether each pool's refused launches still speak against it."""
+        refused: Bools = self._numbers_by_pool(self.experience.refusals) > REFUSAL_WEIGHT_MAX
+        return refused
+
+    @cached_property
+    def nowhere(self) -> Bools:
+        """No pool at all."""
+        return np.zeros(len(self.market.pools), dtype=np.bool_)
 
     @cached_property
     def risk(self) -> Floats:
@@ -69,9 +120,48 @@ class MarketTable:
         ranks[sorted(range(len(ranks)), key=lambda row: self.market.pools[row])] = range(len(ranks))
         return ranks
 
-    def fits(self, home: InstanceType) -> Bools:
+    @cached_property
+    def ranking(self) -> Rows:
+        """All rows, the best first: the lowest forecast price; ties go to less risk (in steps of what
+        counts as a difference), then to the newer generation, then to the name. Pools that refused
+        a launch lately come last."""
+        order: Rows = np.lexsort(
+            (
+                self.name_ranks,
+                self.age_ranks,
+                np.floor(self.risk / NEGLIGIBLE_RISK),
+                self.market.forecast_mean,
+                self.refused_lately,
+            )
+        )
+        return order
+
+    @cached_property
+    def plain(self) -> tuple[list[float], list[float], list[float]]:
+        """Forecast price, risk and hazard of each pool as Python's numbers: single rows of an array
+        are slow to read, and thousands of targets are made in a cycle."""
+        return (
+            self.market.forecast_mean.tolist(),
+            self.risk.tolist(),
+            self.hazard_per_hour.tolist(),
+        )
+
+    @cached_property
+    def by_price(self) -> Rows:
+        """The rows of the pools that have a price, from the cheapest, ties by name."""
+        price = self.market.price
+        order: Rows = np.lexsort((self.name_ranks, price))
+        return order[np.isfinite(price[order])]
+
+    def fits(self, home: InstanceType, *, may_burst: bool = False) -> Bools:
         """Whether each pool's type can run the image of a ``home`` machine at all."""
-        return self._bools_by_type(("fits", home.name), lambda t: fits_machine(t, home))
+        return self._bools_by_type(
+            ("fits", home.name, may_burst), lambda t: fits_machine(t, home, may_burst=may_burst)
+        )
+
+    def boots(self, image: Image) -> Bools:
+        """Whether each pool's type can boot the image."""
+        return self._bools_by_type(("boots", image), lambda t: not image.misfit(t))
 
     def in_types(self, globs: tuple[str, ...]) -> Bools:
         """Whether the name of each pool's type matches one of the user's globs."""
@@ -97,6 +187,14 @@ class MarketTable:
     def _numbers_by_type(self, values: dict[str, float]) -> Floats:
         names, rows = self._types
         return np.array([values.get(name, np.nan) for name in names], dtype=np.float64)[rows]
+
+    def _numbers_by_pool(self, values: Mapping[Pool, float]) -> Floats:
+        numbers = np.zeros(len(self.market.pools))
+        for pool, value in values.items():
+            row = self.market.index_of(pool)
+            if row is not None:
+                numbers[row] = value
+        return numbers
 
     def _bools_by_type(self, key: object, holds: Callable[[InstanceType], bool]) -> Bools:
         if key not in self._shared_bools:

@@ -4,11 +4,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from spot_optimizer.decision.experience import PoolEvent
+from spot_optimizer.decision.guards.windows import Window
+from spot_optimizer.decision.image import Image
 from spot_optimizer.market.catalog import Catalog
 from spot_optimizer.market.snapshot import MarketSnapshot
 from spot_optimizer.settings import Settings
 from spot_optimizer.usage.usage import Usage
 from spot_optimizer.words import DecisionKind, Lifecycle, Mode, Pool
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A switch of the last day that succeeded."""
+
+    at: datetime
+    lifecycle: Lifecycle
+    """What it moved to."""
+    planned: bool
+    """Neither a rescue nor forced by a user."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +51,13 @@ class WorkloadView:
     backoff_until: datetime | None = None
     breaker_open: bool = False
     live_switch_id: str | None = None
+    image: Image = field(default_factory=Image)
+    windows: tuple[Window, ...] = ()
+    """Maintenance windows; planned moves wait for one of them. Empty: any time will do."""
+    not_before: datetime | None = None
+    """Planned moves wait until then."""
+    moves: tuple[Move, ...] = ()
+    """Those of the last 24 hours."""
 
     @property
     def pool(self) -> Pool:
@@ -71,6 +92,10 @@ class World:
     stack: StackState = StackState()
     force: Mapping[str, Force] = field(default_factory=dict)
     """Workload id -> force."""
+    refusals: tuple[PoolEvent, ...] = ()
+    """Launches that EC2 refused for want of capacity, of all workloads."""
+    interruptions: tuple[PoolEvent, ...] = ()
+    """Interruptions that the stack's instances met."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +111,8 @@ class Candidate:
     discount_points: float
     """100 x (1 - price / on-demand price of the home type)."""
     risk: float
+    score: float | None = None
+    """The engine's own figure; Decision.score_meaning says what it is. None where it has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +134,8 @@ class Decision:
     at: datetime
     kind: DecisionKind
     row: int
-    """Row of the truth table that decided; 0 where a precondition failed (no price, no catalogue entry)
-    or the user forced the target."""
+    """Row of the truth table that decided, or whose situation another engine judged; 0 where a
+    precondition failed (no price, no catalogue entry, no engine) or the user forced the target."""
     reason: str
     """One sentence for people, with the figures that decided."""
     candidates: tuple[Candidate, ...] = ()
@@ -134,3 +161,13 @@ class Decision:
     """The move leaves an unbearable pool: it goes first, and limits of planned moves spare it."""
     saving_usd_per_hour: float = 0.0
     """What the move saves against the current cost; negative for most fallbacks, 0 when unknown."""
+    engine: str = ""
+    """The engine that judged."""
+    score_meaning: str = ""
+    """What the candidates' scores are, with unit and direction; empty where there are none."""
+    current_score: float | None = None
+    """The score of where the workload is."""
+    confidence: float = 0.0
+    """Share of the inputs that count that were known, 0 to 1; ``evidence`` names the others."""
+    alarm: str = ""
+    """Why the team should be told: the engine is unknown or broken. Empty if it should not."""

@@ -6,9 +6,9 @@ from datetime import timedelta
 
 import numpy as np
 
+from spot_optimizer.decision.found import Found
 from spot_optimizer.decision.situation import Situation
-from spot_optimizer.decision.stages import Want
-from spot_optimizer.decision.targets import Found, find
+from spot_optimizer.decision.stages import Safety, Want
 from spot_optimizer.decision.usage_class import RIGHTSIZE_DOWN_HOURS_MIN, UsageClass
 from spot_optimizer.market.catalog import Catalog, InstanceType
 from spot_optimizer.words import Lifecycle
@@ -20,18 +20,20 @@ ROUNDING_POINTS = 1e-9
 """What a difference of points may lose to binary fractions."""
 
 
-def want_at_least_home(situation: Situation) -> Want:
+def want_at_least_home(situation: Situation, safety: Safety | None) -> Want:
     """What rows 3 to 7 look for: the home type's size or more.
 
     A workload that runs on a larger type may have grown into it: it keeps what it is short of, and
-    p95 use times the headroom; where memory is unknown it is never given less than it has.
+    p95 use times the headroom; where memory is unknown it is never given less than it has. Network
+    and disks are no slower than their use times the headroom; where that is unknown, no slower than
+    the home type's, unless nothing at all is known of what it uses.
     """
     workload, verdict = situation.workload, situation.usage
     usage, headroom = workload.usage, workload.settings.headroom_factor
     vcpu_min, memory_min = float(situation.home.vcpu), situation.home.memory_gib
     current = situation.table.catalog.types.get(workload.instance_type)
     if current is None:
-        return _want(situation, vcpu_min=vcpu_min, memory_min_gib=memory_min)
+        return _want(situation, safety, vcpu_min=vcpu_min, memory_min_gib=memory_min)
     vcpu_used, memory_used = 0.0, math.inf
     if usage is not None:
         vcpu_used = math.inf if verdict.cpu_short else usage.cpu_p95_vcpu * headroom
@@ -39,18 +41,29 @@ def want_at_least_home(situation: Situation) -> Want:
             memory_used = usage.memory_p95_gib * headroom
     return _want(
         situation,
+        safety,
         vcpu_min=max(vcpu_min, min(current.vcpu, vcpu_used)),
         memory_min_gib=max(memory_min, min(current.memory_gib, memory_used)),
     )
 
 
-def want_for_rescue(situation: Situation) -> Want:
-    """What the failover plan looks for: as rows 3 to 7, but safe now is enough."""
-    return replace(want_at_least_home(situation), confirm_s=None)
+def want_for_rescue(situation: Situation, safety: Safety | None) -> Want:
+    """What the failover plan looks for: as rows 3 to 7, but safe now is enough, and pools that
+    refused a launch lately are tried last."""
+    want = want_at_least_home(situation, safety)
+    usage = situation.workload.usage
+    return replace(
+        want,
+        confirm_s=None,
+        avoid_refused=False,
+        # To be slower is better than to be gone: only what is known to be needed counts.
+        network_gbps_min=want.network_gbps_min if usage and usage.network_used_gbps else 0.0,
+        ebs_mbps_min=want.ebs_mbps_min if usage and usage.ebs_used_mbps else 0.0,
+    )
 
 
-def find_one_size_up(situation: Situation) -> Found | None:
-    """Safe pools of a type one size up, None where row 1 does not apply or finds none.
+def want_one_size_up(situation: Situation, safety: Safety | None) -> Want | None:
+    """What row 1 looks for, None where it does not apply.
 
     One size up has at least the next size of the home type's family in what is short, and more of
     it than the current type; in the other at least the home type's.
@@ -69,23 +82,25 @@ def find_one_size_up(situation: Situation) -> Found | None:
         memory_min = max(
             next_memory_gib(catalog, home), math.nextafter(current.memory_gib, math.inf)
         )
-    want = _want(
+    return _want(
         situation,
+        safety,
         vcpu_min=vcpu_min,
         memory_min_gib=memory_min,
         type_on_demand_max_usd_per_hour=(
             SIZE_UP_ON_DEMAND_FACTOR_MAX * situation.home_on_demand_usd_per_hour
         ),
     )
-    return _no_smaller_than_the_best(find(situation, want))
 
 
-def find_smaller(situation: Situation) -> Found | None:
-    """Cheaper safe pools of a smaller type, None where row 2 does not apply or finds none.
+def want_smaller(situation: Situation, safety: Safety | None) -> Want | None:
+    """What row 2 looks for, None where it does not apply.
 
     The type leaves p95 use and the last hour's highest mean times the headroom in vCPU and memory;
-    where memory is unknown it has no less than the home type. What was sized up within 24 h is not
-    sized down again: the week behind its p95 does not know yet what the size was needed for.
+    where memory is unknown it has no less than the home type. Its network and disks are no slower
+    than their use times the headroom, where that is unknown no slower than the home type's. What
+    was sized up within 24 h is not sized down again: the week behind its p95 does not know yet what
+    the size was needed for.
     """
     workload, settings = situation.workload, situation.workload.settings
     usage, home = workload.usage, situation.home
@@ -98,15 +113,12 @@ def find_smaller(situation: Situation) -> Found | None:
     memory_min = home.memory_gib
     if usage.memory_p95_gib is not None:
         memory_min = max((usage.memory_p95_gib, *usage.recent_memory_gib)) * settings.headroom_factor
-    want = _want(
+    return _want(
         situation,
+        safety,
         vcpu_min=max((usage.cpu_p95_vcpu, *usage.recent_cpu_vcpu)) * settings.headroom_factor,
         memory_min_gib=memory_min,
         smaller_than_home=True,
-    )
-    found = find(situation, want)
-    return _no_smaller_than_the_best(
-        found.only(gain_points(found) >= settings.switch_gain_points - ROUNDING_POINTS)
     )
 
 
@@ -141,6 +153,7 @@ def next_memory_gib(catalog: Catalog, home: InstanceType) -> float:
 
 def _want(
     situation: Situation,
+    safety: Safety | None,
     *,
     vcpu_min: float,
     memory_min_gib: float,
@@ -148,28 +161,49 @@ def _want(
     type_on_demand_max_usd_per_hour: float | None = None,
 ) -> Want:
     workload = situation.workload
+    usage, home = workload.usage, situation.home
     on_demand = workload.lifecycle is Lifecycle.ON_DEMAND
+    network, ebs = (
+        _speed_min(used, at_home, workload.settings.headroom_factor) if usage else 0.0
+        for used, at_home in (
+            (usage.network_used_gbps if usage else None, home.network_gbps),
+            (usage.ebs_used_mbps if usage else None, home.ebs_mbps),
+        )
+    )
     return Want(
         home=situation.home,
         home_on_demand_usd_per_hour=situation.home_on_demand_usd_per_hour,
         globs=workload.type_globs,
         zones=frozenset(workload.subnets),
-        safety=situation.safety,
+        safety=safety,
         vcpu_min=vcpu_min,
         memory_min_gib=memory_min_gib,
+        image=workload.image,
+        may_burst=workload.settings.allow_burstable,
+        network_gbps_min=network,
+        ebs_mbps_min=ebs,
         confirm_s=workload.settings.confirm_safe_minutes * 60 if on_demand else None,
         smaller_than_home=smaller_than_home,
         type_on_demand_max_usd_per_hour=type_on_demand_max_usd_per_hour,
     )
 
 
-def _no_smaller_than_the_best(found: Found) -> Found | None:
+def _speed_min(used: float | None, at_home: float | None, headroom: float) -> float:
+    """The least baseline to look for. What is used beyond the home type's is a burst, which a type of
+    the same baseline allows as well."""
+    if used is None:
+        return at_home or 0.0
+    return min(used * headroom, at_home if at_home is not None else math.inf)
+
+
+def no_smaller_than_the_best(found: Found) -> Found:
     """Without the pools that are smaller than the best one's type, which becomes the home type: it
     must hold whichever target the switch ends on."""
     if not len(found.ranked):
-        return None
+        return found
     table, best = found.situation.table, found.ranked[0]
     enough = (table.vcpu[found.ranked] >= table.vcpu[best]) & (
         table.memory_gib[found.ranked] >= table.memory_gib[best]
     )
-    return Found(found.situation, found.want, found.codes, found.ranked[enough])
+    scores = None if found.scores is None else found.scores[enough]
+    return replace(found, ranked=found.ranked[enough], scores=scores)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from spot_optimizer.decision.hourly_hazard import age_factor
 from spot_optimizer.decision.market_table import MarketTable
 from spot_optimizer.decision.model import WorkloadView
 from spot_optimizer.decision.stages import Reason, Safety, safety_codes
@@ -53,6 +54,17 @@ class Situation:
     def safety(self) -> Safety:
         """What this workload calls safe."""
         return Safety.of(self.workload.settings)
+
+    @property
+    def hazard_per_hour(self) -> float:
+        """Interruptions to expect of an hour here: none on-demand; of a spot pool that the market
+        does not know NaN."""
+        if self.workload.lifecycle is Lifecycle.ON_DEMAND:
+            return 0.0
+        if self.row is None:
+            return float("nan")
+        age = self.now - self.workload.launched_at
+        return self.table.plain[2][self.row] * age_factor(age)
 
     @property
     def cost_points(self) -> float:

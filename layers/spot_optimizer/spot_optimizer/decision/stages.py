@@ -6,12 +6,13 @@ what is unsafe, then what costs too much.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import NamedTuple
 
 import numpy as np
 
+from spot_optimizer.decision.image import Image
 from spot_optimizer.decision.market_table import Bools, Codes, MarketTable
 from spot_optimizer.decision.risk import ADVISOR_BUCKET_WORST
 from spot_optimizer.market.catalog import InstanceType
@@ -30,15 +31,18 @@ class Reason(IntEnum):
     NO_SUBNET = 5
     TOO_SMALL = 6
     TOO_LARGE = 7
-    NO_HISTORY = 8
-    VOLATILE = 9
-    UNSTABLE = 10
-    OFTEN_INTERRUPTED = 11
-    SIGNALLED = 12
-    UNCONFIRMED = 13
-    NOT_CHEAPER_THAN_ON_DEMAND = 14
-    GAIN_TOO_SMALL = 15
-    CURRENT = 16
+    TOO_SLOW = 8
+    IMAGE_MISFIT = 9
+    REFUSED_LATELY = 10
+    NO_HISTORY = 11
+    VOLATILE = 12
+    UNSTABLE = 13
+    OFTEN_INTERRUPTED = 14
+    SIGNALLED = 15
+    UNCONFIRMED = 16
+    NOT_CHEAPER_THAN_ON_DEMAND = 17
+    GAIN_TOO_SMALL = 18
+    CURRENT = 19
 
     @property
     def label(self) -> str:
@@ -55,6 +59,9 @@ _LABELS = {
     Reason.NO_SUBNET: "no subnet in the zone",
     Reason.TOO_SMALL: "too small",
     Reason.TOO_LARGE: "too large",
+    Reason.TOO_SLOW: "slower network or disks than used",
+    Reason.IMAGE_MISFIT: "cannot boot the image",
+    Reason.REFUSED_LATELY: "refused a launch lately",
     Reason.NO_HISTORY: "no price history",
     Reason.VOLATILE: "volatile",
     Reason.UNSTABLE: "instability",
@@ -92,9 +99,17 @@ class Want:
     globs: tuple[str, ...]
     zones: frozenset[str]
     """Zones that the workload has a subnet in."""
-    safety: Safety
+    safety: Safety | None
+    """None where the engine weighs risk instead of shutting pools out."""
     vcpu_min: float
     memory_min_gib: float
+    image: Image = field(default_factory=Image)
+    may_burst: bool = False
+    """Burstable types may replace others: the workload says so."""
+    network_gbps_min: float = 0.0
+    ebs_mbps_min: float = 0.0
+    avoid_refused: bool = True
+    """Pools that refused a launch lately are left out; a rescue tries them last instead."""
     confirm_s: float | None = None
     """How long a pool must have been safe, None where being safe now is enough."""
     smaller_than_home: bool = False
@@ -118,11 +133,18 @@ def safety_codes(table: MarketTable, safety: Safety) -> Codes:
     )
 
 
-def confirmed_codes(table: MarketTable, safety: Safety, confirm_s: float) -> Codes:
-    """UNCONFIRMED unless a pool was safe throughout the confirmation. (P,), shared."""
+def confirmed_codes(table: MarketTable, safety: Safety | None, confirm_s: float) -> Codes:
+    """UNCONFIRMED unless a pool was safe, or without limits known, throughout the confirmation.
+    (P,), shared."""
     key = ("confirmed", safety, confirm_s)
     if key not in table.shared_codes:
         market = table.market
+        if safety is None:
+            young = market.history_s < confirm_s
+            table.shared_codes[key] = np.where(
+                young, Reason.UNCONFIRMED, Reason.CANDIDATE
+            ).astype(np.int8)
+            return table.shared_codes[key]
         worst = _safety_codes(
             table,
             ("worst", safety),
@@ -196,13 +218,27 @@ def _too_large(table: MarketTable, want: Want) -> Bools:
     return too_large
 
 
-def _removed_for(reason: Reason) -> Callable[[MarketTable, Want], Bools]:
-    return lambda table, want: safety_codes(table, want.safety) == reason
+def _too_slow(table: MarketTable, want: Want) -> Bools:
+    # NaN, for what EC2 does not state, compares as not slower.
+    slow: Bools = (table.network_gbps < want.network_gbps_min) | (
+        table.ebs_mbps < want.ebs_mbps_min
+    )
+    return slow
+
+
+def _unsafe_for(reason: Reason) -> Callable[[MarketTable, Want], Bools]:
+    def removes(table: MarketTable, want: Want) -> Bools:
+        if want.safety is None:
+            return table.nowhere
+        unsafe: Bools = safety_codes(table, want.safety) == reason
+        return unsafe
+
+    return removes
 
 
 def _unconfirmed(table: MarketTable, want: Want) -> Bools:
     if want.confirm_s is None:
-        return np.zeros(len(table.market.pools), dtype=np.bool_)
+        return table.nowhere
     codes = confirmed_codes(table, want.safety, want.confirm_s)
     unconfirmed: Bools = codes == Reason.UNCONFIRMED
     return unconfirmed
@@ -218,15 +254,21 @@ def _not_cheaper(table: MarketTable, want: Want) -> Bools:
 _STAGES: tuple[tuple[Reason, Callable[[MarketTable, Want], Bools]], ...] = (
     (Reason.NO_PRICE, lambda table, _: ~table.usable_price),
     (Reason.NO_ON_DEMAND_PRICE, lambda table, _: ~(table.on_demand > 0)),
-    (Reason.MISFIT, lambda table, want: ~table.fits(want.home)),
+    (Reason.MISFIT, lambda table, want: ~table.fits(want.home, may_burst=want.may_burst)),
     (Reason.NOT_IN_TYPES, lambda table, want: ~table.in_types(want.globs)),
     (Reason.NO_SUBNET, lambda table, want: ~table.in_zones(want.zones)),
     (Reason.TOO_SMALL, _too_small),
     (Reason.TOO_LARGE, _too_large),
-    (Reason.NO_HISTORY, _removed_for(Reason.NO_HISTORY)),
-    (Reason.VOLATILE, _removed_for(Reason.VOLATILE)),
-    (Reason.UNSTABLE, _removed_for(Reason.UNSTABLE)),
-    (Reason.OFTEN_INTERRUPTED, _removed_for(Reason.OFTEN_INTERRUPTED)),
+    (Reason.TOO_SLOW, _too_slow),
+    (Reason.IMAGE_MISFIT, lambda table, want: ~table.boots(want.image)),
+    (
+        Reason.REFUSED_LATELY,
+        lambda table, want: table.refused_lately if want.avoid_refused else table.nowhere,
+    ),
+    (Reason.NO_HISTORY, _unsafe_for(Reason.NO_HISTORY)),
+    (Reason.VOLATILE, _unsafe_for(Reason.VOLATILE)),
+    (Reason.UNSTABLE, _unsafe_for(Reason.UNSTABLE)),
+    (Reason.OFTEN_INTERRUPTED, _unsafe_for(Reason.OFTEN_INTERRUPTED)),
     (Reason.UNCONFIRMED, _unconfirmed),
     (Reason.NOT_CHEAPER_THAN_ON_DEMAND, _not_cheaper),
 )

@@ -1,6 +1,7 @@
 """The instance types of a region and their on-demand prices."""
 
 import fnmatch
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -27,11 +28,28 @@ class InstanceType:
     accelerators: str = ""
     """What it carries beside the CPU, such as ``1 x NVIDIA T4 16384 MiB``: GPUs, FPGAs, inference
     and media chips; empty for none. Part of a GPU counts as none in ``gpus``, but stands here."""
+    boot_modes: str = ""
+    """Those that it supports, such as ``legacy-bios,uefi``; empty where unknown."""
+    ena: str = ""
+    """Enhanced networking: ``required``, ``supported`` or ``unsupported``; empty where unknown."""
+    virtualization: str = ""
+    """Types of images that it boots, such as ``hvm,paravirtual``; empty where unknown."""
+    instance_store_gb: float = 0.0
+    network_gbps: float | None = None
+    """Baseline bandwidth of all network cards; bursts beyond it end. None where unknown."""
+    ebs_mbps: float | None = None
+    """Baseline throughput to EBS in megabytes a second. None where unknown."""
 
     @property
     def family(self) -> str:
         """``m5`` of ``m5.large``."""
         return self.name.partition(".")[0]
+
+    @property
+    def generation(self) -> int:
+        """5 of ``m5.large``: the higher, the newer."""
+        digits = re.search(r"\d+", self.family)
+        return int(digits.group()) if digits else 0
 
 
 @dataclass(frozen=True)
@@ -78,13 +96,16 @@ prices are seldom below a quarter of on-demand, so it could not cost less than t
 pools."""
 
 
-def fits_machine(candidate: InstanceType, home: InstanceType) -> bool:
+def fits_machine(
+    candidate: InstanceType, home: InstanceType, *, may_burst: bool = False
+) -> bool:
     """Whether an instance of ``home``'s image can run on ``candidate`` at all.
 
     Same architecture, GPUs and other accelerators, no bare metal; burstable only in place of
-    burstable (a fixed machine must not lose its CPU when credits run out); Nitro only in place of
-    Nitro (the image's drivers are proven there); an instance store only in place of one, for data
-    that comes to lie on it would be lost by the next switch.
+    burstable (a fixed machine must not lose its CPU when credits run out) or where ``may_burst``;
+    Nitro only in place of Nitro (the image's ENA and NVMe drivers are proven there); an instance
+    store only in place of one that is no larger, for data that comes to lie on it would be lost by
+    the next switch.
     """
     return (
         candidate.architecture == home.architecture
@@ -92,9 +113,10 @@ def fits_machine(candidate: InstanceType, home: InstanceType) -> bool:
         and not candidate.bare_metal
         and candidate.gpus == home.gpus
         and candidate.accelerators == home.accelerators
-        and (home.burstable or not candidate.burstable)
+        and (home.burstable or may_burst or not candidate.burstable)
         and candidate.hypervisor == home.hypervisor
         and candidate.instance_store == home.instance_store
+        and candidate.instance_store_gb >= home.instance_store_gb
     )
 
 
@@ -111,6 +133,7 @@ def types_that_matter(catalog: Catalog, homes: Iterable[str]) -> frozenset[str]:
             for name, price in catalog.on_demand_usd_per_hour.items()
             if price <= OVERSIZE_FACTOR_MAX * home_price
             and name in catalog.types
-            and fits_machine(catalog.types[name], home)
+            # Whether a workload may burst is on its tags; the few burstable types cost little more.
+            and fits_machine(catalog.types[name], home, may_burst=True)
         )
     return frozenset(matter)

@@ -47,7 +47,22 @@ def _instance_type(row: Mapping[str, Any], architecture: str) -> InstanceType:
         spot="spot" in row["SupportedUsageClasses"],
         current_generation=row["CurrentGeneration"],
         accelerators=_accelerators(row),
+        boot_modes=",".join(sorted(row.get("SupportedBootModes", ()))),
+        ena=row.get("NetworkInfo", {}).get("EnaSupport", ""),
+        virtualization=",".join(sorted(row.get("SupportedVirtualizationTypes", ()))),
+        instance_store_gb=float(row.get("InstanceStorageInfo", {}).get("TotalSizeInGB", 0)),
+        network_gbps=_network_gbps(row),
+        ebs_mbps=row.get("EbsInfo", {})
+        .get("EbsOptimizedInfo", {})
+        .get("BaselineThroughputInMBps"),
     )
+
+
+def _network_gbps(row: Mapping[str, Any]) -> float | None:
+    """Baselines of all cards; None where one states none."""
+    cards = row.get("NetworkInfo", {}).get("NetworkCards", ())
+    baselines = [card.get("BaselineBandwidthInGbps") for card in cards]
+    return sum(baselines) if baselines and None not in baselines else None
 
 
 def _accelerators(row: Mapping[str, Any]) -> str:

@@ -2,18 +2,19 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
-from datetime import datetime
+from dataclasses import asdict, replace
+from datetime import datetime, timedelta
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from spot_optimizer.aws import archive as archive_keys
-from spot_optimizer.aws.announce import DECISION, announce
+from spot_optimizer.aws.announce import DECISION, alert, announce
 from spot_optimizer.aws.archive import Archive
 from spot_optimizer.aws.environment import Environment
 from spot_optimizer.aws.ledger import keys
-from spot_optimizer.aws.ledger.items import PlanItem, WorkloadItem
+from spot_optimizer.aws.ledger.items import PlanItem, WorkloadItem, pool_from_text
+from spot_optimizer.aws.ledger.pool_events import PoolEventKind, pool_events
 from spot_optimizer.aws.ledger.table import Ledger
 from spot_optimizer.aws.ledger.wire import instant
 from spot_optimizer.aws.workflow import start_switch
@@ -25,13 +26,16 @@ from spot_optimizer.contracts import (
     SignalledDecision,
 )
 from spot_optimizer.decision.engine import decide
+from spot_optimizer.decision.experience import INTERRUPTION_MEMORY, REFUSAL_MEMORY, PoolEvent
 from spot_optimizer.decision.model import Decision, Force, StackState, World
 from spot_optimizer.market.catalog import Catalog
 from spot_optimizer.market.catalog_file import catalog_from_bytes
 from spot_optimizer.market.snapshot import MarketSnapshot
 from spot_optimizer.market.snapshot_file import snapshot_from_bytes
+from spot_optimizer.services.engines import load_engines
 from spot_optimizer.services.fleet import Fleet, Member, read_fleet, write_plan
 from spot_optimizer.services.orders import rescue_terms, switch_order, target
+from spot_optimizer.services.throughput import ThroughputBook
 from spot_optimizer.services.traffic import changed_traffic, is_due
 from spot_optimizer.services.usage import read_usage
 from spot_optimizer.telemetry import logger, metrics
@@ -89,16 +93,24 @@ class _Cycle:
         members = self._members_asked_for(request, fleet)
         market = self._market()
         usage = read_usage(self.store, fleet.members, catalog, self.now)
+        throughput = ThroughputBook(self.store, self.now)
         world = World(
             workloads=tuple(
-                m.view(usage.usage_of(m.item.workload_id, self.now), self.now) for m in members
+                throughput.known(m.view(usage.usage_of(m.item.workload_id, self.now), self.now))
+                for m in members
             ),
             market=market,
             catalog=catalog,
             stack=self._stack_state(),
             force=_force(request),
+            refusals=self._pool_events("REFUSED", REFUSAL_MEMORY),
+            interruptions=self._pool_events("INTERRUPTED", INTERRUPTION_MEMORY),
         )
-        decisions = decide(world, self.now, region=self.env.region)
+        engines = load_engines(m.settings.engine for m in members)
+        decisions = decide(world, self.now, region=self.env.region, engines=engines)
+        if throughput.read_where_it_matters(world.workloads, decisions):
+            world = replace(world, workloads=tuple(map(throughput.known, world.workloads)))
+            decisions = decide(world, self.now, region=self.env.region, engines=engines)
         by_id = {m.item.workload_id: m for m in members}
         # Moves first, rescues before all: recording ten thousand others must not keep them waiting.
         moves = sorted((d for d in decisions if _acts(d)), key=lambda d: not d.rescue)
@@ -134,6 +146,10 @@ class _Cycle:
             switches_in_flight=len(live),
         )
 
+    def _pool_events(self, kind: PoolEventKind, memory: timedelta) -> tuple[PoolEvent, ...]:
+        found = pool_events(self.ledger, kind, self.now, memory)
+        return tuple(PoolEvent(pool_from_text(each.pool), each.at) for each in found)
+
     def _members_asked_for(self, request: Request, fleet: Fleet) -> tuple[Member, ...]:
         if isinstance(request, ScheduledCycle):
             return fleet.members
@@ -155,8 +171,24 @@ class _Cycle:
         if decisions:
             self.store.write_json_lines("decisions", self.now, map(_plain_record, decisions))
         announce(self.env.bus_name, DECISION, [_announcement(d) for d in changed])
+        self._alert_broken_engines(changed)
+        metrics.add_metric("EngineFailures", "Count", sum(bool(d.alarm) for d in decisions))
         for kind, count in Counter(d.kind for d in decisions).items():
             metrics.add_metric(f"Decisions{kind.capitalize()}", "Count", count)
+
+    def _alert_broken_engines(self, changed: Sequence[Decision]) -> None:
+        """Tell of engines that are unknown or fail, once for each problem that is new."""
+        problems: dict[str, list[str]] = {}
+        for decision in changed:
+            if decision.alarm:
+                problems.setdefault(decision.alarm, []).append(decision.workload_id)
+        for problem, workloads in problems.items():
+            shown = ", ".join(workloads[:20]) + (" ..." if len(workloads) > 20 else "")
+            alert(
+                self.env.alert_topic_arn,
+                f"Spot Optimizer {self.env.stack_name}: workloads are not judged",
+                f"{problem[:1000]}. Until this is cured they stay where they are: {shown}.",
+            )
 
     def _record_plan(
         self,
@@ -303,7 +335,10 @@ def _digest(decision: Decision) -> str:
     """What a decision says, without the figures that change every five minutes."""
     first = decision.candidates[0] if decision.candidates else None
     place = f"{first.instance_type}/{first.availability_zone}/{first.lifecycle}" if first else ""
-    return f"{decision.kind}|{decision.row}|{place}|{decision.held_by}|{decision.fallback_pending}"
+    parts = [decision.kind, decision.row, place, decision.held_by, decision.fallback_pending]
+    if decision.alarm:
+        parts.append(decision.alarm)
+    return "|".join(map(str, parts))
 
 
 def _plain_record(decision: Decision) -> dict[str, Any]:

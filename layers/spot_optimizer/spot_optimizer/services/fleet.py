@@ -16,9 +16,15 @@ from spot_optimizer.aws.instances import (
     write_workload_tag,
 )
 from spot_optimizer.aws.ledger import keys
-from spot_optimizer.aws.ledger.items import PlanItem, SwitchItem, WorkloadItem, pool_from_text
+from spot_optimizer.aws.ledger.items import (
+    MOVES_KEPT,
+    PlanItem,
+    SwitchItem,
+    WorkloadItem,
+    pool_from_text,
+)
 from spot_optimizer.aws.ledger.table import Ledger
-from spot_optimizer.decision.model import WorkloadView
+from spot_optimizer.decision.model import Move, WorkloadView
 from spot_optimizer.market.catalog import Catalog
 from spot_optimizer.services.machines import (
     READS_MAX,
@@ -75,6 +81,12 @@ class Member:
             backoff_until=item.backoff_until,
             breaker_open=item.breaker_open_since is not None,
             live_switch_id=item.claim_switch_id if claim_lives else None,
+            image=self.adopted.image,
+            windows=self.adopted.windows,
+            not_before=self.adopted.not_before,
+            moves=tuple(
+                Move(m.at, m.lifecycle, m.planned) for m in item.moves if now - m.at < MOVES_KEPT
+            ),
         )
 
 

@@ -9,7 +9,15 @@ from spot_optimizer.aws.clients import TryAgain
 from spot_optimizer.aws.environment import Environment
 from spot_optimizer.aws.ledger import claims, keys
 from spot_optimizer.aws.ledger.claims import ClaimLost, held_record
-from spot_optimizer.aws.ledger.items import RefusedAttempt, StackItem, SwitchItem, WorkloadItem
+from spot_optimizer.aws.ledger.items import (
+    MOVES_KEPT,
+    MoveItem,
+    RefusedAttempt,
+    StackItem,
+    SwitchItem,
+    WorkloadItem,
+)
+from spot_optimizer.aws.ledger.pool_events import record_pool_event
 from spot_optimizer.aws.ledger.table import Ledger
 from spot_optimizer.aws.ledger.wire import instant
 from spot_optimizer.contracts import (
@@ -44,7 +52,10 @@ from spot_optimizer.decision.breakers import (
 from spot_optimizer.settings import Settings
 from spot_optimizer.switching.refusals import next_candidate
 from spot_optimizer.telemetry import logger, metrics
-from spot_optimizer.words import DecisionKind, Phase
+from spot_optimizer.words import DecisionKind, Lifecycle, Phase, Pool, Scope
+
+UNBEARABLE_ROW = 6
+"""Row of the truth table that leaves a pool which must be left: no planned switch."""
 
 Request = (
     ClaimRequest
@@ -70,7 +81,7 @@ def update_ledger(request: Request, env: Environment, now: datetime) -> Boundary
         case UnclaimRequest():
             return _unclaim(ledger, request, env, now)
         case RefuseRequest():
-            return _refuse(ledger, request)
+            return _refuse(ledger, request, now)
         case CommitRequest():
             return _commit(ledger, request, now)
         case AbandonRequest():
@@ -135,7 +146,7 @@ def refused_launch(cause: str) -> RefusedLaunch:
     return RefusedLaunch.model_validate_json(json.loads(cause)["errorMessage"])
 
 
-def _refuse(ledger: Ledger, request: RefuseRequest) -> NextAttempt:
+def _refuse(ledger: Ledger, request: RefuseRequest, now: datetime) -> NextAttempt:
     switch = held_record(ledger, request.workload_id, request.switch_id, request.token)
     noted = {refusal.attempt for refusal in switch.refusals}
     if request.attempt not in noted:
@@ -148,6 +159,7 @@ def _refuse(ledger: Ledger, request: RefuseRequest) -> NextAttempt:
         if refusal.code.startswith("InvalidLaunchTemplateId."):
             _forget_template(ledger, switch)
         claims.note_refusal(ledger, switch, following)
+        _remember_pool(ledger, switch, noting, now)
         if following is not None:
             switch = switch.model_copy(
                 update={"candidate": following, "attempt": request.attempt + 1}
@@ -156,6 +168,18 @@ def _refuse(ledger: Ledger, request: RefuseRequest) -> NextAttempt:
     if switch.attempt > request.attempt:
         return NextAttempt(attempt=_attempt(switch))
     return NextAttempt(attempt=None)
+
+
+def _remember_pool(
+    ledger: Ledger, switch: SwitchItem, refusal: RefusedAttempt, now: datetime
+) -> None:
+    """Have later decisions avoid a pool without capacity. A rescue's fleet names no single one."""
+    target = switch.order.candidates[refusal.candidate]
+    is_one_pool = switch.order.kind is not DecisionKind.EVACUATE
+    if refusal.scope is Scope.POOL and target.lifecycle is Lifecycle.SPOT and is_one_pool:
+        pool = Pool(target.instance_type, target.availability_zone)
+        detail = f"{switch.switch_id}#{refusal.attempt}"
+        record_pool_event(ledger, "REFUSED", pool, now, detail)
 
 
 def _forget_template(ledger: Ledger, switch: SwitchItem) -> None:
@@ -226,7 +250,9 @@ def _succeed(
         outcome |= {"original_terminated": False, "original_remains": True}
         outcome["summary"] += "; the original was only stopped and remains, unmanaged"
     outcome["summary"] += "".join(f"; {each}" for each in json.loads(switch.left_alone))
-    claims.record_success(ledger, switch, outcome, now)
+    workload = ledger.workload(request.workload_id)
+    moves = _moves_after(workload.moves if workload else (), switch, now)
+    claims.record_success(ledger, switch, outcome, {"moves": moves}, now)
     of_what = "FailOver" if switch.order.kind is DecisionKind.EVACUATE else "Switch"
     metrics.add_metric(f"{_plural(of_what)}Succeeded", "Count", 1)
     metrics.add_metric(f"{of_what}Duration", "Seconds", outcome["duration_s"])
@@ -234,6 +260,21 @@ def _succeed(
         metrics.add_metric(f"{of_what}Downtime", "Seconds", outcome["downtime_s"])
     _tell(env, switch, Phase.DONE, outcome["summary"])
     return Outcome(phase=Phase.DONE, summary=outcome["summary"])
+
+
+def _moves_after(
+    moves: tuple[MoveItem, ...], switch: SwitchItem, now: datetime
+) -> list[dict[str, Any]]:
+    """The workload's moves of the last day and this one."""
+    order = switch.order
+    planned = (
+        order.kind is not DecisionKind.EVACUATE and order.row != UNBEARABLE_ROW and not order.asked_by
+    )
+    move = MoveItem(
+        at=now, lifecycle=order.candidates[switch.candidate].lifecycle, planned=planned
+    )
+    kept = [m for m in moves if now - m.at < MOVES_KEPT]
+    return [m.model_dump(mode="json") for m in (*kept, move)]
 
 
 def _plural(of_what: str) -> str:

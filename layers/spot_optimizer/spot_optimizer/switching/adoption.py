@@ -2,8 +2,11 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 
+from spot_optimizer.decision.guards.windows import Window
+from spot_optimizer.decision.image import Image
 from spot_optimizer.market.catalog import Catalog
 from spot_optimizer.settings import Settings
 from spot_optimizer.switching.machine import MANAGED_TAG, WORKLOAD_TAG, Record, tags_of
@@ -36,6 +39,9 @@ class Adopted:
     """Ids of the only subnets to launch in; empty: those with the original's route table."""
     settings: Settings
     warnings: tuple[str, ...] = ()
+    windows: tuple[Window, ...] = ()
+    not_before: datetime | None = None
+    image: Image = field(default_factory=Image)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,10 +117,22 @@ def judge_adoption(
                 type_globs=tags.type_globs,
                 subnets=tags.subnets,
                 settings=tags.settings,
+                windows=tags.windows,
+                not_before=tags.not_before,
+                image=_image(instance),
                 warnings=tuple(_warnings(instance, tags, protection)),
             )
         )
     return Adoption(tuple(adopted), tuple(refused))
+
+
+def _image(instance: Record) -> Image:
+    """An image without a boot mode of its own has been proven with the one that it was booted with."""
+    return Image(
+        boot_mode=instance.get("BootMode") or instance.get("CurrentInstanceBootMode") or "",
+        ena=instance.get("EnaSupport"),
+        virtualization=instance.get("VirtualizationType") or "",
+    )
 
 
 def _workload_id(instance: Record) -> str:

@@ -3,11 +3,14 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
+from datetime import UTC, datetime
 from typing import NamedTuple, TypeVar
 
+from spot_optimizer.decision.guards.windows import GRAMMAR, InvalidWindow, Window, parse_windows
 from spot_optimizer.settings import (
     InvalidSetting,
     Settings,
+    allowed_values,
     parse_setting,
     setting_names,
     settings_from_tags,
@@ -63,31 +66,23 @@ TAGS: tuple[Tag, ...] = (
         "whether the data on instance-store disks is expendable",
         "false",
     ),
+    Tag("window", GRAMMAR, "when planned moves may begin; rescues do not wait", "any time"),
+    Tag(
+        "not-before",
+        "a date, or a date and time (2026-12-01T06:00, UTC unless it says otherwise)",
+        "planned moves wait until then; rescues do not",
+    ),
 )
 """The README's table of tags is printed from here, followed by ``setting_rows``."""
-
-NOT_YET: Mapping[str, str] = {
-    "engine": "the engine cannot be chosen yet: every workload is judged by the forecast engine",
-    "interruption-cost-minutes": "the cost of an interruption is not counted yet",
-    "window": "maintenance windows are not supported yet",
-    "not-before": "not-before is not supported yet",
-}
-"""Tags that a later version obeys: refused rather than ignored, for they would hold moves back."""
-
 
 def setting_rows() -> tuple[Tag, ...]:
     """The tags that override a threshold or flag for one workload, as rows of the same table."""
     rows = []
     for each in fields(Settings):
         if each.name in setting_names(per_workload=True):
-            allowed = (
-                "true, false"
-                if isinstance(each.default, bool)
-                else f"{each.metadata['low']:g} to {each.metadata['high']:g}"
-            )
             default = str(each.default).lower()
             name = tag_key(each.name).removeprefix(TAG_PREFIX)
-            rows.append(Tag(name, allowed, each.metadata["meaning"], default))
+            rows.append(Tag(name, allowed_values(each.name), each.metadata["meaning"], default))
     return tuple(rows)
 
 
@@ -103,6 +98,8 @@ class WorkloadTags:
     stateless_by_tag: bool
     """Whether the tag says stateless, in writing, rather than the default."""
     instance_store_may_be_lost: bool
+    windows: tuple[Window, ...] = ()
+    not_before: datetime | None = None
 
 
 def parse_tags(tags: Mapping[str, str], base: Settings) -> WorkloadTags:
@@ -135,6 +132,8 @@ def parse_tags(tags: Mapping[str, str], base: Settings) -> WorkloadTags:
         settings=_settings(base, tags, problems),
         stateless_by_tag=take("state", _state, "") == "stateless",
         instance_store_may_be_lost=take("instance-store-may-be-lost", _true_or_false, False),
+        windows=take("window", _windows, ()),
+        not_before=take("not-before", _not_before, None),
     )
     if problems:
         raise InvalidTags("; ".join(problems))
@@ -149,8 +148,9 @@ def _unknown(said: Mapping[str, str]) -> list[str]:
     known = _known()
     problems = []
     for name in sorted(set(said) - {*known, "switch"}):
-        why = NOT_YET.get(name, f"is no tag that this version knows; known are {', '.join(known)}")
-        problems.append(f"{TAG_PREFIX}{name}: {why}")
+        problems.append(
+            f"{TAG_PREFIX}{name}: is no tag that this version knows; known are {', '.join(known)}"
+        )
     return problems
 
 
@@ -233,3 +233,20 @@ def _true_or_false(value: str) -> bool:
     if value.lower() not in ("true", "false"):
         raise _problem("instance-store-may-be-lost", value, "true or false")
     return value.lower() == "true"
+
+
+def _windows(value: str) -> tuple[Window, ...]:
+    try:
+        return parse_windows(value)
+    except InvalidWindow as error:
+        raise ValueError(f"{TAG_PREFIX}window = '{value}': {error}") from None
+
+
+def _not_before(value: str) -> datetime | None:
+    try:
+        at = datetime.fromisoformat(value)
+    except ValueError:
+        raise _problem(
+            "not-before", value, "a date such as 2026-12-01, or with a time 2026-12-01T06:00"
+        ) from None
+    return at if at.utcoffset() is not None else at.replace(tzinfo=UTC)

@@ -19,3 +19,9 @@ class Usage:
     """Hours of data behind the 7-day p95 figures."""
     recent_cpu_vcpu: tuple[float, ...] = ()
     recent_memory_gib: tuple[float, ...] = ()
+    network_used_gbps: float | None = None
+    """Highest hourly mean of seven days, gigabits a second, in the busier direction; None where it
+    was not read."""
+    ebs_used_mbps: float | None = None
+    """Highest hourly mean of seven days, megabytes a second to and from EBS; None where it was not
+    read."""

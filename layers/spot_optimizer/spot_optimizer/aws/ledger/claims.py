@@ -210,7 +210,11 @@ def abandon(ledger: Ledger, switch: SwitchItem, now: datetime) -> None:
 
 
 def record_success(
-    ledger: Ledger, switch: SwitchItem, outcome: Mapping[str, Any], now: datetime
+    ledger: Ledger,
+    switch: SwitchItem,
+    outcome: Mapping[str, Any],
+    workload_changes: Mapping[str, Any],
+    now: datetime,
 ) -> None:
     """Outcome, breaker and release in one transaction.
 
@@ -230,6 +234,7 @@ def record_success(
                 "backoffs": 0,
                 "backoff_until": None,
                 "cooldown_until": now + timedelta(minutes=guard.cooldown_minutes),
+                **workload_changes,
             },
         ),
         {

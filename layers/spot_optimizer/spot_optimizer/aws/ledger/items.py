@@ -1,5 +1,6 @@
 """The items of the ledger."""
 
+from datetime import timedelta
 from typing import Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
@@ -20,6 +21,18 @@ class Item(BaseModel):
     code read the same item."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class MoveItem(Item):
+    """A switch of a workload that succeeded."""
+
+    at: AwareDatetime
+    lifecycle: Lifecycle
+    planned: bool
+    """Neither a rescue nor forced by a user."""
+
+
+MOVES_KEPT = timedelta(hours=24)
 
 
 class WorkloadItem(Item):
@@ -56,6 +69,8 @@ class WorkloadItem(Item):
     """Token of the newest claim; only ever rises."""
     claim_switch_id: str | None = None
     claim_expires_at: AwareDatetime | None = None
+    moves: tuple[MoveItem, ...] = ()
+    """Switches that succeeded, of the last day and maybe older ones."""
     decision_digest: str = ""
     """What the last recorded decision said, so that only changes are written."""
     interruption_told: str = ""
@@ -79,6 +94,13 @@ class PointerItem(Item):
     """Whose an instance is: events carry no tags and no workload id."""
 
     workload_id: str
+
+
+class PoolEventItem(Item):
+    """A refused launch or an interruption, in the list of what all pools have shown."""
+
+    pool: str
+    at: AwareDatetime
 
 
 class SignalItem(Item):

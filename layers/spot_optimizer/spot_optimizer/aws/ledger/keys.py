@@ -6,6 +6,8 @@ WORKLOADS = "WORKLOADS"
 PLANS = "PLANS"
 STACK = "STACK"
 STATE = "STATE"
+POOL_EVENTS = "POOLS"
+"""Partition of refused launches and interruptions of all pools, by kind and time."""
 
 
 def key(pk: str, sk: str) -> dict[str, dict[str, Any]]:
@@ -35,3 +37,9 @@ def pool_partition(pool: object) -> str:
 
 def pointer_key(instance_id: str) -> dict[str, Any]:
     return key(f"INSTANCE#{instance_id}", "POINTER")
+
+
+def pool_event_sk(kind: str, at: str, pool: object, detail: str) -> str:
+    """Sort key of a pool event; ``detail`` tells those of one moment apart, so that a repeated write
+    finds itself."""
+    return f"{kind}#{at}#{pool}#{detail}"

@@ -9,6 +9,7 @@ from spot_optimizer.aws.clients import client, error_code
 from spot_optimizer.aws.ledger import keys
 from spot_optimizer.aws.ledger.claims import LedgerBusy
 from spot_optimizer.aws.ledger.items import PointerItem, SignalItem, WorkloadItem
+from spot_optimizer.aws.ledger.pool_events import record_pool_event
 from spot_optimizer.aws.ledger.table import Ledger
 from spot_optimizer.aws.ledger.wire import from_wire, instant, to_wire, wire_value
 from spot_optimizer.words import Pool
@@ -93,6 +94,8 @@ def record_signal(
     ledger.put_history(f"WORKLOAD#{workload_id}", sk, signal, at, days)
     if pool is not None:
         ledger.put_history(keys.pool_partition(pool), sk, signal, at, days)
+    if pool is not None and signal["kind"] == "interruption":
+        record_pool_event(ledger, "INTERRUPTED", pool, at, signal["instance_id"])
 
 
 def pool_history(ledger: Ledger, pool: Pool, before: datetime) -> list[SignalItem]:

@@ -34,7 +34,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, bool) or value is None:
         return value
     if isinstance(value, float):
-        return Decimal(repr(value))
+        return Decimal(repr(float(value)))  # numpy's floats have a repr of their own
     if isinstance(value, datetime):
         return instant(value)
     if isinstance(value, Mapping):

@@ -5,18 +5,24 @@ A held decision is recorded like any other and simply made again by a later cycl
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
+from spot_optimizer.decision.guards.limits import allot
+from spot_optimizer.decision.guards.windows import opens_at
 from spot_optimizer.decision.model import Decision, WorkloadView, World
-from spot_optimizer.words import DecisionKind, Mode
+from spot_optimizer.words import DecisionKind, Lifecycle, Mode
+
+DAY = timedelta(hours=24)
+RETURN_WAIT_MAX = timedelta(hours=6)
 
 
 def hold_back(decisions: Sequence[Decision], world: World, now: datetime) -> list[Decision]:
     """The decisions in their order, ``held_by`` set on those that must not be acted upon now.
 
-    A forced decision skips the cooldown, the back-off and manual mode, nothing else; a rescue skips
-    the back-off. What is left of the switches in flight goes to rescues first, then to the greatest
-    saving.
+    A forced decision skips what speaks against the moment (cooldown, back-off, manual mode, window,
+    not-before, moves of the day, return to spot) and the limits of a cycle, nothing else. A rescue
+    skips the back-off, the window, not-before and the limits of planned moves. What is left of the
+    switches in flight goes to rescues first, then to the greatest saving.
     """
     workloads = {workload.workload_id: workload for workload in world.workloads}
     held = {
@@ -24,15 +30,10 @@ def hold_back(decisions: Sequence[Decision], world: World, now: datetime) -> lis
         for decision in decisions
         if decision.kind is not DecisionKind.STAY
     }
-    waiting = [d for d in decisions if held.get(d.decision_id) == ""]
-    waiting.sort(key=lambda d: (not d.rescue, -d.saving_usd_per_hour, d.workload_id))
-    for position, decision in enumerate(waiting):
-        most = int(workloads[decision.workload_id].settings.switches_in_flight_max)
-        if world.stack.switches_in_flight + position >= most:
-            held[decision.decision_id] = (
-                f"{most} switches in flight at most: waits for one of them to end"
-            )
-    return [_marked(decision, held.get(decision.decision_id, "")) for decision in decisions]
+    free = [d for d in decisions if held.get(d.decision_id) == ""]
+    allotted = {d.decision_id: d for d in allot(free, world)}
+    judged = (allotted.get(d.decision_id, d) for d in decisions)
+    return [_marked(d, d.held_by or held.get(d.decision_id, "")) for d in judged]
 
 
 def _marked(decision: Decision, hold: str) -> Decision:
@@ -47,7 +48,7 @@ def _hold(decision: Decision, workload: WorkloadView, world: World, now: datetim
     checks = _ALWAYS
     if decision.workload_id not in world.force:
         # Hours of back-off must not keep a workload in a pool that it must leave.
-        checks += (_manual_mode, _cooldown) if decision.rescue else (_manual_mode, _backoff, _cooldown)
+        checks += _OF_RESCUES if decision.rescue else _OF_PLANNED
     try:
         return next((hold for check in checks if (hold := check(workload, world, now))), "")
     except Exception as error:  # One workload's damaged record must not stop the others.
@@ -96,6 +97,36 @@ def _cooldown(workload: WorkloadView, _world: World, now: datetime) -> str:
     return _until("cooldown after the last switch", workload.cooldown_until, now)
 
 
+def _not_before(workload: WorkloadView, _world: World, now: datetime) -> str:
+    return _until("not-before: planned moves wait", workload.not_before, now)
+
+
+def _window(workload: WorkloadView, _world: World, now: datetime) -> str:
+    return _until("maintenance window: planned moves wait", opens_at(workload.windows, now), now)
+
+
+def _moves_of_the_day(workload: WorkloadView, _world: World, now: datetime) -> str:
+    planned = sorted(m.at for m in workload.moves if m.planned and now - m.at < DAY)
+    most = int(workload.settings.switches_per_day_max)
+    if len(planned) < most:
+        return ""
+    return _until(f"{most} planned switches in 24 hours at most", planned[-most] + DAY, now)
+
+
+def _return_to_spot(workload: WorkloadView, _world: World, now: datetime) -> str:
+    """A workload that keeps falling back waits longer each time: what drove it away may come back."""
+    if workload.lifecycle is not Lifecycle.ON_DEMAND:
+        return ""
+    fallen = sorted(
+        m.at for m in workload.moves if m.lifecycle is Lifecycle.ON_DEMAND and now - m.at < DAY
+    )
+    if len(fallen) < 2:
+        return ""
+    wait = timedelta(minutes=workload.settings.confirm_safe_minutes * 2.0 ** (len(fallen) - 1))
+    text = f"{len(fallen)} fallbacks to on-demand in 24 hours: the way back to spot waits"
+    return _until(text, fallen[-1] + min(wait, RETURN_WAIT_MAX), now)
+
+
 def _until(guard: str, end: datetime | None, now: datetime) -> str:
     if end is None or end <= now:
         return ""
@@ -109,4 +140,14 @@ _ALWAYS: tuple[_Check, ...] = (
     _workload_breaker,
     _live_switch,
     _dry_run,
+)
+_OF_RESCUES: tuple[_Check, ...] = (_manual_mode, _cooldown)
+_OF_PLANNED: tuple[_Check, ...] = (
+    _manual_mode,
+    _not_before,
+    _window,
+    _backoff,
+    _cooldown,
+    _return_to_spot,
+    _moves_of_the_day,
 )

@@ -1,0 +1,44 @@
+"""What the pools have shown: refused launches and interruptions, in one list for all of them."""
+
+from datetime import datetime, timedelta
+from typing import Literal
+
+from spot_optimizer.aws.clients import client
+from spot_optimizer.aws.ledger import keys
+from spot_optimizer.aws.ledger.items import PoolEventItem
+from spot_optimizer.aws.ledger.table import Ledger
+from spot_optimizer.aws.ledger.wire import from_wire, instant, wire_value
+from spot_optimizer.words import Pool
+
+PoolEventKind = Literal["REFUSED", "INTERRUPTED"]
+
+_KEPT_DAYS = 90
+
+
+def record_pool_event(
+    ledger: Ledger, kind: PoolEventKind, pool: Pool, at: datetime, detail: str
+) -> None:
+    """Write down one event. Twice changes nothing."""
+    ledger.put_history(
+        keys.POOL_EVENTS,
+        keys.pool_event_sk(kind, instant(at), pool, detail),
+        {"pool": str(pool), "at": at},
+        at,
+        _KEPT_DAYS,
+    )
+
+
+def pool_events(
+    ledger: Ledger, kind: PoolEventKind, now: datetime, memory: timedelta
+) -> list[PoolEventItem]:
+    """The events of one kind within ``memory``, oldest first."""
+    pages = client("dynamodb").get_paginator("query").paginate(
+        TableName=ledger.table,
+        KeyConditionExpression="pk = :pk AND sk BETWEEN :since AND :until",
+        ExpressionAttributeValues={
+            ":pk": wire_value(keys.POOL_EVENTS),
+            ":since": wire_value(f"{kind}#{instant(now - memory)}"),
+            ":until": wire_value(f"{kind}#~"),
+        },
+    )
+    return [PoolEventItem.model_validate(from_wire(row)) for page in pages for row in page["Items"]]

@@ -1,0 +1,84 @@
+"""What every engine is asked and answers.
+
+An engine gets the :class:`Situation` of one workload (where it stands, what it costs, what it uses,
+its settings, the market as columns) and answers with an :class:`Outcome`: STAY, SWITCH or FALLBACK,
+the targets with their scores, the pools found and rejected with reasons, and one sentence. It is
+pure: no clock, no I/O, no randomness, and it writes into nothing that it was given.
+
+The look around an engine is the same for all: what cannot be judged (no price, no catalogue entry)
+never reaches it, the guards come after it, a user's forced target does not ask it.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Protocol, runtime_checkable
+
+from spot_optimizer.decision.misfits import misfit
+from spot_optimizer.decision.outcome import Outcome
+from spot_optimizer.decision.situation import Situation
+from spot_optimizer.words import DecisionKind, Lifecycle, Pool
+
+
+@runtime_checkable
+class Engine(Protocol):
+    """Judges one workload at a time; a user's own is an instance of any class that fits."""
+
+    @property
+    def name(self) -> str:
+        """How settings and tags choose it; lower case letters, digits and ``_``."""
+
+    def judge(self, situation: Situation) -> Outcome:
+        """What to do with the workload."""
+
+
+class BrokenEngine(Exception):
+    """An engine answered what it must not; the text says what."""
+
+
+Engines = Mapping[str, Engine | str]
+"""By name; text in place of an engine says why it could not be loaded."""
+
+
+def checked(outcome: object, situation: Situation) -> Outcome:
+    """``outcome`` if a switch may be made of it. Raises BrokenEngine.
+
+    An engine may rank as it likes, but not send a machine where it cannot run.
+    """
+    if not isinstance(outcome, Outcome):
+        raise BrokenEngine(f"it answered {type(outcome).__name__}; allowed is Outcome")
+    if outcome.kind not in (DecisionKind.STAY, DecisionKind.SWITCH, DecisionKind.FALLBACK):
+        raise BrokenEngine(f"it answered {outcome.kind}; allowed are STAY, SWITCH and FALLBACK")
+    if (outcome.kind is DecisionKind.STAY) == bool(outcome.candidates):
+        raise BrokenEngine(f"it answered {outcome.kind} with {len(outcome.candidates)} targets")
+    if not isinstance(outcome.reason, str) or not outcome.reason:
+        raise BrokenEngine("it gave no reason")
+    scores = [outcome.current_score, *(c.score for c in outcome.candidates)]
+    if not all(score is None or math.isfinite(score) for score in scores):
+        raise BrokenEngine(f"its scores are {scores}; allowed are finite numbers and None")
+    for key, figure in outcome.figures.items():
+        if not isinstance(key, str) or not isinstance(figure, float | int | str | None):
+            raise BrokenEngine(f"its figure {key} = {figure!r} is neither number, text nor None")
+    for target in outcome.candidates:
+        pool = Pool(target.instance_type, target.availability_zone)
+        _check_target(pool, target.lifecycle, target.subnet_id, situation)
+        if not target.price_usd_per_hour > 0:
+            raise BrokenEngine(f"its target {pool} has the price {target.price_usd_per_hour}")
+    return outcome
+
+
+def _check_target(
+    pool: Pool, lifecycle: Lifecycle, subnet_id: str, situation: Situation
+) -> None:
+    table, workload = situation.table, situation.workload
+    known = table.catalog.types.get(pool.instance_type)
+    if known is None:
+        raise BrokenEngine(f"its target {pool} is of a type that the catalogue does not know")
+    if workload.subnets.get(pool.availability_zone) != subnet_id:
+        raise BrokenEngine(f"its target {pool} has the subnet '{subnet_id}', none of the workload's")
+    clause = workload.image.misfit(known) or misfit(
+        known, situation.home, may_burst=workload.settings.allow_burstable
+    )
+    if clause and known.name != situation.home.name:
+        raise BrokenEngine(f"its target {pool} cannot run the machine: {clause}")
+    if (pool, lifecycle) == (workload.pool, workload.lifecycle):
+        raise BrokenEngine(f"its target {pool} is where the workload is")

@@ -1,0 +1,130 @@
+"""The truth table of spec section 1: rows 1 to 7, the first that holds decides.
+
+Rows 1 and 2 may pass with None. Rows 3 to 7 each belong to one state of the current pool, so
+exactly one of them decides when rows 1 and 2 pass.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from spot_optimizer.decision.found import Found, spot_candidate
+from spot_optimizer.decision.outcome import (
+    Outcome,
+    against,
+    leave_unbearable,
+    place_of,
+    resized,
+    with_smaller,
+)
+from spot_optimizer.decision.rightsizing import (
+    ROUNDING_POINTS,
+    gain_points,
+    no_smaller_than_the_best,
+    want_at_least_home,
+    want_for_rescue,
+    want_one_size_up,
+    want_smaller,
+)
+from spot_optimizer.decision.risk import NEGLIGIBLE_RISK
+from spot_optimizer.decision.situation import Situation, State
+from spot_optimizer.decision.stages import Want
+from spot_optimizer.decision.targets import find
+from spot_optimizer.words import DecisionKind
+
+_ROUNDING_RISK = 1e-9
+_ROUNDING_USD = 1e-12
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """The engine of spec section 1."""
+
+    name: str = "forecast"
+
+    def judge(self, situation: Situation) -> Outcome:
+        """The decision of the first row that holds."""
+        if larger := _size_up(situation):
+            return larger
+        smaller = _smaller(situation)
+        if smaller is not None and len(smaller.ranked):
+            return resized(2, smaller)
+        outcome = _ROW_OF_STATE[situation.state](situation)
+        return with_smaller(outcome, smaller)
+
+
+def _size_up(situation: Situation) -> Outcome | None:
+    want = want_one_size_up(situation, situation.safety)
+    larger = no_smaller_than_the_best(find(situation, want)) if want else None
+    return resized(1, larger) if larger is not None and len(larger.ranked) else None
+
+
+def _smaller(situation: Situation) -> Found | None:
+    want = want_smaller(situation, situation.safety)
+    if want is None:
+        return None
+    found = find(situation, want)
+    enough = situation.workload.settings.switch_gain_points - ROUNDING_POINTS
+    return no_smaller_than_the_best(found.only(gain_points(found) >= enough))
+
+
+def _at_least_home(situation: Situation) -> Want:
+    return want_at_least_home(situation, situation.safety)
+
+
+def _leave_on_demand(situation: Situation) -> Outcome:
+    found = find(situation, _at_least_home(situation))
+    return _switch_or_stay(3, found, found)
+
+
+def _leave_acceptable(situation: Situation) -> Outcome:
+    settings = situation.workload.settings
+    found = find(situation, _at_least_home(situation))
+    gain, more_risk = gain_points(found), found.risk - situation.risk
+    cheaper = gain >= settings.switch_gain_points - ROUNDING_POINTS
+    no_riskier = more_risk < NEGLIGIBLE_RISK - _ROUNDING_RISK
+    safer = more_risk <= -settings.switch_gain_risk + _ROUNDING_RISK
+    no_dearer = found.price <= situation.cost_usd_per_hour
+    return _switch_or_stay(4, found, found.only((cheaper & no_riskier) | (safer & no_dearer)))
+
+
+def _leave_dear(situation: Situation) -> Outcome:
+    found = find(situation, _at_least_home(situation))
+    enough = situation.workload.settings.switch_gain_points - ROUNDING_POINTS
+    return _switch_or_stay(5, found, found.only(gain_points(found) >= enough))
+
+
+def _leave_unbearable(situation: Situation) -> Outcome:
+    return leave_unbearable(find(situation, want_for_rescue(situation, situation.safety)))
+
+
+def _leave_unsafe(situation: Situation) -> Outcome:
+    found = find(situation, _at_least_home(situation))
+    highest = situation.cost_usd_per_hour * (
+        1 + situation.workload.settings.unsafe_premium_fraction
+    )
+    return _switch_or_stay(7, found, found.only(found.price <= highest + _ROUNDING_USD))
+
+
+_ROW_OF_STATE: Mapping[State, Callable[[Situation], Outcome]] = {
+    State.ON_DEMAND: _leave_on_demand,
+    State.ACCEPTABLE: _leave_acceptable,
+    State.DEAR: _leave_dear,
+    State.UNBEARABLE: _leave_unbearable,
+    State.UNSAFE: _leave_unsafe,
+}
+
+
+def _switch_or_stay(row: int, found: Found, worth: Found) -> Outcome:
+    """SWITCH to the best pool that is worth it, else STAY and say what the cheapest one lacks."""
+    situation = found.situation
+    if len(worth.ranked):
+        candidates = worth.candidates()
+        reason = f"{place_of(situation)}: {against(situation, candidates[0])}"
+        return Outcome(DecisionKind.SWITCH, row, reason, worth, candidates)
+    if len(found.ranked):
+        cheapest = spot_candidate(situation, int(found.ranked[0]))
+        reason = f"{place_of(situation)}; no safe pool gains enough: {against(situation, cheapest)}"
+    else:
+        looked_at = len(found.codes)
+        reason = f"{place_of(situation)}; none of {looked_at} pools is safe, fitting and cheaper"
+    return Outcome(DecisionKind.STAY, row, reason, worth)

@@ -1,0 +1,124 @@
+"""``layered``: yield on the total cost of ownership (spec section 4).
+
+``yield = 100 x (1 - tco / max_tco) x (1 - p)``, ``tco = price + waste``: what is paid for and not
+needed counts as a cost of its own. ``p`` is the pool's instability. ``max_tco`` is the home type
+on-demand with its own waste, the dearest that the workload could be: a maximum over the pools at hand
+would let a pool that nobody takes change the order of the others.
+
+Layers: fitting, advisor (> 20 % is out), instability (> 0.85 is out), oversized types only when
+cheaper, waste, rank. A signal of EC2 overrides them all: its pool is left and not entered.
+"""
+
+import math
+
+import numpy as np
+
+from spot_optimizer.decision.engines.staged import StagedEngine
+from spot_optimizer.decision.found import Found, Stage, spot_candidate
+from spot_optimizer.decision.market_table import Bools
+from spot_optimizer.decision.situation import Situation, State
+from spot_optimizer.decision.stages import Reason, Safety, safety_codes
+from spot_optimizer.market.snapshot import Floats
+from spot_optimizer.settings import Settings
+
+_ROUNDING = 1e-9
+
+
+def gates(settings: Settings) -> Safety:
+    """The advisor's worst bucket and an instability above the limit; prices may swing."""
+    return Safety(math.inf, math.nextafter(settings.instability_max, math.inf))
+
+
+def waste_fraction(situation: Situation, vcpu: Floats, memory_gib: Floats) -> Floats:
+    """The part of a machine of this size that the workload does not need, 0 to 1: the mean of vCPU
+    and memory. It needs p95 use times the headroom, the home type's size where that is unknown."""
+    usage, home = situation.workload.usage, situation.home
+    headroom = situation.workload.settings.headroom_factor
+    vcpu_need, memory_need = float(home.vcpu), home.memory_gib
+    if usage is not None:
+        vcpu_need = usage.cpu_p95_vcpu * headroom
+        if usage.memory_p95_gib is not None:
+            memory_need = usage.memory_p95_gib * headroom
+    used = np.minimum(1.0, vcpu_need / vcpu) + np.minimum(1.0, memory_need / memory_gib)
+    waste: Floats = 1.0 - used / 2
+    return waste
+
+
+def yields(situation: Situation, tco: Floats, instability: Floats) -> Floats:
+    """Yield of places with these costs, in points; negative where even on-demand costs less."""
+    home = situation.home
+    size = np.array([float(home.vcpu)]), np.array([home.memory_gib])
+    dearest = situation.home_on_demand_usd_per_hour * (1 + waste_fraction(situation, *size)[0])
+    result: Floats = 100.0 * (1 - tco / dearest) * (1 - instability)
+    return result
+
+
+def _scores(found: Found) -> Floats:
+    table, rows = found.situation.table, found.ranked
+    waste = waste_fraction(found.situation, table.vcpu[rows], table.memory_gib[rows])
+    return yields(found.situation, found.price * (1 + waste), table.market.instability[rows])
+
+
+def _here(found: Found) -> float:
+    situation = found.situation
+    current = situation.table.catalog.types.get(situation.workload.instance_type)
+    if current is None:
+        return math.nan
+    waste = waste_fraction(
+        situation, np.array([float(current.vcpu)]), np.array([current.memory_gib])
+    )
+    instability = 0.0
+    if situation.state is not State.ON_DEMAND and situation.row is not None:
+        instability = float(situation.table.market.instability[situation.row])
+    tco = situation.cost_usd_per_hour * (1 + waste)
+    return float(yields(situation, tco, np.array([instability]))[0])
+
+
+def _is_shut_out(situation: Situation) -> bool:
+    """Whether the current spot pool would not be entered."""
+    if situation.state is State.ON_DEMAND or situation.row is None:
+        return False
+    codes = safety_codes(situation.table, gates(situation.workload.settings))
+    return bool(codes[situation.row] != Reason.CANDIDATE)
+
+
+def _oversized(found: Found) -> Bools:
+    situation, home, rows = found.situation, found.situation.home, found.ranked
+    table = situation.table
+    larger = (table.vcpu[rows] > home.vcpu) | (table.memory_gib[rows] > home.memory_gib)
+    return larger & (found.price >= situation.cost_usd_per_hour)
+
+
+def _too_little(found: Found) -> Bools:
+    situation, settings = found.situation, found.situation.workload.settings
+    assert found.scores is not None
+    if _is_shut_out(situation):
+        most = situation.cost_usd_per_hour * (1 + settings.unsafe_premium_fraction)
+        return ~(found.price <= most + _ROUNDING)
+    return ~(found.scores - _here(found) >= settings.switch_gain_points - _ROUNDING)
+
+
+def _detail(found: Found, row: int) -> str:
+    candidate = spot_candidate(found.situation, row)
+    return f"gain of yield too small: {candidate.discount_points:.1f} points of discount"
+
+
+def _why(found: Found, position: int) -> str:
+    assert found.scores is not None
+    pool = found.situation.table.market.pools[found.ranked[position]]
+    note = ", which would not be entered" if _is_shut_out(found.situation) else ""
+    return f"{pool} yields {found.scores[position]:.1f} points against {_here(found):.1f} here{note}"
+
+
+LAYERED = StagedEngine(
+    name="layered",
+    score_meaning="yield in points, more is better",
+    limits=gates,
+    scores=_scores,
+    here=_here,
+    worth=(
+        Stage("oversized and not cheaper", _oversized),
+        Stage("gain of yield too small", _too_little, _detail),
+    ),
+    why=_why,
+)

@@ -1,0 +1,96 @@
+"""``risk_score``: the safest class of pools, and the cheapest of it (spec section 4).
+
+The score of decision/risk.py: above 0.65 safe, 0.40 to 0.65 with caution, below 0.40 to be avoided.
+A planned move leads to a better class, or to a lower price within the class; on-demand is left for a
+safe pool only.
+"""
+
+import numpy as np
+
+from spot_optimizer.decision.engines.staged import StagedEngine
+from spot_optimizer.decision.found import Found, Stage
+from spot_optimizer.decision.market_table import Bools
+from spot_optimizer.decision.rightsizing import ROUNDING_POINTS, gain_points
+from spot_optimizer.decision.situation import State
+from spot_optimizer.market.snapshot import Floats
+
+SAFE_ABOVE, AVOID_BELOW = 0.65, 0.40
+_ROUNDING = 1e-9
+_NAMES = ("avoid", "caution", "safe")
+
+
+def classes(scores: Floats) -> Floats:
+    """0 avoid, 1 caution, 2 safe; the borders belong to caution."""
+    return (scores >= AVOID_BELOW - _ROUNDING) + 1.0 * (scores > SAFE_ABOVE + _ROUNDING)
+
+
+def _scores(found: Found) -> Floats:
+    return 1.0 - found.risk
+
+
+def _here(found: Found) -> float:
+    return 1.0 - found.situation.risk
+
+
+def _to_avoid(found: Found) -> Bools:
+    avoid: Bools = classes(_scores(found)) == 0
+    return avoid
+
+
+def _not_worth(found: Found) -> Bools:
+    situation, settings = found.situation, found.situation.workload.settings
+    there = classes(_scores(found))
+    if situation.state is State.ON_DEMAND:
+        unsafe: Bools = there < 2
+        return unsafe
+    here = classes(np.array([_here(found)]))[0]
+    premium = 1 + settings.unsafe_premium_fraction
+    better = (there > here) & (found.price <= situation.cost_usd_per_hour * premium + _ROUNDING)
+    enough = gain_points(found) >= settings.switch_gain_points - ROUNDING_POINTS
+    poor: Bools = ~(better | ((there == here) & enough))
+    return poor
+
+
+def _score_text(found: Found, row: int) -> str:
+    score = 1.0 - found.situation.table.risk[row]
+    return f"score {score:.2f} ({_class_name(score)})"
+
+
+def _class_name(score: float) -> str:
+    return _NAMES[int(classes(np.array([score]))[0])]
+
+
+def _why(found: Found, position: int) -> str:
+    situation, row = found.situation, int(found.ranked[position])
+    here = _here(found)
+    return (
+        f"{situation.table.market.pools[row]} has the {_score_text(found, row)} at "
+        f"{found.price[position]:.4f} USD per hour, against {here:.2f} ({_class_name(here)}) at "
+        f"{situation.cost_usd_per_hour:.4f} here"
+    )
+
+
+RISK_SCORE = StagedEngine(
+    name="risk_score",
+    score_meaning="score 0 to 1, more is better",
+    gates=(
+        Stage(
+            "to be avoided",
+            _to_avoid,
+            lambda found, row: f"to be avoided: {_score_text(found, row)}",
+        ),
+    ),
+    scores=_scores,
+    here=_here,
+    rank=classes,
+    worth=(
+        Stage(
+            "neither a better class nor enough cheaper",
+            _not_worth,
+            lambda found, row: (
+                f"neither a better class nor enough cheaper: {_score_text(found, row)}"
+            ),
+        ),
+    ),
+    why=_why,
+)

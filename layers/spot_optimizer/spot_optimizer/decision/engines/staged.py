@@ -1,0 +1,162 @@
+"""An engine as an ordered list of stages: fitting, gates, scores, worth.
+
+::
+
+    every pool --> fits (size, image, types, zones, price) --> gates --> scores --> worth --> targets
+                        each removal with its reason
+
+Fitting is the same for all engines (decision/stages.py); gates, scores and what a move must be worth
+are the engine's own. Right-sizing comes first: larger where the workload is short, smaller where that
+is worth more than the best pool of its size.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+from spot_optimizer.decision.found import Found, Stage
+from spot_optimizer.decision.outcome import (
+    Outcome,
+    fall_back,
+    leave_unbearable,
+    place_of,
+    resized,
+    with_smaller,
+)
+from spot_optimizer.decision.rightsizing import (
+    no_smaller_than_the_best,
+    want_at_least_home,
+    want_for_rescue,
+    want_one_size_up,
+    want_smaller,
+)
+from spot_optimizer.decision.situation import Situation, State
+from spot_optimizer.decision.stages import Safety, Want
+from spot_optimizer.decision.targets import find
+from spot_optimizer.market.snapshot import Floats
+from spot_optimizer.settings import Settings
+from spot_optimizer.words import DecisionKind
+
+ROWS: Mapping[State, int] = {
+    State.ON_DEMAND: 3,
+    State.ACCEPTABLE: 4,
+    State.DEAR: 5,
+    State.UNSAFE: 7,
+}
+"""What the record calls the situation: the row of the truth table for it."""
+
+
+def _no_limits(_settings: Settings) -> Safety | None:
+    return None
+
+
+def _as_they_are(scores: Floats) -> Floats:
+    return scores
+
+
+def _never(_found: Found) -> str:
+    return ""
+
+
+def _no_figures(_found: Found) -> Mapping[str, float | str | None]:
+    return {}
+
+
+@dataclass(frozen=True, slots=True)
+class StagedEngine:
+    """An engine of stages. Every function is pure and looks at all pools that are left at once."""
+
+    name: str
+    score_meaning: str
+    """What a score is, with unit and direction."""
+    scores: Callable[[Found], Floats]
+    """The figure of each pool left, shape (N,)."""
+    here: Callable[[Found], float]
+    """The same figure of where the workload is; NaN where it is unknown."""
+    worth: tuple[Stage, ...]
+    """Remove what is not worth leaving a bearable place for. They see the scores."""
+    why: Callable[[Found, int], str]
+    """One pool (its position among those left) against where the workload is, in words."""
+    gates: tuple[Stage, ...] = ()
+    """Remove what must not be entered, not even to be rescued."""
+    limits: Callable[[Settings], Safety | None] = _no_limits
+    """The limits of price and advisor that pools must keep to, None for none."""
+    lowest_first: bool = False
+    """Whether a lower score is better."""
+    rank: Callable[[Floats], Floats] = _as_they_are
+    """What of a score ranks; equals are ranked by price, then risk, generation and name."""
+    prefers_on_demand: Callable[[Found], str] = _never
+    """Why on-demand is better than staying and than every pool left, empty where it is not."""
+    figures: Callable[[Found], Mapping[str, float | str | None]] = field(default=_no_figures)
+    """What the record shall hold of the engine's own inputs."""
+
+    def judge(self, situation: Situation) -> Outcome:
+        """Stay, or the best move."""
+        limits = self.limits(situation.workload.settings)
+        plan = self._ranked(situation, want_for_rescue(situation, limits))
+        if want := want_one_size_up(situation, limits):
+            larger = no_smaller_than_the_best(self._ranked(situation, want))
+            if len(larger.ranked):
+                return self._told(resized(1, larger), larger, plan)
+        found, worth = self._worth(situation, want_at_least_home(situation, limits))
+        smaller = None
+        if want := want_smaller(situation, limits):
+            _, smaller = self._worth(situation, want)
+            smaller = no_smaller_than_the_best(smaller)
+            if len(smaller.ranked) and self._is_better(smaller, worth):
+                reason = f"{resized(2, smaller).reason}; {self.why(smaller, 0)}"
+                outcome = replace(resized(2, smaller), reason=reason)
+                return self._told(outcome, smaller, plan)
+        if situation.state is State.UNBEARABLE:
+            return self._told(leave_unbearable(plan), plan, plan)
+        outcome = with_smaller(self._move_or_stay(found, worth), smaller)
+        return self._told(outcome, worth, plan)
+
+    def _move_or_stay(self, found: Found, worth: Found) -> Outcome:
+        situation = found.situation
+        row, place = ROWS[situation.state], place_of(situation)
+        if len(worth.ranked):
+            reason = f"{place}: {self.why(worth, 0)}"
+            return Outcome(DecisionKind.SWITCH, row, reason, worth, worth.candidates())
+        if better := self.prefers_on_demand(found):
+            return fall_back(worth, row, f"{place}: {better}")
+        if len(found.ranked):
+            reason = f"{place}; no pool is worth a switch: {self.why(found, 0)}"
+        else:
+            reason = f"{place}; none of {len(found.codes)} pools is fitting and let in"
+        return Outcome(DecisionKind.STAY, row, reason, worth)
+
+    def _ranked(self, situation: Situation, want: Want) -> Found:
+        found = find(situation, want)
+        for gate in self.gates:
+            found = found.after(gate)
+        return found.scored(self.scores(found), key=self._key)
+
+    def _key(self, scores: Floats) -> Floats:
+        """What sorts: the lower, the better."""
+        return self.rank(scores) if self.lowest_first else -self.rank(scores)
+
+    def _worth(self, situation: Situation, want: Want) -> tuple[Found, Found]:
+        """What may be entered, and what of it is worth a move."""
+        found = worth = self._ranked(situation, want)
+        for stage in self.worth:
+            worth = worth.after(stage)
+        return found, worth
+
+    def _is_better(self, one: Found, other: Found) -> bool:
+        if not len(other.ranked):
+            return True
+        return self._standing(one) < self._standing(other)
+
+    def _standing(self, found: Found) -> tuple[float, float]:
+        assert found.scores is not None
+        return float(self._key(found.scores[:1])[0]), float(found.price[0])
+
+    def _told(self, outcome: Outcome, found: Found, plan: Found) -> Outcome:
+        here = self.here(found)
+        return replace(
+            outcome,
+            plan=plan,
+            score_meaning=self.score_meaning,
+            current_score=here if here == here else None,
+            figures=self.figures(found),
+        )

@@ -1,0 +1,136 @@
+"""The limits that moves of one cycle share: switches in flight, herding, diversity.
+
+They are handed out in one order: rescues first, then the greatest saving. A planned move whose best
+pool is full takes its next best one, for every candidate of a decision is worth the move.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from spot_optimizer.decision.model import Candidate, Decision, World
+from spot_optimizer.settings import Settings
+from spot_optimizer.words import Lifecycle, Pool
+
+DIVERSITY_FROM_WORKLOADS = 10
+"""Fewer workloads have too few families to spread over (spec section 4)."""
+RIGHTSIZING_ROWS = (1, 2)
+
+
+def allot(decisions: Sequence[Decision], world: World) -> list[Decision]:
+    """The decisions that nothing else holds, ``held_by`` set on those that a limit holds, their
+    candidates cut down to what the limits allow. In the order of precedence."""
+    waiting = sorted(decisions, key=lambda d: (not d.rescue, -d.saving_usd_per_hour, d.workload_id))
+    settings = {w.workload_id: w.settings for w in world.workloads}
+    limits = _Limits.of(waiting, world, settings)
+    return [limits.take(decision, settings[decision.workload_id]) for decision in waiting]
+
+
+@dataclass
+class _Limits:
+    """What is left while the moves of a cycle are handed out."""
+
+    in_flight: int
+    pool_max: int
+    """Planned moves of this cycle into one pool."""
+    pools: Counter[Pool] = field(default_factory=Counter)
+    families: Counter[str] = field(default_factory=Counter)
+    workloads: int = 0
+    family_of: dict[str, str] = field(default_factory=dict)
+    forced: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(
+        cls, waiting: Sequence[Decision], world: World, settings: dict[str, Settings]
+    ) -> "_Limits":
+        family_of = {w.workload_id: _family(w.instance_type) for w in world.workloads}
+        planned = [d for d in waiting if not d.rescue and d.workload_id not in world.force]
+        pool_max = 1
+        if planned:
+            shared = settings[planned[0].workload_id]
+            rescues = len(waiting) - len(planned)
+            room = int(shared.switches_in_flight_max) - world.stack.switches_in_flight - rescues
+            moves = min(len(planned), max(room, 0))
+            pool_max = max(1, math.floor(shared.moves_into_one_pool_fraction * moves + 1e-9))
+        return cls(
+            in_flight=world.stack.switches_in_flight,
+            pool_max=pool_max,
+            families=Counter(family_of.values()),
+            workloads=len(family_of),
+            family_of=family_of,
+            forced=frozenset(world.force),
+        )
+
+    def take(self, decision: Decision, settings: Settings) -> Decision:
+        most = int(settings.switches_in_flight_max)
+        if self.in_flight >= most:
+            return replace(
+                decision, held_by=f"{most} switches in flight at most: waits for one of them to end"
+            )
+        if not decision.rescue and decision.workload_id not in self.forced:
+            decision = self._spread(decision, settings)
+        if not decision.held_by:
+            self._count(decision)
+        return decision
+
+    def _spread(self, decision: Decision, settings: Settings) -> Decision:
+        own = self.family_of[decision.workload_id]
+        hurdles = [self._hurdle(c, own, settings) for c in decision.candidates]
+        first = hurdles[0]
+        if not any(hurdles):
+            return decision
+        allowed = tuple(
+            c for c, hurdle in zip(decision.candidates, hurdles, strict=True) if not hurdle
+        )
+        # The first candidate of a right-sizing becomes the home type: no other may take its place.
+        if not allowed or (first and decision.row in RIGHTSIZING_ROWS):
+            return replace(decision, held_by=first)
+        if not first:
+            return replace(decision, candidates=allowed)
+        saving = decision.saving_usd_per_hour + (
+            decision.candidates[0].price_usd_per_hour - allowed[0].price_usd_per_hour
+        )
+        return replace(
+            decision,
+            candidates=allowed,
+            saving_usd_per_hour=saving,
+            reason=f"{decision.reason}; {_place(allowed[0])} instead, for {first}",
+        )
+
+    def _hurdle(self, candidate: Candidate, own: str, settings: Settings) -> str:
+        if candidate.lifecycle is Lifecycle.ON_DEMAND:
+            return ""
+        pool = Pool(candidate.instance_type, candidate.availability_zone)
+        if self.pools[pool] >= self.pool_max:
+            share = 100 * settings.moves_into_one_pool_fraction
+            return (
+                f"{self.pools[pool]} moves of this cycle go to {pool}: {share:.0f} % of them at most"
+            )
+        family, limit = _family(candidate.instance_type), settings.family_share_max_fraction
+        most = limit * self.workloads + 1e-9
+        too_many = self.workloads >= DIVERSITY_FROM_WORKLOADS and self.families[family] + 1 > most
+        if family == own or not too_many:
+            return ""
+        return (
+            f"{self.families[family]} of {self.workloads} workloads are on {family}: "
+            f"{100 * limit:.0f} % at most"
+        )
+
+    def _count(self, decision: Decision) -> None:
+        target, workload_id = decision.candidates[0], decision.workload_id
+        self.in_flight += 1
+        if not decision.rescue:
+            self.pools[Pool(target.instance_type, target.availability_zone)] += 1
+        family = _family(target.instance_type)
+        self.families[self.family_of[workload_id]] -= 1
+        self.families[family] += 1
+        self.family_of[workload_id] = family
+
+
+def _family(instance_type: str) -> str:
+    return instance_type.partition(".")[0]
+
+
+def _place(candidate: Candidate) -> str:
+    return f"{candidate.instance_type}/{candidate.availability_zone}"

@@ -1,0 +1,120 @@
+"""What an engine answers, and the answers that all engines give alike."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from spot_optimizer.decision.found import CANDIDATES_MAX, Found
+from spot_optimizer.decision.model import Candidate
+from spot_optimizer.decision.situation import Situation
+from spot_optimizer.decision.targets import on_demand_candidates
+from spot_optimizer.decision.usage_class import UsageClass
+from spot_optimizer.words import DecisionKind
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What an engine decided, before it becomes a Decision."""
+
+    kind: DecisionKind
+    row: int
+    reason: str
+    found: Found | None = None
+    """What was looked at; None where no market was needed or none could be judged."""
+    candidates: tuple[Candidate, ...] = ()
+    home_type_after: str = ""
+    """Empty: the home type stays."""
+    fallback_pending: bool = False
+    """It falls back to on-demand if the next cycle still says so."""
+    plan: Found | None = None
+    """Pools to fail over to, the best first; None: those that are safe by spec section 1, by price."""
+    score_meaning: str = ""
+    """What the candidates' scores are, with unit and direction; empty where there are none."""
+    current_score: float | None = None
+    """The same figure of where the workload is."""
+    figures: Mapping[str, float | str | None] = field(default_factory=dict)
+    """The engine's own inputs and results, for the record's evidence."""
+
+
+UNBEARABLE_ROW = 6
+
+
+def leave_unbearable(found: Found) -> Outcome:
+    """Row 6: the best of the pools found, with on-demand as the last resort; without one, on-demand."""
+    situation = found.situation
+    if not len(found.ranked):
+        why = f"{place_of(situation)} and no pool is safe"
+        return fall_back(found, UNBEARABLE_ROW, why)
+    last_resort: tuple[Candidate, ...] = ()
+    if situation.workload.settings.fallback_to_on_demand:
+        last_resort = on_demand_candidates(situation)[:1]
+    candidates = found.candidates(CANDIDATES_MAX - len(last_resort)) + last_resort
+    reason = f"{place_of(situation)}: {against(situation, candidates[0])}"
+    return Outcome(DecisionKind.SWITCH, UNBEARABLE_ROW, reason, found, candidates)
+
+
+def fall_back(found: Found, row: int, why: str) -> Outcome:
+    """FALLBACK to the home type on-demand: at once when under-provisioned, otherwise when the next
+    cycle still says so. STAY where it is switched off, or where no zone offers it."""
+    situation = found.situation
+    if not situation.workload.settings.fallback_to_on_demand:
+        reason = f"{why}; the fallback to on-demand is switched off"
+        return Outcome(DecisionKind.STAY, row, reason, found)
+    candidates = on_demand_candidates(situation)
+    if not candidates:
+        reason = f"{why}; no zone with a subnet offers {situation.home.name} on-demand"
+        return Outcome(DecisionKind.STAY, row, reason, found)
+    price = (
+        f"{situation.home.name} on-demand costs {candidates[0].price_usd_per_hour:.4f} USD per hour"
+    )
+    pending_since = situation.workload.fallback_pending_since
+    if situation.usage.usage_class is UsageClass.UNDER:
+        why = f"{why}; at once because under-provisioned ({situation.usage.reason})"
+    elif pending_since is not None and pending_since < situation.now:
+        minutes = (situation.now - pending_since).total_seconds() / 60
+        why = f"{why}, as {minutes:.0f} minutes ago"
+    else:
+        reason = f"{why}; {price}: falls back if the next cycle still says so"
+        return Outcome(DecisionKind.STAY, row, reason, found, fallback_pending=True)
+    return Outcome(DecisionKind.FALLBACK, row, f"{why}; {price}", found, candidates)
+
+
+def resized(row: int, found: Found) -> Outcome:
+    """SWITCH to the best of the pools found, whose type becomes the home type."""
+    usage, candidates = found.situation.usage, found.candidates()
+    return Outcome(
+        DecisionKind.SWITCH,
+        row,
+        f"{usage.usage_class} ({usage.reason}): {against(found.situation, candidates[0])}",
+        found,
+        candidates,
+        home_type_after=candidates[0].instance_type,
+    )
+
+
+def with_smaller(outcome: Outcome, smaller: Found | None) -> Outcome:
+    """``outcome`` with why smaller types came to nothing, where they were looked at."""
+    if outcome.found is None or smaller is None:
+        return outcome
+    return replace(outcome, found=replace(outcome.found, smaller=smaller))
+
+
+def place_of(situation: Situation) -> str:
+    """Where the workload is and what speaks for and against it."""
+    return f"{situation.workload.pool} is {situation.state} ({situation.why})"
+
+
+def against(situation: Situation, candidate: Candidate) -> str:
+    """The candidate beside the current place, in points and risk."""
+    name = f"{candidate.instance_type}/{candidate.availability_zone}"
+    if math.isnan(situation.cost_usd_per_hour):
+        return (
+            f"{name} costs {candidate.price_usd_per_hour:.4f} USD per hour (discount "
+            f"{candidate.discount_points:.1f} points) at risk {candidate.risk:.2f}"
+        )
+    gain = candidate.discount_points - situation.discount_points
+    return (
+        f"{name} costs {abs(gain):.1f} points {'less' if gain >= 0 else 'more'} "
+        f"({candidate.discount_points:.1f} against {situation.discount_points:.1f}) "
+        f"at risk {candidate.risk:.2f} against {situation.risk:.2f}"
+    )
