@@ -145,3 +145,8 @@ def _print_table(coverage: Coverage, console: Console) -> None:
         f" Catches taken {coverage.catches_taken}; slowest to become quiet after a fault:"
         f" {coverage.settled_s_max / 60:.0f} min"
     )
+    if coverage.degraded:
+        console.print(
+            f"in {coverage.degraded} runs calls of a rescue were refused for longer than EC2 warns: the"
+            " workload was kept, its targets or address were not"
+        )

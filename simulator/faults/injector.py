@@ -157,7 +157,7 @@ class Injector:
             unknown = stale.not_found(self._account, self._world, call, as_of)
             if unknown is not None:
                 return unknown
-            self.lag = STALE_BY
+            self.lag = STALE_BY if stale.can_lag(self._world, as_of) else timedelta(0)
         self._under_way[id(call)] = kind
         return None
 

@@ -23,6 +23,15 @@ def not_found(
     return None
 
 
+def can_lag(world: World, as_of: datetime) -> bool:
+    """Whether the world can be seen as of then: what has ended since has lost its interfaces."""
+    return not any(
+        at > as_of and state in ("shutting-down", "terminated")
+        for instance in world.instances.values()
+        for at, state in instance.transitions
+    )
+
+
 def forget(call: WireCall, reply: dict[str, Any], as_of: datetime) -> None:
     """Take out of a reply what had not been created at ``as_of``."""
     if call.operation == "DescribeExecution":

@@ -33,6 +33,8 @@ class Coverage:
         self.violated: Counter[str] = Counter()
         self.faults: Counter[tuple[str, str]] = Counter()
         self.single = 0
+        self.degraded = 0
+        """Runs in which a left-over was adopted without its traffic."""
         self.settled_s_max = 0.0
         self._states: set[str] = set()
         self._edges: set[str] = set()
@@ -44,6 +46,7 @@ class Coverage:
         self.violated[trial] += result.violation is not None
         self.faults.update((trial, Fault.parse(text).kind.value) for text in result.met)
         self.single += trial != RANDOM and len(result.spec.faults) == 1
+        self.degraded += bool(result.degraded)
         self._states.update(result.states)
         self._edges.update(result.edges)
         if trial != RANDOM:

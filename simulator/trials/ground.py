@@ -69,6 +69,8 @@ class Ground:
         """What a random trial draws from."""
         self.notes: dict[str, str] = {}
         """What a trial wants to remember from its beginning to its end."""
+        self.degraded: list[str] = []
+        """Traffic that does not reach its workload any more; see ``verdict``."""
         self.given_up: set[str] = set()
         """Workloads whose machine a person has ended."""
 

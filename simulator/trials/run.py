@@ -52,6 +52,7 @@ class RunResult:
         kinds: the kinds of the calls and deliveries that faults may be let happen to, by number.
         met: the faults that happened.
         edges: ``state>next`` of every step of every execution, ``state!next`` where it was caught.
+        degraded: traffic that nothing took over, where calls were refused for longer than EC2 warns.
         trace: digest of all calls and of the ledger at the end.
     """
 
@@ -63,6 +64,7 @@ class RunResult:
     states: tuple[str, ...]
     edges: tuple[str, ...]
     outcomes: tuple[str, ...]
+    degraded: tuple[str, ...]
     settled_s: float
     trace: str
     real_s: float
@@ -120,6 +122,7 @@ def _result(ground: Ground, spec: RunSpec, violation: str | None, real_s: float)
         outcomes=tuple(
             f"{switch.workload_id} {switch.phase.value}" for switch in ground.ledger.switches()
         ),
+        degraded=tuple(ground.degraded),
         settled_s=0.0
         if injector.last_fault is None
         else (ground.now - injector.last_fault).total_seconds(),

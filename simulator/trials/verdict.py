@@ -3,9 +3,11 @@
 import base64
 from datetime import datetime, timedelta
 
+from simulator.faults.kinds import FaultKind
 from simulator.trials.ground import Ground
 from simulator.trials.machines import SECRET
 from simulator.trials.trials import Trial, TrialFailed
+from spot_optimizer.switching.machine import SWITCH_TAG
 from spot_optimizer.words import Phase
 
 SETTLES_WITHIN = timedelta(minutes=20)
@@ -86,7 +88,20 @@ def _nothing_is_lost(ground: Ground, workload: str, holders: list[str | None]) -
     group = ground.notes[f"group of {workload}"]
     targets = ground.targets(group)
     serving = {i: state for i, state in targets.items() if state != "draining"}
+    what = ""
     if serving != {item.instance_id: "healthy"}:
-        raise TrialFailed(f"{workload} runs on {item.instance_id}, its targets are {targets}")
-    if item.instance_id not in holders:
-        raise TrialFailed(f"{workload} runs on {item.instance_id}, addresses are at {holders}")
+        what = f"{workload} runs on {item.instance_id}, its targets are {targets}"
+    elif item.instance_id not in holders:
+        what = f"{workload} runs on {item.instance_id}, addresses are at {holders}"
+    if what and _is_adopted_left_over(ground, item.instance_id):
+        ground.degraded.append(what)
+    elif what:
+        raise TrialFailed(what)
+
+
+def _is_adopted_left_over(ground: Ground, instance_id: str) -> bool:
+    """Whether calls were refused for longer than EC2 warns: then a rescue could be neither carried
+    out nor undone, and what it had launched was adopted as it was, when the original had gone."""
+    refused = any(fault.kind is FaultKind.DENIED for _, fault in ground.injector.met)
+    failed = {s.switch_id for s in ground.ledger.switches() if s.phase is Phase.FAILED}
+    return refused and ground.world.tags_of(instance_id).get(SWITCH_TAG) in failed

@@ -340,6 +340,9 @@ def _record_refusals(
         item = items.get(each.workload_id)
         if _status(item) == "refused" and item and item.status_reason == each.reason:
             continue
+        own = item is not None and item.instance_id == each.instance_id
+        if own and each.only_stopped and _status(item) == "managed":
+            continue  # whether EC2 or its user stopped it is for the sweep to see: it may be rescued
         logger.warning("refused", workload_id=each.workload_id, reason=each.reason)
         changes = {
             "workload_id": each.workload_id,

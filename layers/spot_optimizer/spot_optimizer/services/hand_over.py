@@ -16,6 +16,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from botocore.exceptions import ClientError
+
+from spot_optimizer.aws.clients import error_code
 from spot_optimizer.aws.instances import (
     is_gone,
     read_holders,
@@ -138,7 +141,13 @@ def _register(
     if request.traffic is None and any(r.by_address for r in wanted):
         # Noted before it is registered: a machine that ends leaves no trace of its address.
         return places.unfinished(_POLL_NOW_S)
-    register(names, wanted)
+    try:
+        register(names, wanted)
+    except ClientError as error:
+        if error_code(error) != "InvalidTarget":
+            raise
+        # ELB API reference, RegisterTargets: it does not exist any more, or does not run.
+        raise TargetsNotHealthy(f"{request.replacement_id} cannot be registered: {error}") from error
     return places.unfinished(_POLL_TARGETS_S)
 
 

@@ -51,6 +51,8 @@ class Refused:
     instance_id: str
     workload_id: str
     reason: str
+    only_stopped: bool = False
+    """Nothing speaks against it but that it does not run now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +109,8 @@ def judge_adoption(
                 " a workload has one instance"
             )
         if reasons:
-            refused.append(Refused(instance_id, workload_id, "; ".join(reasons)))
+            stopped = reasons == _state_reasons(instance)
+            refused.append(Refused(instance_id, workload_id, "; ".join(reasons), stopped))
             continue
         adopted.append(
             Adopted(
@@ -139,6 +142,11 @@ def _workload_id(instance: Record) -> str:
     return tags_of(instance).get(WORKLOAD_TAG, "").strip() or str(instance["InstanceId"])
 
 
+def _state_reasons(instance: Record) -> list[str]:
+    state = instance["State"]["Name"]
+    return [] if state == "running" else [f"it is {state}; only a running instance can be moved"]
+
+
 def _reasons(
     instance: Record,
     tags: WorkloadTags,
@@ -146,10 +154,7 @@ def _reasons(
     our_fleet_ids: frozenset[str],
     protection: Protections | None,
 ) -> list[str]:
-    reasons = []
-    state = instance["State"]["Name"]
-    if state != "running":
-        reasons.append(f"it is {state}; only a running instance can be moved")
+    reasons = _state_reasons(instance)
     belongs = owner(instance, our_fleet_ids)
     if belongs:
         reasons.append(belongs)
