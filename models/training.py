@@ -1,16 +1,14 @@
 """Training: from price files to a model's files."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import lightgbm
 import numpy as np
-from numpy.typing import NDArray
 
 from models.dataset import Dataset, hours_between, joined, rows_of
 from models.markets import ReadMarkets, read_markets
@@ -24,6 +22,7 @@ from models.metrics import (
 )
 from models.metrics import auc as area_under_curve
 from models.rivals import Rivals
+from models.school import STEPS, Progress, School
 from price_files.on_demand import OnDemandByRegion
 from spot_optimizer.forecast.artifact import (
     BOOSTERS,
@@ -38,10 +37,8 @@ from spot_optimizer.forecast.features import FEATURES
 from spot_optimizer.forecast.forecaster import HOUR_S
 from spot_optimizer.forecast.raw_forecast import (
     HORIZONS_H,
-    MOVE_SCALE,
     RISES,
     RawForecast,
-    move_unit,
     predict_rows,
 )
 from spot_optimizer.market.prices import Floats
@@ -58,9 +55,6 @@ IDLE_SHARE = 0.25
 """Of the rows of pools that did not change for a week, which are many and alike, this share is
 taken, with a weight that makes up for it."""
 RIVALS = "rivals.json"
-
-Progress = Callable[[int, int, str], None]
-"""Steps done, steps in all, what comes now."""
 
 
 class TooLittleData(ValueError):
@@ -86,51 +80,6 @@ class Prepared:
     trained_until_s: int
 
 
-_COMMON: dict[str, Any] = {
-    "verbosity": -1,
-    "deterministic": True,
-    "force_row_wise": True,
-    "max_bin": 255,
-    "bagging_freq": 1,
-    "bagging_fraction": 0.7,
-    "feature_fraction": 0.6,
-}
-_CHANGE = {
-    "objective": "binary",
-    "num_leaves": 31,
-    "learning_rate": 0.08,
-    "min_data_in_leaf": 200,
-    "bagging_fraction": 0.35,  # of all rows, which are many
-}
-_MOVE = {
-    "objective": "regression",
-    "num_leaves": 63,
-    "learning_rate": 0.04,
-    "min_data_in_leaf": 250,
-    "feature_fraction": 0.5,
-}
-_LIMIT = {"objective": "quantile", "num_leaves": 15, "learning_rate": 0.1, "min_data_in_leaf": 300}
-_MEDIAN = {
-    "objective": "regression_l1",
-    "num_leaves": 31,
-    "learning_rate": 0.1,
-    "min_data_in_leaf": 200,
-}
-_RISE = {
-    "objective": "binary",
-    "num_leaves": 31,
-    "learning_rate": 0.04,
-    "min_data_in_leaf": 150,
-    "feature_fraction": 0.4,
-    "lambda_l2": 10.0,
-}
-_ROUNDS = {"change": 100, "move": 150, "low": 80, "high": 80, "median": 80, "rise": 180}
-_UNITS_MAX = 30.0
-"""Moves beyond this many usual ones count as this many: a few would rule the quantiles."""
-_MEDIAN_FROM = 0.35
-"""Rows less likely to change have the last price as median whatever a booster says."""
-
-
 def train(
     files: Sequence[PriceFile],
     on_demand: OnDemandByRegion,
@@ -149,7 +98,7 @@ def train(
         UnreadableFile: a file that gives no usable rows.
         TooLittleData: less than a week of training, or no change to learn from.
     """
-    steps = len(files) + 4 * len(HORIZONS_H) + len(RISES) + 2
+    steps = len(files) + STEPS + 2
     prepared = []
     for number, file in enumerate(files):
         progress(number, steps, f"reading {file.path.name}")
@@ -157,7 +106,7 @@ def train(
     data = joined([part.train for part in prepared])
     weight = np.concatenate([part.weight for part in prepared])
     _check(data)
-    school = _School(data, weight, seed, threads, progress, len(files), steps)
+    school = School(data, weight, seed, threads, progress, len(files), steps)
     texts = school.texts()
     boosters = {name: Booster(text) for name, text in texts.items()}
     progress(steps - 2, steps, "validating")
@@ -272,89 +221,6 @@ def _check(data: Dataset) -> None:
                 f"prices: only {changes} of the training rows change within {hours} h; "
                 "at least 200 must"
             )
-
-
-class _School:
-    """Trains one booster after the other on the same rows."""
-
-    def __init__(
-        self,
-        data: Dataset,
-        weight: Floats,
-        seed: int,
-        threads: int,
-        progress: Progress,
-        done: int,
-        steps: int,
-    ) -> None:
-        self._data, self._weight = data, weight
-        self._common = {**_COMMON, "seed": seed, "num_threads": threads}
-        self._progress, self._done, self._steps = progress, done, steps
-        self._unit = move_unit(data.values)
-
-    def texts(self) -> dict[str, str]:
-        """LightGBM's text of every booster, by name."""
-        texts: dict[str, str] = {}
-        for h, hours in enumerate(HORIZONS_H):
-            self._learn_horizon(h, hours, texts)
-        for r, rise in enumerate(RISES):
-            self._tell(f"rise by {100 * rise:g} % within 12 h")
-            known = np.isfinite(self._data.rose[r])
-            texts[f"rise_{round(100 * rise)}"] = self._text(
-                _RISE, "rise", known, self._data.rose[r][known], self._weight[known]
-            )
-        return texts
-
-    def _learn_horizon(self, h: int, hours: int, texts: dict[str, str]) -> None:
-        data, weight, unit = self._data, self._weight, self._unit
-        known = np.isfinite(data.changed[h])
-        changed = known & (data.changed[h] == 1)
-        self._tell(f"change within {hours} h")
-        texts[f"change_{hours}h"] = self._text(
-            _CHANGE, "change", known, data.changed[h][known], weight[known]
-        )
-        self._tell(f"move over {hours} h")
-        texts[f"move_{hours}h"] = self._text(
-            _MOVE, "move", changed, data.move[h][changed] / MOVE_SCALE, weight[changed]
-        )
-        moved = np.clip(data.move[h] / unit, -_UNITS_MAX, _UNITS_MAX)
-        self._tell(f"limits over {hours} h")
-        for part, level in (("low", 0.05), ("high", 0.95)):
-            texts[f"{part}_{hours}h"] = self._text(
-                {**_LIMIT, "alpha": level}, part, changed, moved[changed], weight[changed]
-            )
-        self._tell(f"median over {hours} h")
-        said = Booster(texts[f"change_{hours}h"]).predict(data.values)
-        likely = known & (said >= _MEDIAN_FROM)
-        if likely.sum() < 1_000:
-            likely = known
-        texts[f"median_{hours}h"] = self._text(
-            _MEDIAN, "median", likely, moved[likely], (weight * np.minimum(unit, 0.05))[likely]
-        )
-
-    def _text(
-        self,
-        settings: dict[str, Any],
-        part: str,
-        chosen: NDArray[np.bool_],
-        label: Floats,
-        weight: Floats,
-    ) -> str:
-        rows = lightgbm.Dataset(
-            self._data.values[chosen],
-            label=label,
-            weight=weight / weight.mean(),
-            params={"verbosity": -1},
-            free_raw_data=True,
-        )
-        booster = lightgbm.train({**self._common, **settings}, rows, _ROUNDS[part])
-        text = str(booster.model_to_string())
-        # What follows the trees repeats the settings; a booster reads without it.
-        return text.split("\nparameters:", maxsplit=1)[0] + "\n"
-
-    def _tell(self, what: str) -> None:
-        self._progress(self._done, self._steps, f"learning {what}")
-        self._done += 1
 
 
 _PRIOR_ROWS = 500.0

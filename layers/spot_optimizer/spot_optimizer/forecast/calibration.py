@@ -40,7 +40,8 @@ _INDEPENDENT_SHARE = 0.41
 """Scores of a pool's successive hours overlap by all but one hour of the horizon, and successive days
 go on alike (autocorrelation 0.42, measured on 2024): so many of the rest count as independent. The
 quantile of n scores holds 90 % of what comes at the level 0.9 (n + 1) / n (conformal prediction)."""
-_LEVEL_MOST = 0.95
+_INDEPENDENT_LEAST = 40.0
+"""Further out the quantile is a handful of jumps, and the interval as wide as the largest of them."""
 _FAMILY_PRIOR = 150.0
 """Scores that all families together count as, beside a family's own."""
 
@@ -188,7 +189,7 @@ class Calibration:
         number = {name: row for row, name in enumerate(self.families)}
         shape_of_all = everyone / everyone.sum()
         independent = _INDEPENDENT_SHARE * everyone.sum() / HORIZONS_H[horizon]
-        level = min(COVERAGE * (1 + 1 / max(independent, 1e-9)), _LEVEL_MOST)
+        level = COVERAGE * (1 + 1 / max(independent, _INDEPENDENT_LEAST))
         factors = []
         for name in names.tolist():
             own = self.scores[horizon, number[name]] if name in number else np.zeros_like(everyone)

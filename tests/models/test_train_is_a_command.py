@@ -1,0 +1,51 @@
+"""``spot-optimizer train`` makes a model with its card, or says what is wrong with what it was given."""
+
+import pytest
+from typer.testing import CliRunner
+
+from cli.main import app
+from models.artifact_files import read_model
+from models.model_card import MODEL_CARD
+from tests.models.small_markets import small_market, write_csv
+
+DAY = "2023-11-29"
+"""The fourteenth of the small market."""
+
+
+def test_it_writes_a_model_that_loads_and_says_what_it_is(tmp_path):
+    """FILE@DAY uses what is before the day alone, and the card says so."""
+    prices = write_csv(tmp_path / "prices.csv", small_market(20))
+    out = tmp_path / "made"
+    answer = CliRunner().invoke(
+        app,
+        [
+            *("train", "--prices", f"{prices}@{DAY}", "--out", str(out), "--name", "mine"),
+            *("--threads", "1", "--seed", "5"),
+        ],
+    )
+    assert answer.exit_code == 0, answer.output
+    assert "trained until 2023-11-28 23:59 UTC" in answer.stdout
+    model = read_model(out)
+    assert (model.metadata.name, model.metadata.seed) == ("mine", 5)
+    card = (out / MODEL_CARD).read_text(encoding="utf-8")
+    assert "prices.csv" in card
+    assert "2023-11-28" in card
+
+
+@pytest.mark.parametrize(
+    ("prices", "words"),
+    [
+        ("nowhere.csv", "there is no such file"),
+        ("{}@soon", "must be a day such as 2021-05-11"),
+        ("{}@2023-11-17", "too little time to learn from"),
+    ],
+)
+def test_what_it_cannot_use_is_refused_in_words(tmp_path, prices, words):
+    """Exit code 2, the option or the file, and what is allowed."""
+    path = write_csv(tmp_path / "prices.csv", small_market(20))
+    answer = CliRunner().invoke(
+        app, ["train", "--prices", prices.format(path), "--out", str(tmp_path / "made")]
+    )
+    assert answer.exit_code == 2
+    assert words in " ".join(answer.output.replace("│", " ").split())
+    assert not (tmp_path / "made").exists()
