@@ -15,10 +15,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from price_files.on_demand import read_on_demand
 from simulator.market.builtin import generate_market
 from simulator.market.history import PriceHistory
 from simulator.market.on_demand import on_demand_prices
-from simulator.market.recorded import read_on_demand, read_prices
+from simulator.market.recorded import read_prices
 from simulator.world.catalogue import instance_types
 from spot_optimizer.decision.engine import decide
 from spot_optimizer.decision.engines.expected_cost import switch_usd
