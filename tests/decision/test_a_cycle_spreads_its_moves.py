@@ -121,6 +121,13 @@ def test_no_family_gets_more_than_its_share() -> None:
     assert texts == {"4 of 10 workloads are on m5a: 40 % at most"}
 
 
+def test_a_pool_that_would_be_left_again_is_not_taken_for_a_full_one() -> None:
+    """3 points dearer than the best: the next cycle would move it once more, so it waits for that."""
+    for price, free in ((0.0331, 1), (0.0329, 2)):
+        decisions = _decide(_fleet(2), {HERE: 0.09, B: 0.030, C: price})
+        assert sum(_free(decisions).values()) == free
+
+
 def test_another_family_is_taken_where_the_best_has_its_share() -> None:
     """And a move within the family is nobody's business."""
     settings = replace(WIDE, family_share_max_fraction=0.4, moves_into_one_pool_fraction=1.0)

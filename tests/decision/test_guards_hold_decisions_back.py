@@ -110,6 +110,9 @@ def test_rescues_go_first_and_then_the_greatest_saving() -> None:
         workload(workload_id="cooling", cooldown_until=SOON),
         workload(workload_id="large", lifecycle=Lifecycle.ON_DEMAND),
     )
+    # That they want the same pool is another guard's business.
+    herd = replace(ACTING, moves_into_one_pool_fraction=1.0)
+    views = tuple(replace(view, settings=herd) for view in views)
     snapshot = market({HERE: 0.09, THERE: 0.03, Pool("m5a.xlarge", "us-east-1c"): 0.05})
     world = World(views, snapshot, CATALOG, StackState(switches_in_flight=7))
     decisions = decide(world, NOW, region=REGION)

@@ -145,10 +145,10 @@ def test_pages_join_to_the_whole_and_the_limits_hold(account, refused):
 
 
 def test_listings_come_in_pages_of_500(account):
-    """With 170 machines of three metrics each there are two pages."""
+    """With 170 machines of five metrics each there are two pages."""
     for _ in range(170):
         account.world.launch_instance("m5.large", "us-east-1a")
     first = account.cloudwatch.list_metrics()
     second = account.cloudwatch.list_metrics(NextToken=first["NextToken"])
-    assert (len(first["Metrics"]), len(second["Metrics"])) == (500, 10)
+    assert (len(first["Metrics"]), len(second["Metrics"])) == (500, 350)
     assert not second.get("NextToken")

@@ -1,7 +1,8 @@
 """The limits that moves of one cycle share: switches in flight, herding, diversity.
 
 They are handed out in one order: rescues first, then the greatest saving. A planned move whose best
-pool is full takes its next best one, for every candidate of a decision is worth the move.
+pool is full takes its next best one, for every candidate of a decision is worth the move; where that
+costs so much more that it would be left again, it waits for the next cycle.
 """
 
 import math
@@ -76,15 +77,21 @@ class _Limits:
 
     def _spread(self, decision: Decision, settings: Settings) -> Decision:
         own = self.family_of[decision.workload_id]
-        hurdles = [self._hurdle(c, own, settings) for c in decision.candidates]
+        lasting = [self._family_is_full(c, own, settings) for c in decision.candidates]
+        passing = [self._pool_is_full(c, settings) for c in decision.candidates]
+        hurdles = [one or other for one, other in zip(lasting, passing, strict=True)]
         first = hurdles[0]
         if not any(hurdles):
             return decision
+        open_to_it = [c for c, hurdle in zip(decision.candidates, lasting, strict=True) if not hurdle]
         allowed = tuple(
             c for c, hurdle in zip(decision.candidates, hurdles, strict=True) if not hurdle
         )
         # The first candidate of a right-sizing becomes the home type: no other may take its place.
         if not allowed or (first and decision.row in RIGHTSIZING_ROWS):
+            return replace(decision, held_by=first)
+        # A pool is full for this cycle only: to take one that would be left again is a switch too many.
+        if _is_left_again(allowed[0], open_to_it[0], settings):
             return replace(decision, held_by=first)
         if not first:
             return replace(decision, candidates=allowed)
@@ -98,19 +105,18 @@ class _Limits:
             reason=f"{decision.reason}; {_place(allowed[0])} instead, for {first}",
         )
 
-    def _hurdle(self, candidate: Candidate, own: str, settings: Settings) -> str:
-        if candidate.lifecycle is Lifecycle.ON_DEMAND:
-            return ""
+    def _pool_is_full(self, candidate: Candidate, settings: Settings) -> str:
         pool = Pool(candidate.instance_type, candidate.availability_zone)
-        if self.pools[pool] >= self.pool_max:
-            share = 100 * settings.moves_into_one_pool_fraction
-            return (
-                f"{self.pools[pool]} moves of this cycle go to {pool}: {share:.0f} % of them at most"
-            )
+        if candidate.lifecycle is Lifecycle.ON_DEMAND or self.pools[pool] < self.pool_max:
+            return ""
+        share = 100 * settings.moves_into_one_pool_fraction
+        return f"{self.pools[pool]} moves of this cycle go to {pool}: {share:.0f} % of them at most"
+
+    def _family_is_full(self, candidate: Candidate, own: str, settings: Settings) -> str:
         family, limit = _family(candidate.instance_type), settings.family_share_max_fraction
-        most = limit * self.workloads + 1e-9
-        too_many = self.workloads >= DIVERSITY_FROM_WORKLOADS and self.families[family] + 1 > most
-        if family == own or not too_many:
+        too_many = self.families[family] + 1 > limit * self.workloads + 1e-9
+        spread = self.workloads >= DIVERSITY_FROM_WORKLOADS
+        if candidate.lifecycle is Lifecycle.ON_DEMAND or family == own or not (spread and too_many):
             return ""
         return (
             f"{self.families[family]} of {self.workloads} workloads are on {family}: "
@@ -130,6 +136,10 @@ class _Limits:
 
 def _family(instance_type: str) -> str:
     return instance_type.partition(".")[0]
+
+
+def _is_left_again(taken: Candidate, best: Candidate, settings: Settings) -> bool:
+    return best.discount_points - taken.discount_points >= settings.switch_gain_points
 
 
 def _place(candidate: Candidate) -> str:
