@@ -46,12 +46,6 @@ def test_a_stopped_machine_is_rescued_again(servers: Servers) -> None:
     assert "web FAILED" in result.outcomes
 
 
-def test_of_two_left_overs_one_is_adopted(servers: Servers) -> None:
-    """Two rescues are neither carried out nor undone; EC2 has ended the original meanwhile."""
-    result = with_fault(servers, "failover", "denied", "elbv2.DescribeTargetHealth by HandOver")
-    assert result.outcomes.count("web FAILED") >= 1
-
-
 def test_a_replacement_that_has_ended_is_not_registered(servers: Servers) -> None:
     """ELB refuses it by name; the run takes that for a replacement that does not become healthy."""
     with_fault(servers, "failover-during-hand-over", "denied", "ec2.DescribeInstances by FailOver")
