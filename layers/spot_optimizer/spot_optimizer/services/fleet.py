@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import pairwise
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -215,22 +214,13 @@ def _in_switch(
     whatever else bears a switch tag while the workload's own instance is there.
 
     Between the launch and its record, and where an undo failed, a replacement is known only by its
-    tag; taken for a duplicate it would have its workload refused. Where the workload's own instance is
-    gone and rescues have left several, the oldest is the workload's: it was the first to take over.
+    tag; taken for a duplicate it would have its workload refused.
     """
     named = {switch.order.original.instance_id for switch in live.values()}
     for instance_id, row in instances.items():
         tags = tags_of(row)
         item = items.get(tags.get(WORKLOAD_TAG, ""))
         if SWITCH_TAG in tags and item is not None and item.instance_id in instances:
-            named.add(instance_id)
-    left = [
-        (tags[WORKLOAD_TAG], row["LaunchTime"], instance_id)
-        for instance_id, row in instances.items()
-        if SWITCH_TAG in (tags := tags_of(row)) and instance_id not in named and WORKLOAD_TAG in tags
-    ]
-    for (before, *_), (workload_id, _, instance_id) in pairwise(sorted(left)):
-        if before == workload_id:
             named.add(instance_id)
     return frozenset(named - {item.instance_id for item in items.values()})
 
