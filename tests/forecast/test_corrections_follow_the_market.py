@@ -88,12 +88,18 @@ def test_the_mean_learns_the_slope_of_the_market():
 
 @pytest.mark.parametrize("family", ["m5", "c5"])
 def test_the_interval_learns_each_familys_own_width(family):
-    """Moves of twice and six times the size: 90 % of the changes are held in both families."""
-    seen, _ = market(scale=2.0)
+    """Moves of 1.5 and 4.5 times the size: 90 % of the changes are held in both families."""
+    seen, _ = market(scale=1.5)
     learned = Calibration.blank().learn(seen)
-    later, _ = market(seed=2, scale=2.0)
+    later, _ = market(seed=2, scale=1.5)
     assert held(later, learned, family) == pytest.approx(0.9, abs=0.02)
     assert held(later, Calibration.blank(), family) < 0.8
+
+
+def test_an_interval_is_not_stretched_beyond_use():
+    """Moves of twenty times the size: five times is the most."""
+    learned = Calibration.blank().learn(market(scale=20.0)[0])
+    assert learned.interval_factor(0, ["m5"])[0] == 5
 
 
 def test_an_unknown_family_has_the_factor_of_all():

@@ -42,6 +42,9 @@ go on alike (autocorrelation 0.42, measured on 2024): so many of the rest count 
 quantile of n scores holds 90 % of what comes at the level 0.9 (n + 1) / n (conformal prediction)."""
 _INDEPENDENT_LEAST = 40.0
 """Further out the quantile is a handful of jumps, and the interval as wide as the largest of them."""
+_FACTOR_MOST = 5.0
+"""Changes that were held for next to impossible have scores without bound: a family of them would
+stretch the interval of all its pools beyond use."""
 _FAMILY_PRIOR = 150.0
 """Scores that all families together count as, beside a family's own."""
 
@@ -193,7 +196,7 @@ class Calibration:
         factors = []
         for name in names.tolist():
             own = self.scores[horizon, number[name]] if name in number else np.zeros_like(everyone)
-            factors.append(_quantile(own + _FAMILY_PRIOR * shape_of_all, level))
+            factors.append(min(_quantile(own + _FAMILY_PRIOR * shape_of_all, level), _FACTOR_MOST))
         return np.array(factors)[position]
 
     def _platt(self, number: int) -> tuple[float, float]:
