@@ -181,6 +181,7 @@ class Stage(Between):
                 for instance_type, zone, lifecycle in candidates
             ],
             "launch_template": plan["launch_template"],
+            "standing_traffic": plan.get("traffic"),
             "home_type_after": item["home_type"],
             "auto_terminate": True,
             "guard": {

@@ -370,7 +370,7 @@ class SwitchOrder(Boundary):
     original_ends_at: AwareDatetime | None = None
     """When EC2 takes the original of a rescue away, as far as its signal says."""
     standing_traffic: StandingTraffic | None = None
-    """For a rescue whose original is gone; a planned switch sees all of it in EC2."""
+    """Where the original's traffic was; counts when the original is gone before its hand-over."""
     goes_on_with: str = ""
     """A switch that broke off, rescue or not: a rescue takes its claim and its replacement over."""
 
@@ -619,7 +619,7 @@ class HandOverRequest(SwitchStep):
     traffic: Traffic | None = None
     """As an earlier answer named it; None to find it."""
     standing: StandingTraffic | None = None
-    """Of a rescue: what the standing plan remembers."""
+    """What the standing plan remembers of the original; counts when it is gone."""
 
 
 class HandOverProgress(Boundary):

@@ -8,8 +8,8 @@ what is left to do::
     undo     addresses moved back -> replacement taken out again
     release  original taken out -> its connections drained
 
-When EC2 has ended an original before its rescue, nothing shows any more where its traffic was: a rescue
-then goes by what the standing plan remembers.
+When an original has ended before its traffic was handed over, nothing shows any more where that was: then
+counts what the standing plan remembers.
 """
 
 from collections.abc import Iterable
@@ -70,20 +70,24 @@ def hand_over(request: HandOverRequest, now: datetime) -> HandOverProgress:
     match request.action:
         case "shift":
             progress = _shift(request, now)
-            return _with_addresses(progress, _move_addresses(request)) if progress.done else progress
+            return _with(progress, *_take_addresses(request)) if progress.done else progress
         case "rescue":
             # The original may be gone before the targets are healthy, and its address with it.
-            moved, left = _rescue_addresses(request)
-            progress = _with_addresses(_shift(request, now), moved)
-            return progress.model_copy(update={"left_alone": (*progress.left_alone, *left)})
+            moved, left = _take_addresses(request)
+            return _with(_shift(request, now), moved, left)
         case "undo":
             return _undo(request)
         case "release":
             return _release(request)
 
 
-def _with_addresses(progress: HandOverProgress, moved: list[str]) -> HandOverProgress:
-    return progress.model_copy(update={"moved": (*progress.moved, *moved)})
+def _with(progress: HandOverProgress, moved: list[str], left: list[str]) -> HandOverProgress:
+    return progress.model_copy(
+        update={
+            "moved": (*progress.moved, *moved),
+            "left_alone": (*progress.left_alone, *left),
+        }
+    )
 
 
 def _shift(request: HandOverRequest, now: datetime) -> HandOverProgress:
@@ -160,7 +164,7 @@ def _move_addresses(request: HandOverRequest) -> list[str]:
     return [address["AllocationId"] for address in addresses]
 
 
-def _rescue_addresses(request: HandOverRequest) -> tuple[list[str], list[str]]:
+def _take_addresses(request: HandOverRequest) -> tuple[list[str], list[str]]:
     """Move the addresses that the original has, or had; and those that are another machine's by now,
     in words."""
     moved = _move_addresses(request)

@@ -41,6 +41,7 @@ def switch_order(
             "auto_terminate": settings.auto_terminate,
             "guard": _guard(settings),
             "asked_by": decision.forced_by,
+            "standing_traffic": plan.traffic,
         }
     )
 
