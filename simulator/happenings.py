@@ -130,7 +130,7 @@ def _ending(switch: SwitchItem) -> tuple[Kind, str]:
     """How a switch ended, and the text of it."""
     text, done = str(switch.outcome["summary"]), switch.phase is Phase.DONE
     if switch.order.kind is not DecisionKind.EVACUATE:
-        if switch.taken_over_by is not None:
+        if switch.taken_over_by is not None and not done:
             return "taken over", text
         return ("switched" if done else "not switched"), text
     if not done or switch.handed_over_at is None:

@@ -349,7 +349,7 @@ def _switch(
             (handed_over_at - switch.claimed_at).total_seconds() if handed_over_at else None
         ),
         downtime_seconds=hand_over_downtime_s(simulation, switch),
-        taken_over=switch.taken_over_by is not None,
+        taken_over=switch.taken_over_by is not None and switch.phase is Phase.FAILED,
         refused_launches=len(switch.refusals),
         states=execution.states,
     )

@@ -167,6 +167,17 @@ def _failing_again_and_again(ground: Ground) -> None:
         ground.account.run_for(timedelta(minutes=15))
 
 
+def _interrupted_sick(ground: Ground) -> None:
+    """For half an hour nothing that is launched becomes healthy; cycles run meanwhile."""
+    until = ground.now + timedelta(minutes=30)
+    ground.world.fail_status_checks("*", "*", ground.now, until)
+    ground.injector.wrong_until(until)
+    ground.interrupt("web")
+    for _ in range(6):
+        ground.account.run_for(timedelta(minutes=5))
+        ground.cycle()
+
+
 def _interrupted_deaf(ground: Ground) -> None:
     ground.injector.deny("FailOver", "sns", "Publish")
     ground.interrupt("web")
@@ -271,6 +282,12 @@ TRIALS: Mapping[str, Trial] = {
             "EC2 takes the replacement back just after the commit, before the original has gone",
             _with_standing_plan,
             _interrupted_in("ReleaseOriginal"),
+        ),
+        Trial(
+            "failover-sick",
+            "EC2 takes the machine back, and its replacement does not become healthy",
+            _with_standing_plan,
+            _interrupted_sick,
         ),
         Trial(
             "deaf-failover",

@@ -7,8 +7,7 @@ from simulator.faults.kinds import FaultKind
 from simulator.trials.ground import Ground
 from simulator.trials.machines import SECRET
 from simulator.trials.trials import Trial, TrialFailed
-from spot_optimizer.switching.machine import SWITCH_TAG
-from spot_optimizer.words import Phase
+from spot_optimizer.words import DecisionKind, Phase
 
 SETTLES_WITHIN = timedelta(minutes=20)
 """Invariant 10: of the last fault, or of the beginning."""
@@ -93,15 +92,19 @@ def _nothing_is_lost(ground: Ground, workload: str, holders: list[str | None]) -
         what = f"{workload} runs on {item.instance_id}, its targets are {targets}"
     elif item.instance_id not in holders:
         what = f"{workload} runs on {item.instance_id}, addresses are at {holders}"
-    if what and _is_adopted_left_over(ground, item.instance_id):
+    if what and _rescue_was_refused(ground, workload):
         ground.degraded.append(what)
     elif what:
         raise TrialFailed(what)
 
 
-def _is_adopted_left_over(ground: Ground, instance_id: str) -> bool:
-    """Whether calls were refused for longer than EC2 warns: then a rescue could be neither carried
-    out nor undone, and what it had launched was adopted as it was, when the original had gone."""
+def _rescue_was_refused(ground: Ground, workload: str) -> bool:
+    """Whether calls were refused for longer than EC2 warns and a rescue failed for it: it could be
+    neither carried out nor undone, and what there was of machines was adopted as it was."""
     refused = any(fault.kind is FaultKind.DENIED for _, fault in ground.injector.met)
-    failed = {s.switch_id for s in ground.ledger.switches() if s.phase is Phase.FAILED}
-    return refused and ground.world.tags_of(instance_id).get(SWITCH_TAG) in failed
+    return refused and any(
+        switch.workload_id == workload
+        and switch.order.kind is DecisionKind.EVACUATE
+        and switch.phase is Phase.FAILED
+        for switch in ground.ledger.switches()
+    )

@@ -17,11 +17,14 @@ def servers() -> Iterator[Servers]:
         yield opened
 
 
-def with_fault(servers: Servers, trial: str, kind: str, call: str) -> RunResult:
-    """The run of a trial with a fault at the first such call."""
+def with_fault(
+    servers: Servers, trial: str, kind: str, call: str, occurrence: int = 0
+) -> RunResult:
+    """The run of a trial with a fault at the first such call, or at a later ``occurrence``."""
     (clean,) = servers.run([RunSpec(trial, SEED)])
     calls = [name for name, *_ in clean.calls]
-    number = next(n for n, name in enumerate(calls, start=1) if name.endswith(f" {call}"))
+    numbers = [n for n, name in enumerate(calls, start=1) if name.endswith(f" {call}")]
+    number = numbers[occurrence]
     spec = RunSpec(trial, SEED, (f"{number}:{kind}",))
     print(spec.command)
     (result,) = servers.run([spec])
@@ -49,3 +52,33 @@ def test_a_stopped_machine_is_rescued_again(servers: Servers) -> None:
 def test_a_replacement_that_has_ended_is_not_registered(servers: Servers) -> None:
     """ELB refuses it by name; the run takes that for a replacement that does not become healthy."""
     with_fault(servers, "failover-during-hand-over", "denied", "ec2.DescribeInstances by FailOver")
+
+
+def test_an_interruption_is_not_forgotten_in_a_long_back_off(servers: Servers) -> None:
+    """EC2 shows a terminated instance for an hour; after three failures the back-off is as long."""
+    result = with_fault(
+        servers, "failover-during-boot", "denied", "dynamodb.GetItem by LaunchReplacement"
+    )
+    assert result.outcomes.count("web FAILED") >= 3
+    assert result.outcomes[-1] == "web DONE"
+
+
+def test_the_replacement_of_a_rescue_is_not_adopted_before_its_commit(servers: Servers) -> None:
+    """A cycle took it for the workload; the rescue failed and ended it, and nobody missed it."""
+    (result,) = servers.run([RunSpec("failover-sick", SEED)])
+    assert result.violation is None
+    assert result.outcomes[-1] == "web DONE"
+
+
+def test_a_committed_switch_that_was_taken_over_leaves_no_original(servers: Servers) -> None:
+    """Its record is DONE; stopped before it has ended its original, it is resumed by the sweep."""
+    with_fault(
+        servers, "failover-after-commit", "aborted", "elbv2.DeregisterTargets by HandOver"
+    )
+
+
+def test_two_machines_of_a_dead_third_become_one(servers: Servers) -> None:
+    """A committed switch's original and a failed rescue's replacement, when the workload is neither."""
+    with_fault(
+        servers, "failover-after-commit", "denied", "elbv2.DescribeTargetHealth by HandOver", 15
+    )

@@ -210,19 +210,45 @@ def _in_switch(
     items: Mapping[str, WorkloadItem],
     live: Mapping[str, SwitchItem],
 ) -> frozenset[str]:
-    """Instances that belong to a switch beside the workload's own: the original of a live one, and
-    whatever else bears a switch tag while the workload's own instance is there.
+    """Instances that belong to a switch beside the workload's own: original and replacement of a live
+    one, and whatever else bears a switch tag while the workload's own instance is there.
 
     Between the launch and its record, and where an undo failed, a replacement is known only by its
-    tag; taken for a duplicate it would have its workload refused.
+    tag; taken for a duplicate it would have its workload refused. Adopted before its commit, it would
+    be ended by a rescue that fails, and nobody would rescue what we have ended ourselves.
     """
     named = {switch.order.original.instance_id for switch in live.values()}
+    named |= {switch.replacement_id for switch in live.values() if switch.replacement_id}
+    running = {switch.switch_id for switch in live.values()}
     for instance_id, row in instances.items():
         tags = tags_of(row)
         item = items.get(tags.get(WORKLOAD_TAG, ""))
-        if SWITCH_TAG in tags and item is not None and item.instance_id in instances:
+        if SWITCH_TAG not in tags or item is None:
+            continue
+        if item.instance_id in instances or tags[SWITCH_TAG] in running:
             named.add(instance_id)
-    return frozenset(named - {item.instance_id for item in items.values()})
+    return frozenset(
+        (named | _left_besides(instances, items, named)) - {i.instance_id for i in items.values()}
+    )
+
+
+def _left_besides(
+    instances: Mapping[str, Record], items: Mapping[str, WorkloadItem], named: set[str]
+) -> set[str]:
+    """What switches have left of workloads whose own instance is gone, but for one each: a machine
+    that no switch launched, else the oldest, stands for the workload; the sweep undoes the others."""
+    held: dict[str, list[tuple[bool, datetime, str]]] = {}
+    for instance_id, row in instances.items():
+        tags = tags_of(row)
+        if instance_id not in named and tags.get(WORKLOAD_TAG) in items:
+            rank = (SWITCH_TAG in tags, row["LaunchTime"], instance_id)
+            held.setdefault(tags[WORKLOAD_TAG], []).append(rank)
+    return {
+        instance_id
+        for ranks in held.values()
+        for launched_by_us, _, instance_id in sorted(ranks)[1:]
+        if launched_by_us
+    }
 
 
 def _our_fleets(

@@ -188,6 +188,7 @@ class _Sweep:
             why = "the global stop is set"
         if not why:
             if not finding.switch_id and item.backoff_until and item.backoff_until > self.now:
+                self._remember(item, mark)
                 return None
             try:
                 order = rescue_order(
@@ -211,6 +212,13 @@ class _Sweep:
             return None
         told = replace(finding, action=Action.TELL, reason=f"{finding.reason}; {why}")
         return _Interrupted(told, mark, ended, None)
+
+    def _remember(self, item: WorkloadItem, mark: str) -> None:
+        """EC2 forgets an instance after an hour, and a back-off may last as long."""
+        if item.interruption_told != mark:
+            self.ledger.update(
+                keys.workload_key(item.workload_id), {"interruption_told": mark}
+            )
 
     # --- carrying out ----------------------------------------------------------------------------
 
@@ -325,4 +333,5 @@ def _switch(record: SwitchItem) -> Switch:
         replacement_id=record.replacement_id,
         claimed_at=record.claimed_at,
         resumes=record.resumes,
+        taken_over=record.taken_over_by is not None,
     )

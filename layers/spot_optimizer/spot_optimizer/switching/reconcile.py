@@ -9,6 +9,7 @@ A switch normally ends in its own execution. What remains is what that execution
     COMMITTED       ... the original still runs beside the replacement    RESUME (goes forward)
                     ... the original is gone, or the workload's last      CLOSE
     FAILED          ... its replacement runs beside the original          RESUME (undone)
+    DONE            ... a rescue took over, and the original still runs   RESUME (goes forward)
     none            an instance of ours whose switch is not on the ledger REMOVE
                     a workload without a claim whose instance EC2 took    RESCUE
 
@@ -94,6 +95,8 @@ class Switch:
     replacement_id: str | None
     claimed_at: datetime
     resumes: int = 0
+    taken_over: bool = False
+    """A rescue has ended its record; its own run still has its original to end, when committed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,10 +152,12 @@ def in_question(machines: Iterable[Machine], workloads: Sequence[Workload]) -> s
 
 
 def may_be_left(switch: Switch, machines: Iterable[Machine]) -> bool:
-    """Whether its execution needs looking at: it has not ended, or failed and left an instance."""
+    """Whether its execution needs looking at: it has not ended, or has and left an instance."""
     if switch.phase is Phase.FAILED:
         return any(_launched_by(switch, machine) for machine in machines)
-    return switch.phase is not Phase.DONE
+    if switch.phase is Phase.DONE:
+        return switch.taken_over and switch.original_id in {m.instance_id for m in machines}
+    return True
 
 
 def without_record(
@@ -219,7 +224,7 @@ class _View:
         if self.workload.claim_switch_id not in (None, switch.switch_id):
             return None  # another switch is under way; what it leaves is looked at afterwards
         why = f"switch {switch.switch_id} is {switch.phase} and its execution {_told(run)}"
-        if switch.phase is Phase.COMMITTED:
+        if switch.phase in (Phase.COMMITTED, Phase.DONE):
             return self._of_committed(switch, why)
         if switch.phase in _BEFORE_COMMIT and self.interrupted:
             return Finding(
@@ -245,10 +250,12 @@ class _View:
             )
         return None
 
-    def _of_committed(self, switch: Switch, why: str) -> Finding:
+    def _of_committed(self, switch: Switch, why: str) -> Finding | None:
         original = switch.original_id
         still_its = original in {machine.instance_id for machine in self.beside}
         if not (still_its and self.own_runs) or switch.replacement_id is None:
+            if switch.phase is Phase.DONE:
+                return None
             return Finding(
                 Action.CLOSE,
                 switch.workload_id,

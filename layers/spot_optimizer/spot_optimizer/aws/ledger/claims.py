@@ -371,6 +371,7 @@ def _supersede(
     if held.phase is Phase.COMMITTED:
         changes: dict[str, Any] = {
             "phase": Phase.DONE,
+            "taken_over_by": rescue.switch_id,
             "outcome": {"summary": f"committed; then rescue {rescue.switch_id} took over"},
         }
     else:

@@ -177,7 +177,7 @@ class SwitchItem(Item):
     committed_at: AwareDatetime | None = None
     abandoned_at: AwareDatetime | None = None
     taken_over_by: str | None = None
-    """The rescue that ended this switch before its commit."""
+    """The rescue that ended this switch: as FAILED before its commit, as DONE after it."""
     replacement_adopted: bool = False
     """That rescue goes on with this switch's replacement."""
     ended_at: AwareDatetime | None = None
