@@ -89,7 +89,6 @@ def test_refused_ones_stand_on_the_ledger_and_stop_nobody(stage: Stage) -> None:
     stage.launch("twin")
     stage.launch("twin")
     stage.launch("typo", tags={"spot-optimizer:mode": "automatic"})
-    stage.launch("later", tags={"spot-optimizer:window": "Sun 02:00-04:00"})
     protected = stage.launch("protected", lifecycle="on-demand")
     stage.world.protect(protected)
     stage.launch("sound", lifecycle="on-demand")
@@ -97,13 +96,12 @@ def test_refused_ones_stand_on_the_ledger_and_stop_nobody(stage: Stage) -> None:
     summary = stage.cycle()
     stage.finish()
 
-    assert summary["refused"] == 5
+    assert summary["refused"] == 4
     assert list(summary["started"]) == ["sound"]
     assert stage.switches("sound")[0]["phase"] == "DONE"
     reasons = {
         "twin": "a workload has one instance",
         "typo": "spot-optimizer:mode = 'automatic': allowed is auto, manual or off",
-        "later": "maintenance windows are not supported yet",
         "protected": "termination protection is on",
     }
     for workload, reason in reasons.items():
