@@ -59,7 +59,9 @@ def make_template(name: str) -> Any:
     )
 
 
-def templates() -> list[str]:
+def templates(ground: Ground) -> list[str]:
+    """Once EC2 shows what was made a moment ago."""
+    ground.account.clock.sleep(60)
     rows = boto3.client("ec2").describe_launch_templates()["LaunchTemplates"]
     return [row["LaunchTemplateName"] for row in rows]
 
@@ -80,7 +82,7 @@ def test_what_fails_before_its_effect_has_none(ground: Ground, kind: FaultKind) 
     first(ground, kind)
     with ground.account.callers.calling(function()), pytest.raises(ClientError):
         make_template(kind.value)
-    assert kind.value not in templates()
+    assert kind.value not in templates(ground)
 
 
 def test_what_is_denied_stays_denied_for_a_while(ground: Ground) -> None:
@@ -106,7 +108,7 @@ def test_what_loses_its_reply_has_happened(ground: Ground) -> None:
     first(ground, FaultKind.LOST_REPLY)
     with ground.account.callers.calling(machine), pytest.raises(ClientError, match="InternalError"):
         make_template("lost")
-    assert "lost" in templates()
+    assert "lost" in templates(ground)
 
 
 def test_what_arrives_twice_is_answered_the_second_time(ground: Ground) -> None:
@@ -122,7 +124,7 @@ def test_what_arrives_twice_is_answered_the_second_time(ground: Ground) -> None:
     with ground.account.callers.calling(function()):
         # The SDK gives each call a client token, which both requests carry.
         make_template("twice")
-    assert templates().count("twice") == 1
+    assert templates(ground).count("twice") == 1
 
 
 @pytest.mark.parametrize("kind", [FaultKind.TIMED_OUT, FaultKind.KILLED])
