@@ -18,7 +18,7 @@ from simulator.trials.ground import STACK, Ground
 from spot_optimizer.aws import workflow
 from spot_optimizer.aws.clients import client
 from spot_optimizer.aws.ledger import claims
-from spot_optimizer.decision import guards
+from spot_optimizer.decision.guards import hold as guards
 from spot_optimizer.services import (
     fleet,
     handle_signal,
