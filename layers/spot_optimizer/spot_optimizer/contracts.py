@@ -346,6 +346,10 @@ class GuardRules(Boundary):
     backoff_minutes_max: float
 
 
+ORIGINAL_LOOKS_MAX = 20
+"""Ten minutes: then FailOver takes an original for one that was only stopped."""
+
+
 class SwitchOrder(Boundary):
     """Input of one SwitchInstance or FailOver execution. Holds no user data and no secret."""
 
@@ -369,6 +373,9 @@ class SwitchOrder(Boundary):
     asked_by: str = ""
     original_ends_at: AwareDatetime | None = None
     """When EC2 takes the original of a rescue away, as far as its signal says."""
+    original_looks: int = Field(default=0, ge=0, le=ORIGINAL_LOOKS_MAX)
+    """Of the looks, one in half a minute, whether a rescue's original has gone: those that are not
+    needed any more. EC2 had stopped it before the rescue began, so it does not go."""
     standing_traffic: StandingTraffic | None = None
     """Where the original's traffic was; counts when the original is gone before its hand-over."""
     goes_on_with: str = ""
