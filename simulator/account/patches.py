@@ -42,6 +42,7 @@ from moto.stepfunctions.parser.backend import execution as execution_models
 from moto.stepfunctions.parser.backend import execution_worker as worker_models
 
 from simulator.account import asl_paths, sdk_tasks
+from simulator.account.call_patches import apply_calls
 from simulator.account.callers import Caller
 from simulator.account.copies import apply_copies
 from simulator.account.dynamodb_patches import apply_dynamodb
@@ -78,6 +79,7 @@ def apply(account: "EmbeddedAccount", seed: int) -> Replacements:
     apply_limits(replacements)
     apply_dynamodb(replacements)
     apply_copies(replacements)
+    apply_calls(replacements)
     return replacements
 
 
