@@ -73,6 +73,6 @@ def read_inputs(account_id: str, region: str) -> list[Any]:
 def _states(execution: Any) -> Iterator[str]:
     environment = execution.exec_worker.env
     # An execution that has not had its first turn has no history yet.
-    for event in environment.event_manager.get_event_history() if environment else ():
+    for event in environment.event_manager._history_event_list if environment else ():
         if "stateEnteredEventDetails" in event:
             yield event["stateEnteredEventDetails"]["name"]
