@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from simulator.faults.kinds import Fault
+from simulator.faults.places import parse_fault
 from simulator.trials.coverage import Coverage
 from simulator.trials.plans import clean_runs, seeded_runs, single_faults
 from simulator.trials.pool import Servers
@@ -27,7 +27,10 @@ def soak(
     ] = None,
     fault: Annotated[
         list[str] | None,
-        typer.Option(help="NUMBER:KIND, such as 17:lost-reply; one run of --trial with these."),
+        typer.Option(
+            help="NUMBER:KIND, such as 17:lost-reply, or SERVICE:OPERATION@CALLER/STATE#N:KIND;"
+            " one run of --trial with these."
+        ),
     ] = None,
     seed: Annotated[
         int | None, typer.Option(min=0, help="One run of --trial with this seed.")
@@ -75,7 +78,7 @@ def _one_run(trial: str | None, faults: list[str], seed: int | None) -> RunSpec:
         raise typer.BadParameter("--fault and --seed are of one --trial; name it")
     for text in faults:
         try:
-            Fault.parse(text)
+            parse_fault(text)
         except ValueError as error:
             raise typer.BadParameter(f"--fault {error}") from error
     return RunSpec(trial, _SEED if seed is None else seed, tuple(faults))
