@@ -101,7 +101,7 @@ class Found:
         by_price = self.situation.table.by_price
         codes = self.codes[by_price]
         rejected = (codes != Reason.CANDIDATE) & (codes != Reason.CURRENT)
-        never = (codes <= Reason.IMAGE_MISFIT) & ~self._told_by_smaller[by_price]
+        never = ~self.usable[by_price]
         cheapest = [
             *np.flatnonzero(rejected & ~never)[:REJECTED_MAX],
             *np.flatnonzero(rejected & never)[:REJECTED_MAX],
@@ -117,6 +117,16 @@ class Found:
         return dict(counts)
 
     @property
+    def usable(self) -> Bools:
+        """Pools that the machine could use at all, left or not: it fits, is allowed and has a price."""
+        usable: Bools = (
+            (self.codes == Reason.CANDIDATE)
+            | (self.codes > Reason.IMAGE_MISFIT)
+            | self._told_by_smaller
+        )
+        return usable
+
+    @property
     def _told_by_smaller(self) -> Bools:
         """Pools that are too small here and have been looked at as smaller ones."""
         if self.smaller is None:
@@ -124,6 +134,12 @@ class Found:
         out_of_question = np.isin(self.smaller.codes, (Reason.TOO_LARGE, Reason.CANDIDATE))
         told: Bools = (self.codes == Reason.TOO_SMALL) & ~out_of_question
         return told
+
+    def code(self, row: int) -> int:
+        """Which stage removed one pool: that of Reason, or an engine's own from OWN_CODES_FROM on."""
+        if self.smaller is not None and self._told_by_smaller[row]:
+            return self.smaller.code(row)
+        return int(self.codes[row])
 
     def label(self, row: int) -> str:
         """Why one pool was removed, in the words that rejected pools are counted by."""

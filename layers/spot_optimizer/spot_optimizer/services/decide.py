@@ -176,7 +176,7 @@ class _Cycle:
     def _publish(self, decisions: Sequence[Decision], changed: Sequence[Decision]) -> None:
         """All decisions into the archive, the changed ones onto the bus, counts into metrics."""
         if decisions:
-            rows = map(_plain_record, decisions)
+            rows = map(plain_record, decisions)
             self.store.write_json_lines(archive_keys.DECISIONS, self.now, rows, self.name)
         announce(self.env.bus_name, DECISION, [_announcement(d) for d in changed])
         self._alert_broken_engines(changed)
@@ -267,7 +267,7 @@ class _Cycle:
         changes: dict[str, Any] = {}
         is_new = False
         if digest != item.decision_digest or decision.forced_by:
-            record = {**_plain_record(decision), "inputs": self.inputs_key}
+            record = {**plain_record(decision), "inputs": self.inputs_key}
             is_new = record_decision(self.ledger, record, self.now, self.env.retention_days)
         if is_new and digest != item.decision_digest:
             changes["decision_digest"] = digest
@@ -364,7 +364,8 @@ def _digest(decision: Decision) -> str:
     return "|".join(map(str, parts))
 
 
-def _plain_record(decision: Decision) -> dict[str, Any]:
+def plain_record(decision: Decision) -> dict[str, Any]:
+    """A decision as it is kept: on the ledger, and as a line of its cycle."""
     record = asdict(decision)
     record["kind"] = decision.kind.value
     # NaN is no DynamoDB number.

@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 from spot_optimizer.aws.clients import client, error_code
 from spot_optimizer.aws.ledger import keys
 from spot_optimizer.aws.ledger.table import Ledger
-from spot_optimizer.aws.ledger.wire import instant, to_wire
+from spot_optimizer.aws.ledger.wire import from_wire, instant, to_wire
 
 
 def record_decision(
@@ -38,3 +38,21 @@ def record_decision(
             return False
         raise
     return True
+
+
+def last_decision(ledger: Ledger, workload_id: str, until: datetime) -> dict[str, Any] | None:
+    """The last recorded change of decision up to ``until``, None where none is kept."""
+    reply = client("dynamodb").query(
+        TableName=ledger.table,
+        KeyConditionExpression="pk = :pk AND sk BETWEEN :since AND :until",
+        ExpressionAttributeValues=to_wire(
+            {
+                ":pk": f"WORKLOAD#{workload_id}",
+                ":since": "DECISION#",
+                ":until": f"DECISION#{instant(until)}~",
+            }
+        ),
+        ScanIndexForward=False,
+        Limit=1,
+    )
+    return from_wire(reply["Items"][0]) if reply["Items"] else None
