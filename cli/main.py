@@ -3,6 +3,7 @@
 import typer
 
 from cli.evaluate import evaluate
+from cli.explain import explain
 from cli.invoke import invoke
 from cli.simulate import simulate
 from cli.soak import soak
@@ -17,6 +18,7 @@ app = typer.Typer(
 )
 app.command()(simulate)
 app.command()(invoke)
+app.command()(explain)
 app.command()(train)
 app.command()(evaluate)
 app.command()(soak)

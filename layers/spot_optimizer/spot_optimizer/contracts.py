@@ -264,8 +264,46 @@ class ResumeAll(ManualRequest):
     command: Literal["resume"]
 
 
+EngineName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+
+
+class EvaluatePool(ManualRequest):
+    """Judge one spot pool: what would be decided about a machine of this type that ran there."""
+
+    command: Literal["evaluate"]
+    instance_type: TypeName
+    availability_zone: ZoneName
+    engine: EngineName | None = None
+    """Null: the stack's."""
+
+
+class RecommendPools(ManualRequest):
+    """Where machines of this size should run, and what that would save."""
+
+    command: Literal["recommend"]
+    vcpu: float = Field(gt=0, le=2048)
+    memory_gib: float = Field(gt=0, le=65536)
+    count: int = Field(ge=1, le=10_000)
+    architecture: Literal["x86_64", "arm64"]
+    types: tuple[str, ...] = Field(default=("*",), min_length=1, max_length=100)
+    """Globs of type names."""
+    zones: tuple[ZoneName, ...] = ()
+    """Empty: all."""
+    interruption_cost_minutes: float | None = Field(default=None, ge=0, le=10_080)
+    """Work that an interruption loses; null: the stack's."""
+    allow_burstable: bool | None = None
+    """Null: the stack's."""
+
+
 CommandRequest = Annotated[
-    DecideNow | SetMode | SetThreshold | ResetBreaker | StopAll | ResumeAll,
+    DecideNow
+    | SetMode
+    | SetThreshold
+    | ResetBreaker
+    | StopAll
+    | ResumeAll
+    | EvaluatePool
+    | RecommendPools,
     Field(discriminator="command"),
 ]
 

@@ -201,9 +201,9 @@ def tag_key(name: str) -> str:
 
 def settings_from_tags(base: Settings, tags: Mapping[str, str]) -> Settings:
     """``base`` with the workload's tags laid over it; other tags are left alone."""
-    raw = {
-        name: tags[tag_key(name)]
-        for name in setting_names()
-        if tag_key(name) in tags
-    }
-    return base.merged(raw, source="tag", per_workload=True)
+    return base.merged(tagged(tags), source="tag", per_workload=True)
+
+
+def tagged(tags: Mapping[str, str]) -> dict[str, str]:
+    """The settings among a workload's tags, as they are written: name -> text."""
+    return {name: tags[tag_key(name)] for name in setting_names() if tag_key(name) in tags}

@@ -12,19 +12,31 @@ from spot_optimizer.aws.ledger.table import Ledger
 from spot_optimizer.aws.ledger.wire import instant
 from spot_optimizer.contracts import (
     DecideNow,
+    EvaluatePool,
     ForcedDecision,
     InvalidRequest,
     ManualRequest,
+    RecommendPools,
     ResetBreaker,
     ResumeAll,
     SetMode,
     SetThreshold,
     StopAll,
 )
+from spot_optimizer.services.questions import answer_question
 from spot_optimizer.settings import InvalidSetting, parse_setting
 from spot_optimizer.telemetry import logger
 
-Request = DecideNow | SetMode | SetThreshold | ResetBreaker | StopAll | ResumeAll
+Request = (
+    DecideNow
+    | SetMode
+    | SetThreshold
+    | ResetBreaker
+    | StopAll
+    | ResumeAll
+    | EvaluatePool
+    | RecommendPools
+)
 
 
 def carry_out(request: Request, env: Environment, now: datetime) -> dict[str, Any]:
@@ -53,6 +65,9 @@ def carry_out(request: Request, env: Environment, now: datetime) -> dict[str, An
             stop = isinstance(request, StopAll)
             ledger.update(keys.stack_key(), {"global_stop": stop})
             return {"done": f"global stop is {'set' if stop else 'lifted'}"}
+        case EvaluatePool() | RecommendPools():
+            _record(ledger, env, request, None, now)
+            return answer_question(request, ledger, env, now)
 
 
 def _known(ledger: Ledger, workload_id: str) -> WorkloadItem:

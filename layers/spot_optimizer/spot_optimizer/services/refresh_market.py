@@ -94,7 +94,7 @@ def _write_snapshot(
         confirm_safe_minutes=env.settings.confirm_safe_minutes,
     )
     store.write(keys.MARKET_SAFETY, history.to_bytes())
-    store.write(keys.MARKET_SNAPSHOT, snapshot_to_bytes(snapshot))
+    store.write_and_keep(keys.MARKET_SNAPSHOT, keys.KEPT_SNAPSHOTS, snapshot_to_bytes(snapshot))
 
 
 def _read_safety(store: Archive) -> SafetyHistory:

@@ -7,7 +7,7 @@ pk                        sk                  item
 ``PLANS``                 workload id         launch template and standing failover plan
 ``INSTANCE#id``           ``POINTER``         which workload an instance belongs to
 ``WORKLOAD#id``           ``SWITCH#id``       one switch
-``WORKLOAD#id``           ``DECISION#time``   one change of decision
+``WORKLOAD#id``           ``DECISION#at#id``  one change of decision
 ``WORKLOAD#id``           ``COMMAND#time``    one manual request, with who asked
 ``STACK``                 ``STATE``           global stop, overrides, the stack's breaker
 ``STACK``                 ``LEASE#decide``    keeps two cycles apart
