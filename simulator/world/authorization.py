@@ -25,8 +25,6 @@ from simulator.world.tagging import resource_kind
 __all__ = ["demands_of", "demands_of_overrides"]
 
 _NEW = "*"
-_OF_ONE_INSTANCE = frozenset({"DescribeInstanceAttribute", "GetLaunchTemplateData"})
-"""Reads with a resource level; of all others (Describe..., Get...) there is none."""
 _KMS_ACTIONS = (
     "Decrypt",
     "DescribeKey",
@@ -42,15 +40,12 @@ def demands_of(state: WorldState, operation: str, params: Params) -> tuple[Deman
     Raises:
         Unmapped: of a call that is not in the table here.
     """
-    asked = _Asked(state, operation, params)
-    if operation in _OF_ONE_INSTANCE:
-        return tuple(asked.on(params["InstanceId"]))
-    if operation.startswith(("Describe", "Get")):
+    table = _WITH_RESOURCES.get(operation)
+    if table is not None:
+        return _as_far_as_it_is_there(table(_Asked(state, operation, params)))
+    if operation.startswith("Describe"):
         return (Demand(f"ec2:{operation}"),)
-    table = _CHANGES.get(operation)
-    if table is None:
-        raise Unmapped(f"what ec2.{operation} demands of IAM is not known")
-    return _as_far_as_it_is_there(table(asked))
+    raise Unmapped(f"what ec2.{operation} demands of IAM is not known")
 
 
 def demands_of_overrides(
@@ -235,6 +230,24 @@ def _each_of(name: str) -> Callable[[_Asked], Iterator[Demand]]:
     return demands
 
 
+def _instance_attribute(asked: _Asked) -> Iterator[Demand]:
+    yield from asked.on(asked.params["InstanceId"])
+
+
+def _launch_template_data(asked: _Asked) -> Iterator[Demand]:
+    """Its own action, and those of what it looks up (API_GetLaunchTemplateData)."""
+    instance = asked.state.instances.get(asked.params["InstanceId"])
+    if instance is None:
+        return
+    yield from asked.on(instance.instance_id)
+    yield asked.of_kind("instance", instance.instance_id, action="DescribeInstanceAttribute")
+    yield Demand("ec2:DescribeVolumes")
+    if instance.lifecycle == "spot":
+        yield Demand("ec2:DescribeSpotInstanceRequests")
+    if instance.spec.cpu_credits is not None:
+        yield Demand("ec2:DescribeInstanceCreditSpecifications")
+
+
 def _associate_address(asked: _Asked) -> Iterator[Demand]:
     """The address, and the instance with the interface that it comes to."""
     params, state = asked.params, asked.state
@@ -260,7 +273,7 @@ def _of_launch_template(asked: _Asked) -> Iterator[Demand]:
     yield from asked.on(find_template(asked.state, named).template_id)
 
 
-_CHANGES: Mapping[str, Callable[[_Asked], Iterator[Demand]]] = {
+_WITH_RESOURCES: Mapping[str, Callable[[_Asked], Iterator[Demand]]] = {
     "AssociateAddress": _associate_address,
     "CancelSpotInstanceRequests": _each_of("SpotInstanceRequestIds"),
     "CreateFleet": _create_fleet,
@@ -269,6 +282,8 @@ _CHANGES: Mapping[str, Callable[[_Asked], Iterator[Demand]]] = {
     "CreateTags": _change_tags,
     "DeleteLaunchTemplate": _of_launch_template,
     "DeleteTags": _change_tags,
+    "DescribeInstanceAttribute": _instance_attribute,
+    "GetLaunchTemplateData": _launch_template_data,
     "RunInstances": _run_instances,
     "StopInstances": _each_of("InstanceIds"),
     "TerminateInstances": _each_of("InstanceIds"),
