@@ -21,7 +21,7 @@ from simulator.scenario import Curve, PriceSurge, Scenario, Scripted, WorkloadSp
 from simulator.scripted import happen
 from simulator.signals import Signals
 from simulator.summary import Summary, summarise
-from simulator.world import Load, World
+from simulator.world import INSTANCE_ROLE_ARN, Load, World
 from spot_optimizer.words import TAG_PREFIX
 
 TEMPLATE = Path(__file__).parents[1] / "template.yaml"
@@ -106,7 +106,8 @@ class Simulation:
         # Handlers log to their trace entries. moto reports every failed execution as its own error.
         logging.getLogger("moto").setLevel(logging.CRITICAL)
         self.account.attach(self.world)
-        self.account.deploy(TEMPLATE, STACK_NAME, dict(self.scenario.parameters))
+        parameters = {"InstanceRoleArns": INSTANCE_ROLE_ARN, **self.scenario.parameters}
+        self.account.deploy(TEMPLATE, STACK_NAME, parameters)
         self.signals = Signals(self.account, self.world)
         self.auditor = Auditor(
             self.account,

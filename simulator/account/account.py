@@ -17,6 +17,7 @@ from moto import mock_aws
 from moto.core.models import DEFAULT_ACCOUNT_ID as ACCOUNT_ID
 from moto.dynamodb.models import dynamodb_backends
 from moto.moto_api._internal import mock_random
+from moto.s3.models import s3_backends
 
 from simulator.account import patches, resources
 from simulator.account.callers import Call, Callers
@@ -34,9 +35,12 @@ from simulator.account.executions import (
 from simulator.account.interception import Interceptor, Wire, World
 from simulator.account.lambdas import Invocation, Lambdas
 from simulator.account.rates import Rates
+from simulator.account.roles import roles_of
 from simulator.api_calls import ApiCall
 from simulator.clock import VirtualClock
 from simulator.limits import LIMITS, Bucket, Limits
+from simulator.permissions.guard import Guard
+from simulator.permissions.services import Place
 
 __all__ = ["EmbeddedAccount", "FunctionFailed", "StillRunning"]
 
@@ -96,7 +100,10 @@ class EmbeddedAccount:
         self.callers = Callers(region, self.clock.running_thread)
         self.lambdas = Lambdas(region, self.clock, self.callers)
         self.events = EventBridge(region, self.clock, self.lambdas, self.callers, limits)
-        self._interceptor = Interceptor(world, self.callers, Rates(limits, self.clock.now, rates))
+        self.permissions = Guard(Place(ACCOUNT_ID, region, _has_object))
+        self._interceptor = Interceptor(
+            world, self.callers, Rates(limits, self.clock.now, rates), self.permissions
+        )
         self._stack: Stack | None = None
         self._logical_ids: dict[str, str] = {}
         self._exit = ExitStack()
@@ -149,7 +156,8 @@ class EmbeddedAccount:
         """Deploy the one stack of this account from its SAM template.
 
         Raises:
-            TemplateError, ParameterError, DeploymentError, ScheduleError: what is wrong, by name.
+            TemplateError, ParameterError, DeploymentError, ScheduleError, PolicyError: what is
+                wrong, by name.
         """
         if self._stack is not None:
             raise RuntimeError(f"stack {self._stack.name} is deployed; open a new account")
@@ -157,6 +165,7 @@ class EmbeddedAccount:
         self._stack = deploy_stack(template, stack_name, given, ACCOUNT_ID, self.region)
         for logical_id, physical_id in self._stack.physical_ids.items():
             self._logical_ids[physical_id] = logical_id
+        self.permissions.know(roles_of(self._stack, ACCOUNT_ID))
         for function in self._stack.functions:
             self.lambdas.deploy(function)
         self.events.check_schedules()
@@ -278,3 +287,8 @@ class EmbeddedAccount:
             "AWS_DEFAULT_REGION": self.region,
             "AWS_REGION": self.region,
         }
+
+
+def _has_object(bucket: str, key: str) -> bool:
+    known = s3_backends[ACCOUNT_ID]["aws"].buckets.get(bucket)
+    return known is not None and key in known.keys

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
@@ -57,6 +57,10 @@ class Callers:
             stack = self._stacks.get(self._running_thread().ident or 0)
         caller = stack[-1] if stack else self._driver
         return caller if region is None else replace(caller, region=region)
+
+    def apart(self) -> AbstractContextManager[None]:
+        """Calls made inside are the driver's, whoever is calling: a look from outside."""
+        return self.calling(self._driver)
 
     def chain(self) -> tuple[Caller, ...]:
         """All callers of this thread, the outermost first: a state machine, then its function."""

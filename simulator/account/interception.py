@@ -16,7 +16,7 @@ import threading
 import time
 import urllib.request
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from email.message import Message
 from typing import Any, Protocol
@@ -31,6 +31,8 @@ from moto.moto_api._internal import mock_random
 
 from simulator.account.callers import Call, Caller, Callers
 from simulator.account.rates import Rates
+from simulator.permissions.demand import Demand
+from simulator.permissions.guard import Guard
 
 __all__ = ["ADVISOR_URL", "Interceptor", "NetworkRefused", "Wire", "WireCall", "World"]
 
@@ -61,6 +63,14 @@ class World(Protocol):
 
         An error is a status of 300 or more and ``{"Error": {"Code": ..., "Message": ...}}``.
         """
+
+    def demands(self, operation: str, params: dict[str, Any]) -> tuple[Demand, ...]:
+        """What a call of EC2 demands of IAM, as things are now."""
+
+    def override_demands(
+        self, params: dict[str, Any]
+    ) -> Sequence[tuple[dict[str, Any], tuple[Demand, ...]]]:
+        """What each override of a CreateFleet demands besides, with its row of a reply."""
 
     def http(
         self, url: str, asked: Mapping[str, str]
@@ -94,11 +104,15 @@ class Wire(Protocol):
 
 
 class Interceptor:
-    """Sends AWS calls to the world where they are its business, and counts all of them."""
+    """Sends AWS calls to the world where they are its business, and counts all of them.
 
-    def __init__(self, world: World | None, callers: Callers, rates: Rates) -> None:
+    Those that their caller's role does not allow go nowhere.
+    """
+
+    def __init__(self, world: World | None, callers: Callers, rates: Rates, guard: Guard) -> None:
         self._world = world
         self._callers = callers
+        self._guard = guard
         self.wire: Wire | None = None
         self._rates = rates
         self.calls: Counter[Call] = Counter()
@@ -130,11 +144,16 @@ class Interceptor:
     def refusal(
         self, service: str, operation: str, region: str, context: dict[str, Any]
     ) -> tuple[AWSResponse, dict[str, Any]] | None:
-        """The answer of a call of the SDK that the wire does not let through, whatever its retries."""
+        """The answer of a call of the SDK that the wire does not let through, or that its caller is
+        not allowed; the SDK does not try either again."""
         caller = self._callers.current(region)
         params = dict(context.get(_PARAMETERS, {}))
         call = context[_CALL] = WireCall(service, operation, params, caller)
         refused = self.wire.before(call) if self.wire else None
+        if refused is None and caller.role_arn is not None:
+            refused = self._guard.refusal(
+                caller.role_arn, caller.name, (service, operation), params, self._world
+            )
         if self.wire and refused is None and self.wire.arrives_twice(call):
             self._twice.add(threading.get_ident())
         return None if refused is None else _response(*refused)

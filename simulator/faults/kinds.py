@@ -6,6 +6,7 @@ from datetime import timedelta
 from enum import StrEnum
 
 from simulator.account.interception import WireCall
+from simulator.permissions.guard import DENIAL_CODES
 
 REFUSED_FOR = timedelta(minutes=12)
 """Longer than any step of a state machine is retried: a permission that is missing for a while."""
@@ -142,14 +143,6 @@ _THROTTLES = {
     "s3": "SlowDown",
     "sns": "Throttled",
 }
-_DENIALS = {
-    "cloudwatch": "AccessDenied",
-    "ec2": "UnauthorizedOperation",
-    "elb": "AccessDenied",
-    "elbv2": "AccessDenied",
-    "s3": "AccessDenied",
-    "sns": "AuthorizationError",
-}
 
 
 def refusal(service: str, kind: FaultKind) -> tuple[int, dict[str, Mapping[str, str]]]:
@@ -158,7 +151,7 @@ def refusal(service: str, kind: FaultKind) -> tuple[int, dict[str, Mapping[str, 
         case FaultKind.THROTTLE:
             status, code = 400, _THROTTLES.get(service, "ThrottlingException")
         case FaultKind.DENIED:
-            status, code = 403, _DENIALS.get(service, "AccessDeniedException")
+            status, code = 403, DENIAL_CODES.get(service, "AccessDeniedException")
         case _:
             status, code = 500, _SERVER_ERRORS.get(service, "InternalFailure")
     return status, {"Error": {"Code": code, "Message": f"a fault was injected: {kind.value}"}}

@@ -23,7 +23,7 @@ from simulator.ledger_view import LedgerView
 from simulator.market.history import Pool, PriceHistory
 from simulator.market.on_demand import on_demand_prices
 from simulator.signals import Signals
-from simulator.world import World
+from simulator.world import INSTANCE_ROLE_ARN, World
 from spot_optimizer.aws.ledger.keys import workload_key
 from spot_optimizer.aws.ledger.wire import instant
 
@@ -42,6 +42,7 @@ _PARAMETERS: Mapping[str, str | int | float] = {
     "DryRun": "false",
     "CycleMinutes": 60,
     "ConfirmSafeMinutes": 0,
+    "InstanceRoleArns": INSTANCE_ROLE_ARN,
 }
 _ASKS_MAX = 4
 _reference: dict[str, bytes] = {}

@@ -18,9 +18,10 @@ from simulator.world.events import (
 from simulator.world.metrics import Load
 from simulator.world.model import DataVolume, Instance, PriceHistory
 from simulator.world.shapes import InvalidReply
-from simulator.world.world import World
+from simulator.world.world import INSTANCE_ROLE_ARN, World
 
 __all__ = [
+    "INSTANCE_ROLE_ARN",
     "AddressMoved",
     "AwsError",
     "DataVolume",

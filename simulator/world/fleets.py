@@ -5,6 +5,7 @@ Sources: API_CreateFleet (for an instant fleet what could not be launched is in 
 honours priorities on a best-effort basis, capacity first).
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -101,6 +102,14 @@ def describe_fleets(state: WorldState, params: Params) -> Reply:
                 "InvalidFleetId.NotFound", f"The fleet ID '{fleet_id}' does not exist"
             )
     return {"Fleets": [state.fleets[fleet_id] for fleet_id in ids]}
+
+
+def merged_candidates(
+    state: WorldState, params: Params
+) -> Iterator[tuple[Params, Params, Params]]:
+    """Of each override: its template's id and version, itself, and the launch that it asks for."""
+    for item in _candidates(state, params):
+        yield item.template_row, item.override, item.merged
 
 
 def _target(capacity: Params) -> tuple[str, int]:

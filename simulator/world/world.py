@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from simulator.limits import LIMITS, Limits
+from simulator.permissions.demand import Demand
 from simulator.world import (  # noqa: F401 - imported for the operations that they register
     advisor,
     classic_load_balancing,
@@ -21,6 +22,7 @@ from simulator.world import (  # noqa: F401 - imported for the operations that t
 )
 from simulator.world.addresses import new_address, point
 from simulator.world.advisor import SpotAdvisor
+from simulator.world.authorization import demands_of, demands_of_overrides
 from simulator.world.capacity import FAMILY_CLASSES, family_class
 from simulator.world.catalogue import instance_types, zones_of
 from simulator.world.errors import AwsError, NotModelled
@@ -50,6 +52,10 @@ _TARGET_TYPES = ("instance", "ip")
 _LIFECYCLES = ("spot", "on-demand", "*")
 _LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 _FOREVER = datetime(9999, 1, 1, tzinfo=UTC)
+
+
+INSTANCE_ROLE_ARN = f"arn:aws:iam::{ACCOUNT_ID}:role/workload"
+"""The role in the instance profile that every machine of a user's own bears."""
 
 
 class World:
@@ -129,6 +135,16 @@ class World:
             "RetryAttempts": 0,
         }
         return 200, checked
+
+    def demands(self, operation: str, params: Params) -> tuple[Demand, ...]:
+        """What a call of EC2 demands of IAM, as things are now."""
+        return demands_of(self._state, operation, params)
+
+    def override_demands(
+        self, params: Params
+    ) -> Sequence[tuple[Params, tuple[Demand, ...]]]:
+        """What each override of a CreateFleet demands besides, with its row of a reply."""
+        return list(demands_of_overrides(self._state, params))
 
     def http(
         self, url: str, asked: Mapping[str, str] = MappingProxyType({})

@@ -69,7 +69,8 @@ class Between:
             if caller.kind == "driver":
                 return answer(client, operation, params)
             if operation in self.before_call:
-                self.before_call[operation]()
+                with self.account.callers.apart():
+                    self.before_call[operation]()
             service = client.meta.service_model.service_name
             fault = next((f for f in self.faults if self._meets(f, operation, params)), None)
             code: str | None = None

@@ -20,7 +20,7 @@ from simulator.limits import LIMITS, Limits
 from simulator.market.history import Pool, PriceHistory
 from simulator.market.on_demand import on_demand_prices
 from simulator.signals import Signals
-from simulator.world import World
+from simulator.world import INSTANCE_ROLE_ARN, World
 from tests.workflow.faults import ApiCall, Between
 
 SEED = 20_260_302
@@ -68,6 +68,7 @@ class Stage(Between):
             "DryRun": "false",
             "CycleMinutes": 60,
             "ConfirmSafeMinutes": 0,
+            "InstanceRoleArns": INSTANCE_ROLE_ARN,
         }
         with mock.patch("simulator.account.deploy.translate", _translate_once):
             self.account.deploy(TEMPLATE, STACK, {**defaults, **parameters})

@@ -8,9 +8,13 @@ from typing import Any
 import pytest
 
 from simulator.account import Caller, EmbeddedAccount
+from simulator.permissions.demand import Demand
+from simulator.permissions.policies import Role, read_statements
 
 START = datetime(2025, 3, 1, tzinfo=UTC)
 STACK = Path(__file__).parent / "stack" / "template.yaml"
+OWN_ROLE_ARN = "arn:aws:iam::123456789012:role/own"
+"""Role of machines that are not of the stack; it may do everything."""
 
 
 class StubWorld:
@@ -33,6 +37,12 @@ class StubWorld:
         if operation == "DescribeInstances":
             return 200, {"Reservations": [{"Instances": []}]}
         return 200, {}
+
+    def demands(self, operation: str, _params: dict[str, Any]) -> tuple[Demand, ...]:
+        return (Demand(f"ec2:{operation}"),)
+
+    def override_demands(self, _params: dict[str, Any]) -> tuple[()]:
+        return ()
 
     def http(self, url: str, _asked: Mapping[str, str]) -> tuple[int, dict[str, str], bytes]:
         return 200, {"Content-Type": "application/json"}, b'{"url": "%s"}' % url.encode()
@@ -61,6 +71,9 @@ def account(world: StubWorld) -> Iterator[EmbeddedAccount]:
     """An account with the small stack in it."""
     with EmbeddedAccount(start=START, world=world, seed=7) as opened:
         opened.deploy(STACK, "small")
+        everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+        statements = read_statements({"Statement": everything}, "own")
+        opened.permissions.know([Role("own", OWN_ROLE_ARN, tuple(statements))])
         yield opened
 
 

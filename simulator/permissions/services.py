@@ -1,0 +1,174 @@
+"""What the calls of the account's own services demand.
+
+Source: Service Authorization Reference, "Actions, resources, and condition keys for" DynamoDB, S3,
+SNS, SQS, EventBridge, Step Functions, Lambda, CloudWatch, Price List and Elastic Load Balancing; for
+transactions the DynamoDB Developer Guide, "Using IAM with DynamoDB transactions"; for objects that are
+not there the S3 API reference, GetObject, "Permissions".
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from simulator.permissions.demand import NO_RESOURCE, Demand
+
+__all__ = ["Place", "Unmapped", "has_no_resource_level", "service_demands"]
+
+Params = Mapping[str, Any]
+
+
+class Unmapped(NotImplementedError):
+    """Nobody has said yet what permissions a call demands: said loudly, never guessed."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a call is made, and what is there.
+
+    Attributes:
+        has_object: whether a bucket holds a key.
+    """
+
+    account_id: str
+    region: str
+    has_object: Callable[[str, str], bool]
+
+    def arn(self, service: str, name: str) -> str:
+        """``name`` in this account and region; an ARN stays what it is."""
+        if name.startswith("arn:"):
+            return name
+        return f"arn:aws:{service}:{self.region}:{self.account_id}:{name}"
+
+
+_IAM_PREFIXES = {
+    "elb": "elasticloadbalancing",
+    "elbv2": "elasticloadbalancing",
+    "stepfunctions": "states",
+}
+_WITHOUT_RESOURCE_LEVEL = frozenset(
+    {
+        ("cloudwatch", "GetMetricData"),
+        ("cloudwatch", "ListMetrics"),
+        ("cloudwatch", "PutMetricData"),
+        ("elb", "DescribeLoadBalancers"),
+        ("elbv2", "DescribeTargetGroups"),
+        ("elbv2", "DescribeTargetHealth"),
+        ("pricing", "GetProducts"),
+        ("sts", "GetCallerIdentity"),
+    }
+)
+_TABLE_CALLS = frozenset({"GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query", "Scan"})
+_TRANSACTION_PARTS = {
+    "ConditionCheck": "ConditionCheckItem",
+    "Delete": "DeleteItem",
+    "Get": "GetItem",
+    "Put": "PutItem",
+    "Update": "UpdateItem",
+}
+
+
+def has_no_resource_level(service: str, operation: str) -> bool:
+    """Whether a call demands its action on no resource, whatever its parameters."""
+    return (service, operation) in _WITHOUT_RESOURCE_LEVEL
+
+
+def service_demands(
+    service: str, operation: str, params: Params, place: Place
+) -> tuple[Demand, ...]:
+    """The demands of a call, in AWS's order as far as it is known.
+
+    Raises:
+        Unmapped: of a call that is not in the tables here.
+    """
+    if has_no_resource_level(service, operation):
+        action = f"{_IAM_PREFIXES.get(service, service)}:{operation}"
+        return (Demand(action, NO_RESOURCE),)
+    handler = _SERVICES.get(service)
+    found = tuple(handler(operation, params, place)) if handler else ()
+    if not found:
+        raise Unmapped(f"what {service}.{operation} demands of IAM is not known")
+    return found
+
+
+def _dynamodb(operation: str, params: Params, place: Place) -> Iterator[Demand]:
+    def on(action: str, table: str) -> Demand:
+        name = table if table.startswith("arn:") else f"table/{table}"
+        return Demand(f"dynamodb:{action}", place.arn("dynamodb", name))
+
+    if operation in _TABLE_CALLS:
+        index = params.get("IndexName")
+        name = params["TableName"] if index is None else f"{params['TableName']}/index/{index}"
+        yield on(operation, name)
+    elif operation in ("TransactWriteItems", "TransactGetItems"):
+        parts = [part for item in params["TransactItems"] for part in item.items()]
+        seen = {(_TRANSACTION_PARTS[kind], part["TableName"]): None for kind, part in parts}
+        yield from (on(action, table) for action, table in seen)
+    elif operation in ("BatchGetItem", "BatchWriteItem"):
+        yield from (on(operation, table) for table in params["RequestItems"])
+
+
+def _s3(operation: str, params: Params, place: Place) -> Iterator[Demand]:
+    bucket = f"arn:aws:s3:::{params['Bucket']}"
+    match operation:
+        case "GetObject" | "HeadObject":
+            yield Demand("s3:GetObject", f"{bucket}/{params['Key']}")
+            if not place.has_object(params["Bucket"], params["Key"]):
+                # Whoever may not list the bucket is told 403, not that the key is missing.
+                yield Demand("s3:ListBucket", bucket)
+        case "PutObject" | "DeleteObject":
+            yield Demand(f"s3:{operation}", f"{bucket}/{params['Key']}")
+        case "ListObjectsV2" | "HeadBucket":
+            yield Demand("s3:ListBucket", bucket)
+
+
+def _sns(operation: str, params: Params, _place: Place) -> Iterator[Demand]:
+    if operation == "Publish":
+        yield Demand("sns:Publish", params["TopicArn"])
+
+
+def _sqs(operation: str, params: Params, place: Place) -> Iterator[Demand]:
+    match operation:
+        case "GetQueueUrl":
+            yield Demand("sqs:GetQueueUrl", place.arn("sqs", params["QueueName"]))
+        case "SendMessage":
+            yield Demand("sqs:SendMessage", place.arn("sqs", params["QueueUrl"].rpartition("/")[2]))
+
+
+def _events(operation: str, params: Params, place: Place) -> Iterator[Demand]:
+    if operation == "PutEvents":
+        buses = {entry.get("EventBusName", "default"): None for entry in params["Entries"]}
+        for bus in buses:
+            name = bus if bus.startswith("arn:") else f"event-bus/{bus}"
+            yield Demand("events:PutEvents", place.arn("events", name))
+
+
+def _states(operation: str, params: Params, _place: Place) -> Iterator[Demand]:
+    match operation:
+        case "StartExecution":
+            yield Demand("states:StartExecution", params["stateMachineArn"])
+        case "DescribeExecution" | "StopExecution" | "GetExecutionHistory":
+            yield Demand(f"states:{operation}", params["executionArn"])
+
+
+def _lambda(operation: str, params: Params, place: Place) -> Iterator[Demand]:
+    if operation == "Invoke":
+        name = params["FunctionName"]
+        arn = name if name.startswith("arn:") else f"function:{name}"
+        yield Demand("lambda:InvokeFunction", place.arn("lambda", arn))
+
+
+def _elbv2(operation: str, params: Params, _place: Place) -> Iterator[Demand]:
+    if operation in ("RegisterTargets", "DeregisterTargets"):
+        yield Demand(f"elasticloadbalancing:{operation}", params["TargetGroupArn"])
+
+
+_SERVICES: Mapping[str, Callable[[str, Params, Place], Iterator[Demand]]] = {
+    "dynamodb": _dynamodb,
+    "elbv2": _elbv2,
+    "events": _events,
+    "lambda": _lambda,
+    "s3": _s3,
+    "sns": _sns,
+    "sqs": _sqs,
+    "stepfunctions": _states,
+}

@@ -1,0 +1,32 @@
+"""The roles of the product's stack, as the template makes them."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import pytest
+
+from simulator.account import EmbeddedAccount
+from simulator.account.account import ACCOUNT_ID
+from simulator.account.roles import roles_of
+from simulator.permissions.policies import Role
+from tests.workflow.stage import REGION, STACK, START, TEMPLATE
+
+INSTANCE_ROLE = f"arn:aws:iam::{ACCOUNT_ID}:role/web-server"
+KEY = f"arn:aws:kms:{REGION}:{ACCOUNT_ID}:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+
+
+class Deployed(NamedTuple):
+    """The stack's roles by the logical id of what has them, and its physical ids."""
+
+    roles: Mapping[str, Role]
+    ids: Mapping[str, str]
+
+
+@pytest.fixture(scope="session")
+def deployed() -> Deployed:
+    """Roles of functions and state machines after the deployment, with two parameters given."""
+    given = {"InstanceRoleArns": INSTANCE_ROLE, "KmsKeyArns": KEY}
+    with EmbeddedAccount(start=START, region=REGION) as account:
+        stack = account.deploy(TEMPLATE, STACK, given)
+        roles = {role.name.removesuffix("Role"): role for role in roles_of(stack, ACCOUNT_ID)}
+    return Deployed(roles, stack.physical_ids)

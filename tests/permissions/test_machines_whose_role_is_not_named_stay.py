@@ -1,0 +1,28 @@
+"""A missing right in the middle of the product: told, and nothing lost."""
+
+from simulator.account.account import ACCOUNT_ID
+from simulator.world import INSTANCE_ROLE_ARN
+from tests.workflow.stage import open_stage
+
+ANOTHER_ROLE = f"arn:aws:iam::{ACCOUNT_ID}:role/another"
+
+
+def test_a_switch_of_a_machine_whose_role_is_not_named_changes_nothing() -> None:
+    """InstanceRoleArns lacks the machine's role: planned move and rescue are refused, and say why."""
+    with open_stage(InstanceRoleArns=ANOTHER_ROLE) as stage:
+        original = stage.launch()
+        stage.take_in()
+        stage.force()
+        assert stage.finish().status == "FAILED"
+        assert stage.alive() == {original}
+        (switch,) = stage.switches()
+        assert "iam:PassRole" in str(switch)
+        assert INSTANCE_ROLE_ARN in str(switch)
+        stage.cycle()
+        stage.world.interrupt(original)
+        stage.finish()
+        fleets = stage.calls_of("CreateFleet")
+        assert fleets
+        assert not any(call.error for call in fleets), "an instant fleet answers with HTTP 200"
+        assert stage.alive() == set()
+        assert any("iam:PassRole" in str(item) for item in stage.switches()[1:])

@@ -1,0 +1,241 @@
+"""Each role of the template is asked what it should allow, and what it must not."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import pytest
+
+from simulator.account.account import ACCOUNT_ID
+from simulator.permissions.demand import Demand, demand, tag_context
+from tests.permissions.conftest import INSTANCE_ROLE, KEY, Deployed
+from tests.workflow.stage import REGION, STACK
+
+OURS = {"spot-optimizer:managed": STACK}
+LAUNCHED = {**OURS, "spot-optimizer:workload": "web", "spot-optimizer:switch": "web-1"}
+ANOTHER_STACKS = {"spot-optimizer:managed": "another-stack"}
+UNTAGGED: dict[str, str] = {}
+
+
+def _ec2(kind: str, name: str = "*") -> str:
+    account = "" if kind in ("image", "snapshot") else ACCOUNT_ID
+    return f"arn:aws:ec2:{REGION}:{account}:{kind}/{name}"
+
+
+def _on_instance(action: str, tags: dict[str, str]) -> Demand:
+    return demand(f"ec2:{action}", _ec2("instance", "i-1"), tag_context(present=tags))
+
+
+def _untag(tags: dict[str, str], *keys: str) -> Demand:
+    context = tag_context(requested=dict.fromkeys(keys, ""), present=tags)
+    return demand("ec2:DeleteTags", _ec2("instance", "i-1"), context)
+
+
+def _tag(kind: str, present: dict[str, str], requested: dict[str, str]) -> Demand:
+    context = tag_context(requested=requested, present=present)
+    return demand("ec2:CreateTags", _ec2(kind, "x-1"), context)
+
+
+def _tag_new(kind: str, requested: dict[str, str], by: str) -> Demand:
+    context = {**tag_context(requested=requested), "ec2:CreateAction": (by,)}
+    return demand("ec2:CreateTags", _ec2(kind), context)
+
+
+def _create(action: str, kind: str, tags: dict[str, str]) -> Demand:
+    return demand(f"ec2:{action}", _ec2(kind), tag_context(requested=tags))
+
+
+def _use(action: str, kind: str, tags: dict[str, str] = UNTAGGED) -> Demand:
+    return demand(f"ec2:{action}", _ec2(kind, "x-1"), tag_context(present=tags))
+
+
+def _pass_role(role: str, to: str = "ec2.amazonaws.com") -> Demand:
+    return demand("iam:PassRole", role, {"iam:PassedToService": (to,)})
+
+
+def _key(action: str, key: str = KEY, *, via: str | None = "ec2", grant: bool = True) -> Demand:
+    context: dict[str, tuple[str, ...]] = {"kms:GrantIsForAWSResource": (str(grant).lower(),)}
+    if via:
+        context["kms:ViaService"] = (f"{via}.{REGION}.amazonaws.com",)
+    return demand(f"kms:{action}", key, context)
+
+
+class Case(NamedTuple):
+    """A role (by the logical id of what has it) and what it is asked."""
+
+    role: str
+    what: str
+    asked: Callable[[Deployed], Demand]
+
+
+def _case(role: str, what: str, asked: Demand) -> Case:
+    return Case(role, what, lambda _deployed: asked)
+
+
+def _table(role: str, action: str, *, other: bool = False) -> Case:
+    def asked(deployed: Deployed) -> Demand:
+        table = "another-table" if other else deployed.ids["Ledger"]
+        return demand(f"dynamodb:{action}", f"arn:aws:dynamodb:{REGION}:{ACCOUNT_ID}:table/{table}")
+
+    return Case(role, f"{action} on {'another table' if other else 'the ledger'}", asked)
+
+
+def _object(role: str, action: str, key: str, *, other: bool = False) -> Case:
+    def asked(deployed: Deployed) -> Demand:
+        bucket = "another-bucket" if other else deployed.ids["DataBucket"]
+        return demand(f"s3:{action}", f"arn:aws:s3:::{bucket}/{key}")
+
+    return Case(role, f"{action} of {key}{' in another bucket' if other else ''}", asked)
+
+
+def _start(role: str, machine: str) -> Case:
+    def asked(deployed: Deployed) -> Demand:
+        foreign = f"arn:aws:states:{REGION}:{ACCOUNT_ID}:stateMachine:another"
+        return demand("states:StartExecution", deployed.ids.get(machine, foreign))
+
+    return Case(role, f"start {machine}", asked)
+
+
+def _invoke(role: str, function: str) -> Case:
+    def asked(deployed: Deployed) -> Demand:
+        name = deployed.ids.get(function, function)
+        return demand("lambda:InvokeFunction", f"arn:aws:lambda:{REGION}:{ACCOUNT_ID}:function:{name}")
+
+    return Case(role, f"invoke {function}", asked)
+
+
+LAUNCH = "LaunchReplacement"
+ALLOWED = (
+    _case("SwitchInstance", "terminate what is managed", _on_instance("TerminateInstances", OURS)),
+    _case("FailOver", "terminate what a switch launched", _on_instance("TerminateInstances", LAUNCHED)),
+    _case("Sweep", "terminate what a switch launched", _on_instance("TerminateInstances", LAUNCHED)),
+    _case("SwitchInstance", "let an original go", _untag(OURS, "spot-optimizer:managed")),
+    _case("FailOver", "let an original go", _untag(OURS, "spot-optimizer:managed")),
+    _case("Decide", "name a workload", _tag("instance", OURS, {"spot-optimizer:workload": "i-1"})),
+    _case("Decide", "make a tagged template", _create("CreateLaunchTemplate", "launch-template", OURS)),
+    _case("Decide", "tag a new template", _tag_new("launch-template", OURS, "CreateLaunchTemplate")),
+    _case(
+        "Decide", "update our template", _use("CreateLaunchTemplateVersion", "launch-template", OURS)
+    ),
+    _case("Decide", "read a managed machine", _on_instance("GetLaunchTemplateData", OURS)),
+    _case("InspectReplacement", "read a managed one", _on_instance("DescribeInstanceAttribute", OURS)),
+    _case(LAUNCH, "launch tagged", _create("RunInstances", "instance", LAUNCHED)),
+    _case(LAUNCH, "launch a tagged volume", _create("RunInstances", "volume", LAUNCHED)),
+    _case(LAUNCH, "launch from our template", _use("RunInstances", "launch-template", OURS)),
+    _case(LAUNCH, "launch a tagged instance by fleet", _create("CreateFleet", "instance", LAUNCHED)),
+    _case(LAUNCH, "launch from an image", _use("RunInstances", "image")),
+    _case(LAUNCH, "tag what a launch creates", _tag_new("volume", LAUNCHED, "RunInstances")),
+    _case(LAUNCH, "tag what a fleet creates", _tag_new("instance", LAUNCHED, "CreateFleet")),
+    _case(LAUNCH, "pass a named role", _pass_role(INSTANCE_ROLE)),
+    _case(LAUNCH, "grant a named key", _key("CreateGrant")),
+    _case(LAUNCH, "decrypt by way of EC2", _key("Decrypt")),
+    _case("HandOver", "move an address here", _on_instance("AssociateAddress", OURS)),
+    _table("UpdateLedger", "PutItem"),
+    _table("SwitchInstance", "UpdateItem"),
+    _object("RefreshMarket", "PutObject", "market/snapshot.json.gz"),
+    _object("Decide", "PutObject", "decisions/2026/03/02/cycle.jsonl.gz"),
+    _start("Decide", "SwitchInstance"),
+    _start("HandleSignal", "FailOver"),
+    _invoke("Command", "Decide"),
+    _invoke("SwitchInstance", "HandOver"),
+)
+DENIED = (
+    _case("SwitchInstance", "terminate untagged", _on_instance("TerminateInstances", UNTAGGED)),
+    _case(
+        "SwitchInstance", "terminate another's", _on_instance("TerminateInstances", ANOTHER_STACKS)
+    ),
+    _case("FailOver", "terminate a user's own", _on_instance("TerminateInstances", OURS)),
+    _case("Sweep", "terminate a user's own", _on_instance("TerminateInstances", OURS)),
+    _case("Sweep", "terminate untagged", _on_instance("TerminateInstances", UNTAGGED)),
+    _case(LAUNCH, "terminate", _on_instance("TerminateInstances", LAUNCHED)),
+    _case("Decide", "terminate", _on_instance("TerminateInstances", LAUNCHED)),
+    _case("HandOver", "stop", _on_instance("StopInstances", OURS)),
+    _case(LAUNCH, "launch untagged", _create("RunInstances", "instance", UNTAGGED)),
+    _case(LAUNCH, "launch for another stack", _create("RunInstances", "instance", ANOTHER_STACKS)),
+    _case(LAUNCH, "launch an untagged volume", _create("RunInstances", "volume", UNTAGGED)),
+    _case(LAUNCH, "launch from a foreign template", _use("RunInstances", "launch-template")),
+    _case(
+        LAUNCH,
+        "launch by fleet from another's template",
+        _use("CreateFleet", "launch-template", ANOTHER_STACKS),
+    ),
+    _case(LAUNCH, "launch untagged by fleet", _create("CreateFleet", "instance", UNTAGGED)),
+    _case(LAUNCH, "tag late", _tag("instance", UNTAGGED, OURS)),
+    _case(LAUNCH, "tag late what is ours", _tag("instance", LAUNCHED, {"Name": "x"})),
+    _case(LAUNCH, "tag a new subnet", _tag_new("subnet", OURS, "CreateSubnet")),
+    _case(LAUNCH, "pass a foreign role", _pass_role(f"arn:aws:iam::{ACCOUNT_ID}:role/admin")),
+    _case(LAUNCH, "pass a role to Lambda", _pass_role(INSTANCE_ROLE, "lambda.amazonaws.com")),
+    _case(LAUNCH, "grant a key to a person", _key("CreateGrant", grant=False)),
+    _case(LAUNCH, "grant a foreign key", _key("CreateGrant", KEY.replace("1234abcd", "0000beef"))),
+    _case(LAUNCH, "decrypt by itself", _key("Decrypt", via=None)),
+    _case(LAUNCH, "decrypt by way of S3", _key("Decrypt", via="s3")),
+    _case("Decide", "launch", _create("RunInstances", "instance", LAUNCHED)),
+    _case("SwitchInstance", "launch", _create("RunInstances", "instance", LAUNCHED)),
+    _case("Sweep", "launch", _create("CreateFleet", "instance", LAUNCHED)),
+    _case("Decide", "tag a foreign machine", _tag("instance", UNTAGGED, OURS)),
+    _case("Decide", "tag with another key", _tag("instance", OURS, {"Name": "mine"})),
+    _case(
+        "Decide",
+        "tag with another key besides",
+        _tag("instance", OURS, {"spot-optimizer:workload": "web", "Name": "mine"}),
+    ),
+    _case("Decide", "make an untagged template", _create("CreateLaunchTemplate", "launch-template", {})),
+    _case(
+        "Decide", "change a foreign template", _use("CreateLaunchTemplateVersion", "launch-template")
+    ),
+    _case("Decide", "read a foreign user data", _on_instance("DescribeInstanceAttribute", UNTAGGED)),
+    _case("SwitchInstance", "take another tag away", _untag(OURS, "Name")),
+    _case(
+        "SwitchInstance", "take another away besides", _untag(OURS, "spot-optimizer:managed", "Name")
+    ),
+    _case("SwitchInstance", "untag a foreign machine", _untag(UNTAGGED, "spot-optimizer:managed")),
+    _case("HandOver", "move an address to a foreign machine", _on_instance("AssociateAddress", {})),
+    _table("UpdateLedger", "PutItem", other=True),
+    _table("SwitchInstance", "DeleteItem"),
+    _table("RefreshMarket", "PutItem"),
+    _object("RefreshMarket", "PutObject", "models/live/model.txt"),
+    _object("RefreshMarket", "GetObject", "decisions/2026/03/02/cycle.jsonl.gz"),
+    _object("Decide", "PutObject", "market/snapshot.json.gz"),
+    _object("Decide", "GetObject", "market/snapshot.json.gz", other=True),
+    _object("RefreshMarket", "DeleteObject", "market/prices.npz"),
+    _start("Decide", "FailOver"),
+    _start("HandleSignal", "SwitchInstance"),
+    _start("Sweep", "a foreign machine"),
+    _invoke("Command", "LaunchReplacement"),
+    _invoke("SwitchInstance", "Decide"),
+    _case("UpdateLedger", "describe machines", demand("ec2:DescribeInstances")),
+)
+
+
+def _name(case: Case) -> str:
+    return f"{case.role}: {case.what}"
+
+
+@pytest.mark.parametrize("case", ALLOWED, ids=_name)
+def test_allowed(case: Case, deployed: Deployed) -> None:
+    """What the product has to do is allowed."""
+    assert deployed.roles[case.role].decides(case.asked(deployed)).allowed
+
+
+@pytest.mark.parametrize("case", DENIED, ids=_name)
+def test_denied(case: Case, deployed: Deployed) -> None:
+    """What it must never do is not."""
+    assert not deployed.roles[case.role].decides(case.asked(deployed)).allowed
+
+
+def test_every_role_is_asked_something(deployed: Deployed) -> None:
+    """A new function or state machine gets cases of its own."""
+    assert {case.role for case in (*ALLOWED, *DENIED)} == set(deployed.roles)
+
+
+LAUNCHING = ("RunInstances", "CreateFleet", "RequestSpotInstances", "RequestSpotFleet")
+ENDING = ("TerminateInstances", "StopInstances", "DeleteFleets", "CancelSpotFleetRequests")
+
+
+def test_no_role_may_both_launch_and_terminate(deployed: Deployed) -> None:
+    """Whatever the tags and conditions: the powers to make and to end machines are in two hands."""
+    makes = [_create(action, "instance", LAUNCHED) for action in LAUNCHING]
+    ends = [_on_instance(action, LAUNCHED) for action in ENDING]
+    launching = {n for n, r in deployed.roles.items() if any(r.decides(d).allowed for d in makes)}
+    ending = {n for n, r in deployed.roles.items() if any(r.decides(d).allowed for d in ends)}
+    assert launching == {LAUNCH}
+    assert ending == {"SwitchInstance", "FailOver", "Sweep"}

@@ -1,0 +1,159 @@
+"""The embedded account refuses what a role does not allow, as the service would, without effect."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from simulator.account.account import ACCOUNT_ID
+from simulator.account.callers import Caller
+from simulator.permissions.services import Place, Unmapped, service_demands
+from tests.workflow.stage import REGION, STACK, Stage, open_stage
+
+PLACE = Place(ACCOUNT_ID, REGION, lambda _bucket, key: key == "there")
+
+
+@pytest.fixture(scope="module")
+def stage() -> Iterator[Stage]:
+    """The product, with one machine of a user's that it has never heard of."""
+    with open_stage() as opened:
+        yield opened
+
+
+def _as(stage: Stage, name: str, call: Callable[..., Any], **params: Any) -> Any:
+    """Make a call with the role of a function or state machine."""
+    role = stage.account.stack.physical_ids[f"{name}Role"]
+    arn = f"arn:aws:iam::{ACCOUNT_ID}:role/{role}"
+    with stage.account.callers.calling(Caller("lambda", name, REGION, arn)):
+        return call(**params)
+
+
+def _refused(stage: Stage, name: str, call: Callable[..., Any], **params: Any) -> tuple[str, str, int]:
+    with pytest.raises(ClientError) as caught:
+        _as(stage, name, call, **params)
+    error = caught.value.response["Error"]
+    return error["Code"], error["Message"], caught.value.response["ResponseMetadata"]["HTTPStatusCode"]
+
+
+def test_an_untagged_machine_is_not_terminated(stage: Stage) -> None:
+    """UnauthorizedOperation, which names who, what and on what; the machine runs on."""
+    foreign = stage.world.launch_instance("m5.large", "us-east-1a", tags={"Name": "not yours"})
+    terminate = boto3.client("ec2").terminate_instances
+    code, message, status = _refused(stage, "Sweep", terminate, InstanceIds=[foreign])
+    assert (code, status) == ("UnauthorizedOperation", 403)
+    assert f"{STACK}-SweepRole" in message
+    assert "ec2:TerminateInstances" in message
+    assert f"instance/{foreign}" in message
+    assert stage.world.state_of(foreign) == "running"
+
+
+def test_a_tag_that_is_given_late_does_not_help(stage: Stage) -> None:
+    """The launcher tags what it creates only: it cannot make a foreign machine its own."""
+    foreign = stage.world.launch_instance("m5.large", "us-east-1a", tags={"Name": "not yours"})
+    tags = [{"Key": "spot-optimizer:managed", "Value": STACK}]
+    for who in ("LaunchReplacement", "Decide"):
+        code, _, _ = _refused(
+            stage, who, boto3.client("ec2").create_tags, Resources=[foreign], Tags=tags
+        )
+        assert code == "UnauthorizedOperation"
+    assert stage.world.tags_of(foreign) == {"Name": "not yours"}
+
+
+def test_one_machine_that_is_not_ours_spoils_the_whole_call(stage: Stage) -> None:
+    """A call on two machines of which one may not be touched has no effect on either."""
+    ours = stage.launch("half", tags={"spot-optimizer:switch": "half-1"})
+    foreign = stage.world.launch_instance("m5.large", "us-east-1a")
+    terminate = boto3.client("ec2").terminate_instances
+    _refused(stage, "Sweep", terminate, InstanceIds=[ours, foreign])
+    assert {ours, foreign} <= stage.alive()
+    _as(stage, "Sweep", terminate, InstanceIds=[ours])
+    assert ours not in stage.alive()
+
+
+def test_a_launch_without_our_tag_is_refused(stage: Stage) -> None:
+    """Nothing is launched, by RunInstances or on trial (DryRun)."""
+    before = stage.alive()
+    (image, *_) = boto3.client("ec2").describe_images()["Images"]
+    request = {"ImageId": image["ImageId"], "InstanceType": "m5.large", "MinCount": 1, "MaxCount": 1}
+    for dry in (False, True):
+        code, message, _ = _refused(
+            stage, "LaunchReplacement", boto3.client("ec2").run_instances, **request, DryRun=dry
+        )
+        assert code == "UnauthorizedOperation"
+        assert "instance/*" in message
+    assert stage.alive() == before
+
+
+def test_another_table_and_another_machine_are_refused(stage: Stage) -> None:
+    """AccessDeniedException of DynamoDB and Step Functions, AccessDenied of S3."""
+    dynamodb = boto3.client("dynamodb")
+    dynamodb.create_table(
+        TableName="payroll",
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+    )
+    put = {"TableName": "payroll", "Item": {"pk": {"S": "me"}}}
+    assert _refused(stage, "UpdateLedger", dynamodb.put_item, **put)[0] == "AccessDeniedException"
+    write = dynamodb.transact_write_items
+    assert _refused(stage, "UpdateLedger", write, TransactItems=[{"Put": put}])[2] == 403
+    assert stage.account.table_items("payroll") == []
+    started = _refused(
+        stage,
+        "Decide",
+        boto3.client("stepfunctions").start_execution,
+        stateMachineArn=stage.account.stack.physical_ids["FailOver"],
+        input="{}",
+    )
+    assert started[0] == "AccessDeniedException"
+    assert not stage.account.executions()
+    body = {"Bucket": stage.bucket, "Key": "market/snapshot.json.gz", "Body": b"[]"}
+    assert _refused(stage, "Decide", boto3.client("s3").put_object, **body)[0] == "AccessDenied"
+
+
+def test_who_drives_the_simulation_is_not_held(stage: Stage) -> None:
+    """Users and scenarios have no role of the stack; a role that nobody knows has no rights."""
+    boto3.client("ec2").describe_instances()
+    unknown = Caller("lambda", "Nobody", REGION, f"arn:aws:iam::{ACCOUNT_ID}:role/another")
+    with stage.account.callers.calling(unknown), pytest.raises(ClientError):
+        boto3.client("ec2").describe_instances()
+
+
+def test_a_missing_object_demands_the_right_to_list() -> None:
+    """Or S3 would answer 403 instead of telling that the key is missing."""
+
+    def actions(key: str) -> list[str]:
+        return [
+            each.action
+            for each in service_demands("s3", "GetObject", {"Bucket": "b", "Key": key}, PLACE)
+        ]
+
+    assert actions("there") == ["s3:GetObject"]
+    assert actions("missing") == ["s3:GetObject", "s3:ListBucket"]
+
+
+def test_a_transaction_demands_what_its_parts_demand() -> None:
+    """One demand for each action and table, none for TransactWriteItems."""
+    items = [
+        {"ConditionCheck": {"TableName": "a"}},
+        {"Put": {"TableName": "a"}},
+        {"Put": {"TableName": "b"}},
+        {"Put": {"TableName": "a"}},
+    ]
+    demands = service_demands("dynamodb", "TransactWriteItems", {"TransactItems": items}, PLACE)
+    assert [(each.action, each.resource.rpartition("/")[2]) for each in demands] == [
+        ("dynamodb:ConditionCheckItem", "a"),
+        ("dynamodb:PutItem", "a"),
+        ("dynamodb:PutItem", "b"),
+    ]
+
+
+@pytest.mark.parametrize(("service", "operation"), [("dynamodb", "DeleteTable"), ("glue", "GetJob")])
+def test_a_call_whose_demands_nobody_has_written_down_is_no_free_ride(
+    service: str, operation: str
+) -> None:
+    """It fails by name."""
+    with pytest.raises(Unmapped, match=f"{service}.{operation}"):
+        service_demands(service, operation, {}, PLACE)
