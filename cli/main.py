@@ -2,6 +2,7 @@
 
 import typer
 
+from cli.backtest import backtest
 from cli.evaluate import evaluate
 from cli.invoke import invoke
 from cli.simulate import simulate
@@ -20,3 +21,4 @@ app.command()(invoke)
 app.command()(train)
 app.command()(evaluate)
 app.command()(soak)
+app.command()(backtest)
