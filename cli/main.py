@@ -2,6 +2,7 @@
 
 import typer
 
+from cli.backtest import backtest
 from cli.evaluate import evaluate
 from cli.explain import explain
 from cli.invoke import invoke
@@ -22,3 +23,4 @@ app.command()(explain)
 app.command()(train)
 app.command()(evaluate)
 app.command()(soak)
+app.command()(backtest)
