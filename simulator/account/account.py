@@ -39,8 +39,8 @@ from simulator.account.roles import roles_of
 from simulator.api_calls import ApiCall
 from simulator.clock import VirtualClock
 from simulator.limits import LIMITS, Bucket, Limits
+from simulator.permissions import services
 from simulator.permissions.guard import Guard
-from simulator.permissions.services import Place
 
 __all__ = ["EmbeddedAccount", "FunctionFailed", "StillRunning"]
 
@@ -100,7 +100,7 @@ class EmbeddedAccount:
         self.callers = Callers(region, self.clock.running_thread)
         self.lambdas = Lambdas(region, self.clock, self.callers)
         self.events = EventBridge(region, self.clock, self.lambdas, self.callers, limits)
-        self.permissions = Guard(Place(ACCOUNT_ID, region, _has_object))
+        self.permissions = Guard(services.Place(ACCOUNT_ID, region, _has_object))
         self._interceptor = Interceptor(
             world, self.callers, Rates(limits, self.clock.now, rates), self.permissions
         )

@@ -17,7 +17,14 @@ from pydantic import (
     model_validator,
 )
 
-from spot_optimizer.words import DecisionKind, Lifecycle, Mode, RowsAre, Scope
+from spot_optimizer.words import (
+    VERSION_PATTERN,
+    DecisionKind,
+    Lifecycle,
+    Mode,
+    RowsAre,
+    Scope,
+)
 
 SCHEMA_VERSION = 1
 """Version of every payload below; an order of another version is refused, not guessed at."""
@@ -28,6 +35,10 @@ TypeName = Annotated[str, Field(pattern=r"^[a-z0-9-]+\.[a-z0-9-]+$")]
 ZoneName = Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d(-[a-z]+-\d)?[a-z]$")]
 """A name such as ``us-east-1a`` or, in a Local Zone, ``us-west-2-lax-1a``; a zone id (``use1-az1``)
 means another zone in every account."""
+
+
+ModelVersion = Annotated[str, Field(pattern=VERSION_PATTERN)]
+"""Folder of an uploaded model."""
 
 
 class Boundary(BaseModel):
@@ -141,6 +152,23 @@ def _demand_span(since: datetime | None, until: datetime | None) -> None:
         raise ValueError(f"until {until} must be after since {since}")
 
 
+class ModelUploaded(Boundary):
+    """Input of ``refresh_market`` from S3's event that an object came to ``models/uploads/``."""
+
+    task: Literal["model-uploaded"]
+    key: str = Field(pattern=r"^models/uploads/", max_length=1024)
+    requester: str = Field(max_length=200)
+    """Account or AWS service that S3 names."""
+
+
+class ValidateModel(Boundary):
+    """Input of ``refresh_market`` from ``command``: look at an upload (again)."""
+
+    task: Literal["validate-model"]
+    version: ModelVersion
+    asked_by: str = Field(min_length=1, max_length=200)
+
+
 RefreshMarketRequest = Annotated[
     CollectPrices
     | HealGaps
@@ -149,7 +177,9 @@ RefreshMarketRequest = Annotated[
     | FillHistory
     | HistoryStatus
     | ImportPrices
-    | ShowPrices,
+    | ShowPrices
+    | ModelUploaded
+    | ValidateModel,
     Field(discriminator="task"),
 ]
 
@@ -295,6 +325,39 @@ class RecommendPools(ManualRequest):
     """Null: the stack's."""
 
 
+class ShowModels(ManualRequest):
+    """Which model decides, what became of every upload, and how past forecasts did."""
+
+    command: Literal["models"]
+
+
+class ValidateModelNow(ManualRequest):
+    """Look at an uploaded model again, when it was refused or could not be compared."""
+
+    command: Literal["validate-model"]
+    version: ModelVersion
+
+
+class ActivateModel(ManualRequest):
+    """Let another model decide: the pending one, the previous one, or ``shipped``."""
+
+    command: Literal["activate-model"]
+    version: ModelVersion
+
+
+class RollBackModel(ManualRequest):
+    """Let the model decide that did before."""
+
+    command: Literal["roll-back-model"]
+
+
+class DropModel(ManualRequest):
+    """Give the pending model up."""
+
+    command: Literal["drop-model"]
+    version: ModelVersion
+
+
 CommandRequest = Annotated[
     DecideNow
     | SetMode
@@ -303,7 +366,12 @@ CommandRequest = Annotated[
     | StopAll
     | ResumeAll
     | EvaluatePool
-    | RecommendPools,
+    | RecommendPools
+    | ShowModels
+    | ValidateModelNow
+    | ActivateModel
+    | RollBackModel
+    | DropModel,
     Field(discriminator="command"),
 ]
 
@@ -777,3 +845,29 @@ class SwitchEnded(Boundary):
     switch_id: str
     phase: str
     summary: str
+
+
+class ModelChanged(Boundary):
+    """Detail of ``Spot Optimizer Model``."""
+
+    version: str
+    status: Literal[
+        "incomplete", "refused", "pending", "activated", "rolled-back", "dropped", "removed"
+    ]
+    reason: str
+    at: datetime
+    asked_by: str
+    comparison: dict[str, Any]
+    """With the live model; empty where nothing was compared."""
+
+
+class ForecastJudged(Boundary):
+    """Detail of ``Spot Optimizer Forecast``: the forecasts of the model that decides turned bad, or
+    good again."""
+
+    model: str
+    degraded: bool
+    reasons: tuple[str, ...]
+    at: datetime
+    horizons: dict[str, dict[str, float]]
+    """Hours ahead -> figures of the last seven days."""

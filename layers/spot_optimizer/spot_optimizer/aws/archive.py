@@ -16,6 +16,15 @@ MARKET_SNAPSHOT = "market/snapshot.npz"
 MARKET_CATALOG = "market/catalog.json.gz"
 MARKET_ADVISOR = "market/advisor.json.gz"
 MARKET_DOUBTED = "market/doubted-prices.json"
+SCORES = "market/scores.json.gz"
+LESSONS = "market/lessons"
+"""What each version of a model has learned here: ``market/lessons/<version>.npz``."""
+FORETOLD = "forecasts"
+"""What was forecast: ``forecasts/dt=2026-03-02/140000.npz``."""
+UPLOADED_MODELS = "models/uploads/"
+"""Where users put models, each in a folder of its own: its version."""
+KEPT_MODELS = "models/kept/"
+"""Models that were validated, as they were then."""
 HISTORY = "history"
 """Prices by month: ``history/reported/2026-03.npz``, ``history/imported/2026-03.npz``."""
 KEPT_SNAPSHOTS = "inputs/snapshots/"
@@ -125,6 +134,17 @@ class Archive:
             except ClientError as error:
                 if error_code(error) not in _WRITTEN_MEANWHILE or not tries_left:
                     raise
+
+    def sizes_under(self, prefix: str) -> dict[str, int]:
+        """Key -> bytes of every object whose key begins with ``prefix``."""
+        pages = client("s3").get_paginator("list_objects_v2").paginate(
+            Bucket=self._bucket, Prefix=prefix
+        )
+        return {row["Key"]: row["Size"] for page in pages for row in page.get("Contents", ())}
+
+    def remove_object(self, key: str) -> None:
+        """Without an object there is nothing to do, and no error."""
+        client("s3").delete_object(Bucket=self._bucket, Key=key)
 
     def write_json_lines(
         self, kind: str, at: datetime, rows: Iterable[Any], name: str = ""
