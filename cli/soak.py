@@ -22,6 +22,12 @@ def soak(
     seeds: Annotated[
         int, typer.Option(min=0, help="How many runs in which all is drawn from the seed.")
     ] = 100,
+    every: Annotated[
+        int,
+        typer.Option(
+            min=1, help="Of the single faults only each so many-th; a prime passes over no kind."
+        ),
+    ] = 1,
     trial: Annotated[
         str | None, typer.Option(help=f"Only this trial: {', '.join(TRIALS)}.")
     ] = None,
@@ -56,7 +62,7 @@ def soak(
     chosen = [name for name in SINGLE if trial in (None, name)]
     with Servers(jobs) as servers:
         clean = [_checked(result, console) for result in servers.run(clean_runs(chosen, _SEED))]
-        plan = [spec for each in clean for spec in single_faults(each)]
+        plan = [spec for each in clean for spec in single_faults(each)][::every]
         if trial in (None, RANDOM):
             plan += seeded_runs(seeds)
         for result in _with_progress(servers.run(plan), len(plan), console):
