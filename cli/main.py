@@ -2,6 +2,7 @@
 
 import typer
 
+from cli.ask import judge, recommend_pools
 from cli.backtest import backtest
 from cli.evaluate import evaluate
 from cli.explain import explain
@@ -20,6 +21,8 @@ app = typer.Typer(
 app.command()(simulate)
 app.command()(invoke)
 app.command()(explain)
+app.command()(judge)
+app.command("recommend")(recommend_pools)
 app.command()(train)
 app.command()(evaluate)
 app.command()(soak)
