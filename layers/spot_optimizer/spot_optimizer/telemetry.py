@@ -15,6 +15,9 @@ logger = Logger(service=SERVICE)
 # A run without anything to count is no reason for a warning (Powertools documentation, Metrics,
 # "Suppress warnings on empty metrics").
 warnings.filterwarnings("ignore", "No application metrics to publish*")
-metrics = Metrics(service=SERVICE, namespace="SpotOptimizer")
+# A namespace for each stack: the alarms of one must not see the metrics of another.
+metrics = Metrics(
+    service=SERVICE, namespace=os.environ.get("POWERTOOLS_METRICS_NAMESPACE", "SpotOptimizer")
+)
 # Nothing to trace outside Lambda: the SDK would look for a daemon.
 tracer = Tracer(service=SERVICE, disabled="AWS_XRAY_DAEMON_ADDRESS" not in os.environ)
