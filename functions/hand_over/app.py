@@ -8,11 +8,12 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from spot_optimizer.aws.clients import passing_as_try_again
 from spot_optimizer.contracts import HandOverRequest, parse
 from spot_optimizer.services.hand_over import hand_over
-from spot_optimizer.telemetry import logger, tracer
+from spot_optimizer.telemetry import logger, metrics, tracer
 
 
 @tracer.capture_lambda_handler
 @logger.inject_lambda_context(clear_state=True)
+@metrics.log_metrics
 @passing_as_try_again
 def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     request = parse(HandOverRequest, event)

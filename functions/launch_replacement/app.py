@@ -9,11 +9,12 @@ from spot_optimizer.aws.clients import passing_as_try_again
 from spot_optimizer.aws.environment import read_environment
 from spot_optimizer.contracts import LaunchRequest, parse
 from spot_optimizer.services.launch_replacement import launch_replacement
-from spot_optimizer.telemetry import logger, tracer
+from spot_optimizer.telemetry import logger, metrics, tracer
 
 
 @tracer.capture_lambda_handler
 @logger.inject_lambda_context(clear_state=True)
+@metrics.log_metrics
 @passing_as_try_again
 def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     request = parse(LaunchRequest, event)

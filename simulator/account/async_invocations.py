@@ -28,10 +28,11 @@ class _Event:
 
 
 class AsyncInvocations:
-    """The queue of a region's functions; ``send`` gives a text to a destination by its ARN."""
+    """The queue of a region's functions; ``send`` gives a text of a function to a destination by its
+    ARN."""
 
     def __init__(
-        self, clock: VirtualClock, lambdas: Lambdas, send: Callable[[str, str], None]
+        self, clock: VirtualClock, lambdas: Lambdas, send: Callable[[Function, str, str], None]
     ) -> None:
         self._clock, self._lambdas, self._send = clock, lambdas, send
 
@@ -80,9 +81,9 @@ class AsyncInvocations:
         function = event.function
         if function.on_failure_arn:
             record = self._record(event, outcome.value(), condition)
-            self._send(function.on_failure_arn, json.dumps(record))
+            self._send(function, function.on_failure_arn, json.dumps(record))
         if function.dead_letter_arn:
-            self._send(function.dead_letter_arn, event.payload.decode())
+            self._send(function, function.dead_letter_arn, event.payload.decode())
 
     def _record(
         self, event: _Event, envelope: dict[str, Any], condition: str

@@ -57,6 +57,7 @@ class Delivery:
         rule_arn: of the rule or schedule.
         accepted_at: when the event came; its age counts from here.
         tries: deliveries tried before this one.
+        sender: as whom it is sent; None is EventBridge itself, which queues and topics allow.
     """
 
     target: dict[str, Any]
@@ -64,6 +65,7 @@ class Delivery:
     rule_arn: str
     accepted_at: datetime
     tries: int = 0
+    sender: Caller | None = None
 
 
 class Deliverer:
@@ -102,7 +104,7 @@ class Deliverer:
 
     def _try(self, delivery: Delivery) -> None:
         try:
-            self._send(delivery.target["Arn"], delivery.text)
+            self._send(delivery)
         except ClientError as error:
             code, message = error.response["Error"]["Code"], error.response["Error"]["Message"]
             self._failed(delivery, Retry(code, message, again=code not in _FOR_GOOD))
@@ -128,6 +130,7 @@ class Deliverer:
                 delivery.rule_arn,
                 delivery.accepted_at,
                 delivery.tries + 1,
+                delivery.sender,
             )
             self._clock.call_later(wait, functools.partial(self._try, again))
 
@@ -153,9 +156,11 @@ class Deliverer:
             for name, value in attributes.items()
             if value
         }
-        self._to_queue(arn, delivery.text, MessageAttributes=texts)
+        self._to_queue(arn, delivery.text, self._caller, MessageAttributes=texts)
 
-    def _send(self, arn: str, text: str) -> None:
+    def _send(self, delivery: Delivery) -> None:
+        arn, text = delivery.target["Arn"], delivery.text
+        sender = delivery.sender or self._caller
         service, region = arn.split(":")[2], arn.split(":")[3]
         client = functools.partial(boto3.client, region_name=region, config=_ONCE)
         match service:
@@ -164,14 +169,14 @@ class Deliverer:
             case "events":
                 self._forward(arn, json.loads(text))
             case "sqs":
-                self._to_queue(arn, text)
+                self._to_queue(arn, text, sender)
             case "states":
                 with self._callers.calling(self._caller):
                     client("stepfunctions").start_execution(
                         stateMachineArn=arn, name=str(mock_random.uuid4()), input=text
                     )
             case "sns":
-                with self._callers.calling(self._caller):
+                with self._callers.calling(sender):
                     client("sns").publish(TopicArn=arn, Message=text)
             case "logs":
                 with self._callers.calling(self._caller):
@@ -179,11 +184,12 @@ class Deliverer:
             case _:
                 raise NotImplementedError(f"target {arn}: {service} is no target supported here")
 
-    def _to_queue(self, arn: str, text: str, **details: Any) -> None:
+    def _to_queue(self, arn: str, text: str, sender: Caller, **details: Any) -> None:
         region, name = arn.split(":")[3], arn.rsplit(":", 1)[-1]
+        client = boto3.client("sqs", region_name=region, config=_ONCE)
         with self._callers.calling(self._caller):
-            client = boto3.client("sqs", region_name=region, config=_ONCE)
             queue = client.get_queue_url(QueueName=name)
+        with self._callers.calling(sender):
             client.send_message(QueueUrl=queue["QueueUrl"], MessageBody=text, **details)
 
     def _log(self, client: Any, arn: str, text: str) -> None:

@@ -17,7 +17,7 @@ from moto.moto_api._internal import mock_random
 from moto.scheduler.models import scheduler_backends
 
 from simulator.account.async_invocations import AsyncInvocations
-from simulator.account.callers import Callers
+from simulator.account.callers import Caller, Callers
 from simulator.account.delivery import Deliverer, Delivery, Retry
 from simulator.account.lambdas import Function, Lambdas, PayloadTooLarge
 from simulator.account.schedules import parse_schedule
@@ -179,9 +179,11 @@ class EventBridge:
         if when is not None:
             yield Firing(when, name, arn, target, source)
 
-    def _send_soon(self, arn: str, text: str) -> None:
-        """To a destination of Lambda's own, which keeps no retry policy."""
-        self._deliverer.soon(Delivery({"Arn": arn}, text, arn, self._clock.now()))
+    def _send_soon(self, function: Function, arn: str, text: str) -> None:
+        """To a destination of Lambda's own, which keeps no retry policy, with the function's role."""
+        sender = Caller("lambda", function.logical_id, self._region, function.role_arn)
+        delivery = Delivery({"Arn": arn}, text, arn, self._clock.now(), sender=sender)
+        self._deliverer.soon(delivery)
 
     def _invoke_target(self, arn: str, text: str) -> None:
         try:

@@ -17,6 +17,7 @@ import boto3
 import botocore.session
 import moto.awslambda.models as lambda_models
 import moto.cloudformation.models as cloudformation_models
+import moto.cloudformation.parsing as cloudformation_parsing
 import moto.events.models as events_models
 import moto.s3.models as s3_models
 import moto.s3.notifications as s3_notifications
@@ -26,6 +27,7 @@ import moto.stepfunctions.parser.utils as parser_utils
 from botocore.config import Config
 from botocore.loaders import Loader
 from moto.awslambda.exceptions import LambdaClientError
+from moto.iam.access_control import PermissionResult
 from moto.moto_api._internal import mock_random
 from moto.stepfunctions.parser.asl.component import eval_component
 from moto.stepfunctions.parser.asl.component.state.exec.state_task import (
@@ -49,6 +51,8 @@ from simulator.account.dynamodb_patches import apply_dynamodb
 from simulator.account.lambdas import PayloadTooLarge
 from simulator.account.limit_patches import apply_limits
 from simulator.account.modules import Replacements
+from simulator.permissions.demand import demand
+from simulator.permissions.policies import Role, read_statements
 
 if TYPE_CHECKING:
     from simulator.account.account import EmbeddedAccount
@@ -66,6 +70,7 @@ def apply(account: "EmbeddedAccount", seed: int) -> Replacements:
     _interpret_deployed_machines(replacements)
     _name_every_execution(replacements)
     _read_templates_as_json(replacements)
+    _look_numbers_up_in_maps(replacements)
     _parse_each_definition_once(replacements)
     _follow_definite_paths(replacements)
     _keep_task_clients(replacements)
@@ -76,6 +81,7 @@ def apply(account: "EmbeddedAccount", seed: int) -> Replacements:
     _run_functions_in_process(replacements, account)
     _deliver_events(replacements, account)
     _report_only_tags_that_are_put(replacements)
+    _read_the_conditions_of_bucket_policies(replacements)
     apply_limits(replacements)
     apply_dynamodb(replacements)
     apply_copies(replacements)
@@ -130,6 +136,23 @@ def _name_every_execution(replacements: Replacements) -> None:
 def _read_templates_as_json(replacements: Replacements) -> None:
     """A template is read as YAML, which is slow on the long strings of the definitions."""
     replacements.set(cloudformation_models.Stack, "parse_template", staticmethod(json.loads))
+
+
+def _look_numbers_up_in_maps(replacements: Replacements) -> None:
+    """The value of a parameter of type Number is a number, which no key of a mapping is.
+
+    To CloudFormation every parameter is its text ("Fn::FindInMap" in its user guide).
+    """
+    clean = cloudformation_parsing.clean_json
+
+    def clean_json(resource_json: Any, resources_map: Any) -> Any:
+        if isinstance(resource_json, dict) and "Fn::FindInMap" in resource_json:
+            name, *path = resource_json["Fn::FindInMap"]
+            texts = [str(clean_json(each, resources_map)) for each in path]
+            return clean({"Fn::FindInMap": [name, *texts]}, resources_map)
+        return clean(resource_json, resources_map)
+
+    replacements.set(cloudformation_parsing, "clean_json", clean_json)
 
 
 _heap_keys = itertools.count()
@@ -329,3 +352,28 @@ def _report_only_tags_that_are_put(replacements: Replacements) -> None:
             send(account_id, event_name, bucket, key)
 
     replacements.set(s3_notifications, "send_event", send_event)
+
+
+def _read_the_conditions_of_bucket_policies(replacements: Replacements) -> None:
+    """A deny of what comes in the clear denies everything: moto reads no conditions.
+
+    Nothing comes in the clear here; principals are not looked at, by moto neither.
+    """
+
+    def get_permission(self: Any, action: str, resource: str) -> PermissionResult:
+        if self.policy is None:
+            return PermissionResult.NEUTRAL
+        asked = demand(action, resource, {"aws:SecureTransport": ("true",)})
+        verdict = _as_role(self.policy).decides(asked)
+        if verdict.allowed:
+            return PermissionResult.PERMITTED
+        return PermissionResult.DENIED if verdict.by else PermissionResult.NEUTRAL
+
+    replacements.set(s3_models.FakeBucket, "get_permission", get_permission)
+
+
+@functools.lru_cache(maxsize=16)
+def _as_role(policy: bytes) -> Role:
+    rows = json.loads(policy)["Statement"]
+    without = [{k: v for k, v in row.items() if k != "Principal"} for row in rows]
+    return Role("bucket", "", tuple(read_statements({"Statement": without}, "bucket")))

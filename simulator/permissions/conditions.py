@@ -21,6 +21,8 @@ KNOWN_KEYS = (
     "aws:RequestTag/",
     "aws:RequestedRegion",
     "aws:ResourceTag/",
+    "aws:SecureTransport",
+    "aws:SourceArn",
     "aws:TagKeys",
     "ec2:AvailabilityZone",
     "ec2:CreateAction",
@@ -99,7 +101,9 @@ class Condition:
     def __post_init__(self) -> None:
         known = tuple(each.lower() for each in KNOWN_KEYS)
         if not any(self.key == k or (k.endswith("/") and self.key.startswith(k)) for k in known):
-            raise PolicyError(f"condition key {self.key!r} is not evaluated; those are {KNOWN_KEYS}")
+            raise PolicyError(
+                f"condition key {self.key!r} is not evaluated; those are {KNOWN_KEYS}"
+            )
         if self._operator not in {*_TESTS, *_NEGATED, "Null"}:
             allowed = ", ".join(sorted({*_TESTS, *_NEGATED, "Null"}))
             raise PolicyError(f"operator {self.operator!r} is not evaluated; those are {allowed}")

@@ -100,7 +100,11 @@ class Guard:
                 "CreateFleet: a role that may launch some of the overrides is not modelled; "
                 f"{len(errors)} of {len(overrides)} are denied: {errors[0]}"
             )
-        return (200, {"FleetId": "fleet-denied", "Errors": errors, "Instances": []}) if errors else None
+        return (
+            (200, {"FleetId": "fleet-denied", "Errors": errors, "Instances": []})
+            if errors
+            else None
+        )
 
     def _verdict(self, role_arn: str, asked: Demand) -> Verdict:
         role = self._roles.get(role_arn)

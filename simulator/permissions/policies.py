@@ -108,7 +108,9 @@ def read_statements(document: Mapping[str, Any], policy: str) -> Iterator[Statem
 def _statement(row: Mapping[str, Any], sid: str, managed: str | None = None) -> Statement:
     unknown = set(row) - _ELEMENTS
     if unknown:
-        raise PolicyError(f"{sorted(unknown)} are no elements of a role's policy: {sorted(_ELEMENTS)}")
+        raise PolicyError(
+            f"{sorted(unknown)} are no elements of a role's policy: {sorted(_ELEMENTS)}"
+        )
     if row["Effect"] not in ("Allow", "Deny"):
         raise PolicyError(f"Effect {row['Effect']!r} must be Allow or Deny")
     resources = tuple(_listed(row.get("Resource", row.get("NotResource"))))

@@ -149,7 +149,10 @@ def test_all_keys_must_hold_and_one_value_of_each_is_enough() -> None:
 def test_set_operators_are_subset_and_intersection(asked: set[str], wanted: set[str]) -> None:
     """ForAllValues: all of the request's are wanted (none is all of them too); ForAnyValue: one is."""
     request = _asked(keys=tuple(sorted(asked))) if asked else _asked()
-    for operator, expected in (("ForAllValues", asked <= wanted), ("ForAnyValue", bool(asked & wanted))):
+    for operator, expected in (
+        ("ForAllValues", asked <= wanted),
+        ("ForAnyValue", bool(asked & wanted)),
+    ):
         condition = {f"{operator}:StringEquals": {"aws:TagKeys": sorted(wanted)}}
         assert _allows(condition, request) is expected
 

@@ -98,7 +98,9 @@ def _start(role: str, machine: str) -> Case:
 def _invoke(role: str, function: str) -> Case:
     def asked(deployed: Deployed) -> Demand:
         name = deployed.ids.get(function, function)
-        return demand("lambda:InvokeFunction", f"arn:aws:lambda:{REGION}:{ACCOUNT_ID}:function:{name}")
+        return demand(
+            "lambda:InvokeFunction", f"arn:aws:lambda:{REGION}:{ACCOUNT_ID}:function:{name}"
+        )
 
     return Case(role, f"invoke {function}", asked)
 
@@ -106,22 +108,36 @@ def _invoke(role: str, function: str) -> Case:
 LAUNCH = "LaunchReplacement"
 ALLOWED = (
     _case("SwitchInstance", "terminate what is managed", _on_instance("TerminateInstances", OURS)),
-    _case("FailOver", "terminate what a switch launched", _on_instance("TerminateInstances", LAUNCHED)),
-    _case("Sweep", "terminate what a switch launched", _on_instance("TerminateInstances", LAUNCHED)),
+    _case(
+        "FailOver", "terminate what a switch launched", _on_instance("TerminateInstances", LAUNCHED)
+    ),
+    _case(
+        "Sweep", "terminate what a switch launched", _on_instance("TerminateInstances", LAUNCHED)
+    ),
     _case("SwitchInstance", "let an original go", _untag(OURS, "spot-optimizer:managed")),
     _case("FailOver", "let an original go", _untag(OURS, "spot-optimizer:managed")),
     _case("Decide", "name a workload", _tag("instance", OURS, {"spot-optimizer:workload": "i-1"})),
-    _case("Decide", "make a tagged template", _create("CreateLaunchTemplate", "launch-template", OURS)),
-    _case("Decide", "tag a new template", _tag_new("launch-template", OURS, "CreateLaunchTemplate")),
     _case(
-        "Decide", "update our template", _use("CreateLaunchTemplateVersion", "launch-template", OURS)
+        "Decide", "make a tagged template", _create("CreateLaunchTemplate", "launch-template", OURS)
+    ),
+    _case(
+        "Decide", "tag a new template", _tag_new("launch-template", OURS, "CreateLaunchTemplate")
+    ),
+    _case(
+        "Decide",
+        "update our template",
+        _use("CreateLaunchTemplateVersion", "launch-template", OURS),
     ),
     _case("Decide", "read a managed machine", _on_instance("GetLaunchTemplateData", OURS)),
-    _case("InspectReplacement", "read a managed one", _on_instance("DescribeInstanceAttribute", OURS)),
+    _case(
+        "InspectReplacement", "read a managed one", _on_instance("DescribeInstanceAttribute", OURS)
+    ),
     _case(LAUNCH, "launch tagged", _create("RunInstances", "instance", LAUNCHED)),
     _case(LAUNCH, "launch a tagged volume", _create("RunInstances", "volume", LAUNCHED)),
     _case(LAUNCH, "launch from our template", _use("RunInstances", "launch-template", OURS)),
-    _case(LAUNCH, "launch a tagged instance by fleet", _create("CreateFleet", "instance", LAUNCHED)),
+    _case(
+        LAUNCH, "launch a tagged instance by fleet", _create("CreateFleet", "instance", LAUNCHED)
+    ),
     _case(LAUNCH, "launch from an image", _use("RunInstances", "image")),
     _case(LAUNCH, "tag what a launch creates", _tag_new("volume", LAUNCHED, "RunInstances")),
     _case(LAUNCH, "tag what a fleet creates", _tag_new("instance", LAUNCHED, "CreateFleet")),
@@ -178,14 +194,24 @@ DENIED = (
         "tag with another key besides",
         _tag("instance", OURS, {"spot-optimizer:workload": "web", "Name": "mine"}),
     ),
-    _case("Decide", "make an untagged template", _create("CreateLaunchTemplate", "launch-template", {})),
     _case(
-        "Decide", "change a foreign template", _use("CreateLaunchTemplateVersion", "launch-template")
+        "Decide",
+        "make an untagged template",
+        _create("CreateLaunchTemplate", "launch-template", {}),
     ),
-    _case("Decide", "read a foreign user data", _on_instance("DescribeInstanceAttribute", UNTAGGED)),
+    _case(
+        "Decide",
+        "change a foreign template",
+        _use("CreateLaunchTemplateVersion", "launch-template"),
+    ),
+    _case(
+        "Decide", "read a foreign user data", _on_instance("DescribeInstanceAttribute", UNTAGGED)
+    ),
     _case("SwitchInstance", "take another tag away", _untag(OURS, "Name")),
     _case(
-        "SwitchInstance", "take another away besides", _untag(OURS, "spot-optimizer:managed", "Name")
+        "SwitchInstance",
+        "take another away besides",
+        _untag(OURS, "spot-optimizer:managed", "Name"),
     ),
     _case("SwitchInstance", "untag a foreign machine", _untag(UNTAGGED, "spot-optimizer:managed")),
     _case("HandOver", "move an address to a foreign machine", _on_instance("AssociateAddress", {})),

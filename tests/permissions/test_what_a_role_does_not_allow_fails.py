@@ -30,11 +30,17 @@ def _as(stage: Stage, name: str, call: Callable[..., Any], **params: Any) -> Any
         return call(**params)
 
 
-def _refused(stage: Stage, name: str, call: Callable[..., Any], **params: Any) -> tuple[str, str, int]:
+def _refused(
+    stage: Stage, name: str, call: Callable[..., Any], **params: Any
+) -> tuple[str, str, int]:
     with pytest.raises(ClientError) as caught:
         _as(stage, name, call, **params)
     error = caught.value.response["Error"]
-    return error["Code"], error["Message"], caught.value.response["ResponseMetadata"]["HTTPStatusCode"]
+    return (
+        error["Code"],
+        error["Message"],
+        caught.value.response["ResponseMetadata"]["HTTPStatusCode"],
+    )
 
 
 def test_an_untagged_machine_is_not_terminated(stage: Stage) -> None:
@@ -76,7 +82,12 @@ def test_a_launch_without_our_tag_is_refused(stage: Stage) -> None:
     """Nothing is launched, by RunInstances or on trial (DryRun)."""
     before = stage.alive()
     (image, *_) = boto3.client("ec2").describe_images()["Images"]
-    request = {"ImageId": image["ImageId"], "InstanceType": "m5.large", "MinCount": 1, "MaxCount": 1}
+    request = {
+        "ImageId": image["ImageId"],
+        "InstanceType": "m5.large",
+        "MinCount": 1,
+        "MaxCount": 1,
+    }
     for dry in (False, True):
         code, message, _ = _refused(
             stage, "LaunchReplacement", boto3.client("ec2").run_instances, **request, DryRun=dry
@@ -150,7 +161,9 @@ def test_a_transaction_demands_what_its_parts_demand() -> None:
     ]
 
 
-@pytest.mark.parametrize(("service", "operation"), [("dynamodb", "DeleteTable"), ("glue", "GetJob")])
+@pytest.mark.parametrize(
+    ("service", "operation"), [("dynamodb", "DeleteTable"), ("glue", "GetJob")]
+)
 def test_a_call_whose_demands_nobody_has_written_down_is_no_free_ride(
     service: str, operation: str
 ) -> None:

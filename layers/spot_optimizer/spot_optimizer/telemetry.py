@@ -11,7 +11,8 @@ from aws_lambda_powertools import Logger, Metrics, Tracer
 from aws_lambda_powertools.metrics import MetricUnit, single_metric
 
 SERVICE = "spot-optimizer"
-NAMESPACE = "SpotOptimizer"
+NAMESPACE = os.environ.get("POWERTOOLS_METRICS_NAMESPACE", "SpotOptimizer")
+"""One for each stack: the alarms of one must not see the metrics of another."""
 
 logger = Logger(service=SERVICE)
 # A run without anything to count is no reason for a warning (Powertools documentation, Metrics,

@@ -9,6 +9,8 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from spot_optimizer.telemetry import metrics
+
 _CONFIG = Config(
     # Standard mode retries throttling and 5xx with jitter; what remains is for the caller to see.
     retries={"mode": "standard", "max_attempts": 5},
@@ -35,7 +37,33 @@ def client(service: str, region: str | None = None, *, once: bool = False) -> An
 @cache
 def _client(service: str, region: str, once: bool = False) -> Any:
     config = _INVOCATION if service == "lambda" else _ONCE if once else _CONFIG
-    return boto3.client(service, region_name=region, config=config)  # type: ignore[call-overload]
+    made = boto3.client(service, region_name=region, config=config)  # type: ignore[call-overload]
+    made.meta.events.register("needs-retry", _count_throttled)
+    return made
+
+
+def _count_throttled(response: tuple[Any, dict[str, Any]] | None = None, **_: Any) -> None:
+    """Count an answer of "too many calls", also one that the SDK's next try makes good.
+
+    botocore asks after every try whether to make another one (``endpoint.py``, ``_needs_retry``).
+    """
+    if response is not None and response[1].get("Error", {}).get("Code") in _THROTTLED:
+        metrics.add_metric("CallsThrottled", "Count", 1)
+
+
+_THROTTLED = frozenset(
+    {
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "RequestThrottled",
+        "SlowDown",
+        "Throttling",
+        "ThrottlingException",
+        "ThrottledException",
+        "TooManyRequestsException",
+    }
+)
+"""AWS SDKs and Tools Reference Guide, "Retry behavior", error codes of throttling; S3's "SlowDown"."""
 
 
 class TryAgain(Exception):

@@ -1,0 +1,161 @@
+"""No role of the stack may do more than its statements say, and they say as little as AWS offers.
+
+What AWS offers (which actions have a resource level, which condition keys a resource has) is read
+from cfn-lint's copy of the Service Authorization Reference.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import cfnlint
+import pytest
+
+from tests.house.translated import properties_of
+
+ROLES = properties_of("AWS::IAM::Role")
+WILDCARD_ACTIONS = {"kms:ReEncrypt*": "EC2 asks for ReEncryptFrom and ReEncryptTo (EBS user guide)"}
+MANAGED_POLICIES = {
+    "AWSLambdaBasicExecutionRole": "writes the function's log",
+    "AWSXrayWriteOnlyAccess": "sends the function's traces",
+    "AWSXRayDaemonWriteAccess": "sends the state machine's traces",
+}
+"""The policies of AWS that SAM attaches, and what for."""
+KEYS_OF_ACTIONS = {
+    "ec2:createaction",
+    "iam:passedtoservice",
+    "kms:grantisforawsresource",
+    "kms:viaservice",
+}
+"""Condition keys that belong to actions or to the service, not to a resource."""
+NOT_IN_THE_COPY = {("RunInstances", "spot-instances-request")}
+"""EC2 user guide, "Tag Spot Instance requests": "for Resource, specify spot-instances-request"."""
+
+
+class Grant(NamedTuple):
+    """One action on one resource under the conditions of a statement."""
+
+    role: str
+    sid: str
+    action: str
+    resource: Any
+    keys: frozenset[str]
+
+    def __str__(self) -> str:
+        return f"{self.role}/{self.sid}: {self.action}"
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _grants() -> Iterator[Grant]:
+    for role, properties in ROLES.items():
+        for policy in properties.get("Policies", []):
+            for row in policy["PolicyDocument"]["Statement"]:
+                keys = frozenset(
+                    k.lower() for keys in row.get("Condition", {}).values() for k in keys
+                )
+                for action in _listed(row["Action"]):
+                    for resource in _listed(row["Resource"]):
+                        sid = row.get("Sid", policy["PolicyName"])
+                        yield Grant(role, sid, action, resource, keys)
+
+
+GRANTS = tuple(_grants())
+
+
+@cache
+def _reference() -> dict[str, Any]:
+    file = Path(cfnlint.__file__).parent / "data" / "AdditionalSpecs" / "Policies.json"
+    known: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return known
+
+
+def _resource_types(action: str) -> list[str]:
+    """What an action can be granted on; empty where only ``*`` is possible."""
+    service, name = action.split(":")
+    actions = _reference()[service]["Actions"]
+    assert name.lower() in actions, f"{action} is no action of AWS"
+    types: list[str] = actions[name.lower()].get("Resources", [])
+    return types
+
+
+def _kind(resource: Any) -> str | None:
+    """``instance`` of an ARN ``arn:...:instance/*`` in a Sub."""
+    text = resource.get("Fn::Sub") if isinstance(resource, dict) else None
+    found = re.fullmatch(r"arn:\$\{AWS::Partition\}:ec2:.*:([a-z-]+)/\*", str(text))
+    return found[1] if found else None
+
+
+def test_there_is_something_to_look_at() -> None:
+    """Eleven roles with their statements are found."""
+    assert len(ROLES) == 11
+    assert len(GRANTS) > 100
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_role_is_taken_by_its_own_service_only(role: str) -> None:
+    """Lambda's roles by Lambda, state machines' by Step Functions; nobody else."""
+    (trust,) = ROLES[role]["AssumeRolePolicyDocument"]["Statement"]
+    functions = {f"{name}Role" for name in properties_of("AWS::Lambda::Function")}
+    service = "lambda" if role in functions else "states"
+    assert trust["Principal"] == {"Service": [f"{service}.amazonaws.com"]}
+    assert trust["Action"] == ["sts:AssumeRole"]
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_managed_policies_are_those_of_logs_and_traces(role: str) -> None:
+    """Everything else is written out in the template."""
+    arns = [json.dumps(arn) for arn in ROLES[role].get("ManagedPolicyArns", [])]
+    assert all(any(f'/{name}"' in arn for name in MANAGED_POLICIES) for arn in arns), arns
+
+
+def test_statements_allow_by_name_only() -> None:
+    """No NotAction, NotResource or Principal; no action with a wildcard that has no reason here."""
+    for role, properties in ROLES.items():
+        for policy in properties.get("Policies", []):
+            for row in policy["PolicyDocument"]["Statement"]:
+                assert set(row) <= {"Sid", "Effect", "Action", "Resource", "Condition"}, (role, row)
+    assert {g.action for g in GRANTS if "*" in g.action or "?" in g.action} == set(WILDCARD_ACTIONS)
+
+
+@pytest.mark.parametrize("grant", [g for g in GRANTS if g.resource == "*"], ids=str)
+def test_a_star_is_for_what_has_no_resource_level(grant: Grant) -> None:
+    """What can be narrowed to a resource is."""
+    assert _resource_types(grant.action) == []
+
+
+@pytest.mark.parametrize("grant", [g for g in GRANTS if _kind(g.resource)], ids=str)
+def test_a_grant_is_on_what_the_action_is_about(grant: Grant) -> None:
+    """An action that is granted on a type that it is never evaluated on grants nothing."""
+    kind = str(_kind(grant.resource))
+    assert kind in _resource_types(grant.action) or (grant.action[4:], kind) in NOT_IN_THE_COPY
+
+
+@pytest.mark.parametrize("grant", [g for g in GRANTS if g.keys and _kind(g.resource)], ids=str)
+def test_a_condition_names_a_key_that_the_resource_has(grant: Grant) -> None:
+    """One that it has not is never met: what should be allowed under it is denied, unseen until used."""
+    offered = _reference()["ec2"]["Resources"][str(_kind(grant.resource))]["ConditionKeys"]
+    names = [key.lower().replace("${tagkey}", "") for key in offered]
+    for key in grant.keys - KEYS_OF_ACTIONS:
+        assert any(
+            key == name or (name.endswith("/") and key.startswith(name)) for name in names
+        ), key
+
+
+def test_changes_of_ec2_hang_on_a_condition_or_have_a_reason() -> None:
+    """Every right to change something in EC2 that no condition narrows is one of these."""
+    reasons = {
+        "ec2:AssociateAddress": "an address and its interface bear no tag of ours",
+        "ec2:CancelSpotInstanceRequests": "a user's own spot request bears no tag of ours",
+        "ec2:CreateFleet": "a fleet and its subnets; its instances are conditioned",
+        "ec2:RunInstances": "what a launch uses cannot bear request tags; what it creates is conditioned",
+    }
+    free = {
+        g.action for g in GRANTS if g.action.startswith("ec2:") and not g.keys and g.resource != "*"
+    }
+    assert free == set(reasons)
