@@ -1,5 +1,6 @@
 """The stretch of a recorded market that is replayed, hour by hour."""
 
+import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
@@ -110,14 +111,16 @@ def _span(market: Market, days: float | None, until_s: int | None) -> tuple[int,
     first_s = -(-market.start_s // HOUR_S) * HOUR_S
     end_s = min(market.end_s, until_s or market.end_s) // HOUR_S * HOUR_S
     there = (end_s - first_s) / (DAY_HOURS * HOUR_S)
-    wanted = there - WARM_UP_DAYS if days is None else days
-    if days is None and wanted < 1:
-        wanted = there
-    if wanted < 1 or wanted > there:
-        until = "" if until_s is None else " up to that day"
+    until = "" if until_s is None else " up to that day"
+    covered = f"the prices of {market.region} cover {max(there, 0):.1f} days{until}"
+    if there < 1:
+        raise ValueError(f"{covered}; at least 1 is needed")
+    wanted = days
+    if wanted is None:
+        wanted = there - WARM_UP_DAYS if there > WARM_UP_DAYS + 1 else there
+    if not 1 <= wanted <= there:
         raise ValueError(
-            f"--days {wanted:g}: the prices of {market.region} cover {there:.1f} days{until}; "
-            f"allowed are 1 to {max(there, 1):.4g}"
+            f"--days {wanted:g}: {covered}; allowed are 1 to {math.floor(100 * there) / 100:g}"
         )
     hours = int(wanted * DAY_HOURS)
     return end_s - hours * HOUR_S, hours

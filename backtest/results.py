@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from backtest.forecasts import LAST_PRICE, PERFECT
 from backtest.policies.simple import ON_DEMAND, STAY
@@ -229,14 +230,20 @@ class _Blocks:
     """Shape (D, Q)."""
     weeks: Floats
     """Shape (D, W)."""
-    requirement: "np.ndarray[tuple[int], np.dtype[np.int64]]"
+    requirement: NDArray[np.int64]
+    """Shape (N,): of each run."""
+    begin_week: NDArray[np.int64]
+    """Shape (N,): in which each run begins."""
 
     @classmethod
     def of(cls, tally: Tally, seed: int) -> "_Blocks":
         rng = np.random.default_rng(seed)
         weeks = tally.weekly_usd.shape[1]
         return cls(
-            _draws(rng, int(tally.requirement.max()) + 1), _draws(rng, weeks), tally.requirement
+            _draws(rng, int(tally.requirement.max()) + 1),
+            _draws(rng, weeks),
+            tally.requirement,
+            tally.begin_week,
         )
 
     def of_ratio(self, own: Tally, other: Tally) -> Interval:
@@ -250,11 +257,10 @@ class _Blocks:
         return _interval(self._sums(weekly))
 
     def of_mean(self, values: Floats) -> Interval:
-        """Of a mean over runs (N,): requirements are drawn."""
-        count = self.requirements.shape[1]
-        total = np.bincount(self.requirement, values, minlength=count)
-        runs = np.bincount(self.requirement, minlength=count)
-        return _interval((self.requirements @ total) / (self.requirements @ runs))
+        """Of a mean over runs (N,); a run counts for the week in which it begins."""
+        drawn = self.requirements[:, self.requirement] * self.weeks[:, self.begin_week]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return _interval((drawn @ values) / drawn.sum(axis=1))
 
     def _sums(self, weekly: Floats) -> Floats:
         cells = np.zeros((self.requirements.shape[1], weekly.shape[1]))

@@ -23,6 +23,8 @@ class Tally:
     """N runs. All columns have shape (N,), except ``weekly_usd``."""
 
     requirement: NDArray[np.int64]
+    begin_week: NDArray[np.int64]
+    """Column of ``weekly_usd`` in which each run begins."""
     hours: Floats
     usd: Floats
     """All of it: running, switches, interruptions."""
@@ -76,11 +78,17 @@ class Weeks:
         last = max(s.case.period.at_s(s.case.period.hours) for s in starts) // WEEK_S
         return cls(first, last - first + 1)
 
+    def of_steps(self, starts: Starts) -> NDArray[np.int64]:
+        """Shape (R, L): the week of each hour of each run."""
+        week: NDArray[np.int64] = (
+            starts.case.period.start_s + starts.steps * HOUR_S
+        ) // WEEK_S - self.first
+        return week
+
     def sums(self, starts: Starts, values: Floats) -> Floats:
         """Shape (R, W) from values (R, L) of the runs' hours."""
-        week = (starts.case.period.start_s + starts.steps * HOUR_S) // WEEK_S - self.first
         runs = len(starts.hour)
-        cell = np.arange(runs)[:, None] * self.count + week
+        cell = np.arange(runs)[:, None] * self.count + self.of_steps(starts)
         sums = np.bincount(cell.ravel(), values.ravel(), minlength=runs * self.count)
         return sums.reshape(runs, self.count).astype(np.float64)
 
@@ -100,6 +108,7 @@ def _tally(number: int, starts: Starts, paths: Paths, terms: Terms, weeks: Weeks
     now = np.nan_to_num(case.price[begin], nan=np.inf)
     return Tally(
         requirement=np.full(len(begin), number),
+        begin_week=weeks.of_steps(starts)[:, 0],
         hours=np.full(len(begin), float(starts.hours)),
         usd=billed.total.sum(axis=1),
         running_usd=billed.running.sum(axis=1),

@@ -22,13 +22,16 @@ h1 { font-size: 26px; margin: 0 0 4px; } h2 { font-size: 19px; margin: 38px 0 6p
 .about, .legend { color: #5a6675; margin: 2px 0; max-width: 110ch; }
 .verdict { background: #fff; border-left: 5px solid #1f6fb2; padding: 12px 16px; margin: 14px 0;
   font-size: 16px; max-width: 100ch; }
-.scroll { overflow-x: auto; background: #fff; border: 1px solid #dfe3e8; border-radius: 8px; margin: 12px 0; }
+.scroll { overflow-x: auto; background: #fff; border: 1px solid #dfe3e8; border-radius: 8px;
+  margin: 12px 0; }
 table { border-collapse: collapse; font-size: 13px; font-variant-numeric: tabular-nums; width: 100%; }
 th, td { padding: 5px 9px; text-align: right; border-bottom: 1px solid #e9ecf0; white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; } tr.engine td:first-child { font-weight: 600; }
-tr.future { color: #7b8694; } .simulated { border: 1.5px solid #8a6100; color: #8a6100; border-radius: 4px;
-  padding: 0 8px; font-size: 12px; font-weight: 700; text-transform: uppercase; margin-left: 10px; }
-img { display: block; width: 100%; background: #fff; border: 1px solid #dfe3e8; border-radius: 8px; margin: 12px 0; }
+tr.future { color: #7b8694; } .simulated { border: 1.5px solid #8a6100; color: #8a6100;
+  border-radius: 4px; padding: 0 8px; font-size: 12px; font-weight: 700; text-transform: uppercase;
+  margin-left: 10px; }
+img { display: block; width: 100%; background: #fff; border: 1px solid #dfe3e8; border-radius: 8px;
+  margin: 12px 0; }
 """
 _HEAD = (
     "policy", "USD/month", "vs on-demand", "over optimum [90 %]", "p95", "blind", "headroom",

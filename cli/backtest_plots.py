@@ -84,7 +84,8 @@ def draw_example(replayed: Replayed) -> Figure:
             moved = np.flatnonzero(paths.left[0] >= 0)
             axes.plot([at[m] for m in moved], usd[moved], "v", color=line.get_color(), markersize=6)
     axes.set(ylabel="USD per hour (mark: planned switch)")
-    axes.xaxis.set_major_formatter(ConciseDateFormatter(axes.xaxis.get_major_locator()))
+    dates: Any = ConciseDateFormatter
+    axes.xaxis.set_major_formatter(dates(axes.xaxis.get_major_locator()))
     axes.set_ylim(bottom=0)
     axes.grid(alpha=0.25)
     axes.legend(fontsize=8, title="of policies that went the same way only the first")
