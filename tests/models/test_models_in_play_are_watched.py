@@ -60,6 +60,11 @@ def test_a_model_that_turns_out_bad_sets_the_metric_and_is_told_once(trained):
         worse = [value for _, value in published(stage, "ForecastWorse")]
         assert worse[0] == 0.0, "too little has come true to judge"
         assert worse[-1] == 1.0
+        alarms = boto3.client("cloudwatch").describe_alarms()["MetricAlarms"]
+        (alarm,) = [a for a in alarms if a.get("MetricName") == "ForecastWorse"]
+        assert worse[-1] >= alarm["Threshold"]
+        dimensions = {d["Name"]: d["Value"] for d in alarm["Dimensions"]}
+        assert published(stage, "ForecastWorse")[-1][0] == dimensions
         assert worse == sorted(worse)
         (event,) = told(stage, "Spot Optimizer Forecast")
         assert (event["model"], event["degraded"]) == ("misled", True)

@@ -13,6 +13,9 @@ from simulator.account.account import FunctionFailed
 from simulator.demo import DEMO
 from simulator.markets import builtin_market
 from simulator.simulation import Simulation, silent
+from spot_optimizer.aws.ledger.models import ModelLedger
+from spot_optimizer.aws.ledger.table import Ledger
+from spot_optimizer.forecast.registry import Registry, Slot
 
 EVENTS = sorted((Path(__file__).parents[2] / "events").glob("*/*.json"))
 
@@ -23,6 +26,7 @@ def account() -> Iterator[EmbeddedAccount]:
     with Simulation(DEMO, builtin_market(1, None, 1), seed=1, observer=silent()) as simulation:
         simulation.pass_time(timedelta(minutes=18))
         _upload_prices(simulation.account)
+        _put_models_in_play(simulation.account)
         yield simulation.account
 
 
@@ -32,6 +36,16 @@ def _upload_prices(account: EmbeddedAccount) -> None:
     rows = f"Timestamp,InstanceType,AvailabilityZone,SpotPrice\n{now},m5.large,us-east-1a,0.04\n"
     bucket = account.outputs["DataBucket"]
     boto3.client("s3").put_object(Bucket=bucket, Key="import/prices.csv", Body=rows)
+
+
+def _put_models_in_play(account: EmbeddedAccount) -> None:
+    """The versions that the samples name: one that decided before, one that waits."""
+    bucket = account.outputs["DataBucket"]
+    key = "models/uploads/2026-11/metadata.json"
+    boto3.client("s3").put_object(Bucket=bucket, Key=key, Body=b"{}")
+    models = ModelLedger(Ledger(account.outputs["LedgerTable"]))
+    in_play = Registry(previous=Slot("2026-11"), pending=Slot("2026-12"))
+    models.change(lambda _: in_play)
 
 
 @pytest.mark.parametrize("event", EVENTS, ids=lambda path: f"{path.parent.name}-{path.stem}")
