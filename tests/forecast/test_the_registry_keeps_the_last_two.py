@@ -15,7 +15,9 @@ from spot_optimizer.forecast.registry import (
 
 names = st.sampled_from(["a", "b", "c", "d", SHIPPED_VERSION])
 steps = st.lists(
-    st.tuples(st.sampled_from(["accepted", "activated", "rolled_back", "dropped"]), names),
+    st.tuples(
+        st.sampled_from(["accepted", "activated", "rolled_back", "dropped", "tried"]), names
+    ),
     max_size=30,
 )
 
@@ -23,6 +25,8 @@ steps = st.lists(
 def taken(registry: Registry, step: str, name: str) -> Registry:
     if step == "accepted":
         return registry.accepted(Slot(name, f"hash of {name}"))
+    if step == "tried":
+        return registry.tried(name, 0.5)
     if step == "rolled_back":
         return registry.rolled_back()
     return registry.activated(name) if step == "activated" else registry.dropped(name)
@@ -42,6 +46,9 @@ def test_any_steps_leave_one_that_decides_and_nothing_twice(steps):
         accepted |= {name} if step == "accepted" else set()
         kept = [slot.version for slot in registry.kept()]
         assert len(kept) == len(set(kept)) <= 3
+        assert registry.pending is not None or not registry.trial_share
+        if registry.pending != before.pending:
+            assert not registry.trial_share, "another model begins with no share"
         assert set(kept) <= accepted
         if step in ("activated", "rolled_back"):
             assert registry.previous == before.live

@@ -13,7 +13,7 @@ from simulator.account.account import FunctionFailed
 from simulator.demo import DEMO
 from simulator.markets import builtin_market
 from simulator.simulation import Simulation, silent
-from spot_optimizer.aws.ledger.models import ModelLedger
+from spot_optimizer.aws.ledger.models import ModelItem, ModelLedger
 from spot_optimizer.aws.ledger.table import Ledger
 from spot_optimizer.forecast.registry import Registry, Slot
 
@@ -26,7 +26,6 @@ def account() -> Iterator[EmbeddedAccount]:
     with Simulation(DEMO, builtin_market(1, None, 1), seed=1, observer=silent()) as simulation:
         simulation.pass_time(timedelta(minutes=18))
         _upload_prices(simulation.account)
-        _put_models_in_play(simulation.account)
         yield simulation.account
 
 
@@ -44,6 +43,16 @@ def _put_models_in_play(account: EmbeddedAccount) -> None:
     key = "models/uploads/2026-11/metadata.json"
     boto3.client("s3").put_object(Bucket=bucket, Key=key, Body=b"{}")
     models = ModelLedger(Ledger(account.outputs["LedgerTable"]))
+    for version in ("2026-11", "2026-12"):
+        models.note_version(
+            ModelItem(
+                version=version,
+                state="accepted",
+                since=account.clock.now(),
+                asked_by="me",
+                comparison={"overall": 1.0},
+            )
+        )
     in_play = Registry(previous=Slot("2026-11"), pending=Slot("2026-12"))
     models.change(lambda _: in_play)
 
@@ -51,6 +60,7 @@ def _put_models_in_play(account: EmbeddedAccount) -> None:
 @pytest.mark.parametrize("event", EVENTS, ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_every_sample_event_is_taken(account: EmbeddedAccount, event: Path) -> None:
     """The function that its folder names answers without an error."""
+    _put_models_in_play(account)
     function = "".join(part.capitalize() for part in event.parent.name.split("_"))
     assert account.invoke(function, json.loads(event.read_text()))
 

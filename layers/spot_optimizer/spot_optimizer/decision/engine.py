@@ -32,17 +32,27 @@ def decide(
     """
     if now.utcoffset() is None:
         raise ValueError(f"now = {now.isoformat()} has no time zone; an aware datetime is required")
-    table = None
-    if world.market is not None:
-        table = MarketTable(
-            world.market, world.catalog, is_quiet_hour(now, region), _experience(world, now)
-        )
+    trial = world.trial
+    tried = replace(world, market=trial.market) if trial else world
+    table, tried_table = _table(world, now, region), None
+    if trial is not None:
+        tried_table = _table(tried, now, region)
     decisions = [
-        _look_safely(world, table, workload, now, engines)
+        _look_safely(tried, tried_table, workload, now, engines)
+        if trial is not None and trial.decides_for(workload.workload_id)
+        else _look_safely(world, table, workload, now, engines)
         for workload in world.workloads
         if workload.mode is not Mode.OFF
     ]
     return hold_back(decisions, world, now)
+
+
+def _table(world: World, now: datetime, region: str) -> MarketTable | None:
+    if world.market is None:
+        return None
+    return MarketTable(
+        world.market, world.catalog, is_quiet_hour(now, region), _experience(world, now)
+    )
 
 
 def _experience(world: World, now: datetime) -> Experience:

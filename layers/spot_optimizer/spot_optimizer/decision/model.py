@@ -1,5 +1,6 @@
 """What goes into a decision and what comes out."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -83,6 +84,23 @@ class Force:
 
 
 @dataclass(frozen=True, slots=True)
+class Trial:
+    """A second model that decides for a share of the workloads."""
+
+    version: str
+    share: float
+    """0 to 1."""
+    market: MarketSnapshot
+    """The same prices, forecast by that model."""
+
+    def decides_for(self, workload_id: str) -> bool:
+        """Drawn by version and id: the same workloads as long as the trial lasts, more of them when
+        the share grows."""
+        drawn = hashlib.sha256(f"{self.version}/{workload_id}".encode()).digest()
+        return int.from_bytes(drawn[:8], "big") < self.share * 2**64
+
+
+@dataclass(frozen=True, slots=True)
 class World:
     """Everything that one cycle decides upon."""
 
@@ -96,6 +114,7 @@ class World:
     """Launches that EC2 refused for want of capacity, of all workloads."""
     interruptions: tuple[PoolEvent, ...] = ()
     """Interruptions that the stack's instances met."""
+    trial: Trial | None = None
 
 
 @dataclass(frozen=True, slots=True)

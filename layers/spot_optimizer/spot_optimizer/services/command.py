@@ -25,6 +25,7 @@ from spot_optimizer.contracts import (
     SetThreshold,
     ShowModels,
     StopAll,
+    TryModel,
     ValidateModelNow,
 )
 from spot_optimizer.services.model_commands import ModelRequest, carry_out_for_models
@@ -61,7 +62,12 @@ def carry_out(request: Request, env: Environment, now: datetime) -> dict[str, An
             ledger.update(keys.stack_key(), {"global_stop": stop})
             return {"done": f"global stop is {'set' if stop else 'lifted'}"}
         case (
-            ShowModels() | ValidateModelNow() | ActivateModel() | RollBackModel() | DropModel()
+            ShowModels()
+            | ValidateModelNow()
+            | TryModel()
+            | ActivateModel()
+            | RollBackModel()
+            | DropModel()
         ):
             record = partial(_record, ledger, env, request, None, now)
             return carry_out_for_models(request, ledger, env, now, record)

@@ -14,6 +14,7 @@ from spot_optimizer.aws.archive import Archive
 from spot_optimizer.aws.environment import Environment
 from spot_optimizer.aws.ledger import keys
 from spot_optimizer.aws.ledger.items import PlanItem, WorkloadItem, pool_from_text
+from spot_optimizer.aws.ledger.models import ModelLedger
 from spot_optimizer.aws.ledger.pool_events import PoolEventKind, pool_events
 from spot_optimizer.aws.ledger.table import Ledger
 from spot_optimizer.aws.ledger.wire import instant
@@ -27,7 +28,7 @@ from spot_optimizer.contracts import (
 )
 from spot_optimizer.decision.engine import decide
 from spot_optimizer.decision.experience import INTERRUPTION_MEMORY, REFUSAL_MEMORY, PoolEvent
-from spot_optimizer.decision.model import Decision, Force, StackState, World
+from spot_optimizer.decision.model import Decision, Force, StackState, Trial, World
 from spot_optimizer.market.catalog import Catalog
 from spot_optimizer.market.catalog_file import catalog_from_bytes
 from spot_optimizer.market.snapshot import MarketSnapshot
@@ -105,6 +106,7 @@ class _Cycle:
             force=_force(request),
             refusals=self._pool_events("REFUSED", REFUSAL_MEMORY),
             interruptions=self._pool_events("INTERRUPTED", INTERRUPTION_MEMORY),
+            trial=self._trial(market),
         )
         engines = load_engines(m.settings.engine for m in members)
         decisions = decide(world, self.now, region=self.env.region, engines=engines)
@@ -133,6 +135,19 @@ class _Cycle:
     def _market(self) -> MarketSnapshot | None:
         body = self.store.read(archive_keys.MARKET_SNAPSHOT)
         return snapshot_from_bytes(body) if body else None
+
+    def _trial(self, market: MarketSnapshot | None) -> Trial | None:
+        """The second model that decides for some workloads; None where its forecast is not of the
+        same prices, as when it cannot forecast any more."""
+        registry = ModelLedger(self.ledger).registry()
+        if market is None or registry.pending is None or not registry.trial_share:
+            return None
+        body = self.store.read(archive_keys.MARKET_TRIAL)
+        tried = snapshot_from_bytes(body) if body else None
+        if tried is None or tried.as_of != market.as_of:
+            logger.warning("the trial's model has no forecast", model=registry.pending.version)
+            return None
+        return Trial(registry.pending.version, registry.trial_share, tried)
 
     def _stack_state(self) -> StackState:
         live = [
