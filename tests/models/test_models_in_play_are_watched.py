@@ -7,6 +7,7 @@ from typing import Any
 import boto3
 import pytest
 
+from simulator.account.account import FunctionFailed
 from spot_optimizer.services import market_forecast
 from tests.models.uploads import (
     files_of,
@@ -60,6 +61,11 @@ def test_a_model_that_turns_out_bad_sets_the_metric_and_is_told_once(trained):
         worse = [value for _, value in published(stage, "ForecastWorse")]
         assert worse[0] == 0.0, "too little has come true to judge"
         assert worse[-1] == 1.0
+        alarms = boto3.client("cloudwatch").describe_alarms()["MetricAlarms"]
+        (alarm,) = [a for a in alarms if a.get("MetricName") == "ForecastWorse"]
+        assert worse[-1] >= alarm["Threshold"]
+        dimensions = {d["Name"]: d["Value"] for d in alarm["Dimensions"]}
+        assert published(stage, "ForecastWorse")[-1][0] == dimensions
         assert worse == sorted(worse)
         (event,) = told(stage, "Spot Optimizer Forecast")
         assert (event["model"], event["degraded"]) == ("misled", True)
@@ -96,6 +102,41 @@ def _evidence(stage) -> dict[str, Any]:
     """Of the newest decision of any kind in the bucket."""
     bodies = stage.objects("decisions/")
     return json.loads(bodies[max(bodies)].splitlines()[-1])["evidence"]
+
+
+def test_a_share_of_the_workloads_is_decided_by_the_pending_model(trained):
+    """An A/B trial: each decision names its forecaster, the drawn workloads are always the same, and
+    without a fresh forecast of the pending model the live one decides for all."""
+    with priced_stage() as stage:
+        for number in range(9):
+            stage.launch(f"web-{number}")
+        make_live(stage, "one", files_of(trained.folder, "one"))
+        upload(stage, "two", files_of(trained.folder, "two"))
+        arms = []
+        for share in (0.5, 0.5, 0.8, 0.0):
+            stage.command(command="try-model", version="two", share=share)
+            arms.append(_forecasters(stage))
+        assert set(arms[0].values()) == {"one", "two"}
+        assert arms[0] == arms[1]
+        first, grown = ({w for w, by in arm.items() if by == "two"} for arm in (arms[0], arms[2]))
+        assert first < grown
+        assert set(arms[3].values()) == {"one"}
+        stage.command(command="try-model", version="two", share=1)
+        assert set(_forecasters(stage).values()) == {"two"}
+        key = "models/kept/two/metadata.json"
+        boto3.client("s3").delete_object(Bucket=stage.bucket, Key=key)
+        assert set(_forecasters(stage).values()) == {"one"}
+        with pytest.raises(FunctionFailed, match="pending is 'two'"):
+            stage.command(command="try-model", version="one", share=0.5)
+
+
+def _forecasters(stage) -> dict[str, str]:
+    """Workload -> who forecast for its decision in a new cycle."""
+    stage.account.run_for(timedelta(minutes=1))
+    stage.cycle()
+    bodies = stage.objects("decisions/")
+    rows = [json.loads(line) for line in bodies[max(bodies)].splitlines()]
+    return {row["workload_id"]: row["evidence"]["forecaster"] for row in rows}
 
 
 def test_the_archive_reaches_back_far_enough_for_a_young_model(trained):

@@ -351,6 +351,14 @@ class RollBackModel(ManualRequest):
     command: Literal["roll-back-model"]
 
 
+class TryModel(ManualRequest):
+    """Let the pending model decide for a share of the workloads; 0 ends that."""
+
+    command: Literal["try-model"]
+    version: ModelVersion
+    share: float = Field(ge=0, le=1)
+
+
 class DropModel(ManualRequest):
     """Give the pending model up."""
 
@@ -371,6 +379,7 @@ CommandRequest = Annotated[
     | ValidateModelNow
     | ActivateModel
     | RollBackModel
+    | TryModel
     | DropModel,
     Field(discriminator="command"),
 ]
@@ -852,7 +861,7 @@ class ModelChanged(Boundary):
 
     version: str
     status: Literal[
-        "incomplete", "refused", "pending", "activated", "rolled-back", "dropped", "removed"
+        "refused", "pending", "trial", "activated", "rolled-back", "dropped", "removed"
     ]
     reason: str
     at: datetime

@@ -31,9 +31,14 @@ def decide(
     judged gets STAY with the reason and stops no other. Raises ValueError if ``now`` has no time
     zone.
     """
+    trial = world.trial
+    tried = replace(world, market=trial.market) if trial else world
     table = table_of(world, now, region)
+    tried_table = table_of(tried, now, region) if trial else None
     decisions = [
-        _look_safely(world, table, workload, now, engines)
+        _look_safely(tried, tried_table, workload, now, engines)
+        if trial is not None and trial.decides_for(workload.workload_id)
+        else _look_safely(world, table, workload, now, engines)
         for workload in world.workloads
         if workload.mode is not Mode.OFF
     ]

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from spot_optimizer.decision.experience import PoolEvent
-from spot_optimizer.decision.model import Force, StackState, WorkloadView, World
+from spot_optimizer.decision.model import Force, StackState, WorkloadView, World, in_trial
 from spot_optimizer.market.catalog import Catalog
 from spot_optimizer.market.snapshot import MarketSnapshot
 from spot_optimizer.settings import InvalidSetting, Settings, tag_key
@@ -80,6 +80,15 @@ def parameters_of(settings: Settings) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, slots=True)
+class TrialMarket:
+    """Which market snapshot a trial's model forecast, and for whom it decided."""
+
+    version: str
+    share: float
+    market_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class KeptInputs:
     """The inputs of one cycle but for market and catalogue."""
 
@@ -91,6 +100,14 @@ class KeptInputs:
     layers: SettingLayers
     world: World
     """Without market, and with an empty catalogue: see ``with_market``."""
+    trial: TrialMarket | None = None
+
+    def market_of(self, workload_id: str) -> str:
+        """Names the market snapshot that the workload was decided upon; empty where there was none."""
+        trial = self.trial
+        if trial is not None and in_trial(trial.version, trial.share, workload_id):
+            return trial.market_id
+        return self.market_id
 
     def with_market(self, market: MarketSnapshot | None, catalog: Catalog) -> World:
         """The world that was decided upon."""
@@ -114,6 +131,7 @@ def inputs_to_bytes(
     market_id: str,
     catalog_id: str,
     layers: SettingLayers,
+    trial: TrialMarket | None = None,
 ) -> bytes:
     """Gzipped JSON. The settings in ``world`` must be those that ``layers`` make."""
     return pack_json(
@@ -125,6 +143,7 @@ def inputs_to_bytes(
             "market": market_id,
             "catalog": catalog_id,
             "settings": asdict(layers),
+            "trial": asdict(trial) if trial else None,
             "stack": _STACK.dump_python(world.stack, mode="json"),
             "force": _FORCES.dump_python(dict(world.force), mode="json"),
             "refusals": _EVENTS.dump_python(world.refusals, mode="json"),
@@ -155,6 +174,7 @@ def inputs_from_bytes(data: bytes) -> KeptInputs:
             body["catalog"],
             layers,
             world,
+            TrialMarket(**body["trial"]) if body["trial"] else None,
         )
     except (KeyError, TypeError, ValueError, ValidationError, InvalidSetting) as error:
         raise DamagedState(f"{_KIND}: a field is missing or of another type ({error})") from error

@@ -95,11 +95,10 @@ class Registry:
             raise NotPossible(f"version = '{version}' is not pending; pending is {waiting}")
         return replace(self, pending=None, trial_share=0.0)
 
-    def tried(self, share: float) -> "Registry":
-        """With the pending model deciding for ``share`` of the workloads. Raises NotPossible."""
-        if share and self.pending is None:
-            raise NotPossible("there is no pending model to try")
-        return replace(self, trial_share=share)
+    def tried(self, version: str, share: float) -> "Registry":
+        """With the pending ``version`` deciding for a share of the workloads, 0 to end it. Raises
+        NotPossible."""
+        return replace(self.dropped(version), pending=self.pending, trial_share=share)
 
     def _choice(self) -> str:
         names = [slot.version for slot in (self.pending, self.previous) if slot is not None]

@@ -27,6 +27,7 @@ from spot_optimizer.contracts import (
     SetThreshold,
     ShowModels,
     StopAll,
+    TryModel,
     ValidateModelNow,
 )
 from spot_optimizer.services.model_commands import ModelRequest, carry_out_for_models
@@ -77,7 +78,12 @@ def carry_out(request: Request, env: Environment, now: datetime) -> dict[str, An
             _record(ledger, env, request, None, now)
             return answer_question(request, ledger, env, now)
         case (
-            ShowModels() | ValidateModelNow() | ActivateModel() | RollBackModel() | DropModel()
+            ShowModels()
+            | ValidateModelNow()
+            | TryModel()
+            | ActivateModel()
+            | RollBackModel()
+            | DropModel()
         ):
             record = partial(_record, ledger, env, request, None, now)
             return carry_out_for_models(request, ledger, env, now, record)

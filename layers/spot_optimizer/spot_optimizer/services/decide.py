@@ -15,6 +15,7 @@ from spot_optimizer.aws.environment import Environment
 from spot_optimizer.aws.ledger import keys
 from spot_optimizer.aws.ledger.decisions import record_decision
 from spot_optimizer.aws.ledger.items import PlanItem, WorkloadItem, pool_from_text
+from spot_optimizer.aws.ledger.models import ModelLedger
 from spot_optimizer.aws.ledger.pool_events import PoolEventKind, pool_events
 from spot_optimizer.aws.ledger.table import Ledger
 from spot_optimizer.aws.workflow import start_switch
@@ -27,8 +28,13 @@ from spot_optimizer.contracts import (
 )
 from spot_optimizer.decision.engine import decide
 from spot_optimizer.decision.experience import INTERRUPTION_MEMORY, REFUSAL_MEMORY, PoolEvent
-from spot_optimizer.decision.inputs import SettingLayers, inputs_to_bytes, parameters_of
-from spot_optimizer.decision.model import Decision, Force, StackState, World
+from spot_optimizer.decision.inputs import (
+    SettingLayers,
+    TrialMarket,
+    inputs_to_bytes,
+    parameters_of,
+)
+from spot_optimizer.decision.model import Decision, Force, StackState, Trial, World
 from spot_optimizer.market.catalog import Catalog
 from spot_optimizer.market.catalog_file import catalog_from_bytes
 from spot_optimizer.market.snapshot import MarketSnapshot
@@ -88,6 +94,7 @@ class _Cycle:
             self.stack.overrides, source="command for the stack", per_workload=False
         )
         self.items = ledger.workloads()
+        self.trial_market_id = ""
 
     def run(self, request: Request) -> dict[str, Any]:
         catalog = self._catalog()
@@ -111,6 +118,7 @@ class _Cycle:
             force=_force(request),
             refusals=self._pool_events("REFUSED", REFUSAL_MEMORY),
             interruptions=self._pool_events("INTERRUPTED", INTERRUPTION_MEMORY),
+            trial=self._trial(market),
         )
         engines = load_engines(m.settings.engine for m in members)
         decisions = decide(world, self.now, region=self.env.region, engines=engines)
@@ -140,6 +148,19 @@ class _Cycle:
     def _market(self) -> tuple[MarketSnapshot | None, str]:
         body, name = self.store.read_named(archive_keys.MARKET_SNAPSHOT)
         return snapshot_from_bytes(body) if body else None, name
+
+    def _trial(self, market: MarketSnapshot | None) -> Trial | None:
+        """The second model that decides for some workloads; None where its forecast is not of the
+        same prices, as when it cannot forecast any more."""
+        registry = ModelLedger(self.ledger).registry()
+        if market is None or registry.pending is None or not registry.trial_share:
+            return None
+        body, self.trial_market_id = self.store.read_named(archive_keys.MARKET_TRIAL)
+        tried = snapshot_from_bytes(body) if body else None
+        if tried is None or tried.as_of != market.as_of:
+            logger.warning("the trial's model has no forecast", model=registry.pending.version)
+            return None
+        return Trial(registry.pending.version, registry.trial_share, tried)
 
     def _stack_state(self) -> StackState:
         live = [
@@ -194,6 +215,7 @@ class _Cycle:
             tags={m.item.workload_id: tagged(tags_of(m.instance)) for m in members},
             workloads={m.item.workload_id: m.item.overrides for m in members},
         )
+        trial = world.trial
         body = inputs_to_bytes(
             world,
             self.now,
@@ -201,6 +223,7 @@ class _Cycle:
             market_id=market_id,
             catalog_id=self.store.loaded_name(archive_keys.MARKET_CATALOG),
             layers=layers,
+            trial=TrialMarket(trial.version, trial.share, self.trial_market_id) if trial else None,
         )
         self.store.write(self.inputs_key, body)
 

@@ -120,7 +120,7 @@ def _recorded(store: Archive, key: str, workload_id: str) -> dict[str, Any]:
 def _again(
     store: Archive, kept: KeptInputs, workload_id: str, recorded: dict[str, Any]
 ) -> Explained:
-    market, catalog = _market(store, kept.market_id), _catalog(store, kept.catalog_id)
+    market, catalog = _market(store, kept.market_of(workload_id)), _catalog(store, kept.catalog_id)
     engines = load_engines({w.settings.engine for w in kept.world.workloads})
     explanation = explain(kept, market, catalog, workload_id, engines)
     made = json.loads(json.dumps(plain_record(explanation.decision), default=str))

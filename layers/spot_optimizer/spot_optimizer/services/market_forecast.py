@@ -86,6 +86,21 @@ def forecast_market(past: Past, live: Slot) -> MarketForecast:
     return found
 
 
+def trial_forecast(past: Past, registry: Registry) -> MarketForecast | None:
+    """The pending model's forecast where it decides for some workloads; None where it does not, or
+    cannot: then the live one decides for all."""
+    slot = registry.pending
+    if slot is None or not registry.trial_share:
+        return None
+    try:
+        forecaster = model_forecaster(past, slot)
+        instability = forecaster.instability(past.changes, past.market.now_s)
+    except UnusableModel as error:
+        logger.warning("no trial", model=slot.version, reason=str(error))
+        return None
+    return MarketForecast(forecaster, instability, "", slot.version)
+
+
 def forecasters_to_score(
     past: Past, forecast: MarketForecast, registry: Registry
 ) -> dict[str, Forecaster]:

@@ -17,13 +17,16 @@ from spot_optimizer.contracts import (
     ModelChanged,
     RollBackModel,
     ShowModels,
+    TryModel,
     ValidateModel,
     ValidateModelNow,
 )
 from spot_optimizer.forecast.registry import NotPossible, Registry
 from spot_optimizer.services.model_changes import note_and_announce
 
-ModelRequest = ShowModels | ValidateModelNow | ActivateModel | RollBackModel | DropModel
+ModelRequest = (
+    ShowModels | ValidateModelNow | TryModel | ActivateModel | RollBackModel | DropModel
+)
 
 SCORES_SHOWN = timedelta(days=7)
 
@@ -36,7 +39,7 @@ def carry_out_for_models(
     record: Callable[[], None],
 ) -> dict[str, Any]:
     """Check, ``record``, and carry out. Raises InvalidRequest, with nothing changed."""
-    models = ModelLedger(ledger)
+    models, reason = ModelLedger(ledger), ""
     match request:
         case ShowModels():
             record()
@@ -47,7 +50,11 @@ def carry_out_for_models(
         case ActivateModel(version=version):
             _demand_compared(models, version)
             after = _change(models, lambda registry: registry.activated(version), record)
-            status: Literal["activated", "rolled-back", "dropped"] = "activated"
+            status: Literal["activated", "rolled-back", "dropped", "trial"] = "activated"
+        case TryModel(version=version, share=share):
+            _demand_compared(models, version)
+            after = _change(models, lambda registry: registry.tried(version, share), record)
+            status, reason = "trial", f"share {share:g}"
         case RollBackModel():
             after = _change(models, Registry.rolled_back, record)
             status, version = "rolled-back", after.live.version
@@ -55,13 +62,19 @@ def carry_out_for_models(
             after = _change(models, lambda registry: registry.dropped(version), record)
             status = "dropped"
     changed = ModelChanged(
-        version=version, status=status, reason="", at=now, asked_by=request.asked_by, comparison={}
+        version=version,
+        status=status,
+        reason=reason,
+        at=now,
+        asked_by=request.asked_by,
+        comparison={},
     )
     note_and_announce(models, env, changed)
     return {"done": f"'{version}' is {_WORDS[status]}", **_in_play(after)}
 
 
 _WORDS = {
+    "trial": "pending; it decides for that share of the workloads from the next cycle on",
     "activated": "live from the next cycle on",
     "rolled-back": "live again from the next cycle on",
     "dropped": "no longer pending",
@@ -124,4 +137,5 @@ def _in_play(registry: Registry) -> dict[str, Any]:
         "live": registry.live.version,
         "previous": registry.previous.version if registry.previous else None,
         "pending": registry.pending.version if registry.pending else None,
+        "trial_share": registry.trial_share,
     }

@@ -21,16 +21,17 @@ from spot_optimizer.contracts import (
     ShowPrices,
     ValidateModel,
 )
+from spot_optimizer.forecast.registry import Registry
 from spot_optimizer.forecast.safety_history import SafetyHistory
 from spot_optimizer.forecast.snapshot_builder import build_snapshot
 from spot_optimizer.market.catalog import types_that_matter
-from spot_optimizer.market.prices import PriceChanges
 from spot_optimizer.market.snapshot_file import snapshot_to_bytes
 from spot_optimizer.services.market_forecast import (
     MarketForecast,
     Past,
     forecast_market,
     history_since,
+    trial_forecast,
 )
 from spot_optimizer.services.market_history import (
     SLICES_BY_HAND,
@@ -87,7 +88,8 @@ def _refresh_prices(market: Market, env: Environment) -> dict[str, Any]:
     changes, as_of = trusted(found.book, market.now, age_max)
     past, registry = Past(market, changes), _models(env).registry()
     forecast = forecast_market(past, registry.live)
-    _write_snapshot(market, env, changes, as_of, forecast)
+    _write_trial(past, env, as_of, registry)
+    _write_snapshot(past, env, as_of, forecast, keys.MARKET_SNAPSHOT, keys.MARKET_SAFETY)
     keep_scores(past, env, registry, forecast, as_of)
     metrics.add_metric("PoolsWatched", "Count", len(changes.pools))
     return {"pools": len(changes.pools), **found.answer()}
@@ -109,33 +111,42 @@ def _wanted_since(market: Market, env: Environment) -> datetime | None:
     return history_since(market.store, _models(env).registry(), market.now)
 
 
+def _write_trial(past: Past, env: Environment, as_of: datetime, registry: Registry) -> None:
+    """What the pending model says, where it decides for some workloads. What is left over of an
+    older cycle is not believed: it is of other prices."""
+    forecast = trial_forecast(past, registry)
+    if forecast is not None:
+        _write_snapshot(past, env, as_of, forecast, keys.MARKET_TRIAL, keys.MARKET_TRIAL_SAFETY)
+
+
 def _write_snapshot(
-    market: Market,
+    past: Past,
     env: Environment,
-    changes: PriceChanges,
     as_of: datetime,
     forecast: MarketForecast,
+    snapshot_key: str,
+    safety_key: str,
 ) -> None:
-    store, now = market.store, market.now
+    store, now = past.market.store, past.market.now
     advisor = read_advisor(store)
     snapshot, history = build_snapshot(
-        changes,
+        past.changes,
         as_of=as_of,
         now=now,
         advisor_buckets=advisor.buckets if advisor else {},
         forecaster=forecast.forecaster,
         instability=forecast.instability,
         degraded=forecast.degraded,
-        previous=_read_safety(store),
+        previous=_read_safety(store, safety_key),
         confirm_safe_minutes=env.settings.confirm_safe_minutes,
     )
-    store.write(keys.MARKET_SAFETY, history.to_bytes())
-    store.write_and_keep(keys.MARKET_SNAPSHOT, keys.KEPT_SNAPSHOTS, snapshot_to_bytes(snapshot))
+    store.write(safety_key, history.to_bytes())
+    store.write_and_keep(snapshot_key, keys.KEPT_SNAPSHOTS, snapshot_to_bytes(snapshot))
 
 
-def _read_safety(store: Archive) -> SafetyHistory:
+def _read_safety(store: Archive, key: str) -> SafetyHistory:
     """What is damaged counts as never looked at: pools must then be seen safe anew."""
-    body = store.read(keys.MARKET_SAFETY)
+    body = store.read(key)
     try:
         return SafetyHistory.from_bytes(body) if body else SafetyHistory()
     except DamagedState as damage:
