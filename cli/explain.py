@@ -92,6 +92,11 @@ def _of_scenario(
     name: str, seed: int | None, workload: str, decision: str | None, at: datetime | None
 ) -> Explained:
     planned = planned_run(name)
+    known = sorted(spec.tags.get("workload", spec.name) for spec in planned.scenario.workloads)
+    if workload not in known:
+        raise typer.BadParameter(
+            f"workload = '{workload}' is none of the scenario's; known are {', '.join(known)}"
+        )
     number = planned.seed if seed is None else seed
     market = market_of(
         planned.prices, planned.on_demand, planned.start, planned.hours, number, planned.region
