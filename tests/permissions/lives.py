@@ -1,0 +1,191 @@
+"""Lives of a stack that, together, take every right that its roles have."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+from typing import Any
+from unittest import mock
+
+import boto3
+
+from simulator.account import FunctionFailed
+from simulator.world import DataVolume
+from tests.permissions.conftest import KEY
+from tests.workflow import stage as stages
+from tests.workflow.faults import Fault, step
+from tests.workflow.scenarios_of_left_overs import BETWEEN_SWEEPS
+from tests.workflow.stage import HOME, START, WORKLOADS_MAX, ZONES, Stage, open_stage
+from tests.workflow.test_market_files_are_imported import csv_of
+
+NOT_JUDGED = {"spot-optimizer:engine": "clairvoyant"}
+KEEPS_FAILING = "ServiceException"
+BURSTABLE = ("t3.large", "t3a.large")
+
+
+def _tasks(stage: Stage, *tasks: dict[str, Any]) -> None:
+    for task in tasks:
+        stage.account.invoke("RefreshMarket", task)
+
+
+def everyday(stage: Stage) -> None:
+    """Machines of every kind are taken in, moved, commanded and rescued, one before it has a plan."""
+    group = stage.world.create_target_group("shop")
+    (image, *_) = boto3.client("ec2").describe_images()["Images"]
+    snapshot = image["BlockDeviceMappings"][0]["Ebs"]["SnapshotId"]
+    disk = {"SnapshotId": snapshot, "VolumeSize": 20, "DeleteOnTermination": True}
+    stage.launch(
+        "shop",
+        target_group_arn=group,
+        address=True,
+        volumes=[
+            DataVolume(
+                "/dev/sdf", 50, encrypted=True, kms_key_id=KEY, delete_on_termination=True
+            )
+        ],
+        BlockDeviceMappings=[{"DeviceName": "/dev/sdg", "Ebs": disk}],
+    )
+    stage.launch("asked", persistent=True)
+    stage.launch("left", tags={"spot-optimizer:auto-terminate": "false"})
+    stage.launch("burst", BURSTABLE[0], tags={"spot-optimizer:allow-burstable": "true"})
+    nameless = stage.launch(None)
+    stage.launch("odd", tags=NOT_JUDGED)
+    early = stage.launch("early", tags={"spot-optimizer:fallback-to-on-demand": "false"})
+    stage.take_in()
+    stage.world.interrupt(early)
+    stage.account.run_for(timedelta(minutes=4))
+    stage.world.set_listed_price(HOME, 0.5)
+    _tasks(stage, {"task": "reference"}, {"task": "prices"}, {"task": "gaps"})
+    body = csv_of((START - timedelta(days=1), HOME, ZONES[0], 0.05))
+    boto3.client("s3").put_object(Bucket=stage.bucket, Key="import/mine.csv.gz", Body=body)
+    _tasks(stage, {"task": "import", "key": "import/mine.csv.gz", "rows_are": "changes"})
+    for workload in ("shop", "asked", "left"):
+        stage.force(workload)
+    stage.force("burst", BURSTABLE[1])
+    stage.finish()
+    stage.command(command="set-mode", workload="left", mode="manual")
+    stage.world.recommend_rebalance(nameless)
+    stage.finish()
+    stage.cycle()
+    stage.world.interrupt(stage.workload("shop")["instance_id"])
+    stage.finish()
+    stage.cycle()
+
+
+def trouble(stage: Stage) -> None:
+    """Switches, rescues and functions fail in the ways that need a person or a sweep."""
+    one_failure = {"spot-optimizer:breaker-failures": "1"}
+    stage.launch("opened", tags=one_failure)
+    stage.launch("not-undone")
+    stage.launch("forgotten")
+    stage.launch("stopped-by-hand")
+    stage.launch("stopped-early")
+    stage.faults.append(Fault("CreateLaunchTemplate", "InternalError", "Decide", after_effect=True))
+    stage.take_in()
+    stage.faults.clear()
+    stage.account.run_for(timedelta(minutes=1))
+    stage.cycle()
+    _failing_switches(stage)
+    _sweep(stage)
+    _failing_rescues(stage)
+    _sweep(stage)
+
+
+def _failing_switches(stage: Stage) -> None:
+    stage.world.fail_status_checks("m5a.large", ZONES[2])
+    stage.faults += [
+        Fault("TerminateInstances", workload="not-undone"),
+        Fault("Invoke", workload="stopped-by-hand", when=step("UpdateLedger", "abandon")),
+    ]
+    for workload in ("opened", "not-undone"):
+        stage.force(workload, zone=ZONES[2])
+    stage.finish()
+    stage.force("stopped-by-hand")
+    stage.run_until_entered("WaitForBoot")
+    _stop_the_newest(stage)
+    stage.faults.append(
+        Fault("Invoke", KEEPS_FAILING, workload="stopped-early", when=step("LaunchReplacement"))
+    )
+    stage.force("stopped-early")
+    stage.run_until_entered("LaunchReplacement")
+    _stop_the_newest(stage)
+    stage.finish()
+    original = stage.workload("forgotten")["instance_id"]
+    stage.faults.append(Fault("TerminateInstances", workload="forgotten"))
+    stage.force("forgotten")
+    stage.finish()
+    _forget_the_switch(stage, "forgotten", original)
+    with suppress(FunctionFailed):
+        stage.command(command="decide", workload="unheard-of")
+
+
+def _forget_the_switch(stage: Stage, workload: str, original: str) -> None:
+    """The ledger loses the record of a switch, and that the workload has moved."""
+    ledger, table = boto3.client("dynamodb"), stage.account.outputs["LedgerTable"]
+    moved = stage.workload(workload)["instance_id"]
+    record = stage.switches(workload)[0]
+    for pk, sk in ((record["pk"], record["sk"]), (f"INSTANCE#{moved}", "POINTER")):
+        ledger.delete_item(TableName=table, Key={"pk": {"S": pk}, "sk": {"S": sk}})
+    ledger.update_item(
+        TableName=table,
+        Key={"pk": {"S": "WORKLOADS"}, "sk": {"S": workload}},
+        UpdateExpression="SET instance_id = :original REMOVE claim_switch_id",
+        ExpressionAttributeValues={":original": {"S": original}},
+    )
+
+
+def _failing_rescues(stage: Stage) -> None:
+    """Of machines that only stop, that cannot be handed over, that nobody hears of."""
+    names = ("only-stops", "ghost", "unfit", "unheard", "by-hand", "by-its-user")
+    for name in names:
+        stage.launch(name, persistent=name in ("only-stops", "ghost"))
+    stage.take_in()
+    stage.cycle()
+    stage.finish()
+    ids = {name: stage.workload(name)["instance_id"] for name in names}
+    stage.faults += [
+        Fault("Invoke", code, "FailOver", name, when=step("HandOver", "rescue"))
+        for name, code in (("unfit", "AccessDeniedException"), ("by-hand", KEEPS_FAILING))
+    ]
+    stage.world.interrupt(ids["only-stops"], "stop")
+    for name in ("ghost", "unfit"):
+        stage.world.interrupt(ids[name])
+    stage.world.terminate_instance(ids["by-its-user"])
+    stage.finish()
+    stage.world.interrupt(ids["by-hand"])
+    stage.run_until_entered("ShiftTraffic")
+    stage.account.run_for(timedelta(seconds=5))
+    stage.cycle()
+    _stop_the_newest(stage)
+    stage.finish()
+    stage.faults.append(Fault("GetItem", KEEPS_FAILING, "HandleSignal"))
+    stage.world.interrupt(ids["unheard"])
+    stage.account.run_for(timedelta(minutes=15))
+    for name in ("RefreshMarket", "Decide", "Sweep"):
+        function = stage.account.lambdas.find(name)
+        stage.account.events.invoke_later(function, b'"no request at all"')
+    stage.account.run_for(timedelta(minutes=15))
+
+
+def _stop_the_newest(stage: Stage) -> None:
+    arn = stage.account.executions()[-1].arn
+    boto3.client("stepfunctions").stop_execution(executionArn=arn)
+
+
+def _sweep(stage: Stage) -> None:
+    stage.faults.clear()
+    for _ in range(2):
+        stage.account.run_for(BETWEEN_SWEEPS)
+        stage.sweep()
+        stage.finish()
+
+
+@contextmanager
+def life(which: Callable[[Stage], None]) -> Iterator[Stage]:
+    """A stack that has lived so, on a market with burstable types too."""
+    with (
+        mock.patch.object(stages, "TYPES", (*stages.TYPES, *BURSTABLE)),
+        mock.patch.dict(stages._reference, clear=True),
+        open_stage(KmsKeyArns=KEY, StackBreakerWorkloads=WORKLOADS_MAX) as stage,
+    ):
+        which(stage)
+        yield stage

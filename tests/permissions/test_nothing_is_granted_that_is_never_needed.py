@@ -1,0 +1,68 @@
+"""Every action, resource and listed value of every role is needed by some call of the product."""
+
+from typing import NamedTuple
+
+import pytest
+
+from simulator.permissions.demand import Demand
+from simulator.permissions.policies import Role
+from simulator.permissions.usage import Part, needed_parts, parts_of
+from tests.permissions.lives import everyday, life, trouble
+from tests.workflow.stage import SEED
+
+NOT_SEEN_HERE = {
+    "DeliverLogs": "Step Functions itself delivers a state machine's log; there is no such delivery here"
+}
+"""Statements whose calls the embedded account does not see, by Sid."""
+
+
+class Seen(NamedTuple):
+    """What was asked of the roles, and what they are."""
+
+    granted: frozenset[Part]
+    needed: frozenset[Part]
+    denied: tuple[tuple[str, Demand], ...]
+
+
+@pytest.fixture(scope="module")
+def seen() -> Seen:
+    """Everything that two lives of a stack asked of its roles."""
+    print(f"seed {SEED}")
+    granted: set[Part] = set()
+    needed: set[Part] = set()
+    denied: list[tuple[str, Demand]] = []
+    for each in (everyday, trouble):
+        with life(each) as stage:
+            allowed: dict[Role, list[Demand]] = {}
+            for (role, asked), verdict in stage.account.permissions.verdicts.items():
+                if verdict.allowed:
+                    allowed.setdefault(role, []).append(asked)
+                else:
+                    denied.append((role.name, asked))
+            for role, demands in allowed.items():
+                granted |= set(parts_of(role))
+                needed |= set(needed_parts(role, demands))
+    return Seen(frozenset(granted), frozenset(needed), tuple(denied))
+
+
+def test_nothing_is_missing(seen: Seen) -> None:
+    """No call was denied: what fails in these lives fails because AWS was made to fail."""
+    assert seen.denied == ()
+
+
+def test_every_role_is_at_work(seen: Seen) -> None:
+    """Functions and state machines all take part."""
+    assert len({part.role for part in seen.granted}) == 11
+    assert {part.role for part in seen.needed} == {part.role for part in seen.granted}
+
+
+def test_nothing_is_unused(seen: Seen) -> None:
+    """Without any part of any policy, one of the calls would have been denied."""
+    never = {part for part in seen.granted - seen.needed if part.sid not in NOT_SEEN_HERE}
+    assert sorted(never) == []
+
+
+def test_exceptions_are_still_needed(seen: Seen) -> None:
+    """A statement that is used, or gone, is no exception any more."""
+    never = {part.sid for part in seen.granted - seen.needed}
+    assert never >= set(NOT_SEEN_HERE)
