@@ -33,7 +33,7 @@ class Hazard:
     def of(self, period: Period) -> tuple[Floats, Mapping[str, int]]:
         """Interruptions per hour of each pool (P,), and the buckets that the engines see.
 
-        A region that the advisor's file does not have counts as without an entry."""
+        Raises ValueError where the Spot Advisor file has no such region, or another shape."""
         if self.share is not None:
             bucket = bucket_of_share(self.share)
             return (
@@ -45,7 +45,7 @@ class Hazard:
             try:
                 buckets = parse_advisor(self.advisor, period.region)
             except AdvisorFileChanged as error:
-                raise ValueError(f"--advisor: {error}") from error
+                raise ValueError(f"Spot Advisor: {error}") from error
         return rates_of_advisor(period.pools, buckets), buckets
 
 

@@ -34,8 +34,8 @@ img { display: block; width: 100%; background: #fff; border: 1px solid #dfe3e8; 
   margin: 12px 0; }
 """
 _HEAD = (
-    "policy", "USD/month", "vs on-demand", "over optimum [90 %]", "p95", "blind", "headroom",
-    "switches", "interruptions", "availability", "first hour", "worst pool",
+    "policy", "USD/month", "(expected)", "vs on-demand", "over optimum [90 %]", "p95", "blind",
+    "headroom", "switches", "interruptions", "availability", "first hour", "worst pool",
 )  # fmt: skip
 
 
@@ -87,6 +87,7 @@ def _line(row: Row) -> Markup:
     cells = (
         row.policy + (" *" if row.on_front else ""),
         f"{row.usd_per_month:.2f}",
+        f"{row.usd_expected_per_month:.2f}",
         f"{100 * row.against_on_demand:+.1f} %",
         f"{100 * row.over_optimum_mean:.2f} % [{100 * low:.2f}, {100 * high:.2f}]",
         f"{100 * row.over_optimum_p95:.2f} %",

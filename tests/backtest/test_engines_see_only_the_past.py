@@ -25,11 +25,14 @@ def _quiet(_done: int, _steps: int, _what: str) -> None:
 
 
 def _with_another_future(rows: list[PriceRow]) -> list[PriceRow]:
-    """The same up to the cut; after it every pool has the prices of the next one, halved."""
-    pools = sorted({row[0] for row in rows})
-    other = {pool: pools[(n + 1) % len(pools)] for n, pool in enumerate(pools)}
+    """The same up to the cut; a minute after it the cheapest pool has the price of the dearest, and
+    so on, and every change after that is the mirrored pool's."""
     past = [row for row in rows if row[1] <= CUT_S]
-    return past + [(other[p], t, round(c / 2, 4)) for p, t, c in rows if t > CUT_S]
+    last = {pool: price for pool, _, price in past}
+    pools = sorted(last, key=lambda pool: last[pool])
+    mirrored = dict(zip(pools, reversed(pools), strict=True))
+    turned = [(pool, CUT_S + 60, last[mirrored[pool]]) for pool in pools]
+    return past + turned + [(mirrored[p], t, c) for p, t, c in rows if t > CUT_S + 60]
 
 
 def _seen(of: Period) -> list[Snapshots]:
@@ -70,6 +73,8 @@ def test_no_engine_knows_what_comes(
         starts = two_futures[0][1]
         assert _until(starts, ways[0], known_until) == _until(starts, ways[1], known_until)
         assert not np.array_equal(ways[0].place, ways[1].place)
+        if seen and engine == "expected_cost":
+            assert _until(starts, ways[0], CUT_HOUR) != _until(starts, ways[1], CUT_HOUR)
 
 
 @pytest.mark.parametrize("policy", SIMPLE_POLICIES, ids=lambda policy: str(policy.name))

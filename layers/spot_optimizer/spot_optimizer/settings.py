@@ -73,7 +73,7 @@ class Settings:
         30, 0, 10_080, "work that an interruption loses (engine expected_cost)"
     )
     expected_stay_hours: float = _number(
-        12, 1, 720, "time in which a switch has to pay for itself (engine expected_cost)"
+        24, 1, 720, "time in which a switch has to pay for itself (engine expected_cost)"
     )
     switch_overlap_minutes: float = _number(
         10, 0, 240, "time in which a switch bills both machines (engine expected_cost)"

@@ -1,4 +1,4 @@
-"""The clairvoyant programme, and a whole backtest: `.venv/bin/python benchmarks/backtest.py [HOURS
+"""The clairvoyant programme, and a whole backtest: `.venv/bin/python benchmarks/replay_prices.py [HOURS
 POOLS]`. Prices are drawn. The backtest replays all policies but the model for one workload among 100
 pools over 30 days."""
 
