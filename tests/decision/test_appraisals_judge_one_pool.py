@@ -43,7 +43,7 @@ def test_figures_are_those_of_the_pool() -> None:
     assert (told.price_usd_per_hour, told.on_demand_usd_per_hour) == (0.03, 0.1)
     assert told.discount_points == pytest.approx(70)
     assert (told.instability_probability, told.advisor_bucket) == (0.2, 1)
-    assert told.hazard_per_hour == pytest.approx(0.0001068 * 0.7, rel=1e-3)
+    assert told.hazard_per_hour == pytest.approx(0.0001068, rel=1e-3)
     assert told.may_be_entered
 
 
