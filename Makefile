@@ -2,13 +2,14 @@
 # make test    everything: make check, then all tests
 # make check   style, types, templates, build
 # make unit    the tests of the pure core, in seconds
-# make soak    every single fault and SEEDS random runs (100), some minutes
+# make soak    every EVERY-th single fault (1) and SEEDS random runs (100), an hour and more
 # make clean   remove what the others made
 # Needed: Python 3.11 or newer with its venv module, and PyPI (or what pip is configured to use).
 
 PYTHONS ?= python3.13 python3.12 python3.11 python3
 VENV := .venv
 SEEDS ?= 100
+EVERY ?= 1
 BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 UNIT_TESTS := tests/decision tests/forecast tests/market tests/switching tests/usage
@@ -43,7 +44,7 @@ unit: $(VENV)/dev-installed
 	@$(BIN)/python -m pytest $(UNIT_TESTS)
 
 soak: $(VENV)/base-installed
-	@$(BIN)/spot-optimizer soak --seeds $(SEEDS)
+	@$(BIN)/spot-optimizer soak --seeds $(SEEDS) --every $(EVERY)
 
 clean:
 	rm -rf $(VENV) .aws-sam build *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -48,8 +48,8 @@ def evaluate(
 ) -> None:
     """Forecast a recorded market hour by hour, with only the past known, and measure it.
 
-    Every figure stands beside those of simple rules. Squared and absolute errors are of log
-    prices; intervals in brackets are 90 %, drawn by week and family.
+    Every figure stands beside those of simple rules. Errors are of log prices, squared errors of
+    prices in dollars too; intervals in brackets are 90 %, drawn by week and family.
     """
     if picture and not picture.parent.is_dir():
         raise typer.BadParameter(f"--picture {picture}: there is no folder {picture.parent}")
@@ -120,6 +120,12 @@ def _print(report: dict[str, Any]) -> None:
                 f"  {name.replace('_', ' '):15} skill {_with(part['skill'], part['skill_90'])}; "
                 + _rules(part["rules"])
             )
+        squared = h["squared_error"]
+        typer.echo(
+            "  in dollars      skill "
+            + _with(squared["skill_in_dollars"], squared["skill_in_dollars_90"])
+            + ", squared error; dear pools count for more"
+        )
         p, i = h["pinball"], h["interval"]
         typer.echo(f"  pinball         skill {_with(p['skill'], p['skill_90'])} over empirical quantiles")
         typer.echo(

@@ -5,6 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
+import boto3
 import typer
 from rich.console import Console
 
@@ -19,6 +20,9 @@ from simulator.simulation import Observer, Simulation
 _WARM_UP = timedelta(minutes=18)
 """Three cycles: adopted, priced, decided."""
 _AFTERWARDS = timedelta(minutes=12)
+_HISTORY_OF_MODELS_DAYS = 24.0
+"""Models are compared over a week and look back two."""
+_FILLS = 2
 
 
 def invoke(
@@ -26,6 +30,15 @@ def invoke(
     event: Annotated[
         Path, typer.Argument(help="A JSON file, such as those in events/.", exists=True)
     ],
+    model: Annotated[
+        Path | None,
+        typer.Option(
+            help="A folder with a model's files: uploaded before the call, as the version that the "
+            "folder is named.",
+            exists=True,
+            file_okay=False,
+        ),
+    ] = None,
     seed: SeedOption = 1,
     as_json: JsonOption = False,
 ) -> None:
@@ -35,10 +48,13 @@ def invoke(
     """
     payload = _read(event)
     seen: list[Happening] = []
-    market = builtin_market(seed, None, 1)
+    history_days = 9.0 if model is None else _HISTORY_OF_MODELS_DAYS
+    market = builtin_market(seed, None, 1, history_days=history_days)
     with Simulation(DEMO, market, seed=seed, observer=Observer(_ignore, seen.append)) as simulation:
         logical_id = _logical_id(function, simulation)
         simulation.pass_time(_WARM_UP)
+        if model is not None:
+            _upload(model, simulation)
         seen.clear()
         try:
             answer: Any = simulation.account.invoke(logical_id, payload)
@@ -57,6 +73,19 @@ def invoke(
         _show(answer, error, seen)
     if error:
         raise typer.Exit(code=1)
+
+
+def _upload(model: Path, simulation: Simulation) -> None:
+    """As its user would, once there are prices enough to compare it by."""
+    for _ in range(_FILLS):
+        simulation.account.invoke("RefreshMarket", {"task": "fill"})
+    bucket = simulation.account.outputs["DataBucket"]
+    name = model.resolve().name
+    for path in sorted(path for path in model.iterdir() if path.is_file()):
+        boto3.client("s3").put_object(
+            Bucket=bucket, Key=f"models/uploads/{name}/{path.name}", Body=path.read_bytes()
+        )
+    simulation.pass_time(timedelta(minutes=1))
 
 
 def _show(answer: Any, error: str | None, seen: list[Happening]) -> None:

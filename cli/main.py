@@ -2,7 +2,10 @@
 
 import typer
 
+from cli.ask import judge, recommend_pools
+from cli.backtest import backtest
 from cli.evaluate import evaluate
+from cli.explain import explain
 from cli.invoke import invoke
 from cli.simulate import simulate
 from cli.soak import soak
@@ -17,6 +20,10 @@ app = typer.Typer(
 )
 app.command()(simulate)
 app.command()(invoke)
+app.command()(explain)
+app.command()(judge)
+app.command("recommend")(recommend_pools)
 app.command()(train)
 app.command()(evaluate)
 app.command()(soak)
+app.command()(backtest)

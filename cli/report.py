@@ -131,6 +131,23 @@ def _print_money(summary: Summary, console: Console) -> None:
     )
 
 
+_FAULT_COLOURS = {"cured": "green", "undone": "yellow", "open": "red", "never met": "yellow"}
+
+
+def _print_faults(summary: Summary, console: Console) -> None:
+    for fault in summary.faults:
+        when = f"{fault.at:%H:%M} {fault.workload_id or 'stack'}" if fault.at else fault.planned
+        console.print(
+            f"[bold]Fault[/] [{_FAULT_COLOURS[fault.ending]}]{fault.ending}[/] {escape(when)}:"
+            f" {escape(fault.happened)}. {escape(sentence(fault.done))}"
+        )
+
+
+def sentence(text: str) -> str:
+    """With a capital letter and a full stop."""
+    return f"{text[:1].upper()}{text[1:]}."
+
+
 def _percent(cost: float, against: float) -> str:
     return f"{100 * (cost / against - 1):+.1f} %" if against else "nothing to compare with"
 
@@ -141,6 +158,7 @@ def _print_remarks(summary: Summary, console: Console) -> None:
             f"[bold]Signal[/] {signal.received_at:%H:%M} {signal.workload_id} {signal.what}:"
             f" {signal.effect}, {escape(signal.reason)}"
         )
+    _print_faults(summary, console)
     console.print("[bold]Scripted on top of the market[/]")
     for event in summary.scripted:
         console.print(f"  {event}", markup=False)

@@ -13,6 +13,7 @@ from cli.html_report.page import html_page
 from cli.report import print_summary
 from price_files.columns import UnreadableFile
 from simulator.expectations import Expectations, disappointments
+from simulator.invariants import InvariantViolated
 from simulator.markets import BUILTIN_REGION, Market, NoMarket, builtin_market, recorded_market
 from simulator.record import simulate_and_record
 from simulator.scenario_file import (
@@ -80,7 +81,8 @@ def simulate(
     The workloads of a scenario live through some hours of a spot market. Options are stronger than
     the scenario's own market, start, hours and seed. All money shown is simulated.
 
-    Exit code 1: the run as the file has it was not what its expectations say.
+    Exit code 1: the run as the file has it was not what its expectations say, or an invariant of the
+    product was violated. Exit code 2: the file is no scenario, or the options do not fit.
     """
     if list_scenarios:
         print_scenarios(Console(highlight=False))
@@ -92,11 +94,15 @@ def simulate(
     as_written = not any((prices, on_demand, start, hours, seed is not None))
     number = planned.seed if seed is None else seed
     market = _market(planned, prices, on_demand, start, hours, number)
-    if as_json:
-        summary = _run(planned, market, number, silent(), report)
-        typer.echo(summary.to_json())
-    else:
-        summary = _shown(planned, market, number, report)
+    try:
+        if as_json:
+            summary = _run(planned, market, number, silent(), report)
+            typer.echo(summary.to_json())
+        else:
+            summary = _shown(planned, market, number, report)
+    except InvariantViolated as violation:
+        typer.echo(f"Violated: {violation} (scenario {scenario}, seed {number})", err=True)
+        raise typer.Exit(code=1) from violation
     if as_written:
         _judge(planned, summary)
     elif planned.expected != Expectations() and not as_json:

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from simulator.faults.kinds import Fault
+from simulator.faults.places import parse_fault
 from simulator.trials.coverage import Coverage
 from simulator.trials.plans import clean_runs, seeded_runs, single_faults
 from simulator.trials.pool import Servers
@@ -22,12 +22,21 @@ def soak(
     seeds: Annotated[
         int, typer.Option(min=0, help="How many runs in which all is drawn from the seed.")
     ] = 100,
+    every: Annotated[
+        int,
+        typer.Option(
+            min=1, help="Of the single faults only each so many-th; a prime passes over no kind."
+        ),
+    ] = 1,
     trial: Annotated[
         str | None, typer.Option(help=f"Only this trial: {', '.join(TRIALS)}.")
     ] = None,
     fault: Annotated[
         list[str] | None,
-        typer.Option(help="NUMBER:KIND, such as 17:lost-reply; one run of --trial with these."),
+        typer.Option(
+            help="NUMBER:KIND, such as 17:lost-reply, or SERVICE:OPERATION@CALLER/STATE#N:KIND;"
+            " one run of --trial with these."
+        ),
     ] = None,
     seed: Annotated[
         int | None, typer.Option(min=0, help="One run of --trial with this seed.")
@@ -53,7 +62,7 @@ def soak(
     chosen = [name for name in SINGLE if trial in (None, name)]
     with Servers(jobs) as servers:
         clean = [_checked(result, console) for result in servers.run(clean_runs(chosen, _SEED))]
-        plan = [spec for each in clean for spec in single_faults(each)]
+        plan = [spec for each in clean for spec in single_faults(each)][::every]
         if trial in (None, RANDOM):
             plan += seeded_runs(seeds)
         for result in _with_progress(servers.run(plan), len(plan), console):
@@ -75,7 +84,7 @@ def _one_run(trial: str | None, faults: list[str], seed: int | None) -> RunSpec:
         raise typer.BadParameter("--fault and --seed are of one --trial; name it")
     for text in faults:
         try:
-            Fault.parse(text)
+            parse_fault(text)
         except ValueError as error:
             raise typer.BadParameter(f"--fault {error}") from error
     return RunSpec(trial, _SEED if seed is None else seed, tuple(faults))

@@ -79,6 +79,8 @@ def _squared(s: Scored, h: int, known: Rows, blocks: Blocks) -> Report:
     price = s.price[known]
     dollars = price * np.expm1(came)
     said = price * np.expm1(s.mean[h][known])
+    in_dollars = (dollars - said) ** 2, dollars**2
+    low_usd, high_usd = blocks.interval_of_skill(*in_dollars, known)
     rules = {
         name: _round(skill(float(((came - rule[h][known]) ** 2).sum()), float(rival.sum())))
         for name, rule in (
@@ -90,9 +92,8 @@ def _squared(s: Scored, h: int, known: Rows, blocks: Blocks) -> Report:
     return {
         "skill": _round(skill(float(loss.sum()), float(rival.sum()))),
         "skill_90": [_round(low), _round(high)],
-        "skill_in_dollars": _round(
-            skill(float(((dollars - said) ** 2).sum()), float((dollars**2).sum()))
-        ),
+        "skill_in_dollars": _round(skill(*(float(part.sum()) for part in in_dollars))),
+        "skill_in_dollars_90": [_round(low_usd), _round(high_usd)],
         "rules": {"last price": 0.0, **rules},
     }
 

@@ -38,6 +38,8 @@ class Expectations:
     """Of the whole stack and by workload's name, a pattern with * and ?."""
 
     stack_breaker: str | None = None
+    faults: tuple[int, int] | None = None
+    """How many happened."""
     workloads: Mapping[str, ExpectedWorkload] = field(default_factory=dict)
 
 
@@ -47,6 +49,11 @@ def disappointments(expected: Expectations, summary: Summary) -> list[str]:
     found = []
     if expected.stack_breaker not in (None, stack_breaker):
         found.append(f"stack_breaker is {stack_breaker}, expected {expected.stack_breaker}")
+    if expected.faults is not None:
+        happened = sum(fault.at is not None for fault in summary.faults)
+        never = ", ".join(fault.planned for fault in summary.faults if fault.at is None)
+        if line := _not_within("faults", expected.faults, happened):
+            found.append(f"{line}; never met: {never}" if never else line)
     for pattern, wanted in expected.workloads.items():
         for workload in summary.workloads:
             if fnmatchcase(workload.workload_id, pattern):
@@ -92,10 +99,15 @@ def _of_workload(
         "downtime_seconds": (wanted.downtime_seconds, ceil(workload.downtime_seconds)),
     }
     for key, (bounds, count) in counts.items():
-        if bounds is not None and not bounds[0] <= count <= bounds[1]:
-            least, most = bounds
-            span = f"{least}" if least == most else f"{least} to {most}"
-            yield f"{key} is {count}, expected {span}"
+        if bounds is not None and (line := _not_within(key, bounds, count)):
+            yield line
+
+
+def _not_within(key: str, bounds: tuple[int, int], count: int) -> str:
+    least, most = bounds
+    if least <= count <= most:
+        return ""
+    return f"{key} is {count}, expected {least if least == most else f'{least} to {most}'}"
 
 
 def _truth(value: bool | None) -> str | None:

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Literal
 
 from simulator.account import EmbeddedAccount
+from simulator.faults.aftermath import Aftermath, happened
 from simulator.ledger_view import LedgerView
 from simulator.summary import signal_summary
 from spot_optimizer.aws.ledger.items import SwitchItem
@@ -22,6 +23,7 @@ Kind = Literal[
     "signal",
     "refused",
     "scripted",
+    "fault",
 ]
 
 
@@ -38,8 +40,8 @@ class Happening:
 class Watcher:
     """Tells what is new on the ledger since the last look."""
 
-    def __init__(self, account: EmbeddedAccount) -> None:
-        self._ledger = LedgerView(account)
+    def __init__(self, account: EmbeddedAccount, aftermath: Aftermath) -> None:
+        self._ledger, self._aftermath = LedgerView(account), aftermath
         self._clock = account.clock
         self._last_decision = ""
         self._switches: dict[str, tuple[Phase, int, str | None]] = {}
@@ -49,12 +51,19 @@ class Watcher:
     def news(self) -> list[Happening]:
         """Everything new, oldest first."""
         news = [
+            *self._new_faults(),
             *self._new_signals(),
             *self._new_decisions(),
             *self._switch_news(),
             *self._refusals(),
         ]
         return sorted(news, key=lambda happening: happening.time)
+
+    def _new_faults(self) -> list[Happening]:
+        return [
+            Happening(met.at, workload_id, "fault", happened(met))
+            for met, workload_id in self._aftermath.look()
+        ]
 
     def _new_signals(self) -> list[Happening]:
         rows = self._ledger.signals()

@@ -1,20 +1,24 @@
 """The ledger of the embedded account as plain records, read past the API."""
 
-from collections.abc import Callable, Iterator
-from functools import partial
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, TypeVar
 
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.dynamodb.models import dynamodb_backends
 
 from simulator.account import EmbeddedAccount
-from spot_optimizer.aws.ledger.items import StackItem, SwitchItem, WorkloadItem
+from simulator.account.copies import plain_copy
+from simulator.account.dynamodb_patches import remembered
+from spot_optimizer.aws.ledger.items import Item, StackItem, SwitchItem, WorkloadItem
 from spot_optimizer.aws.ledger.keys import PLANS, STACK, STATE, WORKLOADS
 from spot_optimizer.aws.ledger.wire import from_wire
 
+_Model = TypeVar("_Model", bound=Item)
+
 
 class LedgerView:
-    """Reads items by kind; only what is asked for is decoded, because it is read after every event."""
+    """Reads items by kind. It is read after every event: only what is asked for is decoded, and that
+    once for each version of an item."""
 
     def __init__(self, account: EmbeddedAccount) -> None:
         self._name = account.stack.physical_ids["Ledger"]
@@ -22,8 +26,8 @@ class LedgerView:
 
     def workloads(self) -> dict[str, WorkloadItem]:
         """Hot items by workload id."""
-        rows = (row for _, row in self._rows(WORKLOADS, ""))
-        return {row["workload_id"]: WorkloadItem.model_validate(row) for row in rows}
+        found = self._validated(WorkloadItem, WORKLOADS, "")
+        return {item.workload_id: item for item in found}
 
     def plans(self) -> dict[str, dict[str, Any]]:
         """Launch templates and failover plans by workload id."""
@@ -31,12 +35,11 @@ class LedgerView:
 
     def stack(self) -> StackItem:
         """What concerns the whole stack."""
-        rows = [row for _, row in self._rows(STACK, STATE)]
-        return StackItem.model_validate(rows[0]) if rows else StackItem()
+        return next(self._validated(StackItem, STACK, STATE), StackItem())
 
     def switches(self) -> list[SwitchItem]:
         """All switches, in the order of their claims."""
-        found = [SwitchItem.model_validate(row) for _, row in self._rows("WORKLOAD#", "SWITCH#")]
+        found = self._validated(SwitchItem, "WORKLOAD#", "SWITCH#")
         return sorted(found, key=lambda switch: (switch.claimed_at, switch.switch_id))
 
     def decisions(self, after: str = "") -> list[dict[str, Any]]:
@@ -52,22 +55,30 @@ class LedgerView:
     def pointers(self) -> dict[str, str]:
         """Instance id -> workload id."""
         return {
-            pk.removeprefix("INSTANCE#"): decode()["workload_id"]
-            for pk, _, decode in self._raw()
-            if pk.startswith("INSTANCE#")
+            item.hash_key.value.removeprefix("INSTANCE#"): _decoded(item)["workload_id"]
+            for item in self._items("INSTANCE#", "")
         }
+
+    def _validated(
+        self, model: type[_Model], pk_prefix: str, sk_prefix: str
+    ) -> Iterator[_Model]:
+        validate = model.model_validate
+        for item in self._items(pk_prefix, sk_prefix):
+            yield remembered(item, model.__name__, lambda item: validate(_decoded(item)))
 
     def _rows(
         self, pk_prefix: str, sk_prefix: str, after: str = ""
     ) -> Iterator[tuple[str, dict[str, Any]]]:
-        for pk, sk, decode in self._raw():
-            if pk.startswith(pk_prefix) and sk.startswith(sk_prefix) and sk > after:
-                yield sk, decode()
+        for item in self._items(pk_prefix, sk_prefix):
+            if item.range_key.value > after:
+                yield item.range_key.value, plain_copy(remembered(item, "row", _decoded))
 
-    def _raw(self) -> Iterator[tuple[str, str, Callable[[], dict[str, Any]]]]:
+    def _items(self, pk_prefix: str, sk_prefix: str) -> Iterator[Any]:
         # Looked up anew: a cancelled transaction puts a copy in the place of the table.
         for item in self._backend.tables[self._name].all_items():
-            yield item.hash_key.value, item.range_key.value, partial(_decoded, item)
+            pk, sk = item.hash_key.value, item.range_key.value
+            if pk.startswith(pk_prefix) and sk.startswith(sk_prefix):
+                yield item
 
 
 def _decoded(item: Any) -> dict[str, Any]:

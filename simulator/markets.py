@@ -55,7 +55,11 @@ def builtin_zones(region: str) -> list[str]:
 
 
 def builtin_market(
-    seed: int, start: datetime | None, hours: float, region: str = BUILTIN_REGION
+    seed: int,
+    start: datetime | None,
+    hours: float,
+    region: str = BUILTIN_REGION,
+    history_days: float = 9.0,
 ) -> Market:
     """The seeded market in the region's first four zones, with the on-demand prices of us-east-1."""
     begin = start or BUILTIN_START
@@ -68,6 +72,7 @@ def builtin_market(
         zones=builtin_zones(region),
         on_demand_usd_per_hour=on_demand,
         instance_types=list(on_demand),
+        history_days=history_days,
     )
     return Market(
         region, prices, on_demand, begin, end, f"built-in market, seed {seed}", {}

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from math import isinf
 from typing import Any, Literal
 
-from simulator.limits import LIMITS, Limits
+from simulator.api_calls import ApiCall
+from simulator.faults.places import PlacedFault
+from simulator.limits import LIMITS, Bucket, Limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,7 +289,7 @@ def _until(hour: float) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """Workloads, scripted events and template parameters."""
+    """Workloads, scripted events, faults and template parameters."""
 
     name: str
     workloads: tuple[WorkloadSpec, ...]
@@ -296,3 +298,6 @@ class Scenario:
     limits: Limits = LIMITS
     quotas_vcpu: Mapping[tuple[str, str], int] = field(default_factory=dict)
     """(lifecycle, family class) -> vCPUs, where they are not those of the limits."""
+    rates: Mapping[ApiCall, Bucket] = field(default_factory=dict)
+    """Operation -> token bucket, where it is not that of the limits."""
+    faults: tuple[PlacedFault, ...] = ()

@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 from simulator.scenario_schema import Event, EventTable, Key, ScenarioTable, Table
 
 _VALUE_CHARACTERS_MAX = 60
-_OWN_SCHEMA = ("a manual request", "figure: value", "`spot-`")
+_OWN_SCHEMA = ("a manual request", "figure: value", "`spot-`", "service:Operation")
 
 
 def lines_of(error: ValidationError) -> list[str]:

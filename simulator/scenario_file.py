@@ -20,6 +20,7 @@ from simulator.markets import BUILTIN_REGION, builtin_zones
 from simulator.scenario import Scenario, WorkloadSpec
 from simulator.scenario_errors import lines_of
 from simulator.scenario_events import scripted
+from simulator.scenario_faults import fault_faults, placed
 from simulator.scenario_schema import (
     EventTable,
     ExpectTable,
@@ -102,6 +103,8 @@ def _planned(path: Path, table: ScenarioTable) -> PlannedRun:
             parameters=table.parameters,
             limits=table.limits,
             quotas_vcpu=table.quotas,
+            rates=table.rates,
+            faults=tuple(placed(row) for row in table.faults),
         ),
         shows=table.shows,
         region=table.region,
@@ -137,6 +140,7 @@ def _workloads(row: WorkloadTable) -> list[WorkloadSpec]:
 def _expected(table: ExpectTable) -> Expectations:
     return Expectations(
         stack_breaker=table.stack_breaker,
+        faults=table.faults,
         workloads={
             pattern: ExpectedWorkload(
                 status=row.status,
@@ -180,6 +184,7 @@ def _faults(table: ScenarioTable, run: PlannedRun) -> Iterator[str]:
         yield from _file_faults(table, run)
     for number, event in enumerate(table.events):
         yield from _event_faults(f"events[{number}]", event, table, names)
+    yield from fault_faults(table, _template())
     for pattern in run.expected.workloads:
         if not any(fnmatchcase(name, pattern) for name in names):
             yield _unknown(f"expect.workloads.{pattern}", pattern, "one that fits", names)

@@ -15,8 +15,10 @@ from pydantic import (
     PlainValidator,
 )
 
+from simulator.api_calls import ApiCall, parse_call
+from simulator.faults.kinds import FaultKind
 from simulator.limit_table import InvalidLimit, changed
-from simulator.limits import LIMITS, Limits
+from simulator.limits import LIMITS, Bucket, Limits
 from simulator.scenario import Curve
 from simulator.world.capacity import FAMILY_CLASSES
 from simulator.world.catalogue import instance_types
@@ -25,6 +27,8 @@ from spot_optimizer.contracts import CommandRequest, InvalidRequest, parse
 HOURS_MAX = 24 * 90
 WORKLOADS_MAX = 100
 QUOTA_VCPU_MAX = 1_000_000
+RATE_MAX = 1_000_000
+OCCURRENCE_MAX = 100_000
 LATE_SECONDS_MAX = 100_000
 """More than a day: EventBridge gives up then, and so does who listens."""
 
@@ -131,6 +135,29 @@ def _limits(value: object) -> Limits:
         raise ValueError(str(error)) from error
 
 
+def _rates(value: object) -> dict[ApiCall, Bucket]:
+    if not isinstance(value, dict):
+        raise ValueError("a mapping is needed")
+    return {parse_call(name): _bucket(name, numbers) for name, numbers in value.items()}
+
+
+def _bucket(name: str, value: object) -> Bucket:
+    numbers: list[Any] = value if isinstance(value, list) else []
+    fits = all(type(n) in (int, float) and 0 < n <= RATE_MAX for n in numbers)
+    if len(numbers) != 2 or not fits or numbers[0] < 1:
+        raise ValueError(
+            f"{name} = {value!r} is not [burst of 1 or more, refill a second above 0],"
+            f" up to {RATE_MAX:,}"
+        )
+    return Bucket(*numbers)
+
+
+def _kind_of_fault(value: object) -> FaultKind:
+    if value not in tuple(FaultKind):
+        raise ValueError("unknown kind")
+    return FaultKind(str(value))
+
+
 def _request(value: object) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ValueError("a mapping is needed")
@@ -145,6 +172,9 @@ _Text = Annotated[dict[str, str], BeforeValidator(_as_text)]
 _Demand = Annotated[Curve, PlainValidator(_curve)]
 _Limits = Annotated[Limits, PlainValidator(_limits)]
 _Quotas = Annotated[dict[tuple[str, str], int], PlainValidator(_quotas)]
+_Rates = Annotated[dict[ApiCall, Bucket], PlainValidator(_rates)]
+_Call = Annotated[ApiCall, PlainValidator(parse_call)]
+_FaultKind = Annotated[FaultKind, PlainValidator(_kind_of_fault)]
 _Count = Annotated[tuple[int, int], PlainValidator(_count)]
 _Hour = Annotated[float, Field(ge=0, le=HOURS_MAX)]
 _Lifecycle = Literal["spot", "on-demand"]
@@ -386,6 +416,44 @@ Event = Annotated[
 ]
 
 
+# --- faults --------------------------------------------------------------------------------------
+
+
+class FaultTable(Table):
+    """What goes wrong between the product and AWS."""
+
+    kind: Annotated[
+        _FaultKind, Key(", ".join(kind.value for kind in FaultKind), "what goes wrong")
+    ]
+    call: Annotated[
+        _Call | None,
+        Key(
+            "service:Operation, as the AWS SDK names them",
+            "the call that it happens to; left out: the delivery of an event (`kind` delivered-... or"
+            " not-delivered)",
+        ),
+    ] = None
+    caller: Annotated[
+        str | None,
+        Key(
+            "a function or state machine of template.yaml",
+            "who calls, or the function that the event is for; left out: whoever",
+        ),
+    ] = None
+    state: Annotated[
+        str | None,
+        Key("a state in statemachines/", "in whose step the call is made; left out: in any or none"),
+    ] = None
+    occurrence: Annotated[
+        int,
+        Field(ge=1, le=OCCURRENCE_MAX),
+        Key(f"1 to {OCCURRENCE_MAX}", "which of the calls or deliveries that all this fits"),
+    ] = 1
+    at: Annotated[
+        _Hour, Key(f"0 to {HOURS_MAX}, before `hours`", "hour from which on they are counted")
+    ] = 0
+
+
 # --- expectations --------------------------------------------------------------------------------
 
 
@@ -437,6 +505,9 @@ class ExpectTable(Table):
     """What the scenario is to show."""
 
     stack_breaker: Annotated[_Breaker | None, Key("open, closed", "the stack's breaker")] = None
+    faults: Annotated[
+        _Count | None, Key(_COUNT, "of `faults`, those that happened: whose call was made")
+    ] = None
     workloads: Annotated[
         dict[str, ExpectedWorkloadTable],
         Key("name: expectations", "by workload's name, with * and ? for several"),
@@ -486,12 +557,22 @@ class ScenarioTable(Table):
             "vCPU quotas, such as `spot-standard-vcpu: 64`; left out: `quota_vcpu` of the limits",
         ),
     ] = {}
+    rates: Annotated[
+        _Rates,
+        Key(
+            "service:Operation: [burst, refill a second]",
+            "token buckets of single operations; left out: those of the limits",
+        ),
+    ] = {}
     workloads: Annotated[
         list[WorkloadTable],
         Field(min_length=1, max_length=WORKLOADS_MAX),
         Key(f"1 to {WORKLOADS_MAX}", "the machines of the user's"),
     ]
     events: Annotated[list[Event], Key("a list", "what is scripted on top of the market")] = []
+    faults: Annotated[
+        list[FaultTable], Key("a list", "calls and deliveries that go wrong, each once")
+    ] = []
     expect: Annotated[ExpectTable, Key("expectations", "what must be true at the end")] = (
         ExpectTable()
     )

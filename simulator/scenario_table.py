@@ -4,10 +4,12 @@ from collections.abc import Iterable
 
 from pydantic.fields import FieldInfo
 
+from simulator.faults.kinds import MEANINGS
 from simulator.scenario_errors import event_tables, fields_of, key_of, keys_of
 from simulator.scenario_schema import (
     ExpectedWorkloadTable,
     ExpectTable,
+    FaultTable,
     RecordedFiles,
     ScenarioTable,
     Table,
@@ -18,6 +20,7 @@ _PLACES: tuple[tuple[str, type[Table]], ...] = (
     ("", ScenarioTable),
     ("market.", RecordedFiles),
     ("workloads[].", WorkloadTable),
+    ("faults[].", FaultTable),
     ("expect.", ExpectTable),
     ("expect.workloads.*.", ExpectedWorkloadTable),
 )
@@ -39,6 +42,11 @@ def event_key_rows() -> list[str]:
     """A row for each key that events know."""
     fields = {n: f for t in event_tables().values() for n, f in fields_of(t) if n != "event"}
     return _rows("events[].", fields.items())
+
+
+def fault_rows() -> list[str]:
+    """A row for each kind of fault: its word, what happens."""
+    return [f"| `{kind.value}` | {meaning} |" for kind, meaning in MEANINGS.items()]
 
 
 def _keys(table: type[Table]) -> str:

@@ -1,7 +1,7 @@
 """One simulation: the real template in the embedded account, on a market, with a scenario's workloads."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
@@ -10,11 +10,14 @@ from pathlib import Path
 import boto3
 
 from simulator.account import EmbeddedAccount
+from simulator.faults.aftermath import Aftermath
+from simulator.faults.injector import Injector
 from simulator.happenings import Happening, Watcher
 from simulator.invariants import Auditor
+from simulator.ledger_view import LedgerView
 from simulator.markets import Market
 from simulator.pools import pools_by_price, size
-from simulator.scenario import Curve, PriceSurge, Scenario, WorkloadSpec
+from simulator.scenario import Curve, PriceSurge, Scenario, Scripted, WorkloadSpec
 from simulator.scripted import happen
 from simulator.signals import Signals
 from simulator.summary import Summary, summarise
@@ -24,6 +27,10 @@ from spot_optimizer.words import TAG_PREFIX
 TEMPLATE = Path(__file__).parents[1] / "template.yaml"
 STACK_NAME = "spot-optimizer"
 _TICK = timedelta(minutes=5)
+_RECOVERED = timedelta(minutes=21)
+"""Of the last fault: two runs of the sweep (invariant 3)."""
+_PATIENCE = timedelta(minutes=45)
+"""Of the last fault: then what is not settled yet never will be."""
 
 
 @dataclass(frozen=True)
@@ -59,10 +66,15 @@ class Simulation:
         self.scenario = placed(scenario, market)
         self.market, self._observer = with_surges(self.scenario, market), observer
         self.account = EmbeddedAccount(
-            start=market.start, region=market.region, seed=seed, limits=scenario.limits
+            start=market.start,
+            region=market.region,
+            seed=seed,
+            limits=scenario.limits,
+            rates=scenario.rates,
         )
+        self.injector = Injector(self.account)
         self.world = World(
-            self.account.clock.now,
+            self.injector.now,
             seed=seed,
             region=market.region,
             prices=self.market.prices,
@@ -97,8 +109,18 @@ class Simulation:
         parameters = {"InstanceRoleArns": INSTANCE_ROLE_ARN, **self.scenario.parameters}
         self.account.deploy(TEMPLATE, STACK_NAME, parameters)
         self.signals = Signals(self.account, self.world)
-        self.auditor = Auditor(self.account, self.world, STACK_NAME)
-        self.watcher = Watcher(self.account)
+        self.auditor = Auditor(
+            self.account,
+            self.world,
+            STACK_NAME,
+            excuses=lambda invocation: self.injector.excuses(invocation.caller),
+        )
+        self.aftermath = Aftermath(self.account, self.world, self.injector)
+        self.watcher = Watcher(self.account, self.aftermath)
+        if self.scenario.faults:
+            self.injector.attach(self.world)
+            self.account.stand_between(self.injector, self.injector.delays)
+            self.injector.arm(self.scenario.faults)
         for spec in self.scenario.workloads:
             self._launch(spec)
 
@@ -153,19 +175,43 @@ class Simulation:
         """Let the whole time pass, then let running switches end."""
         waiting = sorted(self.scenario.scripted, key=lambda event: event.hour)
         while self.account.clock.now() < self.market.end:
-            hours = self._hours(self.account.clock.now())
-            while waiting and waiting[0].hour <= hours:
+            while waiting and self._due(waiting[0]) <= self.account.clock.now():
                 event = waiting.pop(0)
                 told = happen(event, self)
                 self._observer.on_happening(
                     Happening(self.account.clock.now(), "", "scripted", told)
                 )
-            self.pass_time(min(_TICK, self.market.end - self.account.clock.now()))
+            self.pass_time(self._next_look(waiting) - self.account.clock.now())
         # Another cycle would start new switches: only what is under way may end.
         self.account.run_until_quiet()
+        self._recover()
         self._look()
-        self.auditor.check_quiet()
+        self.auditor.check_quiet(self.injector.last_fault)
         return summarise(self)
+
+    def _due(self, event: Scripted) -> datetime:
+        return self.market.start + timedelta(hours=event.hour)
+
+    def _next_look(self, waiting: Sequence[Scripted]) -> datetime:
+        """The next event, at the latest the next full tick."""
+        ticks = (self.account.clock.now() - self.market.start) // _TICK + 1
+        tick = min(self.market.start + ticks * _TICK, self.market.end)
+        return min(tick, self._due(waiting[0])) if waiting else tick
+
+    def _recover(self) -> None:
+        """Give the sweep the time that it has to clear away what the last fault left."""
+        last = self.injector.last_fault
+        if last is None:
+            return
+        self.account.run_until(max(last, self.account.clock.now()))
+        while self.account.clock.now() < last + (_RECOVERED if self._is_settled() else _PATIENCE):
+            self.pass_time(_TICK)
+
+    def _is_settled(self) -> bool:
+        ledger = LedgerView(self.account)
+        return all(switch.ended_at is not None for switch in ledger.switches()) and not any(
+            workload.claim_switch_id for workload in ledger.workloads().values()
+        )
 
     def pass_time(self, duration: timedelta) -> None:
         """Let time run, and look at what happened."""

@@ -13,6 +13,7 @@ import numpy as np
 
 from simulator.account import EmbeddedAccount
 from simulator.account.executions import Execution
+from simulator.faults.aftermath import FaultSummary
 from simulator.ledger_view import LedgerView
 from spot_optimizer.aws.ledger.items import SwitchItem, WorkloadItem
 from spot_optimizer.words import DecisionKind, Phase
@@ -122,6 +123,8 @@ class Summary:
     switches: tuple[SwitchSummary, ...]
     signals: tuple[SignalSummary, ...]
     """Duplicates, and those of other machines, left out."""
+    faults: tuple[FaultSummary, ...]
+    """Those that happened in their order, then those that never met a call."""
     decisions: Mapping[str, int]
     stack_breaker_open: bool
     aws_calls: Mapping[str, int]
@@ -162,6 +165,7 @@ def summarise(simulation: "Simulation") -> Summary:
             _switch(simulation, switch, executions[switch.switch_id]) for switch in switches
         ),
         signals=tuple(signal_summary(row) for row in ledger.signals()),
+        faults=simulation.aftermath.summaries(),
         decisions=dict(sum(decided.values(), Counter())),
         stack_breaker_open=ledger.stack().breaker_open_since is not None,
         aws_calls=dict(sorted(per_service.items())),

@@ -1,15 +1,18 @@
 """The whole page."""
 
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from string import Template
 
 from cli.html_report.costs import cost_chart
+from cli.html_report.faults import fault_table
 from cli.html_report.markup import Markup, joined, tag
 from cli.html_report.prices import price_chart
 from cli.html_report.scales import TimeScale
 from cli.html_report.shapes import legend
 from cli.html_report.signals import signal_table
-from cli.html_report.tables import decision_table, fault_table, switch_table
+from cli.html_report.tables import decision_table, switch_table
 from cli.html_report.timeline import timeline
 from cli.report import duration
 from simulator.record import Record, ScriptedMoment, WorkloadRecord
@@ -28,8 +31,9 @@ def html_page(record: Record) -> str:
         title=joined(f"Spot Optimizer, simulated on {summary.market}"),
         market=joined(summary.market),
         span=joined(span),
+        seven=" seven" if summary.faults else "",
         totals=_totals(summary, len(record.refused_launches)),
-        legend=legend(),
+        legend=legend(with_faults=bool(summary.faults)),
         timeline=timeline(record, time),
         scripted=_scripted(record.scripted),
         costs=cost_chart(record, time),
@@ -75,6 +79,7 @@ def _totals(summary: Summary, refused_launches: int) -> Markup:
             f"{failed} failed, {refused_launches} launches refused",
         ),
         _rescues(summary),
+        *_faults(summary),
         _total(f"{cycles}", "decisions", kinds),
     )
 
@@ -89,6 +94,19 @@ def _rescues(summary: Summary) -> Markup:
         f"{down} of downtime, {ended.count(False)} failed,"
         f" {signals} {'signal' if signals == 1 else 'signals'} of EC2",
     )
+
+
+def _faults(summary: Summary) -> Iterator[Markup]:
+    if not summary.faults:
+        return
+    endings = Counter(fault.ending for fault in summary.faults)
+    happened = len(summary.faults) - endings["never met"]
+    told = ", ".join(
+        f"{endings[ending]}\N{NO-BREAK SPACE}{ending}"
+        for ending in ("cured", "undone", "open", "never met")
+        if endings[ending]
+    )
+    yield _total(str(happened), "fault let happen" if happened == 1 else "faults let happen", told)
 
 
 def _total(value: str, name: str, more: str) -> Markup:

@@ -4,7 +4,12 @@ from cli.html_report.markup import Markup, hint, svg, tag
 
 _FLASH = "M1.5 -8L-5.5 1.5H-1L-2.5 8L5.5 -2.5H1Z"
 _RING = "M-6.5 0a6.5 6.5 0 1 0 13 0a6.5 6.5 0 1 0 -13 0ZM-2.4 0a2.4 2.4 0 1 1 4.8 0a2.4 2.4 0 1 1 -4.8 0Z"
+_OCTAGON = (
+    "M-2.7 -6.5H2.7L6.5 -2.7V2.7L2.7 6.5H-2.7L-6.5 2.7V-2.7Z"
+    "M-1.1 -4.2V1H1.1V-4.2ZM-1.1 2.2V4.4H1.1V2.2Z"
+)
 _SHAPES = {
+    "fault": _OCTAGON,
     "done": "M0 -6L6 0L0 6L-6 0Z",
     "failed": "M-5 -5L5 5M5 -5L-5 5",
     "taken-over": "M-6 0H0M0 -5L6 0L0 5Z",
@@ -29,6 +34,11 @@ _LEGEND = (
     ("refused", "launch refused"),
     ("SWITCH held", "decision held back"),
 )
+_FAULTS = (
+    ("fault cured", "fault let happen, and cured"),
+    ("fault undone", "its switch undone"),
+    ("fault open", "not cured"),
+)
 
 
 def mark(shape: str, x: float, y: float, told: str, style: str = "") -> Markup:
@@ -42,9 +52,10 @@ def mark(shape: str, x: float, y: float, told: str, style: str = "") -> Markup:
     )
 
 
-def legend() -> Markup:
-    """Each figure with its meaning."""
-    return Markup("\n".join(_entry(style, meaning) for style, meaning in _LEGEND))
+def legend(*, with_faults: bool) -> Markup:
+    """Each figure with its meaning; those of faults where there are any."""
+    entries = (*_LEGEND, *(_FAULTS if with_faults else ()))
+    return Markup("\n".join(_entry(style, meaning) for style, meaning in entries))
 
 
 def _entry(style: str, meaning: str) -> Markup:

@@ -1,11 +1,11 @@
-"""Switches, decisions and faults as tables."""
+"""Switches and decisions as tables."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
 from cli.html_report.markup import BREAK, Markup, joined, tag
 from cli.report import duration, ending, states_in_order
-from simulator.record import DecisionRecord, RefusedLaunch
-from simulator.summary import Summary, SwitchSummary
+from simulator.record import DecisionRecord
+from simulator.summary import SwitchSummary
 
 
 def switch_table(switches: Sequence[SwitchSummary]) -> Markup:
@@ -94,45 +94,6 @@ def _decision(decision: DecisionRecord) -> Markup:
 def _counts(counts: Mapping[str, int]) -> str:
     ordered = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
     return ", ".join(f"{count} {reason}" for reason, count in ordered)
-
-
-def fault_table(summary: Summary, launches: Iterable[RefusedLaunch]) -> Markup:
-    """What went wrong or was not allowed, and what was done about it."""
-    timed = [(launch.at, _refused_launch(launch)) for launch in launches]
-    failed = [s for s in summary.switches if s.phase != "DONE" and not s.taken_over]
-    timed += [(s.at, _failed_switch(s)) for s in failed]
-    rows = [row for _, row in sorted(timed, key=lambda pair: pair[0])]
-    rows += [
-        _fault("", w.workload_id, f"{w.status}: {w.status_reason}", "Not managed.")
-        for w in summary.workloads
-        if w.status != "managed"
-    ]
-    if not rows:
-        return tag("p", "No fault.", class_="none")
-    return table(("time", "workload", "what happened", "what was done"), rows)
-
-
-def _refused_launch(launch: RefusedLaunch) -> Markup:
-    what = f"launch refused in {launch.place}: {launch.code}. {launch.message}"
-    return _fault(f"{launch.at:%d %b %H:%M}", launch.workload_id, what, launch.cure)
-
-
-def _failed_switch(switch: SwitchSummary) -> Markup:
-    when = f"{switch.at:%d %b %H:%M}"
-    kind = "rescue" if switch.is_rescue else "switch"
-    what = f"{kind} from {switch.came_from} failed"
-    return _fault(when, switch.workload_id, what, switch.outcome)
-
-
-def _fault(when: str, workload_id: str, happened: str, done: str) -> Markup:
-    return tag(
-        "tr",
-        tag("td", when, class_="when"),
-        tag("td", workload_id, class_="who"),
-        tag("td", happened),
-        tag("td", done),
-        data_workload=workload_id,
-    )
 
 
 def table(columns: Iterable[str], rows: Iterable[Markup]) -> Markup:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
 
+from cli.html_report.faults import LANE, fault_marks, stack_faults, stack_row
 from cli.html_report.markup import Markup, hint, joined, svg, tag
 from cli.html_report.scales import LEFT, RIGHT, WIDTH, TimeScale, fitting, shortened
 from cli.html_report.shapes import mark
@@ -17,14 +18,23 @@ _TOP = 24.0
 
 
 def timeline(record: Record, time: TimeScale) -> Markup:
-    """Bars are instances, marks below them are switches and what stood in their way."""
+    """Bars are instances, marks below them are switches and what stood in their way, and below those
+    the faults that were let happen."""
     rows: list[Markup] = []
     y = _TOP + 10
     for workload in record.workloads:
         lanes = _lanes(workload.instances)
         height = (max(lanes, default=0) + 1) * (_BAR + 2)
+        faults = [f for f in record.summary.faults if f.workload_id == workload.workload_id]
         rows.append(_row(record, workload, lanes, y, height, time))
-        y += height + _MARKS + 8
+        y += height + _MARKS
+        if faults:
+            rows += fault_marks(faults, y + LANE / 2, time)
+            y += LANE
+        y += 8
+    if of_stack := stack_faults(record.summary):
+        rows.append(stack_row(of_stack, y + LANE / 2, time))
+        y += LANE + 8
     return svg(
         WIDTH,
         y + 24,

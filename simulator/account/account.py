@@ -23,15 +23,24 @@ from simulator.account import patches, resources
 from simulator.account.callers import Call, Callers
 from simulator.account.deploy import Stack, deploy_stack
 from simulator.account.events import EventBridge
-from simulator.account.executions import Execution, read_executions, read_inputs
+from simulator.account.executions import (
+    Execution,
+    History,
+    Place,
+    place_in,
+    read_executions,
+    read_history,
+    read_inputs,
+)
 from simulator.account.interception import Interceptor, Wire, World
 from simulator.account.lambdas import Invocation, Lambdas
 from simulator.account.rates import Rates
 from simulator.account.roles import roles_of
+from simulator.api_calls import ApiCall
 from simulator.clock import VirtualClock
-from simulator.limits import LIMITS, Limits
+from simulator.limits import LIMITS, Bucket, Limits
+from simulator.permissions import services
 from simulator.permissions.guard import Guard
-from simulator.permissions.services import Place
 
 __all__ = ["EmbeddedAccount", "FunctionFailed", "StillRunning"]
 
@@ -72,6 +81,7 @@ class EmbeddedAccount:
             given later by :meth:`attach`, once there is a clock to build it on.
         seed: of every identifier and jitter; two runs with one seed are identical.
         limits: rates and times of the account.
+        rates: operation -> a bucket of its own, where it is not that of the limits.
     """
 
     def __init__(
@@ -82,6 +92,7 @@ class EmbeddedAccount:
         world: World | None = None,
         seed: int = 0,
         limits: Limits = LIMITS,
+        rates: Mapping[ApiCall, Bucket] | None = None,
     ) -> None:
         self.region = region
         self._seed = seed
@@ -89,9 +100,9 @@ class EmbeddedAccount:
         self.callers = Callers(region, self.clock.running_thread)
         self.lambdas = Lambdas(region, self.clock, self.callers)
         self.events = EventBridge(region, self.clock, self.lambdas, self.callers, limits)
-        self.permissions = Guard(Place(ACCOUNT_ID, region, _has_object))
+        self.permissions = Guard(services.Place(ACCOUNT_ID, region, _has_object))
         self._interceptor = Interceptor(
-            world, self.callers, Rates(limits, self.clock.now), self.permissions
+            world, self.callers, Rates(limits, self.clock.now, rates), self.permissions
         )
         self._stack: Stack | None = None
         self._logical_ids: dict[str, str] = {}
@@ -124,7 +135,9 @@ class EmbeddedAccount:
         """Let ``world`` answer from now on."""
         self._interceptor.attach(world)
 
-    def stand_between(self, wire: Wire, delays: Callable[[], Sequence[timedelta]]) -> None:
+    def stand_between(
+        self, wire: Wire, delays: Callable[[str, str], Sequence[timedelta]]
+    ) -> None:
         """Let ``wire`` stand between the callers and AWS, and ``delays`` say when events arrive."""
         self._interceptor.wire = wire
         self.events.delay_deliveries(delays)
@@ -236,6 +249,14 @@ class EmbeddedAccount:
     def execution_inputs(self) -> list[Any]:
         """The input of every execution."""
         return read_inputs(ACCOUNT_ID, self.region)
+
+    def place_in(self, execution: str) -> Place:
+        """Where a Step Functions execution stands at this moment, by its name."""
+        return place_in(ACCOUNT_ID, self.region, execution)
+
+    def history_of(self, execution: str) -> History:
+        """The history of a Step Functions execution, by its name."""
+        return read_history(ACCOUNT_ID, self.region, execution)
 
     def table_items(self, table: str) -> list[dict[str, Any]]:
         """Every item of a table (logical id or name), read past the API."""

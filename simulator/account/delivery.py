@@ -86,8 +86,9 @@ class Deliverer:
         self._clock, self._callers, self._limits = clock, callers, limits
         self._invoke, self._forward = invoke, forward
         self._caller = Caller("service", "events", region)
-        self.delays: Callable[[], Sequence[timedelta]] = lambda: (timedelta(0),)
-        """Asked for every delivery: how late it arrives, once for each time that it does."""
+        self.delays: Callable[[str, str], Sequence[timedelta]] = lambda *_: (timedelta(0),)
+        """Asked for every delivery, by the target's ARN and what it gets: how late it arrives, once for
+        each time that it does."""
 
     def soon(self, delivery: Delivery) -> None:
         """Deliver when time next runs."""
@@ -95,7 +96,7 @@ class Deliverer:
 
     def now(self, delivery: Delivery) -> None:
         """Try to deliver; what fails is tried again, or ends in the target's dead-letter queue."""
-        for delay in self.delays():
+        for delay in self.delays(delivery.target["Arn"], delivery.text):
             if delay:
                 self._clock.call_later(delay, functools.partial(self._try, delivery))
             else:

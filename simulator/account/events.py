@@ -77,7 +77,7 @@ class EventBridge:
             else:
                 self._deliver(event)
 
-    def delay_deliveries(self, delays: Callable[[], Sequence[timedelta]]) -> None:
+    def delay_deliveries(self, delays: Callable[[str, str], Sequence[timedelta]]) -> None:
         """Have ``delays`` say of each delivery how late it arrives, once for each time it does."""
         self._deliverer.delays = delays
 

@@ -4,11 +4,14 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 
-__all__ = ["Execution", "read_executions", "read_inputs"]
+__all__ = ["Execution", "History", "Place", "place_in", "read_executions", "read_history", "read_inputs"]
+
+History = list[dict[str, Any]]
+"""Events as GetExecutionHistory tells them, oldest first."""
 
 
 @dataclass(frozen=True)
@@ -70,9 +73,43 @@ def read_inputs(account_id: str, region: str) -> list[Any]:
     ]
 
 
-def _states(execution: Any) -> Iterator[str]:
-    environment = execution.exec_worker.env
+class Place(NamedTuple):
+    """Where an execution stands: the state that it is in, and how long its history is."""
+
+    state: str | None
+    events: int
+
+
+def place_in(account_id: str, region: str, execution: str) -> Place:
+    """Where the execution of that name stands at this moment."""
+    events = _events(_found(account_id, region, execution), copied=False)
+    entered = (event for event in reversed(events) if "stateEnteredEventDetails" in event)
+    names = (event["stateEnteredEventDetails"]["name"] for event in entered)
+    return Place(next(names, None), len(events))
+
+
+def read_history(account_id: str, region: str, execution: str) -> History:
+    """The whole history of the execution of that name."""
+    return _events(_found(account_id, region, execution))
+
+
+def _found(account_id: str, region: str, name: str) -> Any:
+    backend = stepfunctions_parser_backends[account_id][region]
+    found = (e for machine in backend.state_machines for e in machine.executions if e.name == name)
+    return next(found, None)
+
+
+def _events(execution: Any, *, copied: bool = True) -> History:
+    environment = execution.exec_worker.env if execution else None
     # An execution that has not had its first turn has no history yet.
-    for event in environment.event_manager.get_event_history() if environment else ():
+    if environment is None:
+        return []
+    manager = environment.event_manager
+    events: History = manager.get_event_history() if copied else manager._history_event_list
+    return events
+
+
+def _states(execution: Any) -> Iterator[str]:
+    for event in _events(execution, copied=False):
         if "stateEnteredEventDetails" in event:
             yield event["stateEnteredEventDetails"]["name"]

@@ -374,7 +374,9 @@ def _failure(
 
 def _replace_environment(variables: dict[str, str]) -> dict[str, str]:
     before = dict(os.environ)
-    if variables != before:
-        os.environ.clear()
-        os.environ.update(variables)
+    for name in before.keys() - variables.keys():
+        del os.environ[name]
+    for name, value in variables.items():
+        if before.get(name) != value:
+            os.environ[name] = value
     return before

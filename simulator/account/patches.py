@@ -18,7 +18,6 @@ import botocore.session
 import moto.awslambda.models as lambda_models
 import moto.cloudformation.models as cloudformation_models
 import moto.cloudformation.parsing as cloudformation_parsing
-import moto.core.serialize as serialize
 import moto.events.models as events_models
 import moto.s3.models as s3_models
 import moto.s3.notifications as s3_notifications
@@ -45,7 +44,10 @@ from moto.stepfunctions.parser.backend import execution as execution_models
 from moto.stepfunctions.parser.backend import execution_worker as worker_models
 
 from simulator.account import asl_paths, sdk_tasks
+from simulator.account.call_patches import apply_calls
 from simulator.account.callers import Caller
+from simulator.account.copies import apply_copies
+from simulator.account.dynamodb_patches import apply_dynamodb
 from simulator.account.lambdas import PayloadTooLarge
 from simulator.account.limit_patches import apply_limits
 from simulator.account.modules import Replacements
@@ -64,7 +66,6 @@ def apply(account: "EmbeddedAccount", seed: int) -> Replacements:
     """Apply every patch; ``undo`` on the result takes them back."""
     replacements = Replacements()
     _seed_identifiers(replacements, seed)
-    _answer_attribute_values_at_once(replacements)
     _keep_service_models(replacements)
     _interpret_deployed_machines(replacements)
     _name_every_execution(replacements)
@@ -82,6 +83,9 @@ def apply(account: "EmbeddedAccount", seed: int) -> Replacements:
     _report_only_tags_that_are_put(replacements)
     _read_the_conditions_of_bucket_policies(replacements)
     apply_limits(replacements)
+    apply_dynamodb(replacements)
+    apply_copies(replacements)
+    apply_calls(replacements)
     return replacements
 
 
@@ -93,26 +97,6 @@ def _seed_identifiers(replacements: Replacements, seed: int) -> None:
     replacements.undo_with(functools.partial(random.setstate, state))
     replacements.set(uuid, "uuid4", mock_random.uuid4)
     replacements.set(parser_utils, "uuid4", mock_random.uuid4)
-
-
-_ATTRIBUTE_TYPES = frozenset({"S", "N", "B", "SS", "NS", "BS", "M", "L", "NULL", "BOOL"})
-
-
-def _answer_attribute_values_at_once(replacements: Replacements) -> None:
-    """The serializer looks for each of ten members of an attribute value under several names.
-
-    A third of a decision cycle went there. An attribute value is a dict with one member, named by
-    its type ("AttributeValue" in the DynamoDB API reference).
-    """
-    pick = serialize.AttributePicker.__call__
-
-    def quick(self: Any, context: Any) -> Any:
-        obj = context.obj
-        if type(obj) is dict and len(obj) == 1 and not _ATTRIBUTE_TYPES.isdisjoint(obj):
-            return obj.get(context.key)
-        return pick(self, context)
-
-    replacements.set(serialize.AttributePicker, "__call__", quick)
 
 
 @functools.lru_cache(maxsize=1)

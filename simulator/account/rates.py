@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from botocore import xform_name
 
+from simulator.api_calls import ApiCall
 from simulator.limits import Bucket, Limits
 
 __all__ = ["Rates", "Refusal", "TokenBuckets"]
@@ -42,10 +43,19 @@ class Refusal(NamedTuple):
     message: str
 
 
-_EC2_REFUSAL = Refusal(503, "RequestLimitExceeded", "Request limit exceeded.")
 _REFUSAL = Refusal(400, "ThrottlingException", "Rate exceeded")
 _OLDER_REFUSAL = Refusal(400, "Throttling", "Rate exceeded")
 """CloudWatch and Elastic Load Balancing speak the older query protocol."""
+_REFUSALS: Mapping[str, Refusal] = {
+    "cloudwatch": _OLDER_REFUSAL,
+    "ec2": Refusal(503, "RequestLimitExceeded", "Request limit exceeded."),
+    "elb": _OLDER_REFUSAL,
+    "elbv2": _OLDER_REFUSAL,
+    "lambda": Refusal(429, "TooManyRequestsException", "Rate Exceeded."),
+    "s3": Refusal(503, "SlowDown", "Please reduce your request rate."),
+    "sns": Refusal(400, "Throttled", "Rate exceeded"),
+}
+"""Of the others: :data:`_REFUSAL` (each service's API reference, "Common errors")."""
 
 
 class Need(NamedTuple):
@@ -84,10 +94,18 @@ class TokenBuckets:
 
 
 class Rates:
-    """The rates of one account."""
+    """The rates of one account.
 
-    def __init__(self, limits: Limits, now: Callable[[], datetime]) -> None:
-        self._limits, self._now = limits, now
+    own: operations with a bucket of their own, whatever the limits say of them.
+    """
+
+    def __init__(
+        self,
+        limits: Limits,
+        now: Callable[[], datetime],
+        own: Mapping[ApiCall, Bucket] | None = None,
+    ) -> None:
+        self._limits, self._now, self._own = limits, now, own or {}
         self._buckets = TokenBuckets()
 
     def refusal(
@@ -97,11 +115,11 @@ class Rates:
         needs = self._needs(service, operation, params)
         if not needs or self._buckets.take(region, needs, self._now()):
             return None
-        if service == "ec2":
-            return _EC2_REFUSAL
-        return _OLDER_REFUSAL if service in ("cloudwatch", "elb", "elbv2") else _REFUSAL
+        return _REFUSALS.get(service, _REFUSAL)
 
     def _needs(self, service: str, operation: str, params: Mapping[str, Any]) -> list[Need]:
+        if (own := self._own.get(ApiCall(service, operation))) is not None:
+            return [Need(f"{service}:{operation}:own", own)]
         if service == "ec2":
             return self._ec2_needs(operation, params)
         name: str | None = None

@@ -24,6 +24,7 @@ from simulator.faults.kinds import (
     applicable,
     refusal,
 )
+from simulator.faults.places import PlacedFault
 from simulator.world import World
 
 _NO_EFFECT = (FaultKind.ERROR, FaultKind.THROTTLE, FaultKind.DENIED)
@@ -47,37 +48,102 @@ class Passed:
         return f"{self.number} {self.service}.{self.operation} by {self.caller}"
 
 
+@dataclass
+class Met:
+    """A fault that happened.
+
+    Attributes:
+        fault: as it was asked for.
+        number: of its call or its delivery.
+        call: None where it happened to the delivery of an event.
+        target, text: of a delivery: the function that it is for, and what it gets.
+        chain: who was calling, the outermost first.
+        execution, state: in which it happened, if in any; ``events_before`` is the length of the
+            execution's history at that moment.
+        refused: further calls that were refused with this one, where it denies all like it.
+    """
+
+    at: datetime
+    fault: Fault | PlacedFault
+    number: int
+    call: WireCall | None = None
+    target: str = ""
+    text: str = ""
+    chain: tuple[Caller, ...] = ()
+    execution: str | None = None
+    state: str | None = None
+    events_before: int = 0
+    refused: int = 0
+
+    @property
+    def kind(self) -> FaultKind:
+        """What happened."""
+        return self.fault.kind
+
+    def __str__(self) -> str:
+        return f"{self.number}:{self.kind.value}"
+
+
+@dataclass
+class _Watch:
+    """Counts the calls that a fault may be meant for."""
+
+    fault: PlacedFault
+    since: datetime
+    seen: int = 0
+
+    @property
+    def due(self) -> bool:
+        return self.seen >= self.fault.occurrence
+
+
+@dataclass
+class _Denial:
+    signature: tuple[str, ...]
+    until: datetime
+    met: Met | None = None
+
+
 class Injector:
     """Lets faults happen to calls and deliveries of one account, counted from :meth:`arm` on.
 
     Attributes:
         passed: the calls since then, in their order.
         deliveries: how many events have been delivered since then.
-        met: the faults that happened, with the moment.
+        met: the faults that happened.
         lag: how far behind the world's clock is while a stale read is answered.
     """
 
     def __init__(self, account: EmbeddedAccount) -> None:
         self._account = account
         self._waiting: list[Fault] = []
+        self._watches: list[_Watch] = []
         self._under_way: dict[int, FaultKind] = {}
         self._dead: list[Caller] = []
         self._excused: list[Caller] = []
-        self._denied: list[tuple[tuple[str, ...], datetime]] = []
+        self._denied: list[_Denial] = []
         self._wrong_until: datetime | None = None
         self._armed = False
         self.passed: list[Passed] = []
         self.deliveries = 0
-        self.met: list[tuple[datetime, Fault]] = []
+        self.met: list[Met] = []
         self.lag = timedelta(0)
 
+    def now(self) -> datetime:
+        """The world's time: behind the account's while a stale read is answered."""
+        return self._account.clock.now() - self.lag
+
     def attach(self, world: World) -> None:
-        """Make known what answers for EC2; its clock must follow ``lag``."""
+        """Make known what answers for EC2; its clock must be :meth:`now`."""
         self._world = world
 
-    def arm(self, faults: Iterable[Fault] = ()) -> None:
+    def arm(self, faults: Iterable[Fault | PlacedFault] = ()) -> None:
         """Begin to count anew; these faults shall happen."""
-        self._waiting = sorted(faults)
+        wanted, begun = list(faults), self._account.clock.now()
+        self._waiting = sorted(each for each in wanted if isinstance(each, Fault))
+        self._watches = [
+            _Watch(each, begun + each.after) for each in wanted if isinstance(each, PlacedFault)
+        ]
         self._denied.clear()
         self.passed.clear()
         self.met.clear()
@@ -87,7 +153,7 @@ class Injector:
     def deny(self, caller: str, service: str, operation: str) -> None:
         """Refuse these calls of a caller for ``REFUSED_FOR`` from now on."""
         until = self._account.clock.now() + REFUSED_FOR
-        self._denied.append(((caller, service, operation), until))
+        self._denied.append(_Denial((caller, service, operation), until))
 
     def wrong_until(self, when: datetime) -> None:
         """Something else than a fault of the wire is wrong until then, such as a shortage."""
@@ -96,9 +162,14 @@ class Injector:
     @property
     def last_fault(self) -> datetime | None:
         """When the last fault was over."""
-        ends = [at for at, _ in self.met] + [until for _, until in self._denied]
+        ends = [each.at for each in self.met] + [each.until for each in self._denied]
         ends += [self._wrong_until] if self._wrong_until else []
         return max(ends, default=None)
+
+    @property
+    def unmet(self) -> list[Fault | PlacedFault]:
+        """The faults that have met nothing yet."""
+        return [*self._waiting, *(watch.fault for watch in self._watches)]
 
     def excuses(self, caller: Caller) -> bool:
         """Whether a fault has happened inside this invocation, so that it may fail."""
@@ -126,31 +197,57 @@ class Injector:
                 kinds,
             )
         )
-        kind = next(
-            (f.kind for f in self._waiting if f.number <= number and f.kind in kinds), None
-        )
-        if self._is_denied(call):
+        state = self._state_of(execution)
+        fault = self._due(call, kinds, number, state)
+        denial = self._denial_of(call)
+        if denial is not None:
+            if denial.met is not None:
+                denial.met.refused += 1
             self._excused += chain
             return refusal(call.service, FaultKind.DENIED)
-        if kind is None:
+        if fault is None:
             return None
-        self._note(number, kind)
+        met = self._note(fault, number)
+        met.call, met.chain, met.execution = call, chain, execution
+        if execution is not None:
+            met.state, met.events_before = self._account.place_in(execution)
         self._excused += chain
-        return self._begin(call, kind, execution)
+        return self._begin(call, met)
 
-    def _begin(
-        self, call: WireCall, kind: FaultKind, execution: str | None
-    ) -> tuple[int, dict[str, Any]] | None:
+    def _state_of(self, execution: str | None) -> str | None:
+        """The state that the call is made in; looked up only where a fault asks for one."""
+        if execution is None or not any(watch.fault.state for watch in self._watches):
+            return None
+        return self._account.place_in(execution).state
+
+    def _due(
+        self, call: WireCall, kinds: tuple[FaultKind, ...], number: int, state: str | None
+    ) -> Fault | PlacedFault | None:
+        """The fault that happens to this call; every fault that may be meant for it counts it."""
+        now = self._account.clock.now()
+        for watch in self._watches:
+            fits = watch.fault.kind in kinds and watch.fault.fits(call, state)
+            watch.seen += fits and now >= watch.since
+        placed = (
+            w.fault
+            for w in self._watches
+            if w.due and w.fault.kind in kinds and w.fault.fits(call, state)
+        )
+        numbered = (f for f in self._waiting if f.number <= number and f.kind in kinds)
+        return next(placed, None) or next(numbered, None)
+
+    def _begin(self, call: WireCall, met: Met) -> tuple[int, dict[str, Any]] | None:
+        kind = met.kind
         if kind is FaultKind.DENIED:
             until = self._account.clock.now() + REFUSED_FOR
-            self._denied.append((_signature(call), until))
+            self._denied.append(_Denial(_signature(call), until, met))
         if kind in _NO_EFFECT:
             if call.caller.kind == "lambda" and kind is not FaultKind.DENIED:
                 self._account.clock.sleep(_SDK_GAVE_UP.total_seconds())
             return refusal(call.service, kind)
         if kind is FaultKind.ABORTED:
-            assert execution is not None
-            self._abort(execution)
+            assert met.execution is not None
+            self._abort(met.execution)
             return None
         if kind is FaultKind.STALE:
             as_of = self._account.clock.now() - STALE_BY
@@ -186,23 +283,19 @@ class Injector:
                 stale.forget(call, reply, self._account.clock.now() - STALE_BY)
         return None
 
-    def delays(self) -> tuple[timedelta, ...]:
+    def delays(self, target_arn: str, text: str) -> tuple[timedelta, ...]:
         """When the next event arrives at its target, once for each time that it does."""
         if not self._armed:
             return (timedelta(0),)
         self.deliveries += 1
-        kind = next(
-            (
-                f.kind
-                for f in self._waiting
-                if f.kind.of_delivery and f.number <= self.deliveries
-            ),
-            None,
-        )
-        if kind is None:
+        name = target_arn.split(":", 6)[-1].partition(":")[0]
+        target = self._account.logical_id(name)
+        fault = self._due_delivery(target)
+        if fault is None:
             return (timedelta(0),)
-        self._note(self.deliveries, kind)
-        match kind:
+        met = self._note(fault, self.deliveries)
+        met.target, met.text = target, text
+        match fault.kind:
             case FaultKind.DELIVERED_TWICE:
                 return (timedelta(0), timedelta(0))
             case FaultKind.DELIVERED_LATE:
@@ -212,13 +305,33 @@ class Injector:
 
     # --- what happens ----------------------------------------------------------------------------
 
-    def _note(self, number: int, kind: FaultKind) -> None:
-        self._waiting.remove(next(f for f in self._waiting if f.kind is kind))
-        self.met.append((self._account.clock.now(), Fault(number, kind)))
+    def _due_delivery(self, target: str) -> Fault | PlacedFault | None:
+        now = self._account.clock.now()
+        mine = [
+            w for w in self._watches if w.fault.call is None and w.fault.caller in (None, target)
+        ]
+        for watch in mine:
+            watch.seen += now >= watch.since
+        numbered = (
+            f for f in self._waiting if f.kind.of_delivery and f.number <= self.deliveries
+        )
+        return next((w.fault for w in mine if w.due), None) or next(numbered, None)
 
-    def _is_denied(self, call: WireCall) -> bool:
+    def _note(self, fault: Fault | PlacedFault, number: int) -> Met:
+        if isinstance(fault, Fault):
+            self._waiting.remove(fault)
+        else:
+            self._watches = [watch for watch in self._watches if watch.fault is not fault]
+        met = Met(self._account.clock.now(), fault, number)
+        self.met.append(met)
+        return met
+
+    def _denial_of(self, call: WireCall) -> _Denial | None:
+        if not self._denied:
+            return None
         now, signature = self._account.clock.now(), _signature(call)
-        return any(signature == denied and now < until for denied, until in self._denied)
+        fitting = (d for d in self._denied if d.signature == signature and now < d.until)
+        return next(fitting, None)
 
     def _abort(self, name: str) -> None:
         backend = stepfunctions_parser_backends[DEFAULT_ACCOUNT_ID][self._account.region]

@@ -19,33 +19,21 @@ LATE_BY = timedelta(minutes=7)
 
 
 class FaultKind(StrEnum):
-    """Kinds of faults. Those of a call meet the whole call of the SDK, all its own retries."""
+    """Kinds of faults, see :data:`MEANINGS`. Those of a call meet the whole call of the SDK, all its
+    own retries."""
 
     ERROR = "error"
-    """The service fails (5xx) before the call has had an effect."""
     THROTTLE = "throttle"
-    """The service refuses the call because there are too many; no effect."""
     DENIED = "denied"
-    """The call is not allowed; neither is any other like it for ``REFUSED_FOR``. No effect."""
     LOST_REPLY = "lost-reply"
-    """The call takes effect, but the caller never hears of it."""
     TWICE = "twice"
-    """The same request arrives twice, as when the SDK repeats it because a reply was lost; the
-    caller sees the second answer."""
     TIMED_OUT = "timed-out"
-    """The function hangs after this call until its timeout ends it; it does nothing more."""
     KILLED = "killed"
-    """The function is killed at once after this call, as when it runs out of memory."""
     STALE = "stale"
-    """A read answers as of ``STALE_BY`` ago; what has been created since is not found."""
     ABORTED = "aborted"
-    """Somebody stops the execution while it makes this call."""
     DELIVERED_TWICE = "delivered-twice"
-    """An event reaches its target twice."""
     DELIVERED_LATE = "delivered-late"
-    """An event reaches its target, and again ``LATE_BY`` afterwards."""
     NOT_DELIVERED = "not-delivered"
-    """An event never reaches its target."""
 
     @property
     def of_delivery(self) -> bool:
@@ -55,22 +43,35 @@ class FaultKind(StrEnum):
         )  # fmt: skip
 
 
+MEANINGS: Mapping[FaultKind, str] = {
+    FaultKind.ERROR: "the service fails (5xx) before the call has had an effect",
+    FaultKind.THROTTLE: "the service refuses the call because there are too many; no effect",
+    FaultKind.DENIED: "the call is not allowed, and neither is any other like it for"
+    f" {REFUSED_FOR.total_seconds() / 60:.0f} minutes; no effect",
+    FaultKind.LOST_REPLY: "the call takes effect, but the caller never hears of it; writes only",
+    FaultKind.TWICE: "the same request arrives twice, as when the SDK repeats it because a reply was"
+    " lost, and the caller sees the second answer; writes only",
+    FaultKind.TIMED_OUT: "the function hangs after this call until its time-out ends it; calls of"
+    " functions only",
+    FaultKind.KILLED: "the function is killed at once after this call, as when it runs out of memory;"
+    " calls of functions only",
+    FaultKind.STALE: f"the read answers as of {STALE_BY.total_seconds():.0f} seconds ago, and what has"
+    " been created since is not found; reads that are eventually consistent only",
+    FaultKind.ABORTED: "somebody stops the execution while it makes this call; in an execution only",
+    FaultKind.DELIVERED_TWICE: "an event reaches its function twice",
+    FaultKind.DELIVERED_LATE: "an event reaches its function, and again"
+    f" {LATE_BY.total_seconds() / 60:.0f} minutes afterwards",
+    FaultKind.NOT_DELIVERED: "an event never reaches its function",
+}
+
+
 @dataclass(frozen=True, order=True)
 class Fault:
-    """One fault: what happens to the n-th call, or the n-th delivery, of a run (from 1), or to the
-    first one after that to which it can happen."""
+    """One fault by number: what happens to the n-th call, or the n-th delivery, of a run (from 1), or
+    to the first one after that to which it can happen."""
 
     number: int
     kind: FaultKind
-
-    @classmethod
-    def parse(cls, text: str) -> "Fault":
-        """``17:lost-reply``. Raises ValueError naming what is allowed."""
-        number, _, kind = text.partition(":")
-        kinds = ", ".join(each.value for each in FaultKind)
-        if not number.isdecimal() or int(number) < 1 or kind not in tuple(FaultKind):
-            raise ValueError(f"{text!r} is no fault; write NUMBER:KIND, KIND one of {kinds}")
-        return cls(int(number), FaultKind(kind))
 
     def __str__(self) -> str:
         return f"{self.number}:{self.kind.value}"
@@ -99,12 +100,20 @@ def is_read(operation: str) -> bool:
 
 def applicable(call: WireCall, *, in_execution: bool) -> tuple[FaultKind, ...]:
     """The kinds that can happen to a call and that differ there."""
+    by_function = call.caller.kind == "lambda"
+    return possible(call.service, call.operation, by_function, in_execution)
+
+
+def possible(
+    service: str, operation: str, by_function: bool = True, in_execution: bool = True
+) -> tuple[FaultKind, ...]:
+    """The kinds that can happen to an operation that a function calls, or that an execution does."""
     kinds = [FaultKind.ERROR, FaultKind.THROTTLE, FaultKind.DENIED]
-    if not is_read(call.operation):
+    if not is_read(operation):
         kinds += [FaultKind.LOST_REPLY, FaultKind.TWICE]
-    if call.caller.kind == "lambda":
+    if by_function:
         kinds += [FaultKind.TIMED_OUT, FaultKind.KILLED]
-    if (call.service, call.operation) in _STALE_READS:
+    if (service, operation) in _STALE_READS:
         kinds.append(FaultKind.STALE)
     if in_execution:
         kinds.append(FaultKind.ABORTED)

@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from simulator.faults.kinds import Fault, FaultKind
+from simulator.faults.kinds import FaultKind
 from simulator.trials.ground import TEMPLATE
 from simulator.trials.run import RunResult
 from simulator.trials.trials import RANDOM
@@ -44,7 +44,7 @@ class Coverage:
         trial = result.spec.trial
         self.runs[trial] += 1
         self.violated[trial] += result.violation is not None
-        self.faults.update((trial, Fault.parse(text).kind.value) for text in result.met)
+        self.faults.update((trial, text.rpartition(":")[2]) for text in result.met)
         self.single += trial != RANDOM and len(result.spec.faults) == 1
         self.degraded += bool(result.degraded)
         self._states.update(result.states)

@@ -257,7 +257,7 @@ def open_ground(
     with EmbeddedAccount(start=START, region=REGION, seed=seed) as account:
         injector = Injector(account)
         world = World(
-            lambda: account.clock.now() - injector.lag,
+            injector.now,
             seed=seed,
             prices=prices(still_market()),
             on_demand_usd_per_hour=on_demand_prices(TYPES),

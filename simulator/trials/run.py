@@ -13,7 +13,7 @@ from typing import Any
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 
-from simulator.faults.kinds import Fault
+from simulator.faults.places import parse_fault
 from simulator.invariants import InvariantViolated
 from simulator.trials import crowd
 from simulator.trials.ground import Ground
@@ -27,7 +27,7 @@ class RunSpec:
 
     Attributes:
         seed: of identifiers, jitter, boot times and, in a random trial, of all that happens.
-        faults: as ``NUMBER:KIND``.
+        faults: as :func:`simulator.faults.places.parse_fault` reads them.
         without: ``module:function`` that takes a protection out of the product before the run.
     """
 
@@ -93,7 +93,7 @@ def run(ground: Ground, spec: RunSpec) -> RunResult:
     if spec.without:
         module, _, function = spec.without.partition(":")
         getattr(importlib.import_module(module), function)(ground)
-    ground.injector.arm([*map(Fault.parse, spec.faults), *drawn])
+    ground.injector.arm([*map(parse_fault, spec.faults), *drawn])
     violation = None
     try:
         trial.act(ground)
@@ -116,7 +116,7 @@ def _result(ground: Ground, spec: RunSpec, violation: str | None, real_s: float)
         violation=violation,
         calls=tuple((str(passed), *passed.kinds) for passed in injector.passed),
         deliveries=injector.deliveries,
-        met=tuple(str(fault) for _, fault in injector.met),
+        met=tuple(map(str, injector.met)),
         states=tuple(sorted({state for each in executions for state in each.states})),
         edges=tuple(edges),
         outcomes=tuple(

@@ -21,6 +21,7 @@ from simulator.trials.trials import TRIALS
 
 RUN_S_MAX = 120
 """A run takes about half a second; one that takes so long would never end."""
+_THREAD_ENDS_WITHIN_S = 20
 
 
 def serve() -> None:
@@ -59,6 +60,7 @@ def _run_batch(specs: Sequence[RunSpec], answers: int) -> None:
     trial = TRIALS[specs[0].trial]
     with open_ground(trial.prices, trial.parameters, seed=0) as ground:
         trial.prepare(ground)
+        _join_threads()
         if threading.active_count() > 1:
             raise RuntimeError(f"{trial.name}: an execution runs where runs shall be forked from")
         for spec in specs:
@@ -70,6 +72,13 @@ def _run_batch(specs: Sequence[RunSpec], answers: int) -> None:
             _, status = os.waitpid(child, 0)
             if status:
                 _write(answers, _died(spec, status))
+
+
+def _join_threads() -> None:
+    """An execution that has ended may still be about to leave its thread."""
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread():
+            threading.Thread.join(thread, _THREAD_ENDS_WITHIN_S)  # in real time, not the clock's
 
 
 def _write(answers: int, result: RunResult) -> None:

@@ -101,7 +101,7 @@ def _nothing_is_lost(ground: Ground, workload: str, holders: list[str | None]) -
 def _rescue_was_refused(ground: Ground, workload: str) -> bool:
     """Whether calls were refused for longer than EC2 warns and a rescue failed for it: it could be
     neither carried out nor undone, and what there was of machines was adopted as it was."""
-    refused = any(fault.kind is FaultKind.DENIED for _, fault in ground.injector.met)
+    refused = any(met.kind is FaultKind.DENIED for met in ground.injector.met)
     return refused and any(
         switch.workload_id == workload
         and switch.order.kind is DecisionKind.EVACUATE

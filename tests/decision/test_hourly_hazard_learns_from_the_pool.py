@@ -95,3 +95,9 @@ def test_the_last_quarter_of_a_year_counts() -> None:
 def test_an_instance_of_a_pool_without_trouble_is_experience_for_the_next() -> None:
     """Years of quiet make a bad bucket as good as the best."""
     assert _hazard(4, hours=60_000) < _hazard(0)
+
+
+def test_a_calm_price_is_what_the_advisors_rate_is_of() -> None:
+    """A model that says calm does not halve the rate; one that says rise raises it by half at most."""
+    assert _hazard(instability=0.01) == _hazard(instability=0.5) == _hazard(instability=np.nan)
+    assert _hazard(instability=1.0) == pytest.approx(1.5 * _hazard())

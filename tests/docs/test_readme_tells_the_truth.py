@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from simulator.scenario_file import read_scenario
-from simulator.scenario_table import event_key_rows, event_rows, schema_rows
+from simulator.scenario_table import event_key_rows, event_rows, fault_rows, schema_rows
 from spot_optimizer.switching.workload_tags import TAGS, Tag, setting_rows
 
 ROOT = Path(__file__).parents[2]
@@ -38,7 +38,7 @@ def test_the_keys_of_scenarios_are_those_of_the_schema() -> None:
     """All rows, in the order of the schema, and no other."""
     section = README[README.index("## Write a scenario") : README.index("## The map")]
     rows = [line for line in section.splitlines() if line.startswith("| `")]
-    assert rows == [*schema_rows(), *event_rows(), *event_key_rows()]
+    assert rows == [*schema_rows(), *event_rows(), *event_key_rows(), *fault_rows()]
 
 
 def test_the_scenario_that_is_shown_is_one(tmp_path: Path) -> None:

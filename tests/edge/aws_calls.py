@@ -160,6 +160,9 @@ def _operations(service: str) -> dict[str, str]:
 
 def _action(service: str, method: str) -> str:
     operation = _operations(service)[method]
-    if (service, operation) == ("lambda", "Invoke"):
-        operation = "InvokeFunction"
+    operation = _ACTIONS.get((service, operation), operation)
     return f"{_IAM_PREFIX.get(service, service)}:{operation}"
+
+
+_ACTIONS = {("lambda", "Invoke"): "InvokeFunction", ("s3", "ListObjectsV2"): "ListBucket"}
+"""Operations whose action has another name (Service Authorization Reference)."""

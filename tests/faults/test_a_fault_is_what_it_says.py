@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError, ConnectionClosedError
 from simulator.account.callers import Caller
 from simulator.account.lambdas import FunctionKilled
 from simulator.faults.kinds import REFUSED_FOR, Fault, FaultKind, refusal
+from simulator.faults.places import parse_fault
 from simulator.trials.ground import HOME, ZONES, Ground, open_ground
 
 SEED = 11
@@ -214,7 +215,7 @@ def test_a_fault_is_written_as_number_and_kind() -> None:
     """What a failure prints is what the command takes."""
     for kind in FaultKind:
         fault = Fault(17, kind)
-        assert Fault.parse(str(fault)) == fault
+        assert parse_fault(str(fault)) == fault
     for wrong in ("lost-reply", "0:error", "3:nonsense", ":"):
         with pytest.raises(ValueError, match="NUMBER:KIND"):
-            Fault.parse(wrong)
+            parse_fault(wrong)

@@ -43,7 +43,10 @@ def test_an_expired_claim_leaves_no_live_record(servers: Servers) -> None:
 def test_a_stopped_machine_is_rescued_again(servers: Servers) -> None:
     """A cycle between two rescues does not refuse it because it stands still."""
     result = with_fault(
-        servers, "failover-stop", "denied", "ec2.DescribeLaunchTemplateVersions by LaunchReplacement"
+        servers,
+        "failover-stop",
+        "denied",
+        "ec2.DescribeLaunchTemplateVersions by LaunchReplacement",
     )
     assert result.outcomes[-1] == "web DONE"
     assert "web FAILED" in result.outcomes
@@ -72,9 +75,7 @@ def test_the_replacement_of_a_rescue_is_not_adopted_before_its_commit(servers: S
 
 def test_a_committed_switch_that_was_taken_over_leaves_no_original(servers: Servers) -> None:
     """Its record is DONE; stopped before it has ended its original, it is resumed by the sweep."""
-    with_fault(
-        servers, "failover-after-commit", "aborted", "elbv2.DeregisterTargets by HandOver"
-    )
+    with_fault(servers, "failover-after-commit", "aborted", "elbv2.DeregisterTargets by HandOver")
 
 
 def test_two_machines_of_a_dead_third_become_one(servers: Servers) -> None:
@@ -82,3 +83,9 @@ def test_two_machines_of_a_dead_third_become_one(servers: Servers) -> None:
     with_fault(
         servers, "failover-after-commit", "denied", "elbv2.DescribeTargetHealth by HandOver", 15
     )
+
+
+def test_an_original_that_has_stopped_is_not_waited_for_again(servers: Servers) -> None:
+    """A rescue that the sweep begins knows that it does not go, and is over at once: quiet in time."""
+    result = with_fault(servers, "failover-stop", "aborted", "lambda.Invoke by FailOver", 1)
+    assert result.outcomes == ("web FAILED", "web DONE")

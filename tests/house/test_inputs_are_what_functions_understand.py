@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from simulator.account.transform import target_input
 from spot_optimizer.contracts import (
     CommandRequest,
     DecideRequest,
@@ -46,8 +47,24 @@ def test_schedule_input_is_accepted(function: str, schedule: dict[str, Any]) -> 
 @pytest.mark.parametrize("task", ["gaps", "prices", "reference"])
 def test_every_market_task_is_scheduled(task: str) -> None:
     """Prices, what is missing of them, and reference data are read by the clock, not by hand."""
-    events = resources("AWS::Serverless::Function")["RefreshMarket"]["Events"].values()
-    assert {"task": task} in [json.loads(event["Properties"]["Input"]) for event in events]
+    inputs = [json.loads(p.values[1]["Input"]) for p in _schedules() if "RefreshMarket" in str(p.id)]
+    assert {"task": task} in inputs
+
+
+def test_what_rules_make_of_an_event_is_accepted() -> None:
+    """A rule that rewrites an event sends what its function's contract accepts."""
+    rewriting = 0
+    for function in resources("AWS::Serverless::Function").values():
+        for event in function.get("Events", {}).values():
+            transformer = event["Properties"].get("InputTransformer")
+            if transformer is None:
+                continue
+            rewriting += 1
+            target = {"InputTransformer": transformer}
+            detail = {"object": {"key": "models/uploads/one/metadata.json"}, "requester": "me"}
+            text = target_input(target, {"time": "", "detail": detail}, "arn:aws:events:::rule/r")
+            parse(REQUESTS[Path(function["CodeUri"]).name], json.loads(text))
+    assert rewriting
 
 
 @pytest.mark.parametrize("path", SAMPLES, ids=lambda path: f"{path.parent.name}-{path.stem}")

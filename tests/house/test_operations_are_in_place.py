@@ -212,6 +212,27 @@ def _own(namespace: Any) -> bool:
     return namespace == {"Fn::Sub": "SpotOptimizer/${AWS::StackName}"}
 
 
+WATCHED = {
+    "BreakersOpened",
+    "ForecastDegraded",
+    "ForecastWorse",
+    "AsyncEventsDropped",
+    "PriceSlicesFailed",
+    "PriceGapBuckets",
+    "Errors",
+    "CallsThrottled",
+    "ApproximateNumberOfMessagesVisible",
+    "LeftOversFound",
+}
+"""Breaker open; model missing, stale or worse than the last price; failed decisions in a row; table or
+price feed unreachable, gaps that stay; throttling; dead letters; orphans found."""
+
+
+def test_what_needs_a_person_has_an_alarm() -> None:
+    """Nothing of it is to be found only by somebody who looks."""
+    assert {alarm["MetricName"] for alarm in ALARMS.values()} >= WATCHED
+
+
 @pytest.mark.parametrize("name", ALARMS)
 def test_alarm_reaches_people_and_watches_what_there_is(name: str) -> None:
     """It goes to the topic, says what to do, and its metric is emitted under that name."""

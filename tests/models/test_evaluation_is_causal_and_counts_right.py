@@ -1,7 +1,7 @@
 """An evaluation knows nothing that was not known, and its figures are what they are called."""
 
 import json
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta, timezone
 
 import numpy as np
@@ -163,6 +163,24 @@ def test_limits_and_medians_are_whole_ticks_and_hold_the_last_price(scored):
     np.testing.assert_allclose(scored.median[unlikely], 0, atol=1e-9)
 
 
+def test_in_dollars_dear_pools_count_for_more_and_in_log_price_all_alike(trained, scored):
+    """A forecast that is right about one dear pool alone has skill in dollars, little in logs."""
+    known = np.isfinite(scored.move)
+    dear = scored.pool == 0
+    favoured = replace(
+        scored,
+        price=np.where(dear, 1_000 * scored.price, scored.price),
+        mean=np.where(dear & known, scored.move, 0.0),
+    )
+    report = evaluate(favoured, trained.model.metadata.thresholds)
+    for horizon in report["horizons"].values():
+        squared = horizon["squared_error"]
+        low, high = squared["skill_in_dollars_90"]
+        assert squared["skill"] < 0.5
+        assert squared["skill_in_dollars"] > 0.99
+        assert low <= squared["skill_in_dollars"] <= high
+
+
 def test_the_command_prints_the_same_report_and_draws_it(trained, tmp_path):
     """From the command line, as JSON, with a picture."""
     prices = write_csv(tmp_path / "prices.csv", MARKET)
@@ -176,6 +194,7 @@ def test_the_command_prints_the_same_report_and_draws_it(trained, tmp_path):
     assert picture.read_bytes().startswith(b"\x89PNG")
     told = CliRunner().invoke(app, asked)
     assert "squared error" in told.stdout
+    assert told.stdout.count("in dollars") == len(report["horizons"])
 
 
 def test_a_file_without_the_columns_is_refused_in_words(trained, tmp_path):

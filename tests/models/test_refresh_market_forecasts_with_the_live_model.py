@@ -1,5 +1,6 @@
 """refresh_market uses the model when it can, and says on the snapshot why when it cannot."""
 
+import hashlib
 from datetime import timedelta
 
 import boto3
@@ -7,7 +8,10 @@ import numpy as np
 import pytest
 
 from simulator.market.history import Pool, PriceHistory
+from spot_optimizer.aws.ledger.models import ModelLedger
+from spot_optimizer.aws.ledger.table import Ledger
 from spot_optimizer.forecast.recalibration import Lessons
+from spot_optimizer.forecast.registry import Registry, Slot
 from spot_optimizer.market.snapshot import MarketSnapshot
 from spot_optimizer.market.snapshot_file import snapshot_from_bytes
 from spot_optimizer.services import market_forecast
@@ -33,13 +37,16 @@ def moving_market(days: int) -> PriceHistory:
 
 def put_live(stage: Stage, trained, damaged: str = "") -> None:
     """The trained model as the live one, one of its files cut short."""
-    for path in trained.folder.iterdir():
-        body = path.read_bytes()
+    bodies = {path.name: path.read_bytes() for path in trained.folder.iterdir()}
+    if damaged:
+        bodies[damaged] = bodies[damaged][:-9]
+    for name, body in bodies.items():
         boto3.client("s3").put_object(
-            Bucket=stage.bucket,
-            Key=f"models/live/{path.name}",
-            Body=body[:-9] if path.name == damaged else body,
+            Bucket=stage.bucket, Key=f"models/kept/small/{name}", Body=body
         )
+    sha256 = hashlib.sha256(bodies["metadata.json"]).hexdigest()
+    ledger = ModelLedger(Ledger(stage.account.outputs["LedgerTable"]))
+    ledger.change(lambda _: Registry(live=Slot("small", sha256)))
 
 
 def refreshed(stage: Stage) -> MarketSnapshot:
@@ -62,14 +69,14 @@ def test_with_history_enough_the_live_model_forecasts_and_learns_once_a_day(trai
         assert (snapshot.forecast_p50 <= snapshot.forecast_p95).all()
         assert (snapshot.forecast_p05 < snapshot.forecast_p95).any()
         assert not (snapshot.instability == 0.5).any()
-        lessons = Lessons.from_bytes(stage.object("market/lessons.npz"))
+        lessons = Lessons.from_bytes(stage.object("market/lessons/small.npz"))
         assert lessons.learned_until_s == int(START.timestamp())
         assert lessons.model == trained.model.metadata.checksum
         stage.api.clear()
         stage.account.run_for(timedelta(minutes=30))
         stage.refresh()
         written = [call.params["Key"] for call in stage.calls_of("PutObject")]
-        assert "market/lessons.npz" not in written
+        assert "market/lessons/small.npz" not in written
 
 
 def test_with_too_little_history_the_last_price_is_forecast_and_it_is_said(trained):
@@ -103,7 +110,7 @@ def test_a_model_that_cannot_learn_any_more_is_stale_after_three_days(trained):
             trained.model.metadata.checksum, four_days_ago, trained.model.calibration
         )
         boto3.client("s3").put_object(
-            Bucket=stage.bucket, Key="market/lessons.npz", Body=lessons.to_bytes()
+            Bucket=stage.bucket, Key="market/lessons/small.npz", Body=lessons.to_bytes()
         )
         assert "small is stale: it last learned from this market 4.0 days ago" in (
             refreshed(stage).degraded

@@ -13,6 +13,9 @@ from simulator.account.account import FunctionFailed
 from simulator.demo import DEMO
 from simulator.markets import builtin_market
 from simulator.simulation import Simulation, silent
+from spot_optimizer.aws.ledger.models import ModelItem, ModelLedger
+from spot_optimizer.aws.ledger.table import Ledger
+from spot_optimizer.forecast.registry import Registry, Slot
 
 EVENTS = sorted((Path(__file__).parents[2] / "events").glob("*/*.json"))
 
@@ -34,9 +37,30 @@ def _upload_prices(account: EmbeddedAccount) -> None:
     boto3.client("s3").put_object(Bucket=bucket, Key="import/prices.csv", Body=rows)
 
 
+def _put_models_in_play(account: EmbeddedAccount) -> None:
+    """The versions that the samples name: one that decided before, one that waits."""
+    bucket = account.outputs["DataBucket"]
+    key = "models/uploads/2026-11/metadata.json"
+    boto3.client("s3").put_object(Bucket=bucket, Key=key, Body=b"{}")
+    models = ModelLedger(Ledger(account.outputs["LedgerTable"]))
+    for version in ("2026-11", "2026-12"):
+        models.note_version(
+            ModelItem(
+                version=version,
+                state="accepted",
+                since=account.clock.now(),
+                asked_by="me",
+                comparison={"overall": 1.0},
+            )
+        )
+    in_play = Registry(previous=Slot("2026-11"), pending=Slot("2026-12"))
+    models.change(lambda _: in_play)
+
+
 @pytest.mark.parametrize("event", EVENTS, ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_every_sample_event_is_taken(account: EmbeddedAccount, event: Path) -> None:
     """The function that its folder names answers without an error."""
+    _put_models_in_play(account)
     function = "".join(part.capitalize() for part in event.parent.name.split("_"))
     assert account.invoke(function, json.loads(event.read_text()))
 

@@ -1,12 +1,16 @@
 """A scenario file says what it means, or one line says what is wrong with it."""
 
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from simulator.api_calls import ApiCall
+from simulator.faults.kinds import FaultKind
+from simulator.faults.places import PlacedFault
 from simulator.limits import LIMITS, Bucket
 from simulator.scenario import Curve, PriceSurge, UserTags
 from simulator.scenario_file import InvalidScenario, builtin_names, builtin_run, read_scenario
@@ -36,6 +40,10 @@ def fault_of(tmp_path: Path, text: str) -> str:
 
 def with_event(**event: Any) -> dict[str, Any]:
     return {**SCENARIO, "events": [event]}
+
+
+def with_fault(**fault: Any) -> dict[str, Any]:
+    return {**SCENARIO, "faults": [fault]}
 
 
 def with_workload(**changes: Any) -> dict[str, Any]:
@@ -122,6 +130,57 @@ def with_workload(**changes: Any) -> dict[str, Any]:
             with_event(at=1, event="command", request={"command": "stop"}),
             "(stop.asked_by",
         ),
+        ({**SCENARIO, "rates": [1, 2]}, "rates = [1, 2]: allowed is service:Operation: [burst"),
+        ({**SCENARIO, "rates": {"ec2:RunInstance": [5, 2]}}, "near are RunInstances"),
+        ({**SCENARIO, "rates": {"states:StartExecution": [5, 2]}}, "none of the services cloudwatch"),
+        ({**SCENARIO, "rates": {"ec2:RunInstances": [0.5, 2]}}, "ec2:RunInstances = [0.5, 2] is not"),
+        ({**SCENARIO, "rates": {"ec2:RunInstances": 5}}, "ec2:RunInstances = 5 is not [burst of 1"),
+        ({**SCENARIO, "rates": {"ec2:RunInstances": [5, float("inf")]}}, "is not [burst of 1 or more"),
+        ({**SCENARIO, "faults": {"kind": "error"}}, 'faults = {"kind": "error"}: allowed is a list'),
+        (with_fault(call="ec2:CreateFleet"), "faults[0].kind is missing; allowed is error, throttle"),
+        (with_fault(call="ec2:CreateFleet", kind="lost"), 'faults[0].kind = "lost": allowed is error'),
+        (with_fault(call="ec2:CreateFleets", kind="error"), "near are CreateFleet"),
+        (with_fault(call="CreateFleet", kind="error"), "service and operation are needed, such as"),
+        (with_fault(call="ec2:CreateFleet", kind="error", when=1), "faults[0].when: unknown key; all"),
+        (
+            with_fault(call="ec2:CreateFleet", kind="error", occurrence=0),
+            "faults[0].occurrence = 0: allowed is 1 to",
+        ),
+        (
+            with_fault(call="ec2:CreateFleet", kind="error", at=2),
+            "faults[0].at = 2: allowed is less than hours = 2",
+        ),
+        (
+            with_fault(call="ec2:CreateFleet", kind="error", caller="Launcher"),
+            "faults[0].caller = 'Launcher': allowed is one of ",
+        ),
+        (
+            with_fault(call="ec2:CreateFleet", kind="error", state="LaunchReplacment"),
+            "faults[0].state = 'LaunchReplacment': no state machine has it; allowed is LaunchRep",
+        ),
+        (
+            with_fault(call="ec2:DescribeInstances", kind="lost-reply"),
+            "faults[0].kind = 'lost-reply': does not happen to ec2:DescribeInstances; allowed is err",
+        ),
+        (
+            with_fault(call="ec2:TerminateInstances", kind="killed", caller="SwitchInstance"),
+            "faults[0].kind = 'killed': does not happen to ec2:TerminateInstances by SwitchInstance",
+        ),
+        (
+            with_fault(call="ec2:CreateFleet", kind="not-delivered"),
+            "faults[0].kind = 'not-delivered': does not happen to ec2:CreateFleet; allowed is error",
+        ),
+        (with_fault(kind="error"), "faults[0].call is missing; error needs one (delivered-twice, del"),
+        (
+            with_fault(kind="not-delivered", caller="SwitchInstance"),
+            "faults[0].caller = 'SwitchInstance': allowed is one of ",
+        ),
+        (with_fault(kind="not-delivered", state="HandOver"), "faults[0].state = 'HandOver': allowed w"),
+        (
+            {**SCENARIO, "faults": [{"call": "ec2:CreateFleet", "kind": "error"}] * 2},
+            "faults[0]: the same fault is given again below; count it by occurrence",
+        ),
+        ({**SCENARIO, "expect": {"faults": -1}}, "expect.faults = -1: allowed is a number, or [least"),
         ({**SCENARIO, "expect": {"workloads": {"x*": {"done": 1}}}}, "expect.workloads.x* = 'x*'"),
         (
             {**SCENARIO, "expect": {"workloads": {"shop": {"done": [3, 1]}}}},
@@ -229,3 +288,29 @@ def test_limits_and_quotas_are_those_of_the_run(tmp_path: Path) -> None:
     assert scenario.quotas_vcpu == {("spot", "Standard"): 8, ("on-demand", "G and VT"): 4}
     told = fault_of(tmp_path, yaml.safe_dump({**SCENARIO, "limits": {"boot_s": [0, 9999]}}))
     assert "boot_s = [0, 9999]: allowed is [least, most], each 0 to 3,600" in told
+
+
+def test_faults_and_rates_are_those_of_the_run(tmp_path: Path) -> None:
+    """Call, caller, state, occurrence, hour and kind; a bucket for an operation."""
+    content = {
+        **SCENARIO,
+        "rates": {"dynamodb:Query": [5, 0.5]},
+        "faults": [
+            {"call": "ec2:CreateFleet", "kind": "lost-reply"},
+            {
+                "call": "lambda:Invoke", "caller": "FailOver", "state": "ShiftTraffic",
+                "occurrence": 3, "at": 0.5, "kind": "denied",
+            },
+            {"kind": "delivered-late", "caller": "HandleSignal"},
+        ],
+    }  # fmt: skip
+    scenario = read_scenario(written(tmp_path, yaml.safe_dump(content))).scenario
+    assert scenario.rates == {("dynamodb", "Query"): Bucket(5, 0.5)}
+    assert scenario.faults == (
+        PlacedFault(FaultKind.LOST_REPLY, ApiCall("ec2", "CreateFleet")),
+        PlacedFault(
+            FaultKind.DENIED, ApiCall("lambda", "Invoke"), "FailOver", "ShiftTraffic", 3,
+            timedelta(minutes=30),
+        ),
+        PlacedFault(FaultKind.DELIVERED_LATE, None, "HandleSignal"),
+    )  # fmt: skip

@@ -10,8 +10,8 @@ from simulator.scenario_file import PlannedRun, builtin_names, builtin_run
 from simulator.simulation import simulate
 from simulator.summary import Summary
 
-RUN_ELSEWHERE = ("demo",)
-"""The demo's day has a module of its own."""
+RUN_ELSEWHERE = ("demo", "faults_are_cured")
+"""The demo's day and the faults' cures have a module of their own."""
 
 
 def run_of(planned: PlannedRun) -> Summary:

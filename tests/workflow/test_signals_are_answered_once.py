@@ -273,3 +273,18 @@ def _bad_history(stage: Stage, pool: str) -> None:
                 "at": {"S": at},
             },
         )
+
+
+def test_the_same_recommendation_twice_keeps_the_first_decision(ready: tuple[Stage, str]) -> None:
+    """One event delivered twice asks for two decisions at one moment: the record is of the one that
+    moved the workload, not of the other, which found the switch running."""
+    stage, original = ready
+    _bad_history(stage, "m5.large/us-east-1a")
+    stage.account.run_for(timedelta(minutes=5))
+    before = len(stage.history("web", "DECISION"))
+    for _ in range(2):
+        signal(stage, original, REBALANCE)
+    stage.finish()
+    made = stage.history("web", "DECISION")[before:]
+    assert [(d["kind"], d["held_by"]) for d in made] == [("SWITCH", "")]
+    assert len(stage.account.executions()) == 1

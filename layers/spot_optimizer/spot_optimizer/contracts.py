@@ -17,7 +17,14 @@ from pydantic import (
     model_validator,
 )
 
-from spot_optimizer.words import DecisionKind, Lifecycle, Mode, RowsAre, Scope
+from spot_optimizer.words import (
+    VERSION_PATTERN,
+    DecisionKind,
+    Lifecycle,
+    Mode,
+    RowsAre,
+    Scope,
+)
 
 SCHEMA_VERSION = 1
 """Version of every payload below; an order of another version is refused, not guessed at."""
@@ -28,6 +35,10 @@ TypeName = Annotated[str, Field(pattern=r"^[a-z0-9-]+\.[a-z0-9-]+$")]
 ZoneName = Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d(-[a-z]+-\d)?[a-z]$")]
 """A name such as ``us-east-1a`` or, in a Local Zone, ``us-west-2-lax-1a``; a zone id (``use1-az1``)
 means another zone in every account."""
+
+
+ModelVersion = Annotated[str, Field(pattern=VERSION_PATTERN)]
+"""Folder of an uploaded model."""
 
 
 class Boundary(BaseModel):
@@ -141,6 +152,23 @@ def _demand_span(since: datetime | None, until: datetime | None) -> None:
         raise ValueError(f"until {until} must be after since {since}")
 
 
+class ModelUploaded(Boundary):
+    """Input of ``refresh_market`` from S3's event that an object came to ``models/uploads/``."""
+
+    task: Literal["model-uploaded"]
+    key: str = Field(pattern=r"^models/uploads/", max_length=1024)
+    requester: str = Field(max_length=200)
+    """Account or AWS service that S3 names."""
+
+
+class ValidateModel(Boundary):
+    """Input of ``refresh_market`` from ``command``: look at an upload (again)."""
+
+    task: Literal["validate-model"]
+    version: ModelVersion
+    asked_by: str = Field(min_length=1, max_length=200)
+
+
 RefreshMarketRequest = Annotated[
     CollectPrices
     | HealGaps
@@ -149,7 +177,9 @@ RefreshMarketRequest = Annotated[
     | FillHistory
     | HistoryStatus
     | ImportPrices
-    | ShowPrices,
+    | ShowPrices
+    | ModelUploaded
+    | ValidateModel,
     Field(discriminator="task"),
 ]
 
@@ -264,8 +294,93 @@ class ResumeAll(ManualRequest):
     command: Literal["resume"]
 
 
+EngineName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+
+
+class EvaluatePool(ManualRequest):
+    """Judge one spot pool: what would be decided about a machine of this type that ran there."""
+
+    command: Literal["evaluate"]
+    instance_type: TypeName
+    availability_zone: ZoneName
+    engine: EngineName | None = None
+    """Null: the stack's."""
+
+
+class RecommendPools(ManualRequest):
+    """Where machines of this size should run, and what that would save."""
+
+    command: Literal["recommend"]
+    vcpu: float = Field(gt=0, le=2048)
+    memory_gib: float = Field(gt=0, le=65536)
+    count: int = Field(ge=1, le=10_000)
+    architecture: Literal["x86_64", "arm64"]
+    types: tuple[str, ...] = Field(default=("*",), min_length=1, max_length=100)
+    """Globs of type names."""
+    zones: tuple[ZoneName, ...] = ()
+    """Empty: all."""
+    interruption_cost_minutes: float | None = Field(default=None, ge=0, le=10_080)
+    """Work that an interruption loses; null: the stack's."""
+    allow_burstable: bool | None = None
+    """Null: the stack's."""
+
+
+class ShowModels(ManualRequest):
+    """Which model decides, what became of every upload, and how past forecasts did."""
+
+    command: Literal["models"]
+
+
+class ValidateModelNow(ManualRequest):
+    """Look at an uploaded model again, when it was refused or could not be compared."""
+
+    command: Literal["validate-model"]
+    version: ModelVersion
+
+
+class ActivateModel(ManualRequest):
+    """Let another model decide: the pending one, the previous one, or ``shipped``."""
+
+    command: Literal["activate-model"]
+    version: ModelVersion
+
+
+class RollBackModel(ManualRequest):
+    """Let the model decide that did before."""
+
+    command: Literal["roll-back-model"]
+
+
+class TryModel(ManualRequest):
+    """Let the pending model decide for a share of the workloads; 0 ends that."""
+
+    command: Literal["try-model"]
+    version: ModelVersion
+    share: float = Field(ge=0, le=1)
+
+
+class DropModel(ManualRequest):
+    """Give the pending model up."""
+
+    command: Literal["drop-model"]
+    version: ModelVersion
+
+
 CommandRequest = Annotated[
-    DecideNow | SetMode | SetThreshold | ResetBreaker | StopAll | ResumeAll,
+    DecideNow
+    | SetMode
+    | SetThreshold
+    | ResetBreaker
+    | StopAll
+    | ResumeAll
+    | EvaluatePool
+    | RecommendPools
+    | ShowModels
+    | ValidateModelNow
+    | ActivateModel
+    | RollBackModel
+    | TryModel
+    | DropModel,
     Field(discriminator="command"),
 ]
 
@@ -346,6 +461,10 @@ class GuardRules(Boundary):
     backoff_minutes_max: float
 
 
+ORIGINAL_LOOKS_MAX = 20
+"""Ten minutes: then FailOver takes an original for one that was only stopped."""
+
+
 class SwitchOrder(Boundary):
     """Input of one SwitchInstance or FailOver execution. Holds no user data and no secret."""
 
@@ -369,6 +488,9 @@ class SwitchOrder(Boundary):
     asked_by: str = ""
     original_ends_at: AwareDatetime | None = None
     """When EC2 takes the original of a rescue away, as far as its signal says."""
+    original_looks: int = Field(default=0, ge=0, le=ORIGINAL_LOOKS_MAX)
+    """Of the looks, one in half a minute, whether a rescue's original has gone: those that are not
+    needed any more. EC2 had stopped it before the rescue began, so it does not go."""
     standing_traffic: StandingTraffic | None = None
     """Where the original's traffic was; counts when the original is gone before its hand-over."""
     goes_on_with: str = ""
@@ -732,3 +854,29 @@ class SwitchEnded(Boundary):
     switch_id: str
     phase: str
     summary: str
+
+
+class ModelChanged(Boundary):
+    """Detail of ``Spot Optimizer Model``."""
+
+    version: str
+    status: Literal[
+        "refused", "pending", "trial", "activated", "rolled-back", "dropped", "removed"
+    ]
+    reason: str
+    at: datetime
+    asked_by: str
+    comparison: dict[str, Any]
+    """With the live model; empty where nothing was compared."""
+
+
+class ForecastJudged(Boundary):
+    """Detail of ``Spot Optimizer Forecast``: the forecasts of the model that decides turned bad, or
+    good again."""
+
+    model: str
+    degraded: bool
+    reasons: tuple[str, ...]
+    at: datetime
+    horizons: dict[str, dict[str, float]]
+    """Hours ahead -> figures of the last seven days."""

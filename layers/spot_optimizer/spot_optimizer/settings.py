@@ -73,7 +73,7 @@ class Settings:
         30, 0, 10_080, "work that an interruption loses (engine expected_cost)"
     )
     expected_stay_hours: float = _number(
-        12, 1, 720, "time in which a switch has to pay for itself (engine expected_cost)"
+        24, 1, 720, "time in which a switch has to pay for itself (engine expected_cost)"
     )
     switch_overlap_minutes: float = _number(
         10, 0, 240, "time in which a switch bills both machines (engine expected_cost)"
@@ -201,9 +201,9 @@ def tag_key(name: str) -> str:
 
 def settings_from_tags(base: Settings, tags: Mapping[str, str]) -> Settings:
     """``base`` with the workload's tags laid over it; other tags are left alone."""
-    raw = {
-        name: tags[tag_key(name)]
-        for name in setting_names()
-        if tag_key(name) in tags
-    }
-    return base.merged(raw, source="tag", per_workload=True)
+    return base.merged(tagged(tags), source="tag", per_workload=True)
+
+
+def tagged(tags: Mapping[str, str]) -> dict[str, str]:
+    """The settings among a workload's tags, as they are written: name -> text."""
+    return {name: tags[tag_key(name)] for name in setting_names() if tag_key(name) in tags}

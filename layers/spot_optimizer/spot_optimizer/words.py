@@ -6,6 +6,9 @@ from typing import NamedTuple
 TAG_PREFIX = "spot-optimizer:"
 """All our tags begin so; IAM conditions in template.yaml hang on it."""
 
+VERSION_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+"""A model's version: one step of a path in the data bucket."""
+
 
 class Pool(NamedTuple):
     """A spot pool: capacity of one instance type in one availability zone (product Linux/UNIX)."""

@@ -11,6 +11,8 @@ from spot_optimizer.telemetry import logger
 SOURCE = "spot-optimizer"
 DECISION = "Spot Optimizer Decision"
 SWITCH = "Spot Optimizer Switch"
+MODEL = "Spot Optimizer Model"
+FORECAST = "Spot Optimizer Forecast"
 
 _ENTRIES_MAX = 10
 """PutEvents takes ten entries a call (EventBridge API reference)."""

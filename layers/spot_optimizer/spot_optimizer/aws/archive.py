@@ -13,11 +13,29 @@ from spot_optimizer.aws.clients import client, error_code
 MARKET_PRICES = "market/prices.npz"
 MARKET_SAFETY = "market/safety.npz"
 MARKET_SNAPSHOT = "market/snapshot.npz"
+MARKET_TRIAL = "market/trial.npz"
+"""The snapshot as the pending model forecasts it, while that decides for some workloads."""
+MARKET_TRIAL_SAFETY = "market/trial-safety.npz"
 MARKET_CATALOG = "market/catalog.json.gz"
 MARKET_ADVISOR = "market/advisor.json.gz"
 MARKET_DOUBTED = "market/doubted-prices.json"
+SCORES = "market/scores.json.gz"
+LESSONS = "market/lessons"
+"""What each version of a model has learned here: ``market/lessons/<version>.npz``."""
+FORETOLD = "forecasts"
+"""What was forecast: ``forecasts/dt=2026-03-02/140000.npz``."""
+UPLOADED_MODELS = "models/uploads/"
+"""Where users put models, each in a folder of its own: its version."""
+KEPT_MODELS = "models/kept/"
+"""Models that were validated, as they were then."""
 HISTORY = "history"
 """Prices by month: ``history/reported/2026-03.npz``, ``history/imported/2026-03.npz``."""
+KEPT_SNAPSHOTS = "inputs/snapshots/"
+KEPT_CATALOGS = "inputs/catalogs/"
+"""Market snapshots and catalogues that decisions were made on, by their ETags."""
+CYCLES = "inputs/cycles"
+"""What else each cycle decided upon."""
+DECISIONS = "decisions"
 IMPORTS = "history/imports.json"
 IMPORT_FOLDER = "import/"
 """Where users put files of prices."""
@@ -43,13 +61,28 @@ class Archive:
 
     def read(self, key: str) -> bytes | None:
         """An object's bytes, or None when there is none yet."""
+        return self.read_named(key)[0]
+
+    def read_named(self, key: str) -> tuple[bytes | None, str]:
+        """An object's bytes and its ETag, or None and "" when there is none yet."""
         try:
-            body: bytes = client("s3").get_object(Bucket=self._bucket, Key=key)["Body"].read()
+            reply = client("s3").get_object(Bucket=self._bucket, Key=key)
         except ClientError as error:
             if error_code(error) == "NoSuchKey":
-                return None
+                return None, ""
             raise
-        return body
+        return reply["Body"].read(), _bare(reply["ETag"])
+
+    def loaded_name(self, key: str) -> str:
+        """ETag of an object as it was last loaded, "" if it was not."""
+        return _bare(_loaded.get((self._bucket, key), ("", None))[0])
+
+    def keys(self, prefix: str) -> list[str]:
+        """The keys that begin so, in order."""
+        pages = client("s3").get_paginator("list_objects_v2").paginate(
+            Bucket=self._bucket, Prefix=prefix
+        )
+        return [row["Key"] for page in pages for row in page.get("Contents", ())]
 
     def load(self, key: str, parse: Callable[[bytes], Parsed]) -> Parsed | None:
         """An object as ``parse`` reads it, or None when there is none yet.
@@ -72,8 +105,14 @@ class Archive:
         _loaded[self._bucket, key] = (reply["ETag"], fresh)
         return fresh
 
-    def write(self, key: str, body: bytes) -> None:
-        client("s3").put_object(Bucket=self._bucket, Key=key, Body=body)
+    def write(self, key: str, body: bytes) -> str:
+        """Put an object; its ETag."""
+        reply = client("s3").put_object(Bucket=self._bucket, Key=key, Body=body)
+        return _bare(reply["ETag"])
+
+    def write_and_keep(self, key: str, folder: str, body: bytes) -> None:
+        """Put an object, and a copy that stays when it is written anew, named by its ETag."""
+        self.write(folder + self.write(key, body), body)
 
     def update(self, key: str, change: Callable[[bytes | None], bytes]) -> None:
         """Put what ``change`` makes of an object, or of None where there is none yet.
@@ -99,6 +138,17 @@ class Archive:
                 if error_code(error) not in _WRITTEN_MEANWHILE or not tries_left:
                     raise
 
+    def sizes_under(self, prefix: str) -> dict[str, int]:
+        """Key -> bytes of every object whose key begins with ``prefix``."""
+        pages = client("s3").get_paginator("list_objects_v2").paginate(
+            Bucket=self._bucket, Prefix=prefix
+        )
+        return {row["Key"]: row["Size"] for page in pages for row in page.get("Contents", ())}
+
+    def remove_object(self, key: str) -> None:
+        """Without an object there is nothing to do, and no error."""
+        client("s3").delete_object(Bucket=self._bucket, Key=key)
+
     def write_json_lines(
         self, kind: str, at: datetime, rows: Iterable[Any], name: str = ""
     ) -> str:
@@ -106,8 +156,17 @@ class Archive:
 
         ``name`` tells apart what is written at the same second.
         """
-        key = f"{kind}/dt={at:%Y-%m-%d}/{at:%H%M%S}{name}.jsonl.gz"
+        key = f"{by_time(kind, at, name)}.jsonl.gz"
         text = "\n".join(json.dumps(row, default=str, sort_keys=True) for row in rows)
         # mtime 0: the same rows give the same bytes.
         self.write(key, gzip.compress(text.encode(), compresslevel=6, mtime=0))
         return key
+
+
+def by_time(kind: str, at: datetime, name: str = "") -> str:
+    """Key, but for its ending, of what was written at a moment."""
+    return f"{kind}/dt={at:%Y-%m-%d}/{at:%H%M%S}{name}"
+
+
+def _bare(etag: str) -> str:
+    return etag.strip('"')

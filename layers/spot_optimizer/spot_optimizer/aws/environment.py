@@ -21,6 +21,7 @@ class Environment:
     switch_instance_arn: str
     fail_over_arn: str
     decide_function: str
+    refresh_function: str
     settings: Settings
 
 
@@ -40,5 +41,6 @@ def read_environment() -> Environment:
         switch_instance_arn=env.get("SWITCH_INSTANCE_ARN", ""),
         fail_over_arn=env.get("FAIL_OVER_ARN", ""),
         decide_function=env.get("DECIDE_FUNCTION", ""),
+        refresh_function=env.get("REFRESH_FUNCTION", ""),
         settings=settings_from_environment(env),
     )

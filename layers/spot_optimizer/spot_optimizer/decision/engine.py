@@ -1,7 +1,7 @@
 """One look at every workload of a region, by the engine that its settings name."""
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from spot_optimizer.decision.engines.contract import Engines, checked
@@ -18,6 +18,7 @@ from spot_optimizer.decision.outcome import Outcome
 from spot_optimizer.decision.rightsizing import want_for_rescue
 from spot_optimizer.decision.situation import CannotJudge, Situation, State, situation_of
 from spot_optimizer.decision.targets import FAILOVER_PLAN_MAX, find
+from spot_optimizer.market.catalog import Catalog
 from spot_optimizer.words import DecisionKind, Lifecycle, Mode
 
 
@@ -30,19 +31,30 @@ def decide(
     judged gets STAY with the reason and stops no other. Raises ValueError if ``now`` has no time
     zone.
     """
-    if now.utcoffset() is None:
-        raise ValueError(f"now = {now.isoformat()} has no time zone; an aware datetime is required")
-    table = None
-    if world.market is not None:
-        table = MarketTable(
-            world.market, world.catalog, is_quiet_hour(now, region), _experience(world, now)
-        )
+    trial = world.trial
+    tried = replace(world, market=trial.market) if trial else world
+    table = table_of(world, now, region)
+    tried_table = table_of(tried, now, region) if trial else None
     decisions = [
-        _look_safely(world, table, workload, now, engines)
+        _look_safely(tried, tried_table, workload, now, engines)
+        if trial is not None and trial.decides_for(workload.workload_id)
+        else _look_safely(world, table, workload, now, engines)
         for workload in world.workloads
         if workload.mode is not Mode.OFF
     ]
     return hold_back(decisions, world, now)
+
+
+def table_of(world: World, now: datetime, region: str) -> MarketTable | None:
+    """What all looks of a cycle share; None where there is no market data. Raises ValueError if
+    ``now`` has no time zone."""
+    if now.utcoffset() is None:
+        raise ValueError(f"now = {now.isoformat()} has no time zone; an aware datetime is required")
+    if world.market is None:
+        return None
+    return MarketTable(
+        world.market, world.catalog, is_quiet_hour(now, region), _experience(world, now)
+    )
 
 
 def _experience(world: World, now: datetime) -> Experience:
@@ -92,19 +104,42 @@ def _look(
     now: datetime,
     engines: Engines,
 ) -> Decision:
-    situation, problem, alarm = None, "", ""
+    force = world.force.get(workload.workload_id)
+    seen = look_at(workload, table, world.catalog, now, engines, force)
+    return replace(
+        _assembled(world, workload, now, seen.outcome, seen.situation), alarm=seen.alarm
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What an engine made of one workload, before the guards."""
+
+    situation: Situation | None
+    """None where it cannot be judged; the outcome says why."""
+    outcome: Outcome
+    alarm: str = ""
+
+
+def look_at(
+    workload: WorkloadView,
+    table: MarketTable | None,
+    catalog: Catalog,
+    now: datetime,
+    engines: Engines,
+    force: Force | None = None,
+) -> Look:
+    """One look at one workload. Pure."""
+    situation, problem = None, ""
     try:
         situation = situation_of(workload, _trusted(table, workload, now), now)
     except CannotJudge as refusal:
         problem = str(refusal)
-    force = world.force.get(workload.workload_id)
     if force is not None and force.pool is not None:
-        outcome = forced_outcome(workload, force, force.pool, table, world.catalog)
-    elif situation is not None:
-        outcome, alarm = _judged(situation, engines)
-    else:
-        outcome = Outcome(DecisionKind.STAY, 0, problem)
-    return replace(_assembled(world, workload, now, outcome, situation), alarm=alarm)
+        return Look(situation, forced_outcome(workload, force, force.pool, table, catalog))
+    if situation is None:
+        return Look(None, Outcome(DecisionKind.STAY, 0, problem))
+    return Look(situation, *_judged(situation, engines))
 
 
 def _judged(situation: Situation, engines: Engines) -> tuple[Outcome, str]:

@@ -101,12 +101,12 @@ class Found:
         by_price = self.situation.table.by_price
         codes = self.codes[by_price]
         rejected = (codes != Reason.CANDIDATE) & (codes != Reason.CURRENT)
-        never = (codes <= Reason.IMAGE_MISFIT) & ~self._told_by_smaller[by_price]
+        never = ~self.usable[by_price]
         cheapest = [
             *np.flatnonzero(rejected & ~never)[:REJECTED_MAX],
             *np.flatnonzero(rejected & never)[:REJECTED_MAX],
         ][:REJECTED_MAX]
-        return tuple(self._rejection(int(by_price[position])) for position in cheapest)
+        return tuple(self.rejection(int(by_price[position])) for position in cheapest)
 
     def counts(self) -> Mapping[str, int]:
         """Reason -> number of rejected pools."""
@@ -117,6 +117,16 @@ class Found:
         return dict(counts)
 
     @property
+    def usable(self) -> Bools:
+        """Pools that the machine could use at all, left or not: it fits, is allowed and has a price."""
+        usable: Bools = (
+            (self.codes == Reason.CANDIDATE)
+            | (self.codes > Reason.IMAGE_MISFIT)
+            | self._told_by_smaller
+        )
+        return usable
+
+    @property
     def _told_by_smaller(self) -> Bools:
         """Pools that are too small here and have been looked at as smaller ones."""
         if self.smaller is None:
@@ -125,14 +135,29 @@ class Found:
         told: Bools = (self.codes == Reason.TOO_SMALL) & ~out_of_question
         return told
 
+    def code(self, row: int) -> int:
+        """Which stage removed one pool: that of Reason, or an engine's own from OWN_CODES_FROM on."""
+        if self.smaller is not None and self._told_by_smaller[row]:
+            return self.smaller.code(row)
+        return int(self.codes[row])
+
+    def label(self, row: int) -> str:
+        """Why one pool was removed, in the words that rejected pools are counted by."""
+        if self.smaller is not None and self._told_by_smaller[row]:
+            return self.smaller.label(row)
+        return self._label(int(self.codes[row]))
+
+    def _label(self, code: int) -> str:
+        if code >= OWN_CODES_FROM:
+            return self.stages[code - OWN_CODES_FROM].label
+        return Reason(code).label
+
     def _counts(self, codes: Codes) -> Counter[str]:
         numbers = np.bincount(codes).tolist()
         counts: Counter[str] = Counter()
         for code, number in enumerate(numbers):
-            if number and code >= OWN_CODES_FROM:
-                counts[self.stages[code - OWN_CODES_FROM].label] += number
-            elif number and code:
-                counts[Reason(code).label] += number
+            if number and code != Reason.CANDIDATE:
+                counts[self._label(code)] += number
         return counts
 
     def _left(self, keep: Bools, code: int) -> "Found":
@@ -141,9 +166,10 @@ class Found:
         scores = None if self.scores is None else self.scores[keep]
         return replace(self, codes=codes, ranked=self.ranked[keep], scores=scores)
 
-    def _rejection(self, row: int) -> Rejection:
+    def rejection(self, row: int) -> Rejection:
+        """Why one pool that is not left was removed, with the figures."""
         if self.smaller is not None and self._told_by_smaller[row]:
-            return self.smaller._rejection(row)
+            return self.smaller.rejection(row)
         market, code = self.situation.table.market, int(self.codes[row])
         if code < OWN_CODES_FROM:
             reason = _detail(self, row, Reason(code))

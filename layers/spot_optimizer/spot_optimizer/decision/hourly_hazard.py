@@ -11,8 +11,9 @@ The rate is a Gamma distribution (conjugate to counted interruptions):
   of the instances that still run; what the interrupted ones ran is not kept, so the rate is rather
   too high than too low.
 
-On top come two factors: *instability* (0.5 + its probability: 1 at 0.5, which stands for no model;
-prices tell little of interruptions), and the *age* of a running instance, as for the answer to a
+On top come two factors: *instability* (0.5 + its probability, at least 1: a price that is about to rise
+speaks for scarce capacity, but a calm one, which most are, is what the advisor's rate is of), and the
+*age* of a running instance, as for the answer to a
 rebalance recommendation (decision/hazard.py): a young one stands where capacity was found a moment
 ago, one of days has outlived many shortages.
 """
@@ -47,7 +48,9 @@ def hourly_hazard(
     share = shares[np.where(known, advisor_bucket, len(BUCKET_SHARES))]
     prior = -np.log1p(-share) / MONTH_HOURS
     rate = (PRIOR_INTERRUPTIONS + interruptions) / (PRIOR_INTERRUPTIONS / prior + instance_hours)
-    factor = 0.5 + np.where(np.isnan(instability), INSTABILITY_UNKNOWN, instability)
+    factor = np.maximum(
+        1.0, 0.5 + np.where(np.isnan(instability), INSTABILITY_UNKNOWN, instability)
+    )
     hazard: Floats = rate * factor
     return hazard
 

@@ -24,6 +24,20 @@ PRICE_TO_ON_DEMAND_MAX = 10.0
 """A spot price beyond this many times on-demand is an error of the data (spec section 2)."""
 
 
+_OF_NAMES_ALONE = (
+    "_types",
+    "age_ranks",
+    "ebs_mbps",
+    "memory_gib",
+    "name_ranks",
+    "network_gbps",
+    "nowhere",
+    "on_demand",
+    "refused_lately",
+    "vcpu",
+)
+
+
 @dataclass(frozen=True)
 class MarketTable:
     """Columns over the P pools of ``market``, in its order: (P,), USD per hour, NaN where unknown.
@@ -38,6 +52,16 @@ class MarketTable:
     _shared_bools: dict[object, Bools] = field(default_factory=dict, repr=False)
     shared_codes: dict[object, Codes] = field(default_factory=dict, repr=False)
     """Results of the stages by what was asked; never to be written into."""
+
+    def varied(self, market: MarketSnapshot) -> "MarketTable":
+        """The same pools with other figures. What hangs on types, zones and names alone is shared,
+        so that a thousand variations cost little."""
+        other = MarketTable(
+            market, self.catalog, self.quiet_hour, self.experience, self._shared_bools
+        )
+        for name in _OF_NAMES_ALONE:
+            other.__dict__[name] = getattr(self, name)
+        return other
 
     @cached_property
     def vcpu(self) -> Floats:

@@ -1,5 +1,6 @@
 """What goes into a decision and what comes out."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -82,6 +83,28 @@ class Force:
     lifecycle: Lifecycle = Lifecycle.SPOT
 
 
+def in_trial(version: str, share: float, workload_id: str) -> bool:
+    """Whether a share of the workloads, 0 to 1, holds this one. Drawn by version and id: the same
+    workloads as long as the trial lasts, more of them when the share grows."""
+    drawn = hashlib.sha256(f"{version}/{workload_id}".encode()).digest()
+    return int.from_bytes(drawn[:8], "big") < share * 2**64
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A second model that decides for a share of the workloads."""
+
+    version: str
+    share: float
+    """0 to 1."""
+    market: MarketSnapshot
+    """The same prices, forecast by that model."""
+
+    def decides_for(self, workload_id: str) -> bool:
+        """See ``in_trial``."""
+        return in_trial(self.version, self.share, workload_id)
+
+
 @dataclass(frozen=True, slots=True)
 class World:
     """Everything that one cycle decides upon."""
@@ -96,6 +119,7 @@ class World:
     """Launches that EC2 refused for want of capacity, of all workloads."""
     interruptions: tuple[PoolEvent, ...] = ()
     """Interruptions that the stack's instances met."""
+    trial: Trial | None = None
 
 
 @dataclass(frozen=True, slots=True)

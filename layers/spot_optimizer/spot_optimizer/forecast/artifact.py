@@ -10,11 +10,10 @@
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from spot_optimizer.forecast.calibration import Calibration
 from spot_optimizer.forecast.features import FEATURES
@@ -45,7 +44,7 @@ class Metadata(BaseModel):
     schema_version: int = Field(default=1, ge=1, le=1)
     name: str = Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")
     features: tuple[str, ...]
-    trained_until: datetime
+    trained_until: AwareDatetime
     """The last moment of which the training data knew anything."""
     trained_on: tuple[dict[str, Any], ...]
     """File by file: name, SHA-256, rows, span used for training and for validation."""

@@ -21,12 +21,16 @@ class Booster:
             self._booster: Any = lightgbm.Booster(model_str=text)
         except lightgbm.basic.LightGBMError as error:
             raise UnusableModel(f"a booster's text cannot be read: {error}") from error
+        self._fails: type[Exception] = lightgbm.basic.LightGBMError
 
     def predict(self, rows: NDArray[np.float32]) -> Floats:
-        """See ``Predictor.predict``."""
+        """See ``Predictor.predict``. Raises UnusableModel, as for text of another number of columns."""
         if not len(rows):
             return np.empty(0)
-        said = self._booster.predict(rows, num_threads=_THREADS, validate_features=False)
+        try:
+            said = self._booster.predict(rows, num_threads=_THREADS, validate_features=False)
+        except self._fails as error:
+            raise UnusableModel(f"a booster cannot predict: {error}") from error
         return np.asarray(said, dtype=np.float64)
 
 

@@ -90,15 +90,17 @@ class ModelForecaster:
 
     def forecast(self, changes: PriceChanges, at_s: int, horizon_s: int) -> Forecast:
         """See ``Forecaster.forecast``. Raises ValueError on a horizon that was not learned."""
-        if horizon_s % HOUR_S or horizon_s // HOUR_S not in HORIZONS_H:
-            allowed = ", ".join(str(hours * HOUR_S) for hours in HORIZONS_H)
-            raise ValueError(f"horizon_s = {horizon_s}, allowed are {allowed}")
         looked = self._look(changes, at_s)
-        horizon = HORIZONS_H.index(horizon_s // HOUR_S)
-        said = forecast_rows(looked.raw, looked.rows, self.calibration, horizon).forecast
+        said = self._rows(looked, horizon_s).forecast
         return Forecast(
             *(looked.spread(column) for column in (said.p05, said.p50, said.p95, said.mean))
         )
+
+    def change(self, changes: PriceChanges, at_s: int, horizon_s: int) -> Floats:
+        """Shape (P,): probability that each pool's price changes within the horizon, NaN where the
+        price is unknown. Raises ValueError on a horizon that was not learned."""
+        looked = self._look(changes, at_s)
+        return looked.spread(self._rows(looked, horizon_s).change)
 
     def instability(self, changes: PriceChanges, at_s: int) -> Floats:
         """Shape (P,): probability that each pool's price rises by >= 3 % within 12 h; 0.5 where
@@ -107,6 +109,13 @@ class ModelForecaster:
         rise = self.calibration.probability(len(HORIZONS_H), looked.raw.rise[0])
         spread = looked.spread(rise)
         return np.where(np.isfinite(spread), spread, UNKNOWN_INSTABILITY)
+
+    def _rows(self, looked: "_Looked", horizon_s: int) -> RowForecast:
+        if horizon_s % HOUR_S or horizon_s // HOUR_S not in HORIZONS_H:
+            allowed = ", ".join(str(hours * HOUR_S) for hours in HORIZONS_H)
+            raise ValueError(f"horizon_s = {horizon_s}, allowed are {allowed}")
+        horizon = HORIZONS_H.index(horizon_s // HOUR_S)
+        return forecast_rows(looked.raw, looked.rows, self.calibration, horizon)
 
     def _look(self, changes: PriceChanges, at_s: int) -> "_Looked":
         if self._last is None or self._last[0] is not changes or self._last[1] != at_s:

@@ -61,14 +61,14 @@ def halves(whole: Slice) -> tuple[Slice, Slice]:
     )
 
 
-def history_span(trained_until_s: int | None, now_s: int, kept_at_hand_s: int) -> Span:
-    """The past that the archive should hold: whole days, from when the model's training ended.
+def history_span(wanted_since_s: int | None, now_s: int, kept_at_hand_s: int) -> Span:
+    """The past that the archive should hold: whole days, from the one of ``wanted_since_s`` on.
 
-    Without a model, and at most, it is as far back as AWS answers. The last ``kept_at_hand_s``
-    are not archived yet. Empty (both ends alike) when the model is younger than that.
+    Without it, and at most, it is as far back as AWS answers. The last ``kept_at_hand_s``
+    are not archived yet. Empty (both ends alike) when it begins later than that.
     """
     oldest_s = now_s - HISTORY_DAYS_MAX * DAY_S
-    start_s = max(oldest_s, oldest_s if trained_until_s is None else trained_until_s)
+    start_s = max(oldest_s, oldest_s if wanted_since_s is None else wanted_since_s)
     first = -(-start_s // DAY_S) * DAY_S
     return first, max(first, (now_s - kept_at_hand_s) // DAY_S * DAY_S)
 

@@ -2,6 +2,7 @@
 
 import json
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from spot_optimizer.aws.clients import client
@@ -11,20 +12,40 @@ from spot_optimizer.aws.ledger.items import WorkloadItem
 from spot_optimizer.aws.ledger.table import Ledger
 from spot_optimizer.aws.ledger.wire import instant
 from spot_optimizer.contracts import (
+    ActivateModel,
     DecideNow,
+    DropModel,
+    EvaluatePool,
     ForcedDecision,
     InvalidRequest,
     ManualRequest,
+    RecommendPools,
     ResetBreaker,
     ResumeAll,
+    RollBackModel,
     SetMode,
     SetThreshold,
+    ShowModels,
     StopAll,
+    TryModel,
+    ValidateModelNow,
 )
+from spot_optimizer.services.model_commands import ModelRequest, carry_out_for_models
+from spot_optimizer.services.questions import answer_question
 from spot_optimizer.settings import InvalidSetting, parse_setting
 from spot_optimizer.telemetry import logger
 
-Request = DecideNow | SetMode | SetThreshold | ResetBreaker | StopAll | ResumeAll
+Request = (
+    DecideNow
+    | SetMode
+    | SetThreshold
+    | ResetBreaker
+    | StopAll
+    | ResumeAll
+    | EvaluatePool
+    | RecommendPools
+    | ModelRequest
+)
 
 
 def carry_out(request: Request, env: Environment, now: datetime) -> dict[str, Any]:
@@ -53,6 +74,19 @@ def carry_out(request: Request, env: Environment, now: datetime) -> dict[str, An
             stop = isinstance(request, StopAll)
             ledger.update(keys.stack_key(), {"global_stop": stop})
             return {"done": f"global stop is {'set' if stop else 'lifted'}"}
+        case EvaluatePool() | RecommendPools():
+            _record(ledger, env, request, None, now)
+            return answer_question(request, ledger, env, now)
+        case (
+            ShowModels()
+            | ValidateModelNow()
+            | TryModel()
+            | ActivateModel()
+            | RollBackModel()
+            | DropModel()
+        ):
+            record = partial(_record, ledger, env, request, None, now)
+            return carry_out_for_models(request, ledger, env, now, record)
 
 
 def _known(ledger: Ledger, workload_id: str) -> WorkloadItem:
@@ -74,10 +108,10 @@ def _record(
     now: datetime,
 ) -> None:
     pk = f"WORKLOAD#{workload_id}" if workload_id else keys.STACK
-    ledger.put_history(
-        pk, f"COMMAND#{instant(now)}", request.model_dump(mode="json"), now, env.retention_days
-    )
-    logger.info("manual request", request=request.model_dump(mode="json"))
+    asked = request.model_dump(mode="json")
+    sk = f"COMMAND#{instant(now)}#{asked['command']}"
+    ledger.put_history(pk, sk, asked, now, env.retention_days)
+    logger.info("manual request", request=asked)
 
 
 def _set_workload(ledger: Ledger, workload_id: str, changes: dict[str, Any]) -> None:

@@ -13,10 +13,11 @@ from spot_optimizer.aws.announce import DECISION, alert, announce
 from spot_optimizer.aws.archive import Archive
 from spot_optimizer.aws.environment import Environment
 from spot_optimizer.aws.ledger import keys
+from spot_optimizer.aws.ledger.decisions import record_decision
 from spot_optimizer.aws.ledger.items import PlanItem, WorkloadItem, pool_from_text
+from spot_optimizer.aws.ledger.models import ModelLedger
 from spot_optimizer.aws.ledger.pool_events import PoolEventKind, pool_events
 from spot_optimizer.aws.ledger.table import Ledger
-from spot_optimizer.aws.ledger.wire import instant
 from spot_optimizer.aws.workflow import start_switch
 from spot_optimizer.contracts import (
     DecisionMade,
@@ -27,7 +28,13 @@ from spot_optimizer.contracts import (
 )
 from spot_optimizer.decision.engine import decide
 from spot_optimizer.decision.experience import INTERRUPTION_MEMORY, REFUSAL_MEMORY, PoolEvent
-from spot_optimizer.decision.model import Decision, Force, StackState, World
+from spot_optimizer.decision.inputs import (
+    SettingLayers,
+    TrialMarket,
+    inputs_to_bytes,
+    parameters_of,
+)
+from spot_optimizer.decision.model import Decision, Force, StackState, Trial, World
 from spot_optimizer.market.catalog import Catalog
 from spot_optimizer.market.catalog_file import catalog_from_bytes
 from spot_optimizer.market.snapshot import MarketSnapshot
@@ -38,6 +45,8 @@ from spot_optimizer.services.orders import rescue_terms, switch_order, target
 from spot_optimizer.services.throughput import ThroughputBook
 from spot_optimizer.services.traffic import changed_traffic, is_due
 from spot_optimizer.services.usage import read_usage
+from spot_optimizer.settings import tagged
+from spot_optimizer.switching.machine import tags_of
 from spot_optimizer.telemetry import logger, metrics
 from spot_optimizer.words import DecisionKind, Pool
 
@@ -66,7 +75,9 @@ def run_cycle(
         logger.warning("another cycle is running, this one gives way")
         return {"skipped": "another cycle is running"}
     try:
-        return _Cycle(env, ledger, now).run(request)
+        # Another request of the same second must not take the place of what a cycle kept.
+        name = "" if isinstance(request, ScheduledCycle) else f"-{run_id}"
+        return _Cycle(env, ledger, now, name).run(request)
     finally:
         ledger.release_lease(LEASE, run_id)
 
@@ -74,14 +85,16 @@ def run_cycle(
 class _Cycle:
     """What one cycle reads once and uses in every step."""
 
-    def __init__(self, env: Environment, ledger: Ledger, now: datetime) -> None:
-        self.env, self.ledger, self.now = env, ledger, now
+    def __init__(self, env: Environment, ledger: Ledger, now: datetime, name: str) -> None:
+        self.env, self.ledger, self.now, self.name = env, ledger, now, name
+        self.inputs_key = f"{archive_keys.by_time(archive_keys.CYCLES, now, name)}.json.gz"
         self.store = Archive(env.data_bucket)
         self.stack = ledger.stack()
         self.settings = env.settings.merged(
             self.stack.overrides, source="command for the stack", per_workload=False
         )
         self.items = ledger.workloads()
+        self.trial_market_id = ""
 
     def run(self, request: Request) -> dict[str, Any]:
         catalog = self._catalog()
@@ -91,7 +104,7 @@ class _Cycle:
             self.env, self.settings, self.ledger, catalog, self.items, self.now
         )
         members = self._members_asked_for(request, fleet)
-        market = self._market()
+        market, market_id = self._market()
         usage = read_usage(self.store, fleet.members, catalog, self.now)
         throughput = ThroughputBook(self.store, self.now)
         world = World(
@@ -105,6 +118,7 @@ class _Cycle:
             force=_force(request),
             refusals=self._pool_events("REFUSED", REFUSAL_MEMORY),
             interruptions=self._pool_events("INTERRUPTED", INTERRUPTION_MEMORY),
+            trial=self._trial(market),
         )
         engines = load_engines(m.settings.engine for m in members)
         decisions = decide(world, self.now, region=self.env.region, engines=engines)
@@ -118,6 +132,7 @@ class _Cycle:
         started = self._start(moves, by_id, fleet.plans, market, catalog)
         changed += self._record_changes((d for d in decisions if not _acts(d)), by_id)
         self._publish(decisions, changed)
+        self._keep_inputs(world, members, market_id)
         traffic = self._traffic(fleet) if isinstance(request, ScheduledCycle) else {}
         for decision in decisions:
             workload_id = decision.workload_id
@@ -130,9 +145,22 @@ class _Cycle:
     def _catalog(self) -> Catalog | None:
         return self.store.load(archive_keys.MARKET_CATALOG, catalog_from_bytes)
 
-    def _market(self) -> MarketSnapshot | None:
-        body = self.store.read(archive_keys.MARKET_SNAPSHOT)
-        return snapshot_from_bytes(body) if body else None
+    def _market(self) -> tuple[MarketSnapshot | None, str]:
+        body, name = self.store.read_named(archive_keys.MARKET_SNAPSHOT)
+        return snapshot_from_bytes(body) if body else None, name
+
+    def _trial(self, market: MarketSnapshot | None) -> Trial | None:
+        """The second model that decides for some workloads; None where its forecast is not of the
+        same prices, as when it cannot forecast any more."""
+        registry = ModelLedger(self.ledger).registry()
+        if market is None or registry.pending is None or not registry.trial_share:
+            return None
+        body, self.trial_market_id = self.store.read_named(archive_keys.MARKET_TRIAL)
+        tried = snapshot_from_bytes(body) if body else None
+        if tried is None or tried.as_of != market.as_of:
+            logger.warning("the trial's model has no forecast", model=registry.pending.version)
+            return None
+        return Trial(registry.pending.version, registry.trial_share, tried)
 
     def _stack_state(self) -> StackState:
         live = [
@@ -169,12 +197,35 @@ class _Cycle:
     def _publish(self, decisions: Sequence[Decision], changed: Sequence[Decision]) -> None:
         """All decisions into the archive, the changed ones onto the bus, counts into metrics."""
         if decisions:
-            self.store.write_json_lines("decisions", self.now, map(_plain_record, decisions))
+            rows = map(plain_record, decisions)
+            self.store.write_json_lines(archive_keys.DECISIONS, self.now, rows, self.name)
         announce(self.env.bus_name, DECISION, [_announcement(d) for d in changed])
         self._alert_broken_engines(changed)
         metrics.add_metric("EngineFailures", "Count", sum(bool(d.alarm) for d in decisions))
         for kind, count in Counter(d.kind for d in decisions).items():
             metrics.add_metric(f"Decisions{kind.capitalize()}", "Count", count)
+
+    def _keep_inputs(self, world: World, members: Sequence[Member], market_id: str) -> None:
+        """What was decided upon: with it the same can be decided again, and asked what if."""
+        if not members:
+            return
+        layers = SettingLayers(
+            parameters=parameters_of(self.env.settings),
+            stack=self.stack.overrides,
+            tags={m.item.workload_id: tagged(tags_of(m.instance)) for m in members},
+            workloads={m.item.workload_id: m.item.overrides for m in members},
+        )
+        trial = world.trial
+        body = inputs_to_bytes(
+            world,
+            self.now,
+            self.env.region,
+            market_id=market_id,
+            catalog_id=self.store.loaded_name(archive_keys.MARKET_CATALOG),
+            layers=layers,
+            trial=TrialMarket(trial.version, trial.share, self.trial_market_id) if trial else None,
+        )
+        self.store.write(self.inputs_key, body)
 
     def _alert_broken_engines(self, changed: Sequence[Decision]) -> None:
         """Tell of engines that are unknown or fail, once for each problem that is new."""
@@ -237,22 +288,17 @@ class _Cycle:
         """Write the decision and what it leaves on the hot item, if it says something new."""
         digest = _digest(decision)
         changes: dict[str, Any] = {}
-        if digest != item.decision_digest:
+        is_new = False
+        if digest != item.decision_digest or decision.forced_by:
+            record = {**plain_record(decision), "inputs": self.inputs_key}
+            is_new = record_decision(self.ledger, record, self.now, self.env.retention_days)
+        if is_new and digest != item.decision_digest:
             changes["decision_digest"] = digest
         if decision.fallback_pending != (item.fallback_pending_since is not None):
             changes["fallback_pending_since"] = self.now if decision.fallback_pending else None
         if changes:
             self.ledger.update(keys.workload_key(decision.workload_id), changes)
-        if "decision_digest" not in changes and not decision.forced_by:
-            return False
-        self.ledger.put_history(
-            f"WORKLOAD#{decision.workload_id}",
-            f"DECISION#{instant(decision.at)}",
-            _plain_record(decision),
-            self.now,
-            self.env.retention_days,
-        )
-        return True
+        return is_new
 
     # --- acting ----------------------------------------------------------------------------------
 
@@ -341,7 +387,8 @@ def _digest(decision: Decision) -> str:
     return "|".join(map(str, parts))
 
 
-def _plain_record(decision: Decision) -> dict[str, Any]:
+def plain_record(decision: Decision) -> dict[str, Any]:
+    """A decision as it is kept: on the ledger, and as a line of its cycle."""
     record = asdict(decision)
     record["kind"] = decision.kind.value
     # NaN is no DynamoDB number.

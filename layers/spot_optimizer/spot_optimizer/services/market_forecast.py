@@ -1,10 +1,12 @@
 """Which forecast the snapshot is made with: the model's, or the fallback and why."""
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import cached_property
 
-from spot_optimizer.aws.archive import Archive
+from spot_optimizer.aws.archive import KEPT_MODELS, LESSONS, Archive
 from spot_optimizer.forecast.artifact import (
     METADATA,
     SHIPPED,
@@ -19,18 +21,17 @@ from spot_optimizer.forecast.forecaster import Forecaster, unknown_instability
 from spot_optimizer.forecast.last_price import LastPrice
 from spot_optimizer.forecast.model_forecaster import ModelForecaster
 from spot_optimizer.forecast.recalibration import DAY_S, HISTORY_S, Lessons, is_long_enough
+from spot_optimizer.forecast.registry import SHIPPED_VERSION, Registry, Slot
+from spot_optimizer.forecast.rehearsal import REHEARSAL_S
 from spot_optimizer.market.prices import Floats, PriceChanges
 from spot_optimizer.services.market_prices import Market
 from spot_optimizer.stored import DamagedState
 from spot_optimizer.telemetry import logger, metrics
 
-LESSONS = "market/lessons.npz"
-LIVE_MODEL = "models/live/"
-"""Begins the keys of the files of the model that forecasts (forecast/artifact.py)."""
-
 STALE_AFTER_DAYS = 3.0
 """A model that has not learned from its market for so long is not believed."""
 
+_LOADED_MAX = 3
 _loaded: dict[bytes, Model] = {}
 """Metadata -> model, for as long as the execution environment lives."""
 
@@ -42,87 +43,164 @@ class MarketForecast:
     forecaster: Forecaster
     instability: Floats
     degraded: str
+    version: str
+    """Of the model; ``last-price`` where none forecasts."""
 
 
-def forecast_market(market: Market, changes: PriceChanges) -> MarketForecast:
-    """The model's forecast for the pools of ``changes``, after the daily lesson; the last price when
-    there is no such model.
+@dataclass(frozen=True)
+class Past:
+    """The prices at hand, and what the archive has beside them: models look back further than the
+    snapshot does. Read once, when it is first asked for."""
 
-    The model looks back further than the prices at hand reach: the archive has the rest.
+    market: Market
+    changes: PriceChanges
+
+    @cached_property
+    def history(self) -> PriceChanges:
+        """Of the types of ``changes``: the days that a lesson and its features look back."""
+        span = (self.market.now_s - DAY_S - HISTORY_S, self.market.now_s + 1)
+        types = {pool.instance_type for pool in self.changes.pools}
+        return self.market.prices.read("reported", span).changes.restrict(types)
+
+
+def forecast_market(past: Past, live: Slot) -> MarketForecast:
+    """The live model's forecast, after the daily lesson; the last price when there is no such model.
 
     No trouble with a model keeps prices from being refreshed: why it was not used is on every
     decision (``degraded``) and counted (``ForecastDegraded``, 1 or 0).
     """
+    changes = past.changes
     try:
-        forecaster = _forecaster(market, changes)
-        found = MarketForecast(forecaster, forecaster.instability(changes, market.now_s), "")
+        forecaster = model_forecaster(past, live)
+        instability = forecaster.instability(changes, past.market.now_s)
+        found = MarketForecast(forecaster, instability, "", live.version)
     except UnusableModel as error:
-        logger.warning("forecasting with the last price", reason=str(error))
+        logger.warning("forecasting with the last price", model=live.version, reason=str(error))
         found = MarketForecast(
             LastPrice(),
             unknown_instability(changes),
             f"no model: last price, instability 0.5 ({error})",
+            LastPrice.name,
         )
     metrics.add_metric("ForecastDegraded", "Count", 1 if found.degraded else 0)
     return found
 
 
-def trained_until(store: Archive) -> datetime | None:
-    """The last moment of which the model in use knew anything, None without a model."""
-    body = _reader(store)(METADATA)
+def trial_forecast(past: Past, registry: Registry) -> MarketForecast | None:
+    """The pending model's forecast where it decides for some workloads; None where it does not, or
+    cannot: then the live one decides for all."""
+    slot = registry.pending
+    if slot is None or not registry.trial_share:
+        return None
     try:
-        return parse_metadata(body).trained_until if body is not None else None
+        forecaster = model_forecaster(past, slot)
+        instability = forecaster.instability(past.changes, past.market.now_s)
+    except UnusableModel as error:
+        logger.warning("no trial", model=slot.version, reason=str(error))
+        return None
+    return MarketForecast(forecaster, instability, "", slot.version)
+
+
+def forecasters_to_score(
+    past: Past, forecast: MarketForecast, registry: Registry
+) -> dict[str, Forecaster]:
+    """Who is scored, by version: what decides, the pending model beside it, and the last price."""
+    found: dict[str, Forecaster] = {forecast.version: forecast.forecaster}
+    if registry.pending is not None:
+        try:
+            found[registry.pending.version] = model_forecaster(past, registry.pending)
+        except UnusableModel as error:
+            logger.warning(
+                "the pending model is not scored",
+                model=registry.pending.version,
+                reason=str(error),
+            )
+    found.setdefault(LastPrice.name, LastPrice())
+    return found
+
+
+def history_since(store: Archive, registry: Registry, now: datetime) -> datetime | None:
+    """How far back the archive should reach: to the last moment of which the live model knew
+    anything, and at least as far as models are compared over. None, as far as AWS answers, without
+    a model."""
+    try:
+        metadata = _metadata(model_reader(store, registry.live))
     except UnusableModel:
         return None
+    return min(metadata.trained_until, now - timedelta(seconds=REHEARSAL_S + DAY_S))
 
 
-def _forecaster(market: Market, changes: PriceChanges) -> ModelForecaster:
-    """Raises UnusableModel. What needs no booster is looked at first: loading them takes a second."""
-    read = _reader(market.store)
+def model_forecaster(past: Past, slot: Slot) -> ModelForecaster:
+    """A kept model with what it has learned here, after today's lesson. Raises UnusableModel.
+
+    What needs no booster is looked at first: loading them takes a second.
+    """
+    market = past.market
+    read = model_reader(market.store, slot)
+    metadata = _metadata(read)
+    lessons = _lessons(market.store, slot, metadata)
+    _check(metadata, lessons, past.history, market.now_s)
+    model = kept_model(market.store, slot)
+    continued = (lessons or Lessons.none(model)).continued(
+        model, past.history, market.on_demand_usd_per_hour, market.now_s
+    )
+    if continued is not lessons:
+        market.store.write(_lessons_key(slot), continued.to_bytes())
+    return ModelForecaster(
+        model, continued.calibration, market.on_demand_usd_per_hour, past.history
+    )
+
+
+def kept_model(store: Archive, slot: Slot) -> Model:
+    """The model of a version that is kept, loaded once. Raises UnusableModel."""
+    read = model_reader(store, slot)
+    body = read(METADATA) or b""
+    model = _loaded.pop(body, None) or load_model(read, load_booster)
+    _loaded[body] = model
+    while len(_loaded) > _LOADED_MAX:
+        _loaded.pop(next(iter(_loaded)))
+    return model
+
+
+def model_reader(store: Archive, slot: Slot) -> Callable[[str], bytes | None]:
+    """Reads the files of a version. Raises UnusableModel where they are not those that were
+    validated."""
+    if slot.version == SHIPPED_VERSION:
+        return _read_shipped
+    folder = f"{KEPT_MODELS}{slot.version}/"
+    metadata = store.read(f"{folder}{METADATA}")
+    if metadata is None:
+        raise UnusableModel(f"{slot.version}: {METADATA}: there is no such file")
+    if hashlib.sha256(metadata).hexdigest() != slot.sha256:
+        raise UnusableModel(
+            f"{slot.version}: {METADATA}: it has been changed since it was validated"
+        )
+
+    def read(name: str) -> bytes | None:
+        return metadata if name == METADATA else store.read(f"{folder}{name}")
+
+    return read
+
+
+def _read_shipped(name: str) -> bytes | None:
+    path = SHIPPED / name
+    return path.read_bytes() if path.is_file() else None
+
+
+def _metadata(read: Callable[[str], bytes | None]) -> Metadata:
     body = read(METADATA)
     if body is None:
         raise UnusableModel("none is live and none was shipped")
-    metadata = parse_metadata(body)
-    lessons = _lessons(market.store, metadata)
-    history = _history(market, changes)
-    _check(metadata, lessons, history, market.now_s)
-    model = _loaded.get(body) or load_model(read, load_booster)
-    _loaded.clear()
-    _loaded[body] = model
-    continued = (lessons or Lessons.none(model)).continued(
-        model, history, market.on_demand_usd_per_hour, market.now_s
-    )
-    if continued is not lessons:
-        market.store.write(LESSONS, continued.to_bytes())
-    return ModelForecaster(
-        model, continued.calibration, market.on_demand_usd_per_hour, history
-    )
+    return parse_metadata(body)
 
 
-def _history(market: Market, changes: PriceChanges) -> PriceChanges:
-    """Of the types of ``changes``: what archive and prices at hand say of the days to look back."""
-    span = (market.now_s - DAY_S - HISTORY_S, market.now_s + 1)
-    types = {pool.instance_type for pool in changes.pools}
-    return market.prices.read("reported", span).changes.restrict(types)
+def _lessons_key(slot: Slot) -> str:
+    return f"{LESSONS}/{slot.version}.npz"
 
 
-def _reader(store: Archive) -> Callable[[str], bytes | None]:
-    """Reads the files of the live model, or of the shipped one where none is live."""
-    live = store.read(f"{LIVE_MODEL}{METADATA}")
-
-    def read_live(name: str) -> bytes | None:
-        return live if name == METADATA else store.read(f"{LIVE_MODEL}{name}")
-
-    def read_shipped(name: str) -> bytes | None:
-        path = SHIPPED / name
-        return path.read_bytes() if path.is_file() else None
-
-    return read_shipped if live is None else read_live
-
-
-def _lessons(store: Archive, metadata: Metadata) -> Lessons | None:
+def _lessons(store: Archive, slot: Slot, metadata: Metadata) -> Lessons | None:
     """What this model has learned here, None where it has not."""
-    body = store.read(LESSONS)
+    body = store.read(_lessons_key(slot))
     if body is None:
         return None
     try:

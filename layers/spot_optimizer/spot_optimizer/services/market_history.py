@@ -22,14 +22,14 @@ SLICES_BY_HAND = 8
 """Slices of one ``fill``: a scheduled run takes one."""
 
 
-def fill_history(market: Market, trained_until: datetime | None, slices: int) -> dict[str, Any]:
+def fill_history(market: Market, wanted_since: datetime | None, slices: int) -> dict[str, Any]:
     """Take the archive on by so many slices, and tell how far it is.
 
     Days that leave the prices at hand are taken over from there; what they lack is asked of AWS,
     the newest first. Each slice is stored before the next is asked for, so a run that dies loses
     one.
     """
-    span = _wanted(market, trained_until)
+    span = _wanted(market, wanted_since)
     taken_over = _take_over(market)
     rows = changes = done = 0
     for _ in range(slices):
@@ -40,9 +40,9 @@ def fill_history(market: Market, trained_until: datetime | None, slices: int) ->
         rows, changes = rows + found.counts["received"], changes + found.counts["changes"]
         done += found.slices
         if found.failed:
-            return {**history_status(market, trained_until), "failed": found.failed}
+            return {**history_status(market, wanted_since), "failed": found.failed}
     return {
-        **history_status(market, trained_until),
+        **history_status(market, wanted_since),
         "slices_done": done,
         "received": rows,
         "changes": changes,
@@ -50,9 +50,9 @@ def fill_history(market: Market, trained_until: datetime | None, slices: int) ->
     }
 
 
-def history_status(market: Market, trained_until: datetime | None) -> dict[str, Any]:
+def history_status(market: Market, wanted_since: datetime | None) -> dict[str, Any]:
     """How much of the wanted past the archive holds; asks AWS nothing and changes nothing."""
-    span = _wanted(market, trained_until)
+    span = _wanted(market, wanted_since)
     coverage, _ = market.prices.contents("reported", months_in(span))
     wanted_s = len(market.types) * (span[1] - span[0])
     covered_s = sum(
@@ -71,11 +71,11 @@ def history_status(market: Market, trained_until: datetime | None) -> dict[str, 
 
 
 def analyse_history(
-    market: Market, trained_until: datetime | None, since: datetime | None, until: datetime | None
+    market: Market, wanted_since: datetime | None, since: datetime | None, until: datetime | None
 ) -> dict[str, Any]:
     """What is missing in a span (by default the wanted past up to now), who can still tell it, and
     what the rest is filled with."""
-    start_s = int(since.timestamp()) if since else _wanted(market, trained_until)[0]
+    start_s = int(since.timestamp()) if since else _wanted(market, wanted_since)[0]
     end_s = int(until.timestamp()) if until else market.now_s
     span = (start_s, min(end_s, market.now_s))
     wide = (span[0] - LOOK_AROUND_S, min(span[1] + LOOK_AROUND_S, market.now_s))
@@ -128,8 +128,8 @@ def price_grid(
     }
 
 
-def _wanted(market: Market, trained_until: datetime | None) -> Span:
-    since_s = None if trained_until is None else int(trained_until.timestamp())
+def _wanted(market: Market, wanted_since: datetime | None) -> Span:
+    since_s = None if wanted_since is None else int(wanted_since.timestamp())
     return history_span(since_s, market.now_s, int(ARCHIVED_AFTER.total_seconds()))
 
 

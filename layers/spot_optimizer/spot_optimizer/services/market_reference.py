@@ -62,7 +62,7 @@ def refresh_reference(
         previous=previous,
         accepted_prices=accepted_prices,
     )
-    store.write(keys.MARKET_CATALOG, catalog_to_bytes(built.catalog))
+    store.write_and_keep(keys.MARKET_CATALOG, keys.KEPT_CATALOGS, catalog_to_bytes(built.catalog))
     _tell_doubts(store, env, built.doubted)
     counts: dict[str, Any] = {
         "types": len(built.catalog.types),

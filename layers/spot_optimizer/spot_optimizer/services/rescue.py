@@ -3,7 +3,13 @@
 from datetime import datetime
 
 from spot_optimizer.aws.ledger.items import PlanItem, RescueTerms, WorkloadItem
-from spot_optimizer.contracts import LaunchTemplateRef, Original, SwitchOrder, Target
+from spot_optimizer.contracts import (
+    ORIGINAL_LOOKS_MAX,
+    LaunchTemplateRef,
+    Original,
+    SwitchOrder,
+    Target,
+)
 from spot_optimizer.decision.names import execution_name
 from spot_optimizer.words import DecisionKind, Lifecycle, Mode
 
@@ -43,6 +49,7 @@ def rescue_order(
     ends_at: datetime | None,
     keeps_request: bool,
     goes_on_with: str = "",
+    stopped: bool = False,
     now: datetime,
 ) -> SwitchOrder:
     """The input of one FailOver execution. Raises NoRescue.
@@ -51,6 +58,7 @@ def rescue_order(
     same execution. ``keeps_request``: the original's persistent spot request is left alone, because
     it will bring a stopped original back and cancelling it would end that (EC2 user guide, "Cancel a
     Spot Instance request"). ``goes_on_with``: the switch that broke off, whose replacement is used.
+    ``stopped``: EC2 has stopped the original already, which is all that it does to it.
     """
     if plan is None or plan.terms is None:
         raise NoRescue("it has no standing plan yet; the next cycle writes one")
@@ -82,6 +90,7 @@ def rescue_order(
             }
         ),
         original_ends_at=ends_at,
+        original_looks=ORIGINAL_LOOKS_MAX if stopped else 0,
         standing_traffic=plan.traffic,
         goes_on_with=goes_on_with,
     )

@@ -199,6 +199,7 @@ class _Sweep:
                     ends_at=None,
                     keeps_request=not ended,
                     goes_on_with=finding.switch_id,
+                    stopped=instance is not None and instance["State"]["Name"] == "stopped",
                     now=self.now,
                 )
                 return _Interrupted(finding, mark, ended, order)

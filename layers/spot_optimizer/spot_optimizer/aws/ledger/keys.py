@@ -6,6 +6,9 @@ WORKLOADS = "WORKLOADS"
 PLANS = "PLANS"
 STACK = "STACK"
 STATE = "STATE"
+MODELS = "MODELS"
+FORECASTS = "FORECASTS"
+"""Partition of the scores of past forecasts, by day, horizon and model."""
 POOL_EVENTS = "POOLS"
 """Partition of refused launches and interruptions of all pools, by kind and time."""
 
@@ -24,6 +27,14 @@ def plan_key(workload_id: str) -> dict[str, Any]:
 
 def stack_key() -> dict[str, Any]:
     return key(STACK, STATE)
+
+
+def registry_key() -> dict[str, Any]:
+    return key(MODELS, "REGISTRY")
+
+
+def model_key(version: str) -> dict[str, Any]:
+    return key(MODELS, f"MODEL#{version}")
 
 
 def switch_key(workload_id: str, switch_id: str) -> dict[str, Any]:

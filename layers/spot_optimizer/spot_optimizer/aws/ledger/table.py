@@ -69,6 +69,16 @@ class Ledger:
         )
         return "Item" in reply
 
+    def rows_since(self, pk: str, sk: str) -> list[dict[str, Any]]:
+        """The items of a partition whose sort key is ``sk`` or comes after it."""
+        pages = client("dynamodb").get_paginator("query").paginate(
+            TableName=self.table,
+            KeyConditionExpression="pk = :pk AND sk >= :sk",
+            ExpressionAttributeValues={":pk": {"S": pk}, ":sk": {"S": sk}},
+            ConsistentRead=True,
+        )
+        return [from_wire(row) for page in pages for row in page["Items"]]
+
     def item(self, key: Mapping[str, Any], kind: type[AnyItem]) -> AnyItem | None:
         """One item as it is now, or None."""
         reply = client("dynamodb").get_item(TableName=self.table, Key=key, ConsistentRead=True)

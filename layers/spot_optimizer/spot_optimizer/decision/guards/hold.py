@@ -44,15 +44,28 @@ def _marked(decision: Decision, hold: str) -> Decision:
     return replace(decision, held_by=hold, fallback_pending=pending)
 
 
+def every_hold(
+    decision: Decision, workload: WorkloadView, world: World, now: datetime
+) -> tuple[str, ...]:
+    """All guards that hold a decision back, the limits that a cycle's moves share left out."""
+    return tuple(
+        hold for check in _checks(decision, world) if (hold := check(workload, world, now))
+    )
+
+
 def _hold(decision: Decision, workload: WorkloadView, world: World, now: datetime) -> str:
-    checks = _ALWAYS
-    if decision.workload_id not in world.force:
-        # Hours of back-off must not keep a workload in a pool that it must leave.
-        checks += _OF_RESCUES if decision.rescue else _OF_PLANNED
     try:
+        checks = _checks(decision, world)
         return next((hold for check in checks if (hold := check(workload, world, now))), "")
     except Exception as error:  # One workload's damaged record must not stop the others.
         return f"guards cannot be judged: {type(error).__name__}: {error}"
+
+
+def _checks(decision: Decision, world: World) -> "tuple[_Check, ...]":
+    if decision.workload_id in world.force:
+        return _ALWAYS
+    # Hours of back-off must not keep a workload in a pool that it must leave.
+    return _ALWAYS + (_OF_RESCUES if decision.rescue else _OF_PLANNED)
 
 
 def _global_stop(_workload: WorkloadView, world: World, _now: datetime) -> str:

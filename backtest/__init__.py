@@ -1,0 +1,1 @@
+"""What each policy would have done on recorded prices; never shipped."""

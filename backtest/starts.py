@@ -1,0 +1,59 @@
+"""When and where the runs of a requirement begin."""
+
+from dataclasses import dataclass
+from zlib import crc32
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backtest.requirements import Case
+
+RUN_DAYS_MAX = 14
+_RUN_SHARE = 0.7
+"""Of a short period: the rest is left to begin at different times."""
+
+
+@dataclass(frozen=True, eq=False)
+class Starts:
+    """R runs of one case, all of them ``hours`` long."""
+
+    case: Case
+    hour: NDArray[np.int64]
+    """Shape (R,): hour of the period in which each begins."""
+    place: NDArray[np.int64]
+    """Shape (R,): the pool that each begins in, drawn from all that cost less than on-demand then."""
+    hours: int
+
+    @property
+    def steps(self) -> NDArray[np.int64]:
+        """Shape (R, L): the hour of the period that each step is."""
+        steps: NDArray[np.int64] = self.hour[:, None] + np.arange(self.hours)[None, :]
+        return steps
+
+
+def run_hours(period_hours: int) -> int:
+    """How long a run is in a period of so many hours: two weeks where there is room."""
+    return max(1, min(RUN_DAYS_MAX * 24, int(period_hours * _RUN_SHARE)))
+
+
+def starts_of(case: Case, runs: int, seed: int) -> Starts:
+    """``runs`` starts, evenly over the period, each in a random pool.
+
+    Raises ValueError where no pool costs less than on-demand when one begins.
+    """
+    length = run_hours(case.period.hours)
+    hour = np.linspace(0, case.period.hours - length, runs).astype(np.int64)
+    rng = np.random.default_rng((seed, crc32(case.requirement.name.encode())))
+    place = np.empty(runs, np.int64)
+    for run, begin in enumerate(hour.tolist()):
+        with np.errstate(invalid="ignore"):
+            cheap = case.price[begin, : case.on_demand] < case.on_demand_usd_per_hour
+        known = np.flatnonzero(cheap)
+        if not len(known):
+            raise ValueError(
+                f"{case.requirement.home_type}: no fitting pool has a price below on-demand, "
+                f"{case.on_demand_usd_per_hour:.4f}, in hour {begin} of the period; allowed are --days"
+                " in which one has, and on-demand prices of the same time (--on-demand)"
+            )
+        place[run] = known[rng.integers(len(known))]
+    return Starts(case, hour, place, length)

@@ -1,0 +1,278 @@
+"""``spot-optimizer judge`` and ``recommend``: questions to a market, deployed or at rest."""
+
+import getpass
+import json
+import math
+from dataclasses import asdict, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import boto3
+import typer
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from cli.markets_at_rest import market_at_rest
+from cli.plain import to_json
+from cli.simulate import JsonOption, OnDemandOption, PricesOption, SeedOption
+from cli.stacks import RegionOption, StackOption, outputs_of
+from spot_optimizer.contracts import EvaluatePool, InvalidRequest, RecommendPools, parse
+from spot_optimizer.decision.appraisal import UnknownPlace, appraise
+from spot_optimizer.decision.engines.registry import BUILT_IN
+from spot_optimizer.decision.recommendation import (
+    MONTH_HOURS,
+    NothingFits,
+    Requirement,
+    recommend,
+)
+from spot_optimizer.settings import Settings
+from spot_optimizer.words import Pool
+
+AdvisorOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="A copy of AWS's spot-advisor-data.json, for --prices.", exists=True, dir_okay=False
+    ),
+]
+AtOption = Annotated[
+    datetime | None,
+    typer.Option(
+        help="Moment of --prices, UTC; left out: its end.", formats=["%Y-%m-%dT%H:%M", "%Y-%m-%d"]
+    ),
+]
+EngineOption = Annotated[
+    str | None, typer.Option(help="Engine that judges; left out: the stack's, or forecast.")
+]
+
+
+def judge(
+    instance_type: Annotated[str, typer.Argument(help="Such as m5.large.")],
+    zone: Annotated[str, typer.Argument(help="Such as us-east-1a.")],
+    engine: EngineOption = None,
+    stack: StackOption = None,
+    region: RegionOption = None,
+    prices: PricesOption = None,
+    on_demand: OnDemandOption = None,
+    advisor: AdvisorOption = None,
+    at: AtOption = None,
+    seed: SeedOption = 1,
+    as_json: JsonOption = False,
+) -> None:
+    """Judge one spot pool: what would be decided about a machine of this type that ran there.
+
+    Asks a deployed stack (--stack), a file of prices (--prices), or the built-in market.
+    """
+    request = _checked(
+        EvaluatePool,
+        command="evaluate",
+        instance_type=instance_type,
+        availability_zone=zone,
+        engine=engine,
+    )
+    if stack is not None:
+        _refuse_files(prices, on_demand, advisor, at)
+        answer = _ask(stack, region, request)
+    else:
+        market = market_at_rest(prices, on_demand, advisor, at, seed)
+        settings = replace(Settings(), engine=engine or Settings().engine)
+        try:
+            pool = Pool(instance_type, zone)
+            told = appraise(pool, market.table, settings, market.now, BUILT_IN)
+        except UnknownPlace as error:
+            raise typer.BadParameter(str(error)) from error
+        answer = {**asdict(told), "market": {"source": market.source}}
+    if as_json:
+        typer.echo(to_json(answer))
+    else:
+        _print_judged(answer, Console(highlight=False))
+
+
+def recommend_pools(
+    vcpu: Annotated[float, typer.Option(help="vCPU that a machine needs.", min=0.001)],
+    memory: Annotated[float, typer.Option(help="GiB that a machine needs.", min=0.001)],
+    count: Annotated[int, typer.Option(help="How many machines.", min=1, max=10_000)] = 1,
+    architecture: Annotated[str, typer.Option(help="x86_64 or arm64.")] = "x86_64",
+    types: Annotated[str, typer.Option(help="Type names with * and ?, separated by commas.")] = "*",
+    zones: Annotated[str, typer.Option(help="Zones, separated by commas; left out: all.")] = "",
+    interruption_cost_minutes: Annotated[
+        float | None,
+        typer.Option(help="Work that an interruption loses; left out: the stack's, or 30."),
+    ] = None,
+    burstable: Annotated[
+        bool | None, typer.Option("--burstable/--no-burstable", help="Whether burstable types will do.")
+    ] = None,
+    stack: StackOption = None,
+    region: RegionOption = None,
+    prices: PricesOption = None,
+    on_demand: OnDemandOption = None,
+    advisor: AdvisorOption = None,
+    at: AtOption = None,
+    seed: SeedOption = 1,
+    as_json: JsonOption = False,
+) -> None:
+    """Where machines of this size should run: ranked pools, a plan spread over them, the saving.
+
+    Asks a deployed stack (--stack), which knows the types that fit one of its workloads, a file of
+    prices (--prices), or the built-in market.
+    """
+    request = _checked(
+        RecommendPools,
+        command="recommend",
+        vcpu=vcpu,
+        memory_gib=memory,
+        count=count,
+        architecture=architecture,
+        types=_listed(types) or ("*",),
+        zones=_listed(zones),
+        interruption_cost_minutes=interruption_cost_minutes,
+        allow_burstable=burstable,
+    )
+    if stack is not None:
+        _refuse_files(prices, on_demand, advisor, at)
+        answer = _ask(stack, region, request)
+    else:
+        market = market_at_rest(prices, on_demand, advisor, at, seed)
+        try:
+            told = recommend(_requirement(request), market.table, Settings())
+        except NothingFits as error:
+            raise typer.BadParameter(str(error)) from error
+        answer = {**asdict(told), "market": {"source": market.source}}
+    if as_json:
+        typer.echo(to_json(answer))
+    else:
+        _print_recommended(answer, Console(highlight=False))
+
+
+def _requirement(request: RecommendPools) -> Requirement:
+    usual = Settings()
+    minutes = request.interruption_cost_minutes
+    return Requirement(
+        request.vcpu,
+        request.memory_gib,
+        request.count,
+        request.architecture,
+        request.types,
+        request.zones,
+        usual.interruption_cost_minutes if minutes is None else minutes,
+        bool(request.allow_burstable),
+    )
+
+
+def _checked(contract: Any, **fields: Any) -> Any:
+    try:
+        return parse(contract, {**fields, "asked_by": getpass.getuser()})
+    except InvalidRequest as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _refuse_files(*given: object) -> None:
+    if any(each is not None for each in given):
+        raise typer.BadParameter("--stack knows its own market: no file and no time go with it")
+
+
+def _ask(stack: str, region: str | None, request: EvaluatePool | RecommendPools) -> dict[str, Any]:
+    """The answer of the stack's function Command."""
+    outputs = outputs_of(stack, region)
+    # The answer comes when it is done; to ask again would record the request twice.
+    once = Config(retries={"total_max_attempts": 1}, read_timeout=340)
+    try:
+        reply = boto3.client("lambda", region_name=region, config=once).invoke(
+            FunctionName=outputs["CommandFunction"], Payload=request.model_dump_json().encode()
+        )
+    except (ClientError, BotoCoreError) as error:
+        typer.echo(f"AWS: {error}", err=True)
+        raise typer.Exit(code=1) from error
+    answer: dict[str, Any] = json.loads(reply["Payload"].read())
+    if reply.get("FunctionError"):
+        raise typer.BadParameter(str(answer.get("errorMessage", answer)))
+    return answer
+
+
+def _print_judged(answer: dict[str, Any], console: Console) -> None:
+    where = f"{answer['instance_type']}/{answer['availability_zone']}"
+    decision = f"{answer['decision']} {'to ' + answer['target'] if answer['target'] else ''}".strip()
+    console.print(f"[bold]{where}[/]  [bold cyan]{decision}[/]  [dim]engine {answer['engine']}[/]")
+    console.print(f"  {escape(answer['reason'])}")
+    price = f"{_usd(answer['price_usd_per_hour'])}, on-demand {_usd(answer['on_demand_usd_per_hour'])}"
+    entered = "yes" if answer["may_be_entered"] else f"no: {answer['why_not']}"
+    grid = Table.grid(padding=(0, 2))
+    for label, text in (
+        ("may be entered", entered),
+        ("price", price),
+        ("risk", _share(answer["risk"])),
+        ("instability", f"{_share(answer['instability_probability'])} (a rise by 3 % within 12 h)"),
+        ("hazard", f"{_per_month(answer['hazard_per_hour'])} (an interruption within a month)"),
+        ("EC2's signal", f"{answer['signal']} {answer['signal_at'] or ''}".strip()),
+        ("market", _market_text(answer["market"])),
+    ):
+        grid.add_row(f"  {label}", escape(text))
+    console.print(grid)
+
+
+def _print_recommended(answer: dict[str, Any], console: Console) -> None:
+    table = Table(title=f"Best of {answer['pools_that_do']} pools", title_justify="left", box=None)
+    for name in ("pool", "vCPU", "GiB", "price", "expected", "saving", "a month"):
+        table.add_column(name, justify="left" if name == "pool" else "right")
+    for pool in answer["pools"]:
+        table.add_row(
+            f"{pool['instance_type']}/{pool['availability_zone']}",
+            f"{pool['vcpu']:g}",
+            f"{pool['memory_gib']:g}",
+            _usd(pool["price_usd_per_hour"]),
+            _usd(pool["expected_usd_per_hour"]),
+            f"{100 * pool['saving_fraction']:.0f} %",
+            _per_month(pool["hazard_per_hour"]),
+        )
+    console.print(table)
+    console.print(f"[bold]Plan[/] {answer['limits']}")
+    for placed in answer["plan"]:
+        where = f"{placed['instance_type']}/{placed['availability_zone']}"
+        usd = _usd(placed["expected_usd_per_hour"])
+        console.print(f"  {placed['count']:>4} x {where}, {usd} an hour")
+    if answer["on_demand_count"]:
+        console.print(
+            f"  {answer['on_demand_count']:>4} x {answer['reference_type']} on-demand: no pool is left "
+            "within the limits"
+        )
+    console.print(
+        f"[bold]Saving[/] {_usd(answer['saving_usd_per_hour'])} USD an hour, "
+        f"{answer['saving_usd_per_month']:.2f} a month ({100 * answer['saving_fraction']:.0f} %) against "
+        f"{answer['reference_type']} on-demand at {_usd(answer['on_demand_usd_per_hour'])}",
+        soft_wrap=True,
+    )
+    for reason, number in sorted(answer["rejected"].items()):
+        console.print(f"  {number:>5} pools rejected: {escape(reason)}")
+    if missing := answer["types_without_price"]:
+        shown = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")
+        console.print(f"  {len(missing)} types that would do have no known spot price: {shown}")
+    console.print(f"[dim]{escape(_market_text(answer['market']))}[/]")
+
+
+def _market_text(market: dict[str, Any]) -> str:
+    if "source" in market:
+        return str(market["source"])
+    stale = ", too old to act upon" if market["stale"] else ""
+    return f"{market['pools']} pools, {market['age_minutes']:g} minutes old{stale}"
+
+
+def _usd(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.4f}"
+
+
+def _share(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.2f}"
+
+
+def _per_month(hazard_per_hour: float | None) -> str:
+    """The share of instances that are interrupted within a month at this rate."""
+    if hazard_per_hour is None:
+        return "unknown"
+    return f"{100 * (1 - math.exp(-MONTH_HOURS * hazard_per_hour)):.0f} %"

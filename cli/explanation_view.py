@@ -1,0 +1,186 @@
+"""An explanation as tables for the terminal."""
+
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from spot_optimizer.decision.explaining.explanation import Explanation, Group, PoolFacts
+from spot_optimizer.services.explain import Explained
+
+_THRESHOLDS = (
+    "engine",
+    "discount_baseline_points",
+    "discount_margin_points",
+    "switch_gain_points",
+    "switch_gain_risk",
+    "volatility_baseline",
+    "volatility_factor",
+    "instability_max",
+    "unsafe_premium_fraction",
+)
+_BUCKETS = ("<5 %", "5-10 %", "10-15 %", "15-20 %", ">20 %")
+_NAMED_IN_A_GROUP = 3
+
+
+def print_explained(explained: Explained, console: Console) -> None:
+    """Record, inputs, rivals, rejections, and what would have changed the decision."""
+    if explained.explanation is None:
+        _print_recorded(explained.recorded, console)
+    else:
+        _print_explanation(explained.explanation, console)
+    if explained.remark:
+        console.print(f"\n[yellow]Note[/] {escape(explained.remark)}")
+
+
+def _print_recorded(recorded: dict[str, Any], console: Console) -> None:
+    console.print(
+        f"[bold]{escape(str(recorded.get('workload_id', '')))}[/]  {recorded.get('at', '')}  "
+        f"[dim]{recorded.get('decision_id', '')}[/]"
+    )
+    console.print(f"[bold]{recorded.get('kind', '')}[/]  {escape(str(recorded.get('reason', '')))}")
+    grid = Table.grid(padding=(0, 2))
+    for name, value in sorted(dict(recorded.get("evidence", {})).items()):
+        grid.add_row(f"  {name}", escape(str(value)))
+    console.print(grid)
+    for reason, count in sorted(dict(recorded.get("rejected_counts", {})).items()):
+        console.print(f"  {count} rejected: {escape(reason)}")
+
+
+def _print_explanation(told: Explanation, console: Console) -> None:
+    decision = told.decision
+    console.print(
+        f"[bold]{escape(decision.workload_id)}[/]  {decision.at:%Y-%m-%d %H:%M:%S} UTC  "
+        f"[dim]{decision.decision_id}[/]"
+    )
+    row = f"row {decision.row}, " if decision.row else ""
+    console.print(f"[bold cyan]{told.verdict}[/]  [dim]{row}engine {decision.engine}[/]")
+    console.print(f"  {escape(decision.reason)}")
+    _print_guards(told, console)
+    _print_inputs(told, console)
+    _print_settings(told, console)
+    _print_rivals(told, console)
+    _print_groups(told, console)
+    _print_changes(told, console)
+
+
+def _print_guards(told: Explanation, console: Console) -> None:
+    if told.decision.held_by:
+        console.print("[bold]Not acted upon[/]")
+    elif told.guards:
+        console.print("[bold]A move would have been held by[/]")
+    for guard in told.guards:
+        console.print(f"  {escape(guard)}")
+
+
+def _print_inputs(told: Explanation, console: Console) -> None:
+    workload, evidence = told.workload, told.decision.evidence
+    grid = Table.grid(padding=(0, 2))
+    state = evidence.get("state")
+    place = f"{workload.pool} {workload.lifecycle}, {workload.instance_id}, {state}"
+    grid.add_row("  place", place)
+    grid.add_row(
+        "  home type",
+        f"{workload.home_type}, {_usd(evidence.get('home_on_demand_usd_per_hour'))} on-demand",
+    )
+    here = told.here
+    if here is not None:
+        grid.add_row(
+            "  price",
+            f"{_usd(here.price_usd_per_hour)} now, {_usd(here.forecast_usd_per_hour)} forecast, "
+            f"{_usd(here.forecast_p95_usd_per_hour)} at most (95 %)",
+        )
+        grid.add_row("  discount", f"{_number(here.discount_points, 1)} points")
+        grid.add_row("  risk", _risk(here))
+    grid.add_row("  usage", f"{evidence.get('usage_class')}: {evidence.get('usage')}")
+    degraded = f" ({told.degraded})" if told.degraded else ""
+    grid.add_row("  forecast by", escape(f"{told.forecaster}{degraded}"))
+    if unknown := evidence.get("unknown"):
+        grid.add_row("  unknown", escape(str(unknown)))
+    console.print("[bold]Inputs[/]")
+    console.print(grid)
+
+
+def _risk(facts: PoolFacts) -> str:
+    return (
+        f"{_number(facts.risk, 2)}: advisor {_bucket(facts)}, volatility of rises "
+        f"{_number(facts.rise_volatility_24h, 3)}, instability {_number(facts.instability, 2)}, "
+        f"hazard {_number(facts.hazard_per_hour, 6)} an hour"
+    )
+
+
+def _print_settings(told: Explanation, console: Console) -> None:
+    console.print("[bold]Thresholds[/]")
+    for used in told.settings:
+        if used.name in _THRESHOLDS or not used.source.endswith("(default)"):
+            value = str(used.value).lower() if isinstance(used.value, bool) else f"{used.value}"
+            line = f"  {used.name:<26}{value:<10}[dim]{escape(used.source)}[/]"
+            console.print(line, soft_wrap=True)
+    console.print(f"  {'types':<26}{','.join(told.workload.type_globs)}", soft_wrap=True)
+    zones = ", ".join(sorted(told.workload.subnets)) or "none"
+    console.print(f"  {'zones with a subnet':<26}{zones}", soft_wrap=True)
+
+
+def _print_rivals(told: Explanation, console: Console) -> None:
+    if not told.rivals:
+        return
+    table = Table(title="Best pools that the machine could use", title_justify="left", box=None)
+    for name in ("pool", "forecast", "discount", "risk", "advisor", "what of it"):
+        right = name in ("forecast", "discount", "risk")
+        table.add_column(name, justify="right" if right else "left", overflow="fold")
+    for facts in told.rivals:
+        table.add_row(
+            str(facts.pool),
+            _usd(facts.forecast_usd_per_hour),
+            _number(facts.discount_points, 1),
+            _number(facts.risk, 2),
+            _bucket(facts),
+            escape(facts.fate),
+        )
+    console.print(table)
+
+
+def _print_groups(told: Explanation, console: Console) -> None:
+    if not told.groups:
+        return
+    console.print(f"[bold]Rejected[/] of {told.pools} pools, {told.usable} of which it could use")
+    for group in told.groups:
+        console.print(f"  {group.count:>5}  {escape(_group_text(group))}", soft_wrap=True)
+
+
+def _group_text(group: Group) -> str:
+    if not group.usable:
+        return group.reason
+    named = ", ".join(
+        f"{facts.pool} {_usd(facts.forecast_usd_per_hour)}" for facts in group.pools[:_NAMED_IN_A_GROUP]
+    )
+    more = ", ..." if group.count > _NAMED_IN_A_GROUP else ""
+    return f"{group.reason}: {named}{more}"
+
+
+def _print_changes(told: Explanation, console: Console) -> None:
+    console.print("[bold]What would have changed it[/]")
+    if told.verdict.pool is None and told.usable:
+        why = ", ".join(f"{g.count} {g.reason}" for g in told.groups if g.usable)
+        console.print(
+            f"  a better pool; none of the {told.usable} that it could use is one"
+            f"{escape(f' because: {why}' if why else '')}",
+            soft_wrap=True,
+        )
+    for each in told.would_have_changed:
+        needed = " and ".join(f"{c.what} {c.needed} (now {c.now})" for c in each.changes)
+        console.print(f"  {escape(needed)}: [cyan]{each.then}[/]", soft_wrap=True)
+
+
+def _usd(value: object) -> str:
+    return f"{value:.4f}" if isinstance(value, float) else "unknown"
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "unknown" if value is None else f"{value:.{digits}f}"
+
+
+def _bucket(facts: PoolFacts) -> str:
+    known = 0 <= facts.advisor_bucket < len(_BUCKETS)
+    return _BUCKETS[facts.advisor_bucket] if known else "unknown"

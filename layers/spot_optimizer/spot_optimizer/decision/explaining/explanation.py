@@ -1,0 +1,262 @@
+"""A decision made again, with all that led to it and what would have changed it."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from spot_optimizer.decision.engine import Look, decide, look_at, table_of
+from spot_optimizer.decision.engines.contract import Engines
+from spot_optimizer.decision.explaining.rivals import (
+    Counterfactual,
+    dearer_here,
+    no_longer,
+    would_take,
+)
+from spot_optimizer.decision.explaining.settings_tried import changing_settings, changing_words
+from spot_optimizer.decision.explaining.what_if import Case, Verdict, verdict_of
+from spot_optimizer.decision.found import Found
+from spot_optimizer.decision.guards.hold import every_hold
+from spot_optimizer.decision.inputs import KeptInputs
+from spot_optimizer.decision.market_table import MarketTable
+from spot_optimizer.decision.model import Decision, WorkloadView, World
+from spot_optimizer.decision.stages import Reason
+from spot_optimizer.market.catalog import Catalog
+from spot_optimizer.market.snapshot import MarketSnapshot
+from spot_optimizer.settings import Settings
+from spot_optimizer.words import DecisionKind, Lifecycle, Pool
+
+RIVALS_MAX = 6
+IN_A_GROUP_MAX = 5
+
+
+class NotDecided(ValueError):
+    """The cycle decided nothing about the workload; the text says what it decided about."""
+
+
+@dataclass(frozen=True, slots=True)
+class PoolFacts:
+    """What was known of one pool; None where it was not."""
+
+    pool: Pool
+    price_usd_per_hour: float | None
+    forecast_usd_per_hour: float | None
+    """Mean in one hour."""
+    forecast_p95_usd_per_hour: float | None
+    discount_points: float | None
+    """Of the forecast, against the home type's on-demand price."""
+    risk: float | None
+    hazard_per_hour: float | None
+    rise_volatility_24h: float | None
+    instability: float | None
+    advisor_bucket: int
+    fate: str
+    """Chosen, left as next best, or why it was removed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The pools that one stage removed."""
+
+    reason: str
+    count: int
+    usable: bool
+    """Whether the machine could use pools of this group at all."""
+    pools: tuple[PoolFacts, ...]
+    """The cheapest of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class SettingUsed:
+    """A threshold or flag in force, and where it comes from."""
+
+    name: str
+    value: float | bool | str
+    source: str
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why one decision came out as it did."""
+
+    decision: Decision
+    workload: WorkloadView
+    forecaster: str
+    degraded: str
+    verdict: Verdict
+    """What the engine answered, before the guards and the limits of the cycle."""
+    settings: tuple[SettingUsed, ...]
+    guards: tuple[str, ...]
+    """All that would have held a move back at that moment."""
+    here: PoolFacts | None
+    """The current spot pool."""
+    pools: int
+    """In the market."""
+    usable: int
+    """Of them those that the machine could use at all."""
+    rivals: tuple[PoolFacts, ...]
+    """What could be used, the cheapest first: the chosen, the next best, and what was not let in."""
+    groups: tuple[Group, ...]
+    """What was removed: those that got furthest first."""
+    would_have_changed: tuple[Counterfactual, ...]
+
+
+def explain(
+    kept: KeptInputs,
+    market: MarketSnapshot | None,
+    catalog: Catalog,
+    workload_id: str,
+    engines: Engines,
+) -> Explanation:
+    """Decide again what the cycle decided, and look at it from all sides. Pure.
+
+    Raises NotDecided where the workload was none of the cycle's.
+    """
+    world = kept.with_market(market, catalog)
+    decisions = {d.workload_id: d for d in decide(world, kept.at, region=kept.region, engines=engines)}
+    if workload_id not in decisions:
+        known = ", ".join(sorted(decisions)) or "none"
+        raise NotDecided(f"workload = '{workload_id}' was not judged then; judged were {known}")
+    decision = decisions[workload_id]
+    workload = next(w for w in world.workloads if w.workload_id == workload_id)
+    table = table_of(world, kept.at, kept.region)
+    force = world.force.get(workload_id)
+    look = look_at(workload, table, catalog, kept.at, engines, force)
+    case = Case(workload, table, kept.at, engines) if table is not None else None
+    found = look.outcome.found
+    # A user who names a target has the last word: no price would have changed it.
+    forced = force is not None and force.pool is not None
+    rivals = _rivals(found) if found is not None else []
+    return Explanation(
+        decision=decision,
+        workload=workload,
+        forecaster=market.forecaster if market else "",
+        degraded=market.degraded if market else "",
+        verdict=verdict_of(look),
+        settings=_settings(kept, workload),
+        guards=_guards(decision, workload, world, kept),
+        here=_here(look, table, workload),
+        pools=len(market.pools) if market else 0,
+        usable=int(found.usable.sum()) if found is not None else 0,
+        rivals=tuple(_facts(found, row) for row in rivals) if found is not None else (),
+        groups=_groups(found) if found is not None else (),
+        would_have_changed=() if forced or case is None else tuple(_changes(case, look, rivals)),
+    )
+
+
+def _changes(case: Case, look: Look, rivals: Sequence[int]) -> list[Counterfactual]:
+    chosen = _chosen(look)
+    changes = [
+        found
+        for row in rivals
+        if (found := no_longer(case, row) if row == chosen else would_take(case, row))
+    ]
+    situation = look.situation
+    if situation is not None and situation.row is not None:
+        spot = case.workload.lifecycle is Lifecycle.SPOT
+        if spot and case.table.usable_price[situation.row]:
+            changes += [found for found in (dearer_here(case, situation.row),) if found]
+    return [*changes, *changing_settings(case), *changing_words(case)]
+
+
+def _chosen(look: Look) -> int | None:
+    if look.outcome.kind is not DecisionKind.SWITCH or look.situation is None:
+        return None
+    best = look.outcome.candidates[0]
+    pool = Pool(best.instance_type, best.availability_zone)
+    return look.situation.table.market.index_of(pool)
+
+
+def _guards(
+    decision: Decision, workload: WorkloadView, world: World, kept: KeptInputs
+) -> tuple[str, ...]:
+    every = every_hold(decision, workload, world, kept.at)
+    # The limits that moves share depend on the other moves of the cycle.
+    shared = (decision.held_by,) if decision.held_by and decision.held_by not in every else ()
+    return every + shared
+
+
+def _settings(kept: KeptInputs, workload: WorkloadView) -> tuple[SettingUsed, ...]:
+    return tuple(
+        SettingUsed(
+            f.name,
+            getattr(workload.settings, f.name),
+            kept.layers.source_of(workload.workload_id, f.name),
+            f.metadata["meaning"],
+        )
+        for f in fields(Settings)
+    )
+
+
+def _rivals(found: Found) -> list[int]:
+    """Those that are left, then what the machine could use, from the cheapest."""
+    left = found.ranked[:RIVALS_MAX].tolist()
+    by_price = found.situation.table.by_price
+    others = by_price[found.usable[by_price] & (found.codes[by_price] != Reason.CURRENT)]
+    rows = [*left, *(row for row in others.tolist() if row not in left)]
+    return rows[:RIVALS_MAX]
+
+
+def _groups(found: Found) -> tuple[Group, ...]:
+    by_price = found.situation.table.by_price.tolist()
+    # Pools without a price are at the end of no order: they are counted all the same.
+    priced = set(by_price)
+    rows = by_price + [row for row in range(len(found.codes)) if row not in priced]
+    usable = found.usable
+    members: dict[tuple[int, str, bool], list[int]] = {}
+    for row in rows:
+        if found.codes[row] in (Reason.CANDIDATE, Reason.CURRENT):
+            continue
+        key = (found.code(row), found.label(row), bool(usable[row]))
+        members.setdefault(key, []).append(row)
+    in_order = sorted(members, key=lambda key: (not key[2], -key[0]))
+    return tuple(
+        Group(
+            label,
+            len(members[code, label, is_usable]),
+            is_usable,
+            tuple(_facts(found, row) for row in members[code, label, is_usable][:IN_A_GROUP_MAX]),
+        )
+        for code, label, is_usable in in_order
+    )
+
+
+def _here(look: Look, table: MarketTable | None, workload: WorkloadView) -> PoolFacts | None:
+    if table is None or workload.lifecycle is not Lifecycle.SPOT:
+        return None
+    row = table.market.index_of(workload.pool)
+    home = table.catalog.on_demand_usd_per_hour.get(workload.home_type, math.nan)
+    fate = look.situation.why if look.situation else look.outcome.reason
+    return _facts_of(table, row, home, fate) if row is not None else None
+
+
+def _facts(found: Found, row: int) -> PoolFacts:
+    situation = found.situation
+    home = situation.home_on_demand_usd_per_hour
+    position = np.flatnonzero(found.ranked == row)
+    if not len(position):
+        return _facts_of(situation.table, row, home, found.rejection(row).reason)
+    return _facts_of(situation.table, row, home, "next best" if position[0] else "the best")
+
+
+def _facts_of(table: MarketTable, row: int, home_on_demand: float, fate: str) -> PoolFacts:
+    market = table.market
+    return PoolFacts(
+        pool=market.pools[row],
+        price_usd_per_hour=_known(market.price[row]),
+        forecast_usd_per_hour=_known(market.forecast_mean[row]),
+        forecast_p95_usd_per_hour=_known(market.forecast_p95[row]),
+        discount_points=_known(100 * (1 - market.forecast_mean[row] / home_on_demand)),
+        risk=_known(table.risk[row]),
+        hazard_per_hour=_known(table.hazard_per_hour[row]),
+        rise_volatility_24h=_known(market.rise_volatility_24h[row]),
+        instability=_known(market.instability[row]),
+        advisor_bucket=int(market.advisor_bucket[row]),
+        fate=fate,
+    )
+
+
+def _known(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None

@@ -1,0 +1,71 @@
+"""``spot-optimizer backtest --region``: the account's own prices, workloads and tags, read only."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+from unittest import mock
+
+import pytest
+from botocore.client import BaseClient
+from typer.testing import CliRunner
+
+from cli.main import app
+from tests.workflow.market_stage import moving_market
+from tests.workflow.stage import REGION, Stage, open_stage
+
+ASK = ("backtest", "--region", REGION, "--hazard", "5%", "--forecast", "last-price", "--engine",
+       "expected_cost", "--runs", "2", "--days", "3")  # fmt: skip
+READS = {
+    "DescribeInstances", "DescribeInstanceTypes", "DescribeInstanceTypeOfferings",
+    "DescribeSpotPriceHistory", "GetProducts",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def stage() -> Iterator[Stage]:
+    """A deployed product in a market of 95 days."""
+    with open_stage(market=moving_market(95)) as opened:
+        yield opened
+
+
+@pytest.mark.usefixtures("stage")
+def test_without_a_workload_it_says_how_to_name_one() -> None:
+    """The stack's name, the tag, and the way out."""
+    told = CliRunner().invoke(app, [*ASK])
+    assert told.exit_code == 2, told.output
+    assert "spot-optimizer:managed = spot-optimizer" in told.output
+    assert "--instance-type" in told.output
+
+
+def test_workloads_are_replayed_with_their_own_tags(stage: Stage) -> None:
+    """Two of three: one may use its own type alone, one has a tag that cannot be obeyed. Nothing is
+    written."""
+    stage.launch("free")
+    stage.launch("bound", tags={"spot-optimizer:types": "m5.large"})
+    broken = stage.launch("broken", tags={"spot-optimizer:types": "???!"})
+    called: list[str] = []
+    real = BaseClient._make_api_call  # type: ignore[attr-defined]
+
+    def note(self: BaseClient, operation: str, params: dict[str, Any]) -> Any:
+        called.append(operation)
+        return real(self, operation, params)
+
+    with mock.patch.object(BaseClient, "_make_api_call", note):
+        told = CliRunner().invoke(app, [*ASK, "--json"])
+    assert told.exit_code == 0, told.output
+    document = json.loads(told.output)
+    assert sorted(document["workloads"]) == ["bound", "free"]
+    assert len(document["remarks"]) == 1
+    assert broken in document["remarks"][0]
+    assert document["results"][0]["interruption_hours"] is None
+    assert set(called) == READS
+
+
+@pytest.mark.usefixtures("stage")
+def test_a_type_can_be_asked_for_without_any_workload() -> None:
+    """Ninety days of prices are there, and hold when the period begins."""
+    told = CliRunner().invoke(app, [*ASK, "--instance-type", "m5.large", "--flexible", "--json"])
+    assert told.exit_code == 0, told.output
+    document = json.loads(told.output)
+    assert document["workloads"] == ["m5.large"]
+    assert document["types"] > 1

@@ -1,0 +1,161 @@
+"""``spot-optimizer backtest``: figures from a price file, one clear line for what it cannot use."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from cli.main import app
+from tests.models.small_markets import small_market, write_csv
+
+RUN = CliRunner()
+FAST = ("--forecast", "last-price", "--runs", "3", "--hazard", "20%")
+
+
+@pytest.fixture(scope="module")
+def prices(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twelve days of twelve pools."""
+    return write_csv(tmp_path_factory.mktemp("prices") / "prices.csv", small_market(12))
+
+
+def _document(prices: Path, *more: str) -> dict[str, Any]:
+    told = RUN.invoke(app, ["backtest", "--prices", str(prices), "--json", *FAST, *more])
+    assert told.exit_code == 0, told.output
+    document: dict[str, Any] = json.loads(told.output)
+    return document
+
+
+def test_every_policy_stands_beside_the_optimum(prices: Path) -> None:
+    """All rules and engines; none costs less than the optimum; same seed, same figures."""
+    asked = ("--instance-type", "m5.large", "--flexible", "--interruption-cost", "8")
+    document = _document(prices, *asked)
+    assert document == _document(prices, *asked)
+    rows = {row["policy"]: row for row in document["results"][0]["rows"]}
+    assert len(rows) == 6 + 2 + 4
+    assert min(row["over_optimum_mean"] for row in rows.values()) == 0
+    assert rows["clairvoyant optimum"]["over_optimum_mean"] == 0
+    assert rows["always on-demand"]["interruptions"] == 0
+    assert rows["expected_cost, last price"]["first_hour_share"] >= 0.95
+    assert rows["expected_cost, last price"]["dearest"] <= 1.005
+
+
+def test_costs_of_an_interruption_are_tables_of_their_own(prices: Path) -> None:
+    """A dearer one never makes a run cheaper for who does not weigh it, on-demand stays as it is."""
+    asked = ("--instance-type", "m5.large", "--flexible", "--engine", "forecast")
+    costs = ("--interruption-cost", "0", "--interruption-cost", "48")
+    document = _document(prices, *asked, *costs, "--hazard", "99.99%", "--days", "11")
+    free, dear = ({r["policy"]: r for r in each["rows"]} for each in document["results"])
+    assert free["always on-demand"]["usd_per_month"] == dear["always on-demand"]["usd_per_month"]
+    stay = "stay on the first pool"
+    assert dear[stay]["interruptions"] > 0
+    assert dear[stay]["usd_per_month"] > free[stay]["usd_per_month"]
+
+
+def test_the_model_and_the_perfect_forecast_have_a_value_in_dollars(prices: Path) -> None:
+    """Each against the last price, with an interval around it."""
+    told = RUN.invoke(
+        app,
+        ["backtest", "--prices", str(prices), "--json", "--instance-type", "m5.large", "--flexible",
+         "--engine", "expected_cost", "--runs", "2", "--days", "2", "--hazard", "5%"],
+    )  # fmt: skip
+    assert told.exit_code == 0, told.output
+    values = json.loads(told.output)["results"][0]["forecast_values"]
+    assert [v["what"] for v in values] == [
+        "expected_cost: model against last price",
+        "expected_cost: perfect 1 h forecast against last price",
+    ]
+    for value in values:
+        low, high = value["usd_per_month_90"]
+        assert low <= value["usd_per_month"] <= high
+
+
+def test_it_says_when_standing_still_would_have_been_as_good(tmp_path: Path) -> None:
+    """One pool: there is nowhere to go to."""
+    rows = [row for row in small_market(12) if row[0] == ("m5.large", "us-east-1a")]
+    path = write_csv(tmp_path / "one.csv", rows)
+    told = RUN.invoke(
+        app, ["backtest", "--prices", str(path), "--instance-type", "m5.large", *FAST]
+    )
+    assert told.exit_code == 0, told.output
+    assert "Standing still would have been as good" in told.output
+
+
+def test_the_report_is_one_page_with_its_pictures_in_it(prices: Path, tmp_path: Path) -> None:
+    """Nothing is fetched from elsewhere, and names are escaped."""
+    page = tmp_path / "page.html"
+    told = RUN.invoke(
+        app,
+        ["backtest", "--prices", str(prices), "--instance-type", "m5.large", "--types", "m5.*",
+         "--engine", "expected_cost", "--report", str(page), *FAST],
+    )  # fmt: skip
+    assert told.exit_code == 0, told.output
+    html = page.read_text()
+    assert html.count("data:image/png;base64,") == 4
+    assert "http" not in html.replace("http-equiv", "")
+    assert "would have" in html
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ((), "--instance-type"),
+        (("--instance-type", "m5.gigantic"), "no such type"),
+        (("--instance-type", "c6i.large"), "no such type in the prices; allowed are the 4 there"),
+        (("--instance-type", "m5.large", "--types", "x9.*"), "x9.*"),
+        (("--instance-type", "m5.large", "--types", "m5.*", "--flexible"), "one or the other"),
+        (("--instance-type", "m5.large", "--engine", "oracle"), "expected_cost"),
+        (("--instance-type", "m5.large", "--forecast", "tarot"), "last-price, model, perfect"),
+        (("--instance-type", "m5.large", "--days", "90"), "cover 12.0 days; allowed are 1 to 11.95"),
+        (("--instance-type", "m5.large", "--days", "0"), "allowed are 1 to 11."),
+        (("--instance-type", "m5.large", "--days", "nan"), "allowed are 1 to 11."),
+        (("--instance-type", "m5.large", "--until", "soon"), "soon"),
+        (("--instance-type", "m5.large", "--region", "eu-west-1"), "us-east-1"),
+        (("--instance-type", "m5.large", "--hazard", "120%"), "0% to below 100%"),
+        (("--instance-type", "m5.large", "--report", "/no/such/folder/page.html"), "no folder"),
+    ],
+)
+def test_what_cannot_be_run_is_refused_in_one_line(
+    prices: Path, arguments: tuple[str, ...], said: str
+) -> None:
+    """Exit code 2, the option, the value and what is allowed; no traceback."""
+    given = () if "--hazard" in arguments else ("--hazard", "5%")
+    told = RUN.invoke(app, ["backtest", "--prices", str(prices), *given, *arguments])
+    assert told.exit_code == 2, told.output
+    assert said in " ".join(told.output.split())
+    assert "Traceback" not in told.output
+
+
+def test_files_without_prices_are_refused(tmp_path: Path) -> None:
+    """An empty file, and one with a header alone."""
+    empty = tmp_path / "empty.csv"
+    header = write_csv(tmp_path / "header.csv", [])
+    for path, text in ((empty, ""), (header, header.read_text())):
+        path.write_text(text)
+        told = RUN.invoke(
+            app, ["backtest", "--prices", str(path), "--instance-type", "m5.large", "--hazard", "5%"]
+        )
+        assert told.exit_code == 2, told.output
+        assert path.name in told.output.replace("\n", "")
+
+
+def test_without_files_or_region_it_asks_for_one() -> None:
+    """Nothing is read from an account that was not named."""
+    told = RUN.invoke(app, ["backtest", "--instance-type", "m5.large"])
+    assert told.exit_code == 2
+    assert "--region" in told.output
+
+
+def test_on_demand_prices_of_another_time_are_noticed(tmp_path: Path) -> None:
+    """Where no pool is below on-demand there is no run to begin."""
+    path = write_csv(tmp_path / "dear.csv", [(p, t, 9.0) for p, t, _ in small_market(12)])
+    cheap = tmp_path / "on-demand.json"
+    cheap.write_text(json.dumps({"m5.large": 1.0, "m5.xlarge": 2.0, "c5.large": 1, "r5.large": 1}))
+    told = RUN.invoke(
+        app,
+        ["backtest", "--prices", str(path), "--on-demand", str(cheap), "--instance-type", "m5.large",
+         "--flexible", *FAST],
+    )  # fmt: skip
+    assert told.exit_code == 2
+    assert "below on-demand" in told.output

@@ -1,0 +1,87 @@
+"""What a cycle keeps is enough to decide the same again."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from hypothesis import given, settings
+
+from spot_optimizer.decision.engine import decide
+from spot_optimizer.decision.experience import PoolEvent
+from spot_optimizer.decision.guards.windows import Window
+from spot_optimizer.decision.image import Image
+from spot_optimizer.decision.inputs import SettingLayers, inputs_from_bytes, inputs_to_bytes
+from spot_optimizer.decision.model import Force, Move, StackState, WorkloadView, World
+from spot_optimizer.market.snapshot import MarketSnapshot
+from spot_optimizer.stored import DamagedState, pack_json
+from spot_optimizer.words import Lifecycle, Mode
+from tests.decision.explained import kept
+from tests.decision.test_decisions_are_sound import MARKETS, views
+from tests.decision.worlds import ACTING, CATALOG, HERE, NOW, REGION, market, workload
+
+LAYERS = SettingLayers(parameters={"dry_run": False})
+
+
+@settings(max_examples=60, deadline=None, print_blob=True)
+@given(MARKETS, views("web-1"), views("web-2"))
+def test_the_same_is_decided_again(
+    snapshot: MarketSnapshot, one: WorkloadView, two: WorkloadView
+) -> None:
+    """Whatever the workloads: the world is equal, and so is every decision."""
+    world = World((one, two), snapshot, CATALOG)
+    again = kept(world, LAYERS).with_market(snapshot, CATALOG)
+    assert again == world
+    assert decide(again, NOW, region=REGION) == decide(world, NOW, region=REGION)
+
+
+def test_everything_that_a_workload_can_have_comes_back() -> None:
+    """Windows, moves, image, breaker, claim; the stack's state, forces, refusals, interruptions."""
+    view = workload(
+        mode=Mode.MANUAL,
+        image=Image("uefi", True, "hvm"),
+        windows=(Window(frozenset({0, 5}), 120, 300, "Europe/Berlin"),),
+        not_before=NOW,
+        moves=(Move(NOW, Lifecycle.ON_DEMAND, False),),
+        breaker_open=True,
+        live_switch_id="switch",
+        cooldown_until=NOW,
+        backoff_until=NOW,
+        sized_up_at=NOW,
+        settings=replace(ACTING, engine="layered", cooldown_minutes=20.0),
+    )
+    event = PoolEvent(HERE, NOW - timedelta(microseconds=1))
+    world = World(
+        (view,),
+        market({HERE: 0.03}),
+        CATALOG,
+        StackState(True, True, 3),
+        {"web-1": Force("ann", HERE, Lifecycle.ON_DEMAND)},
+        (event,),
+        (event, event),
+    )
+    layers = SettingLayers(
+        {"dry_run": False}, {"cooldown_minutes": 20}, {"web-1": {"engine": "layered"}}
+    )
+    assert kept(world, layers).with_market(world.market, CATALOG) == world
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"no gzip",
+        pack_json("decision-inputs", 1, {"at": "now"}),
+        pack_json("decision-inputs", 2, {}),
+    ],
+)
+def test_what_cannot_be_read_is_damaged(data: bytes) -> None:
+    """One kind of error, whatever is wrong with the bytes."""
+    with pytest.raises(DamagedState):
+        inputs_from_bytes(data)
+
+
+def test_the_same_inputs_are_the_same_bytes() -> None:
+    """No clock, no order of a set gets into them."""
+    world = World((workload(),), None, CATALOG)
+    names = {"market_id": "m", "catalog_id": "c", "layers": LAYERS}
+    first, second = (inputs_to_bytes(world, NOW, REGION, **names) for _ in range(2))
+    assert first == second

@@ -1,0 +1,42 @@
+"""What of all single faults a test run carries out; ``spot-optimizer soak`` carries out all."""
+
+from simulator.faults.kinds import FaultKind
+from simulator.trials.plans import clean_runs, single_faults
+from simulator.trials.pool import Servers
+from simulator.trials.run import RunResult
+from simulator.trials.trials import SINGLE, TRIALS
+
+SEED = 1
+EVERY = 29
+"""A prime, so that neither kinds nor calls of one sort are passed over each time."""
+
+FAILOVERS = tuple(name for name in SINGLE if "failover" in name)
+SWITCHES = tuple(name for name in SINGLE if name not in FAILOVERS)
+
+
+def share_of(trials: tuple[str, ...]) -> list[RunResult]:
+    """The clean runs of these trials, and every 29th of their single faults."""
+    with Servers(1) as servers:
+        clean = list(servers.run(clean_runs(trials, SEED)))
+        specs = [spec for each in clean for spec in single_faults(each)]
+        return [*clean, *servers.run(specs[::EVERY])]
+
+
+def violations(results: list[RunResult]) -> list[str]:
+    """Trial, faults, seed, the command that repeats it, and what it violated."""
+    return [
+        f"{result.spec.command}\n    met {', '.join(result.met)}\n    {result.violation}"
+        for result in results
+        if result.violation
+    ]
+
+
+def kinds_met(results: list[RunResult]) -> set[str]:
+    """Kinds of the faults that happened."""
+    return {met.partition(":")[2] for result in results for met in result.met}
+
+
+def kinds_expected(trials: tuple[str, ...]) -> set[str]:
+    """All of them, where there is a trial that meets every kind."""
+    singles = [name for name in trials if not TRIALS[name].double]
+    return {kind.value for kind in FaultKind} if singles else {FaultKind.DENIED.value}

@@ -1,0 +1,29 @@
+"""A fault at one call of a switch, a capacity loop, a fallback or an undoing breaks no invariant."""
+
+import pytest
+
+from simulator.trials.run import RunResult
+from tests.faults.shares import SWITCHES, kinds_expected, kinds_met, share_of, violations
+
+
+@pytest.fixture(scope="module")
+def results() -> list[RunResult]:
+    """Every 29th single fault of these trials, and the trials without any."""
+    return share_of(SWITCHES)
+
+
+def test_no_invariant_is_violated(results: list[RunResult]) -> None:
+    """Asserted after every event; and afterwards nothing is lost, and nothing is left over."""
+    assert violations(results) == []
+
+
+def test_every_trial_and_every_kind_is_met(results: list[RunResult]) -> None:
+    """The share is fixed; if it came to miss a kind, it would have to be another."""
+    assert {result.spec.trial for result in results} == set(SWITCHES)
+    assert kinds_met(results) == kinds_expected(SWITCHES)
+    assert len(results) > 100
+
+
+def test_every_fault_happens(results: list[RunResult]) -> None:
+    """Up to its fault a run is the clean one, so no fault waits in vain."""
+    assert [r.spec.command for r in results if r.spec.faults and not r.met] == []

@@ -1,0 +1,185 @@
+"""What cannot be used is refused: the ledger and the bus say what is wrong, the live model stays."""
+
+import gzip
+import io
+import json
+import pickle
+import re
+from datetime import timedelta
+
+import boto3
+import numpy as np
+import pytest
+
+from simulator.account.account import FunctionFailed
+from spot_optimizer.forecast.registry import SHIPPED_VERSION
+from spot_optimizer.services import market_forecast
+from tests.models.uploads import (
+    Files,
+    files_of,
+    ledger_of,
+    misled,
+    priced_stage,
+    told,
+    upload,
+)
+
+
+class _Trap:
+    """Runs code when it is unpickled."""
+
+    def __reduce__(self):
+        return (pytest.fail, ("a pickle was read",))
+
+
+@pytest.fixture(scope="module")
+def stage():
+    """An account in which the shipped model decides, with prices enough to compare."""
+    market_forecast._loaded.clear()
+    with priced_stage() as opened:
+        yield opened
+
+
+def other_features(folder) -> Files:
+    files = files_of(folder, "other")
+    metadata = json.loads(files["metadata.json"])
+    metadata["features"][0] = "phase_of_the_moon"
+    return {**files, "metadata.json": json.dumps(metadata).encode()}
+
+
+def cut_short(folder) -> Files:
+    files = files_of(folder, "cut")
+    return {**files, "boosters.json.gz": files["boosters.json.gz"][:-100]}
+
+
+def no_metadata(folder) -> Files:
+    return {**files_of(folder, "none"), "metadata.json": b"[]"}
+
+
+def pickled(folder) -> Files:
+    return {**files_of(folder, "pickle"), "model.pkl": pickle.dumps(_Trap())}
+
+
+def pickled_inside(folder) -> Files:
+    out = io.BytesIO()
+    np.savez(out, said=np.array([_Trap()], dtype=object))
+    return files_of(folder, "inside", calibration_npz=out.getvalue())
+
+
+def no_text(folder) -> Files:
+    body = {"form": "boosters/1", **dict.fromkeys(_names(folder), "no model")}
+    return files_of(folder, "text", boosters_json_gz=gzip.compress(json.dumps(body).encode()))
+
+
+def _names(folder) -> list[str]:
+    body = json.loads(gzip.decompress((folder / "boosters.json.gz").read_bytes()))
+    return [name for name in body if name != "form"]
+
+
+def other_columns(folder) -> Files:
+    """Boosters that were trained on five columns."""
+    import lightgbm
+
+    data = lightgbm.Dataset(np.random.default_rng(1).random((200, 5)), np.arange(200) % 7)
+    text = lightgbm.train({"verbose": -1, "num_threads": 1}, data, 2).model_to_string()
+    body = {"form": "boosters/1", **dict.fromkeys(_names(folder), text)}
+    return files_of(folder, "cols", boosters_json_gz=gzip.compress(json.dumps(body).encode()))
+
+
+def huge_prices(folder) -> Files:
+    """Boosters whose every word is a million."""
+    import lightgbm
+
+    width = len(json.loads((folder / "metadata.json").read_text())["features"])
+    data = lightgbm.Dataset(np.random.default_rng(1).random((200, width)), np.full(200, 1e6))
+    text = lightgbm.train({"verbose": -1, "num_threads": 1}, data, 2).model_to_string()
+    body = {"form": "boosters/1", **dict.fromkeys(_names(folder), text)}
+    return files_of(folder, "huge", boosters_json_gz=gzip.compress(json.dumps(body).encode()))
+
+
+BAD = {
+    other_features: "features: the model has other features.*phase_of_the_moon",
+    cut_short: "boosters.json.gz: checksum",
+    no_metadata: "metadata.json: the whole",
+    pickled: r"model.pkl: no file of a model; allowed are LightGBM's text and JSON alone",
+    pickled_inside: "calibration: .* no npz archive",
+    no_text: "booster's text cannot be read",
+    other_columns: "a booster cannot predict",
+    huge_prices: "smoke prediction",
+    misled: "worse than the live model",
+}
+
+
+@pytest.mark.parametrize("bad", BAD, ids=lambda bad: bad.__name__)
+def test_a_bad_model_is_refused_with_the_reason(stage, trained, bad):
+    """Ledger, bus and answer say the same; who decides has not changed."""
+    version = f"bad-{bad.__name__}"
+    upload(stage, version, bad(trained.folder))
+    item = ledger_of(stage).version(version)
+    assert item.state == "refused"
+    events = [e for e in told(stage, "Spot Optimizer Model") if e["version"] == version]
+    assert {e["status"] for e in events} == {"refused"}
+    assert events[-1]["reason"] == item.reason
+    assert re.search(BAD[bad], item.reason), item.reason
+    registry = ledger_of(stage).registry()
+    assert (registry.live.version, registry.pending) == (SHIPPED_VERSION, None)
+    with pytest.raises(FunctionFailed, match="cannot be activated"):
+        stage.command(command="activate-model", version=version)
+
+
+def test_an_upload_that_never_ends_is_refused_after_half_an_hour(stage, trained):
+    """Until then it is incomplete, and says what is not there; nobody has to look."""
+    files = files_of(trained.folder, "half")
+    del files["boosters.json.gz"]
+    upload(stage, "half", files)
+    item = ledger_of(stage).version("half")
+    assert (item.state, item.reason) == ("incomplete", "boosters.json.gz: not there")
+    assert not [e for e in told(stage, "Spot Optimizer Model") if e["version"] == "half"]
+    stage.account.run_for(timedelta(minutes=31))
+    stage.account.invoke("RefreshMarket", {"task": "gaps"})
+    item = ledger_of(stage).version("half")
+    assert item.state == "refused"
+    assert "30 minutes" in item.reason
+    assert [e["status"] for e in told(stage, "Spot Optimizer Model") if e["version"] == "half"] == [
+        "refused"
+    ]
+
+
+@pytest.mark.parametrize("key", ["model.txt", "a b/metadata.json", "-x/metadata.json"])
+def test_files_that_belong_to_no_version_are_told(stage, key):
+    """The event names the file and where models go."""
+    put = {"Bucket": stage.bucket, "Key": f"models/uploads/{key}", "Body": b"x"}
+    boto3.client("s3").put_object(**put)
+    stage.account.run_for(timedelta(seconds=30))
+    event = told(stage, "Spot Optimizer Model")[-1]
+    assert event["status"] == "refused"
+    assert event["reason"].startswith(f"models/uploads/{key}: put the files of a model under")
+
+
+@pytest.mark.parametrize("version", ["shipped", "last-price"])
+def test_names_of_the_product_are_no_versions(stage, trained, version):
+    """Scores bear them already."""
+    upload(stage, version, files_of(trained.folder, "mine"))
+    assert "a name of the product already" in told(stage, "Spot Optimizer Model")[-1]["reason"]
+    assert ledger_of(stage).registry().pending is None
+
+
+@pytest.mark.parametrize(
+    ("request_", "said"),
+    [
+        ({"command": "roll-back-model"}, "there is no previous model"),
+        ({"command": "activate-model", "version": "nobody"}, "allowed are none"),
+        ({"command": "activate-model", "version": "shipped"}, "is live already"),
+        ({"command": "drop-model", "version": "nobody"}, "pending is none"),
+        ({"command": "validate-model", "version": "nobody"}, "there is nothing under"),
+        ({"command": "activate-model", "version": "../market"}, "version"),
+    ],
+    ids=["nothing before", "unknown", "live", "not pending", "no upload", "no version"],
+)
+def test_what_the_registry_does_not_allow_is_refused_in_words(stage, request_, said):
+    """The error says what is allowed, and who is in play stays so."""
+    before = ledger_of(stage).registry()
+    with pytest.raises(FunctionFailed, match=said) as failure:
+        stage.command(**request_)
+    assert failure.value.error_type == "InvalidRequest"
+    assert ledger_of(stage).registry() == before

@@ -1,0 +1,165 @@
+"""An uploaded model is looked at, scored beside the live one, activated and rolled back."""
+
+from datetime import timedelta
+
+import pytest
+
+from simulator.account.account import FunctionFailed
+from spot_optimizer.forecast.registry import Slot
+from spot_optimizer.market.snapshot_file import snapshot_from_bytes
+from spot_optimizer.services import market_forecast
+from tests.models.uploads import (
+    files_of,
+    ledger_of,
+    make_live,
+    priced_stage,
+    published,
+    told,
+    upload,
+)
+
+HORIZONS = (1, 6, 12, 24)
+
+
+@pytest.fixture(autouse=True)
+def cold() -> None:
+    """Each test begins with a function that has loaded no model."""
+    market_forecast._loaded.clear()
+
+
+@pytest.fixture(scope="module")
+def way(trained):
+    """Upload, a day of being scored, activation, roll-back: what there was to see after each."""
+    seen = {}
+    with priced_stage() as stage:
+        make_live(stage, "small", files_of(trained.folder, "small"))
+        stage.refresh()
+        upload(stage, "twin", files_of(trained.folder, "twin"))
+        seen["uploaded"] = (ledger_of(stage).registry(), ledger_of(stage).version("twin"))
+        stage.account.run_for(timedelta(hours=25, minutes=5))
+        seen["scores"] = [i for i in stage.items() if i["pk"] == "FORECASTS"]
+        seen["skill"] = published(stage, "ForecastSkill")
+        seen["coverage"] = published(stage, "ForecastCoverage")
+        seen["worse"] = published(stage, "ForecastWorse")
+        seen["shown"] = stage.command(command="models")
+        seen["lessons"] = stage.object("market/lessons/twin.npz")
+        seen["activated"] = stage.command(command="activate-model", version="twin")
+        stage.account.run_for(timedelta(hours=1))
+        seen["snapshot"] = snapshot_from_bytes(stage.object("market/snapshot.npz"))
+        seen["rolled back"] = stage.command(command="roll-back-model")
+        stage.account.run_for(timedelta(hours=1))
+        seen["snapshot again"] = snapshot_from_bytes(stage.object("market/snapshot.npz"))
+        seen["events"] = told(stage, "Spot Optimizer Model")
+        seen["changes"] = [i for i in stage.items() if i["sk"].startswith("CHANGE#")]
+        seen["commands"] = [
+            i for i in stage.items() if i["pk"] == "STACK" and i["sk"].startswith("COMMAND#")
+        ]
+    return seen
+
+
+def test_a_good_upload_is_pending_by_s3_event_alone(way):
+    """Nobody was asked for anything: files were put, and the comparison is on the ledger."""
+    registry, item = way["uploaded"]
+    assert (registry.live.version, registry.pending.version) == ("small", "twin")
+    assert (item.state, item.name) == ("accepted", "twin")
+    assert item.asked_by == "S3 upload by 123456789012"
+    assert item.comparison["overall"] == 1.0
+    assert item.comparison["forecasts"] > 1_000
+    assert item.comparison["changed"] > 100
+
+
+def test_every_forecast_is_scored_at_every_horizon_when_its_time_has_come(way):
+    """One item for each day, horizon and model: 24, 19, 13 and one hour of 12 pools, the first an hour
+    after the model began to decide."""
+    hours = dict.fromkeys(HORIZONS, 0)
+    for item in way["scores"]:
+        if item["model"] == "small":
+            hours[item["horizon_hours"]] += item["forecasts"] / 12
+    assert [hours[h] for h in HORIZONS] == [24, 19, 13, 1]
+    models = {item["model"]: item["role"] for item in way["scores"]}
+    assert models == {"small": "live", "twin": "pending", "last-price": "beside"}
+
+
+def test_the_pending_model_is_scored_beside_the_live_one(way):
+    """The same model under another name, with lessons of its own, has the same scores."""
+    figures = {}
+    for item in way["scores"]:
+        own = {k: v for k, v in item.items() if k not in ("pk", "sk", "model", "role", "expires_at_s")}
+        if item["sk"].startswith("2026-03-03#01h"):
+            figures[item["model"]] = own
+    assert figures["twin"] == figures["small"]
+    assert figures["twin"] != figures["last-price"]
+    assert {"skill", "coverage", "coverage_of_changes", "change_brier"} <= figures["twin"].keys()
+
+
+def test_skill_and_coverage_are_metrics_by_horizon_and_nothing_else(way):
+    """Four horizons of two metrics; a pool or workload as dimension would cost a fortune."""
+    for name in ("skill", "coverage"):
+        dimensions = [dimensions for dimensions, _ in way[name]]
+        assert {d["Horizon"] for d in dimensions} == {f"{h}h" for h in HORIZONS}
+        assert all(d.keys() == {"service", "Horizon"} for d in dimensions)
+    assert {dimensions["service"] for dimensions, _ in way["worse"]} == {"spot-optimizer"}
+
+
+def test_activation_and_roll_back_change_who_decides_from_the_next_cycle_on(way):
+    """The snapshot bears the forecaster's name; the two models change places."""
+    assert way["activated"]["live"] == "twin"
+    assert way["activated"]["previous"] == "small"
+    assert way["snapshot"].forecaster == "twin"
+    assert way["rolled back"]["live"] == "small"
+    assert way["rolled back"]["previous"] == "twin"
+    assert way["snapshot again"].forecaster == "small"
+    assert (way["snapshot"].degraded, way["snapshot again"].degraded) == ("", "")
+
+
+def test_every_change_is_on_the_ledger_and_the_bus_with_who_asked(way):
+    """Upload, activation and roll-back, each with its author; the requests as they came."""
+    wanted = [
+        ("twin", "pending", "S3 upload by 123456789012"),
+        ("twin", "activated", "ann"),
+        ("small", "rolled-back", "ann"),
+    ]
+    for source in (way["events"], sorted(way["changes"], key=lambda item: item["sk"])):
+        assert [(e["version"], e["status"], e["asked_by"]) for e in source] == wanted
+    asked = [item["command"] for item in way["commands"]]
+    assert sorted(asked) == ["activate-model", "models", "roll-back-model"]
+
+
+def test_the_registry_can_be_asked_for(way):
+    """Who is in play, every upload, and the scores of the last week."""
+    shown = way["shown"]
+    assert (shown["live"], shown["previous"], shown["pending"]) == ("small", None, "twin")
+    assert [(u["version"], u["role"]) for u in shown["uploads"]] == [("twin", "pending")]
+    assert {row["horizon_hours"] for row in shown["scores"]} == set(HORIZONS)
+
+
+def test_the_last_two_are_kept_and_older_ones_removed(trained):
+    """Files that are in no role any more go within a quarter of an hour, and it is told."""
+    with priced_stage() as stage:
+        make_live(stage, "one", files_of(trained.folder, "one"))
+        for version in ("two", "three"):
+            upload(stage, version, files_of(trained.folder, version))
+            stage.command(command="activate-model", version=version)
+        stage.account.run_for(timedelta(minutes=40))
+        stage.account.invoke("RefreshMarket", {"task": "gaps"})
+        kept = {key.split("/")[2] for key in stage.objects("models/kept/")}
+        assert kept == {"two", "three"}
+        assert ledger_of(stage).registry().live.version == "three"
+        with pytest.raises(FunctionFailed, match="allowed are 'two', 'shipped'"):
+            stage.command(command="activate-model", version="one")
+
+
+def test_without_enough_prices_a_model_waits_to_be_compared(trained):
+    """It is pending but cannot decide; when there are enough it is looked at again, by request."""
+    with priced_stage(days=9) as stage:
+        upload(stage, "early", files_of(trained.folder, "early"))
+        item = ledger_of(stage).version("early")
+        assert "it takes 16 days of prices" in item.reason
+        before = ledger_of(stage).registry()
+        assert before.pending == Slot("early", item.sha256)
+        with pytest.raises(FunctionFailed, match="not compared with the live model"):
+            stage.command(command="activate-model", version="early")
+        assert ledger_of(stage).registry() == before
+        answer = stage.command(command="validate-model", version="early")
+        assert answer["status"] == "pending"
+        assert answer["comparison"] == {}

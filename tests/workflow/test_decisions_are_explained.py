@@ -1,0 +1,267 @@
+"""From what a stack has kept: every decision is made again, and questions are answered and recorded."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+import boto3
+import pytest
+from typer.testing import CliRunner
+
+from cli.main import app
+from simulator.account.account import FunctionFailed
+from spot_optimizer.aws.archive import Archive
+from spot_optimizer.aws.ledger.table import Ledger
+from spot_optimizer.contracts import InvalidRequest
+from spot_optimizer.services.explain import Explained, explain_decision
+from tests.workflow.stage import ZONES, Stage, open_stage
+
+CHEAP = {("m5a.large", ZONES[1]): 0.0275}
+"""Half a point short of what is worth a switch."""
+
+
+@pytest.fixture(scope="module")
+def decided() -> Iterator[Stage]:
+    """A workload that has just been judged twice, with a threshold by tag and one by command."""
+    with open_stage(prices=CHEAP) as stage:
+        stage.launch(tags={"spot-optimizer:switch-gain-points": "3.5"})
+        stage.launch("refused", tags={"spot-optimizer:mode": "automatic"})
+        stage.take_in()
+        stage.command(command="set-threshold", name="cooldown_minutes", value=20)
+        stage.cycle()
+        stage.account.run_for(timedelta(minutes=5))
+        stage.cycle()
+        yield stage
+
+
+def explained(stage: Stage, workload: str = "web", **which: Any) -> Explained:
+    """The last decision, or the one that is asked for."""
+    which.setdefault("until", stage.account.clock.now())
+    ledger = Ledger(stage.account.outputs["LedgerTable"])
+    return explain_decision(Archive(stage.bucket), ledger, workload, **which)
+
+
+def test_the_last_decision_is_made_again_as_it_was(decided: Stage) -> None:
+    """Record and decision made again agree; thresholds say where they come from."""
+    told = explained(decided)
+    assert told.remark == ""
+    assert told.explanation is not None
+    assert told.recorded["reason"] == told.explanation.decision.reason
+    sources = {used.name: used.source for used in told.explanation.settings}
+    assert sources["switch_gain_points"] == "tag spot-optimizer:switch-gain-points"
+    assert sources["cooldown_minutes"] == "command for the stack"
+    assert sources["dry_run"] == "parameter DryRun"
+    needed = [
+        change.needed
+        for each in told.explanation.would_have_changed
+        for change in each.changes
+        if change.what == "switch_gain_points"
+    ]
+    assert needed == ["2.6"]  # (0.03 - 0.0275) / 0.096 is 2.604 points
+
+
+def test_an_earlier_decision_is_found_by_time_and_by_id(decided: Stage) -> None:
+    """The one of five minutes ago has a record of its own, though it said the same."""
+    last, before = explained(decided), explained(
+        decided, until=decided.account.clock.now() - timedelta(minutes=2)
+    )
+    assert last.recorded["decision_id"] != before.recorded["decision_id"]
+    again = explained(decided, decision_id=before.recorded["decision_id"])
+    assert again.recorded == before.recorded
+    assert again.remark == ""
+
+
+@pytest.mark.parametrize(
+    ("workload", "which", "said"),
+    [
+        ("other", {}, "workload = 'other' is unknown; known are refused, web"),
+        ("refused", {}, "workload = 'refused' is refused: .*automatic"),
+        ("web", {"decision_id": "by-hand"}, "'by-hand' is no id of a decision"),
+        ("web", {"decision_id": "web-20200101T000000Z-abcdef"}, "no decision .* is kept"),
+    ],
+)
+def test_what_there_is_not_is_named(
+    decided: Stage, workload: str, which: dict[str, Any], said: str
+) -> None:
+    """Unknown and refused workloads, ids that are none or are kept no more."""
+    with pytest.raises(InvalidRequest, match=said):
+        explained(decided, workload, **which)
+
+
+def test_a_forced_decision_of_the_same_second_keeps_inputs_of_its_own(decided: Stage) -> None:
+    """Neither takes the place of the other."""
+    cycle = explained(decided)
+    decided.command(command="decide", workload="web")
+    forced = explained(decided, decision_id=decided.history("web", "DECISION")[-1]["decision_id"])
+    assert forced.recorded["forced_by"] == "ann"
+    assert forced.remark == ""
+    assert explained(decided, decision_id=cycle.recorded["decision_id"]).recorded == cycle.recorded
+
+
+@contextmanager
+def without(stage: Stage, *prefixes: str) -> Iterator[None]:
+    """The objects whose keys begin so are gone for a while."""
+    s3 = boto3.client("s3")
+    keys = [key for prefix in prefixes for key in stage.objects(prefix)]
+    bodies = {key: stage.object(key) for key in keys}
+    for key in keys:
+        s3.delete_object(Bucket=stage.bucket, Key=key)
+    yield
+    for key, body in bodies.items():
+        s3.put_object(Bucket=stage.bucket, Key=key, Body=body)
+
+
+def test_the_market_in_use_stands_in_for_its_copy(decided: Stage) -> None:
+    """Where it is the same, by its ETag."""
+    with without(decided, "inputs/snapshots/"):
+        assert explained(decided).remark == ""
+
+
+@pytest.mark.parametrize(
+    ("prefixes", "remark"),
+    [
+        (("inputs/snapshots/", "market/snapshot.npz"), "its market snapshot is kept no more"),
+        (("inputs/catalogs/", "market/catalog.json.gz"), "its catalogue is kept no more"),
+        (("inputs/cycles/",), "what its cycle decided upon is kept no more"),
+    ],
+    ids=["market", "catalogue", "inputs"],
+)
+def test_what_cannot_be_made_again_is_told_from_its_record(
+    decided: Stage, prefixes: tuple[str, ...], remark: str
+) -> None:
+    """Another market or catalogue would give another decision: nothing is guessed at."""
+    with without(decided, *prefixes):
+        told = explained(decided)
+        assert told.explanation is None
+        assert remark in told.remark
+        assert told.recorded["kind"] == "STAY"
+
+
+def test_a_new_catalogue_leaves_the_old_one_readable(decided: Stage) -> None:
+    """Reference data that changed since: the decision is made on what it was made on."""
+    decided.account.invoke("RefreshMarket", {"task": "reference"})
+    decided.cycle()
+    with without(decided, "market/catalog.json.gz"):
+        told = explained(decided)
+        assert told.remark == ""
+        assert told.explanation is not None
+
+
+def test_a_pool_is_evaluated_and_the_request_recorded(decided: Stage) -> None:
+    """Decision, reason, instability, hazard and EC2's signal; who asked stands on the ledger."""
+    table = decided.account.outputs["LedgerTable"]
+    at = (decided.account.clock.now() - timedelta(minutes=30)).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+    boto3.client("dynamodb").put_item(
+        TableName=table,
+        Item={
+            "pk": {"S": "POOL#m6i.large/us-east-1c"},
+            "sk": {"S": f"SIGNAL#{at}#interruption#i-1"},
+            "kind": {"S": "interruption"},
+            "at": {"S": at},
+        },
+    )
+    place = {"instance_type": "m5.large", "availability_zone": ZONES[0]}
+    calm = decided.command(command="evaluate", **place)
+    assert (calm["decision"], calm["signal"], calm["instability_probability"]) == ("STAY", "none", 0.5)
+    assert 0 < calm["hazard_per_hour"] < 0.001
+    assert calm["market"]["stale"] is False
+    place = {"instance_type": "m6i.large", "availability_zone": ZONES[2]}
+    left = decided.command(command="evaluate", engine="expected_cost", **place)
+    assert (left["decision"], left["signal"], left["engine"]) == (
+        "SWITCH",
+        "interruption",
+        "expected_cost",
+    )
+    asked = [i for i in decided.items() if i["pk"] == "STACK" and i["sk"].startswith("COMMAND#")]
+    assert {(i["command"], i["asked_by"]) for i in asked} >= {("evaluate", "ann")}
+
+
+def test_pools_are_recommended_within_what_is_known(decided: Stage) -> None:
+    """Ranked pools, a plan over them, the saving; types that nobody collects are named."""
+    told = decided.command(
+        command="recommend", vcpu=2, memory_gib=8, count=6, architecture="x86_64"
+    )
+    assert (told["pools"][0]["instance_type"], told["pools"][0]["availability_zone"]) == (
+        "m5a.large",
+        ZONES[1],
+    )
+    assert [placed["count"] for placed in told["plan"]] == [2, 2, 2]
+    assert told["saving_usd_per_month"] == pytest.approx(730 * told["saving_usd_per_hour"])
+    json.dumps(told)
+
+
+BAD_QUESTIONS = [
+    (
+        {"command": "evaluate", "instance_type": "m5.huge", "availability_zone": ZONES[0]},
+        "instance_type = 'm5.huge' is unknown",
+    ),
+    (
+        {"command": "evaluate", "instance_type": "m5.large", "availability_zone": "use1-az1"},
+        "availability_zone",
+    ),
+    (
+        {"command": "recommend", "vcpu": 0, "memory_gib": 8, "count": 1, "architecture": "x86_64"},
+        "vcpu",
+    ),
+    (
+        {"command": "recommend", "vcpu": 2, "memory_gib": 8, "count": 0, "architecture": "x86_64"},
+        "count",
+    ),
+    (
+        {"command": "recommend", "vcpu": 2, "memory_gib": 8, "count": 1, "architecture": "i386"},
+        "architecture",
+    ),
+    (
+        {
+            "command": "recommend",
+            "vcpu": 2,
+            "memory_gib": 8,
+            "count": 1,
+            "architecture": "x86_64",
+            "types": ["z*"],
+        },
+        "a name like z*",
+    ),
+]
+
+
+def test_bad_questions_name_field_and_value(decided: Stage) -> None:
+    """And what is allowed."""
+    for request, complaint in BAD_QUESTIONS:
+        with pytest.raises(FunctionFailed) as refused:
+            decided.command(**request)
+        assert refused.value.error_type == "InvalidRequest", request
+        assert complaint in str(refused.value), request
+
+
+def test_without_a_market_there_is_no_answer(decided: Stage) -> None:
+    """Before the first prices a question is refused with when to ask again."""
+    with (
+        without(decided, "market/snapshot.npz"),
+        pytest.raises(FunctionFailed, match="there is no market data yet"),
+    ):
+        decided.command(command="evaluate", instance_type="m5.large", availability_zone=ZONES[0])
+
+
+def test_a_deployed_stack_is_asked_from_the_command_line(decided: Stage) -> None:
+    """By its outputs, with the caller's own credentials; the answers are those of the account."""
+    of_stack = ["--stack", "spot-optimizer", "--region", "us-east-1"]
+    run = CliRunner()
+    told = run.invoke(app, ["explain", "web", *of_stack, "--json"])
+    assert told.exit_code == 0, told.output
+    assert json.loads(told.output)["recorded"] == explained(decided).recorded
+    judged = run.invoke(app, ["judge", "m5.large", ZONES[0], *of_stack])
+    assert judged.exit_code == 0, judged.output
+    assert "minutes old" in judged.output
+    wanted = ["recommend", "--vcpu", "2", "--memory", "8", "--count", "3", *of_stack]
+    recommended = run.invoke(app, [*wanted, "--json"])
+    assert recommended.exit_code == 0, recommended.output
+    assert json.loads(recommended.output)["pools_that_do"] > 3
+    for arguments, said in (
+        (["explain", "web", "--stack", "other", "--region", "us-east-1"], "--stack other"),
+        (["judge", "m5.huge", ZONES[0], *of_stack], "m5.huge"),
+    ):
+        refused = run.invoke(app, arguments)
+        assert (refused.exit_code, said in refused.output) == (2, True), refused.output
