@@ -4,6 +4,7 @@ moto finds a type by scanning the subclasses of ``CloudFormationModel``, so defi
 enough. :data:`COMPLETIONS` adds the properties that moto's own types drop.
 """
 
+import functools
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -39,8 +40,14 @@ class _Wanted:
     properties: Properties
     region: str
 
-    def client(self, service: Any) -> Any:
-        return boto3.client(service, region_name=self.region)
+    def client(self, service: str) -> Any:
+        return _client(service, self.region)
+
+
+@functools.cache
+def _client(service: Any, region: str) -> Any:
+    """Making a client takes longer than what it is made for; those of one account serve the next."""
+    return boto3.client(service, region_name=region)
 
 
 def register() -> None:
@@ -190,10 +197,9 @@ def _alarm(wanted: _Wanted) -> _Created:
             wanted.properties[key] = int(wanted.properties[key])
     if "Threshold" in wanted.properties:
         wanted.properties["Threshold"] = float(wanted.properties["Threshold"])
-    client = wanted.client("cloudwatch")
-    client.put_metric_alarm(**wanted.properties)
-    alarm = client.describe_alarms(AlarmNames=[wanted.name])["MetricAlarms"][0]
-    return _Created(wanted.name, {"Arn": alarm["AlarmArn"]})
+    wanted.client("cloudwatch").put_metric_alarm(**wanted.properties)
+    arn = f"arn:aws:cloudwatch:{wanted.region}:{ACCOUNT_ID}:alarm:{wanted.name}"
+    return _Created(wanted.name, {"Arn": arn})
 
 
 @_type("AWS::Scheduler::Schedule", attributes=("Arn",))
@@ -267,7 +273,7 @@ def _metric_filter(wanted: _Wanted) -> _Created:
 
 
 def _complete_table(reference: str, properties: Properties, region: str) -> None:
-    client = boto3.client("dynamodb", region)
+    client = _client("dynamodb", region)
     if "TimeToLiveSpecification" in properties:
         client.update_time_to_live(
             TableName=reference, TimeToLiveSpecification=properties["TimeToLiveSpecification"]
@@ -280,7 +286,7 @@ def _complete_table(reference: str, properties: Properties, region: str) -> None
 
 
 def _complete_bucket(reference: str, properties: Properties, region: str) -> None:
-    client = boto3.client("s3", region)
+    client = _client("s3", region)
     notifications = properties.get("NotificationConfiguration", {})
     if "EventBridgeConfiguration" in notifications:
         client.put_bucket_notification_configuration(

@@ -14,6 +14,7 @@ import pytest
 from simulator.account import Call, EmbeddedAccount
 from simulator.limit_table import changed
 from simulator.limits import LIMITS, Bucket
+from simulator.permissions.policies import Role
 
 START = datetime(2025, 3, 1, tzinfo=UTC)
 START_EXECUTION = Call("stepfunctions", "StartExecution", "service", "events")
@@ -149,3 +150,16 @@ def test_a_function_that_is_gone_is_dead_at_once(stack: Path) -> None:
         account.run_until(account.clock.now())
         ((_, attributes),) = dead_letters(account)
     assert attributes["ERROR_CODE"] == "ResourceNotFoundException"
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_a_failed_run_reaches_its_destination_if_the_functions_role_allows_it(
+    account: EmbeddedAccount, allowed: bool
+) -> None:
+    """Lambda sends the record with the function's role; without the right it is lost, as in AWS."""
+    listen = account.lambdas.find("Listen")
+    if not allowed:
+        account.permissions.know([Role("ListenRole", listen.role_arn, ())])
+    account.events.invoke_later(listen, b'{"word": "hex"}')
+    account.run_for(timedelta(minutes=10))
+    assert len(dead_letters(account)) == allowed

@@ -9,12 +9,14 @@ import boto3
 import botocore.session
 import moto.cloudformation.models as cloudformation
 import pytest
+from botocore.exceptions import ClientError
 
 from simulator.account import EmbeddedAccount
 from simulator.account.deploy import DeploymentError
 from simulator.account.parameters import ParameterError, check_parameters
 from simulator.account.schedules import ScheduleError
 from simulator.account.translate import TemplateError
+from simulator.permissions.conditions import PolicyError
 
 RULE = """
 Resources:
@@ -163,3 +165,85 @@ def test_a_template_with_a_fault_is_refused(
     """A rate that AWS refuses, code that is not there."""
     with EmbeddedAccount(start=start) as account, pytest.raises(error, match=message):
         account.deploy(variant(text), "faulty")
+
+
+MAPPED = """
+Parameters: {Minutes: {Type: Number, Default: 5}}
+Mappings: {Periods: {"5": {S: 300}, "60": {S: 3600}}}
+Resources:
+  Topic:
+    Type: AWS::SNS::Topic
+    Properties: {DisplayName: !FindInMap [Periods, !Ref Minutes, S]}
+"""
+
+
+def test_a_number_is_looked_up_in_a_map_by_its_text(
+    start: datetime, variant: Callable[[str], Path]
+) -> None:
+    """A parameter of type Number names a key of a mapping, which is text."""
+    with EmbeddedAccount(start=start) as account:
+        stack = account.deploy(variant(MAPPED), "mapped", {"Minutes": 60})
+        assert str(stack.properties["Topic"]["DisplayName"]) == "3600"
+
+
+PRIVATE = """
+Resources:
+  Bucket: {Type: AWS::S3::Bucket}
+  Policy:
+    Type: AWS::S3::BucketPolicy
+    Properties:
+      Bucket: !Ref Bucket
+      PolicyDocument:
+        Statement:
+          - Effect: Deny
+            Principal: "*"
+            Action: s3:*
+            Resource: !Sub "${Bucket.Arn}/*"
+            Condition: {Bool: {"aws:SecureTransport": false}}
+          - Effect: Deny
+            Principal: "*"
+            Action: s3:PutObject
+            Resource: !Sub "${Bucket.Arn}/closed/*"
+"""
+
+
+def test_a_bucket_policy_that_denies_the_clear_denies_nothing_else(
+    start: datetime, variant: Callable[[str], Path]
+) -> None:
+    """Its condition is read; a deny without one holds for everybody."""
+    with EmbeddedAccount(start=start) as account:
+        bucket = account.deploy(variant(PRIVATE), "private").physical_ids["Bucket"]
+        s3 = boto3.client("s3")
+        s3.put_object(Bucket=bucket, Key="open/a", Body=b"x")
+        assert s3.get_object(Bucket=bucket, Key="open/a")["Body"].read() == b"x"
+        with pytest.raises(ClientError, match="403"):
+            s3.put_object(Bucket=bucket, Key="closed/a", Body=b"x")
+
+
+SECRETIVE = """
+Resources:
+  Role:
+    Type: AWS::IAM::Role
+    Properties:
+      AssumeRolePolicyDocument: {Statement: []}
+      Policies:
+        - PolicyName: Odd
+          PolicyDocument:
+            Statement:
+              - Sid: OfTheMoon
+                Effect: Allow
+                Action: s3:GetObject
+                Resource: "*"
+                Condition: {StringEquals: {"aws:MoonPhase": full}}
+"""
+
+
+def test_a_role_that_cannot_be_evaluated_is_refused(
+    start: datetime, variant: Callable[[str], Path]
+) -> None:
+    """At the deployment, naming policy, statement and key."""
+    with (
+        EmbeddedAccount(start=start) as account,
+        pytest.raises(PolicyError, match=r"Role/Odd, statement OfTheMoon.*aws:moonphase"),
+    ):
+        account.deploy(variant(SECRETIVE), "odd")
