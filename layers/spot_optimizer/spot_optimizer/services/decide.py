@@ -185,7 +185,8 @@ class _Cycle:
             metrics.add_metric(f"Decisions{kind.capitalize()}", "Count", count)
 
     def _keep_inputs(self, world: World, members: Sequence[Member], market_id: str) -> None:
-        """What was decided upon: with it the same can be decided again, and asked what if."""
+        """What was decided upon: with it the same can be decided again, and asked what if. A cycle
+        can do without."""
         if not members:
             return
         layers = SettingLayers(
@@ -202,7 +203,11 @@ class _Cycle:
             catalog_id=self.store.loaded_name(archive_keys.MARKET_CATALOG),
             layers=layers,
         )
-        self.store.write(self.inputs_key, body)
+        try:
+            self.store.write(self.inputs_key, body)
+        except (BotoCoreError, ClientError):
+            logger.exception("inputs not kept")
+            metrics.add_metric("InputsNotKept", "Count", 1)
 
     def _alert_broken_engines(self, changed: Sequence[Decision]) -> None:
         """Tell of engines that are unknown or fail, once for each problem that is new."""
