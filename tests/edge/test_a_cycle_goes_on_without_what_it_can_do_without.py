@@ -44,3 +44,19 @@ def test_a_damaged_workload_item_stops_no_other_and_is_mended(stage: Stage) -> N
     summary = stage.cycle()
     assert summary["workloads"] == 2
     assert stage.workload("other")["home_type"] == "m5.large"
+
+
+def test_inputs_that_cannot_be_kept_stop_no_cycle(stage: Stage) -> None:
+    """Neither those of the cycle nor the market's copy: they explain, they do not decide."""
+    for caller in ("Decide", "RefreshMarket"):
+        stage.faults.append(
+            Fault(
+                "PutObject",
+                code="InternalError",
+                caller=caller,
+                when=lambda params: params["Key"].startswith("inputs/"),
+            )
+        )
+    assert list(stage.cycle()["started"]) == ["web"]
+    assert all(fault.met for fault in stage.faults)
+    assert stage.item("PLANS", "web")["pools"]

@@ -1,5 +1,7 @@
 """What came of past forecasts corrects probabilities, mean and interval; old lessons fade."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -171,3 +173,12 @@ def test_stored_corrections_come_back_and_damaged_ones_are_refused():
     } | {"families": np.array(["*"])}
     with pytest.raises(DamagedState, match=r"said has shape \(3,\)"):
         Calibration.from_bytes(pack_columns("calibration", 1, columns))
+
+
+def test_an_interval_that_always_held_is_as_narrow_as_it_gets():
+    """Every change was where it was expected: the factor is small, but not zero."""
+    blank = Calibration.blank()
+    scores = np.zeros_like(blank.scores)
+    scores[:, 0, 0] = 1000
+    factor = replace(blank, scores=scores).interval_factor(0, ["m5"])
+    assert 0 < factor[0] < 0.2

@@ -230,3 +230,9 @@ def test_the_verdict_is_in_the_order_of_workload_ids() -> None:
     machines = [tagged(number, workload=f"w{9 - number}") for number in range(1, 6)]
     assert judge(*machines) == judge(*reversed(machines))
     assert [a.workload_id for a in judge(*machines).adopted] == ["w4", "w5", "w6", "w7", "w8"]
+
+
+def test_a_product_code_that_is_not_of_the_marketplace_is_no_reason() -> None:
+    """AWS marks its own images with product codes of type devpay or none."""
+    codes = [{"ProductCodeId": "abc", "ProductCodeType": "devpay"}]
+    assert judge(tagged(_changes={"ProductCodes": codes})).adopted

@@ -307,3 +307,16 @@ def test_a_detour_over_spot_and_fixed_types_loses_no_trait() -> None:
         source(InstanceInitiatedShutdownBehavior="terminate"), abroad, None, at_home
     )
     assert away == at_home
+
+
+def test_what_a_machine_does_not_have_is_not_given_to_it() -> None:
+    """No instance profile, a disk that is encrypted with the account's default key."""
+    bare = instance()
+    del bare["IamInstanceProfile"]
+    keyless = volume()
+    del keyless["KmsKeyId"]
+    data = made(bare, volumes=[keyless])
+    assert "IamInstanceProfile" not in data
+    (disk,) = data["BlockDeviceMappings"]
+    assert disk["Ebs"]["Encrypted"] is True
+    assert "KmsKeyId" not in disk["Ebs"]

@@ -411,3 +411,11 @@ def test_a_fleets_own_token_speaks_for_its_instances() -> None:
     token = client_token(switch_hash("s1"), 1)
     assert machine_of(row, {"fleet-1": token}).client_token == token
     assert machine_of(row, {}).client_token == "fleet-1-0"
+
+
+@pytest.mark.parametrize("phase", [Phase.DONE, Phase.FAILED])
+def test_a_switch_that_has_ended_with_nothing_left_is_no_finding(phase: Phase) -> None:
+    """Neither its original nor a replacement runs beside the workload."""
+    switch = Switch("web", "s1", phase, "i-1", "i-0", LONG_AGO, taken_over=True)
+    own = Machine("i-0", "web", "", "", LONG_AGO)
+    assert findings([own], [WEB], [switch], {"s1": ENDED}, frozenset(), {}, NOW) == []

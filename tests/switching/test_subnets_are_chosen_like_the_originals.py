@@ -112,3 +112,16 @@ def test_the_choice_is_the_emptiest_subnet_whatever_the_order(
     zones = {s["AvailabilityZone"] for s in known}
     assert zones == set(choice.by_zone) | set(choice.refused)
     assert not set(choice.by_zone) & set(choice.refused)
+
+
+def test_associations_with_gateways_are_none_of_subnets() -> None:
+    """A route table may be associated with an internet or virtual private gateway (VPC user guide,
+    "Gateway route tables")."""
+    gateway = {
+        "RouteTableId": "rtb-edge",
+        "VpcId": "vpc-1",
+        "Associations": [{"Main": False, "GatewayId": "igw-1"}],
+    }
+    tables = [table("main", main=True)]
+    without = subnets_by_zone(SUBNETS, tables, "subnet-a", ())
+    assert subnets_by_zone(SUBNETS, [gateway, *tables], "subnet-a", ()) == without

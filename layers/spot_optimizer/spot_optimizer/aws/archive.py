@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any, TypeVar, cast
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from spot_optimizer.aws.clients import client, error_code
+from spot_optimizer.telemetry import logger
 
 MARKET_PRICES = "market/prices.npz"
 MARKET_SAFETY = "market/safety.npz"
@@ -111,8 +112,13 @@ class Archive:
         return _bare(reply["ETag"])
 
     def write_and_keep(self, key: str, folder: str, body: bytes) -> None:
-        """Put an object, and a copy that stays when it is written anew, named by its ETag."""
-        self.write(folder + self.write(key, body), body)
+        """Put an object, and a copy that stays when it is written anew, named by its ETag. Without
+        the copy only explanations are poorer: that it failed is logged."""
+        etag = self.write(key, body)
+        try:
+            self.write(folder + etag, body)
+        except (BotoCoreError, ClientError):
+            logger.exception("copy not kept", key=key)
 
     def update(self, key: str, change: Callable[[bytes | None], bytes]) -> None:
         """Put what ``change`` makes of an object, or of None where there is none yet.

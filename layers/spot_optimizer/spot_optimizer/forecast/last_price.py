@@ -1,9 +1,9 @@
 """The forecast that needs no model, and that every model has to beat."""
 
 import numpy as np
-from numpy.typing import NDArray
 
 from spot_optimizer.forecast.forecaster import HOUR_S, PRICE_TICK_USD, Forecast
+from spot_optimizer.forecast.ticks import to_tick
 from spot_optimizer.market.prices import Floats, PriceChanges
 
 HISTORY_S = 7 * 24 * HOUR_S
@@ -44,9 +44,9 @@ class LastPrice:
         )
         lowest = np.minimum(last, PRICE_TICK_USD)
         return Forecast(
-            p05=np.clip(_to_tick(last * np.exp(low)), lowest, last),
+            p05=np.clip(to_tick(last * np.exp(low)), lowest, last),
             p50=last,
-            p95=np.maximum(_to_tick(last * np.exp(high)), last),
+            p95=np.maximum(to_tick(last * np.exp(high)), last),
             mean=last,
         )
 
@@ -83,7 +83,3 @@ def _row_quantile(values: Floats, level: float) -> Floats:
     rows = np.arange(len(values))
     low, high = ordered[rows, below], ordered[rows, above]
     return np.where(count > 0, low + (position - below) * (high - low), 0.0)
-
-
-def _to_tick(price: NDArray[np.float64]) -> Floats:
-    return np.round(np.round(price / PRICE_TICK_USD) * PRICE_TICK_USD, 4)

@@ -206,7 +206,8 @@ class _Cycle:
             metrics.add_metric(f"Decisions{kind.capitalize()}", "Count", count)
 
     def _keep_inputs(self, world: World, members: Sequence[Member], market_id: str) -> None:
-        """What was decided upon: with it the same can be decided again, and asked what if."""
+        """What was decided upon: with it the same can be decided again, and asked what if. A cycle
+        can do without."""
         if not members:
             return
         layers = SettingLayers(
@@ -225,7 +226,11 @@ class _Cycle:
             layers=layers,
             trial=TrialMarket(trial.version, trial.share, self.trial_market_id) if trial else None,
         )
-        self.store.write(self.inputs_key, body)
+        try:
+            self.store.write(self.inputs_key, body)
+        except (BotoCoreError, ClientError):
+            logger.exception("inputs not kept")
+            metrics.add_metric("InputsNotKept", "Count", 1)
 
     def _alert_broken_engines(self, changed: Sequence[Decision]) -> None:
         """Tell of engines that are unknown or fail, once for each problem that is new."""

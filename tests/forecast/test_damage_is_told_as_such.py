@@ -1,0 +1,92 @@
+"""Models and lessons that cannot be read are named as unusable, never half-believed."""
+
+import hashlib
+import sys
+from types import ModuleType, SimpleNamespace
+
+import numpy as np
+import pytest
+
+from spot_optimizer.forecast.artifact import (
+    BOOSTERS,
+    CALIBRATION,
+    METADATA,
+    SHIPPED,
+    UnusableModel,
+    load_model,
+)
+from spot_optimizer.forecast.boosters import load_booster
+from spot_optimizer.forecast.groups import size_of
+from spot_optimizer.forecast.recalibration import Lessons, is_long_enough
+from spot_optimizer.market.prices import PriceChanges
+from spot_optimizer.stored import DamagedState, pack_json
+from spot_optimizer.words import Pool
+
+
+def _with(name: str, body: bytes):
+    """Reads the shipped model with one file exchanged, the metadata naming its checksum."""
+    old = hashlib.sha256((SHIPPED / name).read_bytes()).hexdigest()
+    metadata = (SHIPPED / METADATA).read_text().replace(old, hashlib.sha256(body).hexdigest())
+    bodies = {name: body, METADATA: metadata.encode()}
+    return lambda wanted: bodies.get(wanted) or (SHIPPED / wanted).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "said"),
+    [
+        (BOOSTERS, pack_json("boosters", 1, {"change_1h": "tree"}), "move_1h.* missing"),
+        (BOOSTERS, pack_json("trees", 1, {}), "stored form is 'trees/1'"),
+        (BOOSTERS, b"no gzip", "no gzipped JSON"),
+        (CALIBRATION, b"no archive", "no npz archive"),
+    ],
+)
+def test_files_that_are_not_what_they_should_be_make_no_model(name, body, said):
+    """The checksum is right, the content is not."""
+    with pytest.raises(UnusableModel, match=said):
+        load_model(_with(name, body), lambda text: SimpleNamespace(predict=text))
+
+
+def _lightgbm(error: type[Exception]) -> ModuleType:
+    """A library whose boosters fail to be read with ``error``."""
+    module = ModuleType("lightgbm")
+
+    def booster(model_str: str) -> None:
+        raise error(model_str)
+
+    module.Booster = booster
+    module.basic = SimpleNamespace(LightGBMError=KeyError)
+    return module
+
+
+@pytest.mark.parametrize(
+    ("module", "said"),
+    [
+        (None, "lightgbm cannot be imported"),
+        (_lightgbm(KeyError), "a booster's text cannot be read"),
+        (_lightgbm(OSError), "lightgbm cannot be loaded"),
+    ],
+    ids=["missing", "text", "libgomp"],
+)
+def test_a_library_that_does_not_work_makes_no_model(monkeypatch, module, said):
+    """Missing, without its own libraries, or given a text that is none."""
+    monkeypatch.setitem(sys.modules, "lightgbm", module)
+    with pytest.raises(UnusableModel, match=said):
+        load_booster("tree")
+
+
+@pytest.mark.parametrize("line", [b"no json", b'{"model": "m"}', b"[1]"])
+def test_lessons_without_a_head_are_damaged(line):
+    """Whose lessons they are stands in the first line."""
+    with pytest.raises(DamagedState, match="the first line cannot be read"):
+        Lessons.from_bytes(line + b"\nrest")
+
+
+def test_a_market_without_pools_is_too_young_to_learn_from():
+    """There is nothing to take a median of."""
+    assert not is_long_enough(PriceChanges(), 1_772_409_600)
+
+
+def test_a_size_that_is_no_number_has_none():
+    """Sizes double from name to name, metal is none of them."""
+    assert size_of(Pool("m5.2xlarge", "us-east-1a")) == 4
+    assert np.isnan(size_of(Pool("m5.metal", "us-east-1a")))

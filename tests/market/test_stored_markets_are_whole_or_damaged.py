@@ -1,0 +1,128 @@
+"""What is stored comes back whole, or is refused as damaged; edges of files, months and gaps."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+
+from spot_optimizer.market.advisor_copy import AdvisorCopy
+from spot_optimizer.market.catalog import types_that_matter
+from spot_optimizer.market.coverage import Coverage
+from spot_optimizer.market.filling import fill_gap
+from spot_optimizer.market.history_parts import months_in
+from spot_optimizer.market.import_file import UnreadableFile, read_import
+from spot_optimizer.market.price_book import PriceBook, contents_from_bytes
+from spot_optimizer.market.prices import PriceChanges
+from spot_optimizer.market.snapshot_file import snapshot_from_bytes, snapshot_to_bytes
+from spot_optimizer.stored import DamagedState, pack_json, unpack_columns
+from spot_optimizer.words import Pool
+from tests.decision.worlds import CATALOG, market
+
+POOL = Pool("m5.large", "us-east-1a")
+SNAPSHOT = market({POOL: 0.03, Pool("m5.large", "us-east-1b"): 0.04})
+
+
+def test_a_snapshot_comes_back_whole() -> None:
+    """Every column, text and time."""
+    again = snapshot_from_bytes(snapshot_to_bytes(SNAPSHOT))
+    assert (again.pools, again.as_of, again.forecaster) == (
+        SNAPSHOT.pools,
+        SNAPSHOT.as_of,
+        SNAPSHOT.forecaster,
+    )
+    np.testing.assert_array_equal(again.forecast_p95, SNAPSHOT.forecast_p95)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"price": np.array([0.03])}, "price has shape"),
+        ({"pools": (POOL,)}, "has shape"),
+    ],
+)
+def test_a_snapshot_with_columns_of_other_lengths_is_damaged(changes, said) -> None:
+    """A price that belongs to no pool would belong to the wrong one."""
+    with pytest.raises(DamagedState, match=said):
+        snapshot_from_bytes(snapshot_to_bytes(replace(SNAPSHOT, **changes)))
+
+
+def test_a_snapshot_of_no_time_is_damaged(monkeypatch) -> None:
+    """Its age decides whether it may be trusted."""
+
+    def without_a_time(*arguments):
+        return {**unpack_columns(*arguments), "as_of": np.array("noon")}
+
+    monkeypatch.setattr("spot_optimizer.market.snapshot_file.unpack_columns", without_a_time)
+    with pytest.raises(DamagedState, match="as_of = 'noon' is no time"):
+        snapshot_from_bytes(snapshot_to_bytes(SNAPSHOT))
+
+
+@pytest.mark.parametrize("body", [{}, {"buckets": {}, "checked_at": "noon"}])
+def test_a_copy_of_the_advisor_that_lacks_something_is_damaged(body) -> None:
+    """Fields and times."""
+    with pytest.raises(DamagedState, match="a field is missing or no time"):
+        AdvisorCopy.from_bytes(pack_json("spot-advisor", 1, body))
+
+
+def test_a_copy_of_the_advisor_comes_back() -> None:
+    """Byte for byte the same."""
+    copy = AdvisorCopy({"m5.large": 2}, datetime(2026, 3, 2, tzinfo=UTC), "etag", "yesterday")
+    assert AdvisorCopy.from_bytes(copy.to_bytes()) == copy
+
+
+class _Torn(Coverage):
+    """Coverage whose columns point to spans that are missing."""
+
+    def to_columns(self):
+        columns = super().to_columns()
+        return {**columns, "covered_group": columns["covered_group"] + 7}
+
+
+@pytest.mark.parametrize("read", [PriceBook.from_bytes, contents_from_bytes])
+def test_a_book_whose_coverage_points_nowhere_is_damaged(read) -> None:
+    """Prices that nobody is known to have asked for would pass for collected."""
+    whole = Coverage().with_span([str(POOL)], (0, 600))
+    torn = PriceBook().received([(POOL, 0, 0.03)], whole, {}, {})[0]
+    torn = replace(torn, coverage=_Torn(whole.spans))
+    with pytest.raises(DamagedState, match="has no spans"):
+        read(torn.to_bytes())
+
+
+def test_a_series_with_columns_of_other_lengths_is_damaged() -> None:
+    """A price without a time is none."""
+    series = PriceChanges().merge([(POOL, 0, 0.03)], {})[0]
+    with pytest.raises(DamagedState, match="columns differ in length"):
+        PriceChanges.from_columns({**series.to_columns(), "price": np.empty(0)})
+
+
+def test_a_series_without_restatements_says_so() -> None:
+    """-1 at every moment."""
+    series = PriceChanges().merge([(POOL, 0, 0.03)], {})[0]
+    assert series.restated_rows_at(np.array([0, 600])).tolist() == [[-1, -1]]
+
+
+def test_an_empty_span_touches_no_month() -> None:
+    """Nor does one that ends before it begins."""
+    assert months_in((5, 5)) == []
+    assert months_in((5, 4)) == []
+
+
+def test_a_blackout_is_filled_with_nothing() -> None:
+    """Beyond four hours no method is believed."""
+    filled = fill_gap(np.full((1, 60), 0.03), np.array([0]), 5, 49, [0])
+    assert filled.shape == (1, 49)
+    assert np.isnan(filled).all()
+
+
+def test_a_file_with_a_field_without_end_is_no_csv() -> None:
+    """The csv module's own limit is told as what it is."""
+    body = b"InstanceType,AvailabilityZone,SpotPrice,Timestamp\n" + b"x" * 200_000
+    with pytest.raises(UnreadableFile, match="the file is no CSV"):
+        read_import(body, region="us-east-1", zone_names={}, now_s=0)
+
+
+def test_home_types_that_the_catalogue_does_not_know_matter_to_nobody() -> None:
+    """Nor do those without an on-demand price."""
+    assert types_that_matter(CATALOG, ["z9.large"]) == frozenset()
+    assert "m5a.large" in types_that_matter(CATALOG, ["z9.large", "m5.large"])
