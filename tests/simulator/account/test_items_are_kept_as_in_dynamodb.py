@@ -20,8 +20,8 @@ ITEM = {
     "n": {"N": "1.50"},
     "yes": {"BOOL": True},
     "nothing": {"NULL": True},
-    "raw": {"B": b"\x00\xff"},
-    "names": {"SS": ["b", "a"]},
+    "its_bytes": {"B": b"\x00\xff"},
+    "its_names": {"SS": ["b", "a"]},
     "deep": {"M": {"list": {"L": [{"S": ""}, {"M": {"raw": {"B": b"x"}}}, {"L": []}]}}},
 }
 
@@ -79,11 +79,7 @@ def _conversation() -> list[dict[str, Any]]:
         ),
         (
             client.update_item,
-            _update(
-                "REMOVE #raw, names",
-                ExpressionAttributeNames={"#raw": "raw"},
-                ReturnValues="ALL_OLD",
-            ),
+            _update("REMOVE its_bytes, its_names", ReturnValues="ALL_OLD"),
         ),
         (client.update_item, _update("REMOVE n", **never, **all_old)),
         (client.transact_write_items, _transaction(never)),
@@ -163,7 +159,7 @@ def test_an_update_puts_another_item_in_the_place_of_the_stored_one(
     assert remembered(before, "n", lambda item: item.attrs["n"].value) == "1.50"
     client.update_item(
         **_update(
-            "SET n = :n, deep.#list[0] = :n ADD names :more",
+            "SET n = :n, deep.#list[0] = :n ADD its_names :more",
             ExpressionAttributeNames={"#list": "list"},
             ExpressionAttributeValues={":n": {"N": "2"}, ":more": {"SS": ["c"]}},
         )
@@ -171,6 +167,6 @@ def test_an_update_puts_another_item_in_the_place_of_the_stored_one(
     (after,) = table.all_items()
     assert remembered(after, "n", lambda item: item.attrs["n"].value) == "2"
     assert before.attrs["n"].value == "1.50"
-    assert before.attrs["names"].value == ["b", "a"]
+    assert before.attrs["its_names"].value == ["b", "a"]
     assert before.attrs["deep"].to_regular_json()["M"]["list"]["L"][0] == {"S": ""}
-    assert after.attrs["names"].value == ["b", "a", "c"]
+    assert after.attrs["its_names"].value == ["b", "a", "c"]
