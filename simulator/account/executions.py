@@ -8,7 +8,10 @@ from typing import Any, NamedTuple
 
 from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 
-__all__ = ["Execution", "History", "Place", "place_in", "read_executions", "read_history", "read_inputs"]
+__all__ = [
+    "Execution", "History", "Place", "place_in", "read_executions", "read_history", "read_input",
+    "read_inputs",
+]  # fmt: skip
 
 History = list[dict[str, Any]]
 """Events as GetExecutionHistory tells them, oldest first."""
@@ -88,6 +91,12 @@ def place_in(account_id: str, region: str, execution: str) -> Place:
     return Place(next(names, None), len(events))
 
 
+def read_input(account_id: str, region: str, execution: str) -> dict[str, Any]:
+    """The input of the execution of that name; empty where there is none."""
+    found = _found(account_id, region, execution)
+    return dict(json.loads(found.execution_input)) if found else {}
+
+
 def read_history(account_id: str, region: str, execution: str) -> History:
     """The whole history of the execution of that name."""
     return _events(_found(account_id, region, execution))
@@ -110,6 +119,6 @@ def _events(execution: Any, *, copied: bool = True) -> History:
 
 
 def _states(execution: Any) -> Iterator[str]:
-    for event in _events(execution):
+    for event in _events(execution, copied=False):
         if "stateEnteredEventDetails" in event:
             yield event["stateEnteredEventDetails"]["name"]
