@@ -9,6 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from simulator.faults.places import parse_fault
+from simulator.trials.chosen import CHOSEN
 from simulator.trials.coverage import Coverage
 from simulator.trials.plans import clean_runs, seeded_runs, single_faults
 from simulator.trials.pool import Servers
@@ -34,7 +35,7 @@ def soak(
     fault: Annotated[
         list[str] | None,
         typer.Option(
-            help="NUMBER:KIND, such as 17:lost-reply, or SERVICE:OPERATION@CALLER/STATE#N:KIND;"
+            help="NUMBER:KIND, such as 17:lost-reply, or SERVICE:OPERATION@CALLER/STATE=WORKLOAD#N:KIND;"
             " one run of --trial with these."
         ),
     ] = None,
@@ -48,9 +49,9 @@ def soak(
     """Let faults happen to every AWS call of small whole runs, and assert the invariants.
 
     First each single fault: every call of a clean run of each trial x every kind that can happen to
-    it. Then seeded runs with several workloads, several faults and people who act meanwhile.
+    it. Then some chosen ones, that nothing remains unentered, and seeded runs with several workloads, several faults and people who act meanwhile.
 
-    Exit code 1: an invariant was violated, or a state or Catch was never entered.
+    Exit code 1: an invariant was violated, or a state, a Catch or a way out of a Choice never entered.
     """
     console = Console(highlight=False)
     if trial is not None and trial not in TRIALS:
@@ -63,6 +64,7 @@ def soak(
     with Servers(jobs) as servers:
         clean = [_checked(result, console) for result in servers.run(clean_runs(chosen, _SEED))]
         plan = [spec for each in clean for spec in single_faults(each)][::every]
+        plan += CHOSEN if trial is None else ()
         if trial in (None, RANDOM):
             plan += seeded_runs(seeds)
         for result in _with_progress(servers.run(plan), len(plan), console):
@@ -151,7 +153,8 @@ def _print_table(coverage: Coverage, console: Console) -> None:
     console.print(
         f"{coverage.single} single-fault runs, {coverage.runs[RANDOM]} seeded runs,"
         f" {coverage.violations} violations; states entered {coverage.states_entered},"
-        f" Catches taken {coverage.catches_taken}; slowest to become quiet after a fault:"
+        f" Catches taken {coverage.catches_taken}, ways out of Choices {coverage.choices_made};"
+        " slowest to become quiet after a fault:"
         f" {coverage.settled_s_max / 60:.0f} min"
     )
     if coverage.degraded:

@@ -1,7 +1,7 @@
 """The faults of a scenario file, held against the template, and as the simulation takes them."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from difflib import get_close_matches
 from functools import cache
@@ -26,12 +26,15 @@ def placed(row: FaultTable) -> PlacedFault:
         call=row.call,
         caller=row.caller,
         state=row.state,
+        workload=row.workload,
         occurrence=row.occurrence,
         after=timedelta(hours=row.at),
     )
 
 
-def fault_faults(table: ScenarioTable, template: Mapping[str, Any]) -> Iterator[str]:
+def fault_faults(
+    table: ScenarioTable, template: Mapping[str, Any], names: Sequence[str]
+) -> Iterator[str]:
     """A line for each fault that could never happen as it is written."""
     counts = Counter(placed(row) for row in table.faults)
     for number, row in enumerate(table.faults):
@@ -41,6 +44,9 @@ def fault_faults(table: ScenarioTable, template: Mapping[str, Any]) -> Iterator[
         if counts.pop(placed(row), 1) > 1:
             yield f"{where}: the same fault is given again below; count it by occurrence"
         types = {name: part["Type"] for name, part in template["Resources"].items()}
+        if row.workload is not None and (row.call is None or row.workload not in names):
+            allowed = f"one of {', '.join(names)}" if row.call else "with a call only"
+            yield f"{where}.workload = {row.workload!r}: allowed is {allowed}"
         yield from _of_caller(where, row, types)
         yield from _of_state(where, row)
         yield from _of_kind(where, row, types)

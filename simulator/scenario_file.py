@@ -184,7 +184,7 @@ def _faults(table: ScenarioTable, run: PlannedRun) -> Iterator[str]:
         yield from _file_faults(table, run)
     for number, event in enumerate(table.events):
         yield from _event_faults(f"events[{number}]", event, table, names)
-    yield from fault_faults(table, _template())
+    yield from fault_faults(table, _template(), names)
     for pattern in run.expected.workloads:
         if not any(fnmatchcase(name, pattern) for name in names):
             yield _unknown(f"expect.workloads.{pattern}", pattern, "one that fits", names)

@@ -444,6 +444,10 @@ class FaultTable(Table):
         str | None,
         Key("a state in statemachines/", "in whose step the call is made; left out: in any or none"),
     ] = None
+    workload: Annotated[
+        str | None,
+        Key("a workload's name", "in whose switch or rescue it is made; left out: in any or none"),
+    ] = None
     occurrence: Annotated[
         int,
         Field(ge=1, le=OCCURRENCE_MAX),

@@ -30,6 +30,7 @@ from simulator.account.executions import (
     place_in,
     read_executions,
     read_history,
+    read_input,
     read_inputs,
 )
 from simulator.account.interception import Interceptor, Wire, World
@@ -253,6 +254,10 @@ class EmbeddedAccount:
     def place_in(self, execution: str) -> Place:
         """Where a Step Functions execution stands at this moment, by its name."""
         return place_in(ACCOUNT_ID, self.region, execution)
+
+    def input_of(self, execution: str) -> dict[str, Any]:
+        """The input of a Step Functions execution, by its name."""
+        return read_input(ACCOUNT_ID, self.region, execution)
 
     def history_of(self, execution: str) -> History:
         """The history of a Step Functions execution, by its name."""

@@ -8,7 +8,10 @@ from typing import Any, NamedTuple
 
 from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 
-__all__ = ["Execution", "History", "Place", "place_in", "read_executions", "read_history", "read_inputs"]
+__all__ = [
+    "Execution", "History", "Place", "place_in", "read_executions", "read_history", "read_input",
+    "read_inputs",
+]  # fmt: skip
 
 History = list[dict[str, Any]]
 """Events as GetExecutionHistory tells them, oldest first."""
@@ -86,6 +89,12 @@ def place_in(account_id: str, region: str, execution: str) -> Place:
     entered = (event for event in reversed(events) if "stateEnteredEventDetails" in event)
     names = (event["stateEnteredEventDetails"]["name"] for event in entered)
     return Place(next(names, None), len(events))
+
+
+def read_input(account_id: str, region: str, execution: str) -> dict[str, Any]:
+    """The input of the execution of that name; empty where there is none."""
+    found = _found(account_id, region, execution)
+    return dict(json.loads(found.execution_input)) if found else {}
 
 
 def read_history(account_id: str, region: str, execution: str) -> History:

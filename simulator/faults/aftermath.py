@@ -104,7 +104,7 @@ class Aftermath:
     def _workload_of(self, met: Met) -> str:
         """The workload that the fault concerns; empty where it is none or several."""
         if met.execution is not None:
-            return str(self._inputs_of(met.execution).get("workload_id", ""))
+            return str(self._account.input_of(met.execution).get("workload_id", ""))
         params = met.call.params if met.call else {}
         instances = [*(params.get("InstanceIds") or ()), params.get("InstanceId")]
         for event in (json.loads(params.get("input") or "{}"), self._event_of(met)):
@@ -117,10 +117,6 @@ class Aftermath:
     def _workload_on(self, instance_id: str) -> str:
         known = instance_id in self._world.instances
         return self._world.tags_of(instance_id).get(f"{TAG_PREFIX}workload", "") if known else ""
-
-    def _inputs_of(self, execution: str) -> Mapping[str, Any]:
-        found = (e.input for e in self._account.executions() if e.name == execution)
-        return dict(next(found, {}))
 
     def _event_of(self, met: Met) -> Mapping[str, Any]:
         """What the function was given, or should have been."""
@@ -176,7 +172,7 @@ class Aftermath:
     def _with_ending(self, met: Met, told: str, switches: Sequence[SwitchItem]) -> _Cure:
         """How the switch ended all the same, or what came instead of it."""
         assert met.execution is not None
-        switch_id = self._inputs_of(met.execution).get("switch_id")
+        switch_id = self._account.input_of(met.execution).get("switch_id")
         switch = next((s for s in switches if s.switch_id == switch_id), None)
         if switch is None:
             return _Cure(f"{told}; nothing had been claimed", None, "undone")

@@ -102,6 +102,8 @@ class _Denial:
     signature: tuple[str, ...]
     until: datetime
     met: Met | None = None
+    workload: str | None = None
+    """Whose calls alone are refused."""
 
 
 class Injector:
@@ -144,6 +146,8 @@ class Injector:
         self._watches = [
             _Watch(each, begun + each.after) for each in wanted if isinstance(each, PlacedFault)
         ]
+        self._by_workload = any(watch.fault.workload for watch in self._watches)
+        self._workloads: dict[str, str | None] = {}
         self._denied.clear()
         self.passed.clear()
         self.met.clear()
@@ -197,9 +201,9 @@ class Injector:
                 kinds,
             )
         )
-        state = self._state_of(execution)
-        fault = self._due(call, kinds, number, state)
-        denial = self._denial_of(call)
+        where = (self._state_of(execution), self._workload_of(execution))
+        fault = self._due(call, kinds, number, where)
+        denial = self._denial_of(call, where[1])
         if denial is not None:
             if denial.met is not None:
                 denial.met.refused += 1
@@ -220,18 +224,30 @@ class Injector:
             return None
         return self._account.place_in(execution).state
 
+    def _workload_of(self, execution: str | None) -> str | None:
+        """Whose execution it is; looked up once, and only where a fault has asked for one."""
+        if execution is None or not self._by_workload:
+            return None
+        if execution not in self._workloads:
+            self._workloads[execution] = self._account.input_of(execution).get("workload_id")
+        return self._workloads[execution]
+
     def _due(
-        self, call: WireCall, kinds: tuple[FaultKind, ...], number: int, state: str | None
+        self,
+        call: WireCall,
+        kinds: tuple[FaultKind, ...],
+        number: int,
+        where: tuple[str | None, str | None],
     ) -> Fault | PlacedFault | None:
         """The fault that happens to this call; every fault that may be meant for it counts it."""
         now = self._account.clock.now()
         for watch in self._watches:
-            fits = watch.fault.kind in kinds and watch.fault.fits(call, state)
+            fits = watch.fault.kind in kinds and watch.fault.fits(call, *where)
             watch.seen += fits and now >= watch.since
         placed = (
             w.fault
             for w in self._watches
-            if w.due and w.fault.kind in kinds and w.fault.fits(call, state)
+            if w.due and w.fault.kind in kinds and w.fault.fits(call, *where)
         )
         numbered = (f for f in self._waiting if f.number <= number and f.kind in kinds)
         return next(placed, None) or next(numbered, None)
@@ -240,7 +256,8 @@ class Injector:
         kind = met.kind
         if kind is FaultKind.DENIED:
             until = self._account.clock.now() + REFUSED_FOR
-            self._denied.append(_Denial(_signature(call), until, met))
+            workload = met.fault.workload if isinstance(met.fault, PlacedFault) else None
+            self._denied.append(_Denial(_signature(call), until, met, workload))
         if kind in _NO_EFFECT:
             if call.caller.kind == "lambda" and kind is not FaultKind.DENIED:
                 self._account.clock.sleep(_SDK_GAVE_UP.total_seconds())
@@ -326,12 +343,15 @@ class Injector:
         self.met.append(met)
         return met
 
-    def _denial_of(self, call: WireCall) -> _Denial | None:
+    def _denial_of(self, call: WireCall, workload: str | None) -> _Denial | None:
         if not self._denied:
             return None
         now, signature = self._account.clock.now(), _signature(call)
-        fitting = (d for d in self._denied if d.signature == signature and now < d.until)
-        return next(fitting, None)
+        for denial in self._denied:
+            same = denial.signature == signature and denial.workload in (None, workload)
+            if same and now < denial.until:
+                return denial
+        return None
 
     def _abort(self, name: str) -> None:
         backend = stepfunctions_parser_backends[DEFAULT_ACCOUNT_ID][self._account.region]

@@ -12,7 +12,8 @@ __all__ = ["PlacedFault", "parse_fault"]
 
 _DELIVERY = "delivery"
 _PLACED = re.compile(
-    r"(?P<call>[^@/#]+?)(?:@(?P<caller>\w+))?(?:/(?P<state>[\w?]+))?(?:#(?P<occurrence>\d+))?"
+    r"(?P<call>[^@/#=]+?)(?:@(?P<caller>\w+))?(?:/(?P<state>[\w?]+))?(?:=(?P<workload>[\w.-]+))?"
+    r"(?:#(?P<occurrence>\d+))?"
 )
 
 
@@ -25,6 +26,7 @@ class PlacedFault:
         caller: logical id of the function or state machine that calls, or of the function that the
             event is for; None for any.
         state: the state of a state machine whose step makes the call; None for any and none.
+        workload: whose execution it is in; None for any and none.
         occurrence: of the calls that all this fits, from 1.
         after: calls are counted from so long after the beginning on.
     """
@@ -33,15 +35,18 @@ class PlacedFault:
     call: ApiCall | None
     caller: str | None = None
     state: str | None = None
+    workload: str | None = None
     occurrence: int = 1
     after: timedelta = timedelta()
 
-    def fits(self, call: WireCall, state: str | None) -> bool:
-        """Whether the call is one of those that are meant."""
+    def fits(self, call: WireCall, state: str | None, workload: str | None) -> bool:
+        """Whether the call is one of those that are meant; ``state`` and ``workload`` are those of the
+        execution that it is in."""
         return (
             self.call == (call.service, call.operation)
             and self.caller in (None, call.caller.name)
             and self.state in (None, state)
+            and self.workload in (None, workload)
         )
 
     @property
@@ -52,14 +57,16 @@ class PlacedFault:
         else:
             what = f"{self.call} by {self.caller}" if self.caller else str(self.call)
         what += f" in {self.state}" if self.state else ""
+        what += f" of {self.workload}" if self.workload else ""
         what += f" no. {self.occurrence}" if self.occurrence > 1 else ""
         return what + (f" from hour {self.after / timedelta(hours=1):g} on" if self.after else "")
 
     def __str__(self) -> str:
         caller = f"@{self.caller}" if self.caller else ""
         state = f"/{self.state}" if self.state else ""
+        workload = f"={self.workload}" if self.workload else ""
         number = f"#{self.occurrence}" if self.occurrence > 1 else ""
-        return f"{self.call or _DELIVERY}{caller}{state}{number}:{self.kind.value}"
+        return f"{self.call or _DELIVERY}{caller}{state}{workload}{number}:{self.kind.value}"
 
 
 def parse_fault(text: str) -> Fault | PlacedFault:
@@ -75,7 +82,7 @@ def parse_fault(text: str) -> Fault | PlacedFault:
     if word not in tuple(FaultKind) or not (numbered or (placed and not place.isdecimal())):
         raise ValueError(
             f"{text!r} is no fault; write NUMBER:KIND or"
-            f" SERVICE:OPERATION@CALLER/STATE#OCCURRENCE:KIND, KIND one of {kinds}"
+            f" SERVICE:OPERATION@CALLER/STATE=WORKLOAD#N:KIND, KIND one of {kinds}"
         )
     kind = FaultKind(word)
     if numbered:
@@ -85,4 +92,5 @@ def parse_fault(text: str) -> Fault | PlacedFault:
     occurrence = int(placed["occurrence"] or 1)
     if kind.of_delivery != (call is None) or occurrence < 1:
         raise ValueError(f"{text!r}: {kind.value} does not happen there")
-    return PlacedFault(kind, call, placed["caller"], placed["state"], occurrence)
+    where = (placed["caller"], placed["state"], placed["workload"])
+    return PlacedFault(kind, call, *where, occurrence)

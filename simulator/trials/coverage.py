@@ -1,6 +1,7 @@
 """What a set of runs went through."""
 
 from collections import Counter
+from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
@@ -16,9 +17,11 @@ _MACHINES = TEMPLATE.parent / "statemachines"
 
 @cache
 def definitions() -> dict[str, dict[str, Any]]:
-    """State machine -> its states, from the files that are deployed."""
+    """Logical id of a state machine -> its states, from the files that are deployed."""
     return {
-        path.name.split(".")[0]: yaml.safe_load(path.read_text())["States"]
+        path.name.split(".")[0].replace("_", " ").title().replace(" ", ""): yaml.safe_load(
+            path.read_text()
+        )["States"]
         for path in sorted(_MACHINES.glob("*.asl.yaml"))
     }
 
@@ -67,24 +70,44 @@ class Coverage:
         """Such as ``31 of 31``."""
         return f"{len(_catches() & self._edges)} of {len(_catches())}"
 
+    @property
+    def choices_made(self) -> str:
+        """Such as ``38 of 38``."""
+        return f"{len(_choices() & self._edges)} of {len(_choices())}"
+
     def never_entered(self) -> list[str]:
-        """States, Catches and kinds of faults that no run has met."""
+        """States, Catches, ways out of Choices and kinds of faults that no run has met."""
         met = {kind for _, kind in self.faults}
         return [
             *(f"state {name}" for name in sorted(_states() - self._states)),
             *(f"catch {edge}" for edge in sorted(_catches() - self._edges)),
+            *(f"choice {edge}" for edge in sorted(_choices() - self._edges)),
             *(f"fault {kind}" for kind in self.kinds if kind not in met),
         ]
 
 
 def _states() -> set[str]:
-    return {name for states in definitions().values() for name in states}
+    return {f"{machine}/{name}" for machine, name, _ in _all()}
 
 
 def _catches() -> set[str]:
     return {
-        f"{name}!{catch['Next']}"
-        for states in definitions().values()
-        for name, state in states.items()
+        f"{machine}/{name}!{catch['Next']}"
+        for machine, name, state in _all()
         for catch in state.get("Catch", ())
     }
+
+
+def _choices() -> set[str]:
+    return {
+        f"{machine}/{name}>{following}"
+        for machine, name, state in _all()
+        if state["Type"] == "Choice"
+        for following in (*(choice["Next"] for choice in state["Choices"]), state["Default"])
+    }
+
+
+def _all() -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for machine, states in definitions().items():
+        for name, state in states.items():
+            yield machine, name, state

@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Self
 
 from simulator.trials.run import RunResult, RunSpec
+from simulator.trials.trials import TRIALS
 
 _BATCH = 20
 """Runs on one prepared ground: enough to forget its cost, few enough to keep all processes busy."""
@@ -84,7 +85,7 @@ class Servers:
 
 
 def _batches(specs: Iterable[RunSpec]) -> Iterator[list[RunSpec]]:
-    for _, group in groupby(specs, key=lambda spec: spec.trial):
+    for _, group in groupby(specs, key=lambda spec: TRIALS[spec.trial].ground):
         while batch := list(islice(group, _BATCH)):
             yield batch
 
@@ -110,8 +111,8 @@ def _work(
 def _answers(process: "subprocess.Popen[str]", batch: list[RunSpec]) -> Iterator[RunResult]:
     assert process.stdin is not None
     assert process.stdout is not None
-    runs = [[spec.seed, spec.faults, spec.without] for spec in batch]
-    process.stdin.write(json.dumps({"trial": batch[0].trial, "runs": runs}) + "\n")
+    runs = [[spec.trial, spec.seed, spec.faults, spec.without] for spec in batch]
+    process.stdin.write(json.dumps(runs) + "\n")
     process.stdin.flush()
     answered = 0
     for line in process.stdout:

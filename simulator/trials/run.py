@@ -51,7 +51,8 @@ class RunResult:
         violation: what went wrong, or None.
         kinds: the kinds of the calls and deliveries that faults may be let happen to, by number.
         met: the faults that happened.
-        edges: ``state>next`` of every step of every execution, ``state!next`` where it was caught.
+        states: ``machine/state`` of all executions.
+        edges: ``machine/state>next`` of every step, ``machine/state!next`` where it was caught.
         degraded: traffic that nothing took over, where calls were refused for longer than EC2 warns.
         trace: digest of all calls and of the ledger at the end.
     """
@@ -109,7 +110,9 @@ def run(ground: Ground, spec: RunSpec) -> RunResult:
 
 def _result(ground: Ground, spec: RunSpec, violation: str | None, real_s: float) -> RunResult:
     injector = ground.injector
-    edges = sorted({edge for each in _histories(ground) for edge in _edges(each)})
+    edges = sorted(
+        {f"{machine}/{edge}" for machine, each in _histories(ground) for edge in _edges(each)}
+    )
     executions = ground.account.executions()
     return RunResult(
         spec=spec,
@@ -117,7 +120,7 @@ def _result(ground: Ground, spec: RunSpec, violation: str | None, real_s: float)
         calls=tuple((str(passed), *passed.kinds) for passed in injector.passed),
         deliveries=injector.deliveries,
         met=tuple(map(str, injector.met)),
-        states=tuple(sorted({state for each in executions for state in each.states})),
+        states=tuple(sorted({f"{e.state_machine}/{state}" for e in executions for state in e.states})),
         edges=tuple(edges),
         outcomes=tuple(
             f"{switch.workload_id} {switch.phase.value}" for switch in ground.ledger.switches()
@@ -141,13 +144,14 @@ def _items(ground: Ground) -> list[dict[str, Any]]:
     return ground.account.table_items("Ledger")
 
 
-def _histories(ground: Ground) -> Iterator[list[dict[str, Any]]]:
+def _histories(ground: Ground) -> Iterator[tuple[str, list[dict[str, Any]]]]:
     backend = stepfunctions_parser_backends[DEFAULT_ACCOUNT_ID][ground.account.region]
     for machine in backend.state_machines:
         for execution in machine.executions:
             environment = execution.exec_worker.env
             if environment is not None:
-                yield environment.event_manager.get_event_history()
+                name = ground.account.logical_id(machine.arn)
+                yield name, environment.event_manager.get_event_history()
 
 
 def _edges(events: list[dict[str, Any]]) -> Iterator[str]:

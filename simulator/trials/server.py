@@ -4,7 +4,7 @@ The child has the deployed account, its workloads adopted, for nothing: the page
 they are written. Forking is for Linux and macOS, and for a process with one thread only; that is
 why runs have a process of their own, which reads batches as JSON lines and answers one line a run::
 
-    {"trial": "switch", "runs": [[1, ["17:lost-reply"], ""], ...]}
+    [["switch", 1, ["17:lost-reply"], ""], ...]
 """
 
 import gc
@@ -30,10 +30,9 @@ def serve() -> None:
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     _warm_up()
     for line in sys.stdin:
-        batch = json.loads(line)
         specs = [
-            RunSpec(batch["trial"], seed, tuple(faults), without)
-            for seed, faults, without in batch["runs"]
+            RunSpec(trial, seed, tuple(faults), without)
+            for trial, seed, faults, without in json.loads(line)
         ]
         child = os.fork()
         if child == 0:
@@ -56,7 +55,7 @@ def _warm_up() -> None:
 
 
 def _run_batch(specs: Sequence[RunSpec], answers: int) -> None:
-    """Prepare the ground of these runs, which are of one trial, and run each in a child."""
+    """Prepare the ground of these runs, whose trials share it, and run each in a child."""
     trial = TRIALS[specs[0].trial]
     with open_ground(trial.prices, trial.parameters, seed=0) as ground:
         trial.prepare(ground)

@@ -7,7 +7,7 @@ from datetime import timedelta
 from simulator.market.history import Pool, PriceHistory
 from simulator.trials import crowd
 from simulator.trials.ground import START, TYPES, ZONES, Ground
-from simulator.trials.machines import stranger, with_everything
+from simulator.trials.machines import on_its_way, stranger, with_everything
 from spot_optimizer.words import Phase
 
 
@@ -52,6 +52,11 @@ class Trial:
     double: bool = False
     expect: Callable[[Ground], None] = lambda _: None
 
+    @property
+    def ground(self) -> tuple[object, ...]:
+        """What trials have in common that take place on the same ground."""
+        return (self.prepare, self.prices, tuple(self.parameters.items()))
+
 
 def _one_machine(ground: Ground) -> None:
     with_everything(ground)
@@ -63,8 +68,9 @@ def _on_demand_machine(ground: Ground) -> None:
     with_everything(ground, lifecycle="on-demand")
     stranger(ground)
     ground.take_in()
-    for instance_type in ("m5.large", "m5a.large"):
-        ground.world.close_capacity(instance_type, "*", "spot")
+    ground.world.close_capacity("c6i.xlarge", "*", "spot")
+    for zone in ZONES[:2]:
+        ground.world.close_capacity("*", zone, "spot")
 
 
 def _unfit_types(ground: Ground) -> None:
@@ -160,6 +166,12 @@ def _moved(ground: Ground) -> None:
         raise TrialFailed(f"{last.switch_id} is {last.phase}")
 
 
+def _refused_before(ground: Ground) -> None:
+    last = ground.ledger.switches()[-1]
+    if not last.refusals:
+        raise TrialFailed(f"{last.switch_id} met no pool without capacity")
+
+
 def _failing_again_and_again(ground: Ground) -> None:
     """Three orders that fail open the breaker; a fourth is given all the same."""
     for zone in (*ZONES, ZONES[0]):
@@ -183,6 +195,52 @@ def _interrupted_deaf(ground: Ground) -> None:
     ground.interrupt("web")
 
 
+def _full_pools(ground: Ground) -> None:
+    _one_machine(ground)
+    ground.world.close_capacity("m5a.large", "*", "spot")
+
+
+def _stop_for_a_moment(ground: Ground) -> None:
+    """What has begun and is being tried again finds everything stopped."""
+    ground.account.run_for(timedelta(milliseconds=1))
+    ground.ask(command="stop")
+    ground.account.run_for(timedelta(seconds=10))
+    ground.ask(command="resume")
+    ground.injector.wrong_until(ground.now)
+
+
+def _switch_stopped(ground: Ground) -> None:
+    ground.force()
+    _stop_for_a_moment(ground)
+
+
+def _failover_stopped(ground: Ground) -> None:
+    ground.interrupt("web")
+    _stop_for_a_moment(ground)
+
+
+def _interrupted_and_full(ground: Ground) -> None:
+    until = ground.now + timedelta(minutes=10)
+    ground.world.close_capacity("*", "*", "*", ground.now, until)
+    ground.injector.wrong_until(until)
+    ground.interrupt("web")
+
+
+def _interrupted_and_manual(ground: Ground) -> None:
+    """Nobody tries again what fails."""
+    ground.interrupt("web")
+    ground.account.run_for(timedelta(milliseconds=1))
+    ground.ask(command="set-mode", workload="web", mode="manual")
+    ground.given_up.add("web")
+
+
+def _interrupted_and_ended(ground: Ground) -> None:
+    ground.interrupt("web")
+    ground.account.run_for(timedelta(seconds=5))
+    for instance_id in on_its_way(ground, "web"):
+        ground.world.terminate_instance(instance_id)
+
+
 def _dear_everywhere(market: PriceHistory) -> PriceHistory:
     pools = [Pool(instance_type, zone) for instance_type in TYPES for zone in ZONES]
     begin = START + timedelta(minutes=20)
@@ -200,9 +258,10 @@ TRIALS: Mapping[str, Trial] = {
         ),
         Trial(
             "capacity-loop",
-            "two types have no spot capacity, the third candidate is taken",
+            "the best pools have no spot capacity, a later candidate is taken",
             _on_demand_machine,
             lambda ground: ground.cycle(),
+            expect=_refused_before,
         ),
         Trial(
             "fallback",
@@ -311,6 +370,48 @@ TRIALS: Mapping[str, Trial] = {
             double=True,
         ),
         Trial(
+            "full",
+            "a machine is ordered into a pool without capacity",
+            _full_pools,
+            lambda ground: ground.force(),
+        ),
+        Trial(
+            "switch-stopped",
+            "somebody stops everything for a moment, just when a switch begins",
+            _one_machine,
+            _switch_stopped,
+        ),
+        Trial(
+            "failover-stopped",
+            "somebody stops everything for a moment, just when a rescue begins",
+            _with_standing_plan,
+            _failover_stopped,
+        ),
+        Trial(
+            "failover-manual",
+            "EC2 takes the machine back, and its team takes it into its own hands at once",
+            _with_standing_plan,
+            _interrupted_and_manual,
+        ),
+        Trial(
+            "failover-full",
+            "EC2 takes the machine back, and for a while nothing has capacity",
+            _with_standing_plan,
+            _interrupted_and_full,
+        ),
+        Trial(
+            "failover-ended",
+            "EC2 takes the machine back, and somebody ends its replacement before it runs",
+            _with_standing_plan,
+            _interrupted_and_ended,
+        ),
+        Trial(
+            "failover-persistent",
+            "EC2 takes back the machine of a persistent request, which would launch a ghost of it",
+            _persistent_with_plan,
+            _interrupted,
+        ),
+        Trial(
             RANDOM,
             "four workloads, people who act, faults of all kinds: all drawn from the seed",
             crowd.prepare,
@@ -327,5 +428,9 @@ TRIALS: Mapping[str, Trial] = {
     )
 }
 
-SINGLE = tuple(name for name in TRIALS if name not in (RANDOM, "dead-claim"))
+_NOT_SWEPT = (
+    RANDOM, "dead-claim", "full", "switch-stopped", "failover-stopped",
+    "failover-manual", "failover-full", "failover-ended", "failover-persistent",
+)  # fmt: skip
+SINGLE = tuple(name for name in TRIALS if name not in _NOT_SWEPT)
 """Those whose every call is met by every kind of fault."""

@@ -180,6 +180,10 @@ def with_workload(**changes: Any) -> dict[str, Any]:
             {**SCENARIO, "faults": [{"call": "ec2:CreateFleet", "kind": "error"}] * 2},
             "faults[0]: the same fault is given again below; count it by occurrence",
         ),
+        (
+            with_fault(call="ec2:CreateFleet", kind="error", workload="x"),
+            "faults[0].workload = 'x': allowed is one of shop",
+        ),
         ({**SCENARIO, "expect": {"faults": -1}}, "expect.faults = -1: allowed is a number, or [least"),
         ({**SCENARIO, "expect": {"workloads": {"x*": {"done": 1}}}}, "expect.workloads.x* = 'x*'"),
         (
@@ -299,7 +303,7 @@ def test_faults_and_rates_are_those_of_the_run(tmp_path: Path) -> None:
             {"call": "ec2:CreateFleet", "kind": "lost-reply"},
             {
                 "call": "lambda:Invoke", "caller": "FailOver", "state": "ShiftTraffic",
-                "occurrence": 3, "at": 0.5, "kind": "denied",
+                "workload": "shop", "occurrence": 3, "at": 0.5, "kind": "denied",
             },
             {"kind": "delivered-late", "caller": "HandleSignal"},
         ],
@@ -309,8 +313,8 @@ def test_faults_and_rates_are_those_of_the_run(tmp_path: Path) -> None:
     assert scenario.faults == (
         PlacedFault(FaultKind.LOST_REPLY, ApiCall("ec2", "CreateFleet")),
         PlacedFault(
-            FaultKind.DENIED, ApiCall("lambda", "Invoke"), "FailOver", "ShiftTraffic", 3,
-            timedelta(minutes=30),
+            FaultKind.DENIED, ApiCall("lambda", "Invoke"), "FailOver", "ShiftTraffic", "shop",
+            3, timedelta(minutes=30),
         ),
         PlacedFault(FaultKind.DELIVERED_LATE, None, "HandleSignal"),
     )  # fmt: skip

@@ -1,0 +1,107 @@
+"""A few runs that enter every state, every Catch, every way out of a Choice and every kind of fault."""
+
+from simulator.trials.run import RunSpec
+
+_SEED = 4
+"""In a clean switch with it the original takes so long to go that it is waited for again."""
+_INVOKE, _UPDATE, _ALERT = "lambda:Invoke", "dynamodb:UpdateItem", "sns:Publish"
+
+_CHOSEN: tuple[tuple[str, tuple[str, ...]], ...] = (
+    # A switch, step by step; what is denied is so for longer than the step is tried.
+    ("switch", (f"{_INVOKE}/ClaimSwitch", f"{_INVOKE}/ReleaseClaim", f"{_ALERT}/TellLeftAsItIs")),
+    ("switch", ("dynamodb:GetItem/LaunchReplacement:killed",)),
+    (
+        "switch",
+        (
+            f"{_INVOKE}/LaunchReplacement",
+            "ec2:DescribeInstances/FindReplacement",
+            f"{_ALERT}/TellNotUndone",
+            f"{_INVOKE}/RecordFailure",
+        ),
+    ),
+    ("switch", ("ec2:RunInstances:killed", "ec2:TerminateInstances/TerminateReplacement")),
+    ("switch", (f"{_UPDATE}/RecordLaunched", f"{_INVOKE}/AbandonSwitch")),
+    ("switch", ("ec2:DescribeInstances/InspectReplacement:killed", f"{_INVOKE}/UndoHandOver")),
+    ("switch", (f"{_UPDATE}/RecordHealthy",)),
+    ("switch", ("elbv2:RegisterTargets/HandOver:killed",)),
+    ("switch", (f"{_UPDATE}/RecordHandedOver",)),
+    ("switch", ("dynamodb:GetItem/CommitSwitch:killed",)),
+    ("switch", ("dynamodb:TransactWriteItems/CommitSwitch:killed",)),
+    ("switch", (f"{_INVOKE}/ReleaseOriginal", f"{_ALERT}/TellUnfinished")),
+    ("switch", ("ec2:TerminateInstances/TerminateOriginal",)),
+    ("switch", ("ec2:DescribeInstances/ConfirmOriginalGone",)),
+    ("switch", (f"{_INVOKE}/RecordSuccess",)),
+    (
+        "switch",
+        (
+            "ec2:RunInstances:lost-reply",
+            f"{_UPDATE}/RecordLaunched:twice",
+            "ec2:DescribeInstances/InspectReplacement:stale",
+            f"{_INVOKE}/HandOver:throttle",
+            "dynamodb:TransactWriteItems/CommitSwitch:timed-out",
+            f"{_UPDATE}/RecordHandedOver:error",
+        ),
+    ),
+    ("switch", (f"{_INVOKE}/InspectReplacement:aborted",)),
+    ("switch-stopped", (f"{_INVOKE}/ClaimSwitch:error",)),
+    ("undo", ()),
+    ("leave-original", ("ec2:DeleteTags/LeaveOriginal",)),
+    ("persistent-request", ("ec2:CancelSpotInstanceRequests/CancelSpotRequest",)),
+    ("capacity-loop", ()),
+    ("full", ()),
+    ("full", (f"{_INVOKE}/NoCapacity",)),
+    # A rescue, likewise.
+    ("failover-manual", (f"{_INVOKE}/TakeOverClaim", f"{_INVOKE}/ReleaseClaim", f"{_ALERT}/TellLeftAsItIs")),
+    ("failover-manual", ("dynamodb:GetItem/LaunchReplacement:killed", f"{_ALERT}/TellNotFailedOver")),
+    (
+        "failover-manual",
+        (
+            f"{_INVOKE}/LaunchReplacement",
+            "ec2:DescribeInstances/FindReplacement",
+            f"{_ALERT}/TellNotUndone",
+            f"{_INVOKE}/RecordFailure",
+        ),
+    ),
+    ("failover-manual", ("ec2:CreateFleet:killed", "ec2:TerminateInstances/TerminateReplacement")),
+    ("failover", (f"{_UPDATE}/RecordLaunched", f"{_INVOKE}/AbandonSwitch")),
+    ("failover-manual", ("ec2:DescribeInstances/LookAtReplacement",)),
+    ("failover-manual", (f"{_UPDATE}/RecordRunning",)),
+    ("failover-manual", ("elbv2:RegisterTargets/ShiftTraffic:killed", f"{_INVOKE}/UndoHandOver")),
+    ("failover-manual", (f"{_UPDATE}/RecordHandedOver",)),
+    ("failover-manual", ("dynamodb:GetItem/CommitFailOver:killed",)),
+    ("failover", ("dynamodb:TransactWriteItems/CommitFailOver:killed",)),
+    (
+        "failover",
+        (
+            f"{_INVOKE}/ReleaseOriginal",
+            "ec2:DescribeInstances/AwaitOriginalGone",
+            f"{_ALERT}/TellUnfinished",
+        ),
+    ),
+    (
+        "failover",
+        (
+            f"{_INVOKE}/RecordSuccess",
+            "delivery@HandleSignal:delivered-twice",
+            "delivery@HandleSignal#2:delivered-late",
+        ),
+    ),
+    ("failover", ("delivery@HandleSignal:not-delivered",)),
+    ("failover-stopped", (f"{_INVOKE}/TakeOverClaim:error",)),
+    ("failover-ended", ()),
+    ("failover-full", (f"{_INVOKE}/NoCapacity",)),
+    ("failover-full", ()),
+    ("failover-during-hand-over", ()),
+    ("failover-on-demand", ()),
+    ("failover-stop", ("ec2:DeleteTags/LeaveOriginal",)),
+    ("failover-stop", (f"{_ALERT}/TellOriginalRemains", f"{_INVOKE}/RecordRemaining")),
+    ("failover-persistent", ("ec2:CancelSpotInstanceRequests/CancelSpotRequest",)),
+)
+"""Trial, and its faults: ``service:Operation[/state][:kind]``; without a kind the call is denied."""
+
+
+def _with_kind(fault: str) -> str:
+    return fault if fault.count(":") > 1 or fault.startswith("delivery") else f"{fault}:denied"
+
+
+CHOSEN = tuple(RunSpec(trial, _SEED, tuple(map(_with_kind, faults))) for trial, faults in _CHOSEN)
