@@ -32,6 +32,23 @@ def test_invoke_shows_an_error_and_exits_with_1(tmp_path: Path) -> None:
     assert "Traceback" not in result.output
 
 
+def test_invoke_uploads_a_model_before_the_call(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its version is the folder's name, and S3's events bring it to the registry."""
+    monkeypatch.setattr("cli.invoke._FILLS", 0)
+    monkeypatch.setattr("cli.invoke._HISTORY_OF_MODELS_DAYS", 9)
+    (tmp_path / "v7").mkdir()
+    (tmp_path / "v7" / "model.pkl").write_bytes(b"a pickle")
+    event = next(e for e in EVENTS if e.stem == "models")
+    arguments = ["invoke", "command", str(event), "--model", str(tmp_path / "v7"), "--json"]
+    result = RUN.invoke(app, arguments)
+    assert result.exit_code == 0, result.output
+    (upload,) = json.loads(result.output)["answer"]["uploads"]
+    assert (upload["version"], upload["state"]) == ("v7", "refused")
+    assert upload["reason"].startswith("model.pkl: no file of a model")
+
+
 def test_an_unknown_function_is_named_with_those_there_are(tmp_path: Path) -> None:
     """No traceback, a usage error."""
     event = tmp_path / "event.json"

@@ -133,22 +133,6 @@ def test_the_registry_can_be_asked_for(way):
     assert {row["horizon_hours"] for row in shown["scores"]} == set(HORIZONS)
 
 
-def test_the_last_two_are_kept_and_older_ones_removed(trained):
-    """Files that are in no role any more go within a quarter of an hour, and it is told."""
-    with priced_stage() as stage:
-        make_live(stage, "one", files_of(trained.folder, "one"))
-        for version in ("two", "three"):
-            upload(stage, version, files_of(trained.folder, version))
-            stage.command(command="activate-model", version=version)
-        stage.account.run_for(timedelta(minutes=40))
-        stage.account.invoke("RefreshMarket", {"task": "gaps"})
-        kept = {key.split("/")[2] for key in stage.objects("models/kept/")}
-        assert kept == {"two", "three"}
-        assert ledger_of(stage).registry().live.version == "three"
-        with pytest.raises(FunctionFailed, match="allowed are 'two', 'shipped'"):
-            stage.command(command="activate-model", version="one")
-
-
 def test_without_enough_prices_a_model_waits_to_be_compared(trained):
     """It is pending but cannot decide; when there are enough it is looked at again, by request."""
     with priced_stage(days=9) as stage:

@@ -24,6 +24,9 @@ INTERVAL = 0.90
 _ROUNDING = 1e-6
 """Prices are whole ticks of 0.0001; what was kept in single precision is this far off at most."""
 
+_FARTHEST = 10.0
+"""Log move beyond which a forecast is not worse for being farther off: infinity has a finite loss."""
+
 
 @dataclass(frozen=True)
 class Came:
@@ -74,10 +77,10 @@ class Sums:
     ) -> "Sums":
         """Over N forecasts made at ``price``; ``change`` and ``instability`` are NaN where nothing
         was said, ``came.rose`` is NaN at horizons that it does not belong to."""
-        known = np.isfinite(price) & np.isfinite(came.price) & np.isfinite(said.mean)
+        known = np.isfinite(price) & np.isfinite(came.price) & ~np.isnan(said.mean)
         moved = np.log(came.price[known] / price[known])
         low, middle, high, mean = (
-            np.log(part[known] / price[known])
+            np.clip(np.log(part[known] / price[known]), -_FARTHEST, _FARTHEST)
             for part in (said.p05, said.p50, said.p95, said.mean)
         )
         covered = (low - _ROUNDING <= moved) & (moved <= high + _ROUNDING)

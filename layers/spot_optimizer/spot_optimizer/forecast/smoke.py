@@ -16,6 +16,7 @@ _FAR = 20.0
 """A forecast that is so many times the price, or so many times less, is none."""
 
 
+@np.errstate(over="ignore")
 def smoke_test(model: Model) -> None:
     """Forecast all horizons for three pools with two weeks of prices. Raises UnusableModel naming
     what makes no sense."""

@@ -108,7 +108,9 @@ def forecasters_to_score(
     found: dict[str, Forecaster] = {forecast.version: forecast.forecaster}
     if registry.pending is not None:
         try:
-            found[registry.pending.version] = model_forecaster(past, registry.pending)
+            beside = model_forecaster(past, registry.pending)
+            beside.instability(past.changes, past.market.now_s)  # a model may load and yet fail
+            found[registry.pending.version] = beside
         except UnusableModel as error:
             logger.warning(
                 "the pending model is not scored",

@@ -1,6 +1,6 @@
 """Every hour: what is forecast is kept, and what was forecast is compared with what came."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -13,6 +13,7 @@ from spot_optimizer.aws.ledger.table import Ledger
 from spot_optimizer.contracts import ForecastJudged
 from spot_optimizer.forecast.forecaster import HOUR_S
 from spot_optimizer.forecast.foretold import Foretold, foretell
+from spot_optimizer.forecast.last_price import LastPrice
 from spot_optimizer.forecast.raw_forecast import HORIZONS_H
 from spot_optimizer.forecast.registry import Registry
 from spot_optimizer.forecast.score_book import ScoreBook, day_of, judge
@@ -51,7 +52,8 @@ def _keep_scores(
     book, scored = _closed(past, before, as_of_s)
     if scored:
         book = book.tidied(now_s)
-        _record(env, past.market.now, registry, book, scored)
+        roles = {LastPrice.name: "beside", forecast.version: "live"}
+        _record(env, past.market.now, roles, registry, book, scored)
         book = _judged(env, past.market.now, forecast.version, book)
     if book.is_due(now_s) and past.changes.pools:
         foretold = foretell(past.changes, now_s, forecasters_to_score(past, forecast, registry))
@@ -100,7 +102,12 @@ def _key(made_at: datetime) -> str:
 
 
 def _record(
-    env: Environment, now: datetime, registry: Registry, book: ScoreBook, scored: Iterable[Scored]
+    env: Environment,
+    now: datetime,
+    roles: Mapping[str, str],
+    registry: Registry,
+    book: ScoreBook,
+    scored: Iterable[Scored],
 ) -> None:
     """One item for each day, horizon and model. Written before the book is: whoever does it again
     writes the same."""
@@ -113,7 +120,7 @@ def _record(
             "day": day,
             "horizon_hours": hours,
             "model": model,
-            "role": registry.role_of(model) or "beside",
+            "role": roles.get(model) or registry.role_of(model) or "out of play",
             **sums.figures(),
         }
         ledger.put_history(

@@ -202,12 +202,15 @@ class ModelUploads:
 
     def _accept(self, version: str, looked: _Looked, asked_by: str) -> dict[str, Any]:
         slot = Slot(version, looked.sha256)
-        self._ledger.registry().accepted(slot)  # raises before anything is written
+        registry = self._ledger.registry()
+        if slot in registry.kept():  # S3 has told twice, and another look was quicker
+            return {"version": version, "status": registry.role_of(version)}
+        registry.accepted(slot)  # raises before anything is written
         metadata, comparison = looked.model.metadata, _comparison(looked.comparison)
         self._note(version, "accepted", looked.remark, asked_by, metadata, slot.sha256, comparison)
         for name, body in looked.bodies.items():
             self._store.write(f"{KEPT_MODELS}{version}/{name}", body)
-        self._ledger.change(lambda registry: registry.accepted(slot))
+        self._ledger.change(lambda now: now if slot in now.kept() else now.accepted(slot))
         return self._tell_pending(version, looked, asked_by)
 
     def _compare_again(self, version: str, looked: _Looked, asked_by: str) -> dict[str, Any]:
@@ -227,11 +230,23 @@ class ModelUploads:
 
     def _refuse(self, version: str, reason: str, asked_by: str) -> dict[str, Any]:
         """What is in play stays so, whatever is uploaded under its name."""
+        answer = {"version": version, "status": "refused", "reason": reason}
+        if self._was_just_refused(version, reason):
+            return answer
         logger.warning("model refused", model=version, reason=reason)
         if not self._ledger.registry().role_of(version):
             self._note(version, "refused", reason, asked_by)
         self._announce(version, "refused", reason, asked_by)
-        return {"version": version, "status": "refused", "reason": reason}
+        return answer
+
+    def _was_just_refused(self, version: str, reason: str) -> bool:
+        """For the same reason, with another file of the same upload: that is told once."""
+        item = self._ledger.version(version)
+        return (
+            item is not None
+            and (item.state, item.reason) == ("refused", reason)
+            and self._market.now - item.since < UPLOAD_TAKES_MAX
+        )
 
     def _incomplete(self, version: str, missing: list[str], asked_by: str) -> dict[str, Any]:
         """Not an error yet: files come one after the other."""
