@@ -51,7 +51,10 @@ _CHOSEN: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("full", ()),
     ("full", (f"{_INVOKE}/NoCapacity",)),
     # A rescue, likewise.
-    ("failover-manual", (f"{_INVOKE}/TakeOverClaim", f"{_INVOKE}/ReleaseClaim", f"{_ALERT}/TellLeftAsItIs")),
+    (
+        "failover-manual",
+        (f"{_INVOKE}/TakeOverClaim", f"{_INVOKE}/ReleaseClaim", f"{_ALERT}/TellLeftAsItIs"),
+    ),
     ("failover-manual", ("dynamodb:GetItem/LaunchReplacement:killed", f"{_ALERT}/TellNotFailedOver")),
     (
         "failover-manual",
