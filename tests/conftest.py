@@ -1,8 +1,17 @@
-"""What holds for all tests."""
+"""What all tests share."""
 
+import pytest
 from hypothesis import settings
+
+from simulator.collector import collect_seldom
 
 # Time is measured in benchmarks/: a slow machine breaks no claim. What fails is printed with the line
 # that repeats it.
 settings.register_profile("claims", deadline=None, print_blob=True)
 settings.load_profile("claims")
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Nothing that is loaded for all tests has to be looked through in each of them."""
+    del session
+    collect_seldom()

@@ -1,10 +1,12 @@
-"""What botocore and moto 5.2.5 do anew for every call, though it is the same each time."""
+"""What botocore, moto 5.2.5 and X-Ray do anew for every call, though it is the same each time."""
 
 import functools
 from typing import Any
 
 import botocore.useragent as useragent
 import moto.core.responses as responses
+from aws_xray_sdk.core.models.entity import Entity
+from botocore.context import get_context
 from botocore.signers import RequestSigner
 from moto.core.base_backend import BaseBackend
 
@@ -18,18 +20,34 @@ _SIGNED = frozenset({"s3"})
 
 def apply_calls(replacements: Replacements) -> None:
     """Apply every patch of this module."""
-    _clean_user_agents_once(replacements)
+    _draw_no_trace_ids(replacements)
     _list_operations_once(replacements)
     _list_urls_once(replacements)
+    _name_the_agent_once(replacements)
     _sign_for_nobody(replacements)
 
 
-_clean = functools.lru_cache(maxsize=1024)(useragent.sanitize_user_agent_string_component)
+def _name_the_agent_once(replacements: Replacements) -> None:
+    """A client puts its User-Agent together twice a call, letter by letter; only the features that
+    the call has used differ."""
+    to_string = useragent.UserAgentString.to_string
+
+    def text(self: Any) -> str:
+        context = get_context()
+        used = frozenset(context.features) if context else None
+        # A copy of it, made for another client, has the same memory.
+        key = used, frozenset(self._client_features or ()), id(self._client_config)
+        known = vars(self).setdefault("known_texts", {})
+        if key not in known:
+            known[key] = to_string(self)
+        return str(known[key])
+
+    replacements.set(useragent.UserAgentString, "to_string", text)
 
 
-def _clean_user_agents_once(replacements: Replacements) -> None:
-    """Thirty parts of a header are looked at letter by letter, twice a call."""
-    replacements.set(useragent, "sanitize_user_agent_string_component", _clean)
+def _draw_no_trace_ids(replacements: Replacements) -> None:
+    """X-Ray's SDK asks the kernel for random bytes for each part of a trace that nobody collects."""
+    replacements.set(Entity, "_generate_random_id", lambda _self: "0" * 16)
 
 
 _operations = functools.lru_cache(maxsize=64)(responses.method_names_from_class)
