@@ -51,7 +51,10 @@ _CHOSEN: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("full", ()),
     ("full", (f"{_INVOKE}/NoCapacity",)),
     # A rescue, likewise.
-    ("failover-manual", (f"{_INVOKE}/TakeOverClaim", f"{_INVOKE}/ReleaseClaim", f"{_ALERT}/TellLeftAsItIs")),
+    (
+        "failover-manual",
+        (f"{_INVOKE}/TakeOverClaim", f"{_INVOKE}/ReleaseClaim", f"{_ALERT}/TellLeftAsItIs"),
+    ),
     ("failover-manual", ("dynamodb:GetItem/LaunchReplacement:killed", f"{_ALERT}/TellNotFailedOver")),
     (
         "failover-manual",
@@ -63,7 +66,7 @@ _CHOSEN: tuple[tuple[str, tuple[str, ...]], ...] = (
         ),
     ),
     ("failover-manual", ("ec2:CreateFleet:killed", "ec2:TerminateInstances/TerminateReplacement")),
-    ("failover", (f"{_UPDATE}/RecordLaunched", f"{_INVOKE}/AbandonSwitch")),
+    ("failover-manual", (f"{_UPDATE}/RecordLaunched", f"{_INVOKE}/AbandonSwitch")),
     ("failover-manual", ("ec2:DescribeInstances/LookAtReplacement",)),
     ("failover-manual", (f"{_UPDATE}/RecordRunning",)),
     ("failover-manual", ("elbv2:RegisterTargets/ShiftTraffic:killed", f"{_INVOKE}/UndoHandOver")),
