@@ -49,7 +49,7 @@ def soak(
     """Let faults happen to every AWS call of small whole runs, and assert the invariants.
 
     First each single fault: every call of a clean run of each trial x every kind that can happen to
-    it. Then some chosen ones, that nothing remains unentered, and seeded runs with several workloads,
+    it. Then chosen ones, so that nothing remains unentered, and seeded runs with several workloads,
     several faults and people who act meanwhile.
 
     Exit code 1: an invariant was violated, or a state, a Catch or a way out of a Choice never entered.

@@ -31,7 +31,7 @@ def _line(fault: ErrorDetails) -> str:
     if fault["type"] == "union_tag_invalid":
         given = _shortened(fault["input"]["event"])
         return f"{where}.event = {given}: allowed is one of {', '.join(event_tables())}"
-    if key is None or fault["type"] == "model_attributes_type":
+    if key is None or fault["type"] in ("model_attributes_type", "model_type"):
         return f"{where or 'the file'} = {value}: a mapping of keys is needed"
     if fault["type"] == "missing":
         return f"{where} is missing; allowed is {key.allowed}"
@@ -106,5 +106,8 @@ def event_tables() -> dict[str, type[EventTable]]:
 
 
 def _shortened(value: object) -> str:
-    text = json.dumps(value, default=str)
+    try:
+        text = json.dumps(value, default=str)
+    except ValueError:  # it holds itself, by an anchor
+        text = str(value)
     return text if len(text) <= _VALUE_CHARACTERS_MAX else f"{text[: _VALUE_CHARACTERS_MAX - 3]}..."

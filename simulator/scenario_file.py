@@ -16,6 +16,7 @@ from samtranslator.yaml_helper import yaml_parse
 
 from simulator.account.parameters import ParameterError, check_parameters
 from simulator.expectations import Expectations, ExpectedWorkload
+from simulator.limits import LIMITS
 from simulator.markets import BUILTIN_REGION, builtin_zones
 from simulator.scenario import Scenario, WorkloadSpec
 from simulator.scenario_errors import lines_of
@@ -30,9 +31,13 @@ from simulator.scenario_schema import (
     WorkloadTable,
 )
 from simulator.scenario_yaml import UnreadableYaml, load_yaml
+from spot_optimizer.words import TAG_PREFIX
 
 FOLDER = Path(__file__).parent / "scenarios"
 TEMPLATE = Path(__file__).parents[1] / "template.yaml"
+_TAG_KEY_MAX, _TAG_VALUE_MAX = 128, 256
+_SHOWN_MAX = 60
+_ALWAYS_TAGGED = ("Name", f"{TAG_PREFIX}managed", f"{TAG_PREFIX}workload")
 
 
 class InvalidScenario(ValueError):
@@ -174,6 +179,7 @@ def _faults(table: ScenarioTable, run: PlannedRun) -> Iterator[str]:
         if row.persistent and row.lifecycle != "spot":
             where = f"workloads[{number}].persistent = true"
             yield f"{where}: allowed is false where lifecycle is on-demand"
+        yield from _tag_faults(f"workloads[{number}]", row)
     addresses = sum(spec.elastic_address for spec in run.scenario.workloads)
     most = run.scenario.limits.quota_elastic_ips
     if addresses > most:
@@ -200,7 +206,7 @@ def _file_faults(table: ScenarioTable, run: PlannedRun) -> Iterator[str]:
 
 
 def _zone_faults(table: ScenarioTable) -> Iterator[str]:
-    zones = builtin_zones(table.region or BUILTIN_REGION)
+    zones = builtin_zones(BUILTIN_REGION if table.region is None else table.region)
     if not zones:
         yield f"region = {table.region!r}: not a region of EC2 that the simulator knows"
         return
@@ -231,6 +237,27 @@ def _event_faults(
     workload = getattr(event, "workload", None)
     if workload is not None and workload not in names:
         yield _unknown(f"{where}.workload", workload, "one", names)
+
+
+def _tag_faults(where: str, row: WorkloadTable) -> Iterator[str]:
+    """What EC2 takes for a tag (EC2 user guide, "Tag restrictions")."""
+    ours = {f"{TAG_PREFIX}{name}": value for name, value in row.tags.items()}
+    count = len({*ours, *row.other_tags, *_ALWAYS_TAGGED})
+    if count > LIMITS.tags_per_resource:
+        yield f"{where}: {count} tags with ours are too many; allowed are {LIMITS.tags_per_resource}"
+    for key, tags in (("tags", ours), ("other_tags", row.other_tags)):
+        for name, value in tags.items():
+            told = _shown(f"{where}.{key}.{name.removeprefix(TAG_PREFIX)}")
+            if not name.removeprefix(TAG_PREFIX) or len(name) > _TAG_KEY_MAX:
+                yield f"{told}: allowed are keys of 1 to {_TAG_KEY_MAX} characters"
+            elif name.lower().startswith("aws:"):
+                yield f"{told}: allowed are keys that do not begin with aws:, which EC2 reserves"
+            elif len(value) > _TAG_VALUE_MAX:
+                yield f"{told} = {_shown(value)!r}: allowed are {_TAG_VALUE_MAX} characters at most"
+
+
+def _shown(text: str) -> str:
+    return text if len(text) <= _SHOWN_MAX else f"{text[: _SHOWN_MAX - 3]}..."
 
 
 def _unknown(where: str, value: str, how_many: str, names: list[str]) -> str:

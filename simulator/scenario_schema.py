@@ -26,6 +26,8 @@ from spot_optimizer.contracts import CommandRequest, InvalidRequest, parse
 
 HOURS_MAX = 24 * 90
 WORKLOADS_MAX = 100
+STARTS_IN = (2000, 2100)
+"""Years: what comes before and after a run must be dates, too."""
 QUOTA_VCPU_MAX = 1_000_000
 RATE_MAX = 1_000_000
 OCCURRENCE_MAX = 100_000
@@ -93,6 +95,8 @@ def _moment(value: object) -> datetime:
         value = datetime.combine(value, time())
     if not isinstance(value, datetime):
         raise ValueError("no time")
+    if not STARTS_IN[0] <= value.year < STARTS_IN[1]:
+        raise ValueError("too long ago, or too far away")
     return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
@@ -530,7 +534,7 @@ class ScenarioTable(Table):
         datetime | None,
         BeforeValidator(_moment),
         Key(
-            "a date, or date and time, UTC",
+            f"a date, or date and time, UTC, from {STARTS_IN[0]} to {STARTS_IN[1] - 1}",
             "start of the virtual time; left out: as the market likes it",
         ),
     ] = None

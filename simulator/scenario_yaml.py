@@ -12,6 +12,9 @@ import yaml
 _CHANGED = ("tag:yaml.org,2002:bool", "tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 
 
+_SHOWN_MAX = 40
+
+
 class UnreadableYaml(ValueError):
     """The text is no YAML; the message says where."""
 
@@ -29,7 +32,20 @@ class _Loader(yaml.SafeLoader):
             )
         return super().construct_mapping(node, deep)
 
+    def construct_scalar_value(self, node: yaml.ScalarNode) -> Any:
+        """A number or a time; the place of one that looks like it and is none."""
+        made = yaml.SafeLoader.yaml_constructors[node.tag]
+        try:
+            return made(self, node)
+        except ValueError as error:
+            text = node.value if len(node.value) <= _SHOWN_MAX else f"{node.value[:_SHOWN_MAX]}..."
+            raise yaml.constructor.ConstructorError(
+                None, None, f"{text!r} cannot be: {error}", node.start_mark
+            ) from error
 
+
+for _tag in ("timestamp", "int", "float"):
+    _Loader.add_constructor(f"tag:yaml.org,2002:{_tag}", _Loader.construct_scalar_value)
 _Loader.yaml_implicit_resolvers = {
     first: [(tag, pattern) for tag, pattern in resolvers if tag not in _CHANGED]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()

@@ -66,7 +66,7 @@ _CHOSEN: tuple[tuple[str, tuple[str, ...]], ...] = (
         ),
     ),
     ("failover-manual", ("ec2:CreateFleet:killed", "ec2:TerminateInstances/TerminateReplacement")),
-    ("failover", (f"{_UPDATE}/RecordLaunched", f"{_INVOKE}/AbandonSwitch")),
+    ("failover-manual", (f"{_UPDATE}/RecordLaunched", f"{_INVOKE}/AbandonSwitch")),
     ("failover-manual", ("ec2:DescribeInstances/LookAtReplacement",)),
     ("failover-manual", (f"{_UPDATE}/RecordRunning",)),
     ("failover-manual", ("elbv2:RegisterTargets/ShiftTraffic:killed", f"{_INVOKE}/UndoHandOver")),

@@ -223,7 +223,7 @@ def _interrupted_and_full(ground: Ground) -> None:
     until = ground.now + timedelta(minutes=10)
     ground.world.close_capacity("*", "*", "*", ground.now, until)
     ground.injector.wrong_until(until)
-    ground.interrupt("web")
+    _interrupted_and_manual(ground)
 
 
 def _interrupted_and_manual(ground: Ground) -> None:
@@ -395,7 +395,7 @@ TRIALS: Mapping[str, Trial] = {
         ),
         Trial(
             "failover-full",
-            "EC2 takes the machine back, and for a while nothing has capacity",
+            "as failover-manual, and nothing has capacity",
             _with_standing_plan,
             _interrupted_and_full,
         ),

@@ -11,8 +11,9 @@ from botocore.exceptions import ClientError, ConnectionClosedError
 
 from simulator.account.callers import Caller
 from simulator.account.lambdas import FunctionKilled
+from simulator.api_calls import ApiCall
 from simulator.faults.kinds import REFUSED_FOR, Fault, FaultKind, refusal
-from simulator.faults.places import parse_fault
+from simulator.faults.places import PlacedFault, parse_fault
 from simulator.trials.ground import HOME, ZONES, Ground, open_ground
 
 SEED = 11
@@ -97,6 +98,26 @@ def test_what_is_denied_stays_denied_for_a_while(ground: Ground) -> None:
         put(ground, "another call")
         ground.account.clock.sleep(REFUSED_FOR.total_seconds() + 1)
         boto3.client("sns").publish(**alerts)
+
+
+def test_a_fault_waits_for_the_call_that_is_meant(ground: Ground) -> None:
+    """Not for another caller's, not for an earlier one, not before its time."""
+    place = ApiCall("dynamodb", "PutItem")
+    wanted = PlacedFault(
+        FaultKind.ERROR, place, "UpdateLedger", occurrence=2, after=timedelta(minutes=1)
+    )
+    ground.injector.arm([wanted])
+    with ground.account.callers.calling(function()):
+        put(ground, "too early")
+        ground.account.clock.sleep(60)
+        put(ground, "the first")
+    with ground.account.callers.calling(Caller("lambda", "Sweep", "us-east-1")):
+        put(ground, "of another")
+    assert ground.injector.unmet == [wanted]
+    with ground.account.callers.calling(function()), pytest.raises(ClientError):
+        put(ground, "the second")
+    assert [met.fault for met in ground.injector.met] == [wanted]
+    assert ground.injector.unmet == []
 
 
 def test_what_loses_its_reply_has_happened(ground: Ground) -> None:
@@ -216,6 +237,21 @@ def test_a_fault_is_written_as_number_and_kind() -> None:
     for kind in FaultKind:
         fault = Fault(17, kind)
         assert parse_fault(str(fault)) == fault
+    for text in (
+        "ec2:CreateFleet:lost-reply",
+        "lambda:Invoke@FailOver/ShiftTraffic=web#2:denied",
+        "ec2:DescribeInstances/OriginalGone?:stale",
+        "delivery@HandleSignal#3:not-delivered",
+    ):
+        assert str(parse_fault(text)) == text
+    for wrong, why in (
+        ("ec2:CreateFleets:error", "near are CreateFleet"),
+        ("delivery:error", "does not happen there"),
+        ("ec2:CreateFleet:delivered-late", "does not happen there"),
+        ("ec2:CreateFleet#0:error", "does not happen there"),
+    ):
+        with pytest.raises(ValueError, match=why):
+            parse_fault(wrong)
     for wrong in ("lost-reply", "0:error", "3:nonsense", ":"):
         with pytest.raises(ValueError, match="NUMBER:KIND"):
             parse_fault(wrong)

@@ -60,6 +60,8 @@ def with_workload(**changes: Any) -> dict[str, Any]:
         ({**SCENARIO, "hours": True}, "hours = true: allowed is 0.5 to 2160"),
         ({**SCENARIO, "seed": -1}, "seed = -1: allowed is 0 or more"),
         ({**SCENARIO, "start": "soon"}, 'start = "soon": allowed is a date'),
+        ({**SCENARIO, "start": "0001-01-01"}, 'start = "0001-01-01": allowed is a date'),
+        ({**SCENARIO, "region": ""}, "region = '': not a region"),
         ({**SCENARIO, "region": "mars-1"}, "region = 'mars-1': not a region"),
         (
             {**SCENARIO, "region": "eu-west-1", "market": {"prices": "mine.yaml"}},
@@ -93,7 +95,17 @@ def with_workload(**changes: Any) -> dict[str, Any]:
         (with_workload(cpu_vcpu=[[2, 1], [1, 1]]), "workloads[0].cpu_vcpu = [[2, 1], [1, 1]]"),
         (with_workload(memory_gib=[[0, "x"]]), 'workloads[0].memory_gib = [[0, "x"]]: allowed'),
         (with_workload(tags={"types": ["m5*"]}), 'workloads[0].tags.types = ["m5*"]: allowed'),
+        (with_workload(tags={"": "x"}), "workloads[0].tags.: allowed are keys of 1 to 128"),
+        (with_workload(other_tags={"k" * 129: "x"}), "...: allowed are keys of 1 to 128 characters"),
+        (with_workload(other_tags={"k": "x" * 257}), "xxx...': allowed are 256 characters at most"),
+        (with_workload(other_tags={"aws:a": "x"}), "workloads[0].other_tags.aws:a: allowed are keys"),
+        (
+            with_workload(other_tags={f"k{n}": "x" for n in range(48)}),
+            "workloads[0]: 51 tags with ours are too many; allowed are 50",
+        ),
         (with_workload(count=6, elastic_ip=True), "workloads: 6 elastic IPs are wanted; 5"),
+        ({**SCENARIO, "workloads": ["shop"]}, 'workloads[0] = "shop": a mapping of keys is needed'),
+        ({**SCENARIO, "faults": ["ec2:CreateFleet"]}, 'faults[0] = "ec2:CreateFleet": a mapping of k'),
         ({**SCENARIO, "events": [5]}, "events[0] = 5: a mapping of keys is needed"),
         (with_event(at=1), "events[0]: the key event is missing; allowed is one of advisor"),
         (with_event(at=1, event="explode"), 'events[0].event = "explode": allowed is one of'),
@@ -211,6 +223,10 @@ def test_an_impossible_value_gets_one_clear_line(
         ("workloads: [", "line 1, column 13: "),
         ("schema: 1\nschema: 1", "line 1, column 1: the key 'schema' is given twice"),
         ("a: 1\n---\nb: 1", "but found another document"),
+        ("schema: 1\nstart: 2026-02-30", "line 2, column 8: '2026-02-30' cannot be: day is out of"),
+        (f"seed: {'9' * 5000}", "line 1, column 7: '9999"),
+        ("events: {a: [&a {b: *a}]}\nschema: 1\nshows: x\nworkloads: [{name: a, type: m5.large,"
+         " lifecycle: spot, cpu_vcpu: 1}]", "events = {'a': [{'b': {...}}]}: allowed is a list"),
         ("a: !!python/object:os.system {}", "could not determine a constructor"),
     ],
 )
