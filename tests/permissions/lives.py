@@ -10,6 +10,8 @@ import boto3
 
 from simulator.account import FunctionFailed
 from simulator.world import DataVolume
+from tests.house.repository import PACKAGE
+from tests.models.uploads import files_of, moving_market, upload
 from tests.permissions.conftest import KEY
 from tests.workflow import stage as stages
 from tests.workflow.faults import Fault, step
@@ -17,6 +19,7 @@ from tests.workflow.scenarios_of_left_overs import BETWEEN_SWEEPS
 from tests.workflow.stage import HOME, START, WORKLOADS_MAX, ZONES, Stage, open_stage
 from tests.workflow.test_market_files_are_imported import csv_of
 
+SHIPPED = PACKAGE / "forecast" / "shipped"
 NOT_JUDGED = {"spot-optimizer:engine": "clairvoyant"}
 KEEPS_FAILING = "ServiceException"
 BURSTABLE = ("t3.large", "t3a.large")
@@ -38,9 +41,7 @@ def everyday(stage: Stage) -> None:
         target_group_arn=group,
         address=True,
         volumes=[
-            DataVolume(
-                "/dev/sdf", 50, encrypted=True, kms_key_id=KEY, delete_on_termination=True
-            )
+            DataVolume("/dev/sdf", 50, encrypted=True, kms_key_id=KEY, delete_on_termination=True)
         ],
         BlockDeviceMappings=[{"DeviceName": "/dev/sdg", "Ebs": disk}],
     )
@@ -179,13 +180,31 @@ def _sweep(stage: Stage) -> None:
         stage.finish()
 
 
+def models(stage: Stage) -> None:
+    """Models are uploaded, looked at, activated one after the other, and the oldest is dropped."""
+    with suppress(FunctionFailed):
+        stage.command(command="evaluate", instance_type=HOME, availability_zone=ZONES[0])
+    stage.launch()
+    stage.take_in()
+    stage.account.invoke("RefreshMarket", {"task": "fill"})
+    stage.command(command="recommend", vcpu=2, memory_gib=8, count=2, architecture="x86_64")
+    for version in ("first", "second", "third"):
+        upload(stage, version, files_of(SHIPPED, version))
+        stage.command(command="validate-model", version=version)
+        stage.command(command="activate-model", version=version)
+        stage.refresh()
+    stage.account.run_for(timedelta(hours=1))  # what has just been accepted is not tidied away
+    _tasks(stage, {"task": "gaps"})
+
+
 @contextmanager
 def life(which: Callable[[Stage], None]) -> Iterator[Stage]:
     """A stack that has lived so, on a market with burstable types too."""
+    market = moving_market(27) if which is models else None
     with (
         mock.patch.object(stages, "TYPES", (*stages.TYPES, *BURSTABLE)),
         mock.patch.dict(stages._reference, clear=True),
-        open_stage(KmsKeyArns=KEY, StackBreakerWorkloads=WORKLOADS_MAX) as stage,
+        open_stage(market=market, KmsKeyArns=KEY, StackBreakerWorkloads=WORKLOADS_MAX) as stage,
     ):
         which(stage)
         yield stage

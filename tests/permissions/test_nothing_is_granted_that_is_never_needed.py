@@ -7,7 +7,7 @@ import pytest
 from simulator.permissions.demand import Demand
 from simulator.permissions.policies import Role
 from simulator.permissions.usage import Part, needed_parts, parts_of
-from tests.permissions.lives import everyday, life, trouble
+from tests.permissions.lives import everyday, life, models, trouble
 from tests.workflow.stage import SEED
 
 NOT_SEEN_HERE = {
@@ -26,12 +26,12 @@ class Seen(NamedTuple):
 
 @pytest.fixture(scope="module")
 def seen() -> Seen:
-    """Everything that two lives of a stack asked of its roles."""
+    """Everything that three lives of a stack asked of its roles."""
     print(f"seed {SEED}")
     granted: set[Part] = set()
     needed: set[Part] = set()
     denied: list[tuple[str, Demand]] = []
-    for each in (everyday, trouble):
+    for each in (everyday, trouble, models):
         with life(each) as stage:
             allowed: dict[Role, list[Demand]] = {}
             for (role, asked), verdict in stage.account.permissions.verdicts.items():

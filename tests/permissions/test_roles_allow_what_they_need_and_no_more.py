@@ -217,7 +217,7 @@ DENIED = (
     _case("HandOver", "move an address to a foreign machine", _on_instance("AssociateAddress", {})),
     _table("UpdateLedger", "PutItem", other=True),
     _table("SwitchInstance", "DeleteItem"),
-    _table("RefreshMarket", "PutItem"),
+    _table("RefreshMarket", "DeleteItem"),
     _object("RefreshMarket", "PutObject", "models/live/model.txt"),
     _object("RefreshMarket", "GetObject", "decisions/2026/03/02/cycle.jsonl.gz"),
     _object("Decide", "PutObject", "market/snapshot.json.gz"),

@@ -45,5 +45,7 @@ def test_one_of_several_values_that_never_comes_is_superfluous() -> None:
     """A single value is part of the statement; of several each must come."""
     condition = {"StringEquals": {"ec2:CreateAction": ["RunInstances", "CreateFleet"]}}
     role = _role({"Action": "ec2:CreateTags", "Resource": "*", "Condition": condition})
-    run = demand("ec2:CreateTags", "arn:aws:ec2:r:a:volume/*", {"ec2:CreateAction": ("RunInstances",)})
+    run = demand(
+        "ec2:CreateTags", "arn:aws:ec2:r:a:volume/*", {"ec2:CreateAction": ("RunInstances",)}
+    )
     assert _superfluous(role, run) == {("S0", "ec2:createaction", "CreateFleet")}
