@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spot_optimizer.decision.engine import decide
@@ -66,6 +66,7 @@ def test_a_third_of_a_cycles_moves_go_into_one_pool() -> None:
     assert second.saving_usd_per_hour == pytest.approx(0.059)
 
 
+@settings(deadline=None)
 @given(count=st.integers(1, 40), fraction=st.sampled_from([0.01, 0.2, 0.34, 0.5, 1.0]))
 def test_no_pool_takes_more_than_its_share_and_always_one(count: int, fraction: float) -> None:
     """Whatever the number of moves, at least one is made."""

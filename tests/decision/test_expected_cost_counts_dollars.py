@@ -6,7 +6,7 @@ from itertools import product
 from math import log
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spot_optimizer.decision.engine import decide
@@ -105,6 +105,7 @@ def test_a_cheaper_and_safer_pool_never_loses(cost_minutes: float) -> None:
                 assert target_of(decision) == first, (better, worse)
 
 
+@settings(deadline=None)
 @given(
     prices=st.lists(st.integers(1, 99), min_size=3, max_size=3),
     buckets=st.lists(st.integers(-1, 4), min_size=3, max_size=3),
@@ -134,6 +135,7 @@ def test_a_dearer_switch_never_causes_more_switches(
     assert not (moves(overlap + more) and not moves(overlap))
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(20, 60), min_size=2, max_size=40))
 def test_it_does_not_thrash(points: list[int]) -> None:
     """Two pools whose prices swap all the time: each move has gained its own cost over the expected

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from spot_optimizer.decision.engines.registry import BUILT_IN
 from spot_optimizer.decision.experience import PoolEvent
 from spot_optimizer.decision.explaining.explanation import Explanation, NotDecided, explain
-from spot_optimizer.decision.explaining.rivals import Counterfactual
+from spot_optimizer.decision.explaining.rivals import Counterfactual, no_longer, would_take
 from spot_optimizer.decision.explaining.settings_tried import setting_steps
 from spot_optimizer.decision.explaining.what_if import Verdict, first_change, last_that_holds
 from spot_optimizer.decision.inputs import SettingLayers, parameters_of
@@ -361,3 +361,27 @@ def test_parameters_are_what_differs_from_the_defaults() -> None:
         "dry_run": False,
         "switch_gain_points": 4,
     }
+
+
+def test_why_a_smaller_type_was_not_taken_is_told_with_its_own_reason() -> None:
+    """A workload that is too large for its use: of the smaller pool the gain counts, not its size."""
+    small = Pool("m5.large", ZONES[1])
+    told = explained(workload(usage=over_provisioned()), {HERE: 0.030, small: 0.029})
+    assert [(g.reason, g.count, g.usable) for g in told.groups] == [("gain too small", 1, True)]
+    (price,) = _only(told, f"forecast price of {small}")
+    assert (price.changes[0].needed, str(price.then)) == ("0.0270 or less", f"SWITCH to {small} spot")
+
+
+def test_a_verdict_reads_as_a_sentence_of_people() -> None:
+    """What is done, where to, and what would be done next."""
+    assert str(Verdict(DecisionKind.STAY)) == "STAY"
+    pending = Verdict(DecisionKind.STAY, pending=True)
+    assert str(pending) == "STAY, and FALLBACK if the next cycle still says so"
+
+
+def test_nothing_is_told_of_a_pool_that_no_change_brings_in() -> None:
+    """An engine that cannot be asked takes none; of a pool that was not chosen nothing can be lost."""
+    unknown = case_of(judged_by(workload(), "thrifty"), {HERE: 0.04, THERE: 0.03})
+    assert would_take(unknown, 1) is None
+    case = case_of(workload(), {HERE: 0.040, THERE: 0.039})
+    assert no_longer(case, 1) is None

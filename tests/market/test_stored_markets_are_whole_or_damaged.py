@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from spot_optimizer.market.advisor_copy import AdvisorCopy
-from spot_optimizer.market.catalog import types_that_matter
+from spot_optimizer.market.catalog import Catalog, types_that_matter
 from spot_optimizer.market.coverage import Coverage
 from spot_optimizer.market.filling import fill_gap
 from spot_optimizer.market.history_parts import months_in
@@ -17,7 +17,7 @@ from spot_optimizer.market.prices import PriceChanges
 from spot_optimizer.market.snapshot_file import snapshot_from_bytes, snapshot_to_bytes
 from spot_optimizer.stored import DamagedState, pack_json, unpack_columns
 from spot_optimizer.words import Pool
-from tests.decision.worlds import CATALOG, market
+from tests.decision.worlds import CATALOG, instance_type, market
 
 POOL = Pool("m5.large", "us-east-1a")
 SNAPSHOT = market({POOL: 0.03, Pool("m5.large", "us-east-1b"): 0.04})
@@ -126,3 +126,12 @@ def test_home_types_that_the_catalogue_does_not_know_matter_to_nobody() -> None:
     """Nor do those without an on-demand price."""
     assert types_that_matter(CATALOG, ["z9.large"]) == frozenset()
     assert "m5a.large" in types_that_matter(CATALOG, ["z9.large", "m5.large"])
+
+
+def test_the_next_size_up_is_never_bare_metal() -> None:
+    """It would not boot the image."""
+    metal = instance_type("m5.metal", 6, 24, bare_metal=True)
+    catalog = Catalog({**CATALOG.types, "m5.metal": metal}, CATALOG.on_demand_usd_per_hour, {})
+    larger = catalog.next_size_up("m5.xlarge")
+    assert larger is not None
+    assert larger.name == "m5.2xlarge"
