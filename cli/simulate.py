@@ -12,6 +12,7 @@ from cli.happenings import line
 from cli.html_report.page import html_page
 from cli.report import print_summary
 from price_files.columns import UnreadableFile
+from simulator.account.account import StillRunning
 from simulator.expectations import Expectations, disappointments
 from simulator.invariants import InvariantViolated
 from simulator.markets import BUILTIN_REGION, Market, NoMarket, builtin_market, recorded_market
@@ -81,8 +82,9 @@ def simulate(
     The workloads of a scenario live through some hours of a spot market. Options are stronger than
     the scenario's own market, start, hours and seed. All money shown is simulated.
 
-    Exit code 1: the run as the file has it was not what its expectations say, or an invariant of the
-    product was violated. Exit code 2: the file is no scenario, or the options do not fit.
+    Exit code 1: the run as the file has it was not what its expectations say, an invariant of the
+    product was violated, or the stack never became quiet. Exit code 2: the file is no scenario, or the
+    options do not fit.
     """
     if list_scenarios:
         print_scenarios(Console(highlight=False))
@@ -100,9 +102,11 @@ def simulate(
             typer.echo(summary.to_json())
         else:
             summary = _shown(planned, market, number, report)
-    except InvariantViolated as violation:
-        typer.echo(f"Violated: {violation} (scenario {scenario}, seed {number})", err=True)
-        raise typer.Exit(code=1) from violation
+    except (InvariantViolated, StillRunning) as error:
+        word = "Violated" if isinstance(error, InvariantViolated) else "Never quiet"
+        told = " ".join(str(error).split())
+        typer.echo(f"{word}: {told} (scenario {scenario}, seed {number})", err=True)
+        raise typer.Exit(code=1) from error
     if as_written:
         _judge(planned, summary)
     elif planned.expected != Expectations() and not as_json:

@@ -10,6 +10,8 @@ from pathlib import Path
 import boto3
 
 from simulator.account import EmbeddedAccount
+from simulator.account.lambdas import Invocation
+from simulator.account.rates import speaks_of_rates
 from simulator.faults.aftermath import Aftermath
 from simulator.faults.injector import Injector
 from simulator.happenings import Happening, Watcher
@@ -113,7 +115,7 @@ class Simulation:
             self.account,
             self.world,
             STACK_NAME,
-            excuses=lambda invocation: self.injector.excuses(invocation.caller),
+            excuses=self._may_fail,
         )
         self.aftermath = Aftermath(self.account, self.world, self.injector)
         self.watcher = Watcher(self.account, self.aftermath)
@@ -123,6 +125,11 @@ class Simulation:
             self.injector.arm(self.scenario.faults)
         for spec in self.scenario.workloads:
             self._launch(spec)
+
+    def _may_fail(self, invocation: Invocation) -> bool:
+        """Where a fault was let happen in it, or a rate of the scenario's own refused its calls."""
+        refused = bool(self.scenario.rates) and speaks_of_rates(invocation.error_message or "")
+        return refused or self.injector.excuses(invocation.caller)
 
     def _launch(self, spec: WorkloadSpec) -> None:
         ours = {f"{TAG_PREFIX}{name}": value for name, value in spec.tags.items()}

@@ -15,7 +15,7 @@ from botocore import xform_name
 from simulator.api_calls import ApiCall
 from simulator.limits import Bucket, Limits
 
-__all__ = ["Rates", "Refusal", "TokenBuckets"]
+__all__ = ["Rates", "Refusal", "TokenBuckets", "speaks_of_rates"]
 
 _READS = ("Describe", "Get", "List", "Search")
 _UNFILTERED = frozenset(
@@ -56,6 +56,11 @@ _REFUSALS: Mapping[str, Refusal] = {
     "sns": Refusal(400, "Throttled", "Rate exceeded"),
 }
 """Of the others: :data:`_REFUSAL` (each service's API reference, "Common errors")."""
+
+
+def speaks_of_rates(text: str) -> bool:
+    """Whether an error's message holds a refusal of AWS's for too many calls."""
+    return any(refusal.message in text for refusal in (_REFUSAL, *_REFUSALS.values()))
 
 
 class Need(NamedTuple):

@@ -7,6 +7,8 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from cli.main import app
+from simulator.account.account import StillRunning
+from simulator.invariants import InvariantViolated
 from simulator.scenario_file import builtin_names
 
 RUN = CliRunner()
@@ -54,6 +56,29 @@ def test_a_run_that_options_change_is_not_judged(tmp_path: Path) -> None:
     result = simulate(scenario(tmp_path, SCENARIO.replace("DONE", "3")), "--seed", "2")
     assert result.exit_code == 0, result.output
     assert "Expectations are not checked" in result.output
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (InvariantViolated("invariant 9:\nit broke"), "Violated: invariant 9: it broke (scenario "),
+        (StillRunning("due later"), "Never quiet: due later (scenario "),
+    ],
+)
+def test_a_run_that_breaks_off_is_told_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, told: str
+) -> None:
+    """Exit code 1, with what repeats it, and no traceback."""
+
+    def breaks_off(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr("cli.simulate.run_simulation", breaks_off)
+    result = simulate(scenario(tmp_path, SCENARIO.replace("DONE", "0")))
+    assert result.exit_code == 1
+    (line,) = result.stderr.splitlines()
+    assert line.startswith(told)
+    assert line.endswith("mine.yaml, seed 1)")
 
 
 def test_all_that_come_along_are_listed() -> None:

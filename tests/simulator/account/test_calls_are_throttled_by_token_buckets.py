@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simulator.account import Call, Caller, EmbeddedAccount
-from simulator.account.rates import Need, Rates, TokenBuckets
+from simulator.account.rates import Need, Rates, TokenBuckets, speaks_of_rates
+from simulator.api_calls import ApiCall
 from simulator.limit_table import changed
 from simulator.limits import LIMITS, Bucket
 
@@ -51,6 +52,34 @@ def test_no_window_lets_more_through_than_capacity_and_refill(
     for first, low in enumerate(taken):
         for last, high in enumerate(taken[first:], first):
             assert tokens * (last - first + 1) <= capacity + refill * (high - low) + 1e-6
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "code"),
+    [
+        ("dynamodb", "Query", "ThrottlingException"),
+        ("ec2", "DescribeInstances", "RequestLimitExceeded"),
+        ("lambda", "Invoke", "TooManyRequestsException"),
+        ("s3", "PutObject", "SlowDown"),
+        ("sns", "Publish", "Throttled"),
+    ],
+)
+def test_an_operation_has_the_bucket_that_it_is_given(
+    service: str, operation: str, code: str
+) -> None:
+    """Two at once and one more a second later, whatever the limits say; others keep theirs."""
+    now = [START]
+    rates = Rates(LIMITS, lambda: now[0], {ApiCall(service, operation): Bucket(2, 1)})
+
+    def refused() -> str | None:
+        refusal = rates.refusal(service, operation, "r", {})
+        assert refusal is None or speaks_of_rates(f"({refusal.code}): {refusal.message}")
+        return refusal.code if refusal else None
+
+    assert [refused() for _ in range(3)] == [None, None, code]
+    now[0] = at(1)
+    assert [refused() for _ in range(2)] == [None, code]
+    assert rates.refusal("ec2", "RunInstances", "r", {"MaxCount": 1}) is None
 
 
 def test_a_refused_call_takes_no_token_of_any_bucket() -> None:
