@@ -12,6 +12,7 @@ from cli.happenings import line
 from cli.html_report.page import html_page
 from cli.report import print_summary
 from price_files.columns import UnreadableFile
+from simulator.collector import collect_seldom
 from simulator.expectations import Expectations, disappointments
 from simulator.markets import BUILTIN_REGION, Market, NoMarket, builtin_market, recorded_market
 from simulator.record import simulate_and_record
@@ -181,6 +182,7 @@ def _judge(planned: PlannedRun, summary: Summary) -> None:
 def _run(
     planned: PlannedRun, market: Market, seed: int, observer: Observer, report: Path | None
 ) -> Summary:
+    collect_seldom()
     scenario = planned.scenario
     if report is None:
         return run_simulation(scenario, market, seed=seed, observer=observer)
