@@ -13,6 +13,7 @@ from cli.html_report.page import html_page
 from cli.report import print_summary
 from price_files.columns import UnreadableFile
 from simulator.account.account import StillRunning
+from simulator.collector import collect_seldom
 from simulator.expectations import Expectations, disappointments
 from simulator.invariants import InvariantViolated
 from simulator.markets import BUILTIN_REGION, Market, NoMarket, builtin_market, recorded_market
@@ -191,6 +192,7 @@ def _judge(planned: PlannedRun, summary: Summary) -> None:
 def _run(
     planned: PlannedRun, market: Market, seed: int, observer: Observer, report: Path | None
 ) -> Summary:
+    collect_seldom()
     scenario = planned.scenario
     if report is None:
         return run_simulation(scenario, market, seed=seed, observer=observer)
