@@ -167,10 +167,9 @@ def _moved(ground: Ground) -> None:
 
 
 def _refused_before(ground: Ground) -> None:
-    """A fault may end a switch before it has met a full pool."""
-    last = ground.ledger.switches()[-1]
-    if not (last.refusals or ground.injector.met):
-        raise TrialFailed(f"{last.switch_id} met no pool without capacity")
+    """A fault may end the switch before it has met a full pool, or the decision before the switch."""
+    if not ground.injector.met and not ground.ledger.switches()[-1].refusals:
+        raise TrialFailed("the switch met no pool without capacity")
 
 
 def _failing_again_and_again(ground: Ground) -> None:

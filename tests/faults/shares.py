@@ -7,7 +7,7 @@ from simulator.trials.run import RunResult
 from simulator.trials.trials import SINGLE, TRIALS
 
 SEED = 1
-EVERY = 29
+EVERY = 97
 """A prime, so that neither kinds nor calls of one sort are passed over each time."""
 
 FAILOVERS = tuple(name for name in SINGLE if "failover" in name)
@@ -15,7 +15,7 @@ SWITCHES = tuple(name for name in SINGLE if name not in FAILOVERS)
 
 
 def share_of(trials: tuple[str, ...]) -> list[RunResult]:
-    """The clean runs of these trials, and every 29th of their single faults."""
+    """The clean runs of these trials, and every 97th of their single faults."""
     with Servers(1) as servers:
         clean = list(servers.run(clean_runs(trials, SEED)))
         specs = [spec for each in clean for spec in single_faults(each)]

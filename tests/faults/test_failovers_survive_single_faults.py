@@ -8,7 +8,7 @@ from tests.faults.shares import FAILOVERS, kinds_expected, kinds_met, share_of, 
 
 @pytest.fixture(scope="module")
 def results() -> list[RunResult]:
-    """Every 29th single fault of these trials, and the trials without any."""
+    """every 97th single fault of these trials, and the trials without any."""
     return share_of(FAILOVERS)
 
 
@@ -21,7 +21,7 @@ def test_every_trial_and_every_kind_is_met(results: list[RunResult]) -> None:
     """The share is fixed; if it came to miss a kind, it would have to be another."""
     assert {result.spec.trial for result in results} == set(FAILOVERS)
     assert kinds_met(results) == kinds_expected(FAILOVERS)
-    assert len(results) > 100
+    assert len(results) > 60
 
 
 def test_every_fault_happens(results: list[RunResult]) -> None:
