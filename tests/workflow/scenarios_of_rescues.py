@@ -205,50 +205,6 @@ def every_step_of_a_rescue_fails() -> Story:
         return record(stage, originals=originals)
 
 
-def undoing_a_rescue_fails() -> Story:
-    """Rescues that cannot shift traffic, and cannot undo what they began either."""
-    trouble = {
-        "UndoHandOver": ("Invoke", step("HandOver", "undo")),
-        "TerminateReplacement": ("TerminateInstances", lambda _params: True),
-        "AbandonSwitch": ("Invoke", step("UpdateLedger", "abandon")),
-        "RecordFailure": ("Invoke", step("UpdateLedger", "fail")),
-    }
-    names = [workload_of(state) for state in trouble]
-    with ready_stage(*names, StackBreakerWorkloads=WORKLOADS_MAX) as (stage, originals):
-        for state, (operation, when) in trouble.items():
-            name = workload_of(state)
-            stage.faults.append(fails(operation, when, name))
-            stage.faults.append(fails("Invoke", step("HandOver", "rescue"), name))
-        for original in originals.values():
-            stage.world.interrupt(original)
-        stage.finish()
-        return record(stage, originals=originals)
-
-
-def launch_replies_of_a_rescue_are_lost() -> Story:
-    """The fleet launches but no answer arrives; one of two cannot even look for what it launched."""
-    with ready_stage("web", "blind", StackBreakerWorkloads=WORKLOADS_MAX) as (stage, originals):
-        silent = lost("Invoke", step("LaunchReplacement"))
-        silent.caller = "FailOver"
-        stage.faults += [silent, fails("DescribeInstances", lambda _: True, "blind")]
-        for original in originals.values():
-            stage.world.interrupt(original)
-        stage.finish()
-        return record(stage, originals=originals)
-
-
-def claim_replies_of_a_rescue_are_lost() -> Story:
-    """The claim is taken over but no answer arrives; for one of two, giving it back fails as well."""
-    with ready_stage("web", "stuck") as (stage, originals):
-        silent = lost("Invoke", step("UpdateLedger", "take-over"))
-        silent.caller = "FailOver"
-        stage.faults += [silent, fails("Invoke", step("UpdateLedger", "unclaim"), "stuck")]
-        for original in originals.values():
-            stage.world.interrupt(original)
-        stage.finish()
-        return record(stage, originals=originals)
-
-
 def commit_replies_of_a_rescue_are_lost() -> Story:
     """The rescue commits, but no answer of the commit arrives."""
     with ready_stage() as (stage, originals):
@@ -279,46 +235,3 @@ def replacement_never_runs() -> Story:
         stage.world.terminate_instance(replacement)
         stage.finish()
         return record(stage, original=originals["web"], replacement=replacement)
-
-
-def ending_a_rescue_fails() -> Story:
-    """After the commit, calls about the original are refused: to one workload each."""
-    trouble: Mapping[str, tuple[str, str, Callable[[Mapping[str, Any]], bool]]] = {
-        "CancelSpotRequest": ("CancelSpotInstanceRequests", "terminate", lambda _: True),
-        "AwaitOriginalGone": ("DescribeInstances", "stop", lambda p: "stopping" in str(p)),
-        "LeaveOriginal": ("DeleteTags", "stop", lambda _: True),
-        "TellOriginalRemains": ("Publish", "stop", lambda _: True),
-        "RecordRemaining": ("Invoke", "stop", step("UpdateLedger", "succeed")),
-    }
-    names = [workload_of(state) for state in trouble]
-    launch = {"persistent": True}
-    with ready_stage(*names, launch=launch, StackBreakerWorkloads=WORKLOADS_MAX) as made:
-        stage, originals = made
-        for state, (operation, action, when) in trouble.items():
-            name = workload_of(state)
-            stage.faults.append(fails(operation, when, name))
-            stage.world.interrupt(originals[name], action)
-        stage.finish()
-        return record(stage, originals=originals)
-
-
-def nobody_hears_of_failed_rescues() -> Story:
-    """The topic is out of order while rescues fail in every way that is told to people."""
-    trouble = {
-        "TellNotUndone": ("Invoke", step("HandOver", "undo")),
-        "TellLeftAsItIs": ("Invoke", step("UpdateLedger", "abandon")),
-        "TellNotFailedOver": ("RunInstances", lambda _params: True),
-        "TellUnfinished": ("Invoke", step("UpdateLedger", "succeed")),
-    }
-    names = [workload_of(state) for state in trouble]
-    with ready_stage(*names, StackBreakerWorkloads=WORKLOADS_MAX) as (stage, originals):
-        for state, (operation, when) in trouble.items():
-            name = workload_of(state)
-            stage.faults.append(fails(operation, when, name))
-            if state != "TellUnfinished":
-                stage.faults.append(fails("Invoke", step("HandOver", "rescue"), name))
-        stage.faults.append(Fault("Publish", caller="FailOver"))
-        for original in originals.values():
-            stage.world.interrupt(original)
-        stage.finish()
-        return record(stage, originals=originals)

@@ -28,20 +28,10 @@ TOUCHING = (
 
 
 @dataclass(frozen=True)
-class Edge:
-    """A step of an execution from one state to the next, by a Catch or not."""
-
-    state: str
-    following: str
-    caught: bool
-
-
-@dataclass(frozen=True)
 class Story:
     """What was there when a scenario had ended."""
 
     executions: tuple[Execution, ...]
-    edges: frozenset[Edge]
     histories: str
     """The whole execution history of all executions, as text."""
     items: tuple[Mapping[str, Any], ...]
@@ -84,7 +74,6 @@ def record(stage: Stage, **seen: Any) -> Story:
     events = {e.name: list(_events(e.arn)) for e in executions}
     return Story(
         executions=executions,
-        edges=frozenset(edge for each in events.values() for edge in _edges(each)),
         histories=json.dumps(events, default=str),
         items=tuple(stage.items()),
         api=tuple(stage.api),
@@ -105,18 +94,6 @@ def _events(arn: str) -> Iterator[dict[str, Any]]:
     pages = boto3.client("stepfunctions").get_paginator("get_execution_history")
     for page in pages.paginate(executionArn=arn):
         yield from (dict(event) for event in page["events"])
-
-
-def _edges(events: list[dict[str, Any]]) -> Iterator[Edge]:
-    state, failed = None, False
-    for event in events:
-        if "stateEnteredEventDetails" in event:
-            name = event["stateEnteredEventDetails"]["name"]
-            if state is not None:
-                yield Edge(state, name, failed)
-            state, failed = name, False
-        elif event["type"] in ("TaskSucceeded", "TaskFailed", "TaskTimedOut"):
-            failed = event["type"] != "TaskSucceeded"
 
 
 Told = Callable[[Callable[[], Story]], Story]
