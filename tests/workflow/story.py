@@ -42,10 +42,6 @@ class Story:
     seen: Mapping[str, Any]
     """What the scenario itself wrote down."""
 
-    @property
-    def states(self) -> frozenset[str]:
-        return frozenset(name for execution in self.executions for name in execution.states)
-
     def execution(self, workload: str = "web") -> Execution:
         """The newest execution of a workload."""
         return [e for e in self.executions if e.name.startswith(f"{workload}-")][-1]
