@@ -65,6 +65,28 @@ def undoing_fails_and_is_swept() -> Story:
         )
 
 
+def replacement_ends_with_the_address() -> Story:
+    """The ledger takes neither commit nor undoing; then somebody ends the replacement."""
+    with open_stage() as stage:
+        original = stage.launch("web", address=True)
+        stage.take_in()
+        stage.cycle()
+        for action in ("commit", "abandon"):
+            stage.faults.append(Fault("Invoke", when=step("UpdateLedger", action)))
+        stage.force("web", zone=ZONES[1])
+        stage.finish()
+        held_before = stage.address_holder()
+        boto3.client("ec2").terminate_instances(InstanceIds=[held_before])
+        swept = sweep_until_quiet(stage, stage.account.clock.now())
+        return record(
+            stage,
+            original=original,
+            held_before=held_before,
+            address_holder=stage.address_holder(),
+            **swept,
+        )
+
+
 def aftermath_fails_and_is_swept() -> Story:
     """One workload for each state of AFTER_COMMIT."""
     with open_stage(StackBreakerWorkloads=WORKLOADS_MAX) as stage:

@@ -16,6 +16,7 @@ from tests.workflow.scenarios_of_left_overs import (
     aftermath_fails_and_is_swept,
     claims_and_launches_are_lost_and_swept,
     executions_are_stopped_by_hand,
+    replacement_ends_with_the_address,
     sweep_until_quiet,
     undoing_fails_and_is_swept,
 )
@@ -27,6 +28,7 @@ SCENARIOS = (
     aftermath_fails_and_is_swept,
     executions_are_stopped_by_hand,
     claims_and_launches_are_lost_and_swept,
+    replacement_ends_with_the_address,
 )
 
 
@@ -53,6 +55,16 @@ def test_an_undo_that_failed_is_done(told: Told) -> None:
     assert story.seen["address_holder"] == originals["UndoHandOver"]
     healthy = [i for i, health in story.seen["targets"].items() if health == "healthy"]
     assert healthy == [originals["UndoHandOver"]]
+
+
+def test_an_address_that_went_with_the_replacement_comes_back(told: Told) -> None:
+    """Nobody holds it any more; the order of the switch says whose it was."""
+    story = told(replacement_ends_with_the_address)
+    original = story.seen["original"]
+    assert story.seen["held_before"] != original
+    assert story.seen["address_holder"] == original
+    assert story.alive == {original}
+    assert story.switch()["phase"] == "FAILED"
 
 
 @pytest.mark.parametrize("state", UNDOING)

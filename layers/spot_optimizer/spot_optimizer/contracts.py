@@ -536,6 +536,8 @@ class ResumeOrder(Boundary):
     """The instance that is left when committed, else the one that the workload runs on."""
     replacement: LeftInstance
     hand_over: TrafficUnknown = TrafficUnknown()
+    standing_traffic: StandingTraffic | None
+    """As the switch was ordered with."""
     failure: LeftFailure
 
 
@@ -741,7 +743,8 @@ class HandOverRequest(SwitchStep):
     traffic: Traffic | None = None
     """As an earlier answer named it; None to find it."""
     standing: StandingTraffic | None = None
-    """What the standing plan remembers of the original; counts when it is gone."""
+    """What the standing plan remembers of the original. Counts when it is gone; on ``undo`` when it
+    lives, and the replacement that had its address is gone."""
 
 
 class HandOverProgress(Boundary):

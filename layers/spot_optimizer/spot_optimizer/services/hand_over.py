@@ -197,13 +197,23 @@ def _is_waiting(registration: Registration, *, in_use: bool) -> bool:
 
 def _undo(request: HandOverRequest) -> HandOverProgress:
     addresses = read_addresses([request.replacement_id])
+    had = _had_by(request.original_id, request.standing)
     # A gone original can have none back: they are free again when the replacement has ended.
-    if addresses and not is_gone(request.original_id):
+    if (addresses or had) and not is_gone(request.original_id):
         for address in addresses:
             move_address(address["AllocationId"], request.original_id)
+        # A replacement that has ended holds none any more.
+        for address in read_allocations(had) if had else ():
+            if "AssociationId" not in address:
+                take_free_address(address["AllocationId"], request.original_id)
     places = _places(request)
     deregister(places.replacement_names, [r for r in places.replacement if not r.leaves])
     return HandOverProgress(done=True, traffic=places.traffic)
+
+
+def _had_by(original_id: str, standing: StandingTraffic | None) -> tuple[str, ...]:
+    """Its elastic addresses before the hand-over, as far as they are known."""
+    return standing.allocation_ids if standing and standing.instance_id == original_id else ()
 
 
 def _release(request: HandOverRequest) -> HandOverProgress:

@@ -264,6 +264,7 @@ class _Sweep:
             claim=LeftClaim(token=str(record.fence)),
             original=LeftInstance(instance_id=finding.original_id),
             replacement=LeftInstance(instance_id=finding.instance_id),
+            standing_traffic=record.order.standing_traffic,
             failure=LeftFailure(Cause=finding.reason),
         )
         # The count is written after the start: a start without its count meets its own name again.

@@ -5,6 +5,8 @@ A switch normally ends in its own execution. What remains is what that execution
     record          its execution has ended, and ...                      finding
     before commit   ... its replacement runs beside the original          RESUME (undone)
                     ... EC2 has interrupted the original                  RESCUE (goes on with what runs)
+                    ... its replacement has ended after its hand-over     RESUME (undone: the address)
+                        may have begun, and the original runs
                     ... nothing of it runs                                END (the claim is released)
     COMMITTED       ... the original still runs beside the replacement    RESUME (goes forward)
                     ... the original is gone, or the workload's last      CLOSE
@@ -42,6 +44,7 @@ YOUNG = timedelta(minutes=10)
 
 _INTERRUPTED = frozenset({"Server.SpotInstanceTermination", "Server.SpotInstanceShutdown"})
 """EC2 API reference, StateReason: terminated or stopped by EC2 as the owner of spot capacity."""
+_HANDS_OVER = frozenset({Phase.HEALTHY, Phase.HANDED_OVER})
 _BEFORE_COMMIT = frozenset({Phase.CLAIMED, Phase.LAUNCHED, Phase.HEALTHY, Phase.HANDED_OVER})
 
 
@@ -243,6 +246,16 @@ class _View:
                 switch_id=switch.switch_id,
                 original_id=self.workload.instance_id,
                 instance_id=left.instance_id,
+            )
+        if switch.phase in _HANDS_OVER and self.own_runs and switch.replacement_id is not None:
+            return Finding(
+                Action.RESUME,
+                switch.workload_id,
+                f"{why}; its replacement {switch.replacement_id} has ended and may have had the address"
+                f" of {self.workload.instance_id}",
+                switch_id=switch.switch_id,
+                original_id=self.workload.instance_id,
+                instance_id=switch.replacement_id,
             )
         if switch.phase in _BEFORE_COMMIT:
             return Finding(
