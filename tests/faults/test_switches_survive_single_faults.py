@@ -3,7 +3,7 @@
 import pytest
 
 from simulator.trials.run import RunResult
-from tests.faults.shares import SWITCHES, kinds_expected, kinds_met, share_of, violations
+from tests.faults.shares import SWITCHES, share_of, violations
 
 
 @pytest.fixture(scope="module")
@@ -17,10 +17,9 @@ def test_no_invariant_is_violated(results: list[RunResult]) -> None:
     assert violations(results) == []
 
 
-def test_every_trial_and_every_kind_is_met(results: list[RunResult]) -> None:
-    """The share is fixed; if it came to miss a kind, it would have to be another."""
+def test_every_trial_is_met(results: list[RunResult]) -> None:
+    """Each without a fault, and most with some."""
     assert {result.spec.trial for result in results} == set(SWITCHES)
-    assert kinds_met(results) == kinds_expected(SWITCHES)
     assert len(results) > 60
 
 

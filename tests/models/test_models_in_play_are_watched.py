@@ -86,6 +86,7 @@ def test_no_decision_hides_that_no_model_forecast(stage, trained):
     assert "no model: last price, instability 0.5 (gone: metadata.json" in said["market_degraded"]
     stage.command(command="activate-model", version="shipped")
     stage.refresh()
+    stage.account.run_for(timedelta(seconds=1))
     stage.force()
     assert published(stage, "ForecastDegraded")[-1][1] == 0.0
     assert _evidence(stage)["market_degraded"] == ""

@@ -140,8 +140,9 @@ def retry_bound(_ground: Ground) -> None:
     inspect_replacement.HEALTH_DEADLINE = timedelta(days=365)
 
 
-def tag_check(_ground: Ground) -> None:
-    """Every instance asks to be managed."""
+def tag_check(ground: Ground) -> None:
+    """Every instance asks to be managed, and no role forbids to touch it."""
+    ground.account.permissions.refusal = lambda *_args, **_kwargs: None  # type: ignore[method-assign]
     read = fleet.read_managed_instances
 
     def everything(stack_name: str, **kwargs: Any) -> list[dict[str, Any]]:
