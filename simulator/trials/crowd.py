@@ -126,7 +126,9 @@ def _user_ends_replacement(ground: Ground, rng: Random) -> None:
     """Whoever tidies up by hand takes a replacement for a left-over."""
     young = [each for workload in WORKLOADS for each in on_its_way(ground, workload)]
     if young:
-        ground.world.terminate_instance(rng.choice(young))
+        chosen = rng.choice(young)
+        ground.world.terminate_instance(chosen)
+        ground.ended.add(chosen)
 
 
 def _user_tags(ground: Ground, rng: Random) -> None:

@@ -74,6 +74,8 @@ class Ground:
         """Traffic that does not reach its workload any more; see ``verdict``."""
         self.given_up: set[str] = set()
         """Workloads whose machine a person has ended."""
+        self.ended: set[str] = set()
+        """Replacements that a person has ended; one may become its workload's machine all the same."""
 
     @property
     def now(self) -> datetime:
@@ -153,6 +155,11 @@ class Ground:
         instance_id = self.ledger.workloads()[workload].instance_id
         if self.world.instances[instance_id].lifecycle == "spot":
             self.world.recommend_rebalance(instance_id)
+
+    def is_given_up(self, workload: str) -> bool:
+        """Whether a person has ended the machine that a workload is recorded on."""
+        recorded_on = self.ledger.workloads()[workload].instance_id
+        return workload in self.given_up or recorded_on in self.ended
 
     def runs(self, workload: str) -> bool:
         """Whether the instance that a workload is recorded on runs."""

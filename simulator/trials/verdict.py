@@ -23,8 +23,9 @@ _CYCLE_EVERY = 5
 def run_until_settled(ground: Ground, trial: Trial) -> None:
     """Let time run until no switch is under way, nothing is claimed and nothing is left over.
 
-    Raises TrialFailed if that takes longer than ``SETTLES_WITHIN`` of the last fault, or of the end of
-    a back-off; a machine that is left over may remain for two sweeps after the last execution.
+    Raises TrialFailed if that takes longer than ``SETTLES_WITHIN`` of the last fault, of the end of a
+    back-off or of the beginning of an execution; a machine that is left over may remain for two sweeps
+    after the last execution.
     """
     begun = at_work = ground.now
     ground.account.run_for(ONE_SWEEP)
@@ -33,7 +34,7 @@ def run_until_settled(ground: Ground, trial: Trial) -> None:
         since = max(begun, ground.injector.last_fault or begun, *_backed_off_until(ground, begun))
         if _under_way(ground):
             at_work = ground.now
-            since = max(since, *_resumed_at(ground, begun))
+            since = max(since, *_executions_begun_at(ground, begun))
         elif ground.now - at_work <= TWO_SWEEPS:
             since = ground.now
         if ground.now - since > SETTLES_WITHIN:
@@ -51,9 +52,10 @@ def _backed_off_until(ground: Ground, begun: datetime) -> list[datetime]:
     return [w.backoff_until or begun for w in ground.ledger.workloads().values()]
 
 
-def _resumed_at(ground: Ground, begun: datetime) -> list[datetime]:
-    """When the sweep has begun to clear what was left over; its waits double, so this comes to an end."""
-    return [e.start if "-resume-" in e.name else begun for e in ground.account.executions()]
+def _executions_begun_at(ground: Ground, begun: datetime) -> list[datetime]:
+    """A cycle may find something to do long after the last fault, and the sweep something to clear. What
+    would go on for ever ends with the run's time (``server.RUN_S_MAX``)."""
+    return [begun, *(execution.start for execution in ground.account.executions())]
 
 
 def _under_way(ground: Ground) -> str | None:
@@ -77,7 +79,7 @@ def _left_over(ground: Ground, trial: Trial) -> str | None:
     for workload in trial.workloads:
         machines = ground.running(workload)
         expected = [items[workload].instance_id]
-        if machines != expected and (machines or workload not in ground.given_up):
+        if machines != expected and (machines or not ground.is_given_up(workload)):
             return f"{workload} is recorded on {expected}, there are {machines}"
     return None
 
@@ -91,7 +93,7 @@ def judge(ground: Ground, trial: Trial) -> None:
     if set(ground.world.tags_of(stranger)) != {"Name"}:
         raise TrialFailed(f"the stranger's tags are {dict(ground.world.tags_of(stranger))}")
     holders = ground.address_holders()
-    for workload in sorted(set(trial.workloads) - ground.given_up):
+    for workload in sorted(w for w in trial.workloads if not ground.is_given_up(w)):
         if f"group of {workload}" in ground.notes:
             _nothing_is_lost(ground, workload, holders)
 

@@ -105,6 +105,7 @@ def accounts(draw: st.DrawFn, runs: st.SearchStrategy[Run] = ALL_ENDED) -> Accou
                 draw(st.sampled_from(INSTANCE_IDS)),
                 replacement,
                 LONG_AGO,
+                replacement_ended=replacement == "i-ended" and draw(st.booleans()),
             )
         )
     return Account(

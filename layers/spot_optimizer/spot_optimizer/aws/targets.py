@@ -139,12 +139,15 @@ def read_allocations(allocation_ids: Iterable[str]) -> list[dict[str, Any]]:
     return rows
 
 
+class MachineEnded(Exception):
+    """An address cannot be associated: the instance has ended."""
+
+
 def take_free_address(allocation_id: str, instance_id: str) -> bool:
-    """Associate an elastic address that is with nobody; False where somebody was faster."""
+    """Associate an elastic address that is with nobody; False where somebody was faster. Raises
+    MachineEnded."""
     try:
-        client("ec2").associate_address(
-            AllocationId=allocation_id, InstanceId=instance_id, AllowReassociation=False
-        )
+        _associate(allocation_id, instance_id, away=False)
     except ClientError as error:
         if error_code(error) == "Resource.AlreadyAssociated":
             return False
@@ -153,7 +156,18 @@ def take_free_address(allocation_id: str, instance_id: str) -> bool:
 
 
 def move_address(allocation_id: str, instance_id: str) -> None:
-    """Associate an elastic address with another instance, away from where it is."""
-    client("ec2").associate_address(
-        AllocationId=allocation_id, InstanceId=instance_id, AllowReassociation=True
-    )
+    """Associate an elastic address with another instance, away from where it is. Raises
+    MachineEnded."""
+    _associate(allocation_id, instance_id, away=True)
+
+
+def _associate(allocation_id: str, instance_id: str, *, away: bool) -> None:
+    try:
+        client("ec2").associate_address(
+            AllocationId=allocation_id, InstanceId=instance_id, AllowReassociation=away
+        )
+    except ClientError as error:
+        # EC2 API reference, error codes: "not in a valid state for the requested action".
+        if error_code(error) in ("InvalidInstanceID", "IncorrectInstanceState"):
+            raise MachineEnded(f"{instance_id} cannot be given {allocation_id}: {error}") from error
+        raise

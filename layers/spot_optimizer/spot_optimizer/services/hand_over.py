@@ -26,6 +26,7 @@ from spot_optimizer.aws.instances import (
     read_machines_of,
 )
 from spot_optimizer.aws.targets import (
+    MachineEnded,
     Names,
     Registration,
     deregister,
@@ -54,7 +55,7 @@ _WAITING = frozenset({"initial", "unhealthy", "unhealthy.draining"})
 
 
 class TargetsNotHealthy(Exception):
-    """The replacement cannot become healthy in a target group, or does not in time."""
+    """The replacement cannot become healthy in a target group or be given an address, or not in time."""
 
 
 class TrafficNotMovable(Exception):
@@ -70,10 +71,10 @@ def hand_over(request: HandOverRequest, now: datetime) -> HandOverProgress:
     match request.action:
         case "shift":
             progress = _shift(request, now)
-            return _with(progress, *_take_addresses(request)) if progress.done else progress
+            return _with(progress, *_handed_addresses(request)) if progress.done else progress
         case "rescue":
             # The original may be gone before the targets are healthy, and its address with it.
-            moved, left = _take_addresses(request)
+            moved, left = _handed_addresses(request)
             return _with(_shift(request, now), moved, left)
         case "undo":
             return _undo(request)
@@ -164,6 +165,13 @@ def _move_addresses(request: HandOverRequest) -> list[str]:
     return [address["AllocationId"] for address in addresses]
 
 
+def _handed_addresses(request: HandOverRequest) -> tuple[list[str], list[str]]:
+    try:
+        return _take_addresses(request)
+    except MachineEnded as error:
+        raise TargetsNotHealthy(str(error)) from error
+
+
 def _take_addresses(request: HandOverRequest) -> tuple[list[str], list[str]]:
     """Move the addresses that the original has, or had; and those that are another machine's by now,
     in words."""
@@ -196,19 +204,27 @@ def _is_waiting(registration: Registration, *, in_use: bool) -> bool:
 
 
 def _undo(request: HandOverRequest) -> HandOverProgress:
-    addresses = read_addresses([request.replacement_id])
-    had = _had_by(request.original_id, request.standing)
-    # A gone original can have none back: they are free again when the replacement has ended.
-    if (addresses or had) and not is_gone(request.original_id):
-        for address in addresses:
-            move_address(address["AllocationId"], request.original_id)
-        # A replacement that has ended holds none any more.
-        for address in read_allocations(had) if had else ():
-            if "AssociationId" not in address:
-                take_free_address(address["AllocationId"], request.original_id)
+    try:
+        _give_addresses_back(request)
+    except MachineEnded as error:
+        logger.warning("the original has ended meanwhile", reason=str(error))
     places = _places(request)
     deregister(places.replacement_names, [r for r in places.replacement if not r.leaves])
     return HandOverProgress(done=True, traffic=places.traffic)
+
+
+def _give_addresses_back(request: HandOverRequest) -> None:
+    addresses = read_addresses([request.replacement_id])
+    had = _had_by(request.original_id, request.standing)
+    # A gone original can have none back: they are free again when the replacement has ended.
+    if not (addresses or had) or is_gone(request.original_id):
+        return
+    for address in addresses:
+        move_address(address["AllocationId"], request.original_id)
+    # A replacement that has ended holds none any more.
+    for address in read_allocations(had) if had else ():
+        if "AssociationId" not in address:
+            take_free_address(address["AllocationId"], request.original_id)
 
 
 def _had_by(original_id: str, standing: StandingTraffic | None) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
 """``sweep``: reconciles what is against what is recorded, and clears what switches left over."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -89,6 +89,7 @@ class _Sweep:
         instances = read_managed_instances(self.env.stack_name, with_terminated=True)
         items = self.ledger.workloads()
         living = [i for i in instances if i["State"]["Name"] not in _ENDING]
+        ended = {i["InstanceId"] for i in instances if i["State"]["Name"] in _ENDING}
         tokens = _tokens_of_fleets(living)
         machines = [machine_of(i, tokens) for i in living]
         read = self._read(machines, items)
@@ -99,7 +100,7 @@ class _Sweep:
         found = findings(
             machines,
             [_workload(items[workload_id]) for workload_id in read.workload_ids],
-            [_switch(record) for record in read.records.values()],
+            [_switch(record, ended) for record in read.records.values()],
             read.runs,
             read.pointed,
             interrupted,
@@ -326,7 +327,7 @@ def _workload(item: WorkloadItem) -> Workload:
     return Workload(item.workload_id, item.instance_id, item.claim_switch_id)
 
 
-def _switch(record: SwitchItem) -> Switch:
+def _switch(record: SwitchItem, ended: Container[str] = ()) -> Switch:
     return Switch(
         workload_id=record.workload_id,
         switch_id=record.switch_id,
@@ -335,5 +336,6 @@ def _switch(record: SwitchItem) -> Switch:
         replacement_id=record.replacement_id,
         claimed_at=record.claimed_at,
         resumes=record.resumes,
+        replacement_ended=record.replacement_id in ended,
         taken_over=record.taken_over_by is not None,
     )

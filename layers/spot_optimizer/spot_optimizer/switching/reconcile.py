@@ -98,6 +98,8 @@ class Switch:
     replacement_id: str | None
     claimed_at: datetime
     resumes: int = 0
+    replacement_ended: bool = False
+    """EC2 shows it, with our tag, as ended: one that is not shown may run without our tag."""
     taken_over: bool = False
     """A rescue has ended its record; its own run still has its original to end, when committed."""
 
@@ -247,7 +249,12 @@ class _View:
                 original_id=self.workload.instance_id,
                 instance_id=left.instance_id,
             )
-        if switch.phase in _HANDS_OVER and self.own_runs and switch.replacement_id is not None:
+        if (
+            switch.phase in _HANDS_OVER
+            and self.own_runs
+            and switch.replacement_id is not None
+            and switch.replacement_ended
+        ):
             return Finding(
                 Action.RESUME,
                 switch.workload_id,
