@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from spot_optimizer.aws import targets
 from spot_optimizer.contracts import HandOverProgress, HandOverRequest, Traffic
@@ -17,10 +18,11 @@ STARTED = datetime(2026, 3, 2, tzinfo=UTC)
 
 
 class _Aws:
-    """Target health as it is told to say; no elastic addresses."""
+    """Target health as it is told to say; elastic addresses that no ended machine can be given."""
 
     def __init__(self) -> None:
         self.health: dict[str, tuple[str, str]] = {}
+        self.addresses: list[dict[str, str]] = []
         self.registered: list[str] = []
 
     def describe_target_health(self, **_asked: Any) -> dict[str, Any]:
@@ -39,7 +41,11 @@ class _Aws:
         self.registered += [target["Id"] for target in Targets]
 
     def describe_addresses(self, **_asked: Any) -> dict[str, Any]:
-        return {"Addresses": []}
+        return {"Addresses": self.addresses}
+
+    def associate_address(self, **asked: Any) -> None:
+        text = f"The terminated instance '{asked['InstanceId']}' is not in a valid state"
+        raise ClientError({"Error": {"Code": "InvalidInstanceID", "Message": text}}, "AssociateAddress")
 
 
 @pytest.fixture
@@ -134,3 +140,11 @@ def test_a_replacement_without_such_an_address_takes_nothing_over(aws: _Aws, ori
     aws.health = {original: ("healthy", "")}
     with pytest.raises(TargetsNotHealthy, match="has no address"):
         _shift(has_addresses=False)
+
+
+def test_a_replacement_that_ends_before_its_address_comes_is_told(aws: _Aws) -> None:
+    """No unknown error of AWS: the run is undone for a replacement that does not serve."""
+    aws.health = {ORIGINAL: ("healthy", ""), REPLACEMENT: ("healthy", "")}
+    aws.addresses = [{"AllocationId": "eipalloc-1", "InstanceId": ORIGINAL}]
+    with pytest.raises(TargetsNotHealthy, match=f"{REPLACEMENT} cannot be given eipalloc-1"):
+        _shift()

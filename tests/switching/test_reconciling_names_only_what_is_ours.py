@@ -386,6 +386,27 @@ def test_a_switch_that_broke_off_over_an_interruption_becomes_a_rescue(phase: Ph
     assert (found.action, found.switch_id) == (Action.RESCUE, "s1")
 
 
+@pytest.mark.parametrize(
+    ("phase", "ended", "action"),
+    [
+        (Phase.HANDED_OVER, True, Action.RESUME),
+        (Phase.HEALTHY, True, Action.RESUME),
+        (Phase.LAUNCHED, True, Action.END),
+        (Phase.HANDED_OVER, False, Action.END),
+    ],
+)
+def test_what_went_with_an_ended_replacement_is_undone(
+    phase: Phase, ended: bool, action: Action
+) -> None:
+    """From its hand-over on it may have had the address. One that EC2 does not show may run without our
+    tag, and is left alone."""
+    claimed = replace(WEB, claim_switch_id="s1")
+    switch = Switch("web", "s1", phase, "i-0", "i-1", LONG_AGO, replacement_ended=ended)
+    account = Account((launched("i-0", "web", ""),), (claimed,), (switch,), {"s1": ENDED})
+    (found,) = account.findings()
+    assert (found.action, found.switch_id) == (action, "s1")
+
+
 @pytest.mark.parametrize(("mark_of", "expected"), [("i-0", 1), ("i-1", 0), ("", 0)])
 def test_an_interruption_that_ec2_has_forgotten_is_remembered(mark_of: str, expected: int) -> None:
     """The ledger's mark speaks for the instance that it names, and for no other."""
