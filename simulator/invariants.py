@@ -22,6 +22,8 @@ from simulator.world.events import (
     TargetRegistered,
     WorldEvent,
 )
+from simulator.world.instances import USER_INITIATED
+from simulator.world.model import Instance
 from spot_optimizer.aws.ledger.items import SwitchItem
 from spot_optimizer.switching.machine import MANAGED_TAG, SWITCH_TAG
 from spot_optimizer.words import DecisionKind, Phase
@@ -241,7 +243,9 @@ class Auditor:
             advances = self._advanced.get(switch.switch_id) != switch.phase
             self._advanced[switch.switch_id] = switch.phase
             if switch.fence < fence and advances and switch.phase is Phase.COMMITTED:
-                self._violated(7, f"{switch.switch_id} committed with the stale token {switch.fence}")
+                self._violated(
+                    7, f"{switch.switch_id} committed with the stale token {switch.fence}"
+                )
         for workload in workloads.values():
             before = self._fences.get(workload.workload_id, 0)
             if workload.fence < before:
@@ -261,16 +265,22 @@ class Auditor:
                     self._violated(8, f"{switch.switch_id} was claimed with a breaker open")
 
     def _rescues_commit_on_running(self, switches: list[SwitchItem]) -> None:
-        """1: a rescue's commit follows `running`. Somebody may end the machine in the seconds between
-        the last look at its targets and the commit; no look can exclude that."""
+        """1: a rescue's commit follows `running`. A person may end the machine in the seconds between
+        the last look at its targets and the commit, which no look can exclude; nobody else may."""
         for switch in switches:
             if switch.order.kind is not DecisionKind.EVACUATE or switch.committed_at is None:
                 continue
             instance = self._world.instances.get(switch.replacement_id or "")
-            seen_at = switch.healthy_at
-            state = instance.state_at(seen_at) if instance and seen_at else "nothing seen"
-            if state != "running":
-                self._violated(1, f"{switch.switch_id} was committed on {state}")
+            if instance is None or switch.healthy_at is None:
+                self._violated(
+                    1, f"{switch.switch_id} was committed on nothing that was seen running"
+                )
+                continue
+            states = [instance.state_at(at) for at in (switch.healthy_at, switch.committed_at)]
+            if states == ["running", "running"]:
+                continue
+            if states[0] != "running" or not _ended_by_a_person(instance):
+                self._violated(1, f"{switch.switch_id} was committed on {states[-1]}")
 
     def _switches_commit_on_health(self, switches: list[SwitchItem]) -> None:
         """1: a planned switch commits on a machine that has passed its status checks."""
@@ -346,3 +356,8 @@ class Auditor:
         violation = InvariantViolated(f"invariant {number} at {moment}: {what}")
         self._first = self._first or violation
         raise violation
+
+
+def _ended_by_a_person(instance: Instance) -> bool:
+    """By nobody of the product's, and not by EC2."""
+    return instance.terminated_by is None and instance.state_reason == USER_INITIATED

@@ -24,7 +24,7 @@ def run_until_settled(ground: Ground, trial: Trial) -> None:
     """Let time run until no switch is under way, nothing is claimed and nothing is left over.
 
     Raises TrialFailed if that takes longer than ``SETTLES_WITHIN`` of the last fault, of the end of a
-    back-off or of the beginning of an execution; a machine that is left over may remain for two sweeps
+    back-off or of the beginning of what runs; a machine that is left over may remain for two sweeps
     after the last execution.
     """
     begun = at_work = ground.now
@@ -55,7 +55,8 @@ def _backed_off_until(ground: Ground, begun: datetime) -> list[datetime]:
 def _executions_begun_at(ground: Ground, begun: datetime) -> list[datetime]:
     """A cycle may find something to do long after the last fault, and the sweep something to clear. What
     would go on for ever ends with the run's time (``server.RUN_S_MAX``)."""
-    return [begun, *(execution.start for execution in ground.account.executions())]
+    running = (each for each in ground.account.executions() if each.status == "RUNNING")
+    return [begun, *(each.start for each in running)]
 
 
 def _under_way(ground: Ground) -> str | None:
