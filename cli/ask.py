@@ -45,7 +45,7 @@ AtOption = Annotated[
     ),
 ]
 EngineOption = Annotated[
-    str | None, typer.Option(help="Engine that judges; left out: the stack's, or forecast.")
+    str | None, typer.Option(help="Engine that judges; left out: the stack's, or expected_cost.")
 ]
 
 

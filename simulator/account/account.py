@@ -35,6 +35,7 @@ from simulator.account.executions import (
 )
 from simulator.account.interception import Interceptor, Wire, World
 from simulator.account.lambdas import Invocation, Lambdas
+from simulator.account.output import route_loggers
 from simulator.account.rates import Rates
 from simulator.account.roles import roles_of
 from simulator.api_calls import ApiCall
@@ -116,6 +117,7 @@ class EmbeddedAccount:
             opening.enter_context(
                 mock_aws(config={"stepfunctions": {"execute_state_machine": True}})
             )
+            route_loggers()
             self._interceptor.open()
             opening.callback(self._interceptor.close)
             opening.callback(self.lambdas.close)

@@ -1,16 +1,18 @@
 """What a handler prints goes to its entry of the trace, not to the driver's terminal.
 
 Loggers keep the stream they found when they were made, so ``sys.stdout`` cannot simply be swapped
-for each call: one lasting stream sends each thread's text to where that thread is captured.
+for each call: one lasting stream sends each thread's text to where that thread is captured. Loggers
+that were made before there was an account are given that stream when one is opened.
 """
 
+import logging
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
-__all__ = ["captured"]
+__all__ = ["captured", "route_loggers"]
 
 _targets = threading.local()
 
@@ -42,6 +44,19 @@ class _Router:
 
 
 _stdout, _stderr = _Router("stdout"), _Router("stderr")
+
+
+def route_loggers() -> None:
+    """Have every logger that writes to stdout follow :func:`captured` from now on: the product's own
+    is made as soon as a command imports any of its modules."""
+    known = logging.root.manager.loggerDict.values()
+    for logger in [logging.root, *(one for one in known if isinstance(one, logging.Logger))]:
+        for handler in logger.handlers:
+            if isinstance(handler, logging.StreamHandler) and handler.stream in (
+                sys.stdout,
+                sys.__stdout__,
+            ):
+                handler.setStream(_stdout)
 
 
 @contextmanager

@@ -358,6 +358,7 @@ def test_the_first_change_is_found_wherever_it_lies(length: int) -> None:
 def test_parameters_are_what_differs_from_the_defaults() -> None:
     """Only that is kept."""
     assert parameters_of(replace(ACTING, switch_gain_points=4)) == {
+        "engine": "forecast",
         "dry_run": False,
         "switch_gain_points": 4,
     }

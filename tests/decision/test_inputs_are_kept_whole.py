@@ -19,7 +19,7 @@ from tests.decision.explained import kept
 from tests.decision.test_decisions_are_sound import MARKETS, views
 from tests.decision.worlds import ACTING, CATALOG, HERE, NOW, REGION, market, workload
 
-LAYERS = SettingLayers(parameters={"dry_run": False})
+LAYERS = SettingLayers(parameters={"engine": "forecast", "dry_run": False})
 
 
 @settings(max_examples=60, deadline=None, print_blob=True)

@@ -17,7 +17,8 @@ from spot_optimizer.words import Lifecycle, Pool
 NOW = datetime(2025, 6, 3, 15, 0, tzinfo=UTC)
 REGION = "us-east-1"
 ZONES = ("us-east-1a", "us-east-1b", "us-east-1c")
-ACTING = Settings(dry_run=False)
+ACTING = Settings(engine="forecast", dry_run=False)
+"""The truth table decides, whose rows are fixed by thresholds that a test can sit on."""
 HOME_ON_DEMAND = 0.100
 """The home type's list price is round, so that a point of discount is 0.001 USD per hour."""
 

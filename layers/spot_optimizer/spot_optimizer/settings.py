@@ -45,9 +45,9 @@ class Settings:
     home type's on-demand price, so that a point is the same money for every candidate."""
 
     engine: str = _name(
-        "forecast",
+        "expected_cost",
         "[a-z][a-z0-9_]{0,39}",
-        "forecast, layered, risk_score, expected_cost, or the name of an engine of yours",
+        "expected_cost, forecast, layered, risk_score, or the name of an engine of yours",
         "what judges the workload",
     )
     volatility_baseline: float = _number(

@@ -1,10 +1,12 @@
 """A handler sees the environment, context and clock of the Lambda runtime; errors look like it."""
 
 import json
+import logging
 import os
 import sys
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from io import StringIO
 from pathlib import Path
 
 import boto3
@@ -12,6 +14,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from simulator.account import Call, EmbeddedAccount, FunctionFailed
+from simulator.account.output import captured
 
 OWN = """
 Resources:
@@ -83,6 +86,24 @@ def test_output_goes_to_the_trace_and_not_to_the_terminal(
         assert entry.logs.endswith("printed\n")
     print("driver")
     assert capsys.readouterr() == ("driver\n", "")
+
+
+def test_loggers_made_before_the_account_are_captured_too(
+    start: datetime, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A command that has imported the product's logger does not print its lines."""
+    logger = logging.Logger("early")
+    logging.root.manager.loggerDict["early"] = logger
+    logger.addHandler(logging.StreamHandler(sys.stdout))
+    said = StringIO()
+    try:
+        with EmbeddedAccount(start=start), captured(said):
+            logger.warning("inside")
+        logger.warning("outside")
+    finally:
+        del logging.root.manager.loggerDict["early"]
+    assert said.getvalue() == "inside\n"
+    assert capsys.readouterr().out == "outside\n"
 
 
 def test_an_exception_becomes_the_runtimes_envelope(account: EmbeddedAccount) -> None:

@@ -25,6 +25,7 @@ import numpy as np
 
 from spot_optimizer.decision.engines.staged import StagedEngine
 from spot_optimizer.decision.found import Found, Stage
+from spot_optimizer.decision.outcome import place_of
 from spot_optimizer.decision.market_table import Bools
 from spot_optimizer.decision.situation import Situation, State
 from spot_optimizer.market.snapshot import Floats
@@ -108,6 +109,22 @@ def _prefers_on_demand(found: Found) -> str:
     )
 
 
+def _place(situation: Situation) -> str:
+    """A spot pool by its dollars: what other engines call safe or dear decides nothing here."""
+    if situation.state is State.ON_DEMAND:
+        return place_of(situation)
+    price, hazard = situation.cost_usd_per_hour, situation.hazard_per_hour
+    return f"{situation.workload.pool} {_expected(situation, price, hazard)}"
+
+
+def _expected(situation: Situation, price: float, hazard: float) -> str:
+    interruptions = hazard * interruption_usd(situation)
+    return (
+        f"is expected to cost {price + interruptions:.4f} USD per hour (price {price:.4f}, "
+        f"interruptions {interruptions:.4f})"
+    )
+
+
 def _why(found: Found, position: int) -> str:
     situation, row = found.situation, int(found.ranked[position])
     return f"{situation.table.market.pools[row]} {_dollars(found, row)}"
@@ -122,7 +139,7 @@ def _dollars(found: Found, row: int) -> str:
     here = expected_here(situation)
     stay = 1 / max(hazard, 1 / situation.workload.settings.expected_stay_hours)
     gain = (here - there) * stay
-    text = f"is expected to cost {there:.4f} USD per hour (price {price:.4f})"
+    text = _expected(situation, price, hazard)
     if math.isnan(gain):
         return text
     word = "saves" if gain >= 0 else "loses"
@@ -164,5 +181,6 @@ EXPECTED_COST = StagedEngine(
     ),
     why=_why,
     prefers_on_demand=_prefers_on_demand,
+    place=_place,
     figures=_figures,
 )

@@ -86,6 +86,8 @@ class StagedEngine:
     """What of a score ranks; equals are ranked by price, then risk, generation and name."""
     prefers_on_demand: Callable[[Found], str] = _never
     """Why on-demand is better than staying and than every pool left, empty where it is not."""
+    place: Callable[[Situation], str] = place_of
+    """Where the workload is and what the engine thinks of it, in words."""
     figures: Callable[[Found], Mapping[str, float | str | None]] = field(default=_no_figures)
     """What the record shall hold of the engine's own inputs."""
 
@@ -113,7 +115,7 @@ class StagedEngine:
 
     def _move_or_stay(self, found: Found, worth: Found) -> Outcome:
         situation = found.situation
-        row, place = ROWS[situation.state], place_of(situation)
+        row, place = ROWS[situation.state], self.place(situation)
         if len(worth.ranked):
             reason = f"{place}: {self.why(worth, 0)}"
             return Outcome(DecisionKind.SWITCH, row, reason, worth, worth.candidates())
