@@ -185,6 +185,8 @@ class Injector:
         """See :class:`simulator.account.interception.Wire`."""
         if not self._armed or call.caller.kind not in ("lambda", "states"):
             return None
+        if call.service == "sqs":
+            return None  # Only AWS itself writes to queues: what nobody could deliver.
         chain = self._account.callers.chain()
         if any(chain[-1] is dead for dead in self._dead):
             raise FunctionKilled(TIMED_OUT)

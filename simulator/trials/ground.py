@@ -44,7 +44,8 @@ _PARAMETERS: Mapping[str, str | int | float] = {
     "ConfirmSafeMinutes": 0,
     "InstanceRoleArns": INSTANCE_ROLE_ARN,
 }
-_ASKS_MAX = 4
+_ASKS_MAX = 15
+"""Once a minute, for longer than a call is refused: nobody leaves the global stop set."""
 _reference: dict[str, bytes] = {}
 _translations: dict[str, Translation] = {}
 

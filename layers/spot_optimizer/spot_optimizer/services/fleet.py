@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from botocore.exceptions import ClientError
+from pydantic import ValidationError
 
 from spot_optimizer.aws.environment import Environment
 from spot_optimizer.aws.instances import (
@@ -15,6 +16,7 @@ from spot_optimizer.aws.instances import (
     write_workload_tag,
 )
 from spot_optimizer.aws.ledger import keys
+from spot_optimizer.aws.ledger.claims import CLAIM_LIFE
 from spot_optimizer.aws.ledger.items import (
     MOVES_KEPT,
     PlanItem,
@@ -118,6 +120,7 @@ def read_fleet(
     plans = dict(ledger.plans())
     live = _live_switches(ledger, items)
     in_switch = _in_switch(instances, items, live)
+    in_switch |= _being_ended(ledger, instances, items, in_switch, now)
     our_fleets = _our_fleets(instances, items)
 
     def judge(rows: Iterable[Record], machines: Mapping[str, Any]) -> Adoption:
@@ -230,6 +233,39 @@ def _in_switch(
     return frozenset(
         (named | _left_besides(instances, items, named)) - {i.instance_id for i in items.values()}
     )
+
+
+def _being_ended(
+    ledger: Ledger,
+    instances: Mapping[str, Record],
+    items: Mapping[str, WorkloadItem],
+    in_switch: frozenset[str],
+    now: datetime,
+) -> frozenset[str]:
+    """Originals that a committed switch is about to terminate, though a rescue has taken its claim over.
+
+    Such a switch goes on to its end. Where the rescue has failed meanwhile, its original is the only
+    machine that bears the workload's id; adopted, it would be ended under the workload, by us, and
+    what we have ended ourselves is not rescued. A switch lives no longer than its claim.
+    """
+    found = set()
+    for instance_id in instances.keys() - in_switch:
+        item = items.get(tags_of(instances[instance_id]).get(WORKLOAD_TAG, ""))
+        if item is None or item.instance_id == instance_id:
+            continue
+        try:
+            switches = ledger.switches(item.workload_id)
+        except ValidationError:
+            logger.exception("switches not read", workload_id=item.workload_id)
+            continue
+        if any(
+            switch.order.original.instance_id == instance_id
+            and switch.committed_at is not None
+            and now - switch.committed_at < CLAIM_LIFE
+            for switch in switches
+        ):
+            found.add(instance_id)
+    return frozenset(found)
 
 
 def _left_besides(
