@@ -15,7 +15,7 @@ TRIM = rm -rf "$(PYTHON_DIR)/bin" && \
 		-type f -delete
 
 # Lambda's /opt is read-only: without bytecode every cold start compiles all that it imports, and takes
-# three times as long. Bytecode is of one version of Python; where that is not, the layers go without.
+# about twice as long. Bytecode is of one version of Python; where that is not, the layers go without.
 # "unchecked": what is packed keeps no times of change (PEP 552).
 PYTHON313 := $(shell sh python313.sh)
 COMPILE = $(if $(PYTHON313),"$(PYTHON313)" -m compileall -q -j 0 --invalidation-mode unchecked-hash \

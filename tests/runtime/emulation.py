@@ -56,6 +56,8 @@ class Emulated:
     Attributes:
         pid: of the function's process, once it is ready.
         init_s: from the start of that process until it asked for its first event.
+        own_s: of each invocation, the first one's with ``init_s``: from the request to the answer, less
+            what this process took for the function's questions.
     """
 
     function: Function
@@ -65,6 +67,7 @@ class Emulated:
     log: Path
     pid: int = 0
     init_s: float = 0.0
+    own_s: list[float] = field(default_factory=list)
     failed: bool = False
     log_read: int = 0
     connections: list[socket.socket] = field(default_factory=list)
@@ -193,6 +196,7 @@ class Emulation:
         return variables
 
     def _invoke(self, environment: Emulated, payload: bytes) -> bytes:
+        began, served_s = time.perf_counter(), 0.0
         head = f"POST {_INVOKE} HTTP/1.1\r\nHost: lambda\r\nContent-Length: {len(payload)}\r\n\r\n"
         with _connected(environment) as request, selectors.DefaultSelector() as selector:
             request.sendall(head.encode() + payload)
@@ -209,11 +213,16 @@ class Emulation:
                         connection = self._exit.enter_context(each.accept()[0])
                         environment.connections.append(connection)
                         selector.register(connection, selectors.EVENT_READ)
-                    elif each is not request and not self._serve(environment, each):
-                        selector.unregister(each)
-                        environment.connections.remove(each)
+                    elif each is not request:
+                        asked = time.perf_counter()
+                        if not self._serve(environment, each):
+                            selector.unregister(each)
+                            environment.connections.remove(each)
+                        served_s += time.perf_counter() - asked
                 if ready == [request]:
-                    return _read_answer(request)
+                    answer = _read_answer(request)
+                    environment.own_s.append(time.perf_counter() - began - served_s)
+                    return answer
 
     # --- what a function asks ----------------------------------------------------------------------
 

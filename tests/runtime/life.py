@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from statistics import median
 
 import numpy as np
 
@@ -24,12 +25,16 @@ class Seen:
 
     Attributes:
         init_s: from the start of its process until it asked for its first event.
+        first_s: its first invocation, after that; without what the test took to answer its calls.
+        median_s: the median of all later ones; None if there was none.
         peak_mb: most memory that it has held.
         libraries: paths of the shared libraries that it has loaded.
     """
 
     function: str
     init_s: float
+    first_s: float
+    median_s: float | None
     peak_mb: float
     libraries: frozenset[str]
 
@@ -97,6 +102,8 @@ def _seen(environment: Emulated) -> Seen:
     return Seen(
         environment.function.logical_id,
         environment.init_s,
+        environment.own_s[0] - environment.init_s,
+        median(environment.own_s[1:]) if environment.own_s[1:] else None,
         environment.peak_mb(),
         frozenset(environment.loaded()),
     )
