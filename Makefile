@@ -36,11 +36,10 @@ check: $(VENV)/dev-installed
 	$(call quietly,Template (sam validate),$(SAM) validate --lint)
 	@$(MAKE) --no-print-directory build
 
-build: $(VENV)/dev-installed
+build: $(VENV)/dev-installed .aws-sam/runtime/installed
 	$(call quietly,Build (sam build),$(SAM) build)
 	$(call quietly,Build for x86_64 (sam build),$(SAM) build --parameter-overrides Architecture=x86_64 \
 		--build-dir .aws-sam/x86_64/build --cache-dir .aws-sam/x86_64/cache)
-	@$(MAKE) --no-print-directory .aws-sam/runtime/installed
 
 # What Lambda has beside a function and its layers, for this machine's processor.
 .aws-sam/runtime/installed: tests/runtime/requirements.txt constraints.txt | $(VENV)/dev-installed

@@ -40,7 +40,9 @@ _TRACE = "Root=1-69a4c2c0-000000000000000000000001;Parent=0000000000000001;Sampl
 _START_TRIES = 500
 _START_WAIT_S = 0.02
 _ANSWER_WAIT_S = 120
-_ENDED = ('"errorType":"Runtime.ExitError"', '"errorType":"Sandbox.Timedout"')
+_ENDED = ("Runtime.ExitError", "Runtime.ImportModuleError", "Sandbox.Timedout")
+"""Types of errors after which an environment is not used again."""
+
 _ONCE = Config(retries={"total_max_attempts": 1})
 """Whether a call is made again is decided where it is made."""
 
@@ -137,17 +139,14 @@ class Emulation:
         free = self._free.setdefault(function.logical_id, [])
         environment = free.pop() if free else self._start(function)
         environment.failed = False
-        answer = self._invoke(environment, payload or b"{}")
-        ended = any(kind.encode() in answer for kind in _ENDED)
-        if not ended:
-            free.append(environment)
+        outcome = Outcome(self._invoke(environment, payload or b"{}"), environment.failed)
         print(environment.new_log(), end="")
         self._take_segments()
-        return Outcome(answer, failed=environment.failed or ended)
-
-    def of(self, logical_id: str) -> Emulated:
-        """The first environment of a function."""
-        return next(e for e in self.environments if e.function.logical_id == logical_id)
+        answer = outcome.value()
+        if isinstance(answer, dict) and answer.get("errorType") in _ENDED:
+            return Outcome(outcome.payload, failed=True)
+        free.append(environment)
+        return outcome
 
     # --- one environment -------------------------------------------------------------------------
 

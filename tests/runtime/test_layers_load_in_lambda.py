@@ -179,7 +179,10 @@ def test_modules_have_bytecode_of_the_runtimes_python(architecture: str) -> None
         python = built(architecture) / name / "python"
         sources = {path for path in python.rglob("*.py") if path.parent.name != "__pycache__"}
         compiled = {_cached(path) for path in sources if _cached(path).is_file()}
-        assert len(compiled) == (len(sources) if python313() else 0), name
+        wanted = len(sources) if python313() else 0
+        assert len(compiled) == wanted, (
+            f"{name}: `make build` after `rm -r .aws-sam`, if 3.13 is new"
+        )
         assert not set(python.rglob("*.pyc")) - compiled, name
         for path in compiled:
             magic, flags = struct.unpack("<H2xI", path.read_bytes()[:8])

@@ -6,11 +6,13 @@ Only its clock and its way to AWS are the test's (``inside/sitecustomize.py``).
 
 import json
 import re
+from dataclasses import replace
 
 import pytest
 
 from tests.house.repository import resources
 from tests.runtime.built import BUILDS, RUNTIME, architecture_of_this_machine, why_not_here
+from tests.runtime.emulation import Emulation
 from tests.runtime.life import Life, live
 
 REASON = why_not_here()
@@ -94,6 +96,17 @@ def test_every_function_is_traced(life: Life) -> None:
     assert {"## handler", "dynamodb", "ec2", "s3"} <= names
     handlers = sum(body["name"] == "## handler" for body in bodies)
     assert handlers == len(life.trace)
+
+
+def test_a_function_that_lacks_a_layer_fails(life: Life) -> None:
+    """What is installed on this machine does not stand in for what a layer does not hold."""
+    decide = next(each for each in life.functions if each.logical_id == "Decide")
+    without_numpy = tuple(layer for layer in decide.layers if layer.parent.name != "NumpyLayer")
+    with Emulation() as emulation:
+        outcome = emulation.run(replace(decide, layers=without_numpy), b"{}")
+    assert outcome.failed
+    assert outcome.value()["errorType"] == "Runtime.ImportModuleError"
+    assert "numpy" in outcome.value()["errorMessage"]
 
 
 def _libraries(life: Life, function: str) -> set[str]:

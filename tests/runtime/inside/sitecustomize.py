@@ -89,13 +89,16 @@ def _telling_when_ready(module):
 
 
 def _telling_of_failures(module):
-    fail = module.LambdaRuntimeClient.post_invocation_error
+    def telling(post):
+        def posted(self, *given):
+            _ask("failed")
+            return post(self, *given)
 
-    def failed(self, *given):
-        _ask("failed")
-        return fail(self, *given)
+        return posted
 
-    module.LambdaRuntimeClient.post_invocation_error = failed
+    client = module.LambdaRuntimeClient
+    client.post_invocation_error = telling(client.post_invocation_error)
+    client.post_init_error = telling(client.post_init_error)
 
 
 def _calling_the_test(handlers):
