@@ -69,7 +69,11 @@ def live() -> Life:
     with (
         Emulation() as emulation,
         open_stage(
-            market=_moving_market(), template=template, runner=emulation, Architecture=architecture
+            market=_moving_market(),
+            template=template,
+            runner=emulation,
+            Architecture=architecture,
+            CooldownMinutes=1440,  # nothing but what is forced, or a rescue
         ) as stage,
     ):
         group = stage.world.create_target_group("shop")
