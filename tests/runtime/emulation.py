@@ -113,6 +113,8 @@ class Emulation:
         python = python313()
         if python is None:
             raise Broken("there is no Python 3.13 here")
+        if not (RUNTIME / "awslambdaric").is_dir():
+            raise Broken(f"There is no {RUNTIME}: run `make build`.")
         self._python = python
         folder = tempfile.mkdtemp(prefix="spot-optimizer-")
         self._folder = Path(folder)

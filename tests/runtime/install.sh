@@ -4,6 +4,10 @@
 set -eu
 here=$(dirname "$0")
 rm -rf "$2"
+mkdir -p "$2"
+if [ "$(uname -s)" != Linux ]; then # no emulator, so nothing to run
+  exit 0
+fi
 "$1" -m pip install --quiet --disable-pip-version-check --no-deps --no-compile \
   --constraint "$here/../../constraints.txt" --requirement "$here/requirements.txt" --target "$2" \
   --only-binary=:all: --implementation cp --python-version 3.13 \

@@ -6,6 +6,7 @@ Only its clock and its way to AWS are the test's (``inside/sitecustomize.py``).
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -27,8 +28,14 @@ def life() -> Life:
     return live()
 
 
-def test_every_function_of_the_template_has_run_without_an_error(life: Life) -> None:
-    """No function fails for what its layers lack."""
+def test_every_function_of_the_template_has_run_without_an_error(
+    life: Life, record_property: Callable[[str, object], None]
+) -> None:
+    """No function fails for what its layers lack. How each started is told, not judged: it is the
+    machine's affair too."""
+    for seen in life.environments:
+        figures = f"started in {seen.init_s:.2f} s, held {seen.peak_mb:.0f} MB at most"
+        record_property("measured", f"{seen.function}: {figures}")
     failed = [(i.function, i.error, i.error_message) for i in life.trace if i.error]
     assert not failed
     functions = set(resources("AWS::Serverless::Function"))
