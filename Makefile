@@ -36,9 +36,15 @@ check: $(VENV)/dev-installed
 	$(call quietly,Template (sam validate),$(SAM) validate --lint)
 	@$(MAKE) --no-print-directory build
 
-build: $(VENV)/dev-installed
+build: $(VENV)/dev-installed .aws-sam/runtime/installed
 	$(call quietly,Build (sam build),$(SAM) build)
-	@$(BIN)/python .ci/layer_sizes.py
+	$(call quietly,Build for x86_64 (sam build),$(SAM) build --parameter-overrides Architecture=x86_64 \
+		--build-dir .aws-sam/x86_64/build --cache-dir .aws-sam/x86_64/cache)
+
+# What Lambda has beside a function and its layers, for this machine's processor.
+.aws-sam/runtime/installed: tests/runtime/requirements.txt constraints.txt | $(VENV)/dev-installed
+	$(call quietly,Installing what Lambda's runtime has,sh tests/runtime/install.sh $(BIN)/python .aws-sam/runtime)
+	@touch $@
 
 unit: $(VENV)/dev-installed
 	@$(BIN)/python -m pytest $(UNIT_TESTS)

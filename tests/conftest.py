@@ -15,3 +15,17 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     """Nothing that is loaded for all tests has to be looked through in each of them."""
     del session
     collect_seldom()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Tell what tests have measured on the way (``record_property("measured", text)``)."""
+    told = [
+        text
+        for report in terminalreporter.stats.get("passed", [])
+        for name, text in report.user_properties
+        if name == "measured"
+    ]
+    if told:
+        terminalreporter.section("measured")
+        for text in told:
+            terminalreporter.write_line(str(text))

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from moto.moto_api._internal import mock_random
 
@@ -35,6 +35,7 @@ __all__ = [
     "Lambdas",
     "Outcome",
     "PayloadTooLarge",
+    "Runner",
 ]
 
 TIMED_OUT = "Sandbox.Timedout"
@@ -153,6 +154,13 @@ class LambdaContext:
         return self._clock.now() > self._deadline
 
 
+class Runner(Protocol):
+    """Runs functions somewhere else than in this process."""
+
+    def run(self, function: Function, payload: bytes) -> Outcome:
+        """What the function answers; it is called with the function's environment and caller set."""
+
+
 class Lambdas:
     """The functions of the stack and the trace of their invocations."""
 
@@ -164,11 +172,18 @@ class Lambdas:
         self._handlers: dict[str, Handler] = {}
         self._outside: dict[int, dict[str, str]] = {}
         self._search_path: list[str] = []
+        self._runner: Runner | None = None
         self.trace: list[Invocation] = []
+
+    def run_by(self, runner: Runner) -> None:
+        """Let ``runner`` run the functions that are deployed from now on."""
+        self._runner = runner
 
     def deploy(self, function: Function) -> None:
         """Make a function known; its module is loaded by its first invocation."""
         self._functions[function.name] = function
+        if self._runner is not None:
+            return
         for layer in function.layers:
             if str(layer) not in sys.path:
                 sys.path.insert(0, str(layer))
@@ -213,7 +228,10 @@ class Lambdas:
         logs = io.StringIO()
         environment = self._environment(function)
         with captured(logs), self._callers.calling(caller), self._inside(environment):
-            outcome = self._run(function, event, context)
+            if self._runner is not None:
+                outcome = self._runner.run(function, payload)
+            else:
+                outcome = self._run(function, event, context)
         value = outcome.value()
         self.trace.append(
             Invocation(

@@ -10,6 +10,7 @@ from spot_optimizer.settings import Settings, setting_names
 from tests.house.repository import resources, template
 
 NO_SETTING = {
+    "Architecture",
     "AlertEmail",
     "CycleMinutes",
     "InstanceRoleArns",

@@ -39,8 +39,8 @@ def _name(path: Path) -> str:
 def _loaded_in_lambda(handler: Path) -> frozenset[str]:
     """Top-level modules after importing the handler where only its layers and the runtime are."""
     held = {"spot_optimizer"} | RUNTIME | _provided("spot_optimizer")
-    if _has_forecasting(handler):
-        held |= _provided("forecasting")
+    for folder in _layers_beside_the_shared_one(handler):
+        held |= _provided(folder)
     answer = subprocess.run(
         [sys.executable, "-c", _LOAD, str(handler), json.dumps(sorted(held))],
         capture_output=True,
@@ -58,13 +58,15 @@ def _provided(layer: str) -> set[str]:
     return {_IMPORT_NAMES.get(name, name.replace("-", "_")) for name in names}
 
 
-def _has_forecasting(handler: Path) -> bool:
+def _layers_beside_the_shared_one(handler: Path) -> list[str]:
+    """Folders of the layers that a function's own properties name."""
     properties = next(
         properties
         for properties in resources("AWS::Serverless::Function").values()
         if Path(properties["CodeUri"]).name == handler.parent.name
     )
-    return {"Ref": "ForecastingLayer"} in properties.get("Layers", [])
+    layers = resources("AWS::Serverless::LayerVersion")
+    return [Path(layers[each["Ref"]]["ContentUri"]).name for each in properties.get("Layers", [])]
 
 
 def test_every_function_has_one_file_and_every_file_a_function() -> None:

@@ -15,6 +15,7 @@ import boto3
 
 from simulator.account import EmbeddedAccount
 from simulator.account.executions import Execution
+from simulator.account.lambdas import Runner
 from simulator.account.translate import Translation, translate
 from simulator.limits import LIMITS, Limits
 from simulator.market.history import Pool, PriceHistory
@@ -47,7 +48,7 @@ _translations: dict[str, Translation] = {}
 
 def _translate_once(path: Path, parameters: dict[str, str]) -> Translation:
     """A third of a test's time is SAM's translation, which is the same in every stage."""
-    key = json.dumps(parameters, sort_keys=True)
+    key = json.dumps([str(path), parameters], sort_keys=True)
     if key not in _translations:
         _translations[key] = translate(path, parameters)
     return deepcopy(_translations[key])
@@ -62,7 +63,9 @@ class Stage(Between):
 
     # --- doing -----------------------------------------------------------------------------------
 
-    def deploy(self, parameters: Mapping[str, str | int | float]) -> None:
+    def deploy(
+        self, parameters: Mapping[str, str | int | float], template: Path = TEMPLATE
+    ) -> None:
         """Deploy the template and give it the reference data."""
         defaults: dict[str, str | int | float] = {
             "DryRun": "false",
@@ -71,7 +74,7 @@ class Stage(Between):
             "InstanceRoleArns": INSTANCE_ROLE_ARN,
         }
         with mock.patch("simulator.account.deploy.translate", _translate_once):
-            self.account.deploy(TEMPLATE, STACK, {**defaults, **parameters})
+            self.account.deploy(template, STACK, {**defaults, **parameters})
         self.stop_rules_of("Sweep")  # left-overs stay until a scenario calls ``sweep``
         if not _reference:
             self.account.invoke("RefreshMarket", {"task": "reference"})
@@ -326,9 +329,12 @@ def open_stage(
     prices: Mapping[tuple[str, str], float] | None = None,
     market: PriceHistory | None = None,
     limits: Limits = LIMITS,
+    template: Path = TEMPLATE,
+    runner: Runner | None = None,
     **parameters: str | int | float,
 ) -> Iterator[Stage]:
-    """A deployed product that acts. ``parameters`` are the template's."""
+    """A deployed product that acts. ``parameters`` are the template's; ``runner`` runs its functions,
+    otherwise this process does."""
     on_demand = on_demand_prices(TYPES)
     with EmbeddedAccount(start=START, region=REGION, seed=SEED, limits=limits) as account:
         world = World(
@@ -343,6 +349,8 @@ def open_stage(
         Signals(account, world)
         stage = Stage(account, world)
         with stage.in_between():
-            stage.deploy(parameters)
+            if runner is not None:
+                account.lambdas.run_by(runner)
+            stage.deploy(parameters, template)
             stage.stop_looking_for_gaps()
             yield stage
