@@ -219,6 +219,18 @@ def _failover_stopped(ground: Ground) -> None:
     _stop_for_a_moment(ground)
 
 
+def _interrupted_and_full_after_commit(ground: Ground) -> None:
+    """The rescue fails at once; a cycle runs while the original drains before its end."""
+    ground.force()
+    ground.run_until_entered("ReleaseOriginal")
+    until = ground.now + timedelta(minutes=6)
+    ground.world.close_capacity("*", "*", "*", ground.now, until)
+    ground.injector.wrong_until(until)
+    ground.interrupt("web")
+    ground.account.run_for(timedelta(minutes=3))
+    ground.cycle()
+
+
 def _interrupted_and_full(ground: Ground) -> None:
     until = ground.now + timedelta(minutes=10)
     ground.world.close_capacity("*", "*", "*", ground.now, until)
@@ -341,6 +353,12 @@ TRIALS: Mapping[str, Trial] = {
             "EC2 takes the replacement back just after the commit, before the original has gone",
             _with_standing_plan,
             _interrupted_in("ReleaseOriginal"),
+        ),
+        Trial(
+            "failover-full-after-commit",
+            "as failover-after-commit, and for six minutes no pool has capacity",
+            _with_standing_plan,
+            _interrupted_and_full_after_commit,
         ),
         Trial(
             "failover-sick",

@@ -89,3 +89,10 @@ def test_an_original_that_has_stopped_is_not_waited_for_again(servers: Servers) 
     """A rescue that the sweep begins knows that it does not go, and is over at once: quiet in time."""
     result = with_fault(servers, "failover-stop", "aborted", "lambda.Invoke by FailOver", 1)
     assert result.outcomes == ("web FAILED", "web DONE")
+
+
+def test_an_original_that_is_about_to_end_is_not_adopted(servers: Servers) -> None:
+    """Its replacement is gone and the rescue has failed: a cycle took it, and its switch ended it."""
+    (result,) = servers.run([RunSpec("failover-full-after-commit", SEED)])
+    assert result.violation is None
+    assert result.outcomes[-1] == "web DONE"
