@@ -9,7 +9,15 @@ from rich.table import Table
 from spot_optimizer.decision.explaining.explanation import Explanation, Group, PoolFacts
 from spot_optimizer.services.explain import Explained
 
-_THRESHOLDS = (
+_OF_DOLLARS = (
+    "engine",
+    "interruption_cost_minutes",
+    "expected_stay_hours",
+    "switch_overlap_minutes",
+    "switch_lost_minutes",
+)
+"""What ``expected_cost`` decides by."""
+_OF_LIMITS = (
     "engine",
     "discount_baseline_points",
     "discount_margin_points",
@@ -20,6 +28,7 @@ _THRESHOLDS = (
     "instability_max",
     "unsafe_premium_fraction",
 )
+"""What the other engines decide by."""
 _BUCKETS = ("<5 %", "5-10 %", "10-15 %", "15-20 %", ">20 %")
 _NAMED_IN_A_GROUP = 3
 
@@ -91,6 +100,12 @@ def _print_inputs(told: Explanation, console: Console) -> None:
             f"{_usd(here.price_usd_per_hour)} now, {_usd(here.forecast_usd_per_hour)} forecast, "
             f"{_usd(here.forecast_p95_usd_per_hour)} at most (95 %)",
         )
+        if (expected := evidence.get("expected_here_usd_per_hour")) is not None:
+            grid.add_row(
+                "  expected",
+                f"{_usd(expected)} an hour; an interruption costs {_usd(_interruption_usd(told))}, "
+                f"a switch {_usd(evidence.get('switch_usd'))}",
+            )
         grid.add_row("  discount", f"{_number(here.discount_points, 1)} points")
         grid.add_row("  risk", _risk(here))
     grid.add_row("  usage", f"{evidence.get('usage_class')}: {evidence.get('usage')}")
@@ -111,11 +126,12 @@ def _risk(facts: PoolFacts) -> str:
 
 
 def _print_settings(told: Explanation, console: Console) -> None:
+    thresholds = _OF_LIMITS if _interruption_usd(told) is None else _OF_DOLLARS
     console.print("[bold]Thresholds[/]")
     for used in told.settings:
-        if used.name in _THRESHOLDS or not used.source.endswith("(default)"):
+        if used.name in thresholds or not used.source.endswith("(default)"):
             value = str(used.value).lower() if isinstance(used.value, bool) else f"{used.value}"
-            line = f"  {used.name:<26}{value:<10}[dim]{escape(used.source)}[/]"
+            line = f"  {used.name:<26}{value:<14}[dim]{escape(used.source)}[/]"
             console.print(line, soft_wrap=True)
     console.print(f"  {'types':<26}{','.join(told.workload.type_globs)}", soft_wrap=True)
     zones = ", ".join(sorted(told.workload.subnets)) or "none"
@@ -126,19 +142,38 @@ def _print_rivals(told: Explanation, console: Console) -> None:
     if not told.rivals:
         return
     table = Table(title="Best pools that the machine could use", title_justify="left", box=None)
-    for name in ("pool", "forecast", "discount", "risk", "advisor", "what of it"):
-        right = name in ("forecast", "discount", "risk")
-        table.add_column(name, justify="right" if right else "left", overflow="fold")
+    interruption_usd = _interruption_usd(told)
+    figures = ("discount", "risk") if interruption_usd is None else ("interruptions", "together")
+    for name in ("pool", "forecast", *figures, "advisor", "what of it"):
+        right = name in ("forecast", *figures)
+        table.add_column(
+            name, justify="right" if right else "left", overflow="fold", no_wrap=name == "pool"
+        )
     for facts in told.rivals:
         table.add_row(
             str(facts.pool),
             _usd(facts.forecast_usd_per_hour),
-            _number(facts.discount_points, 1),
-            _number(facts.risk, 2),
+            *_weighed(facts, interruption_usd),
             _bucket(facts),
             escape(facts.fate),
         )
     console.print(table)
+
+
+def _interruption_usd(told: Explanation) -> float | None:
+    """What the engine takes an interruption to cost; None where it counts no dollars."""
+    usd = told.decision.evidence.get("interruption_usd")
+    return float(usd) if isinstance(usd, int | float) else None
+
+
+def _weighed(facts: PoolFacts, interruption_usd: float | None) -> tuple[str, str]:
+    """What the engine weighs beside the price, and what comes of it."""
+    if interruption_usd is None:
+        return _number(facts.discount_points, 1), _number(facts.risk, 2)
+    if facts.hazard_per_hour is None or facts.forecast_usd_per_hour is None:
+        return "-", "-"
+    interruptions = facts.hazard_per_hour * interruption_usd
+    return _usd(interruptions), _usd(facts.forecast_usd_per_hour + interruptions)
 
 
 def _print_groups(told: Explanation, console: Console) -> None:

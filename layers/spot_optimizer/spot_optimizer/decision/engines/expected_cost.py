@@ -25,8 +25,8 @@ import numpy as np
 
 from spot_optimizer.decision.engines.staged import StagedEngine
 from spot_optimizer.decision.found import Found, Stage
-from spot_optimizer.decision.outcome import place_of
 from spot_optimizer.decision.market_table import Bools
+from spot_optimizer.decision.outcome import place_of
 from spot_optimizer.decision.situation import Situation, State
 from spot_optimizer.market.snapshot import Floats
 
@@ -134,18 +134,22 @@ def _dollars(found: Found, row: int) -> str:
     """One pool of the market against staying, in dollars."""
     situation = found.situation
     prices, _, hazards = situation.table.plain
-    price, hazard = prices[row], hazards[row]
-    there = price + hazard * interruption_usd(situation)
-    here = expected_here(situation)
-    stay = 1 / max(hazard, 1 / situation.workload.settings.expected_stay_hours)
-    gain = (here - there) * stay
-    text = _expected(situation, price, hazard)
+    text, gain = _expected(situation, prices[row], hazards[row]), _gain(found, row)
+    return f"{text} against {expected_here(situation):.4f} here: {gain}" if gain else text
+
+
+def _gain(found: Found, row: int) -> str:
+    """What a stay in one pool of the market would gain; empty where it is unknown."""
+    situation = found.situation
+    prices, _, hazards = situation.table.plain
+    there = prices[row] + hazards[row] * interruption_usd(situation)
+    stay = 1 / max(hazards[row], 1 / situation.workload.settings.expected_stay_hours)
+    gain = (expected_here(situation) - there) * stay
     if math.isnan(gain):
-        return text
+        return ""
     word = "saves" if gain >= 0 else "loses"
     return (
-        f"{text} against {here:.4f} here: {word} {abs(gain):.4f} USD in {stay:.0f} h, "
-        f"the switch costs {switch_usd(situation):.4f}"
+        f"{word} {abs(gain):.4f} USD in {stay:.0f} h, the switch costs {switch_usd(situation):.4f}"
     )
 
 
@@ -176,7 +180,7 @@ EXPECTED_COST = StagedEngine(
         Stage(
             "the gain does not pay for the switch",
             _not_worth,
-            lambda found, row: f"the gain does not pay for the switch: {_dollars(found, row)}",
+            lambda found, row: f"the gain does not pay for the switch: {_gain(found, row)}",
         ),
     ),
     why=_why,
