@@ -100,14 +100,14 @@ def _print_inputs(told: Explanation, console: Console) -> None:
             f"{_usd(here.price_usd_per_hour)} now, {_usd(here.forecast_usd_per_hour)} forecast, "
             f"{_usd(here.forecast_p95_usd_per_hour)} at most (95 %)",
         )
-        if (expected := evidence.get("expected_here_usd_per_hour")) is not None:
-            grid.add_row(
-                "  expected",
-                f"{_usd(expected)} an hour; an interruption costs {_usd(_interruption_usd(told))}, "
-                f"a switch {_usd(evidence.get('switch_usd'))}",
-            )
         grid.add_row("  discount", f"{_number(here.discount_points, 1)} points")
         grid.add_row("  risk", _risk(here))
+    if (expected := evidence.get("expected_here_usd_per_hour")) is not None:
+        grid.add_row(
+            "  expected",
+            f"{_usd(expected)} an hour; an interruption costs {_usd(_interruption_usd(told))}, "
+            f"a switch {_usd(evidence.get('switch_usd'))}",
+        )
     grid.add_row("  usage", f"{evidence.get('usage_class')}: {evidence.get('usage')}")
     degraded = f" ({told.degraded})" if told.degraded else ""
     grid.add_row("  forecast by", escape(f"{told.forecaster}{degraded}"))
