@@ -76,12 +76,15 @@ _moto_state_machine_has_attribute = stepfunctions_models.StateMachine.has_cfn_at
 
 
 def _state_machine_has_attribute(cls: type, attribute: str) -> bool:
-    return attribute == "Arn" or bool(_moto_state_machine_has_attribute(cls, attribute))
+    known = ("Arn", "StateMachineRevisionId")
+    return attribute in known or bool(_moto_state_machine_has_attribute(cls, attribute))
 
 
 def _state_machine_attribute(self: Any, attribute: str) -> Any:
     if attribute == "Arn":
         return self.arn
+    if attribute == "StateMachineRevisionId":
+        return "INITIAL"  # until it is updated, which no stack here is
     return _moto_state_machine_attribute(self, attribute)
 
 
@@ -187,6 +190,48 @@ def _machine_alias(wanted: _Wanted) -> _Created:
     )
     arn = reply["stateMachineAliasArn"]
     return _Created(arn, {"Arn": arn})
+
+
+@_type("AWS::CodeDeploy::Application", name_property="ApplicationName")
+def _deployments(wanted: _Wanted) -> _Created:
+    wanted.client("codedeploy").create_application(
+        applicationName=wanted.name, computePlatform=wanted.properties["ComputePlatform"]
+    )
+    return _Created(wanted.name)
+
+
+@_type("AWS::CodeDeploy::DeploymentGroup", name_property="DeploymentGroupName")
+def _deployment_group(wanted: _Wanted) -> _Created:
+    given = dict(wanted.properties)
+    application = given.pop("ApplicationName")
+    wanted.client("codedeploy").create_deployment_group(
+        applicationName=application,
+        deploymentGroupName=wanted.name,
+        deploymentConfigName=given["DeploymentConfigName"],
+        serviceRoleArn=given["ServiceRoleArn"],
+        alarmConfiguration=_lower_first(given["AlarmConfiguration"]),
+    )
+    return _Created(wanted.name)
+
+
+@_type("AWS::AppConfig::Application")
+def _configured(wanted: _Wanted) -> _Created:
+    reply = wanted.client("appconfig").create_application(Name=wanted.name)
+    return _Created(reply["Id"])
+
+
+@_type("AWS::AppConfig::ConfigurationProfile")
+def _configuration(wanted: _Wanted) -> _Created:
+    reply = wanted.client("appconfig").create_configuration_profile(**wanted.properties)
+    return _Created(reply["Id"])
+
+
+@_type("AWS::AppConfig::HostedConfigurationVersion", attributes=("VersionNumber",))
+def _configuration_version(wanted: _Wanted) -> _Created:
+    wanted.properties["Content"] = wanted.properties["Content"].encode()
+    reply = wanted.client("appconfig").create_hosted_configuration_version(**wanted.properties)
+    number = str(reply["VersionNumber"])
+    return _Created(number, {"VersionNumber": number})
 
 
 @_type("AWS::CloudWatch::Alarm", name_property="AlarmName", attributes=("Arn",))

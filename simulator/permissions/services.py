@@ -145,7 +145,10 @@ def _events(operation: str, params: Params, place: Place) -> Iterator[Demand]:
 def _states(operation: str, params: Params, _place: Place) -> Iterator[Demand]:
     match operation:
         case "StartExecution":
-            yield Demand("states:StartExecution", params["stateMachineArn"])
+            # Of a version or alias too, the machine's own ARN is asked for (Step Functions Developer
+            # Guide, "Authorization for versions and aliases").
+            machine = ":".join(params["stateMachineArn"].split(":")[:7])
+            yield Demand("states:StartExecution", machine)
         case "DescribeExecution" | "StopExecution" | "GetExecutionHistory":
             yield Demand(f"states:{operation}", params["executionArn"])
 

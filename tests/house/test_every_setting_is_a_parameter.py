@@ -12,6 +12,7 @@ from tests.house.repository import resources, template
 NO_SETTING = {
     "AlertEmail",
     "CycleMinutes",
+    "DeploymentPace",
     "InstanceRoleArns",
     "KmsKeyArns",
     "LogRetentionDays",

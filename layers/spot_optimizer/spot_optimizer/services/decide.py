@@ -97,6 +97,7 @@ class _Cycle:
         self.trial_market_id = ""
 
     def run(self, request: Request) -> dict[str, Any]:
+        self._note_settings()
         catalog = self._catalog()
         if catalog is None:
             return {"skipped": "there is no catalogue yet; refresh_market writes it"}
@@ -141,6 +142,12 @@ class _Cycle:
         return self._summary(decisions, fleet, started)
 
     # --- reading ---------------------------------------------------------------------------------
+
+    def _note_settings(self) -> None:
+        """Leave on the ledger what the end of a switch needs of the stack's settings."""
+        workloads = int(self.settings.stack_breaker_workloads)
+        if workloads != self.stack.breaker_workloads:
+            self.ledger.update(keys.stack_key(), {"breaker_workloads": workloads})
 
     def _catalog(self) -> Catalog | None:
         return self.store.load(archive_keys.MARKET_CATALOG, catalog_from_bytes)

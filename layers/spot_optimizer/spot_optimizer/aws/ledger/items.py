@@ -139,6 +139,9 @@ class StackItem(Item):
     failures: tuple[dict[str, Any], ...] = ()
     """Failed switches of the last hour: ``{"workload_id", "at"}``."""
     breaker_open_since: AwareDatetime | None = None
+    breaker_workloads: int = 3
+    """Workloads failing within an hour that open it, as the last cycle found the setting: a switch ends
+    with the version of the code that it began with, whose environment may be older."""
     traffic_read_at: AwareDatetime | None = None
     """When the target groups of all workloads were last read."""
     version: int = 0
