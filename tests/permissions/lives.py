@@ -64,12 +64,15 @@ def everyday(stage: Stage) -> None:
     stage.force("burst", BURSTABLE[1])
     stage.finish()
     stage.command(command="set-mode", workload="left", mode="manual")
+    stage.command(command="stop")
+    stage.command(command="resume")
     stage.world.recommend_rebalance(nameless)
     stage.finish()
     stage.cycle()
     stage.world.interrupt(stage.workload("shop")["instance_id"])
     stage.finish()
     stage.cycle()
+    _refused_launches(stage)
 
 
 def trouble(stage: Stage) -> None:
@@ -89,6 +92,17 @@ def trouble(stage: Stage) -> None:
     _sweep(stage)
     _failing_rescues(stage)
     _sweep(stage)
+
+
+def _refused_launches(stage: Stage) -> None:
+    """Of a pool without capacity, and of a launch template that somebody has deleted."""
+    template = stage.item("PLANS", "asked")["launch_template"]["template_id"]
+    boto3.client("ec2").delete_launch_template(LaunchTemplateId=template)
+    stage.force("asked", zone=ZONES[2])
+    stage.finish()
+    stage.world.close_capacity(lifecycle="spot")
+    stage.force("burst", BURSTABLE[0])
+    stage.finish()
 
 
 def _failing_switches(stage: Stage) -> None:
@@ -192,6 +206,7 @@ def models(stage: Stage) -> None:
         upload(stage, version, files_of(SHIPPED, version))
         stage.command(command="validate-model", version=version)
         stage.command(command="activate-model", version=version)
+        stage.command(command="models")
         stage.refresh()
     stage.account.run_for(timedelta(hours=1))  # what has just been accepted is not tidied away
     _tasks(stage, {"task": "gaps"})
