@@ -16,6 +16,7 @@ NO_SETTING = {
     "InstanceRoleArns",
     "KmsKeyArns",
     "LogRetentionDays",
+    "ReserveConcurrency",
     "RetentionDays",
     "SubnetIds",
 }

@@ -45,6 +45,18 @@ def test_function_is_traced_and_has_bounds(name: str) -> None:
     assert 128 <= function["MemorySize"] <= 1024
 
 
+def test_reserved_concurrency_is_an_option_and_as_large_as_is_said() -> None:
+    """Small accounts have none to reserve; who has learns from the parameter how much it takes."""
+    reserved = [FUNCTIONS[name]["ReservedConcurrentExecutions"]["Fn::If"] for name in FUNCTIONS]
+    assert all(
+        (when, otherwise) == ("ConcurrencyIsReserved", {"Ref": "AWS::NoValue"})
+        for when, _, otherwise in reserved
+    )
+    parameter = translated()["Parameters"]["ReserveConcurrency"]
+    assert parameter["Default"] == "false"
+    assert f"Keep {sum(number for _, number, _ in reserved)} of" in parameter["Description"]
+
+
 def test_every_log_group_forgets() -> None:
     """Retention is a parameter."""
     groups = properties_of("AWS::Logs::LogGroup")
