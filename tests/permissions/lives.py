@@ -73,6 +73,8 @@ def everyday(stage: Stage) -> None:
     stage.finish()
     stage.cycle()
     _refused_launches(stage)
+    _forget_the_version(stage)
+    stage.cycle()
 
 
 def trouble(stage: Stage) -> None:
@@ -92,6 +94,15 @@ def trouble(stage: Stage) -> None:
     _sweep(stage)
     _failing_rescues(stage)
     _sweep(stage)
+
+
+def _forget_the_version(stage: Stage) -> None:
+    """The ledger is as the first version of the product would have left it."""
+    boto3.client("dynamodb").update_item(
+        TableName=stage.account.outputs["LedgerTable"],
+        Key={"pk": {"S": "STACK"}, "sk": {"S": "STATE"}},
+        UpdateExpression="REMOVE schema_version",
+    )
 
 
 def _refused_launches(stage: Stage) -> None:

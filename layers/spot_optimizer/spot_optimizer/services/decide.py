@@ -17,6 +17,7 @@ from spot_optimizer.aws.ledger.decisions import record_decision
 from spot_optimizer.aws.ledger.items import PlanItem, WorkloadItem, pool_from_text
 from spot_optimizer.aws.ledger.models import ModelLedger
 from spot_optimizer.aws.ledger.pool_events import PoolEventKind, pool_events
+from spot_optimizer.aws.ledger.schema import upgrade
 from spot_optimizer.aws.ledger.table import Ledger
 from spot_optimizer.aws.workflow import start_switch
 from spot_optimizer.contracts import (
@@ -97,10 +98,11 @@ class _Cycle:
         self.trial_market_id = ""
 
     def run(self, request: Request) -> dict[str, Any]:
-        self._note_settings()
         catalog = self._catalog()
         if catalog is None:
             return {"skipped": "there is no catalogue yet; refresh_market writes it"}
+        upgrade(self.ledger, self.stack, self.now)
+        self._note_settings()
         fleet = read_fleet(
             self.env, self.settings, self.ledger, catalog, self.items, self.now
         )

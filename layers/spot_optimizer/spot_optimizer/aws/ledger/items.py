@@ -108,6 +108,7 @@ class SignalItem(Item):
 
     kind: str
     at: AwareDatetime
+    instance_id: str = ""
 
 
 class PlanItem(Item):
@@ -134,6 +135,8 @@ class PlanItem(Item):
 class StackItem(Item):
     """What concerns the whole stack."""
 
+    schema_version: int = 1
+    """Of the whole ledger; see aws/ledger/schema.py."""
     global_stop: bool = False
     overrides: dict[str, Any] = Field(default_factory=dict)
     failures: tuple[dict[str, Any], ...] = ()
