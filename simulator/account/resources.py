@@ -89,9 +89,17 @@ def _state_machine_attribute(self: Any, attribute: str) -> Any:
 
 
 def _type(
-    cloudformation_type: str, *, name_property: str = "Name", attributes: tuple[str, ...] = ()
+    cloudformation_type: str,
+    *,
+    name_property: str = "Name",
+    attributes: tuple[str, ...] = (),
+    deleted_by: tuple[str, str, str] | None = None,
 ) -> Callable[[Callable[[_Wanted], _Created]], type[CloudFormationModel]]:
-    """Turn ``create`` into a type that moto can create."""
+    """Turn ``create`` into a type that moto can create, and delete with the stack.
+
+    ``deleted_by`` names the call that deletes it: service, operation, and the parameter that takes its
+    physical id. Without it, it goes with what it belongs to.
+    """
 
     def declare(create: Callable[[_Wanted], _Created]) -> type[CloudFormationModel]:
         def create_resource(
@@ -110,11 +118,20 @@ def _type(
             "get_cfn_attribute": lambda self, attribute: self.created.attributes[attribute],
             "create_from_cloudformation_json": classmethod(create_resource),  # type: ignore[arg-type]
             "update_from_cloudformation_json": classmethod(_refuse),
-            "delete_from_cloudformation_json": classmethod(_refuse),
+            "delete_from_cloudformation_json": staticmethod(functools.partial(_delete, deleted_by)),
         }
         return type(cloudformation_type.replace("::", ""), (CloudFormationModel,), members)
 
     return declare
+
+
+def _delete(
+    deleted_by: tuple[str, str, str] | None, reference: str, _: Any, __: str, region: str
+) -> None:
+    if deleted_by is not None:
+        service, operation, parameter = deleted_by
+        wanted = [reference] if parameter.endswith("Names") else reference
+        getattr(_client(service, region), operation)(**{parameter: wanted})
 
 
 def _refuse(cls: Any, *_: Any, **__: Any) -> None:
@@ -214,7 +231,10 @@ def _deployment_group(wanted: _Wanted) -> _Created:
     return _Created(wanted.name)
 
 
-@_type("AWS::AppConfig::Application")
+@_type(
+    "AWS::AppConfig::Application",
+    deleted_by=("appconfig", "delete_application", "ApplicationId"),
+)
 def _configured(wanted: _Wanted) -> _Created:
     reply = wanted.client("appconfig").create_application(Name=wanted.name)
     return _Created(reply["Id"])
@@ -234,7 +254,12 @@ def _configuration_version(wanted: _Wanted) -> _Created:
     return _Created(number, {"VersionNumber": number})
 
 
-@_type("AWS::CloudWatch::Alarm", name_property="AlarmName", attributes=("Arn",))
+@_type(
+    "AWS::CloudWatch::Alarm",
+    name_property="AlarmName",
+    attributes=("Arn",),
+    deleted_by=("cloudwatch", "delete_alarms", "AlarmNames"),
+)
 def _alarm(wanted: _Wanted) -> _Created:
     wanted.properties["AlarmName"] = wanted.name
     for key in ("Period", "EvaluationPeriods", "DatapointsToAlarm"):
@@ -277,7 +302,11 @@ def _topic_policy(wanted: _Wanted) -> _Created:
     return _Created(wanted.name, {"Id": wanted.name})
 
 
-@_type("AWS::SNS::Subscription", attributes=("Arn",))
+@_type(
+    "AWS::SNS::Subscription",
+    attributes=("Arn",),
+    deleted_by=("sns", "unsubscribe", "SubscriptionArn"),
+)
 def _subscription(wanted: _Wanted) -> _Created:
     reply = wanted.client("sns").subscribe(
         TopicArn=wanted.properties["TopicArn"],
@@ -288,7 +317,7 @@ def _subscription(wanted: _Wanted) -> _Created:
     return _Created(reply["SubscriptionArn"], {"Arn": reply["SubscriptionArn"]})
 
 
-@_type("AWS::S3::BucketPolicy")
+@_type("AWS::S3::BucketPolicy", deleted_by=("s3", "delete_bucket_policy", "Bucket"))
 def _bucket_policy(wanted: _Wanted) -> _Created:
     wanted.client("s3").put_bucket_policy(
         Bucket=wanted.properties["Bucket"], Policy=json.dumps(wanted.properties["PolicyDocument"])

@@ -16,6 +16,7 @@ NO_SETTING = {
     "InstanceRoleArns",
     "KmsKeyArns",
     "LogRetentionDays",
+    "ManagedAs",
     "ReserveConcurrency",
     "RetentionDays",
     "SubnetIds",
