@@ -14,7 +14,7 @@ SWITCH_TAG = "spot-optimizer:switch"
 
 @pytest.fixture
 def stage() -> Iterator[Stage]:
-    """Somebody else's switch has launched a machine under the stack's name; another is the stack's own."""
+    """Somebody else's switch has launched a machine under the stack's name; another is its own."""
     print(f"seed {SEED}")
     with open_stage() as opened:
         opened.launch("theirs", tags={SWITCH_TAG: "theirs-20260301T000000Z-abcdef"})

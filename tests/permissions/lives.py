@@ -59,6 +59,7 @@ def everyday(stage: Stage) -> None:
     body = csv_of((START - timedelta(days=1), HOME, ZONES[0], 0.05))
     boto3.client("s3").put_object(Bucket=stage.bucket, Key="import/mine.csv.gz", Body=body)
     _tasks(stage, {"task": "import", "key": "import/mine.csv.gz", "rows_are": "changes"})
+    stage.command(command="evaluate", instance_type=HOME, availability_zone=ZONES[0])
     for workload in ("shop", "asked", "left"):
         stage.force(workload)
     stage.force("burst", BURSTABLE[1])
@@ -85,12 +86,15 @@ def trouble(stage: Stage) -> None:
     stage.launch("forgotten")
     stage.launch("stopped-by-hand")
     stage.launch("stopped-early")
+    stage.launch("lost")
+    stage.launch("ended")
     stage.faults.append(Fault("CreateLaunchTemplate", "InternalError", "Decide", after_effect=True))
     stage.take_in()
     stage.faults.clear()
     stage.account.run_for(timedelta(minutes=1))
     stage.cycle()
     _failing_switches(stage)
+    _nothing_left(stage)
     _sweep(stage)
     _failing_rescues(stage)
     _sweep(stage)
@@ -144,6 +148,20 @@ def _failing_switches(stage: Stage) -> None:
         stage.command(command="decide", workload="unheard-of")
 
 
+def _nothing_left(stage: Stage) -> None:
+    """Executions end when their switch has nothing left to do: no replacement to end, no original."""
+    stage.force("lost")
+    stage.run_until_entered("WaitForBoot")
+    _stop_the_newest(stage)
+    stage.finish()
+    stage.world.terminate_instance(stage.switches("lost")[0]["replacement_id"])
+    stage.faults.append(
+        Fault("Invoke", KEEPS_FAILING, workload="ended", when=step("UpdateLedger", "succeed"))
+    )
+    stage.force("ended")
+    stage.finish()
+
+
 def _forget_the_switch(stage: Stage, workload: str, original: str) -> None:
     """The ledger loses the record of a switch, and that the workload has moved."""
     ledger, table = boto3.client("dynamodb"), stage.account.outputs["LedgerTable"]
@@ -178,6 +196,7 @@ def _failing_rescues(stage: Stage) -> None:
     stage.world.terminate_instance(ids["by-its-user"])
     stage.finish()
     stage.world.interrupt(ids["by-hand"])
+    stage.account.run_for(timedelta(seconds=5))  # its own execution is the newest then
     stage.run_until_entered("ShiftTraffic")
     stage.account.run_for(timedelta(seconds=5))
     stage.cycle()
