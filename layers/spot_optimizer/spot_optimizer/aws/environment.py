@@ -30,9 +30,9 @@ def read_environment() -> Environment:
     env = os.environ
     settings = settings_from_environment(env)
     cycle_minutes = int(env["CYCLE_MINUTES"])
-    if settings.snapshot_age_minutes_max <= cycle_minutes:
+    if settings.snapshot_age_minutes_max < cycle_minutes:
         raise InvalidSetting(
-            f"SnapshotAgeMinutesMax = {settings.snapshot_age_minutes_max:g} must be above"
+            f"SnapshotAgeMinutesMax = {settings.snapshot_age_minutes_max:g} must not be below"
             f" CycleMinutes = {cycle_minutes}: prices are collected once a cycle, and those that are"
             " older mean that everything stays"
         )
