@@ -11,6 +11,7 @@ VENV := .venv
 SEEDS ?= 100
 EVERY ?= 1
 BIN := $(VENV)/bin
+CHECKOV := $(VENV)/checkov
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 UNIT_TESTS := tests/decision tests/forecast tests/market tests/switching tests/usage
 # The layers' makefiles call python3 and have to find one that has pip.
@@ -29,11 +30,12 @@ test: check
 	@printf '%s\n' "All tests"
 	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadscope --no-loadscope-reorder
 
-check: $(VENV)/dev-installed
+check: $(VENV)/dev-installed $(CHECKOV)/installed
 	$(call quietly,Style (ruff),$(BIN)/ruff check .)
 	$(call quietly,Types (mypy),$(BIN)/mypy)
 	$(call quietly,Template (cfn-lint),$(BIN)/cfn-lint template.yaml)
 	$(call quietly,Template (sam validate),$(SAM) validate --lint)
+	$(call quietly,Template (checkov),$(BIN)/python .ci/check_with_checkov.py $(CHECKOV)/bin/checkov)
 	@$(MAKE) --no-print-directory build
 
 build: $(VENV)/dev-installed .aws-sam/runtime/installed
@@ -63,6 +65,13 @@ $(VENV)/base-installed: pyproject.toml constraints.txt | $(BIN)/python
 $(VENV)/dev-installed: pyproject.toml constraints.txt | $(BIN)/python
 	$(call quietly,Installing the packages that the product and its tests need,$(PIP_INSTALL) --editable '.[dev]')
 	@touch $@ $(VENV)/base-installed
+
+# In an environment of its own: what it requires contradicts what the product does.
+$(CHECKOV)/installed: .ci/checkov-constraints.txt | $(BIN)/python
+	@$(BIN)/python -m venv --clear $(CHECKOV)
+	$(call quietly,Installing checkov,$(CHECKOV)/bin/python -m pip install --quiet --disable-pip-version-check \
+		--constraint .ci/checkov-constraints.txt checkov)
+	@touch $@
 
 $(BIN)/python:
 	@python=; without_venv=; \

@@ -21,7 +21,7 @@ from moto.s3.models import s3_backends
 
 from simulator.account import patches, resources
 from simulator.account.callers import Call, Callers
-from simulator.account.deploy import Stack, deploy_stack
+from simulator.account.deploy import Stack, delete_stack, deploy_stack
 from simulator.account.events import EventBridge
 from simulator.account.executions import (
     Execution,
@@ -173,6 +173,10 @@ class EmbeddedAccount:
             self.lambdas.deploy(function)
         self.events.check_schedules()
         return self._stack
+
+    def delete_stack(self) -> None:
+        """Delete the stack as ``sam delete`` does; its functions are there no more."""
+        delete_stack(self.stack, ACCOUNT_ID, self.region)
 
     @property
     def stack(self) -> Stack:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from moto.awslambda.models import lambda_backends
 from moto.cloudformation.models import cloudformation_backends
 from moto.cloudformation.parsing import clean_json
 from moto.s3.models import s3_backends
@@ -23,7 +24,7 @@ from simulator.account.translate import (
 )
 from simulator.limits import LIMITS
 
-__all__ = ["DeploymentError", "Stack", "deploy_stack"]
+__all__ = ["DeploymentError", "Stack", "delete_stack", "deploy_stack"]
 
 
 class DeploymentError(Exception):
@@ -83,6 +84,16 @@ def deploy_stack(
     if missing:
         raise DeploymentError(f"stack {name}: not created: {', '.join(sorted(missing))}")
     return _describe(name, translation, stack, created, region)
+
+
+def delete_stack(stack: Stack, account_id: str, region: str) -> None:
+    """Delete a stack: what is to be retained stays, and the versions of a layer, which moto keeps, go."""
+    backend = cloudformation_backends[account_id][region]
+    backend.delete_stack(stack.name)
+    for logical_id, kind in stack.types.items():
+        if kind == "AWS::Lambda::LayerVersion":
+            *_, name, version = stack.physical_ids[logical_id].split(":")
+            lambda_backends[account_id][region].delete_layer_version(name, version)
 
 
 def _describe(

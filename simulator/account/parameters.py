@@ -1,6 +1,7 @@
 """Stack parameters, refused where CloudFormation refuses them.
 
-Source: AWS CloudFormation User Guide, "CloudFormation template Parameters syntax".
+Sources: AWS CloudFormation User Guide, "CloudFormation template Parameters syntax" and "Rules section
+syntax" with "Rule-specific intrinsic functions".
 """
 
 import re
@@ -33,9 +34,41 @@ def check_parameters(template: Mapping[str, Any], given: Mapping[str, str]) -> d
             continue
         values[name] = str(given.get(name, rules.get("Default")))
         faults += [f"parameter {name}: {fault}" for fault in _faults(values[name], rules)]
+    faults = faults or _broken_rules(template.get("Rules", {}), values)
     if faults:
         raise ParameterError("; ".join(faults))
     return values
+
+
+def _broken_rules(rules: Mapping[str, Any], values: Mapping[str, str]) -> list[str]:
+    """What the assertions say of parameters that are at odds with each other."""
+    return [
+        f"rule {name}: {assertion['AssertDescription']}"
+        for name, rule in rules.items()
+        if _holds(rule.get("RuleCondition", {"Fn::Equals": ["", ""]}), values)
+        for assertion in rule["Assertions"]
+        if not _holds(assertion["Assert"], values)
+    ]
+
+
+def _holds(condition: Mapping[str, Any], values: Mapping[str, str]) -> bool:
+    ((function, given),) = condition.items()
+    match function:
+        case "Fn::And":
+            return all(_holds(each, values) for each in given)
+        case "Fn::Or":
+            return any(_holds(each, values) for each in given)
+        case "Fn::Not":
+            return not _holds(given[0], values)
+        case "Fn::Equals":
+            return _value(given[0], values) == _value(given[1], values)
+        case "Fn::Contains":
+            return _value(given[1], values) in [_value(each, values) for each in given[0]]
+    raise NotImplementedError(f"the rule function {function} is not evaluated here")
+
+
+def _value(given: Any, values: Mapping[str, str]) -> str:
+    return values[given["Ref"]] if isinstance(given, dict) else str(given)
 
 
 def _faults(value: str, rules: Mapping[str, Any]) -> list[str]:

@@ -76,19 +76,30 @@ _moto_state_machine_has_attribute = stepfunctions_models.StateMachine.has_cfn_at
 
 
 def _state_machine_has_attribute(cls: type, attribute: str) -> bool:
-    return attribute == "Arn" or bool(_moto_state_machine_has_attribute(cls, attribute))
+    known = ("Arn", "StateMachineRevisionId")
+    return attribute in known or bool(_moto_state_machine_has_attribute(cls, attribute))
 
 
 def _state_machine_attribute(self: Any, attribute: str) -> Any:
     if attribute == "Arn":
         return self.arn
+    if attribute == "StateMachineRevisionId":
+        return "INITIAL"  # until it is updated, which no stack here is
     return _moto_state_machine_attribute(self, attribute)
 
 
 def _type(
-    cloudformation_type: str, *, name_property: str = "Name", attributes: tuple[str, ...] = ()
+    cloudformation_type: str,
+    *,
+    name_property: str = "Name",
+    attributes: tuple[str, ...] = (),
+    deleted_by: tuple[str, str, str] | None = None,
 ) -> Callable[[Callable[[_Wanted], _Created]], type[CloudFormationModel]]:
-    """Turn ``create`` into a type that moto can create."""
+    """Turn ``create`` into a type that moto can create, and delete with the stack.
+
+    ``deleted_by`` names the call that deletes it: service, operation, and the parameter that takes its
+    physical id. Without it, it goes with what it belongs to.
+    """
 
     def declare(create: Callable[[_Wanted], _Created]) -> type[CloudFormationModel]:
         def create_resource(
@@ -107,11 +118,20 @@ def _type(
             "get_cfn_attribute": lambda self, attribute: self.created.attributes[attribute],
             "create_from_cloudformation_json": classmethod(create_resource),  # type: ignore[arg-type]
             "update_from_cloudformation_json": classmethod(_refuse),
-            "delete_from_cloudformation_json": classmethod(_refuse),
+            "delete_from_cloudformation_json": staticmethod(functools.partial(_delete, deleted_by)),
         }
         return type(cloudformation_type.replace("::", ""), (CloudFormationModel,), members)
 
     return declare
+
+
+def _delete(
+    deleted_by: tuple[str, str, str] | None, reference: str, _: Any, __: str, region: str
+) -> None:
+    if deleted_by is not None:
+        service, operation, parameter = deleted_by
+        wanted = [reference] if parameter.endswith("Names") else reference
+        getattr(_client(service, region), operation)(**{parameter: wanted})
 
 
 def _refuse(cls: Any, *_: Any, **__: Any) -> None:
@@ -189,7 +209,57 @@ def _machine_alias(wanted: _Wanted) -> _Created:
     return _Created(arn, {"Arn": arn})
 
 
-@_type("AWS::CloudWatch::Alarm", name_property="AlarmName", attributes=("Arn",))
+@_type("AWS::CodeDeploy::Application", name_property="ApplicationName")
+def _deployments(wanted: _Wanted) -> _Created:
+    wanted.client("codedeploy").create_application(
+        applicationName=wanted.name, computePlatform=wanted.properties["ComputePlatform"]
+    )
+    return _Created(wanted.name)
+
+
+@_type("AWS::CodeDeploy::DeploymentGroup", name_property="DeploymentGroupName")
+def _deployment_group(wanted: _Wanted) -> _Created:
+    given = dict(wanted.properties)
+    application = given.pop("ApplicationName")
+    wanted.client("codedeploy").create_deployment_group(
+        applicationName=application,
+        deploymentGroupName=wanted.name,
+        deploymentConfigName=given["DeploymentConfigName"],
+        serviceRoleArn=given["ServiceRoleArn"],
+        alarmConfiguration=_lower_first(given["AlarmConfiguration"]),
+    )
+    return _Created(wanted.name)
+
+
+@_type(
+    "AWS::AppConfig::Application",
+    deleted_by=("appconfig", "delete_application", "ApplicationId"),
+)
+def _configured(wanted: _Wanted) -> _Created:
+    reply = wanted.client("appconfig").create_application(Name=wanted.name)
+    return _Created(reply["Id"])
+
+
+@_type("AWS::AppConfig::ConfigurationProfile")
+def _configuration(wanted: _Wanted) -> _Created:
+    reply = wanted.client("appconfig").create_configuration_profile(**wanted.properties)
+    return _Created(reply["Id"])
+
+
+@_type("AWS::AppConfig::HostedConfigurationVersion", attributes=("VersionNumber",))
+def _configuration_version(wanted: _Wanted) -> _Created:
+    wanted.properties["Content"] = wanted.properties["Content"].encode()
+    reply = wanted.client("appconfig").create_hosted_configuration_version(**wanted.properties)
+    number = str(reply["VersionNumber"])
+    return _Created(number, {"VersionNumber": number})
+
+
+@_type(
+    "AWS::CloudWatch::Alarm",
+    name_property="AlarmName",
+    attributes=("Arn",),
+    deleted_by=("cloudwatch", "delete_alarms", "AlarmNames"),
+)
 def _alarm(wanted: _Wanted) -> _Created:
     wanted.properties["AlarmName"] = wanted.name
     for key in ("Period", "EvaluationPeriods", "DatapointsToAlarm"):
@@ -232,7 +302,11 @@ def _topic_policy(wanted: _Wanted) -> _Created:
     return _Created(wanted.name, {"Id": wanted.name})
 
 
-@_type("AWS::SNS::Subscription", attributes=("Arn",))
+@_type(
+    "AWS::SNS::Subscription",
+    attributes=("Arn",),
+    deleted_by=("sns", "unsubscribe", "SubscriptionArn"),
+)
 def _subscription(wanted: _Wanted) -> _Created:
     reply = wanted.client("sns").subscribe(
         TopicArn=wanted.properties["TopicArn"],
@@ -243,7 +317,7 @@ def _subscription(wanted: _Wanted) -> _Created:
     return _Created(reply["SubscriptionArn"], {"Arn": reply["SubscriptionArn"]})
 
 
-@_type("AWS::S3::BucketPolicy")
+@_type("AWS::S3::BucketPolicy", deleted_by=("s3", "delete_bucket_policy", "Bucket"))
 def _bucket_policy(wanted: _Wanted) -> _Created:
     wanted.client("s3").put_bucket_policy(
         Bucket=wanted.properties["Bucket"], Policy=json.dumps(wanted.properties["PolicyDocument"])

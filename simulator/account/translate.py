@@ -6,6 +6,7 @@ from the checkout, so the translated template carries a stand-in where the code 
 """
 
 import json
+import logging
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,10 @@ __all__ = ["STAND_IN_BUCKET", "STAND_IN_KEY", "TemplateError", "Translation", "t
 
 STAND_IN_BUCKET, STAND_IN_KEY = "embedded-account", "code.zip"
 _SUBSTITUTION = re.compile(r"\$\{(\w+)\}")
+
+
+# Without AWS's own configuration it says for each function that a preview of SAM is off.
+logging.getLogger("samtranslator.feature_toggle").setLevel(logging.ERROR)
 
 
 class TemplateError(Exception):

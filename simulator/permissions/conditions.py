@@ -24,6 +24,7 @@ KNOWN_KEYS = (
     "aws:SecureTransport",
     "aws:SourceArn",
     "aws:TagKeys",
+    "dynamodb:LeadingKeys",
     "ec2:AvailabilityZone",
     "ec2:CreateAction",
     "ec2:InstanceMarketType",
@@ -37,7 +38,7 @@ KNOWN_KEYS = (
 """The condition keys that demands have where AWS has them; those of tags end in a slash."""
 
 Test = Callable[[str, str], bool]
-_MULTIVALUED = "aws:tagkeys"
+_MULTIVALUED = ("aws:tagkeys", "dynamodb:leadingkeys")
 
 
 class PolicyError(Exception):
@@ -107,7 +108,7 @@ class Condition:
         if self._operator not in {*_TESTS, *_NEGATED, "Null"}:
             allowed = ", ".join(sorted({*_TESTS, *_NEGATED, "Null"}))
             raise PolicyError(f"operator {self.operator!r} is not evaluated; those are {allowed}")
-        if self.key == _MULTIVALUED and not self._set_operator and self._operator != "Null":
+        if self.key in _MULTIVALUED and not self._set_operator and self._operator != "Null":
             raise PolicyError(
                 f"{self.operator} of {self.key}: a key with several values needs ForAllValues: or "
                 "ForAnyValue:"

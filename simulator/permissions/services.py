@@ -2,15 +2,17 @@
 
 Source: Service Authorization Reference, "Actions, resources, and condition keys for" DynamoDB, S3,
 SNS, SQS, EventBridge, Step Functions, Lambda, CloudWatch, Price List and Elastic Load Balancing; for
-transactions the DynamoDB Developer Guide, "Using IAM with DynamoDB transactions"; for objects that are
-not there the S3 API reference, GetObject, "Permissions".
+transactions and partition keys the DynamoDB Developer Guide, "Using IAM with DynamoDB transactions" and
+"Using IAM policy conditions for fine-grained access control"; for objects that are not there the S3 API
+reference, GetObject, "Permissions".
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from simulator.permissions.demand import NO_RESOURCE, Demand
+from simulator.permissions.demand import NO_RESOURCE, Demand, demand
 
 __all__ = ["Place", "Unmapped", "has_no_resource_level", "service_demands"]
 
@@ -90,21 +92,35 @@ def service_demands(
     return found
 
 
+_PARTITION = re.compile(r"\s*pk = (:\w+)")
+
+
+def _leading_key(params: Params) -> dict[str, tuple[str, ...]]:
+    """The partition key of the item or partition that a call or a part of one is about; the ledger,
+    like every table here, calls it ``pk``."""
+    key = params.get("Key") or params.get("Item")
+    if key is None:
+        named = _PARTITION.match(params.get("KeyConditionExpression", ""))
+        key = {"pk": params["ExpressionAttributeValues"][named[1]]} if named else {}
+    return {"dynamodb:LeadingKeys": (key["pk"]["S"],)} if "pk" in key else {}
+
+
 def _dynamodb(operation: str, params: Params, place: Place) -> Iterator[Demand]:
-    def on(action: str, table: str) -> Demand:
+    def on(action: str, table: str, about: Params) -> Demand:
         name = table if table.startswith("arn:") else f"table/{table}"
-        return Demand(f"dynamodb:{action}", place.arn("dynamodb", name))
+        arn = place.arn("dynamodb", name)
+        return demand(f"dynamodb:{action}", arn, _leading_key(about))
 
     if operation in _TABLE_CALLS:
         index = params.get("IndexName")
         name = params["TableName"] if index is None else f"{params['TableName']}/index/{index}"
-        yield on(operation, name)
+        yield on(operation, name, params)
     elif operation in ("TransactWriteItems", "TransactGetItems"):
         parts = [part for item in params["TransactItems"] for part in item.items()]
-        seen = {(_TRANSACTION_PARTS[kind], part["TableName"]): None for kind, part in parts}
-        yield from (on(action, table) for action, table in seen)
+        asked = (on(_TRANSACTION_PARTS[kind], part["TableName"], part) for kind, part in parts)
+        yield from dict.fromkeys(asked)
     elif operation in ("BatchGetItem", "BatchWriteItem"):
-        yield from (on(operation, table) for table in params["RequestItems"])
+        yield from (on(operation, table, {}) for table in params["RequestItems"])
 
 
 def _s3(operation: str, params: Params, place: Place) -> Iterator[Demand]:
@@ -145,7 +161,10 @@ def _events(operation: str, params: Params, place: Place) -> Iterator[Demand]:
 def _states(operation: str, params: Params, _place: Place) -> Iterator[Demand]:
     match operation:
         case "StartExecution":
-            yield Demand("states:StartExecution", params["stateMachineArn"])
+            # Of a version or alias too, the machine's own ARN is asked for (Step Functions Developer
+            # Guide, "Authorization for versions and aliases").
+            machine = ":".join(params["stateMachineArn"].split(":")[:7])
+            yield Demand("states:StartExecution", machine)
         case "DescribeExecution" | "StopExecution" | "GetExecutionHistory":
             yield Demand(f"states:{operation}", params["executionArn"])
 

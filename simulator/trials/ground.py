@@ -41,6 +41,7 @@ _REFERENCE_KEYS = ("market/catalog.json.gz", "market/advisor.json.gz")
 _PARAMETERS: Mapping[str, str | int | float] = {
     "DryRun": "false",
     "CycleMinutes": 60,
+    "SnapshotAgeMinutesMax": 61,
     "ConfirmSafeMinutes": 0,
     "InstanceRoleArns": INSTANCE_ROLE_ARN,
 }

@@ -13,9 +13,12 @@ NO_SETTING = {
     "Architecture",
     "AlertEmail",
     "CycleMinutes",
+    "DeploymentPace",
     "InstanceRoleArns",
     "KmsKeyArns",
     "LogRetentionDays",
+    "ManagedAs",
+    "ReserveConcurrency",
     "RetentionDays",
     "SubnetIds",
 }

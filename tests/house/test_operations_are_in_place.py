@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.house.repository import PACKAGE
-from tests.house.translated import properties_of, reference, resources_of, translated
+from tests.house.translated import function_of, properties_of, reference, resources_of, translated
 
 FUNCTIONS = properties_of("AWS::Lambda::Function")
 MACHINES = properties_of("AWS::StepFunctions::StateMachine")
@@ -45,6 +45,18 @@ def test_function_is_traced_and_has_bounds(name: str) -> None:
     assert 128 <= function["MemorySize"] <= 1024
 
 
+def test_reserved_concurrency_is_an_option_and_as_large_as_is_said() -> None:
+    """Small accounts have none to reserve; who has learns from the parameter how much it takes."""
+    reserved = [FUNCTIONS[name]["ReservedConcurrentExecutions"]["Fn::If"] for name in FUNCTIONS]
+    assert all(
+        (when, otherwise) == ("ConcurrencyIsReserved", {"Ref": "AWS::NoValue"})
+        for when, _, otherwise in reserved
+    )
+    parameter = translated()["Parameters"]["ReserveConcurrency"]
+    assert parameter["Default"] == "false"
+    assert f"Keep {sum(number for _, number, _ in reserved)} of" in parameter["Description"]
+
+
 def test_every_log_group_forgets() -> None:
     """Retention is a parameter."""
     groups = properties_of("AWS::Logs::LogGroup")
@@ -56,7 +68,7 @@ def test_every_log_group_forgets() -> None:
 def test_what_is_started_without_waiting_has_an_end_and_a_place_for_failures() -> None:
     """Every function that a rule or another function starts asynchronously: retries are bounded, and
     what fails for good goes to the queue."""
-    started = {str(reference(target["Arn"])) for _, target in TARGETS}
+    started = {str(function_of(target["Arn"])) for _, target in TARGETS}
     assert started == set(INVOKE_CONFIGS)
     for name, config in INVOKE_CONFIGS.items():
         assert config["MaximumRetryAttempts"] <= 2, name
@@ -162,7 +174,9 @@ def test_whatever_stores_something_is_looked_at() -> None:
     """Every type of the template is one of those above, or one that stores nothing."""
     looked_at = {"AWS::SQS::Queue", *KEPT, *NOT_ENCRYPTED_BY_KEY}
     stores_nothing = (
+        "AWS::AppConfig::",  # the parameters, which hold no secret
         "AWS::CloudWatch::",
+        "AWS::CodeDeploy::",
         "AWS::Events::",
         "AWS::IAM::",
         "AWS::Lambda::",

@@ -34,3 +34,12 @@ def reference(value: Any) -> str | None:
     if isinstance(value, dict) and "Fn::GetAtt" in value:
         return str(value["Fn::GetAtt"][0])
     return None
+
+
+def function_of(value: Any) -> str | None:
+    """The function whose alias or version a Ref names; else what it names."""
+    name = reference(value)
+    for kind in ("AWS::Lambda::Alias", "AWS::Lambda::Version"):
+        if name in properties_of(kind):
+            return reference(properties_of(kind)[name]["FunctionName"])
+    return name

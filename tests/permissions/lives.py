@@ -59,16 +59,22 @@ def everyday(stage: Stage) -> None:
     body = csv_of((START - timedelta(days=1), HOME, ZONES[0], 0.05))
     boto3.client("s3").put_object(Bucket=stage.bucket, Key="import/mine.csv.gz", Body=body)
     _tasks(stage, {"task": "import", "key": "import/mine.csv.gz", "rows_are": "changes"})
+    stage.command(command="evaluate", instance_type=HOME, availability_zone=ZONES[0])
     for workload in ("shop", "asked", "left"):
         stage.force(workload)
     stage.force("burst", BURSTABLE[1])
     stage.finish()
     stage.command(command="set-mode", workload="left", mode="manual")
+    stage.command(command="stop")
+    stage.command(command="resume")
     stage.world.recommend_rebalance(nameless)
     stage.finish()
     stage.cycle()
     stage.world.interrupt(stage.workload("shop")["instance_id"])
     stage.finish()
+    stage.cycle()
+    _refused_launches(stage)
+    _forget_the_version(stage)
     stage.cycle()
 
 
@@ -80,15 +86,38 @@ def trouble(stage: Stage) -> None:
     stage.launch("forgotten")
     stage.launch("stopped-by-hand")
     stage.launch("stopped-early")
+    stage.launch("lost")
+    stage.launch("ended")
     stage.faults.append(Fault("CreateLaunchTemplate", "InternalError", "Decide", after_effect=True))
     stage.take_in()
     stage.faults.clear()
     stage.account.run_for(timedelta(minutes=1))
     stage.cycle()
     _failing_switches(stage)
+    _nothing_left(stage)
     _sweep(stage)
     _failing_rescues(stage)
     _sweep(stage)
+
+
+def _forget_the_version(stage: Stage) -> None:
+    """The ledger is as the first version of the product would have left it."""
+    boto3.client("dynamodb").update_item(
+        TableName=stage.account.outputs["LedgerTable"],
+        Key={"pk": {"S": "STACK"}, "sk": {"S": "STATE"}},
+        UpdateExpression="REMOVE schema_version",
+    )
+
+
+def _refused_launches(stage: Stage) -> None:
+    """Of a pool without capacity, and of a launch template that somebody has deleted."""
+    template = stage.item("PLANS", "asked")["launch_template"]["template_id"]
+    boto3.client("ec2").delete_launch_template(LaunchTemplateId=template)
+    stage.force("asked", zone=ZONES[2])
+    stage.finish()
+    stage.world.close_capacity(lifecycle="spot")
+    stage.force("burst", BURSTABLE[0])
+    stage.finish()
 
 
 def _failing_switches(stage: Stage) -> None:
@@ -117,6 +146,20 @@ def _failing_switches(stage: Stage) -> None:
     _forget_the_switch(stage, "forgotten", original)
     with suppress(FunctionFailed):
         stage.command(command="decide", workload="unheard-of")
+
+
+def _nothing_left(stage: Stage) -> None:
+    """Executions end when their switch has nothing left to do: no replacement to end, no original."""
+    stage.force("lost")
+    stage.run_until_entered("WaitForBoot")
+    _stop_the_newest(stage)
+    stage.finish()
+    stage.world.terminate_instance(stage.switches("lost")[0]["replacement_id"])
+    stage.faults.append(
+        Fault("Invoke", KEEPS_FAILING, workload="ended", when=step("UpdateLedger", "succeed"))
+    )
+    stage.force("ended")
+    stage.finish()
 
 
 def _forget_the_switch(stage: Stage, workload: str, original: str) -> None:
@@ -153,6 +196,7 @@ def _failing_rescues(stage: Stage) -> None:
     stage.world.terminate_instance(ids["by-its-user"])
     stage.finish()
     stage.world.interrupt(ids["by-hand"])
+    stage.account.run_for(timedelta(seconds=5))  # its own execution is the newest then
     stage.run_until_entered("ShiftTraffic")
     stage.account.run_for(timedelta(seconds=5))
     stage.cycle()
@@ -192,6 +236,7 @@ def models(stage: Stage) -> None:
         upload(stage, version, files_of(SHIPPED, version))
         stage.command(command="validate-model", version=version)
         stage.command(command="activate-model", version=version)
+        stage.command(command="models")
         stage.refresh()
     stage.account.run_for(timedelta(hours=1))  # what has just been accepted is not tidied away
     _tasks(stage, {"task": "gaps"})

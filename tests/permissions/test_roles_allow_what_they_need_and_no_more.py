@@ -71,12 +71,13 @@ def _case(role: str, what: str, asked: Demand) -> Case:
     return Case(role, what, lambda _deployed: asked)
 
 
-def _table(role: str, action: str, *, other: bool = False) -> Case:
+def _table(role: str, action: str, partition: str, *, other: bool = False) -> Case:
     def asked(deployed: Deployed) -> Demand:
         table = "another-table" if other else deployed.ids["Ledger"]
-        return demand(f"dynamodb:{action}", f"arn:aws:dynamodb:{REGION}:{ACCOUNT_ID}:table/{table}")
+        arn = f"arn:aws:dynamodb:{REGION}:{ACCOUNT_ID}:table/{table}"
+        return demand(f"dynamodb:{action}", arn, {"dynamodb:LeadingKeys": (partition,)})
 
-    return Case(role, f"{action} on {'another table' if other else 'the ledger'}", asked)
+    return Case(role, f"{action} {partition} in {'another table' if other else 'the ledger'}", asked)
 
 
 def _object(role: str, action: str, key: str, *, other: bool = False) -> Case:
@@ -97,12 +98,21 @@ def _start(role: str, machine: str) -> Case:
 
 def _invoke(role: str, function: str) -> Case:
     def asked(deployed: Deployed) -> Demand:
-        name = deployed.ids.get(function, function)
+        name, _, qualifier = function.partition(":")
+        name = ":".join(filter(None, (deployed.ids.get(name, name), qualifier)))
         return demand(
             "lambda:InvokeFunction", f"arn:aws:lambda:{REGION}:{ACCOUNT_ID}:function:{name}"
         )
 
     return Case(role, f"invoke {function}", asked)
+
+
+def _move_alias(function: str) -> Case:
+    def asked(deployed: Deployed) -> Demand:
+        arn = f"arn:aws:lambda:{REGION}:{ACCOUNT_ID}:function:{deployed.ids[function]}"
+        return demand("lambda:UpdateAlias", arn)
+
+    return Case("GradualDeployment", f"move the alias of {function}", asked)
 
 
 LAUNCH = "LaunchReplacement"
@@ -145,14 +155,19 @@ ALLOWED = (
     _case(LAUNCH, "grant a named key", _key("CreateGrant")),
     _case(LAUNCH, "decrypt by way of EC2", _key("Decrypt")),
     _case("HandOver", "move an address here", _on_instance("AssociateAddress", OURS)),
-    _table("UpdateLedger", "PutItem"),
-    _table("SwitchInstance", "UpdateItem"),
+    _table("UpdateLedger", "PutItem", "WORKLOAD#web"),
+    _table("SwitchInstance", "UpdateItem", "WORKLOAD#web"),
+    _table("RefreshMarket", "PutItem", "MODELS"),
+    _table("RefreshMarket", "Query", "WORKLOADS"),
+    _table("HandleSignal", "UpdateItem", "INSTANCE#i-1"),
+    _table("Command", "UpdateItem", "STACK"),
     _object("RefreshMarket", "PutObject", "market/snapshot.json.gz"),
     _object("Decide", "PutObject", "decisions/2026/03/02/cycle.jsonl.gz"),
     _start("Decide", "SwitchInstance"),
     _start("HandleSignal", "FailOver"),
-    _invoke("Command", "Decide"),
-    _invoke("SwitchInstance", "HandOver"),
+    _invoke("Command", "Decide:live"),
+    _invoke("SwitchInstance", "HandOver:7"),
+    _move_alias("Decide"),
 )
 DENIED = (
     _case("SwitchInstance", "terminate untagged", _on_instance("TerminateInstances", UNTAGGED)),
@@ -215,9 +230,19 @@ DENIED = (
     ),
     _case("SwitchInstance", "untag a foreign machine", _untag(UNTAGGED, "spot-optimizer:managed")),
     _case("HandOver", "move an address to a foreign machine", _on_instance("AssociateAddress", {})),
-    _table("UpdateLedger", "PutItem", other=True),
-    _table("SwitchInstance", "DeleteItem"),
-    _table("RefreshMarket", "DeleteItem"),
+    _table("UpdateLedger", "PutItem", "WORKLOAD#web", other=True),
+    _table("UpdateLedger", "DeleteItem", "WORKLOAD#web"),
+    _table("UpdateLedger", "PutItem", "MODELS"),
+    _table("SwitchInstance", "DeleteItem", "WORKLOAD#web"),
+    _table("SwitchInstance", "UpdateItem", "WORKLOADS"),
+    _table("RefreshMarket", "DeleteItem", "MODELS"),
+    _table("RefreshMarket", "PutItem", "WORKLOADS"),
+    _table("RefreshMarket", "PutItem", "STACK"),
+    _table("HandleSignal", "UpdateItem", "STACK"),
+    _table("Command", "UpdateItem", "PLANS"),
+    _table("Decide", "DeleteItem", "WORKLOAD#web"),
+    _table("Decide", "PutItem", "MODELS"),
+    _table("Sweep", "PutItem", "WORKLOAD#web"),
     _object("RefreshMarket", "PutObject", "models/live/model.txt"),
     _object("RefreshMarket", "GetObject", "decisions/2026/03/02/cycle.jsonl.gz"),
     _object("Decide", "PutObject", "market/snapshot.json.gz"),
@@ -226,8 +251,10 @@ DENIED = (
     _start("Decide", "FailOver"),
     _start("HandleSignal", "SwitchInstance"),
     _start("Sweep", "a foreign machine"),
-    _invoke("Command", "LaunchReplacement"),
-    _invoke("SwitchInstance", "Decide"),
+    _invoke("Command", "Decide"),
+    _invoke("Command", "LaunchReplacement:live"),
+    _move_alias("LaunchReplacement"),
+    _invoke("SwitchInstance", "Decide:live"),
     _case("UpdateLedger", "describe machines", demand("ec2:DescribeInstances")),
 )
 

@@ -70,6 +70,7 @@ class Stage(Between):
         defaults: dict[str, str | int | float] = {
             "DryRun": "false",
             "CycleMinutes": 60,
+            "SnapshotAgeMinutesMax": 61,
             "ConfirmSafeMinutes": 0,
             "InstanceRoleArns": INSTANCE_ROLE_ARN,
         }

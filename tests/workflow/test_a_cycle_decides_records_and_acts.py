@@ -119,6 +119,7 @@ def test_stale_prices_move_nobody(stage: Stage) -> None:
     """Half an hour without prices: everything stays, and the reason says why."""
     stage.launch(lifecycle="on-demand")
     stage.take_in()
+    stage.command(command="set-threshold", name="snapshot_age_minutes_max", value=30)
     stage.account.run_for(timedelta(minutes=31))
     summary = stage.account.invoke("Decide", {"trigger": "schedule"})
     assert summary["decisions"] == {"STAY": 1}

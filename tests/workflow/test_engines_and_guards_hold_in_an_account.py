@@ -129,6 +129,7 @@ def test_a_maintenance_window_holds_a_planned_move_until_it_opens(stage: Stage) 
     assert f"{stage.account.clock.now():%a %H}" == "Mon 00"
     stage.launch(lifecycle="on-demand", tags={"spot-optimizer:window": "mon 02:00-03:00"})
     stage.take_in()
+    stage.command(command="set-threshold", name="snapshot_age_minutes_max", value=30)
     (made,) = stage.cycle()["made"]
     assert made["held_by"].endswith("planned moves wait until 2026-03-02T02:00:00Z")
     assert not stage.account.executions()

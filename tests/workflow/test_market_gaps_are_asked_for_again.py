@@ -129,7 +129,7 @@ def test_a_type_that_aws_refuses_is_left_out_and_stops_no_other() -> None:
 
 def test_a_type_whose_prices_grow_old_is_no_longer_decided_upon() -> None:
     """The oldest of what is trusted dates the snapshot, and what is too old is left out of it."""
-    with open_stage(market=moving_market(9)) as stage:
+    with open_stage(market=moving_market(9), CycleMinutes=29, SnapshotAgeMinutesMax=30) as stage:
         adopt(stage)
         stage.refresh()
         stage.faults.append(

@@ -3,7 +3,7 @@
 import os
 from dataclasses import dataclass
 
-from spot_optimizer.settings import Settings, settings_from_environment
+from spot_optimizer.settings import InvalidSetting, Settings, settings_from_environment
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,14 @@ class Environment:
 def read_environment() -> Environment:
     """The environment of this function. Raises KeyError or InvalidSetting naming what is wrong."""
     env = os.environ
+    settings = settings_from_environment(env)
+    cycle_minutes = int(env["CYCLE_MINUTES"])
+    if settings.snapshot_age_minutes_max < cycle_minutes:
+        raise InvalidSetting(
+            f"SnapshotAgeMinutesMax = {settings.snapshot_age_minutes_max:g} must not be below"
+            f" CycleMinutes = {cycle_minutes}: prices are collected once a cycle, and those that are"
+            " older mean that everything stays"
+        )
     return Environment(
         stack_name=env["STACK_NAME"],
         region=env["AWS_REGION"],
@@ -42,5 +50,5 @@ def read_environment() -> Environment:
         fail_over_arn=env.get("FAIL_OVER_ARN", ""),
         decide_function=env.get("DECIDE_FUNCTION", ""),
         refresh_function=env.get("REFRESH_FUNCTION", ""),
-        settings=settings_from_environment(env),
+        settings=settings,
     )

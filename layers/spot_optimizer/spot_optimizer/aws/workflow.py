@@ -32,8 +32,10 @@ def execution_name(switch_id: str, resume: int) -> str:
 
 
 def read_run(state_machine_arn: str, switch_id: str, resume: int) -> Run:
-    """How an execution of a switch stands."""
-    machine = state_machine_arn.replace(":stateMachine:", ":execution:")
+    """How an execution of a switch stands; executions bear the machine's name alone, whichever version
+    or alias has started them."""
+    unqualified = ":".join(state_machine_arn.split(":")[:7])
+    machine = unqualified.replace(":stateMachine:", ":execution:")
     try:
         reply = client("stepfunctions").describe_execution(
             executionArn=f"{machine}:{execution_name(switch_id, resume)}"

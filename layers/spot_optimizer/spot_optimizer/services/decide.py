@@ -17,6 +17,7 @@ from spot_optimizer.aws.ledger.decisions import record_decision
 from spot_optimizer.aws.ledger.items import PlanItem, WorkloadItem, pool_from_text
 from spot_optimizer.aws.ledger.models import ModelLedger
 from spot_optimizer.aws.ledger.pool_events import PoolEventKind, pool_events
+from spot_optimizer.aws.ledger.schema import upgrade
 from spot_optimizer.aws.ledger.table import Ledger
 from spot_optimizer.aws.workflow import start_switch
 from spot_optimizer.contracts import (
@@ -100,6 +101,8 @@ class _Cycle:
         catalog = self._catalog()
         if catalog is None:
             return {"skipped": "there is no catalogue yet; refresh_market writes it"}
+        upgrade(self.ledger, self.stack, self.now)
+        self._note_settings()
         fleet = read_fleet(
             self.env, self.settings, self.ledger, catalog, self.items, self.now
         )
@@ -141,6 +144,12 @@ class _Cycle:
         return self._summary(decisions, fleet, started)
 
     # --- reading ---------------------------------------------------------------------------------
+
+    def _note_settings(self) -> None:
+        """Leave on the ledger what the end of a switch needs of the stack's settings."""
+        workloads = int(self.settings.stack_breaker_workloads)
+        if workloads != self.stack.breaker_workloads:
+            self.ledger.update(keys.stack_key(), {"breaker_workloads": workloads})
 
     def _catalog(self) -> Catalog | None:
         return self.store.load(archive_keys.MARKET_CATALOG, catalog_from_bytes)

@@ -1,6 +1,6 @@
 """The workloads of a cycle: adopted, refused or gone, with all that a decision looks at."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -8,6 +8,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 from pydantic import ValidationError
 
+from spot_optimizer.aws.announce import alert
 from spot_optimizer.aws.environment import Environment
 from spot_optimizer.aws.instances import (
     read_fleet_tokens,
@@ -121,6 +122,7 @@ def read_fleet(
     live = _live_switches(ledger, items)
     in_switch = _in_switch(instances, items, live)
     in_switch |= _being_ended(ledger, instances, items, in_switch, now)
+    of_another = _of_another(instances, items)
     our_fleets = _our_fleets(instances, items)
 
     def judge(rows: Iterable[Record], machines: Mapping[str, Any]) -> Adoption:
@@ -130,6 +132,7 @@ def read_fleet(
             settings=settings,
             catalog=catalog,
             in_switch=in_switch,
+            of_another=of_another,
             our_fleet_ids=our_fleets,
             protections={i: m.protections for i, m in machines.items()},
         )
@@ -178,6 +181,7 @@ def read_fleet(
             if a.workload_id in remembered.refused
         ),
     ]
+    _alert_of_another(env, [r for r in refusals if r.instance_id in of_another], items)
     _record_refusals(ledger, refusals, items)
     _record_gone(ledger, items, instances, live)
     return Fleet(
@@ -249,9 +253,9 @@ def _being_ended(
     what we have ended ourselves is not rescued. A switch lives no longer than its claim.
     """
     found = set()
-    for instance_id in instances.keys() - in_switch:
-        item = items.get(tags_of(instances[instance_id]).get(WORKLOAD_TAG, ""))
-        if item is None or item.instance_id == instance_id:
+    for instance_id, row in instances.items():
+        item = items.get(tags_of(row).get(WORKLOAD_TAG, ""))
+        if item is None or item.instance_id == instance_id or instance_id in in_switch:
             continue
         try:
             switches = ledger.switches(item.workload_id)
@@ -266,6 +270,34 @@ def _being_ended(
         ):
             found.add(instance_id)
     return frozenset(found)
+
+
+def _of_another(
+    instances: Mapping[str, Record], items: Mapping[str, WorkloadItem]
+) -> frozenset[str]:
+    """Instances that a switch launched for a workload that this ledger has never managed: no switch of
+    its own can have."""
+    managed = {item.workload_id for item in items.values() if item.adopted_at is not None}
+    return frozenset(
+        instance_id
+        for instance_id, row in instances.items()
+        if SWITCH_TAG in (tags := tags_of(row))
+        and tags.get(WORKLOAD_TAG, instance_id) not in managed
+    )
+
+
+def _alert_of_another(
+    env: Environment, found: Sequence[Refused], items: Mapping[str, WorkloadItem]
+) -> None:
+    """Tell once of machines that somebody else may manage too."""
+    new = [each for each in found if each.workload_id not in items]
+    if new:
+        shown = ", ".join(each.instance_id for each in new[:20]) + (" ..." if new[20:] else "")
+        alert(
+            env.alert_topic_arn,
+            f"Spot Optimizer {env.stack_name}: machines of another owner",
+            f"These instances are left alone: {shown}. Of the first: {new[0].reason}.",
+        )
 
 
 def _left_besides(

@@ -30,6 +30,10 @@ from spot_optimizer.stored import DamagedState
 from spot_optimizer.telemetry import logger, metrics
 
 
+class MissingInRegion(Exception):
+    """The region lacks what nothing can be decided without; the text says what to do."""
+
+
 def read_catalog(store: Archive) -> Catalog | None:
     """The catalogue as it was last read, or None when there is none yet, or none that is whole."""
     try:
@@ -62,6 +66,7 @@ def refresh_reference(
         previous=previous,
         accepted_prices=accepted_prices,
     )
+    _refuse_region_without(env.region, built.catalog)
     store.write_and_keep(keys.MARKET_CATALOG, keys.KEPT_CATALOGS, catalog_to_bytes(built.catalog))
     _tell_doubts(store, env, built.doubted)
     counts: dict[str, Any] = {
@@ -75,6 +80,20 @@ def refresh_reference(
     }
     logger.info("reference data read", counts=counts)
     return built.catalog, counts
+
+
+def _refuse_region_without(region: str, catalog: Catalog) -> None:
+    if not catalog.types:
+        raise MissingInRegion(
+            f"EC2 in {region} has no instance type that can be bought on spot, so there is nothing to"
+            " optimise: delete this stack and deploy it in a region that has some"
+        )
+    if not catalog.on_demand_usd_per_hour:
+        raise MissingInRegion(
+            f"the Price List knows no on-demand price of Linux instances in {region}, without which no"
+            " discount can be counted: deploy in a region that it lists, or, where the region is new,"
+            " leave the stack in dry run until it does; it is asked every six hours"
+        )
 
 
 def _products(region: str, *, has_prices: bool) -> list[str]:

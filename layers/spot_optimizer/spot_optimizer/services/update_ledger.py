@@ -351,7 +351,7 @@ def _fail(
     counts = counts and not before_launch
     health = _health_after(workload, switch.order.guard, now, counts=counts)
     stack = ledger.stack() if counts else None
-    stack_changes, stack_opens = _stack_after(stack, workload, env.settings, now)
+    stack_changes, stack_opens = _stack_after(stack, workload, now)
     claims.record_failure(
         ledger,
         switch,
@@ -422,7 +422,7 @@ def _health_after(
 
 
 def _stack_after(
-    stack: StackItem | None, workload: WorkloadItem, settings: Settings, now: datetime
+    stack: StackItem | None, workload: WorkloadItem, now: datetime
 ) -> tuple[dict[str, Any], bool]:
     """Changes of the stack's item after a failure that counts, and whether its breaker opens now."""
     if stack is None:
@@ -431,6 +431,7 @@ def _stack_after(
         {row["workload_id"]: datetime.fromisoformat(row["at"]) for row in stack.failures},
         stack.breaker_open_since is not None,
     )
+    settings = Settings(stack_breaker_workloads=stack.breaker_workloads)
     after = after_failure_in_stack(before, workload.workload_id, now, settings)
     changes: dict[str, Any] = {
         "failures": [{"workload_id": w, "at": instant(at)} for w, at in after.failed_at.items()]

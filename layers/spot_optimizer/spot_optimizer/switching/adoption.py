@@ -9,7 +9,13 @@ from spot_optimizer.decision.guards.windows import Window
 from spot_optimizer.decision.image import Image
 from spot_optimizer.market.catalog import Catalog
 from spot_optimizer.settings import Settings
-from spot_optimizer.switching.machine import MANAGED_TAG, WORKLOAD_TAG, Record, tags_of
+from spot_optimizer.switching.machine import (
+    MANAGED_TAG,
+    SWITCH_TAG,
+    WORKLOAD_TAG,
+    Record,
+    tags_of,
+)
 from spot_optimizer.switching.machine_limits import limits, owner
 from spot_optimizer.switching.workload_tags import InvalidTags, WorkloadTags, parse_tags
 from spot_optimizer.words import TAG_PREFIX, Mode
@@ -70,6 +76,7 @@ def judge_adoption(
     settings: Settings,
     catalog: Catalog,
     in_switch: frozenset[str] = frozenset(),
+    of_another: frozenset[str] = frozenset(),
     our_fleet_ids: frozenset[str] = frozenset(),
     protections: Mapping[str, Protections] | None = None,
 ) -> Adoption:
@@ -77,7 +84,8 @@ def judge_adoption(
     ``stack``; others are not looked at.
 
     ``in_switch`` are the instances that a live switch or standby names beside its workload's own:
-    they are neither judged nor duplicates. ``protections``, by instance id, come from one call per
+    they are neither judged nor duplicates. ``of_another`` are those that bear the tag of a switch of
+    which the ledger can know nothing. ``protections``, by instance id, come from one call per
     instance, so only for those that are new or changed; an absent one is not judged. Instances that
     come up or go down are left out: the next cycle sees them. An instance that cannot be judged is
     refused; it never stops the others.
@@ -102,6 +110,8 @@ def judge_adoption(
             reasons = [str(error)]
         except Exception as error:  # one bad instance must not stop the others (spec section 9)
             reasons = [f"it cannot be judged: {type(error).__name__}: {error}"]
+        if instance_id in of_another:
+            reasons.append(_of_another_owner(instance, stack))
         if holders[workload_id] > 1:
             others = (i["InstanceId"] for i in ours if _workload_id(i) == workload_id)
             reasons.append(
@@ -127,6 +137,15 @@ def judge_adoption(
             )
         )
     return Adoption(tuple(adopted), tuple(refused))
+
+
+def _of_another_owner(instance: Record, stack: str) -> str:
+    return (
+        f"switch '{tags_of(instance)[SWITCH_TAG]}' of another stack launched it, or of an earlier one"
+        f" whose ledger is another: two must not manage one machine. If a second stack manages"
+        f" '{stack}' in this region (its name, or its parameter ManagedAs), delete one of them or give"
+        f" it a value of its own; then take the tag {SWITCH_TAG} off the instance"
+    )
 
 
 def _image(instance: Record) -> Image:

@@ -108,6 +108,7 @@ class SignalItem(Item):
 
     kind: str
     at: AwareDatetime
+    instance_id: str = ""
 
 
 class PlanItem(Item):
@@ -134,11 +135,16 @@ class PlanItem(Item):
 class StackItem(Item):
     """What concerns the whole stack."""
 
+    schema_version: int = 1
+    """Of the whole ledger; see aws/ledger/schema.py."""
     global_stop: bool = False
     overrides: dict[str, Any] = Field(default_factory=dict)
     failures: tuple[dict[str, Any], ...] = ()
     """Failed switches of the last hour: ``{"workload_id", "at"}``."""
     breaker_open_since: AwareDatetime | None = None
+    breaker_workloads: int = 3
+    """Workloads failing within an hour that open it, as the last cycle found the setting: a switch ends
+    with the version of the code that it began with, whose environment may be older."""
     traffic_read_at: AwareDatetime | None = None
     """When the target groups of all workloads were last read."""
     version: int = 0

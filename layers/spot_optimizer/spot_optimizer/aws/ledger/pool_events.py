@@ -12,7 +12,7 @@ from spot_optimizer.words import Pool
 
 PoolEventKind = Literal["REFUSED", "INTERRUPTED"]
 
-_KEPT_DAYS = 90
+KEPT_DAYS = 90
 
 
 def record_pool_event(
@@ -24,7 +24,7 @@ def record_pool_event(
         keys.pool_event_sk(kind, instant(at), pool, detail),
         {"pool": str(pool), "at": at},
         at,
-        _KEPT_DAYS,
+        KEPT_DAYS,
     )
 
 

@@ -22,6 +22,14 @@ from spot_optimizer.telemetry import logger
 AnyItem = TypeVar("AnyItem", bound=Item)
 
 
+SCHEMA_VERSION = 2
+"""Of the ledger that this code writes; what the versions are stands in schema.py."""
+
+
+class LedgerTooNew(Exception):
+    """The ledger was written by a newer version of the product, and would be misread."""
+
+
 class Ledger:
     """The stack's table."""
 
@@ -51,7 +59,15 @@ class Ledger:
         return {item.workload_id: item for item in self._items(keys.PLANS, PlanItem)}
 
     def stack(self) -> StackItem:
-        return self.item(keys.stack_key(), StackItem) or StackItem()
+        """What concerns the whole stack. Raises LedgerTooNew."""
+        found = self.item(keys.stack_key(), StackItem) or StackItem()
+        if found.schema_version > SCHEMA_VERSION:
+            raise LedgerTooNew(
+                f"schema_version = {found.schema_version} of the ledger {self.table} is newer than"
+                f" {SCHEMA_VERSION}, which this version of the product knows: deploy the newer one again,"
+                " or restore the table to a time before it and deploy with that"
+            )
+        return found
 
     def switch(self, workload_id: str, switch_id: str) -> SwitchItem | None:
         return self.item(keys.switch_key(workload_id, switch_id), SwitchItem)

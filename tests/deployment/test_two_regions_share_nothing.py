@@ -1,0 +1,107 @@
+"""The same stack in two regions of one account, side by side: neither knows or touches the other."""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import pytest
+
+from simulator.account import EmbeddedAccount
+from simulator.account.account import ACCOUNT_ID
+from simulator.account.deploy import Stack, deploy_stack
+from simulator.account.roles import roles_of
+from simulator.permissions.demand import Demand, demand, tag_context
+from simulator.permissions.policies import Role
+from tests.workflow.stage import STACK, START, TEMPLATE
+
+HERE, THERE = "us-east-1", "eu-central-1"
+OF_THE_ACCOUNT = ("AWS::CloudWatch::Dashboard", "AWS::IAM::Role", "AWS::S3::Bucket")
+"""Resources whose names are the account's or the world's, not a region's."""
+
+
+def _key(region: str) -> str:
+    return f"arn:aws:kms:{region}:{ACCOUNT_ID}:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+
+
+class Two(NamedTuple):
+    """Both stacks, and the roles of the second by their logical ids."""
+
+    here: Stack
+    there: Stack
+    roles: dict[str, Role]
+
+
+@pytest.fixture(scope="module")
+def two() -> Iterator[Two]:
+    """One name, two regions."""
+    with EmbeddedAccount(start=START, region=HERE) as account:
+        here = account.deploy(TEMPLATE, STACK, {"KmsKeyArns": _key(HERE)})
+        there = deploy_stack(TEMPLATE, STACK, {"KmsKeyArns": _key(THERE)}, ACCOUNT_ID, THERE)
+        roles = {role.name: role for role in roles_of(there, ACCOUNT_ID)}
+        yield Two(here, there, roles)
+
+
+def test_both_are_whole(two: Two) -> None:
+    """The second stack has every resource of the first."""
+    assert two.here.types == two.there.types
+    assert len(two.there.functions) == 9
+
+
+def test_names_of_the_account_differ(two: Two) -> None:
+    """Buckets, roles and dashboards: the second stack could not be made otherwise."""
+    found = 0
+    for name, kind in two.here.types.items():
+        if kind in OF_THE_ACCOUNT:
+            found += 1
+            assert two.here.physical_ids[name] != two.there.physical_ids[name], name
+    assert found > 10
+
+
+def test_no_address_of_the_other_region_is_anywhere(two: Two) -> None:
+    """Properties, policies, environments, definitions: every ARN is of the stack's own region."""
+    for stack, region in ((two.here, HERE), (two.there, THERE)):
+        text = json.dumps({"properties": stack.properties, "outputs": dict(stack.outputs)})
+        regions = set(re.findall(r"arn:aws:[a-z0-9-]+:([a-z0-9-]+):", text))
+        assert regions - {""} == {region}
+
+
+def _others(two: Two) -> Iterator[tuple[str, Demand]]:
+    """What the first stack's own roles do with what is theirs."""
+    ids = two.here.physical_ids
+    tags = tag_context(present={"spot-optimizer:managed": STACK, "spot-optimizer:switch": "web-1"})
+    new = tag_context(requested={"spot-optimizer:managed": STACK})
+    leading = {"dynamodb:LeadingKeys": ("WORKLOAD#web",)}
+    table = f"arn:aws:dynamodb:{HERE}:{ACCOUNT_ID}:table/{ids['Ledger']}"
+    instance = f"arn:aws:ec2:{HERE}:{ACCOUNT_ID}:instance/i-1"
+    yield "ledger", demand("dynamodb:UpdateItem", table, leading)
+    yield "bucket", demand("s3:GetObject", f"arn:aws:s3:::{ids['DataBucket']}/market/snapshot")
+    yield "bus", demand("events:PutEvents", f"arn:aws:events:{HERE}:{ACCOUNT_ID}:event-bus/{STACK}")
+    yield "topic", demand("sns:Publish", ids["AlertTopic"])
+    yield "machine", demand("states:StartExecution", ids["SwitchInstance"])
+    yield "function", demand("lambda:InvokeFunction", ids["DecideAliaslive"])
+    yield "termination", demand("ec2:TerminateInstances", instance, tags)
+    yield "untagging", demand(
+        "ec2:DeleteTags", instance, {**tags, "aws:TagKeys": ("spot-optimizer:managed",)}
+    )
+    yield "launch", demand("ec2:RunInstances", instance.replace("i-1", "*"), new)
+
+
+def test_no_role_reaches_into_the_other_region(two: Two) -> None:
+    """Not even to what bears the same name and tags there; at home each is allowed to someone."""
+    at_home = {role.name: role for role in roles_of(two.here, ACCOUNT_ID)}
+    for what, asked in _others(two):
+        assert any(role.decides(asked).allowed for role in at_home.values()), what
+        allowed = [name for name, role in two.roles.items() if role.decides(asked).allowed]
+        assert not allowed, (what, allowed)
+
+
+def test_functions_know_their_own_region_alone(two: Two) -> None:
+    """What they are given: table, bucket and machines of their own stack."""
+    def given(stack: Stack) -> dict[str, Any]:
+        return {function.logical_id: function.environment for function in stack.functions}
+
+    here, there = given(two.here), given(two.there)
+    for name in here:
+        for variable in ("LEDGER_TABLE", "DATA_BUCKET", "ALERT_TOPIC_ARN"):
+            assert here[name][variable] != there[name][variable], (name, variable)

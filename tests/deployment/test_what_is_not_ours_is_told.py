@@ -1,0 +1,107 @@
+"""A name that somebody else uses, a region that lacks something: told, with what to do."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import boto3
+import pytest
+
+from simulator.account import FunctionFailed
+from tests.workflow.stage import SEED, STACK, TYPES, Stage, open_stage
+
+SWITCH_TAG = "spot-optimizer:switch"
+
+
+@pytest.fixture
+def stage() -> Iterator[Stage]:
+    """Somebody else's switch has launched a machine under the stack's name; another is its own."""
+    print(f"seed {SEED}")
+    with open_stage() as opened:
+        opened.launch("theirs", tags={SWITCH_TAG: "theirs-20260301T000000Z-abcdef"})
+        opened.launch("ours")
+        opened.take_in()
+        yield opened
+
+
+def test_a_machine_of_another_stack_is_left_alone(stage: Stage) -> None:
+    """Refused with what to do; the others are managed."""
+    refused = stage.workload("theirs")
+    assert refused["status"] == "refused"
+    assert "two must not manage one machine" in refused["status_reason"]
+    assert f"take the tag {SWITCH_TAG} off" in refused["status_reason"]
+    assert stage.workload("ours")["status"] == "managed"
+    with pytest.raises(FunctionFailed, match="two must not manage"):
+        stage.force("theirs")
+
+
+def test_it_is_told_once(stage: Stage) -> None:
+    """One alert, and it stays refused in every cycle."""
+    for _ in range(3):
+        stage.cycle()
+    (alert,) = stage.calls_of("Publish")
+    assert "machines of another owner" in alert.params["Subject"]
+    assert stage.workload("theirs")["instance_id"] in alert.params["Message"]
+    assert "ManagedAs" in alert.params["Message"]
+    assert stage.workload("theirs")["status"] == "refused"
+
+
+def test_a_sweep_ends_nothing_of_it(stage: Stage) -> None:
+    """Two sweeps, hours later."""
+    before = stage.alive()
+    for _ in range(2):
+        stage.account.run_for(timedelta(hours=2))
+        stage.sweep()
+        stage.account.run_until_quiet()
+    assert stage.alive() == before
+
+
+def test_without_the_tag_it_is_taken_in(stage: Stage) -> None:
+    """As the reason says, for a stack that was made anew without its ledger."""
+    theirs = stage.workload("theirs")["instance_id"]
+    boto3.client("ec2").delete_tags(Resources=[theirs], Tags=[{"Key": SWITCH_TAG}])
+    stage.cycle()
+    assert stage.workload("theirs")["status"] == "managed"
+
+
+def test_what_its_own_switches_launched_is_no_others(stage: Stage) -> None:
+    """A replacement is the workload's, before its commit and after it."""
+    stage.account.run_for(timedelta(minutes=1))
+    stage.force("ours")
+    stage.run_until_entered("InspectReplacement")
+    stage.cycle()
+    assert stage.finish().status == "SUCCEEDED"
+    stage.cycle()
+    assert stage.workload("ours")["status"] == "managed"
+    assert SWITCH_TAG in _tags(stage, "ours")
+
+
+def _tags(stage: Stage, workload: str) -> dict[str, str]:
+    row = stage.describe(stage.workload(workload)["instance_id"])
+    return {tag["Key"]: tag["Value"] for tag in row["Tags"]}
+
+
+def test_a_stack_may_bear_another_name_than_its_tag() -> None:
+    """ManagedAs: what bears the stack's own name is nobody's, and its rights hang on the other value."""
+    with open_stage(ManagedAs="fleet-7") as stage:
+        stage.launch("by-name")
+        stage.launch("by-value", tags={"spot-optimizer:managed": "fleet-7"})
+        stage.take_in()
+        assert stage.workload("by-name") == {}
+        assert stage.workload("by-value")["status"] == "managed"
+        stage.account.run_for(timedelta(minutes=1))
+        stage.force("by-value")
+        assert stage.finish().status == "SUCCEEDED"
+        assert _tags(stage, "by-value")["spot-optimizer:managed"] == "fleet-7" != STACK
+
+
+def test_a_region_without_prices_is_told() -> None:
+    """The first reference data without an on-demand price: what is missing, where, and what to do."""
+    with open_stage() as stage:
+        boto3.client("s3").delete_object(Bucket=stage.bucket, Key="market/catalog.json.gz")
+        for instance_type in TYPES:
+            stage.world.set_listed_price(instance_type, None)
+        with pytest.raises(FunctionFailed, match="deploy in a region that it lists") as refused:
+            stage.account.invoke("RefreshMarket", {"task": "reference"})
+        assert refused.value.error_type == "MissingInRegion"
+        assert "us-east-1" in refused.value.message
+        assert "skipped" in stage.account.invoke("Decide", {"trigger": "schedule"})

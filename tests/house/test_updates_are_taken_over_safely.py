@@ -1,0 +1,142 @@
+"""An update reaches what is called, in steps where it decides, and leaves alone what is under way."""
+
+import ast
+import re
+from typing import Any
+
+import pytest
+
+from simulator.account import translate as translating
+from tests.house.repository import PACKAGE, ROOT, resources, template
+from tests.house.translated import function_of, properties_of, reference, resources_of
+
+FUNCTIONS = properties_of("AWS::Lambda::Function")
+ALIASES = properties_of("AWS::Lambda::Alias")
+VERSIONS = resources_of("AWS::Lambda::Version")
+STEPS = ("HandOver", "InspectReplacement", "LaunchReplacement", "UpdateLedger")
+"""Functions that run only as steps of a switch."""
+DECIDE = ("Decide", "HandleSignal", "Sweep")
+"""Functions that start something by what they find."""
+OF_PARAMETERS = {"settings", "retention_days", "subnet_ids"}
+"""What a function's environment holds of the stack's parameters (aws/environment.py)."""
+
+
+def test_every_function_is_called_by_its_alias() -> None:
+    """Nothing calls a function's newest, untried state: neither a rule nor another function."""
+    assert {function_of({"Ref": name}) for name in ALIASES} == set(FUNCTIONS)
+    for rule in properties_of("AWS::Events::Rule").values():
+        assert all(reference(target["Arn"]) in ALIASES for target in rule["Targets"])
+    for permission in properties_of("AWS::Lambda::Permission").values():
+        assert reference(permission["FunctionName"]) in ALIASES
+    for config in properties_of("AWS::Lambda::EventInvokeConfig").values():
+        assert config["Qualifier"] == "live"
+    for name, function in FUNCTIONS.items():
+        for variable, value in function["Environment"]["Variables"].items():
+            if variable.endswith("_FUNCTION"):
+                assert reference(value) in ALIASES, (name, variable)
+            if variable in ("SWITCH_INSTANCE_ARN", "FAIL_OVER_ARN"):
+                assert reference(value) in properties_of("AWS::StepFunctions::StateMachineAlias")
+
+
+def test_a_switch_in_flight_ends_with_what_it_began_with() -> None:
+    """An execution keeps its definition; that names versions, they are kept, and its role allows all."""
+    for name, machine in resources("AWS::Serverless::StateMachine").items():
+        named = machine["DefinitionSubstitutions"]
+        for step in STEPS:
+            if f"{step}Arn" in named:
+                assert named[f"{step}Arn"] == {"Ref": f"{step}.Version"}
+        (statement,) = (
+            row
+            for row in machine["Policies"][0]["Statement"]
+            if row["Action"] == "lambda:InvokeFunction"
+        )
+        invoked = {row["Fn::Sub"] for row in statement["Resource"]}
+        used = {f"${{{step}.Arn}}:*" for step in STEPS if f"{step}Arn" in named}
+        assert invoked == used, name
+    kept = {reference(row["Properties"]["FunctionName"]) for row in VERSIONS.values()}
+    assert kept == set(FUNCTIONS)
+    assert all(row["DeletionPolicy"] == "Retain" for row in VERSIONS.values())
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_step_needs_no_parameter(step: str) -> None:
+    """What is published for its code alone must not depend on what else may change."""
+    name = re.sub(r"(?<!^)(?=[A-Z])", "_", step).lower()
+    tree = ast.parse((PACKAGE / "services" / f"{name}.py").read_text(encoding="utf-8"))
+    read = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    assert not read & OF_PARAMETERS
+    assert "VersionDescription" not in resources("AWS::Serverless::Function")[step]
+
+
+@pytest.mark.parametrize("name", sorted(set(FUNCTIONS) - set(STEPS)))
+def test_another_parameter_is_another_version(name: str) -> None:
+    """SAM looks at a function's text; the number of the settings makes their values part of a version,
+    whose description cannot be changed but by another version."""
+    (version,) = (
+        row["Properties"]
+        for row in VERSIONS.values()
+        if reference(row["Properties"]["FunctionName"]) == name
+    )
+    assert version["Description"] == {"Fn::Sub": "settings ${SettingsNumber.VersionNumber}"}
+
+
+def test_numbered_are_the_parameters_that_functions_are_given_and_no_others() -> None:
+    """One that is missing would never arrive; one too many would ask Lambda for a version that is equal
+    to the last one, which it refuses."""
+    variables = template()["Globals"]["Function"]["Environment"]["Variables"]
+    given = {
+        name
+        for name in template()["Parameters"]
+        if f"'Ref': '{name}'" in str(variables) or f"${{{name}}}" in str(variables)
+    }
+    (number,) = properties_of("AWS::AppConfig::HostedConfigurationVersion").values()
+    numbered = re.findall(r'"(\w+)": "\$\{(\w+)\}"', number["Content"]["Fn::Sub"])
+    assert all(key == value for key, value in numbered)
+    assert sorted(key for key, _ in numbered) == sorted(given)
+
+
+def test_another_layer_is_another_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The functions' code lies in the layer: what is new in it must not wait for a new handler."""
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    detach = translating._detach_code
+
+    def with_another_layer(sam: dict[str, Any], base: Any) -> Any:
+        code = detach(sam, base)
+        sam["Resources"]["SpotOptimizerLayer"]["Properties"]["ContentUri"] = "s3://another/layer"
+        return code
+
+    monkeypatch.setattr(translating, "_detach_code", with_another_layer)
+    rows = translating.translate(ROOT / "template.yaml", {}).template["Resources"]
+    after = {name for name, row in rows.items() if row["Type"] == "AWS::Lambda::Version"}
+    assert len(after) == len(VERSIONS)
+    assert not after & set(VERSIONS)
+
+
+@pytest.mark.parametrize("name", DECIDE)
+def test_a_new_version_of_what_decides_is_on_trial(name: str) -> None:
+    """Traffic moves in steps, and the first error of the new version, and of no other, brings it back."""
+    alias = resources_of("AWS::Lambda::Alias")[f"{name}Aliaslive"]
+    update = alias["UpdatePolicy"]["CodeDeployLambdaAliasUpdate"]
+    group = properties_of("AWS::CodeDeploy::DeploymentGroup")[
+        str(reference(update["DeploymentGroupName"]))
+    ]
+    assert "DEPLOYMENT_STOP_ON_ALARM" in group["AutoRollbackConfiguration"]["Events"]
+    assert reference(group["ServiceRoleArn"]) == "GradualDeploymentRole"
+    (watched,) = group["AlarmConfiguration"]["Alarms"]
+    alarm = properties_of("AWS::CloudWatch::Alarm")[str(reference(watched["Name"]))]
+    assert (alarm["MetricName"], alarm["Threshold"]) == ("Errors", 1)
+    dimensions = {row["Name"]: row["Value"] for row in alarm["Dimensions"]}
+    assert dimensions["FunctionName"] == {"Ref": name}
+    assert dimensions["Resource"] == {"Fn::Sub": f"${{{name}}}:live"}
+    version, attribute = dimensions["ExecutedVersion"]["Fn::GetAtt"]
+    assert (function_of({"Ref": version}), attribute) == (name, "Version")
+
+
+def test_the_pace_is_a_parameter() -> None:
+    """The default is gradual; who is in a hurry may say so."""
+    pace = template()["Parameters"]["DeploymentPace"]
+    assert pace["Default"].startswith("Linear")
+    assert "AllAtOnce" in pace["AllowedValues"]
+    for name in DECIDE:
+        preference = resources("AWS::Serverless::Function")[name]["DeploymentPreference"]
+        assert preference["Type"] == {"Ref": "DeploymentPace"}
