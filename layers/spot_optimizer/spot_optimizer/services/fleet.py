@@ -376,12 +376,10 @@ def _record_gone(
     instances: Mapping[str, Record],
     live: Mapping[str, SwitchItem],
 ) -> None:
+    held = {tags_of(row).get(WORKLOAD_TAG, i) for i, row in instances.items()}
     for item in items.values():
         gone = item.instance_id not in instances and item.workload_id not in live
-        still_held = any(
-            tags_of(row).get(WORKLOAD_TAG, i) == item.workload_id for i, row in instances.items()
-        )
-        if gone and not still_held and item.status != "gone":
+        if gone and item.workload_id not in held and item.status != "gone":
             ledger.update(
                 keys.workload_key(item.workload_id),
                 {
