@@ -201,7 +201,8 @@ class _Cycle:
             self.store.write_json_lines(archive_keys.DECISIONS, self.now, rows, self.name)
         announce(self.env.bus_name, DECISION, [_announcement(d) for d in changed])
         self._alert_broken_engines(changed)
-        metrics.add_metric("EngineFailures", "Count", sum(bool(d.alarm) for d in decisions))
+        if failures := sum(bool(d.alarm) for d in decisions):
+            metrics.add_metric("EngineFailures", "Count", failures)
         for kind, count in Counter(d.kind for d in decisions).items():
             metrics.add_metric(f"Decisions{kind.capitalize()}", "Count", count)
 
@@ -331,7 +332,8 @@ class _Cycle:
                 continue
             if arn is not None:
                 started[workload_id] = arn
-        metrics.add_metric("SwitchesStarted", "Count", len(started))
+        if started:
+            metrics.add_metric("SwitchesStarted", "Count", len(started))
         return started
 
     def _summary(
