@@ -13,7 +13,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -165,6 +165,8 @@ class Lambdas:
         self._outside: dict[int, dict[str, str]] = {}
         self._search_path: list[str] = []
         self.trace: list[Invocation] = []
+        self.around: Callable[[Function], AbstractContextManager[None]] = lambda _: nullcontext()
+        """Entered for each invocation, while the handler runs."""
 
     def deploy(self, function: Function) -> None:
         """Make a function known; its module is loaded by its first invocation."""
@@ -212,7 +214,12 @@ class Lambdas:
         caller = Caller("lambda", function.logical_id, self._region, function.role_arn)
         logs = io.StringIO()
         environment = self._environment(function)
-        with captured(logs), self._callers.calling(caller), self._inside(environment):
+        with (
+            captured(logs),
+            self._callers.calling(caller),
+            self._inside(environment),
+            self.around(function),
+        ):
             outcome = self._run(function, event, context)
         value = outcome.value()
         self.trace.append(
