@@ -1,9 +1,11 @@
 """What a handler prints goes to its entry of the trace, not to the driver's terminal.
 
 Loggers keep the stream they found when they were made, so ``sys.stdout`` cannot simply be swapped
-for each call: one lasting stream sends each thread's text to where that thread is captured.
+for each call: one lasting stream sends each thread's text to where that thread is captured. Those that
+were made before, by whoever imported the product's modules outside of a handler, are given that stream.
 """
 
+import logging
 import sys
 import threading
 from collections.abc import Iterator
@@ -44,11 +46,22 @@ class _Router:
 _stdout, _stderr = _Router("stdout"), _Router("stderr")
 
 
+def _route_loggers() -> None:
+    routers = ((sys.stdout, _stdout), (sys.__stdout__, _stdout), (sys.stderr, _stderr))
+    for logger in (logging.root, *logging.Logger.manager.loggerDict.values()):
+        for handler in getattr(logger, "handlers", ()):
+            if isinstance(handler, logging.StreamHandler):
+                for stream, router in routers:
+                    if handler.stream is stream:
+                        handler.setStream(router)
+
+
 @contextmanager
 def captured(target: TextIO) -> Iterator[None]:
     """Send what this thread writes to stdout and stderr to ``target``."""
     if not hasattr(_targets, "stack"):
         _targets.stack = []
+    _route_loggers()
     before = sys.stdout, sys.stderr
     _targets.stack.append(target)
     sys.stdout, sys.stderr = _stdout, _stderr

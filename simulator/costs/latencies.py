@@ -6,9 +6,10 @@ for each row of its reply or megabyte that it carries.
 """
 
 from collections.abc import Mapping
+from io import BytesIO
 from typing import Any, NamedTuple
 
-__all__ = ["call_seconds"]
+__all__ = ["body_bytes", "call_seconds"]
 
 
 class Latency(NamedTuple):
@@ -67,5 +68,10 @@ def _rows(operation: str, reply: Mapping[str, Any]) -> int:
 
 
 def _carried_bytes(params: Mapping[str, Any], reply: Mapping[str, Any]) -> int:
+    return max(body_bytes(params), int(reply.get("ContentLength", 0) or 0))
+
+
+def body_bytes(params: Mapping[str, Any]) -> int:
+    """Bytes of an object that is put; botocore has made a file of them by now."""
     body = params.get("Body", b"")
-    return max(len(body) if isinstance(body, bytes) else 0, int(reply.get("ContentLength", 0) or 0))
+    return int(body.getbuffer().nbytes) if isinstance(body, BytesIO) else len(body)

@@ -98,7 +98,7 @@ class Life:
         self.simulation.__enter__()
         account = self.simulation.account
         self._start = account.clock.now()
-        self._meter = Meter(account, on_run=self._on_run, seconds=self._seconds)
+        self.meter = Meter(account, on_run=self._on_run, seconds=self._seconds)
         return self
 
     def __exit__(self, *details: object) -> None:
@@ -107,7 +107,7 @@ class Life:
     def begin(self, beginning: timedelta) -> None:
         """Live through what happens once."""
         self._pass(self._start + beginning)
-        self._once, self._stored = self._meter.take(), storage.look(self.simulation.account)
+        self._once, self._stored = self.meter.take(), storage.look(self.simulation.account)
         self._beginning = beginning
         self._ran = len(self.simulation.account.executions())
 
@@ -123,7 +123,7 @@ class Life:
             happen(Interruption(0, workloads[number].name), self.simulation)
         self._pass(start + span)
         self._days += days
-        for (item, who), quantity in self._meter.take().items():
+        for (item, who), quantity in self.meter.take().items():
             self._daily.add(item, who, quantity)
         account = self.simulation.account
         return Lived(

@@ -1,6 +1,8 @@
 """A handler sees the environment, context and clock of the Lambda runtime; errors look like it."""
 
+import io
 import json
+import logging
 import os
 import sys
 from collections.abc import Callable
@@ -12,6 +14,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from simulator.account import Call, EmbeddedAccount, FunctionFailed
+from simulator.account.output import captured
 
 OWN = """
 Resources:
@@ -170,3 +173,20 @@ def test_a_module_that_does_not_load_is_the_runtimes_import_error(
         ) as failed:
             account.invoke("First", {})
     assert failed.value.error_type == "Runtime.ImportModuleError"
+
+
+def test_loggers_made_outside_write_into_the_trace(capsys: pytest.CaptureFixture[str]) -> None:
+    """Whoever has loaded a module of the product before does not find the functions' logs on the
+    terminal; outside of functions it logs as before."""
+    logger = logging.getLogger("made outside")
+    handler = logging.StreamHandler(sys.stdout)
+    logger.addHandler(handler)
+    try:
+        text = io.StringIO()
+        with captured(text):
+            logger.warning("inside")
+        logger.warning("outside")
+    finally:
+        logger.removeHandler(handler)
+    assert text.getvalue() == "inside\n"
+    assert capsys.readouterr().out == "outside\n"
