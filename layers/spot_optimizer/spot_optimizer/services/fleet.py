@@ -1,6 +1,6 @@
 """The workloads of a cycle: adopted, refused or gone, with all that a decision looks at."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -155,8 +155,7 @@ def read_fleet(
         dry_run=settings.dry_run,
     )
     plans.update(remembered.plans)
-    for workload_id in remembered.plans:
-        write_plan(ledger, plans[workload_id])
+    write_plans(ledger, [plans[workload_id] for workload_id in remembered.plans])
     members, late_refusals = _members(
         [a for a in verdict.adopted if a.workload_id not in remembered.refused],
         instances, items, env, settings, ledger, now,
@@ -186,9 +185,9 @@ def read_fleet(
     )
 
 
-def write_plan(ledger: Ledger, plan: PlanItem) -> None:
-    """Write a workload's plan whole."""
-    ledger.put(keys.plan_key(plan.workload_id), plan.model_dump(mode="json"))
+def write_plans(ledger: Ledger, plans: Sequence[PlanItem]) -> None:
+    """Write workloads' plans whole."""
+    ledger.put_all([(keys.plan_key(p.workload_id), p.model_dump(mode="json")) for p in plans])
 
 
 def _live_switches(
