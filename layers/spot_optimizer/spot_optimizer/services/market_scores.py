@@ -29,9 +29,10 @@ from spot_optimizer.telemetry import logger, metrics, publish
 Scored = tuple[str, int, str]
 """Day, hours ahead and model of one item of the ledger."""
 
-FIGURES_EVERY_HOURS = 6
-"""A window of seven days hardly changes in an hour, and a metric is paid by the hours in which it is
-sent (Amazon CloudWatch pricing): eight of them every hour are $2.40 a month."""
+FIGURES_AT_HOURS = (1, 7, 13, 19)
+"""Of UTC, the first after a day that is full. A window of seven days hardly changes in an hour, and a
+metric is paid by the hours in which it is sent (Amazon CloudWatch pricing): eight of them every hour
+are $2.40 a month."""
 
 
 def keep_scores(
@@ -143,7 +144,7 @@ def _publish_figures(window: Mapping[int, Sums]) -> None:
 def _judged(env: Environment, now: datetime, version: str, book: ScoreBook) -> ScoreBook:
     """Publish how the forecasts that decide have done in the last days, and tell when that turns."""
     window = book.window(version)
-    if now.hour % FIGURES_EVERY_HOURS == 0:
+    if now.hour in FIGURES_AT_HOURS:
         _publish_figures(window)
     told = book.verdicts.get(version, ())
     found = judge(window, told)
