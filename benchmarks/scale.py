@@ -44,6 +44,8 @@ from spot_optimizer.services import fleet, market_forecast
 SIZES = (100, 1_000, 10_000)
 READ_AT_ONCE = 2_000
 """Machines taken in by a cycle here; a hundred at a time would make the preparation long."""
+AGE_HOURS = 24
+"""Of the machines: a week of metrics of each makes the preparation long, and is read once."""
 REPLAY = Path(__file__).with_name("replay_cycle.py")
 CYCLE_S = 300
 
@@ -189,7 +191,11 @@ class Bench:
 def measure(workloads: int) -> tuple[list[Measured], dict[str, Any]]:
     """All runs with so many workloads, and the sizes of what they keep."""
     scenario = typical_fleet(workloads)
-    scenario = replace(scenario, parameters={"DryRun": "true"})
+    scenario = replace(
+        scenario,
+        parameters={"DryRun": "true"},
+        workloads=tuple(replace(spec, age_hours=AGE_HOURS) for spec in scenario.workloads),
+    )
     runs: list[Run] = []
     with Life(scenario, market_for(12, 1), seed=1, on_run=runs.append) as life:
         bench = Bench(life, runs)
