@@ -4,6 +4,7 @@ import typer
 
 from cli.ask import judge, recommend_pools
 from cli.backtest import backtest
+from cli.cost import cost
 from cli.evaluate import evaluate
 from cli.explain import explain
 from cli.invoke import invoke
@@ -27,3 +28,4 @@ app.command()(train)
 app.command()(evaluate)
 app.command()(soak)
 app.command()(backtest)
+app.command()(cost)

@@ -25,7 +25,7 @@ from simulator.world.events import (
 from simulator.world.instances import USER_INITIATED
 from simulator.world.model import Instance
 from spot_optimizer.aws.ledger.items import SwitchItem
-from spot_optimizer.switching.machine import MANAGED_TAG, SWITCH_TAG
+from spot_optimizer.switching.machine import MANAGED_TAG, SWITCH_TAG, WORKLOAD_TAG
 from spot_optimizer.words import DecisionKind, Phase
 
 SWITCH_DURATION_MAX = timedelta(minutes=20)
@@ -304,7 +304,12 @@ class Auditor:
             and self._world.tags_of(instance_id).get(MANAGED_TAG) == self._stack_name
         ]
         tagged_by_user = [i for i in ours if not self._switch_tag(i)]
-        managed = len(self._ledger.workloads())
+        workloads = self._ledger.workloads()
+        # A cycle takes in a hundred machines: the others of a large fleet wait with their tags on.
+        waiting = [
+            i for i in tagged_by_user if self._world.tags_of(i).get(WORKLOAD_TAG, i) not in workloads
+        ]
+        managed = len(workloads) + len(waiting)
         per_switch = Counter(tag for tag in map(self._switch_tag, ours) if tag)
         for switch_id, count in per_switch.items():
             if count > 1:

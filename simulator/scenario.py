@@ -58,6 +58,8 @@ class WorkloadSpec:
     elastic_address: bool = False
     persistent: bool = False
     """Its spot request is persistent."""
+    age_hours: float = 30 * 24
+    """Since when it has been running, as its metrics show."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -152,6 +152,7 @@ class Simulation:
             target_group_arn=group,
             address=spec.elastic_address,
             persistent=spec.persistent,
+            age=timedelta(hours=spec.age_hours),
         )
         if group is not None:
             self.target_groups[spec.name] = group

@@ -161,9 +161,25 @@ def _replace_what_is_updated(replacements: Replacements) -> None:
             partition[place] = stored
             raise
 
+    transact = models.DynamoDBBackend.transact_write_items
+    copies: dict[int, Any] = {}
+
+    def transact_write_items(self: Any, items: list[dict[str, Any]]) -> None:
+        # A copy for each of a hundred parts, all made before the first write: one will do.
+        copies.clear()
+        try:
+            transact(self, items)
+        finally:
+            copies.clear()
+
     def kept(value: Any) -> Any:
         if not isinstance(value, Table) or value.stream_shard is not None:
             return copy.deepcopy(value)
+        if id(value) not in copies:
+            copies[id(value)] = kept_table(value)
+        return copies[id(value)]
+
+    def kept_table(value: Any) -> Any:
         table = copy.copy(value)
         table.items = defaultdict(dict)
         for key, partition in value.items.items():
@@ -171,6 +187,7 @@ def _replace_what_is_updated(replacements: Replacements) -> None:
         return table
 
     replacements.set(models.DynamoDBBackend, "update_item", update_item)
+    replacements.set(models.DynamoDBBackend, "transact_write_items", transact_write_items)
     replacements.set(models, "copy", SimpleNamespace(deepcopy=kept))
 
 

@@ -13,7 +13,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -174,6 +174,8 @@ class Lambdas:
         self._search_path: list[str] = []
         self._runner: Runner | None = None
         self.trace: list[Invocation] = []
+        self.around: Callable[[Function], AbstractContextManager[None]] = lambda _: nullcontext()
+        """Entered for each invocation, while the handler runs."""
 
     def run_by(self, runner: Runner) -> None:
         """Let ``runner`` run the functions that are deployed from now on."""
@@ -227,7 +229,12 @@ class Lambdas:
         caller = Caller("lambda", function.logical_id, self._region, function.role_arn)
         logs = io.StringIO()
         environment = self._environment(function)
-        with captured(logs), self._callers.calling(caller), self._inside(environment):
+        with (
+            captured(logs),
+            self._callers.calling(caller),
+            self._inside(environment),
+            self.around(function),
+        ):
             if self._runner is not None:
                 outcome = self._runner.run(function, payload)
             else:

@@ -161,8 +161,7 @@ def read_fleet(
         dry_run=settings.dry_run,
     )
     plans.update(remembered.plans)
-    for workload_id in remembered.plans:
-        write_plan(ledger, plans[workload_id])
+    write_plans(ledger, [plans[workload_id] for workload_id in remembered.plans])
     members, late_refusals = _members(
         [a for a in verdict.adopted if a.workload_id not in remembered.refused],
         instances, items, env, settings, ledger, now,
@@ -193,9 +192,9 @@ def read_fleet(
     )
 
 
-def write_plan(ledger: Ledger, plan: PlanItem) -> None:
-    """Write a workload's plan whole."""
-    ledger.put(keys.plan_key(plan.workload_id), plan.model_dump(mode="json"))
+def write_plans(ledger: Ledger, plans: Sequence[PlanItem]) -> None:
+    """Write workloads' plans whole."""
+    ledger.put_all([(keys.plan_key(p.workload_id), p.model_dump(mode="json")) for p in plans])
 
 
 def _live_switches(
@@ -444,12 +443,10 @@ def _record_gone(
     instances: Mapping[str, Record],
     live: Mapping[str, SwitchItem],
 ) -> None:
+    held = {tags_of(row).get(WORKLOAD_TAG, i) for i, row in instances.items()}
     for item in items.values():
         gone = item.instance_id not in instances and item.workload_id not in live
-        still_held = any(
-            tags_of(row).get(WORKLOAD_TAG, i) == item.workload_id for i, row in instances.items()
-        )
-        if gone and not still_held and item.status != "gone":
+        if gone and item.workload_id not in held and item.status != "gone":
             ledger.update(
                 keys.workload_key(item.workload_id),
                 {

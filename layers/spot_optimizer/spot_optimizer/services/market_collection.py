@@ -121,6 +121,6 @@ def _keep(store: Archive, receipt: PriceReceipt, now: datetime, name: str) -> No
 def _report(found: Collected) -> None:
     if found.failed:
         logger.error("prices not collected", failed=found.failed)
-    metrics.add_metric("PriceRowsReceived", "Count", found.counts["received"])
-    metrics.add_metric("PriceRowsDropped", "Count", sum(found.dropped.values()))
-    metrics.add_metric("PriceSlicesFailed", "Count", len(found.failed))
+        metrics.add_metric("PriceSlicesFailed", "Count", len(found.failed))
+    if dropped := sum(found.dropped.values()):
+        metrics.add_metric("PriceRowsDropped", "Count", dropped)

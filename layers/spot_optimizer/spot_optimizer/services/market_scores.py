@@ -29,6 +29,11 @@ from spot_optimizer.telemetry import logger, metrics, publish
 Scored = tuple[str, int, str]
 """Day, hours ahead and model of one item of the ledger."""
 
+FIGURES_AT_HOURS = (1, 7, 13, 19)
+"""Of UTC, the first after a day that is full. A window of seven days hardly changes in an hour, and a
+metric is paid by the hours in which it is sent (Amazon CloudWatch pricing): eight of them every hour
+are $2.40 a month."""
+
 
 def keep_scores(
     past: Past, env: Environment, registry: Registry, forecast: MarketForecast, as_of: datetime
@@ -128,14 +133,19 @@ def _record(
         )
 
 
-def _judged(env: Environment, now: datetime, version: str, book: ScoreBook) -> ScoreBook:
-    """Publish how the forecasts that decide have done in the last days, and tell when that turns."""
-    window = book.window(version)
+def _publish_figures(window: Mapping[int, Sums]) -> None:
     for hours, sums in window.items():
         if sums.skill is not None:
             publish("ForecastSkill", sums.skill, Horizon=f"{hours}h")
         if sums.coverage_of_changes is not None:
             publish("ForecastCoverage", sums.coverage_of_changes, Horizon=f"{hours}h")
+
+
+def _judged(env: Environment, now: datetime, version: str, book: ScoreBook) -> ScoreBook:
+    """Publish how the forecasts that decide have done in the last days, and tell when that turns."""
+    window = book.window(version)
+    if now.hour in FIGURES_AT_HOURS:
+        _publish_figures(window)
     told = book.verdicts.get(version, ())
     found = judge(window, told)
     metrics.add_metric("ForecastWorse", "Count", 1 if found else 0)

@@ -114,7 +114,8 @@ class _Sweep:
         failed = [
             f for f in found if f not in held and not self._carry_out(f, read.records, rescues)
         ]
-        metrics.add_metric("LeftOversFound", "Count", len(found))
+        if found:
+            metrics.add_metric("LeftOversFound", "Count", len(found))
         return {
             "found": [
                 {"action": f.action.value, "workload_id": f.workload_id, "reason": f.reason}

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
+from functools import cache
 from typing import NamedTuple, TypeVar
 
 from spot_optimizer.decision.guards.windows import GRAMMAR, InvalidWindow, Window, parse_windows
@@ -75,6 +76,8 @@ TAGS: tuple[Tag, ...] = (
 )
 """The README's table of tags is printed from here, followed by ``setting_rows``."""
 
+
+@cache
 def setting_rows() -> tuple[Tag, ...]:
     """The tags that override a threshold or flag for one workload, as rows of the same table."""
     rows = []
@@ -140,8 +143,9 @@ def parse_tags(tags: Mapping[str, str], base: Settings) -> WorkloadTags:
     return parsed
 
 
-def _known() -> list[str]:
-    return [tag.name for tag in (*TAGS, *setting_rows())]
+@cache
+def _known() -> tuple[str, ...]:
+    return tuple(tag.name for tag in (*TAGS, *setting_rows()))
 
 
 def _unknown(said: Mapping[str, str]) -> list[str]:

@@ -1,6 +1,7 @@
 """Decisions on the ledger."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -8,36 +9,95 @@ from botocore.exceptions import ClientError
 
 from spot_optimizer.aws.clients import client, error_code
 from spot_optimizer.aws.ledger import keys
-from spot_optimizer.aws.ledger.table import Ledger
+from spot_optimizer.aws.ledger.table import TOGETHER_FROM, Ledger
 from spot_optimizer.aws.ledger.wire import from_wire, instant, to_wire
 
+_DECISIONS_AT_ONCE = 50
+"""In a transaction of 100 parts: each decision and its workload's hot item."""
 
-def record_decision(
-    ledger: Ledger, decision: Mapping[str, Any], at: datetime, retention_days: int
-) -> bool:
-    """Write a decision into its workload's history; whether it was written.
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a decision leaves on the ledger. Nothing is empty.
+
+    Attributes:
+        record: the decision, for its workload's history; None where it says nothing new.
+        if_recorded: changes of the hot item that hold only if the record is written.
+        always: those that hold in any case.
+    """
+
+    workload_id: str
+    record: Mapping[str, Any] | None
+    if_recorded: Mapping[str, Any]
+    always: Mapping[str, Any]
+
+
+def record_changes(
+    ledger: Ledger, changes: Sequence[Change], at: datetime, retention_days: int
+) -> frozenset[str]:
+    """Write what changed; the workloads whose decision was recorded.
 
     One that was acted upon stays as it is: an event that is delivered twice asks twice, and the
     second answer, held because the first one's switch runs, would take the place of its reason.
     """
+    written: set[str] = set()
+    for start in range(0, len(changes), _DECISIONS_AT_ONCE):
+        some = changes[start : start + _DECISIONS_AT_ONCE]
+        together = len(changes) >= TOGETHER_FROM
+        if together and _written_together(ledger, some, at, retention_days):
+            written.update(c.workload_id for c in some if c.record is not None)
+            continue
+        for change in some:
+            if _written(ledger, change, at, retention_days):
+                written.add(change.workload_id)
+    return frozenset(written)
+
+
+def _written_together(
+    ledger: Ledger, changes: Sequence[Change], at: datetime, retention_days: int
+) -> bool:
+    """False where any of them cannot be written: then none is."""
+    parts: list[dict[str, Any]] = []
+    for change in changes:
+        if change.record is not None:
+            parts.append({"Put": _put(ledger, change.record, at, retention_days)})
+        hot = {**change.if_recorded, **change.always}
+        if hot:
+            parts.append({"Update": ledger.update_of(keys.workload_key(change.workload_id), hot)})
+    return ledger.write_together(parts)
+
+
+def _written(ledger: Ledger, change: Change, at: datetime, retention_days: int) -> bool:
+    """Whether the decision was recorded."""
+    recorded = False
+    if change.record is not None:
+        try:
+            client("dynamodb").put_item(**_put(ledger, change.record, at, retention_days))
+            recorded = True
+        except ClientError as error:
+            if error_code(error) != "ConditionalCheckFailedException":
+                raise
+    hot = {**(change.if_recorded if recorded else {}), **change.always}
+    if hot:
+        ledger.update(keys.workload_key(change.workload_id), hot)
+    return recorded
+
+
+def _put(
+    ledger: Ledger, decision: Mapping[str, Any], at: datetime, retention_days: int
+) -> dict[str, Any]:
     sk = f"DECISION#{instant(at)}#{decision['decision_id']}"
     expires = int((at + timedelta(days=retention_days)).timestamp())
-    try:
-        client("dynamodb").put_item(
-            TableName=ledger.table,
-            Item={
-                **keys.key(f"WORKLOAD#{decision['workload_id']}", sk),
-                **to_wire({**decision, "expires_at_s": expires}),
-            },
-            ConditionExpression="attribute_not_exists(pk) OR #kind = :stay OR #held <> :nothing",
-            ExpressionAttributeNames={"#kind": "kind", "#held": "held_by"},
-            ExpressionAttributeValues=to_wire({":stay": "STAY", ":nothing": ""}),
-        )
-    except ClientError as error:
-        if error_code(error) == "ConditionalCheckFailedException":
-            return False
-        raise
-    return True
+    return {
+        "TableName": ledger.table,
+        "Item": {
+            **keys.key(f"WORKLOAD#{decision['workload_id']}", sk),
+            **to_wire({**decision, "expires_at_s": expires}),
+        },
+        "ConditionExpression": "attribute_not_exists(pk) OR #kind = :stay OR #held <> :nothing",
+        "ExpressionAttributeNames": {"#kind": "kind", "#held": "held_by"},
+        "ExpressionAttributeValues": to_wire({":stay": "STAY", ":nothing": ""}),
+    }
 
 
 def last_decision(ledger: Ledger, workload_id: str, until: datetime) -> dict[str, Any] | None:

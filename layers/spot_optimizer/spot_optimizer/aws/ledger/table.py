@@ -1,6 +1,6 @@
 """Reads and unconditional writes of the ledger; the transactions of a switch are in claims.py."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
@@ -20,6 +20,13 @@ from spot_optimizer.aws.ledger.wire import from_wire, instant, to_wire, wire_val
 from spot_optimizer.telemetry import logger
 
 AnyItem = TypeVar("AnyItem", bound=Item)
+
+TOGETHER_FROM = 50
+"""So many items are written in transactions: a cycle in which thousands change, as after a gap in the
+prices, would take minutes one by one. Fewer are not: a transaction costs twice as much."""
+
+_PARTS_MAX = 100
+"""Of a transaction (DynamoDB developer guide, "Service, account, and table quotas")."""
 
 
 SCHEMA_VERSION = 2
@@ -136,16 +143,44 @@ class Ledger:
         """Write a whole item."""
         client("dynamodb").put_item(TableName=self.table, Item={**key, **to_wire(item)})
 
+    def put_all(self, items: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]]) -> None:
+        """Write whole items, by their keys: many of them in transactions, few one by one."""
+        for start in range(0, len(items), _PARTS_MAX):
+            some = items[start : start + _PARTS_MAX]
+            parts = [
+                {"Put": {"TableName": self.table, "Item": {**key, **to_wire(item)}}}
+                for key, item in some
+            ]
+            if len(items) < TOGETHER_FROM or not self.write_together(parts):
+                for key, item in some:
+                    self.put(key, item)
+
     def update(self, key: Mapping[str, Any], changes: Mapping[str, Any]) -> None:
         """Set attributes of an item, remove those whose value is None; others are left alone."""
+        client("dynamodb").update_item(**self.update_of(key, changes))
+
+    def update_of(self, key: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+        """What :meth:`update` asks DynamoDB for, as it may also stand in a transaction."""
         update, names, values = update_expression(changes)
-        client("dynamodb").update_item(
-            TableName=self.table,
-            Key=key,
-            UpdateExpression=update,
-            ExpressionAttributeNames=names,
+        return {
+            "TableName": self.table,
+            "Key": key,
+            "UpdateExpression": update,
+            "ExpressionAttributeNames": names,
             **({"ExpressionAttributeValues": values} if values else {}),
-        )
+        }
+
+    def write_together(self, parts: Sequence[Mapping[str, Any]]) -> bool:
+        """Write all parts of a transaction, 100 at most, or none; whether they were written. A condition
+        that fails, another write of the same item, too many writes at once: then one by one."""
+        try:
+            client("dynamodb").transact_write_items(TransactItems=list(parts))
+        except ClientError as error:
+            if error_code(error) != "TransactionCanceledException":
+                raise
+            logger.warning("not written together", parts=len(parts), reason=str(error)[:500])
+            return False
+        return True
 
     def put_history(
         self, pk: str, sk: str, item: Mapping[str, Any], at: datetime, retention_days: int

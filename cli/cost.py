@@ -1,0 +1,131 @@
+"""``spot-optimizer cost``: what a stack costs to run in a month, counted in the embedded account."""
+
+import json
+from datetime import datetime
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from simulator.collector import collect_seldom
+from simulator.costs.bill import Bill, bill_of
+from simulator.costs.fleet import MIX, typical_fleet
+from simulator.costs.month import BEGINNING, Life, Lived, market_for, month_of
+
+WORKLOADS_MAX = 10_000
+_SEED = 1
+
+
+def cost(
+    workloads: Annotated[
+        int, typer.Option(min=1, max=WORKLOADS_MAX, help="How many workloads the stack manages.")
+    ],
+    days: Annotated[
+        float, typer.Option(min=0.25, max=31, help="Days that stand for the rest of the month.")
+    ] = 1.0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of market and world.")] = _SEED,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON document instead.")
+    ] = False,
+) -> None:
+    """Count every call of a month and price it: us-east-1, list prices, no free tier.
+
+    The real template, handlers and state machines run for the first eight hours and then for --days in
+    the embedded account; the days stand for the rest of the month. What the managed instances cost
+    is not part of it.
+    """
+    collect_seldom()
+    lived = _lived(workloads, days, seed, quiet=as_json)
+    bill = bill_of(month_of(lived))
+    if as_json:
+        typer.echo(json.dumps(_document(workloads, lived, bill), indent=2))
+    else:
+        _print(workloads, lived, bill, Console(highlight=False))
+
+
+def _lived(workloads: int, days: float, seed: int, *, quiet: bool) -> Lived:
+    hours = BEGINNING.total_seconds() / 3600 + 24 * days
+    market = market_for(hours + 1, seed)
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TimeElapsedColumn(),
+        transient=True,
+        disable=quiet,
+    ) as progress:
+        task = progress.add_task("deploying", total=hours)
+
+        def tick(now: datetime) -> None:
+            done = (now - market.start).total_seconds() / 3600
+            progress.update(task, completed=done, description=f"{now:%a %H:%M}")
+
+        with Life(typical_fleet(workloads), market, seed=seed, on_tick=tick) as life:
+            life.begin(BEGINNING)
+            return life.go_on(days)
+
+
+def _print(workloads: int, lived: Lived, bill: Bill, console: Console) -> None:
+    table = Table(title=f"A month of {workloads} workloads")
+    table.add_column("service")
+    table.add_column("item")
+    table.add_column("a month", justify="right")
+    table.add_column("USD", justify="right")
+    for service, lines in bill.services():
+        table.add_row(f"[bold]{service}[/]", "", "", f"[bold]{sum(x.usd for x in lines):.2f}[/]")
+        for line in lines:
+            table.add_row("", line.price.what, _quantity(line.quantity), f"{line.usd:.2f}")
+    table.add_section()
+    table.add_row("[bold]total[/]", "", "", f"[bold]{bill.usd:.2f}[/]")
+    table.add_row(
+        "of these fixed", "dashboard, custom metrics, alarms", "", f"{bill.fixed_usd:.2f}"
+    )
+    per_workload = (bill.usd - bill.fixed_usd) / workloads
+    table.add_row("the rest", "by use, for each workload", "", f"{per_workload:.4f}")
+    console.print(table)
+    for note in _notes(lived):
+        console.print(f"- {note}", soft_wrap=True)
+
+
+def _notes(lived: Lived) -> list[str]:
+    dates = sorted({line.price.seen for line in bill_of(lived.daily).lines})
+    return [
+        f"us-east-1, list prices as of {', '.join(dates)}, free tier not counted; what the managed"
+        " instances cost is not part of it.",
+        f"Lived through: the first {lived.beginning.total_seconds() / 3600:g} hours once, then"
+        f" {lived.days:g} days with {lived.switches} switches and rescues, which stand for the rest.",
+        f"The fleet: {MIX}.",
+        "Lambda's time is a model: this machine's processor time of the handlers, scaled to their memory,"
+        " and an assumed latency for each call.",
+        "Storage is counted with the retention full.",
+    ]
+
+
+def _quantity(quantity: float) -> str:
+    return f"{quantity:,.0f}" if quantity >= 100 else f"{quantity:.3g}"
+
+
+def _document(workloads: int, lived: Lived, bill: Bill) -> dict[str, Any]:
+    return {
+        "workloads": workloads,
+        "usd_per_month": round(bill.usd, 4),
+        "fixed_usd_per_month": round(bill.fixed_usd, 4),
+        "lines": [
+            {
+                "service": service,
+                "item": line.price.what,
+                "quantity": line.quantity,
+                "usd": round(line.usd, 6),
+                "price_usd": line.price.usd,
+                "per": line.price.per,
+                "source": line.price.page,
+                "seen": line.price.seen,
+                "by": {who: round(quantity, 6) for who, quantity in line.by},
+            }
+            for service, lines in bill.services()
+            for line in lines
+        ],
+        "notes": _notes(lived),
+    }

@@ -1,0 +1,1 @@
+"""What a stack costs to run: calls counted in the embedded account, priced by a dated table."""

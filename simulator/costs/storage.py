@@ -1,0 +1,45 @@
+"""What a stack has stored, and what it will store once everything is kept for as long as it may be.
+
+What is kept for a time grows by as much a day as it did while it was watched, until as much expires as
+comes: its size is that of a day times its days. The rest stays as it is.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+
+from moto.core.models import DEFAULT_ACCOUNT_ID as ACCOUNT_ID
+from moto.s3.models import s3_backends
+
+from simulator.account import EmbeddedAccount
+from simulator.costs.item_sizes import STORAGE_OVERHEAD_BYTES
+from simulator.costs.tables import table_sizes
+
+__all__ = ["Stored", "full_gb", "look"]
+
+Stored = Counter[str]
+"""Folder of the bucket, or ``items`` -> bytes."""
+
+ITEMS = "items"
+
+
+def look(account: EmbeddedAccount) -> Stored:
+    """What is stored at this moment."""
+    bucket = s3_backends[ACCOUNT_ID]["aws"].buckets[account.outputs["DataBucket"]]
+    stored = Stored()
+    for key in bucket.keys.values():
+        stored[f"{key.name.partition('/')[0]}/"] += key.size
+    sizes = table_sizes(account.region, account.outputs["LedgerTable"])
+    stored[ITEMS] = sum(sizes) + STORAGE_OVERHEAD_BYTES * len(sizes)
+    return stored
+
+
+def full_gb(
+    begin: Stored, end: Stored, days: float, kept_days: Mapping[str, float]
+) -> dict[str, float]:
+    """Folder -> gigabytes once all that is kept for ``kept_days`` is there."""
+    return {
+        folder: max(size, (size - begin[folder]) / days * kept_days[folder]) / 1e9
+        if folder in kept_days
+        else size / 1e9
+        for folder, size in end.items()
+    }
