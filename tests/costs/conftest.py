@@ -32,7 +32,9 @@ def lives() -> Lives:
     """No processor time, which differs from run to run, and nothing interrupted."""
     print(f"seed {SEED}")
     fleet = Scenario(
-        "two", (workload("a"), workload("b")), parameters={"DryRun": "false", "CycleMinutes": "60"}
+        "two",
+        (workload("a"), workload("b")),
+        parameters={"DryRun": "false", "CycleMinutes": "60", "SnapshotAgeMinutesMax": "61"},
     )
     hours = BEGINNING_H + 48 * PART_DAYS
     with Life(

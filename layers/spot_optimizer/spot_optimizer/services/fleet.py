@@ -6,18 +6,15 @@ from datetime import datetime
 from typing import Any
 
 from botocore.exceptions import ClientError
-from pydantic import ValidationError
 
 from spot_optimizer.aws.announce import alert
 from spot_optimizer.aws.environment import Environment
 from spot_optimizer.aws.instances import (
-    read_fleet_tokens,
     read_managed_instances,
     read_network,
     write_workload_tag,
 )
 from spot_optimizer.aws.ledger import keys
-from spot_optimizer.aws.ledger.claims import CLAIM_LIFE
 from spot_optimizer.aws.ledger.items import (
     MOVES_KEPT,
     PlanItem,
@@ -28,6 +25,7 @@ from spot_optimizer.aws.ledger.items import (
 from spot_optimizer.aws.ledger.table import Ledger
 from spot_optimizer.decision.model import Move, WorkloadView
 from spot_optimizer.market.catalog import Catalog
+from spot_optimizer.services.belonging import being_ended, in_switch, of_another, our_fleets
 from spot_optimizer.services.machines import (
     READS_MAX,
     needs_reading,
@@ -36,10 +34,7 @@ from spot_optimizer.services.machines import (
 )
 from spot_optimizer.settings import InvalidSetting, Settings
 from spot_optimizer.switching.adoption import Adopted, Adoption, Refused, judge_adoption
-from spot_optimizer.switching.launch_request import is_token_of
 from spot_optimizer.switching.machine import (
-    FLEET_TAG,
-    SWITCH_TAG,
     WORKLOAD_TAG,
     Record,
     lifecycle_of,
@@ -120,10 +115,10 @@ def read_fleet(
     instances = {i["InstanceId"]: i for i in read_managed_instances(env.stack_name)}
     plans = dict(ledger.plans())
     live = _live_switches(ledger, items)
-    in_switch = _in_switch(instances, items, live)
-    in_switch |= _being_ended(ledger, instances, items, in_switch, now)
-    of_another = _of_another(instances, items)
-    our_fleets = _our_fleets(instances, items)
+    of_switches = in_switch(instances, items, live)
+    of_switches |= being_ended(ledger, instances, items, of_switches, now)
+    foreign = of_another(instances, items)
+    fleet_ids = our_fleets(instances, items)
 
     def judge(rows: Iterable[Record], machines: Mapping[str, Any]) -> Adoption:
         return judge_adoption(
@@ -131,9 +126,9 @@ def read_fleet(
             stack=env.stack_name,
             settings=settings,
             catalog=catalog,
-            in_switch=in_switch,
-            of_another=of_another,
-            our_fleet_ids=our_fleets,
+            in_switch=of_switches,
+            of_another=foreign,
+            our_fleet_ids=fleet_ids,
             protections={i: m.protections for i, m in machines.items()},
         )
 
@@ -180,7 +175,7 @@ def read_fleet(
             if a.workload_id in remembered.refused
         ),
     ]
-    _alert_of_another(env, [r for r in refusals if r.instance_id in of_another], items)
+    _alert_of_another(env, [r for r in refusals if r.instance_id in foreign], items)
     _record_refusals(ledger, refusals, items)
     _record_gone(ledger, items, instances, live)
     return Fleet(
@@ -211,80 +206,6 @@ def _live_switches(
     return live
 
 
-def _in_switch(
-    instances: Mapping[str, Record],
-    items: Mapping[str, WorkloadItem],
-    live: Mapping[str, SwitchItem],
-) -> frozenset[str]:
-    """Instances that belong to a switch beside the workload's own: original and replacement of a live
-    one, and whatever else bears a switch tag while the workload's own instance is there.
-
-    Between the launch and its record, and where an undo failed, a replacement is known only by its
-    tag; taken for a duplicate it would have its workload refused. Adopted before its commit, it would
-    be ended by a rescue that fails, and nobody would rescue what we have ended ourselves.
-    """
-    named = {switch.order.original.instance_id for switch in live.values()}
-    named |= {switch.replacement_id for switch in live.values() if switch.replacement_id}
-    running = {switch.switch_id for switch in live.values()}
-    for instance_id, row in instances.items():
-        tags = tags_of(row)
-        item = items.get(tags.get(WORKLOAD_TAG, ""))
-        if SWITCH_TAG not in tags or item is None:
-            continue
-        if item.instance_id in instances or tags[SWITCH_TAG] in running:
-            named.add(instance_id)
-    return frozenset(
-        (named | _left_besides(instances, items, named)) - {i.instance_id for i in items.values()}
-    )
-
-
-def _being_ended(
-    ledger: Ledger,
-    instances: Mapping[str, Record],
-    items: Mapping[str, WorkloadItem],
-    in_switch: frozenset[str],
-    now: datetime,
-) -> frozenset[str]:
-    """Originals that a committed switch is about to terminate, though a rescue has taken its claim over.
-
-    Such a switch goes on to its end. Where the rescue has failed meanwhile, its original is the only
-    machine that bears the workload's id; adopted, it would be ended under the workload, by us, and
-    what we have ended ourselves is not rescued. A switch lives no longer than its claim.
-    """
-    found = set()
-    for instance_id, row in instances.items():
-        item = items.get(tags_of(row).get(WORKLOAD_TAG, ""))
-        if item is None or item.instance_id == instance_id or instance_id in in_switch:
-            continue
-        try:
-            switches = ledger.switches(item.workload_id)
-        except ValidationError:
-            logger.exception("switches not read", workload_id=item.workload_id)
-            continue
-        if any(
-            switch.order.original.instance_id == instance_id
-            and switch.committed_at is not None
-            and now - switch.committed_at < CLAIM_LIFE
-            for switch in switches
-        ):
-            found.add(instance_id)
-    return frozenset(found)
-
-
-def _of_another(
-    instances: Mapping[str, Record], items: Mapping[str, WorkloadItem]
-) -> frozenset[str]:
-    """Instances that a switch launched for a workload that this ledger has never managed: no switch of
-    its own can have."""
-    managed = {item.workload_id for item in items.values() if item.adopted_at is not None}
-    return frozenset(
-        instance_id
-        for instance_id, row in instances.items()
-        if SWITCH_TAG in (tags := tags_of(row))
-        and tags.get(WORKLOAD_TAG, instance_id) not in managed
-    )
-
-
 def _alert_of_another(
     env: Environment, found: Sequence[Refused], items: Mapping[str, WorkloadItem]
 ) -> None:
@@ -297,46 +218,6 @@ def _alert_of_another(
             f"Spot Optimizer {env.stack_name}: machines of another owner",
             f"These instances are left alone: {shown}. Of the first: {new[0].reason}.",
         )
-
-
-def _left_besides(
-    instances: Mapping[str, Record], items: Mapping[str, WorkloadItem], named: set[str]
-) -> set[str]:
-    """What switches have left of workloads whose own instance is gone, but for one each: a machine
-    that no switch launched, else the oldest, stands for the workload; the sweep undoes the others."""
-    held: dict[str, list[tuple[bool, datetime, str]]] = {}
-    for instance_id, row in instances.items():
-        tags = tags_of(row)
-        if instance_id not in named and tags.get(WORKLOAD_TAG) in items:
-            rank = (SWITCH_TAG in tags, row["LaunchTime"], instance_id)
-            held.setdefault(tags[WORKLOAD_TAG], []).append(rank)
-    return {
-        instance_id
-        for ranks in held.values()
-        for launched_by_us, _, instance_id in sorted(ranks)[1:]
-        if launched_by_us
-    }
-
-
-def _our_fleets(
-    instances: Mapping[str, Record], items: Mapping[str, WorkloadItem]
-) -> frozenset[str]:
-    """Ids of the instant fleets by which rescues of ours launched instances.
-
-    One that a workload runs on has been committed. For another the fleet's own client token has to
-    prove it: a rescue that broke off may have left the only machine that its workload has.
-    """
-    known = {item.instance_id for item in items.values()}
-    by_fleet = {
-        tags[FLEET_TAG]: (tags[SWITCH_TAG], instance_id in known)
-        for instance_id, row in instances.items()
-        if FLEET_TAG in (tags := tags_of(row)) and SWITCH_TAG in tags
-    }
-    ours = {fleet_id for fleet_id, (_, committed) in by_fleet.items() if committed}
-    tokens = read_fleet_tokens(by_fleet.keys() - ours)
-    return frozenset(
-        ours | {fleet for fleet in tokens if is_token_of(by_fleet[fleet][0], tokens[fleet])}
-    )
 
 
 def _members(
