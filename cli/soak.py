@@ -72,7 +72,7 @@ def soak(
             coverage.add(result)
     for result in clean:
         coverage.add(result)
-    _print_table(coverage, console)
+    _print_tables(coverage, console)
     failed = coverage.violations > 0
     if trial is None:
         for missing in coverage.never_entered():
@@ -141,23 +141,31 @@ def _with_progress(
             yield result
 
 
-def _print_table(coverage: Coverage, console: Console) -> None:
-    table = Table(title="Faults that happened, by trial and kind")
-    table.add_column("trial")
-    for heading in ("runs", *(kind for kind in coverage.kinds)):
-        table.add_column(heading, justify="right")
-    table.add_column("violations", justify="right")
+def _print_tables(coverage: Coverage, console: Console) -> None:
+    trials = Table(title="Runs by trial")
+    kinds = Table(title="Faults that happened, by kind")
+    for heading in ("trial", "runs", "faults", "violations"):
+        trials.add_column(heading, justify="left" if heading == "trial" else "right")
     for name, runs in sorted(coverage.runs.items()):
-        counts = [str(coverage.faults[name, kind] or "") for kind in coverage.kinds]
-        table.add_row(name, str(runs), *counts, str(coverage.violated[name]))
-    console.print(table)
+        faults = sum(count for (trial, _), count in coverage.faults.items() if trial == name)
+        trials.add_row(name, str(runs), str(faults), str(coverage.violated[name]))
+    kinds.add_column("kind")
+    kinds.add_column("faults", justify="right")
+    for kind in coverage.kinds:
+        happened = sum(count for (_, each), count in coverage.faults.items() if each == kind)
+        kinds.add_row(kind, str(happened))
+    console.print(trials)
+    console.print(kinds)
     console.print(
         f"{coverage.single} single-fault runs, {coverage.runs[RANDOM]} seeded runs,"
         f" {coverage.violations} violations; states entered {coverage.states_entered},"
-        f" Catches taken {coverage.catches_taken}, ways out of Choices {coverage.choices_made};"
-        " slowest to become quiet after a fault:"
-        f" {coverage.settled_s_max / 60:.0f} min"
+        f" Catches taken {coverage.catches_taken}, ways out of Choices {coverage.choices_made}"
     )
+    if coverage.slowest is not None:
+        console.print(
+            f"slowest to become quiet after its last fault: {coverage.slowest.settled_s / 60:.0f} min,"
+            f" {coverage.slowest.spec.command}"
+        )
     if coverage.degraded:
         console.print(
             f"in {coverage.degraded} runs calls of a rescue were refused for longer than EC2 warns: the"

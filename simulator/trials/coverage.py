@@ -38,7 +38,8 @@ class Coverage:
         self.single = 0
         self.degraded = 0
         """Runs in which a left-over was adopted without its traffic."""
-        self.settled_s_max = 0.0
+        self.slowest: RunResult | None = None
+        """The run of a trial that took longest from its last fault until it was quiet."""
         self._states: set[str] = set()
         self._edges: set[str] = set()
 
@@ -52,8 +53,9 @@ class Coverage:
         self.degraded += bool(result.degraded)
         self._states.update(result.states)
         self._edges.update(result.edges)
-        if trial != RANDOM:
-            self.settled_s_max = max(self.settled_s_max, result.settled_s)
+        slowest_s = self.slowest.settled_s if self.slowest else 0.0
+        if trial != RANDOM and result.settled_s > slowest_s:
+            self.slowest = result
 
     @property
     def violations(self) -> int:
