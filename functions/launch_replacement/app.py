@@ -6,7 +6,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from spot_optimizer.aws.clients import passing_as_try_again
-from spot_optimizer.aws.environment import read_environment
+from spot_optimizer.aws.environment import read_step_environment
 from spot_optimizer.contracts import LaunchRequest, parse
 from spot_optimizer.services.launch_replacement import launch_replacement
 from spot_optimizer.telemetry import logger, metrics, tracer
@@ -19,5 +19,5 @@ from spot_optimizer.telemetry import logger, metrics, tracer
 def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     request = parse(LaunchRequest, event)
     logger.append_keys(switch_id=request.switch_id)
-    launched = launch_replacement(request, read_environment(), datetime.now(UTC))
+    launched = launch_replacement(request, read_step_environment(), datetime.now(UTC))
     return launched.model_dump(mode="json")

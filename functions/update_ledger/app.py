@@ -7,7 +7,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from spot_optimizer.aws.clients import passing_as_try_again
-from spot_optimizer.aws.environment import read_environment
+from spot_optimizer.aws.environment import read_step_environment
 from spot_optimizer.contracts import UpdateLedgerRequest, parse
 from spot_optimizer.services.update_ledger import update_ledger
 from spot_optimizer.telemetry import logger, metrics, tracer
@@ -19,4 +19,4 @@ from spot_optimizer.telemetry import logger, metrics, tracer
 @passing_as_try_again
 def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     request = parse(UpdateLedgerRequest, event)
-    return update_ledger(request, read_environment(), datetime.now(UTC)).model_dump(mode="json")
+    return update_ledger(request, read_step_environment(), datetime.now(UTC)).model_dump(mode="json")

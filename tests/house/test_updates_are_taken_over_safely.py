@@ -65,6 +65,8 @@ def test_a_step_needs_no_parameter(step: str) -> None:
     tree = ast.parse((PACKAGE / "services" / f"{name}.py").read_text(encoding="utf-8"))
     read = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
     assert not read & OF_PARAMETERS
+    handler = (ROOT / "functions" / name / "app.py").read_text(encoding="utf-8")
+    assert "read_environment" not in handler
     assert "VersionDescription" not in resources("AWS::Serverless::Function")[step]
 
 
@@ -90,7 +92,7 @@ def test_numbered_are_the_parameters_that_functions_are_given_and_no_others() ->
         if f"'Ref': '{name}'" in str(variables) or f"${{{name}}}" in str(variables)
     }
     (number,) = properties_of("AWS::AppConfig::HostedConfigurationVersion").values()
-    numbered = re.findall(r'"(\w+)": "\$\{(\w+)\}"', number["Content"]["Fn::Sub"])
+    numbered = re.findall(r'"(\w+)": "\$\{(\w+)\}"', number["Content"]["Fn::Sub"][0])
     assert all(key == value for key, value in numbered)
     assert sorted(key for key, _ in numbered) == sorted(given)
 

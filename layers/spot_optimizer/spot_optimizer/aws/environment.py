@@ -6,16 +6,23 @@ from dataclasses import dataclass
 from spot_optimizer.settings import InvalidSetting, Settings, settings_from_environment
 
 
-@dataclass(frozen=True, slots=True)
-class Environment:
-    """Names of the stack's resources and its settings."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepEnvironment:
+    """What a step of a switch needs: nothing that a parameter sets, for its version is published by new
+    code alone. One that read the parameters of a bad deployment would keep them."""
 
     stack_name: str
-    region: str
     ledger_table: str
-    data_bucket: str
     bus_name: str
     alert_topic_arn: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Environment(StepEnvironment):
+    """Names of the stack's resources and its settings."""
+
+    region: str
+    data_bucket: str
     retention_days: int
     subnet_ids: tuple[str, ...]
     switch_instance_arn: str
@@ -23,6 +30,17 @@ class Environment:
     decide_function: str
     refresh_function: str
     settings: Settings
+
+
+def read_step_environment() -> StepEnvironment:
+    """The environment of a step. Raises KeyError naming what is missing."""
+    env = os.environ
+    return StepEnvironment(
+        stack_name=env["STACK_NAME"],
+        ledger_table=env["LEDGER_TABLE"],
+        bus_name=env["BUS_NAME"],
+        alert_topic_arn=env["ALERT_TOPIC_ARN"],
+    )
 
 
 def read_environment() -> Environment:

@@ -91,6 +91,7 @@ def being_ended(
             continue
         if any(
             switch.order.original.instance_id == instance_id
+            and switch.order.auto_terminate
             and switch.committed_at is not None
             and now - switch.committed_at < CLAIM_LIFE
             for switch in switches
@@ -100,16 +101,17 @@ def being_ended(
 
 
 def of_another(
-    instances: Mapping[str, Record], items: Mapping[str, WorkloadItem]
+    ledger: Ledger, instances: Mapping[str, Record], items: Mapping[str, WorkloadItem]
 ) -> frozenset[str]:
     """Instances that a switch launched for a workload that this ledger has never managed: no switch of
-    its own can have."""
+    its own can have. One that a workload of ours has run on was given another id since."""
     managed = {item.workload_id for item in items.values() if item.adopted_at is not None}
     return frozenset(
         instance_id
         for instance_id, row in instances.items()
         if SWITCH_TAG in (tags := tags_of(row))
         and tags.get(WORKLOAD_TAG, instance_id) not in managed
+        and not ledger.has_pointer(instance_id)
     )
 
 

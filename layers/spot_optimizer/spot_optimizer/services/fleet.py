@@ -117,7 +117,7 @@ def read_fleet(
     live = _live_switches(ledger, items)
     of_switches = in_switch(instances, items, live)
     of_switches |= being_ended(ledger, instances, items, of_switches, now)
-    foreign = of_another(instances, items)
+    foreign = of_another(ledger, instances, items)
     fleet_ids = our_fleets(instances, items)
 
     def judge(rows: Iterable[Record], machines: Mapping[str, Any]) -> Adoption:
@@ -213,11 +213,14 @@ def _alert_of_another(
     new = [each for each in found if each.workload_id not in items]
     if new:
         shown = ", ".join(each.instance_id for each in new[:20]) + (" ..." if new[20:] else "")
-        alert(
-            env.alert_topic_arn,
-            f"Spot Optimizer {env.stack_name}: machines of another owner",
-            f"These instances are left alone: {shown}. Of the first: {new[0].reason}.",
-        )
+        try:
+            alert(
+                env.alert_topic_arn,
+                f"Spot Optimizer {env.stack_name}: machines of another owner",
+                f"These instances are left alone: {shown}. Of the first: {new[0].reason}.",
+            )
+        except ClientError:
+            logger.exception("not told of another owner's machines", instances=shown)
 
 
 def _members(

@@ -9,7 +9,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from spot_optimizer.aws.clients import TryAgain, client, error_code, is_passing
-from spot_optimizer.aws.environment import Environment
+from spot_optimizer.aws.environment import StepEnvironment
 from spot_optimizer.aws.launch_templates import read_template_data
 from spot_optimizer.aws.ledger.claims import ClaimLost, held_record
 from spot_optimizer.aws.ledger.items import SwitchItem
@@ -35,7 +35,7 @@ class LaunchRejected(Exception):
     """No other candidate cures it: only time, or a person. The text is a RefusedLaunch."""
 
 
-def launch_replacement(request: LaunchRequest, env: Environment, now: datetime) -> Replacement:
+def launch_replacement(request: LaunchRequest, env: StepEnvironment, now: datetime) -> Replacement:
     """Launch the attempt's candidate, exactly once however often this is called.
 
     A rescue's attempt on spot stands for all its spot candidates. The client token is made of switch

@@ -92,7 +92,7 @@ def _refuse_region_without(region: str, catalog: Catalog) -> None:
         raise MissingInRegion(
             f"the Price List knows no on-demand price of Linux instances in {region}, without which no"
             " discount can be counted: deploy in a region that it lists, or, where the region is new,"
-            " leave the stack in dry run until it does; it is asked every six hours"
+            " leave the stack in dry run until it does, or delete it; AWS is asked again in every cycle"
         )
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from spot_optimizer.aws.announce import SWITCH, alert, announce
 from spot_optimizer.aws.clients import TryAgain
-from spot_optimizer.aws.environment import Environment
+from spot_optimizer.aws.environment import StepEnvironment
 from spot_optimizer.aws.ledger import claims, keys
 from spot_optimizer.aws.ledger.claims import ClaimLost, held_record
 from spot_optimizer.aws.ledger.items import (
@@ -69,7 +69,7 @@ Request = (
 )
 
 
-def update_ledger(request: Request, env: Environment, now: datetime) -> Boundary:
+def update_ledger(request: Request, env: StepEnvironment, now: datetime) -> Boundary:
     """Carry out one step. Repeating a step gives the same answer and changes nothing more."""
     ledger = Ledger(env.ledger_table)
     match request:
@@ -103,7 +103,7 @@ def _taken_over(switch: SwitchItem) -> TakenOver:
     return TakenOver(token=str(switch.fence), attempt=_attempt(switch), replacement=adopted)
 
 
-def _unclaim(ledger: Ledger, request: UnclaimRequest, env: Environment, now: datetime) -> Outcome:
+def _unclaim(ledger: Ledger, request: UnclaimRequest, env: StepEnvironment, now: datetime) -> Outcome:
     """End a switch that does not know whether it was claimed; nothing where it was not."""
     switch = ledger.switch(request.workload_id, request.switch_id)
     if switch is None:
@@ -112,7 +112,7 @@ def _unclaim(ledger: Ledger, request: UnclaimRequest, env: Environment, now: dat
 
 
 def fail_left_over(
-    ledger: Ledger, switch: SwitchItem, failure: dict[str, Any], env: Environment, now: datetime
+    ledger: Ledger, switch: SwitchItem, failure: dict[str, Any], env: StepEnvironment, now: datetime
 ) -> Outcome:
     """End an uncommitted switch that no run acts for; it counts if it had launched something."""
     failing = FailRequest(
@@ -126,7 +126,7 @@ def fail_left_over(
 
 
 def close_left_over(
-    ledger: Ledger, switch: SwitchItem, env: Environment, now: datetime
+    ledger: Ledger, switch: SwitchItem, env: StepEnvironment, now: datetime
 ) -> Outcome:
     """Record the success of a committed switch that has nothing left to do and no run acts for."""
     succeeding = SucceedRequest(
@@ -240,7 +240,7 @@ def _abandon(ledger: Ledger, request: AbandonRequest, now: datetime) -> Abandone
 
 
 def _succeed(
-    ledger: Ledger, request: SucceedRequest, env: Environment, now: datetime
+    ledger: Ledger, request: SucceedRequest, env: StepEnvironment, now: datetime
 ) -> Outcome:
     switch = held_record(ledger, request.workload_id, request.switch_id, request.token)
     if switch.phase is Phase.DONE:
@@ -336,7 +336,7 @@ def _downtime_s(switch: SwitchItem) -> float | None:
 def _fail(
     ledger: Ledger,
     request: FailRequest,
-    env: Environment,
+    env: StepEnvironment,
     now: datetime,
     *,
     before_launch: bool = False,
@@ -442,7 +442,7 @@ def _stack_after(
     return changes, opens
 
 
-def _tell(env: Environment, switch: SwitchItem, phase: Phase, summary: str) -> None:
+def _tell(env: StepEnvironment, switch: SwitchItem, phase: Phase, summary: str) -> None:
     logger.info("switch ended", switch_id=switch.switch_id, phase=phase, summary=summary)
     announce(
         env.bus_name,
@@ -458,7 +458,7 @@ def _tell(env: Environment, switch: SwitchItem, phase: Phase, summary: str) -> N
     )
 
 
-def _alert_breaker(env: Environment, of_what: str, summary: str) -> None:
+def _alert_breaker(env: StepEnvironment, of_what: str, summary: str) -> None:
     metrics.add_metric("BreakersOpened", "Count", 1)
     alert(
         env.alert_topic_arn,

@@ -25,6 +25,17 @@ TOGETHER_FROM = 50
 """So many items are written in transactions: a cycle in which thousands change, as after a gap in the
 prices, would take minutes one by one. Fewer are not: a transaction costs twice as much."""
 
+_TOGETHER_OR_NOT = frozenset(
+    {
+        "TransactionCanceledException",
+        "TransactionInProgressException",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "ThrottlingException",
+    }
+)
+"""Errors of TransactWriteItems after which its parts are written one by one (DynamoDB API reference)."""
+
 _PARTS_MAX = 100
 """Of a transaction (DynamoDB developer guide, "Service, account, and table quotas")."""
 
@@ -176,7 +187,7 @@ class Ledger:
         try:
             client("dynamodb").transact_write_items(TransactItems=list(parts))
         except ClientError as error:
-            if error_code(error) != "TransactionCanceledException":
+            if error_code(error) not in _TOGETHER_OR_NOT:
                 raise
             logger.warning("not written together", parts=len(parts), reason=str(error)[:500])
             return False
