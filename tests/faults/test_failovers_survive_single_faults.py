@@ -8,7 +8,7 @@ from tests.faults.shares import FAILOVERS, share_of, violations
 
 @pytest.fixture(scope="module")
 def results() -> list[RunResult]:
-    """every 97th single fault of these trials, and the trials without any."""
+    """Every 197th single fault of these trials, and the trials without any."""
     return share_of(FAILOVERS)
 
 
@@ -20,7 +20,9 @@ def test_no_invariant_is_violated(results: list[RunResult]) -> None:
 def test_every_trial_is_met(results: list[RunResult]) -> None:
     """Each without a fault, and most with some."""
     assert {result.spec.trial for result in results} == set(FAILOVERS)
-    assert len(results) > 60
+    faulty = {result.spec.trial for result in results if result.spec.faults}
+    print(len(results), "runs, faults in", len(faulty), "of", len(FAILOVERS), "trials")
+    assert len(faulty) > len(FAILOVERS) / 2
 
 
 def test_every_fault_happens(results: list[RunResult]) -> None:

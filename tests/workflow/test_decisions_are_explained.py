@@ -18,15 +18,15 @@ from spot_optimizer.contracts import InvalidRequest
 from spot_optimizer.services.explain import Explained, explain_decision
 from tests.workflow.stage import ZONES, Stage, open_stage
 
-CHEAP = {("m5a.large", ZONES[1]): 0.0275}
-"""Half a point short of what is worth a switch."""
+CHEAP = {("m5a.large", ZONES[1]): 0.02975}
+"""A switch there would not pay for itself within the stay that is expected."""
 
 
 @pytest.fixture(scope="module")
 def decided() -> Iterator[Stage]:
     """A workload that has just been judged twice, with a threshold by tag and one by command."""
     with open_stage(prices=CHEAP) as stage:
-        stage.launch(tags={"spot-optimizer:switch-gain-points": "3.5"})
+        stage.launch(tags={"spot-optimizer:expected-stay-hours": "20"})
         stage.launch("refused", tags={"spot-optimizer:mode": "automatic"})
         stage.take_in()
         stage.command(command="set-threshold", name="cooldown_minutes", value=20)
@@ -50,16 +50,16 @@ def test_the_last_decision_is_made_again_as_it_was(decided: Stage) -> None:
     assert told.explanation is not None
     assert told.recorded["reason"] == told.explanation.decision.reason
     sources = {used.name: used.source for used in told.explanation.settings}
-    assert sources["switch_gain_points"] == "tag spot-optimizer:switch-gain-points"
+    assert sources["expected_stay_hours"] == "tag spot-optimizer:expected-stay-hours"
     assert sources["cooldown_minutes"] == "command for the stack"
     assert sources["dry_run"] == "parameter DryRun"
     needed = [
         change.needed
         for each in told.explanation.would_have_changed
         for change in each.changes
-        if change.what == "switch_gain_points"
+        if change.what == "expected_stay_hours"
     ]
-    assert needed == ["2.6"]  # (0.03 - 0.0275) / 0.096 is 2.604 points
+    assert needed == ["27"]  # (10/60 x 0.03 + 1/60 x 0.096) / (0.03 - 0.02975) is 26.4 h
 
 
 def test_an_earlier_decision_is_found_by_time_and_by_id(decided: Stage) -> None:

@@ -159,7 +159,11 @@ def test_a_pool_that_refused_is_avoided_by_other_workloads_too(stage: Stage) -> 
 
 def test_the_moves_of_a_day_are_counted_from_what_was_switched(stage: Stage) -> None:
     """After as many planned switches as the tag allows the next one waits for a day to pass."""
-    stage.launch(lifecycle="on-demand", tags={"spot-optimizer:switches-per-day-max": "1"})
+    tags = {
+        "spot-optimizer:switches-per-day-max": "1",
+        "spot-optimizer:interruption-cost-minutes": "1440",  # worth leaving a pool for
+    }
+    stage.launch(lifecycle="on-demand", tags=tags)
     stage.take_in()
     stage.cycle()
     assert stage.finish().status == "SUCCEEDED"
