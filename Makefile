@@ -18,10 +18,10 @@ UNIT_TESTS := tests/decision tests/forecast tests/market tests/switching tests/u
 SAM := SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/sam
 
 # $(call quietly,text,command): one line while all is well, everything the command said when not.
-quietly = @printf '%s\n' "$(1)"; \
-	$(2) > $(VENV)/last-step.log 2>&1 || { code=$$?; cat $(VENV)/last-step.log >&2; exit $$code; }
+quietly = @printf '%s\n' "$(1)"; log=$(VENV)/$(notdir $@).log; \
+	$(2) > $$log 2>&1 || { code=$$?; cat $$log >&2; exit $$code; }
 
-.PHONY: demo test check unit soak build clean
+.PHONY: demo test check style types template build unit soak clean
 
 demo: $(VENV)/base-installed
 	@$(BIN)/spot-optimizer simulate
@@ -31,12 +31,18 @@ test: check
 	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadscope --no-loadscope-reorder
 
 check: $(VENV)/dev-installed $(CHECKOV)/installed
+	@$(MAKE) --no-print-directory --jobs 2 build style types template
+
+style: $(VENV)/dev-installed
 	$(call quietly,Style (ruff),$(BIN)/ruff check .)
+
+types: $(VENV)/dev-installed
 	$(call quietly,Types (mypy),$(BIN)/mypy)
+
+template: $(VENV)/dev-installed $(CHECKOV)/installed
 	$(call quietly,Template (cfn-lint),$(BIN)/cfn-lint template.yaml)
 	$(call quietly,Template (sam validate),$(SAM) validate --lint)
 	$(call quietly,Template (checkov),$(BIN)/python .ci/check_with_checkov.py $(CHECKOV)/bin/checkov)
-	@$(MAKE) --no-print-directory build
 
 build: $(VENV)/dev-installed .aws-sam/runtime/installed
 	$(call quietly,Build (sam build),$(SAM) build)

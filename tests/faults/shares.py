@@ -6,7 +6,7 @@ from simulator.trials.run import RunResult
 from simulator.trials.trials import SINGLE
 
 SEED = 1
-EVERY = 197
+EVERY = 397
 """A prime, so that neither kinds nor calls of one sort are passed over each time. Kinds, states and
 Catches that it misses are among those of ``simulator/trials/chosen.py``."""
 
@@ -15,7 +15,7 @@ SWITCHES = tuple(name for name in SINGLE if name not in FAILOVERS)
 
 
 def share_of(trials: tuple[str, ...]) -> list[RunResult]:
-    """The clean runs of these trials, and every 197th of their single faults."""
+    """The clean runs of these trials, and every 397th of their single faults."""
     with Servers(1) as servers:
         clean = list(servers.run(clean_runs(trials, SEED)))
         specs = [spec for each in clean for spec in single_faults(each)]

@@ -178,7 +178,8 @@ class Decision:
     """The home type once the switch has succeeded: changed by right-sizing only."""
     forced_by: str = ""
     failover_plan: tuple[Candidate, ...] = ()
-    """Ranked safe pools other than the current one: the standing failover plan, at most ten."""
+    """Ranked pools that the engine lets in, other than the current one, at most ten: the standing
+    failover plan."""
     failover_plan_current: bool = True
     """False where the market could not be judged: the plan already on the ledger stays."""
     rescue: bool = False

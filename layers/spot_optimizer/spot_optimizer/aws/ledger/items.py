@@ -123,7 +123,7 @@ class PlanItem(Item):
     """Of that instance when it was last read; another one means that the machine was changed."""
     persistent_spot_request_id: str | None = None
     pools: tuple[str, ...] = ()
-    """Ranked safe pools as ``type/zone/subnet``, the best first."""
+    """Ranked pools that the engine lets in, as ``type/zone/subnet``, the best first."""
     terms: RescueTerms | None = None
     """None until the first decision about the workload."""
     traffic: StandingTraffic | None = None
