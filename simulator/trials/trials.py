@@ -231,6 +231,16 @@ def _interrupted_and_full_after_commit(ground: Ground) -> None:
     ground.cycle()
 
 
+def _stopped_and_ended_after_commit(ground: Ground) -> None:
+    """Somebody stops the execution, and somebody ends the machine that has just taken over."""
+    ground.force()
+    ground.run_until_entered("ReleaseOriginal")
+    ground.stop_executions()
+    ground.world.terminate_instance(ground.ledger.workloads()["web"].instance_id)
+    ground.given_up.add("web")
+    ground.injector.wrong_until(ground.now)
+
+
 def _interrupted_and_full(ground: Ground) -> None:
     until = ground.now + timedelta(minutes=10)
     ground.world.close_capacity("*", "*", "*", ground.now, until)
@@ -353,6 +363,12 @@ TRIALS: Mapping[str, Trial] = {
             "EC2 takes the replacement back just after the commit, before the original has gone",
             _with_standing_plan,
             _interrupted_in("ReleaseOriginal"),
+        ),
+        Trial(
+            "ended-after-commit",
+            "a committed switch is stopped, and its replacement is ended by hand",
+            _one_machine,
+            _stopped_and_ended_after_commit,
         ),
         Trial(
             "failover-full-after-commit",

@@ -96,3 +96,9 @@ def test_an_original_that_is_about_to_end_is_not_adopted(servers: Servers) -> No
     (result,) = servers.run([RunSpec("failover-full-after-commit", SEED)])
     assert result.violation is None
     assert result.outcomes[-1] == "web DONE"
+
+
+def test_the_last_machine_of_a_closed_switch_is_adopted(servers: Servers) -> None:
+    """Its switch was committed and stopped, a person ended its replacement: what is left serves on."""
+    (result,) = servers.run([RunSpec("ended-after-commit", SEED)])
+    assert result.violation is None

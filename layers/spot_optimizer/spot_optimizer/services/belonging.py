@@ -77,7 +77,8 @@ def being_ended(
 
     Such a switch goes on to its end. Where the rescue has failed meanwhile, its original is the only
     machine that bears the workload's id; adopted, it would be ended under the workload, by us, and
-    what we have ended ourselves is not rescued. A switch lives no longer than its claim.
+    what we have ended ourselves is not rescued. A switch lives no longer than its claim. One that the
+    sweep has closed ends nothing any more: its original may be the workload's last machine.
     """
     found = set()
     for instance_id, row in instances.items():
@@ -92,6 +93,7 @@ def being_ended(
         if any(
             switch.order.original.instance_id == instance_id
             and switch.order.auto_terminate
+            and switch.taken_over_by is not None
             and switch.committed_at is not None
             and now - switch.committed_at < CLAIM_LIFE
             for switch in switches
