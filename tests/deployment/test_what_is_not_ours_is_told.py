@@ -45,6 +45,29 @@ def test_it_is_told_once(stage: Stage) -> None:
     assert stage.workload("theirs")["status"] == "refused"
 
 
+def test_an_alert_that_cannot_be_sent_stops_no_cycle() -> None:
+    """The refusal is recorded all the same, and the other workloads are decided upon."""
+    with open_stage() as stage:
+        stage.launch("theirs", tags={SWITCH_TAG: "theirs-20260301T000000Z-abcdef"})
+        stage.launch("ours")
+        boto3.client("sns").delete_topic(TopicArn=stage.account.outputs["AlertTopic"])
+        stage.take_in()
+        assert stage.workload("theirs")["status"] == "refused"
+        assert stage.workload("ours")["status"] == "managed"
+
+
+def test_a_machine_that_is_given_another_id_stays_ours(stage: Stage) -> None:
+    """Its pointer says that a workload of this ledger has run on it."""
+    stage.account.run_for(timedelta(minutes=1))
+    stage.force("ours")
+    assert stage.finish().status == "SUCCEEDED"
+    moved = stage.workload("ours")["instance_id"]
+    tags = [{"Key": "spot-optimizer:workload", "Value": "renamed"}]
+    boto3.client("ec2").create_tags(Resources=[moved], Tags=tags)
+    stage.cycle()
+    assert stage.workload("renamed")["status"] == "managed"
+
+
 def test_a_sweep_ends_nothing_of_it(stage: Stage) -> None:
     """Two sweeps, hours later."""
     before = stage.alive()
