@@ -74,20 +74,20 @@ def bill(
     hour: NDArray[np.int64],
     price: Floats,
     billed: Floats,
-    hits: NDArray[np.bool_],
+    hit: NDArray[np.bool_],
     on_demand_usd_per_hour: float,
     terms: Terms,
 ) -> Bill:
     """The bill of runs of one requirement.
 
-    ``hour`` (R, L) is the hour of the period that each step of a run is; ``price`` and ``billed``
-    (T, K + 1) and ``hits`` (R, T, K + 1) are over its places, the last of which is on-demand.
+    ``hour`` (R, L) is the hour of the period that each step of a run is, ``hit`` (R, L) whether the
+    run was interrupted at the end of it; ``price`` and ``billed`` (T, K + 1) are over its places, the
+    last of which is on-demand.
     """
     moved = paths.left >= 0
     left = np.where(moved, paths.left, 0)
     switches = terms.switch_usd(price[hour, left], on_demand_usd_per_hour)
     lost = terms.interruption_hours * on_demand_usd_per_hour
-    hit = hits[np.arange(len(hour))[:, None], hour, paths.place]
     return Bill(
         running=billed[hour, paths.place],
         switches=np.where(moved, switches, 0.0),

@@ -24,53 +24,57 @@ Bools = NDArray[np.bool_]
 
 @dataclass(frozen=True, eq=False)
 class Optimum:
-    """The best way from every place and hour on. T hours, K + 1 places, the last on-demand."""
+    """The best way from every place and hour on, for D draws of interruptions, or one without any.
+    T hours, K + 1 places, the last on-demand."""
 
     rest_usd: Floats
-    """Shape (K + 1,): the least that all hours cost from each place on."""
+    """Shape (D, K + 1): the least that all hours cost from each place on."""
     best: NDArray[np.int64]
-    """Shape (T,): the place to go to when an hour begins, for who leaves his own."""
+    """Shape (D, T): the place to go to when an hour begins, for who leaves his own."""
     leaves: Bools
-    """Shape (T, K + 1): whether it pays to leave a place when the hour begins."""
+    """Shape (D, T, K + 1): whether it pays to leave a place when the hour begins."""
 
-    def path(self, first: int, hits: Bools) -> Paths:
-        """The way from place ``first``, shape (1, T), through interruptions ``hits`` (T, K + 1).
+    def paths(self, first: int, hits: Bools) -> Paths:
+        """The ways from place ``first``, shape (D, T), through interruptions ``hits`` (D, T, K + 1).
 
         Where the optimum did not see them coming, an interrupted run goes on from the best place.
         """
-        hours = len(self.best)
-        place, left = np.empty(hours, np.int64), np.full(hours, -1, np.int64)
-        here, is_free = first, False
+        draws, hours, _ = hits.shape
+        draw = np.arange(draws)
+        known = draw if len(self.best) == draws else np.zeros_like(draw)
+        place, left = np.empty((draws, hours), np.int64), np.empty((draws, hours), np.int64)
+        here, is_free = np.full(draws, first), np.zeros(draws, np.bool_)
         for hour in range(hours):
-            if is_free:
-                here = int(self.best[hour])
-            elif self.leaves[hour, here]:
-                left[hour], here = here, int(self.best[hour])
-            place[hour], is_free = here, bool(hits[hour, here])
-        return Paths(place[None, :], left[None, :])
+            leaves = self.leaves[known, hour, here] & ~is_free
+            left[:, hour] = np.where(leaves, here, -1)
+            here = np.where(leaves | is_free, self.best[known, hour], here)
+            place[:, hour], is_free = here, hits[draw, hour, here]
+        return Paths(place, left)
 
 
 def optimum(
     price: Floats, billed: Floats, hits: Bools | None, on_demand_usd_per_hour: float, terms: Terms
 ) -> Optimum:
-    """The optimum of one requirement; ``price``, ``billed`` and ``hits`` have shape (T, K + 1).
+    """The optimum of one requirement; ``price`` and ``billed`` have shape (T, K + 1), ``hits``
+    (D, T, K + 1).
 
     ``hits`` None: it does not see interruptions coming. A place whose price is unknown (NaN) in an
     hour cannot be chosen then.
     """
     hours, places = billed.shape
-    rest = np.zeros(places)
-    best = np.empty(hours, np.int64)
-    leaves = np.empty((hours, places), np.bool_)
+    draws = 1 if hits is None else len(hits)
+    rest = np.zeros((draws, places))
+    best = np.empty((draws, hours), np.int64)
+    leaves = np.empty((draws, hours, places), np.bool_)
     lost = terms.interruption_hours * on_demand_usd_per_hour
-    free = 0.0
+    free = np.zeros((draws, 1))
     for hour in range(hours - 1, -1, -1):
-        after = rest if hits is None else np.where(hits[hour], lost + free, rest)
+        after = rest if hits is None else np.where(hits[:, hour], lost + free, rest)
         stay = np.where(np.isnan(billed[hour]), np.inf, billed[hour] + after)
-        best[hour] = int(np.argmin(stay))
-        free = float(stay[best[hour]])
+        best[:, hour] = np.argmin(stay, axis=1)
+        free = np.take_along_axis(stay, best[:, hour, None], axis=1)
         overlap = np.nan_to_num(price[hour], nan=0.0)
         move = terms.switch_usd(overlap, on_demand_usd_per_hour) + free
-        leaves[hour] = move < stay
+        leaves[:, hour] = move < stay
         rest = np.minimum(stay, move)
     return Optimum(rest, best, leaves)

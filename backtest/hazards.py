@@ -38,7 +38,8 @@ def bucket_of_share(share: float) -> int:
 def draw_hits(
     pools: Sequence[Pool], rate_per_hour: Floats, start_s: int, hours: int, runs: int, seed: int
 ) -> NDArray[np.bool_]:
-    """Shape (R, T, P): whether EC2 interrupts what runs in a pool at the end of an hour.
+    """Shape (R, L, P + 1): whether EC2 interrupts what runs in a pool at the end of each of a run's L
+    hours. The last place is on-demand, which is never interrupted.
 
     A uniform number for each pool and hour, whatever else is in the market: every policy that is in
     the pool at that hour is interrupted where it is below the hour's probability, and a higher rate
@@ -46,7 +47,7 @@ def draw_hits(
     hour of a favourite pool would decide the whole comparison.
     """
     probability = -np.expm1(-rate_per_hour)
-    hits = np.empty((runs, hours, len(pools)), np.bool_)
+    hits = np.zeros((runs, hours, len(pools) + 1), np.bool_)
     for column, pool in enumerate(pools):
         rng = np.random.default_rng((seed, crc32(str(pool).encode()), start_s))
         hits[:, :, column] = rng.random((runs, hours)) < probability[column]

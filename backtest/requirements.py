@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,13 +52,16 @@ class Case:
     price: Floats
     """Shape (T, K + 1), as all below: in force when an hour begins; NaN where unknown."""
     billed: Floats
-    hits: NDArray[np.bool_]
-    """Shape (R, T, K + 1): whether each run would be interrupted at the end of an hour."""
     rate_per_hour: Floats
     """Shape (K + 1,): interruptions per hour; none on-demand."""
     on_demand_usd_per_hour: float
     view: WorkloadView
     """The workload as a cycle sees it, in one of its pools."""
+
+    @cached_property
+    def drawn_columns(self) -> NDArray[np.int64]:
+        """Shape (K + 1,): of the places among the draws of interruptions, where on-demand is last."""
+        return np.append(self.columns, -1)
 
     @property
     def on_demand(self) -> int:
@@ -69,16 +73,11 @@ class Case:
         return self.period.pools[int(self.columns[place])]
 
 
-def case_of(
-    period: Period,
-    requirement: Requirement,
-    rate_per_hour: Floats,
-    hits: NDArray[np.bool_],
-) -> Case:
+def case_of(period: Period, requirement: Requirement, rate_per_hour: Floats) -> Case:
     """The places of a requirement, by the product's own rules of what fits.
 
-    ``rate_per_hour`` (P,) and ``hits`` (R, T, P) are of the period. Raises ValueError where no pool is
-    left, or the home type is unknown or has no on-demand price.
+    ``rate_per_hour`` (P,) is of the period's pools. Raises ValueError where no pool is left, or the
+    home type is unknown or has no on-demand price.
     """
     view = _view(period, requirement)
     columns = _fitting(period, view)
@@ -90,14 +89,12 @@ def case_of(
         )
     on_demand = period.catalog.on_demand_usd_per_hour[requirement.home_type]
     constant = np.full((period.hours, 1), on_demand)
-    never = np.zeros((*hits.shape[:2], 1), np.bool_)
     return Case(
         requirement=requirement,
         period=period,
         columns=columns,
         price=np.hstack((period.price[:, columns], constant)),
         billed=np.hstack((period.billed[:, columns], constant)),
-        hits=np.concatenate((hits[:, :, columns], never), axis=2),
         rate_per_hour=np.append(rate_per_hour[columns], 0.0),
         on_demand_usd_per_hour=on_demand,
         view=view,

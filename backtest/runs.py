@@ -20,7 +20,7 @@ from backtest.period import Period
 from backtest.policies.engines import engine_paths
 from backtest.policies.simple import SIMPLE_POLICIES
 from backtest.requirements import Case, Requirement, case_of
-from backtest.starts import Starts, starts_of
+from backtest.starts import Starts, run_hours, starts_of
 from backtest.tally import Tally, Weeks, tally
 from spot_optimizer.decision.engines.contract import Engines
 from spot_optimizer.market.prices import Floats
@@ -56,6 +56,9 @@ class Task:
     """What an interruption costs, instance-hours; None: what each workload's settings say."""
     confirm_safe_minutes: float
     runs: int
+    """Starts of each requirement."""
+    draws: int
+    """Runs from each start, which meet other interruptions."""
     seed: int
 
 
@@ -96,8 +99,8 @@ def replay(markets: Sequence[Market], task: Task, progress: Progress) -> Replaye
             take(cost, policy.name, paths)
     for cost in task.interruption_hours:
         progress(0, 1, "clairvoyant optimum")
-        take(cost, BLIND, [_optimal(s, cost, seeing=False) for s in starts])
-        take(cost, SEEING, [_optimal(s, cost, seeing=True) for s in starts])
+        take(cost, BLIND, [_optimal(s, task.draws, cost, seeing=False) for s in starts])
+        take(cost, SEEING, [_optimal(s, task.draws, cost, seeing=True) for s in starts])
     named: dict[str, tuple[str, str]] = {}
     for label, engine, forecast, walked in _engines(markets, by_market, task, progress):
         named[label] = engine, forecast
@@ -112,27 +115,27 @@ def _starts(market: Market, task: Task) -> list[Starts]:
         period.pools,
         market.rate_per_hour,
         period.start_s,
-        period.hours,
-        task.runs,
+        run_hours(period.hours),
+        task.runs * task.draws,
         task.seed,
     )
     cases: list[Case] = [
-        case_of(period, requirement, market.rate_per_hour, hits)
-        for requirement in market.requirements
+        case_of(period, requirement, market.rate_per_hour) for requirement in market.requirements
     ]
-    return [starts_of(case, task.runs, task.seed) for case in cases]
+    return [starts_of(case, hits, task.draws, task.seed) for case in cases]
 
 
-def _optimal(starts: Starts, interruption_hours: float | None, *, seeing: bool) -> Paths:
+def _optimal(
+    starts: Starts, draws: int, interruption_hours: float | None, *, seeing: bool
+) -> Paths:
     case = starts.case
     terms = Terms.of(case.requirement.settings, interruption_hours)
     place = np.empty((len(starts.hour), starts.hours), np.int64)
     left = np.empty_like(place)
-    for run, (begin, first) in enumerate(
-        zip(starts.hour.tolist(), starts.place.tolist(), strict=True)
-    ):
+    for run in range(0, len(starts.hour), draws):
+        begin = int(starts.hour[run])
         span = slice(begin, begin + starts.hours)
-        hits = case.hits[run, span]
+        hits = starts.hits_of(run, draws)
         best = optimum(
             case.price[span],
             case.billed[span],
@@ -140,8 +143,8 @@ def _optimal(starts: Starts, interruption_hours: float | None, *, seeing: bool) 
             case.on_demand_usd_per_hour,
             terms,
         )
-        path = best.path(first, hits)
-        place[run], left[run] = path.place[0], path.left[0]
+        paths = best.paths(int(starts.place[run]), hits)
+        place[run : run + draws], left[run : run + draws] = paths.place, paths.left
     return Paths(place, left)
 
 

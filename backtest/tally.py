@@ -95,12 +95,12 @@ class Weeks:
 
 def _tally(number: int, starts: Starts, paths: Paths, terms: Terms, weeks: Weeks) -> Tally:
     case, steps = starts.case, starts.steps
-    billed = bill(
-        paths, steps, case.price, case.billed, case.hits, case.on_demand_usd_per_hour, terms
+    hit = starts.is_hit(
+        np.arange(len(steps))[:, None], np.arange(starts.hours)[None, :], paths.place
     )
+    billed = bill(paths, steps, case.price, case.billed, hit, case.on_demand_usd_per_hour, terms)
     switches = (paths.left >= 0).sum(axis=1).astype(np.float64)
-    runs = np.arange(len(steps))[:, None]
-    interruptions = case.hits[runs, steps, paths.place].sum(axis=1).astype(np.float64)
+    interruptions = hit.sum(axis=1).astype(np.float64)
     expected = -np.expm1(-case.rate_per_hour)[paths.place].sum(axis=1)
     lost_usd = terms.interruption_hours * case.on_demand_usd_per_hour
     begin = starts.hour

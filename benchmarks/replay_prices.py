@@ -57,11 +57,11 @@ def main() -> None:
     rng = np.random.default_rng(1)
     prices = np.exp(np.cumsum(rng.normal(0, 0.02, (hours, pools + 1)), axis=0)) * 0.03
     prices[:, -1] = 0.1
-    hits = rng.random(prices.shape) < 1e-4
-    hits[:, -1] = False
+    hits = rng.random((1, *prices.shape)) < 1e-4
+    hits[:, :, -1] = False
     began, began_cpu = perf_counter(), process_time()
     best = optimum(prices, prices, hits, 0.1, Terms(1 / 6, 1 / 60, 8.0))
-    path = best.path(0, hits)
+    path = best.paths(0, hits)
     told(
         f"clairvoyant optimum, {pools} pools x {hours} hours, {int((path.left >= 0).sum())} switches",
         began, began_cpu,
@@ -71,7 +71,7 @@ def main() -> None:
         [drawn_market(DAYS, rng)], known_types(), Wanted(("m5.large",), 0, ("*",)), Settings(),
         Hazard(share=0.05), days=DAYS - 8, until_s=None, seed=1,
     )  # fmt: skip
-    task = Task(BUILT_IN, tuple(BUILT_IN), (LAST_PRICE, PERFECT), (None,), 30.0, runs=12, seed=1)
+    task = Task(BUILT_IN, tuple(BUILT_IN), (LAST_PRICE, PERFECT), (None,), 30.0, runs=12, draws=1, seed=1)
     done = replay(markets, task, lambda _done, _steps, _what: None)
     policies = len(done.tallies[None])
     told(

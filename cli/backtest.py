@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 _FORECASTS = {"last-price": "last price", "model": "model", "perfect": "perfect 1 h forecast"}
 RUNS_MAX = 500
+DRAWS_MAX = 100
+RUNS_AND_DRAWS_MAX = 5_000
+"""What they come to in all: a draw takes a byte for each pool and hour."""
 
 
 def backtest(
@@ -97,6 +100,12 @@ def backtest(
     runs: Annotated[
         int, typer.Option(min=1, max=RUNS_MAX, help="Runs of each workload, begun at different times.")
     ] = 12,
+    draws: Annotated[
+        int,
+        typer.Option(
+            min=1, max=DRAWS_MAX, help="How often each is repeated with other interruptions: less luck."
+        ),
+    ] = 10,
     seed: Annotated[int, typer.Option(min=0, help="Of draws and starts; same seed, same figures.")] = 1,
     report: Annotated[
         Path | None, typer.Option(help="Write a page with pictures.", dir_okay=False)
@@ -108,6 +117,10 @@ def backtest(
     Engines decide by their real rules and guards, with only the past known. Costs are simulated.
     """
     _check(prices, instance_type, sample, flexible, types, until, region, report)
+    if runs * draws > RUNS_AND_DRAWS_MAX:
+        raise typer.BadParameter(
+            f"--runs {runs} x --draws {draws}: allowed are {RUNS_AND_DRAWS_MAX} in all"
+        )
     console = Console(highlight=False, stderr=True)
     # What follows takes a second to import: boto3, LightGBM, moto's catalogue.
     from botocore.exceptions import BotoCoreError, ClientError
@@ -129,7 +142,7 @@ def backtest(
 
         try:
             remarks: list[str] = []
-            task = _task(engine, forecast, interruption_cost, runs, seed)
+            task = _task(engine, forecast, interruption_cost, runs, draws, seed)
             source = _hazard(hazard, advisor, remarks)
             globs = _globs(types, flexible)
             if prices:
@@ -198,6 +211,7 @@ def _task(
     forecast: list[str] | None,
     interruption_cost: list[float] | None,
     runs: int,
+    draws: int,
     seed: int,
 ) -> "Task":
     from backtest.runs import Task
@@ -226,6 +240,7 @@ def _task(
         interruption_hours=tuple(dict.fromkeys(interruption_cost or (None,))),
         confirm_safe_minutes=Settings().confirm_safe_minutes,
         runs=runs,
+        draws=draws,
         seed=seed,
     )
 
@@ -334,7 +349,8 @@ def _about(
         "workloads": [case.requirement.name for case in cases],
         "types": fitting_types(cases),
         "pools": sum(case.on_demand for case in cases),
-        "runs": sum(len(starts.hour) for starts in replayed.starts),
+        "runs": task.runs * len(cases),
+        "draws": task.draws,
         "run_days": max(starts.hours for starts in replayed.starts) / 24,
         "step_hours": 1,
         "hazard": hazard,

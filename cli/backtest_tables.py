@@ -46,7 +46,8 @@ def head_lines(about: Mapping[str, Any]) -> list[str]:
     return [
         f"{', '.join(about['regions'])}, {about['from']} to {about['until']} UTC: {shown}",
         f"{about['runs']} runs of up to {about['run_days']:.0f} days, in {about['types']} types; a"
-        f" decision every hour; interruptions: {about['hazard']}; seed {about['seed']}",
+        f" decision every hour; interruptions: {about['hazard']}, each run with {about['draws']} draws of"
+        f" them; seed {about['seed']}",
         *about["remarks"],
     ]
 

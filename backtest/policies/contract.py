@@ -79,5 +79,5 @@ def walk(starts: Starts, choose: Callable[[Look], Places]) -> Paths:
         left[:, step] = np.where((target != here) & ~interrupted, here, -1)
         here = target
         place[:, step] = here
-        interrupted = case.hits[runs, hour, here]
+        interrupted = starts.is_hit(runs, step, here)
     return Paths(place, left)

@@ -137,7 +137,7 @@ def engine_paths(
         ]
         if not alive:
             continue
-        _rescue(alive, runs, numbers, hour, now)
+        _rescue(alive, starts, runs, numbers, now)
         before = {(n, r): runs[n][r].place for n, r, _ in alive}
         _cycle([runs[n][r] for n, r, _ in alive], numbers, snapshots[hour], period, now, engines)
         for n, r, step in alive:
@@ -177,15 +177,15 @@ class _Numbers:
 
 def _rescue(
     alive: Sequence[tuple[int, int, int]],
+    starts: Sequence[Starts],
     runs: Sequence[Sequence[_Run]],
     numbers: Sequence[_Numbers],
-    hour: int,
     now: datetime,
 ) -> None:
     """Runs that the last hour ended with an interruption of go where their standing plan says."""
     for n, r, step in alive:
         run = runs[n][r]
-        if step and run.case.hits[r, hour - 1, run.place]:
+        if step and starts[n].is_hit(r, step - 1, run.place):
             lost = run.case.pool(run.place)
             targets = [numbers[n].place(target) for target in run.plan]
             run.signals = {**run.signals, lost: now}

@@ -18,4 +18,6 @@ from spot_optimizer.telemetry import logger, metrics, tracer
 def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     request = parse(InspectRequest, event)
     logger.append_keys(switch_id=request.switch_id)
-    return inspect_replacement(request, datetime.now(UTC)).model_dump(mode="json")
+    inspection = inspect_replacement(request, datetime.now(UTC))
+    logger.info("replacement inspected", verdict=inspection.verdict)
+    return inspection.model_dump(mode="json")

@@ -9,7 +9,7 @@ from backtest.hazards import draw_hits
 from backtest.inputs import known_types
 from backtest.period import Period, period_of
 from backtest.requirements import Case, Requirement, case_of
-from backtest.starts import Starts
+from backtest.starts import Starts, run_hours, starts_of
 from models.markets import Market
 from simulator.market.on_demand import on_demand_prices
 from spot_optimizer.market.cleaning import PriceRow
@@ -39,11 +39,17 @@ def period(of: Market, days: float | None = None) -> Period:
     return period_of(of, known_types(), ("m5.large",), days=days, until_s=None)
 
 
-def case(of: Period, rate: float = 0.0, runs: int = 3, settings: Settings = SETTINGS) -> Case:
+def case(of: Period, rate: float = 0.0, settings: Settings = SETTINGS) -> Case:
     """A flexible workload on m5.large, interrupted at one rate everywhere."""
     rates = np.full(len(of.pools), rate)
-    hits = draw_hits(of.pools, rates, of.start_s, of.hours, runs, seed=1)
-    return case_of(of, Requirement("shop", "m5.large", ("*",), settings), rates, hits)
+    return case_of(of, Requirement("shop", "m5.large", ("*",), settings), rates)
+
+
+def begun(of: Period, seed: int, rate: float = 0.0, settings: Settings = SETTINGS) -> Starts:
+    """Three runs of it."""
+    rates = np.full(len(of.pools), rate)
+    hits = draw_hits(of.pools, rates, of.start_s, run_hours(of.hours), 3, seed=1)
+    return starts_of(case(of, rate, settings), hits, draws=1, seed=seed)
 
 
 def by_hand(
@@ -67,12 +73,11 @@ def by_hand(
         columns=np.arange(pools),
         price=full,
         billed=full,
-        hits=hit,
         rate_per_hour=np.append(rates if rates is not None else np.zeros(pools), 0.0),
         on_demand_usd_per_hour=on_demand,
         view=made.view,
     )
-    return Starts(small, np.array([0]), np.array([first]), hours)
+    return Starts(small, np.array([0]), np.array([first]), hit)
 
 
 def _cut(of: Period, hours: int) -> Period:

@@ -11,7 +11,7 @@ from cli.main import app
 from tests.models.small_markets import small_market, write_csv
 
 RUN = CliRunner()
-FAST = ("--forecast", "last-price", "--runs", "3", "--hazard", "20%")
+FAST = ("--forecast", "last-price", "--runs", "3", "--draws", "2", "--hazard", "20%")
 
 
 @pytest.fixture(scope="module")
@@ -111,6 +111,7 @@ def test_the_report_is_one_page_with_its_pictures_in_it(prices: Path, tmp_path: 
         (("--instance-type", "m5.large", "--days", "0"), "allowed are 1 to 11."),
         (("--instance-type", "m5.large", "--days", "nan"), "allowed are 1 to 11."),
         (("--instance-type", "m5.large", "--until", "soon"), "soon"),
+        (("--instance-type", "m5.large", "--runs", "500", "--draws", "11"), "5000 in all"),
         (("--instance-type", "m5.large", "--region", "eu-west-1"), "us-east-1"),
         (("--instance-type", "m5.large", "--hazard", "120%"), "0% to below 100%"),
         (("--instance-type", "m5.large", "--report", "/no/such/folder/page.html"), "no folder"),

@@ -48,9 +48,8 @@ def test_a_switch_is_billed_twice_and_an_interruption_loses_work() -> None:
     starts = by_hand([[0.05, 0.03], [0.05, 0.03], [0.05, 0.03]], 0.10, first=0, hits={1: 1})
     paths = walk(starts, lambda look: np.where(look.interrupted, 0, 1))
     case = starts.case
-    billed = bill(
-        paths, starts.steps, case.price, case.billed, case.hits, 0.10, Terms(0.5, 0.1, 8.0)
-    )
+    hit = np.array([[False, True, False]])
+    billed = bill(paths, starts.steps, case.price, case.billed, hit, 0.10, Terms(0.5, 0.1, 8.0))
     assert billed.running.tolist() == [[0.03, 0.03, 0.05]]
     assert billed.switches[0].tolist() == pytest.approx([0.5 * 0.05 + 0.1 * 0.10, 0, 0])
     assert billed.interruptions[0].tolist() == pytest.approx([0, 0.8, 0])

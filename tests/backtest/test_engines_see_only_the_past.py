@@ -10,10 +10,10 @@ from backtest.forecasts import Snapshots, with_last_price, with_perfect_price
 from backtest.period import Period
 from backtest.policies.engines import engine_paths
 from backtest.policies.simple import SIMPLE_POLICIES
-from backtest.starts import Starts, starts_of
+from backtest.starts import Starts
 from spot_optimizer.decision.engines.registry import BUILT_IN
 from spot_optimizer.market.cleaning import PriceRow
-from tests.backtest.replays import SETTINGS, case, market, period, recorded
+from tests.backtest.replays import SETTINGS, begun, market, period, recorded
 from tests.models.small_markets import START_S, small_market
 
 SEED, DAYS, CUT_HOUR = 11, 12, 30
@@ -48,7 +48,7 @@ def two_futures() -> list[tuple[Period, Starts, list[Snapshots]]]:
     made = []
     for each in (rows, _with_another_future(rows)):
         of = period(market(each, DAYS))
-        made.append((of, starts_of(case(of, rate=0.01), 3, SEED), _seen(of)))
+        made.append((of, begun(of, SEED, rate=0.01), _seen(of)))
     return made
 
 
@@ -92,7 +92,7 @@ def test_guards_hold_in_a_replay() -> None:
     of = period(recorded())
     snapshots = with_last_price(of, {}, 30, _quiet)
     eager = replace(SETTINGS, switches_per_day_max=1.0, expected_stay_hours=720.0)
-    starts = starts_of(case(of, settings=eager), 3, SEED)
+    starts = begun(of, SEED, settings=eager)
     paths = engine_paths(of, [starts], snapshots, "expected_cost", BUILT_IN, 0.0)[0]
     for left in paths.left:
         moved = np.flatnonzero(left >= 0)
@@ -104,9 +104,9 @@ def test_runs_do_not_touch_each_other() -> None:
     """A run alone goes where it goes among others."""
     of = period(recorded())
     snapshots = with_last_price(of, {}, 30, _quiet)
-    starts = starts_of(case(of, rate=0.02), 3, SEED)
+    starts = begun(of, SEED, rate=0.02)
     together = engine_paths(of, [starts], snapshots, "forecast", BUILT_IN, None)[0]
-    alone = Starts(starts.case, starts.hour[:1], starts.place[:1], starts.hours)
+    alone = Starts(starts.case, starts.hour[:1], starts.place[:1], starts.hits[:1])
     first = engine_paths(of, [alone], snapshots, "forecast", BUILT_IN, None)[0]
     assert np.array_equal(first.place[0], together.place[0])
 
@@ -115,12 +115,11 @@ def test_an_interrupted_run_goes_on_elsewhere_without_a_switch() -> None:
     """It is somewhere else in the next hour, and no planned switch is counted for it."""
     of = period(recorded())
     snapshots = with_last_price(of, {}, 30, _quiet)
-    starts = starts_of(case(of, rate=0.02), 3, SEED)
+    starts = begun(of, SEED, rate=0.02)
     paths = engine_paths(of, [starts], snapshots, "expected_cost", BUILT_IN, 8.0)[0]
     met = 0
-    for run, steps in enumerate(starts.steps):
-        place = paths.place[run]
-        hit = np.flatnonzero(starts.case.hits[run, steps, place][:-1])
+    for run, place in enumerate(paths.place):
+        hit = np.flatnonzero(starts.is_hit(run, np.arange(starts.hours), place)[:-1])
         met += len(hit)
         assert (place[hit + 1] != place[hit]).all()
         assert (paths.left[run][hit + 1] == -1).all()

@@ -63,21 +63,25 @@ def test_a_fault_that_met_no_call_is_reported(record: Record) -> None:
     last = record.summary.faults[-1]
     assert (last.at, last.ending) == (None, "never met")
     assert last.planned == "killed, ec2:RunInstances no. 99"
-    told = disappointments(Expectations(faults=(6, 6)), record.summary)
-    assert told == ["faults is 5, expected 6; never met: killed, ec2:RunInstances no. 99"]
+    told = disappointments(Expectations(faults=(7, 7)), record.summary)
+    assert told == ["faults is 6, expected 7; never met: killed, ec2:RunInstances no. 99"]
 
 
 @pytest.mark.parametrize(
     ("kind", "workload", "happened", "done"),
     [
         (
-            "killed", "shop", "was carried out; then the function was killed",
-            "HandOver failed once (Runtime.ExitError), so AbandonSwitch followed; the switch was undone;"
+            "denied", "shop", "was not allowed",
+            "HandOver failed once (ClientError), so AbandonSwitch followed; the switch was undone;"
             " the next one began 20 min later and was done",
         ),
         (
+            "killed", "shop", "was carried out; then the function was killed",
+            "HandOver failed (Runtime.ExitError); tried again once, it succeeded",
+        ),
+        (
             "throttle", "shop", "was throttled (RequestLimitExceeded)",
-            "tried again once, it succeeded 1 s later",
+            "TerminateOriginal failed (Ec2.Ec2Exception); tried again once, it succeeded",
         ),
         (
             "lost-reply", "etl", "was carried out, but its reply was lost",
@@ -106,14 +110,14 @@ def test_what_was_done_about_a_fault_is_told(
 
 def test_every_fault_stands_on_the_page(record: Record, page: Page) -> None:
     """A mark on the time line, in the row of its workload or of the whole stack; a row of the table."""
-    assert marks(page) == ["cured"] * 5
+    assert marks(page) == ["cured"] * 6
     assert page.texts.count("whole stack") == 2
     for each in record.summary.faults:
         assert each.kind in page.texts
         assert f" {sentence(each.done)}" in page.texts
         assert each.happened in page.text
     assert "never met" in page.texts
-    assert "5\N{NO-BREAK SPACE}cured, 1\N{NO-BREAK SPACE}never met" in page.texts
+    assert "6\N{NO-BREAK SPACE}cured, 1\N{NO-BREAK SPACE}never met" in page.texts
 
 
 def test_a_fault_that_nothing_cured_looks_otherwise(record: Record) -> None:
@@ -122,7 +126,7 @@ def test_a_fault_that_nothing_cured_looks_otherwise(record: Record) -> None:
     left = replace(first, ending="open", cured_at=None)
     summary = replace(record.summary, faults=(left, *others))
     page = Page(html_page(replace(record, summary=summary)))
-    assert sorted(marks(page)) == ["cured"] * 4 + ["open"]
+    assert sorted(marks(page)) == ["cured"] * 5 + ["open"]
     assert "open" in page.texts
 
 
@@ -136,7 +140,7 @@ def test_a_run_without_faults_says_nothing_of_them(record: Record) -> None:
 def test_the_terminal_tells_faults_as_they_happen_and_at_the_end(record: Record) -> None:
     """A line each while it runs, and in the summary with what was done."""
     told = [line(happening).plain for happening in _STORY if happening.kind == "fault"]
-    assert len(told) == 5
+    assert len(told) == 6
     assert any(each.startswith("00:45 etl") and "its reply was lost" in each for each in told)
     assert any(each.startswith("01:00 stack") for each in told)
     console = Console(file=io.StringIO(), width=300)

@@ -81,6 +81,16 @@ def test_task_is_bounded_retried_and_caught(task: dict[str, Any]) -> None:
         assert retry["JitterStrategy"] == "FULL", "retries without jitter come in herds"
 
 
+@pytest.mark.parametrize("task", [t for t in TASKS if t.values[0]["Resource"].endswith("lambda:invoke")])
+def test_function_that_dies_is_asked_again(task: dict[str, Any]) -> None:
+    """Every step can be repeated, and a rescue has two minutes. Killed for its memory or its time, a
+    function ends in one of three names (Step Functions developer guide, "Handle Lambda service
+    exceptions"; Lambda's own Runtime.ExitError and Sandbox.Timedout)."""
+    again = {name for retry in task["Retry"] for name in retry["ErrorEquals"]}
+    deaths = {"Lambda.Unknown", "Runtime.ExitError", "Sandbox.Timedout"}
+    assert "States.ALL" in again or again >= deaths
+
+
 @pytest.mark.parametrize("task", TASKS)
 def test_task_result_is_trimmed(task: dict[str, Any]) -> None:
     """What a later state does not need stays out of the payload, which may have 256 KB."""

@@ -756,7 +756,7 @@ class HandOverProgress(Boundary):
     moved: tuple[str, ...] = ()
     """What was handed over: ARNs of target groups and allocation ids of addresses."""
     left_alone: tuple[str, ...] = ()
-    """What the standing plan names and is another machine's by now, in words."""
+    """Addresses that the standing plan names and that another machine has by now, in words."""
 
 
 # --- signals of EC2 ------------------------------------------------------------------------------

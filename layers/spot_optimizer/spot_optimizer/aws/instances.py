@@ -57,17 +57,6 @@ def read_holders(private_address: str, vpc_id: str) -> list[str]:
     return [i["InstanceId"] for r in reply["Reservations"] for i in r["Instances"]]
 
 
-def read_machines_of(workload_id: str) -> list[dict[str, Any]]:
-    """The running instances that bear a workload's name."""
-    reply = client("ec2").describe_instances(
-        Filters=[
-            {"Name": f"tag:{WORKLOAD_TAG}", "Values": [workload_id]},
-            {"Name": "instance-state-name", "Values": ["running"]},
-        ]
-    )
-    return [i for r in reply["Reservations"] for i in r["Instances"]]
-
-
 def is_gone(instance_id: str) -> bool:
     """Whether an instance that once ran has ended or ends; EC2 forgets one an hour after."""
     row = read_instances([instance_id]).get(instance_id)

@@ -23,7 +23,6 @@ from spot_optimizer.aws.instances import (
     is_gone,
     read_holders,
     read_instances,
-    read_machines_of,
 )
 from spot_optimizer.aws.targets import (
     MachineEnded,
@@ -86,7 +85,7 @@ def _with(progress: HandOverProgress, moved: list[str], left: list[str]) -> Hand
     return progress.model_copy(
         update={
             "moved": (*progress.moved, *moved),
-            "left_alone": (*progress.left_alone, *left),
+            "left_alone": tuple(left),
         }
     )
 
@@ -117,9 +116,7 @@ def _shift(request: HandOverRequest, now: datetime) -> HandOverProgress:
         return places.unfinished(_POLL_TARGETS_S)
     moved = tuple(dict.fromkeys(r.target_group_arn for r in known.values()))
     logger.info("targets handed over", moved=moved)
-    return HandOverProgress(
-        done=True, traffic=places.traffic, moved=moved, left_alone=places.left_alone
-    )
+    return HandOverProgress(done=True, traffic=places.traffic, moved=moved)
 
 
 def _refuse_classic_load_balancers(original_id: str) -> None:
@@ -253,7 +250,6 @@ class _Places:
     traffic: Traffic
     lost: list[Registration]
     """Places that a gone original had, and that are to be had again."""
-    left_alone: tuple[str, ...]
 
     @property
     def serving(self) -> list[Registration]:
@@ -271,7 +267,7 @@ def _places(request: HandOverRequest) -> _Places:
         replacement_id: (replacement_id, *traffic.replacement_addresses),
     }
     found = read_registrations(traffic.groups, names)
-    lost, left_alone = _lost(request, traffic, found[original_id])
+    lost = _lost(request, traffic, found[original_id])
     concerned = {r.target_group_arn for some in (*found.values(), lost) for r in some}
     groups = tuple(arn for arn in traffic.groups if arn in concerned)
     return _Places(
@@ -281,17 +277,16 @@ def _places(request: HandOverRequest) -> _Places:
         names[replacement_id],
         traffic.model_copy(update={"groups": groups}),
         lost,
-        left_alone,
     )
 
 
 def _lost(
     request: HandOverRequest, traffic: Traffic, original: list[Registration]
-) -> tuple[list[Registration], tuple[str, ...]]:
-    """What the standing plan remembers and a gone original has no more; and what of it has another
-    machine of the same workload, in words.
+) -> list[Registration]:
+    """What the standing plan remembers and a gone original has no more.
 
-    While the original lives, where it is registered is what its user wants.
+    While the original lives, where it is registered is what its user wants. Who else is in a target
+    group does not matter: it may be a machine that another switch is about to take out.
     """
     held = {r.place for r in original if not r.leaves}
     remembered = [
@@ -300,34 +295,7 @@ def _lost(
         if r.target_group_arn in traffic.groups
     ]
     lost = [r for r in remembered if r.place not in held]
-    if not lost or not is_gone(request.original_id):
-        return [], ()
-    taken = _taken(request, [r.target_group_arn for r in lost])
-    left = tuple(
-        f"{r.target_group_arn} port {r.port} has {taken[r.target_group_arn]} by now"
-        for r in lost
-        if r.target_group_arn in taken
-    )
-    return [r for r in lost if r.target_group_arn not in taken], left
-
-
-def _taken(request: HandOverRequest, groups: Iterable[str]) -> dict[str, str]:
-    """Target group -> the machine of the same workload, neither original nor replacement, in it."""
-    ours = (request.original_id, request.replacement_id)
-    names = {
-        row["InstanceId"]: (row["InstanceId"], *private_addresses(row))
-        for row in read_machines_of(request.workload_id)
-        if row["InstanceId"] not in ours
-    }
-    if not names:
-        return {}
-    found = read_registrations(dict.fromkeys(groups), names)
-    return {
-        r.target_group_arn: instance_id
-        for instance_id, some in found.items()
-        for r in some
-        if not r.leaves
-    }
+    return lost if lost and is_gone(request.original_id) else []
 
 
 def _find_traffic(
