@@ -168,6 +168,7 @@ def _print_tables(coverage: Coverage, console: Console) -> None:
         )
     if coverage.degraded:
         console.print(
-            f"in {coverage.degraded} runs calls of a rescue were refused for longer than EC2 warns: the"
-            " workload was kept, its targets or address were not"
+            f"in {coverage.degraded} runs a rescue failed, its calls refused for longer than EC2 warns or"
+            " for want of capacity, and what a switch had left became the workload: its targets or"
+            " address were not with it"
         )

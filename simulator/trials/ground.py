@@ -13,6 +13,8 @@ from typing import Any
 from unittest import mock
 
 import boto3
+from moto.core import DEFAULT_ACCOUNT_ID
+from moto.sns.models import sns_backends
 
 from simulator.account import EmbeddedAccount
 from simulator.account.account import FunctionFailed
@@ -202,6 +204,11 @@ class Ground:
             if any(f"-{function}-" in t["Arn"] and holding in t.get("Input", "") for t in targets):
                 change = events.enable_rule if enabled else events.disable_rule
                 change(Name=rule["Name"])
+
+    def alerts(self) -> list[str]:
+        """Texts of all alerts that were sent."""
+        topic = sns_backends[DEFAULT_ACCOUNT_ID][REGION].topics[self.account.outputs["AlertTopic"]]
+        return [message for _, message, *_ in topic.sent_notifications]
 
     def running(self, workload: str) -> list[str]:
         """The running instances that bear our tag and a workload's name."""

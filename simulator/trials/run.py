@@ -53,7 +53,8 @@ class RunResult:
         met: the faults that happened.
         states: ``machine/state`` of all executions.
         edges: ``machine/state>next`` of every step, ``machine/state!next`` where it was caught.
-        degraded: traffic that nothing took over, where calls were refused for longer than EC2 warns.
+        degraded: traffic that nothing took over, where a rescue failed and what there was of machines
+            was adopted; see ``verdict``.
         trace: digest of all calls and of the ledger at the end.
     """
 

@@ -111,17 +111,20 @@ def _nothing_is_lost(ground: Ground, workload: str, holders: list[str | None]) -
         what = f"{workload} runs on {item.instance_id}, its targets are {targets}"
     elif item.instance_id not in holders:
         what = f"{workload} runs on {item.instance_id}, addresses are at {holders}"
-    if what and _rescue_was_refused(ground, workload):
+    if what and _rescue_was_refused(ground, workload, item.instance_id):
         ground.degraded.append(what)
     elif what:
         raise TrialFailed(what)
 
 
-def _rescue_was_refused(ground: Ground, workload: str) -> bool:
+def _rescue_was_refused(ground: Ground, workload: str, instance_id: str) -> bool:
     """Whether calls were refused for longer than EC2 warns and a rescue failed for it: it could be
-    neither carried out nor undone, and what there was of machines was adopted as it was."""
+    neither carried out nor undone, and what there was of machines was adopted as it was. Or whether
+    that happened for want of capacity, with a machine that a stopped switch had left, and the team was
+    told that its traffic is not with it."""
     refused = any(met.kind is FaultKind.DENIED for met in ground.injector.met)
-    return refused and any(
+    told = any(text.startswith(f"{instance_id}, launched by a switch") for text in ground.alerts())
+    return (refused or told) and any(
         switch.workload_id == workload
         and switch.order.kind is DecisionKind.EVACUATE
         and switch.phase is Phase.FAILED

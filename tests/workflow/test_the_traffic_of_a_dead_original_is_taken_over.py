@@ -279,3 +279,32 @@ def test_a_failed_rescue_of_a_dead_original_leaves_the_address_free_for_the_next
         replacement = stage.workload()["instance_id"]
         assert stage.address_holder() == replacement
         assert stage.targets(group)[replacement] == "healthy"
+
+
+def test_a_left_over_that_becomes_the_workload_without_its_traffic_is_told() -> None:
+    """No capacity for a rescue, but a machine that a stopped switch had launched: once it is said what
+    does not reach it. With its traffic, or after a switch, nothing is said."""
+    with served_stage() as (stage, original, group):
+        dies_unheard(stage, original)
+        ours = {"managed": "spot-optimizer", "workload": "web", "switch": "web-1", "state": "stateless"}
+        left_over = stage.world.launch_instance(
+            "m5.large", ZONES[1], tags={f"spot-optimizer:{k}": v for k, v in ours.items()}
+        )
+        stage.cycle()
+        assert stage.workload()["instance_id"] == left_over
+        (address,) = boto3.client("ec2").describe_addresses()["Addresses"]
+        (alert,) = [call.params["Message"] for call in stage.calls_of("Publish")]
+        assert alert.startswith(f"{left_over}, launched by a switch that broke off")
+        assert group in alert
+        assert address["AllocationId"] in alert
+        stage.cycle()
+        assert len(stage.calls_of("Publish")) == 1
+
+
+def test_a_switch_that_hands_all_over_is_not_told_as_a_loss() -> None:
+    """The machine is another one in the next cycle, and nothing is missing."""
+    with served_stage() as (stage, _, _group):
+        stage.force()
+        stage.finish()
+        stage.cycle()
+        assert not stage.calls_of("Publish")

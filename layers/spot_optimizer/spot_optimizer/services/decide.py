@@ -304,7 +304,25 @@ class _Cycle:
             return {}
         if everybody:
             self.ledger.update(keys.stack_key(), {"traffic_read_at": self.now})
+        for workload_id in sorted(fleet.inherited & changes.keys()):
+            self._tell_of_lost_traffic(machines[workload_id]["InstanceId"], changes[workload_id])
         return changes
+
+    def _tell_of_lost_traffic(self, instance_id: str, change: Mapping[str, Any]) -> None:
+        """A switch that broke off had launched the machine, and may have handed nothing over."""
+        lost = ", ".join(change["traffic_missed"])
+        if not lost:
+            return
+        try:
+            alert(
+                self.env.alert_topic_arn,
+                f"Spot Optimizer {self.env.stack_name}: a workload without its traffic",
+                f"{instance_id}, launched by a switch that broke off, has taken the place of an instance"
+                f" that has ended. It is not reached by what reached that one: {lost}. Register it and"
+                " associate the address by hand.",
+            )
+        except (BotoCoreError, ClientError):
+            logger.exception("not told of lost traffic", instance_id=instance_id, lost=lost)
 
     def _change(self, decision: Decision, item: WorkloadItem) -> Change | None:
         """What the decision leaves on the ledger; None where it says nothing new."""

@@ -35,6 +35,7 @@ from spot_optimizer.services.machines import (
 from spot_optimizer.settings import InvalidSetting, Settings
 from spot_optimizer.switching.adoption import Adopted, Adoption, Refused, judge_adoption
 from spot_optimizer.switching.machine import (
+    SWITCH_TAG,
     WORKLOAD_TAG,
     Record,
     lifecycle_of,
@@ -98,6 +99,8 @@ class Fleet:
     """Workloads whose machine was read in this cycle: new ones, and those that were changed."""
     waiting: int
     """New machines that are read in one of the next cycles."""
+    inherited: frozenset[str]
+    """Workloads whose machine has ended, and that this cycle takes in on what a switch had left."""
 
 
 def read_fleet(
@@ -184,6 +187,16 @@ def read_fleet(
         len(refusals),
         frozenset(remembered.plans),
         len(due) - len(reading),
+        frozenset(m.item.workload_id for m in members if _is_left_over(m, items)),
+    )
+
+
+def _is_left_over(member: Member, items: Mapping[str, WorkloadItem]) -> bool:
+    before = items.get(member.item.workload_id)
+    return (
+        before is not None
+        and before.instance_id != member.item.instance_id
+        and SWITCH_TAG in tags_of(member.instance)
     )
 
 
