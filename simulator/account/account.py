@@ -71,7 +71,8 @@ class StillRunning(Exception):
 
 
 class EmbeddedAccount:
-    """One account and region, account id 123456789012, with a clock of its own.
+    """One account, id 123456789012, in one region and where asked for in others, with a clock of its
+    own.
 
     While it is open, the process's time is the clock's, every AWS call of the process ends in this
     account, and there is no network. One at a time.
@@ -104,9 +105,11 @@ class EmbeddedAccount:
         self.events = EventBridge(region, self.clock, self.lambdas, self.callers, limits)
         self.permissions = Guard(services.Place(ACCOUNT_ID, region, _has_object))
         self._interceptor = Interceptor(
-            world, self.callers, Rates(limits, self.clock.now, rates), self.permissions
+            self.callers, Rates(limits, self.clock.now, rates), self.permissions
         )
-        self._stack: Stack | None = None
+        if world is not None:
+            self.attach(world)
+        self._stacks: dict[str, Stack] = {}
         self._logical_ids: dict[str, str] = {}
         self._exit = ExitStack()
 
@@ -134,9 +137,9 @@ class EmbeddedAccount:
     ) -> None:
         self._exit.close()
 
-    def attach(self, world: World) -> None:
-        """Let ``world`` answer from now on."""
-        self._interceptor.attach(world)
+    def attach(self, world: World, region: str = "") -> None:
+        """Let ``world`` answer from now on; in the account's own region if no other is given."""
+        self._interceptor.attach(world, region or self.region)
 
     def stand_between(
         self, wire: Wire, delays: Callable[[str, str], Sequence[timedelta]]
@@ -155,24 +158,31 @@ class EmbeddedAccount:
         template: Path,
         stack_name: str,
         parameters: Mapping[str, str | int | float] | None = None,
+        region: str = "",
     ) -> Stack:
-        """Deploy the one stack of this account from its SAM template.
+        """Deploy a region's one stack from its SAM template; in the account's own region if no other
+        is given. Schedules and events of another region do not reach it.
 
         Raises:
             TemplateError, ParameterError, DeploymentError, ScheduleError, PolicyError: what is
                 wrong, by name.
         """
-        if self._stack is not None:
-            raise RuntimeError(f"stack {self._stack.name} is deployed; open a new account")
+        where = region or self.region
+        if where in self._stacks:
+            raise RuntimeError(
+                f"stack {self._stacks[where].name} is deployed in {where}; open a new account"
+            )
         given = {key: str(value) for key, value in (parameters or {}).items()}
-        self._stack = deploy_stack(template, stack_name, given, ACCOUNT_ID, self.region)
-        for logical_id, physical_id in self._stack.physical_ids.items():
+        stack = self._stacks[where] = deploy_stack(
+            template, stack_name, given, ACCOUNT_ID, where
+        )
+        for logical_id, physical_id in stack.physical_ids.items():
             self._logical_ids[physical_id] = logical_id
-        self.permissions.know(roles_of(self._stack, ACCOUNT_ID))
-        for function in self._stack.functions:
+        self.permissions.know(roles_of(stack, ACCOUNT_ID))
+        for function in stack.functions:
             self.lambdas.deploy(function)
         self.events.check_schedules()
-        return self._stack
+        return stack
 
     def delete_stack(self) -> None:
         """Delete the stack as ``sam delete`` does; its functions are there no more."""
@@ -180,10 +190,10 @@ class EmbeddedAccount:
 
     @property
     def stack(self) -> Stack:
-        """The deployed stack."""
-        if self._stack is None:
+        """The stack of the account's own region."""
+        if self.region not in self._stacks:
             raise RuntimeError("nothing is deployed; call deploy first")
-        return self._stack
+        return self._stacks[self.region]
 
     @property
     def outputs(self) -> Mapping[str, str]:
@@ -222,13 +232,14 @@ class EmbeddedAccount:
                 raise StillRunning(f"due at {due.isoformat()}; executions running: {running}")
             self.run_until(due)
 
-    def invoke(self, function: str, payload: Any) -> Any:
+    def invoke(self, function: str, payload: Any, region: str = "") -> Any:
         """Invoke a function by its logical id and return what it returns.
 
         Raises:
             FunctionFailed: the handler failed.
         """
-        outcome = self.lambdas.invoke(self.lambdas.find(function), json.dumps(payload).encode())
+        found = self.lambdas.find(function, region)
+        outcome = self.lambdas.invoke(found, json.dumps(payload).encode())
         if outcome.failed:
             raise FunctionFailed(self.lambdas.trace[-1])
         return outcome.value()
@@ -249,9 +260,9 @@ class EmbeddedAccount:
             source, detail_type, detail, resources, deliveries=deliveries, delay=delay
         )
 
-    def executions(self) -> list[Execution]:
-        """Every Step Functions execution, in order of its start."""
-        return read_executions(ACCOUNT_ID, self.region, self.logical_id)
+    def executions(self, region: str = "") -> list[Execution]:
+        """Every Step Functions execution of a region, in order of its start."""
+        return read_executions(ACCOUNT_ID, region or self.region, self.logical_id)
 
     def execution_inputs(self) -> list[Any]:
         """The input of every execution."""
@@ -269,11 +280,12 @@ class EmbeddedAccount:
         """The history of a Step Functions execution, by its name."""
         return read_history(ACCOUNT_ID, self.region, execution)
 
-    def table_items(self, table: str) -> list[dict[str, Any]]:
+    def table_items(self, table: str, region: str = "") -> list[dict[str, Any]]:
         """Every item of a table (logical id or name), read past the API."""
-        name = self.stack.physical_ids.get(table, table)
+        where = region or self.region
+        name = self._stacks[where].physical_ids.get(table, table)
         deserialize = TypeDeserializer().deserialize
-        items = dynamodb_backends[ACCOUNT_ID][self.region].tables[name].all_items()
+        items = dynamodb_backends[ACCOUNT_ID][where].tables[name].all_items()
         return [
             {key: deserialize(value.to_regular_json()) for key, value in item.attrs.items()}
             for item in items

@@ -11,6 +11,7 @@ Sources: botocore ``client.py`` (``_make_api_call``) and ``handlers.py`` (``BUIL
 """
 
 import io
+import os
 import socket
 import threading
 import time
@@ -110,8 +111,8 @@ class Interceptor:
     Those that their caller's role does not allow go nowhere.
     """
 
-    def __init__(self, world: World | None, callers: Callers, rates: Rates, guard: Guard) -> None:
-        self._world = world
+    def __init__(self, callers: Callers, rates: Rates, guard: Guard) -> None:
+        self._worlds: dict[str, World] = {}
         self._callers = callers
         self._guard = guard
         self.wire: Wire | None = None
@@ -120,9 +121,9 @@ class Interceptor:
         self._twice: set[int] = set()
         self._restore: list[Callable[[], None]] = []
 
-    def attach(self, world: World) -> None:
-        """Let ``world`` answer from now on."""
-        self._world = world
+    def attach(self, world: World, region: str) -> None:
+        """Let ``world`` answer calls to a region from now on."""
+        self._worlds[region] = world
 
     def open(self) -> None:
         """Become the one that botocore's hooks, urllib and the sockets ask."""
@@ -153,7 +154,8 @@ class Interceptor:
         refused = self.wire.before(call) if self.wire else None
         if refused is None and caller.role_arn is not None:
             refused = self._guard.refusal(
-                caller.role_arn, caller.name, (service, operation), params, self._world
+                caller.role_arn, caller.name, (service, operation, region), params,
+                self._world_of(region),
             )
         if self.wire and refused is None and self.wire.arrives_twice(call):
             self._twice.add(threading.get_ident())
@@ -170,14 +172,14 @@ class Interceptor:
             if refusal is not None:
                 error = {"Code": refusal.code, "Message": refusal.message}
                 return _response(refusal.status, {"Error": error})
-        operations = _WORLD_OPERATIONS.get(service)
-        if self._world is None or operations is None:
+        world, operations = self._world_of(region), _WORLD_OPERATIONS.get(service)
+        if world is None or operations is None:
             return None
         if operations is not _ALL and operation not in operations:
             return None
         if self._is_first_of_two():
-            self._world.handle(service, operation, dict(params), caller)
-        return _response(*self._world.handle(service, operation, params, caller))
+            world.handle(service, operation, dict(params), caller)
+        return _response(*world.handle(service, operation, params, caller))
 
     def item_answer(
         self, model: Any, request: dict[str, Any], region: str
@@ -209,9 +211,15 @@ class Interceptor:
 
     def fetch(self, url: str, asked: Mapping[str, str]) -> tuple[int, dict[str, str], bytes]:
         """The world's answer to a GET of ``url`` with headers ``asked``."""
-        if self._world is None or url != ADVISOR_URL:
+        world = self._world_of("")
+        if world is None or url != ADVISOR_URL:
             raise NetworkRefused(f"url: {url} is refused; an embedded account has no network")
-        return self._world.http(url, asked)
+        return world.http(url, asked)
+
+    def _world_of(self, region: str) -> World | None:
+        """That of a call's region. What is one for all of them, the price list and the Spot Advisor's
+        file, the caller's own world tells."""
+        return self._worlds.get(region) or self._worlds.get(os.environ["AWS_REGION"])
 
     def _replace_opener(self) -> None:
         previous = urllib.request._opener  # type: ignore[attr-defined]

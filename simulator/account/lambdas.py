@@ -93,6 +93,11 @@ class Function:
     on_failure_arn: str | None = None
     dead_letter_arn: str | None = None
 
+    @property
+    def region(self) -> str:
+        """Where it runs."""
+        return self.arn.split(":")[3]
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -162,10 +167,10 @@ class Runner(Protocol):
 
 
 class Lambdas:
-    """The functions of the stack and the trace of their invocations."""
+    """The functions of all stacks and the trace of their invocations."""
 
     def __init__(self, region: str, clock: VirtualClock, callers: Callers) -> None:
-        self._region = region
+        self._home = region
         self._clock = clock
         self._callers = callers
         self._functions: dict[str, Function] = {}
@@ -183,7 +188,7 @@ class Lambdas:
 
     def deploy(self, function: Function) -> None:
         """Make a function known; its module is loaded by its first invocation."""
-        self._functions[function.name] = function
+        self._functions[function.arn] = function
         if self._runner is not None:
             return
         for layer in function.layers:
@@ -199,15 +204,20 @@ class Lambdas:
             sys.modules.pop(_module_name(function), None)
         self._functions.clear()
 
-    def find(self, reference: str) -> Function:
-        """A function by logical id, name or ARN (a qualifier is ignored: one version lives).
+    def find(self, reference: str, region: str = "") -> Function:
+        """A function by ARN, or in a region (if not given, the account's own) by logical id or name. A
+        qualifier is ignored: one version lives.
 
         Raises:
             KeyError: no such function.
         """
-        name = reference.split(":")[6] if reference.startswith("arn:") else reference.split(":")[0]
+        name = reference.split(":")[0]
+        if reference.startswith("arn:"):
+            _, _, _, region, _, _, name, *_ = reference.split(":")
         for function in self._functions.values():
-            if name in (function.name, function.logical_id):
+            if function.region == (region or self._home) and name in (
+                function.name, function.logical_id,
+            ):  # fmt: skip
                 return function
         known = ", ".join(sorted(function.logical_id for function in self._functions.values()))
         raise KeyError(f"function {reference!r} is unknown; the stack has {known}")
@@ -226,7 +236,7 @@ class Lambdas:
         started = self._clock.now()
         event = json.loads(payload or b"{}")
         context = LambdaContext(function, str(mock_random.uuid4()), self._clock)
-        caller = Caller("lambda", function.logical_id, self._region, function.role_arn)
+        caller = Caller("lambda", function.logical_id, function.region, function.role_arn)
         logs = io.StringIO()
         environment = self._environment(function)
         with (
@@ -299,9 +309,9 @@ class Lambdas:
         return Outcome(payload, failed=False)
 
     def _handler(self, function: Function) -> Handler:
-        if function.name not in self._handlers:
-            self._handlers[function.name] = _load(function)
-        return self._handlers[function.name]
+        if function.arn not in self._handlers:
+            self._handlers[function.arn] = _load(function)
+        return self._handlers[function.arn]
 
     @contextmanager
     def _inside(self, environment: dict[str, str]) -> Iterator[None]:
@@ -328,8 +338,8 @@ class Lambdas:
             "AWS_ACCESS_KEY_ID": "embedded",
             "AWS_SECRET_ACCESS_KEY": "embedded",
             "AWS_SESSION_TOKEN": "embedded",
-            "AWS_REGION": self._region,
-            "AWS_DEFAULT_REGION": self._region,
+            "AWS_REGION": function.region,
+            "AWS_DEFAULT_REGION": function.region,
             "AWS_EXECUTION_ENV": f"AWS_Lambda_{function.runtime}",
             "AWS_LAMBDA_FUNCTION_NAME": function.name,
             "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
@@ -347,7 +357,7 @@ class Lambdas:
 
 
 def _module_name(function: Function) -> str:
-    return f"embedded_functions.{function.logical_id}"
+    return f"embedded_functions.{function.region}.{function.logical_id}"
 
 
 def _load(function: Function) -> Handler:

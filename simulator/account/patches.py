@@ -301,7 +301,7 @@ def _run_functions_in_process(replacements: Replacements, account: "EmbeddedAcco
     """moto runs functions in Docker; here the handler is called."""
 
     def invoke(self: Any, body: Any, request_headers: Any, response_headers: Any) -> bytes:
-        function = account.lambdas.find(self.function_name)
+        function = account.lambdas.find(self.function_arn)
         payload = body.encode() if isinstance(body, str) else bytes(body or b"{}")
         headers = {key.lower(): value for key, value in dict(request_headers).items()}
         try:

@@ -5,6 +5,7 @@ A call is refused as its service refuses it (each service's API reference, "Comm
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
 from simulator.permissions.demand import Demand
@@ -58,20 +59,20 @@ class Guard:
         self,
         role_arn: str,
         session: str,
-        call: tuple[str, str],
+        call: tuple[str, str, str],
         params: dict[str, Any],
         world: World | None,
     ) -> Reply | None:
-        """Status and reply of a call (service, operation) that its role does not allow, or None.
+        """Status and reply of a call (service, operation, region) that its role does not allow, or None.
 
-        ``session`` is the name that the role was assumed under.
+        ``session`` is the name that the role was assumed under, ``world`` what is in the region.
         """
-        service, operation = call
+        service, operation, region = call
         ec2 = service == "ec2" and world is not None
         demands = (
             world.demands(operation, params)
             if ec2 and world
-            else service_demands(service, operation, params, self._place)
+            else service_demands(service, operation, params, replace(self._place, region=region))
         )
         for each in demands:
             verdict = self._verdict(role_arn, each)
@@ -79,7 +80,7 @@ class Guard:
                 code = DENIAL_CODES.get(service, "AccessDeniedException")
                 text = self._message(role_arn, session, each, verdict)
                 return 403, {"Error": {"Code": code, "Message": text}}
-        if world is not None and call == ("ec2", "CreateFleet"):
+        if world is not None and (service, operation) == ("ec2", "CreateFleet"):
             return self._fleet_refusal(role_arn, session, params, world)
         return None
 

@@ -3,16 +3,20 @@
 import json
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any, NamedTuple
 
 import pytest
 
 from simulator.account import EmbeddedAccount
 from simulator.account.account import ACCOUNT_ID
-from simulator.account.deploy import Stack, deploy_stack
+from simulator.account.deploy import Stack
 from simulator.account.roles import roles_of
+from simulator.market.history import Pool, PriceHistory
+from simulator.market.on_demand import on_demand_prices
 from simulator.permissions.demand import Demand, demand, tag_context
 from simulator.permissions.policies import Role
+from simulator.world import INSTANCE_ROLE_ARN, World
 from tests.workflow.stage import STACK, START, TEMPLATE
 
 HERE, THERE = "us-east-1", "eu-central-1"
@@ -33,13 +37,12 @@ class Two(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def two() -> Iterator[Two]:
+def two() -> Two:
     """One name, two regions."""
     with EmbeddedAccount(start=START, region=HERE) as account:
         here = account.deploy(TEMPLATE, STACK, {"KmsKeyArns": _key(HERE)})
-        there = deploy_stack(TEMPLATE, STACK, {"KmsKeyArns": _key(THERE)}, ACCOUNT_ID, THERE)
-        roles = {role.name: role for role in roles_of(there, ACCOUNT_ID)}
-        yield Two(here, there, roles)
+        there = account.deploy(TEMPLATE, STACK, {"KmsKeyArns": _key(THERE)}, THERE)
+        return Two(here, there, {role.name: role for role in roles_of(there, ACCOUNT_ID)})
 
 
 def test_both_are_whole(two: Two) -> None:
@@ -105,3 +108,96 @@ def test_functions_know_their_own_region_alone(two: Two) -> None:
     for name in here:
         for variable in ("LEDGER_TABLE", "DATA_BUCKET", "ALERT_TOPIC_ARN"):
             assert here[name][variable] != there[name][variable], (name, variable)
+
+
+class Side(NamedTuple):
+    """One of two regions in which the product lives at the same time."""
+
+    account: EmbeddedAccount
+    region: str
+    world: World
+    original: str
+
+    def invoke(self, function: str, **event: str) -> Any:
+        return self.account.invoke(function, event, self.region)
+
+    def cycle(self) -> None:
+        self.invoke("RefreshMarket", task="prices")
+        self.invoke("Decide", trigger="schedule")
+
+    def workloads(self) -> dict[str, str]:
+        """Workload -> instance, as this ledger has it."""
+        items = self.account.table_items("Ledger", self.region)
+        return {i["sk"]: i["instance_id"] for i in items if i["pk"] == "WORKLOADS"}
+
+    def outcomes(self) -> list[str]:
+        return [execution.status for execution in self.account.executions(self.region)]
+
+
+@pytest.fixture
+def living() -> Iterator[tuple[Side, Side]]:
+    """A workload of the same id and the same tags in each region, taken in by its own stack."""
+    with EmbeddedAccount(start=START, region=HERE) as account:
+        sides = []
+        for region in (HERE, THERE):
+            world = _world(account, region)
+            account.attach(world, region)
+            account.deploy(
+                TEMPLATE, STACK, {"DryRun": "false", "InstanceRoleArns": INSTANCE_ROLE_ARN}, region
+            )
+            ours = {"managed": STACK, "state": "stateless", "workload": "web"}
+            original = world.launch_instance(
+                TYPES[0], f"{region}a", tags={f"spot-optimizer:{k}": v for k, v in ours.items()}
+            )
+            sides.append(Side(account, region, world, original))
+        here, there = sides
+        for side in (here, there):
+            side.invoke("RefreshMarket", task="reference")
+            side.invoke("Decide", trigger="schedule")
+        for side in (here, there, here, there):
+            side.cycle()
+        yield here, there
+
+
+TYPES = ("m5.large", "m5a.large")
+
+
+def _world(account: EmbeddedAccount, region: str) -> World:
+    zones = [f"{region}{letter}" for letter in "ab"]
+    pools = [Pool(name, zone) for name in TYPES for zone in zones]
+    count, since = len(pools), int((START - timedelta(days=9)).timestamp())
+    prices = PriceHistory.from_rows(
+        pools, list(range(count)), [since] * count, [0.03] * count, end=START + timedelta(days=2)
+    )
+    return World(
+        account.clock.now,
+        seed=7,
+        region=region,
+        prices=prices,
+        on_demand_usd_per_hour=on_demand_prices(TYPES),
+        advisor_buckets=dict.fromkeys(TYPES, 0),
+    )
+
+
+def test_both_live_side_by_side(living: tuple[Side, Side]) -> None:
+    """Cycles of both in turn, a switch in one: the other has no part in it, and no sweep of either takes
+    the other's machines for left-overs."""
+    here, there = living
+    assert (here.workloads(), there.workloads()) == (
+        {"web": here.original}, {"web": there.original},
+    )  # fmt: skip
+    there.invoke(
+        "Command", asked_by="ann", command="decide", workload="web", instance_type=TYPES[1],
+        availability_zone=f"{THERE}b", lifecycle="spot",
+    )  # fmt: skip
+    here.account.run_until_quiet()
+    assert (here.outcomes(), there.outcomes()) == ([], ["SUCCEEDED"])
+    replacement = there.workloads()["web"]
+    assert there.world.state_of(there.original) == "terminated"
+    assert there.world.state_of(replacement) == "running"
+    for side in (here, there, there, here):
+        side.cycle()
+        assert side.invoke("Sweep", trigger="schedule")["found"] == []
+    assert here.world.state_of(here.original) == "running"
+    assert (here.workloads(), there.workloads()) == ({"web": here.original}, {"web": replacement})
+    assert not [i for i in here.account.table_items("Ledger", HERE) if "SWITCH#" in i["sk"]]

@@ -281,15 +281,20 @@ def test_a_failed_rescue_of_a_dead_original_leaves_the_address_free_for_the_next
         assert stage.targets(group)[replacement] == "healthy"
 
 
+def _left_over(stage: Stage) -> str:
+    ours = {"managed": "spot-optimizer", "workload": "web", "switch": "web-1", "state": "stateless"}
+    instance_id: str = stage.world.launch_instance(
+        "m5.large", ZONES[1], tags={f"spot-optimizer:{key}": value for key, value in ours.items()}
+    )
+    return instance_id
+
+
 def test_a_left_over_that_becomes_the_workload_without_its_traffic_is_told() -> None:
     """No capacity for a rescue, but a machine that a stopped switch had launched: once it is said what
-    does not reach it. With its traffic, or after a switch, nothing is said."""
+    does not reach it."""
     with served_stage() as (stage, original, group):
         dies_unheard(stage, original)
-        ours = {"managed": "spot-optimizer", "workload": "web", "switch": "web-1", "state": "stateless"}
-        left_over = stage.world.launch_instance(
-            "m5.large", ZONES[1], tags={f"spot-optimizer:{k}": v for k, v in ours.items()}
-        )
+        left_over = _left_over(stage)
         stage.cycle()
         assert stage.workload()["instance_id"] == left_over
         (address,) = boto3.client("ec2").describe_addresses()["Addresses"]
@@ -299,6 +304,19 @@ def test_a_left_over_that_becomes_the_workload_without_its_traffic_is_told() -> 
         assert address["AllocationId"] in alert
         stage.cycle()
         assert len(stage.calls_of("Publish")) == 1
+
+
+def test_a_left_over_does_not_become_the_workload_while_it_is_rescued() -> None:
+    """The rescue decides what it runs on, and hands the traffic over."""
+    with served_stage() as (stage, original, group):
+        dies_unheard(stage, original)
+        stage.sweep()
+        stage.run_until_entered("WaitUntilRunning")
+        _left_over(stage)
+        stage.cycle()
+        assert stage.workload()["instance_id"] == original
+        stage.finish()
+        assert stage.targets(group) == {stage.workload()["instance_id"]: "healthy"}
 
 
 def test_a_switch_that_hands_all_over_is_not_told_as_a_loss() -> None:

@@ -26,7 +26,8 @@ def in_switch(
     live: Mapping[str, SwitchItem],
 ) -> frozenset[str]:
     """Instances that belong to a switch beside the workload's own: original and replacement of a live
-    one, and whatever else bears a switch tag while the workload's own instance is there.
+    one, and whatever else bears a switch tag while the workload's own instance is there, or a switch
+    of it is under way: a rescue decides itself what the workload runs on.
 
     Between the launch and its record, and where an undo failed, a replacement is known only by its
     tag; taken for a duplicate it would have its workload refused. Adopted before its commit, it would
@@ -40,7 +41,8 @@ def in_switch(
         item = items.get(tags.get(WORKLOAD_TAG, ""))
         if SWITCH_TAG not in tags or item is None:
             continue
-        if item.instance_id in instances or tags[SWITCH_TAG] in running:
+        in_motion = item.workload_id in live or tags[SWITCH_TAG] in running
+        if item.instance_id in instances or in_motion:
             named.add(instance_id)
     return frozenset(
         (named | _left_besides(instances, items, named)) - {i.instance_id for i in items.values()}
