@@ -9,7 +9,7 @@ _INVOKE, _UPDATE, _ALERT = "lambda:Invoke", "dynamodb:UpdateItem", "sns:Publish"
 _CHOSEN: tuple[tuple[str, tuple[str, ...]], ...] = (
     # A switch, step by step; what is denied is so for longer than the step is tried.
     ("switch", (f"{_INVOKE}/ClaimSwitch", f"{_INVOKE}/ReleaseClaim", f"{_ALERT}/TellLeftAsItIs")),
-    ("switch", ("dynamodb:GetItem/LaunchReplacement:killed",)),
+    ("switch", (f"{_INVOKE}/LaunchReplacement",)),
     (
         "switch",
         (
@@ -19,14 +19,21 @@ _CHOSEN: tuple[tuple[str, tuple[str, ...]], ...] = (
             f"{_INVOKE}/RecordFailure",
         ),
     ),
-    ("switch", ("ec2:RunInstances:killed", "ec2:TerminateInstances/TerminateReplacement")),
+    (
+        "switch",
+        (
+            "ec2:RunInstances:killed",
+            f"{_INVOKE}/LaunchReplacement#2",
+            "ec2:TerminateInstances/TerminateReplacement",
+        ),
+    ),
     ("switch", (f"{_UPDATE}/RecordLaunched", f"{_INVOKE}/AbandonSwitch")),
-    ("switch", ("ec2:DescribeInstances/InspectReplacement:killed", f"{_INVOKE}/UndoHandOver")),
+    ("switch", (f"{_INVOKE}/InspectReplacement", f"{_INVOKE}/UndoHandOver")),
     ("switch", (f"{_UPDATE}/RecordHealthy",)),
-    ("switch", ("elbv2:RegisterTargets/HandOver:killed",)),
+    ("switch", ("elbv2:RegisterTargets/HandOver:killed", f"{_INVOKE}/HandOver#2")),
     ("switch", (f"{_UPDATE}/RecordHandedOver",)),
-    ("switch", ("dynamodb:GetItem/CommitSwitch:killed",)),
-    ("switch", ("dynamodb:TransactWriteItems/CommitSwitch:killed",)),
+    ("switch", (f"{_INVOKE}/CommitSwitch",)),
+    ("switch", ("dynamodb:TransactWriteItems/CommitSwitch:killed", f"{_INVOKE}/CommitSwitch#2")),
     ("switch", (f"{_INVOKE}/ReleaseOriginal", f"{_ALERT}/TellUnfinished")),
     ("switch", ("ec2:TerminateInstances/TerminateOriginal",)),
     ("switch", ("ec2:DescribeInstances/ConfirmOriginalGone",)),
@@ -55,7 +62,7 @@ _CHOSEN: tuple[tuple[str, tuple[str, ...]], ...] = (
         "failover-manual",
         (f"{_INVOKE}/TakeOverClaim", f"{_INVOKE}/ReleaseClaim", f"{_ALERT}/TellLeftAsItIs"),
     ),
-    ("failover-manual", ("dynamodb:GetItem/LaunchReplacement:killed", f"{_ALERT}/TellNotFailedOver")),
+    ("failover-manual", (f"{_INVOKE}/LaunchReplacement", f"{_ALERT}/TellNotFailedOver")),
     (
         "failover-manual",
         (
@@ -65,14 +72,28 @@ _CHOSEN: tuple[tuple[str, tuple[str, ...]], ...] = (
             f"{_INVOKE}/RecordFailure",
         ),
     ),
-    ("failover-manual", ("ec2:CreateFleet:killed", "ec2:TerminateInstances/TerminateReplacement")),
+    (
+        "failover-manual",
+        (
+            "ec2:CreateFleet:killed",
+            f"{_INVOKE}/LaunchReplacement#2",
+            "ec2:TerminateInstances/TerminateReplacement",
+        ),
+    ),
     ("failover-manual", (f"{_UPDATE}/RecordLaunched", f"{_INVOKE}/AbandonSwitch")),
     ("failover-manual", ("ec2:DescribeInstances/LookAtReplacement",)),
     ("failover-manual", (f"{_UPDATE}/RecordRunning",)),
-    ("failover-manual", ("elbv2:RegisterTargets/ShiftTraffic:killed", f"{_INVOKE}/UndoHandOver")),
+    (
+        "failover-manual",
+        (
+            "elbv2:RegisterTargets/ShiftTraffic:killed",
+            f"{_INVOKE}/ShiftTraffic#2",
+            f"{_INVOKE}/UndoHandOver",
+        ),
+    ),
     ("failover-manual", (f"{_UPDATE}/RecordHandedOver",)),
-    ("failover-manual", ("dynamodb:GetItem/CommitFailOver:killed",)),
-    ("failover", ("dynamodb:TransactWriteItems/CommitFailOver:killed",)),
+    ("failover-manual", (f"{_INVOKE}/CommitFailOver",)),
+    ("failover", ("dynamodb:TransactWriteItems/CommitFailOver:killed", f"{_INVOKE}/CommitFailOver#2")),
     (
         "failover",
         (
