@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from cli.progress import waiting
 from cli.train import day_s, on_demand_prices
 from price_files.columns import UnreadableFile
 from spot_optimizer.settings import Settings
@@ -127,14 +127,7 @@ def backtest(
 
     from spot_optimizer.forecast.artifact import UnusableModel
 
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TimeElapsedColumn(),
-        console=console,
-        transient=True,
-        disable=as_json,
-    ) as bar:
+    with waiting(console, quiet=as_json) as bar:
         shown = bar.add_task("reading", total=None)
 
         def tick(done: int, steps: int, what: str) -> None:

@@ -6,9 +6,9 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from cli.progress import measuring
 from simulator.collector import collect_seldom
 from simulator.costs.bill import Bill, bill_of
 from simulator.costs.fleet import MIX, typical_fleet
@@ -48,14 +48,7 @@ def cost(
 def _lived(workloads: int, days: float, seed: int, *, quiet: bool) -> Lived:
     hours = BEGINNING.total_seconds() / 3600 + 24 * days
     market = market_for(hours + 1, seed)
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.percentage:>3.0f} %"),
-        TimeElapsedColumn(),
-        transient=True,
-        disable=quiet,
-    ) as progress:
+    with measuring(quiet=quiet) as progress:
         task = progress.add_task("deploying", total=hours)
 
         def tick(now: datetime) -> None:

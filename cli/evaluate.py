@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from cli.progress import waiting
 from cli.train import OnDemandFile, day_s, on_demand_prices
 from price_files.columns import UnreadableFile
 
@@ -57,14 +57,7 @@ def evaluate(
     until_s = day_s("--until", until) if until else None
     on_demand_by_region = on_demand_prices(on_demand)
     console = Console(highlight=False, stderr=True)
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TimeElapsedColumn(),
-        console=console,
-        transient=True,
-        disable=as_json,
-    ) as bar:
+    with waiting(console, quiet=as_json) as bar:
         task = bar.add_task("reading", total=1)
 
         def tick(done: int, steps: int, what: str) -> None:

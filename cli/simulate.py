@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from cli.happenings import line
 from cli.html_report.page import html_page
+from cli.progress import measuring
 from cli.report import print_summary
 from price_files.columns import UnreadableFile
 from simulator.account.account import StillRunning
@@ -158,14 +158,7 @@ def _shown(planned: PlannedRun, market: Market, seed: int, report: Path | None) 
     console.print(
         f"[bold]Simulating[/] {planned.scenario.name}, {span} on {market.source}", soft_wrap=True
     )
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.percentage:>3.0f} %"),
-        TimeElapsedColumn(),
-        console=console,
-        transient=True,
-    ) as progress:
+    with measuring(console) as progress:
         task = progress.add_task("deploying", total=(market.end - market.start).total_seconds())
 
         def tick(now: datetime) -> None:

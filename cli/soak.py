@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from cli.progress import counting
 from simulator.faults.places import parse_fault
 from simulator.trials.chosen import CHOSEN
 from simulator.trials.coverage import Coverage
@@ -119,14 +119,7 @@ def _checked(result: RunResult, console: Console) -> RunResult:
 def _with_progress(
     results: Iterable[RunResult], total: int, console: Console
 ) -> Iterator[RunResult]:
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=console,
-        transient=True,
-    ) as progress:
+    with counting(console) as progress:
         task = progress.add_task("soaking", total=total)
         for result in results:
             progress.update(task, advance=1, description=result.spec.trial)

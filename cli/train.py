@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from cli.progress import measuring
 from price_files.columns import UnreadableFile
 from price_files.on_demand import OnDemandByRegion, read_on_demand_by_region
 
@@ -47,14 +47,7 @@ def train(
 
     files = [_price_file(text) for text in prices]
     console = Console(highlight=False, stderr=True)
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.percentage:>3.0f} %"),
-        TimeElapsedColumn(),
-        console=console,
-        transient=True,
-    ) as bar:
+    with measuring(console) as bar:
         task = bar.add_task("starting", total=1)
 
         def tick(done: int, steps: int, what: str) -> None:

@@ -1,0 +1,40 @@
+"""The bar that long work shows on a terminal; it goes when the work is done."""
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
+
+__all__ = ["counting", "measuring", "waiting"]
+
+
+def waiting(console: Console, *, quiet: bool = False) -> Progress:
+    """What is being done, and since when."""
+    return _bar(console, quiet)
+
+
+def measuring(console: Console | None = None, *, quiet: bool = False) -> Progress:
+    """With the share that is done, in percent."""
+    return _bar(console, quiet, TextColumn("{task.percentage:>3.0f} %"))
+
+
+def counting(console: Console) -> Progress:
+    """With how many of how many are done."""
+    return _bar(console, False, MofNCompleteColumn())
+
+
+def _bar(console: Console | None, quiet: bool, *columns: ProgressColumn) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        *columns,
+        TimeElapsedColumn(),
+        console=console,
+        transient=True,
+        disable=quiet,
+    )
