@@ -90,10 +90,10 @@ def test_every_line_that_a_function_writes_is_json(life: Life) -> None:
 
 
 def test_a_switch_can_be_followed_through_the_logs(life: Life) -> None:
-    """The switch's id is on a line of each function that changes something for it."""
+    """The switch's id is on a line of each function that works for it."""
     switch_id = life.executions[0].name
     telling = {i.function for i in life.trace if f'"switch_id":"{switch_id}"' in i.logs}
-    assert telling == {"HandOver", "LaunchReplacement", "UpdateLedger"}
+    assert telling == {"HandOver", "InspectReplacement", "LaunchReplacement", "UpdateLedger"}
 
 
 def test_every_function_is_traced(life: Life) -> None:
