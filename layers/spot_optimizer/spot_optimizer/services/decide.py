@@ -44,7 +44,7 @@ from spot_optimizer.services.engines import load_engines
 from spot_optimizer.services.fleet import Fleet, Member, read_fleet, write_plans
 from spot_optimizer.services.orders import rescue_terms, switch_order, target
 from spot_optimizer.services.throughput import ThroughputBook
-from spot_optimizer.services.traffic import changed_traffic, is_due
+from spot_optimizer.services.traffic import changed_traffic, is_due, missed_in_words
 from spot_optimizer.services.usage import read_usage
 from spot_optimizer.settings import tagged
 from spot_optimizer.switching.machine import tags_of
@@ -310,7 +310,7 @@ class _Cycle:
 
     def _tell_of_lost_traffic(self, instance_id: str, change: Mapping[str, Any]) -> None:
         """A switch that broke off had launched the machine, and may have handed nothing over."""
-        lost = ", ".join(change["traffic_missed"])
+        lost = "; ".join(missed_in_words(change["traffic"], change["traffic_missed"]))
         if not lost:
             return
         try:
@@ -318,8 +318,8 @@ class _Cycle:
                 self.env.alert_topic_arn,
                 f"Spot Optimizer {self.env.stack_name}: a workload without its traffic",
                 f"{instance_id}, launched by a switch that broke off, has taken the place of an instance"
-                f" that has ended. It is not reached by what reached that one: {lost}. Register it and"
-                " associate the address by hand.",
+                f" that has ended. It is not reached by what reached that one: {lost}. Hand these over by"
+                " hand.",
             )
         except (BotoCoreError, ClientError):
             logger.exception("not told of lost traffic", instance_id=instance_id, lost=lost)

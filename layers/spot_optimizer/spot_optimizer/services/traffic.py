@@ -58,6 +58,16 @@ def changed_traffic(
     return changes
 
 
+def missed_in_words(traffic: StandingTraffic, missed: Iterable[str]) -> list[str]:
+    """What of a plan's memory the last look has missed, as a person finds it in AWS's console."""
+    gone = frozenset(missed)
+    groups = [
+        f"{r.target_group_arn} port {r.port}" for r in traffic.registrations if _place(r) in gone
+    ]
+    addresses = [f"elastic address {each}" for each in traffic.allocation_ids if each in gone]
+    return list(dict.fromkeys((*groups, *addresses)))
+
+
 @dataclass(frozen=True, slots=True)
 class _Addresses:
     """The region's elastic addresses: allocation ids."""
