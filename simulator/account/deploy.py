@@ -68,7 +68,9 @@ def deploy_stack(
     _put_stand_in(account_id, region)
     backend = cloudformation_backends[account_id][region]
     try:
-        stack = backend.create_stack(name=name, template=json.dumps(template), parameters=values)
+        stack = backend.create_stack(
+            name=name, template=json.dumps(_as_moto_knows_it(template)), parameters=values
+        )
     except Exception as error:
         raise DeploymentError(f"stack {name}: {type(error).__name__}: {error}") from error
     created = {
@@ -84,6 +86,18 @@ def deploy_stack(
     if missing:
         raise DeploymentError(f"stack {name}: not created: {', '.join(sorted(missing))}")
     return _describe(name, translation, stack, created, region)
+
+
+def _as_moto_knows_it(template: Mapping[str, Any]) -> dict[str, Any]:
+    """The template without the policy RetainExceptOnCreate, which moto takes for Delete. A stack that
+    could not be created is not looked at again here, so that it retains is all that there is to it."""
+    declared = {
+        key: {**resource, "DeletionPolicy": "Retain"}
+        if resource.get("DeletionPolicy") == "RetainExceptOnCreate"
+        else resource
+        for key, resource in template["Resources"].items()
+    }
+    return {**template, "Resources": declared}
 
 
 def delete_stack(stack: Stack, account_id: str, region: str) -> None:

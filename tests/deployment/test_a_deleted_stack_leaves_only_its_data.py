@@ -49,6 +49,7 @@ def _names(service: Any, operation: str, rows: str, name: str) -> set[str]:
         ("sns", "list_topics", "Topics", "TopicArn", set()),
         ("sns", "list_subscriptions", "Subscriptions", "SubscriptionArn", set()),
         ("sqs", "list_queues", "QueueUrls", "", set()),
+        ("ssm", "describe_parameters", "Parameters", "Name", set()),
         ("cloudwatch", "describe_alarms", "MetricAlarms", "AlarmName", set()),
         ("cloudwatch", "list_dashboards", "DashboardEntries", "DashboardName", set()),
     ],
@@ -81,7 +82,7 @@ def test_what_is_retained_by_name_goes_with_what_it_belongs_to() -> None:
     retained = {
         name: row["Type"]
         for name, row in translated()["Resources"].items()
-        if row.get("DeletionPolicy") == "Retain"
+        if row.get("DeletionPolicy") in ("Retain", "RetainExceptOnCreate")
     }
     with_their_owner = {"AWS::Lambda::Version", "AWS::StepFunctions::StateMachineVersion"}
     data = {name for name, kind in retained.items() if kind not in with_their_owner}

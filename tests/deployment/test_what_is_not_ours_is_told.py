@@ -6,8 +6,10 @@ from datetime import timedelta
 import boto3
 import pytest
 
-from simulator.account import FunctionFailed
-from tests.workflow.stage import SEED, STACK, TYPES, Stage, open_stage
+from simulator.account import EmbeddedAccount, FunctionFailed
+from simulator.account.deploy import DeploymentError
+from tests.house.translated import translated
+from tests.workflow.stage import REGION, SEED, STACK, START, TEMPLATE, TYPES, Stage, open_stage
 
 SWITCH_TAG = "spot-optimizer:switch"
 
@@ -115,6 +117,30 @@ def test_a_stack_may_bear_another_name_than_its_tag() -> None:
         stage.force("by-value")
         assert stage.finish().status == "SUCCEEDED"
         assert _tags(stage, "by-value")["spot-optimizer:managed"] == "fleet-7" != STACK
+
+
+@pytest.mark.parametrize("parameters", [{}, {"ManagedAs": "fleet-7"}], ids=["name", "ManagedAs"])
+def test_a_second_stack_for_a_value_of_the_tag_is_refused(parameters: dict[str, str]) -> None:
+    """By a parameter that the first one has made; it names the stack that has the value."""
+    value = parameters.get("ManagedAs", STACK)
+    with EmbeddedAccount(start=START, region=REGION) as account:
+        claim = {"Name": f"/spot-optimizer/managed/{value}", "Type": "String"}
+        boto3.client("ssm").put_parameter(**claim, Value="arn of another stack")
+        with pytest.raises(DeploymentError, match="already exists"):
+            account.deploy(TEMPLATE, STACK, parameters)
+    with EmbeddedAccount(start=START, region=REGION) as account:
+        account.deploy(TEMPLATE, STACK, parameters)
+        (made,) = boto3.client("ssm").describe_parameters()["Parameters"]
+        assert made["Name"] == claim["Name"]
+        owner = boto3.client("ssm").get_parameter(Name=made["Name"])["Parameter"]["Value"]
+        assert f":stack/{STACK}/" in owner
+
+
+def test_nothing_acts_before_the_value_is_ours() -> None:
+    """What decides, answers signals or sweeps, and with it every schedule, is made after the claim."""
+    resources = translated()["Resources"]
+    for name in ("Decide", "HandleSignal", "Sweep"):
+        assert "OwnerOfTheTag" in resources[name]["DependsOn"], name
 
 
 def test_a_region_without_prices_is_told() -> None:
