@@ -34,7 +34,8 @@ def market(rng: np.random.Generator) -> PriceChanges:
              for n in range(POOLS)]  # fmt: skip
     rows = []
     for number, pool in enumerate(names):
-        at_s, price = NOW_S - DAYS * 24 * HOUR_S, 0.05 + 0.001 * number
+        at_s: float = NOW_S - DAYS * 24 * HOUR_S
+        price = 0.05 + 0.001 * number
         while at_s < NOW_S:
             rows.append((pool, int(at_s), round(price, 4)))
             if number % 3 == 0:

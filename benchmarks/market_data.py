@@ -4,6 +4,7 @@ import os
 import platform
 import resource
 from collections.abc import Callable
+from functools import partial
 from time import perf_counter
 from typing import TypeVar
 
@@ -45,12 +46,12 @@ def main() -> None:
         span = (end_s - DAY_S, end_s)
         gaps = _timed(
             f"find {buckets} missed buckets of every pool",
-            lambda book=holed, span=span: find_gaps([book.coverage], book.changes.pools, span),
+            partial(find_gaps, [holed.coverage], holed.changes.pools, span),
         )
         wide = holed.between((span[0] - LOOK_AROUND_S, span[1]))
         grid = _timed(
             "  and see 24 hours of the region with them filled",
-            lambda book=wide, span=span: grid_view(book, PriceBook(), span),
+            partial(grid_view, wide, PriceBook(), span),
         )
         print(f"  {count_methods(grid, gaps)}")
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -45,7 +45,7 @@ def main() -> int:
 
 
 def _least(rows: list[Seen], field: str) -> float:
-    return min(getattr(row, field) for row in rows)
+    return min(float(getattr(row, field)) for row in rows)
 
 
 def _size_mb(life: Life, name: str) -> float:

@@ -240,7 +240,7 @@ def main() -> None:
             sys.executable, [sys.executable, *sys.argv], {**os.environ, "PYTHONHASHSEED": "0"}
         )
     collect_seldom()
-    fleet.READS_MAX = READ_AT_ONCE
+    vars(fleet)["READS_MAX"] = READ_AT_ONCE
     print(
         f"machine: {os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
     )

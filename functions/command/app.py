@@ -15,5 +15,5 @@ from spot_optimizer.telemetry import logger, metrics, tracer
 @logger.inject_lambda_context(clear_state=True)
 @metrics.log_metrics
 def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
-    request = parse(CommandRequest, event)
+    request: CommandRequest = parse(CommandRequest, event)
     return carry_out(request, read_environment(), datetime.now(UTC))

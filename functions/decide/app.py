@@ -15,5 +15,5 @@ from spot_optimizer.telemetry import logger, metrics, tracer
 @logger.inject_lambda_context(clear_state=True)
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    request = parse(DecideRequest, event)
+    request: DecideRequest = parse(DecideRequest, event)
     return run_cycle(request, read_environment(), datetime.now(UTC), context.aws_request_id)

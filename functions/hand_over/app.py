@@ -16,6 +16,6 @@ from spot_optimizer.telemetry import logger, metrics, tracer
 @metrics.log_metrics
 @passing_as_try_again
 def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
-    request = parse(HandOverRequest, event)
+    request: HandOverRequest = parse(HandOverRequest, event)
     logger.append_keys(switch_id=request.switch_id)
     return hand_over(request, datetime.now(UTC)).model_dump(mode="json")

@@ -16,7 +16,7 @@ from spot_optimizer.telemetry import logger, metrics, tracer
 @metrics.log_metrics
 @passing_as_try_again
 def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
-    request = parse(InspectRequest, event)
+    request: InspectRequest = parse(InspectRequest, event)
     logger.append_keys(switch_id=request.switch_id)
     inspection = inspect_replacement(request, datetime.now(UTC))
     logger.info("replacement inspected", verdict=inspection.verdict)

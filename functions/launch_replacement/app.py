@@ -17,7 +17,7 @@ from spot_optimizer.telemetry import logger, metrics, tracer
 @metrics.log_metrics
 @passing_as_try_again
 def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
-    request = parse(LaunchRequest, event)
+    request: LaunchRequest = parse(LaunchRequest, event)
     logger.append_keys(switch_id=request.switch_id)
     launched = launch_replacement(request, read_step_environment(), datetime.now(UTC))
     return launched.model_dump(mode="json")

@@ -164,7 +164,7 @@ def test_bucket_is_private_encrypted_and_refuses_the_clear(name: str) -> None:
 
 
 def test_data_outlive_the_stack() -> None:
-    """Deleting or replacing the stack deletes no table and no bucket; one that never came to be leaves none."""
+    """Deleting or replacing the stack deletes no table and no bucket; one that never was leaves none."""
     for kind in KEPT:
         for name, resource in resources_of(kind).items():
             assert resource["DeletionPolicy"] == "RetainExceptOnCreate", name

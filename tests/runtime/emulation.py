@@ -202,8 +202,8 @@ class Emulation:
         with _connected(environment) as request, selectors.DefaultSelector() as selector:
             request.sendall(head.encode() + payload)
             selector.register(request, selectors.EVENT_READ)
-            for each in (environment.endpoint, *environment.connections):
-                selector.register(each, selectors.EVENT_READ)
+            for heard in (environment.endpoint, *environment.connections):
+                selector.register(heard, selectors.EVENT_READ)
             while True:
                 ready = [key.fileobj for key, _ in selector.select(_ANSWER_WAIT_S)]
                 if not ready:
