@@ -106,7 +106,7 @@ class Life:
 
     def begin(self, beginning: timedelta) -> None:
         """Live through what happens once."""
-        self._pass(self._start + beginning)
+        self.live_until(self._start + beginning)
         self._once, self._stored = self.meter.take(), storage.look(self.simulation.account)
         self._beginning = beginning
         self._ran = len(self.simulation.account.executions())
@@ -119,9 +119,9 @@ class Life:
         share_of_month = 24 * days / HOURS_PER_MONTH
         hit = ceil(len(workloads) * self._interrupted_per_month * share_of_month)
         for number in range(hit):
-            self._pass(start + span * (number + 0.5) / hit)
+            self.live_until(start + span * (number + 0.5) / hit)
             happen(Interruption(0, workloads[number].name), self.simulation)
-        self._pass(start + span)
+        self.live_until(start + span)
         self._days += days
         for (item, who), quantity in self.meter.take().items():
             self._daily.add(item, who, quantity)
@@ -139,7 +139,8 @@ class Life:
             calls=Counter(account.calls),
         )
 
-    def _pass(self, until: datetime) -> None:
+    def live_until(self, until: datetime) -> None:
+        """Let the schedules, the market and the machines go on."""
         account = self.simulation.account
         while (now := account.clock.now()) < until:
             account.run_until(min(now + _TICK, until))
