@@ -121,6 +121,14 @@ class Limits:
         0,
         86_400,
     )
+    terminated_tagged_s: float = _figure(
+        120.0,
+        "how long a terminated instance still shows its tags",
+        "EC2 user guide, Terminate Amazon EC2 instances: tags are gradually disassociated and may no longer"
+        " be visible after a short while; assumed",
+        0,
+        86_400,
+    )
     target_registration_s: float = _figure(
         5.0, "before a target's checks begin", "ELB user guide, target health; assumed", 0, 3600
     )

@@ -1,5 +1,6 @@
 """What can be asked about instances, and the attributes that can be changed."""
 
+from datetime import timedelta
 from typing import Any
 
 from simulator.world.catalogue import instance_types
@@ -79,7 +80,16 @@ def describe_instances(state: WorldState, params: Params) -> Reply:
 
 def _row(state: WorldState, instance: Instance) -> Row:
     row = instance_row(state, instance)
-    return {**row, "Tags": []} if is_hidden(state, instance.instance_id, "tags") else row
+    hidden = is_hidden(state, instance.instance_id, "tags") or _has_lost_its_tags(state, instance)
+    return {**row, "Tags": []} if hidden else row
+
+
+def _has_lost_its_tags(state: WorldState, instance: Instance) -> bool:
+    """EC2 user guide, "Terminate Amazon EC2 instances": after a short while resources such as tags may no
+    longer be visible on a terminated instance, which itself is for an hour."""
+    gone = instance.terminated_at()
+    tagged = timedelta(seconds=state.limits.terminated_tagged_s)
+    return gone is not None and state.now() >= gone + tagged
 
 
 @operation("ec2", "DescribeInstanceStatus")

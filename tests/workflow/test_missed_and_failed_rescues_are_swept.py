@@ -5,7 +5,7 @@ from datetime import timedelta
 import boto3
 import pytest
 
-from tests.workflow.faults import Fault, step
+from tests.workflow.faults import ApiCall, Fault, step
 from tests.workflow.scenarios_of_left_overs import BETWEEN_SWEEPS, sweep_until_quiet
 from tests.workflow.scenarios_of_rescues import ready_stage
 from tests.workflow.stage import Stage, open_stage
@@ -31,6 +31,45 @@ def test_an_interruption_without_an_event_is_rescued() -> None:
         assert stage.alive() == {stage.workload()["instance_id"]}
         assert stage.sweep() == []
         assert not stage.calls_of("Publish")
+
+
+def test_what_has_lost_its_tags_is_rescued_as_well() -> None:
+    """EC2 takes tags off what has ended; a cycle has taken the workload for gone before the sweep."""
+    with ready_stage() as (stage, originals):
+        _interrupt_unheard(stage, originals["web"])
+        stage.account.run_for(timedelta(minutes=15))
+        assert not stage.describe(originals["web"]).get("Tags")
+        stage.cycle()
+        assert stage.workload()["status"] == "gone"
+        (found,) = stage.sweep()
+        assert (found["action"], found["workload_id"]) == ("rescue", "web")
+        assert stage.finish().status == "SUCCEEDED"
+        stage.cycle()
+        assert stage.workload()["status"] == "managed"
+        assert stage.alive() == {stage.workload()["instance_id"]}
+
+
+def test_what_is_gone_for_good_is_not_asked_for_for_ever() -> None:
+    """Once EC2 shows an ended machine no more, no sweep asks for it."""
+    with ready_stage() as (stage, originals):
+        stage.stop_rules_of("HandleSignal")
+        stage.world.terminate_instance(originals["web"])
+        stage.account.run_for(GONE)
+        stage.cycle()
+        stage.sweep()
+        asked = len(_asked_for(stage, originals["web"]))
+        assert asked
+        stage.account.run_for(timedelta(hours=2))
+        stage.sweep()
+        assert len(_asked_for(stage, originals["web"])) == asked
+
+
+def _asked_for(stage: Stage, instance_id: str) -> list[ApiCall]:
+    return [
+        call
+        for call in stage.calls_of("DescribeInstances")
+        if [instance_id] in [row["Values"] for row in call.params.get("Filters", ())]
+    ]
 
 
 def test_two_sweeps_start_one_rescue() -> None:

@@ -35,12 +35,13 @@ def read_managed_instances(
 def read_instances(instance_ids: Iterable[str]) -> dict[str, dict[str, Any]]:
     """Instances by id; one that EC2 does not know (yet, or any more) is absent.
 
-    Asked by filter: naming an unknown id would make the whole call fail.
+    Asked by filter: naming an unknown id would make the whole call fail. No call for no id.
     """
-    reply = client("ec2").describe_instances(
-        Filters=[{"Name": "instance-id", "Values": sorted(instance_ids)}]
-    )
-    return {i["InstanceId"]: i for r in reply["Reservations"] for i in r["Instances"]}
+    found: dict[str, dict[str, Any]] = {}
+    for ids in _some(sorted(instance_ids)):
+        reply = client("ec2").describe_instances(Filters=[{"Name": "instance-id", "Values": ids}])
+        found |= {i["InstanceId"]: i for r in reply["Reservations"] for i in r["Instances"]}
+    return found
 
 
 def read_holders(private_address: str, vpc_id: str) -> list[str]:

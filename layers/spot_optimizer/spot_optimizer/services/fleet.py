@@ -180,7 +180,7 @@ def read_fleet(
     ]
     _alert_of_another(env, [r for r in refusals if r.instance_id in foreign], items)
     _record_refusals(ledger, refusals, items)
-    _record_gone(ledger, items, instances, live)
+    _record_gone(ledger, items, instances, live, now)
     return Fleet(
         tuple(members),
         plans,
@@ -339,6 +339,7 @@ def _record_gone(
     items: Mapping[str, WorkloadItem],
     instances: Mapping[str, Record],
     live: Mapping[str, SwitchItem],
+    now: datetime,
 ) -> None:
     held = {tags_of(row).get(WORKLOAD_TAG, i) for i, row in instances.items()}
     for item in items.values():
@@ -348,6 +349,7 @@ def _record_gone(
                 keys.workload_key(item.workload_id),
                 {
                     "status": "gone",
+                    "gone_at": now,
                     "status_reason": f"{item.instance_id} runs no more, or lost our tag",
                 },
             )

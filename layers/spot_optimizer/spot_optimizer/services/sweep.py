@@ -2,7 +2,7 @@
 
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from spot_optimizer.aws.announce import alert
@@ -10,6 +10,7 @@ from spot_optimizer.aws.environment import Environment
 from spot_optimizer.aws.instances import (
     end_instance,
     read_fleet_tokens,
+    read_instances,
     read_managed_instances,
 )
 from spot_optimizer.aws.ledger import keys
@@ -48,6 +49,8 @@ from spot_optimizer.words import DecisionKind
 LEASE = "sweep"
 LEASE_S = 300
 """The function's own timeout."""
+SHOWN = timedelta(hours=1)
+"""For about so long EC2 shows an instance that has ended."""
 _ENDING = ("shutting-down", "terminated")
 _TOUCHES_INSTANCES = (Action.RESUME, Action.REMOVE)
 
@@ -86,13 +89,16 @@ class _Sweep:
 
     def run(self) -> dict[str, Any]:
         # Instances before the ledger: what the ledger does not know yet is then not seen either.
-        instances = read_managed_instances(self.env.stack_name, with_terminated=True)
+        tagged = read_managed_instances(self.env.stack_name, with_terminated=True)
         items = self.ledger.workloads()
+        instances: list[Record] = [*tagged, *self._ended(tagged, self._own_of(items))]
         living = [i for i in instances if i["State"]["Name"] not in _ENDING]
         ended = {i["InstanceId"] for i in instances if i["State"]["Name"] in _ENDING}
         tokens = _tokens_of_fleets(living)
         machines = [machine_of(i, tokens) for i in living]
         read = self._read(machines, items)
+        replacements = {s.replacement_id for s in read.records.values() if s.switch_id in read.runs}
+        ended |= {i["InstanceId"] for i in self._ended(instances, replacements - {None})}
         workloads = [_workload(item) for item in items.values()]
         rows = {row["InstanceId"]: row for row in instances}
         marks = {item.workload_id: item.interruption_told for item in items.values()}
@@ -126,6 +132,27 @@ class _Sweep:
         }
 
     # --- reading ---------------------------------------------------------------------------------
+
+    def _own_of(self, items: Mapping[str, WorkloadItem]) -> set[str]:
+        """The instances that workloads run on, or ran on as long as EC2 may show what has ended."""
+        return {
+            item.instance_id
+            for item in items.values()
+            if item.status != "gone"
+            or (item.gone_at is not None and self.now - item.gone_at < SHOWN)
+        }
+
+    def _ended(
+        self, listed: Iterable[Record], instance_ids: Iterable[str | None]
+    ) -> list[Record]:
+        """Those of these instances that are not listed by their tag and have ended: EC2 takes the tags
+        off what has ended before it forgets it (EC2 user guide, "Terminate Amazon EC2 instances").
+
+        One that runs without our tag is none of ours any more.
+        """
+        known = {row["InstanceId"] for row in listed}
+        unlisted = read_instances(each for each in instance_ids if each and each not in known)
+        return [row for row in unlisted.values() if row["State"]["Name"] in _ENDING]
 
     def _read(self, machines: list[Machine], items: Mapping[str, WorkloadItem]) -> _Read:
         """A workload that cannot be read is left for the next sweep and stops no other."""

@@ -75,6 +75,8 @@ class WorkloadItem(Item):
     """What the last recorded decision said, so that only changes are written."""
     interruption_told: str = ""
     """The last interruption that the sweep found without an event: instance id and launch time."""
+    gone_at: AwareDatetime | None = None
+    """When a cycle found that its instance is no more; counts while the status is ``gone``."""
 
 
 class RescueTerms(Item):
