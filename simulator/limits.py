@@ -124,8 +124,8 @@ class Limits:
     terminated_tagged_s: float = _figure(
         120.0,
         "how long a terminated instance still shows its tags",
-        "EC2 user guide, Terminate Amazon EC2 instances: tags are gradually disassociated and may no longer"
-        " be visible after a short while; assumed",
+        "EC2 user guide, Terminate Amazon EC2 instances: tags are gradually disassociated and may no"
+        " longer be visible after a short while; assumed",
         0,
         86_400,
     )

@@ -208,6 +208,9 @@ def _create_fleet(asked: _Asked) -> Iterator[Demand]:
     tags = _tags_by_kind(asked.params)
     yield from asked.created("fleet", tags.get("fleet", {}))
     yield from asked.created("instance", tags.get("instance", {}))
+    yield asked.of_kind("volume")
+    for image_id in sorted({m["ImageId"] for _, _, m in merged_candidates(asked.state, asked.params)}):
+        yield asked.of_kind("image", image_id)
     for config in asked.params["LaunchTemplateConfigs"]:
         template = find_template(asked.state, config["LaunchTemplateSpecification"])
         yield asked.of_kind("launch-template", template.template_id)

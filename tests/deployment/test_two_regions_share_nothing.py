@@ -72,7 +72,13 @@ def test_no_address_of_the_other_region_is_anywhere(two: Two) -> None:
 def _others(two: Two) -> Iterator[tuple[str, Demand]]:
     """What the first stack's own roles do with what is theirs."""
     ids = two.here.physical_ids
-    tags = tag_context(present={"spot-optimizer:managed": STACK, "spot-optimizer:switch": "web-1"})
+    tags = tag_context(
+        present={
+            "spot-optimizer:managed": STACK,
+            "spot-optimizer:switch": "web-1",
+            "spot-optimizer:workload": "web",
+        }
+    )
     new = tag_context(requested={"spot-optimizer:managed": STACK})
     leading = {"dynamodb:LeadingKeys": ("WORKLOAD#web",)}
     table = f"arn:aws:dynamodb:{HERE}:{ACCOUNT_ID}:table/{ids['Ledger']}"

@@ -11,6 +11,8 @@ from tests.permissions.conftest import INSTANCE_ROLE, KEY, Deployed
 from tests.workflow.stage import REGION, STACK
 
 OURS = {"spot-optimizer:managed": STACK}
+LET_GO = {"spot-optimizer:workload": "web"}
+ADOPTED = {**OURS, **LET_GO}
 LAUNCHED = {**OURS, "spot-optimizer:workload": "web", "spot-optimizer:switch": "web-1"}
 ANOTHER_STACKS = {"spot-optimizer:managed": "another-stack"}
 UNTAGGED: dict[str, str] = {}
@@ -46,6 +48,12 @@ def _create(action: str, kind: str, tags: dict[str, str]) -> Demand:
 
 def _use(action: str, kind: str, tags: dict[str, str] = UNTAGGED) -> Demand:
     return demand(f"ec2:{action}", _ec2(kind, "x-1"), tag_context(present=tags))
+
+
+def _in_shared_vpc(action: str, kind: str) -> Demand:
+    """Subnets and groups of a VPC that another account shares bear that account (VPC user guide,
+    "Share your VPC subnets with other accounts")."""
+    return demand(f"ec2:{action}", _ec2(kind, "x-1").replace(ACCOUNT_ID, "210987654321"))
 
 
 def _pass_role(role: str, to: str = "ec2.amazonaws.com") -> Demand:
@@ -124,8 +132,10 @@ ALLOWED = (
     _case(
         "Sweep", "terminate what a switch launched", _on_instance("TerminateInstances", LAUNCHED)
     ),
-    _case("SwitchInstance", "let an original go", _untag(OURS, "spot-optimizer:managed")),
-    _case("FailOver", "let an original go", _untag(OURS, "spot-optimizer:managed")),
+    _case("SwitchInstance", "let an original go", _untag(ADOPTED, "spot-optimizer:managed")),
+    _case("FailOver", "let an original go", _untag(ADOPTED, "spot-optimizer:managed")),
+    _case("SwitchInstance", "let it go once more", _untag(LET_GO, "spot-optimizer:managed")),
+    _case("FailOver", "let it go once more", _untag(LET_GO, "spot-optimizer:managed")),
     _case("Decide", "name a workload", _tag("instance", OURS, {"spot-optimizer:workload": "i-1"})),
     _case(
         "Decide", "make a tagged template", _create("CreateLaunchTemplate", "launch-template", OURS)
@@ -149,6 +159,11 @@ ALLOWED = (
         LAUNCH, "launch a tagged instance by fleet", _create("CreateFleet", "instance", LAUNCHED)
     ),
     _case(LAUNCH, "launch from an image", _use("RunInstances", "image")),
+    _case(LAUNCH, "launch from an image by fleet", _use("CreateFleet", "image")),
+    _case(LAUNCH, "launch volumes by fleet", _create("CreateFleet", "volume", UNTAGGED)),
+    _case(LAUNCH, "launch in a shared subnet", _in_shared_vpc("RunInstances", "subnet")),
+    _case(LAUNCH, "launch in a shared subnet by fleet", _in_shared_vpc("CreateFleet", "subnet")),
+    _case(LAUNCH, "launch with a shared group", _in_shared_vpc("RunInstances", "security-group")),
     _case(LAUNCH, "tag what a launch creates", _tag_new("volume", LAUNCHED, "RunInstances")),
     _case(LAUNCH, "tag what a fleet creates", _tag_new("instance", LAUNCHED, "CreateFleet")),
     _case(LAUNCH, "pass a named role", _pass_role(INSTANCE_ROLE)),
@@ -229,6 +244,11 @@ DENIED = (
         _untag(OURS, "spot-optimizer:managed", "Name"),
     ),
     _case("SwitchInstance", "untag a foreign machine", _untag(UNTAGGED, "spot-optimizer:managed")),
+    _case(
+        "SwitchInstance",
+        "untag another stack's machine",
+        _untag({**LET_GO, **ANOTHER_STACKS}, "spot-optimizer:managed"),
+    ),
     _case("HandOver", "move an address to a foreign machine", _on_instance("AssociateAddress", {})),
     _table("UpdateLedger", "PutItem", "WORKLOAD#web", other=True),
     _table("UpdateLedger", "DeleteItem", "WORKLOAD#web"),
