@@ -1,7 +1,7 @@
 """One cycle: what it records, what it starts, what it leaves alone, and when it gives way."""
 
 import json
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import boto3
 import pytest
@@ -149,14 +149,28 @@ def _hold_lease(stage: Stage, until: timedelta) -> None:
 
 
 def test_overlapping_cycles_give_way(stage: Stage) -> None:
-    """While another run holds the lease, a scheduled cycle does nothing and a forced one says so."""
+    """While another run holds the lease, a scheduled cycle does nothing and a forced one, in the end,
+    says so: by an answer, so that no update is taken back for it."""
     stage.launch(lifecycle="on-demand")
     stage.take_in()
-    _hold_lease(stage, timedelta(minutes=1))
+    _hold_lease(stage, timedelta(minutes=4))
     assert stage.cycle() == {"skipped": "another cycle is running"}
     with pytest.raises(FunctionFailed, match="a decision cycle is running"):
         stage.force()
     assert not stage.account.executions()
+    assert not [i for i in stage.account.trace if i.function == "Decide" and i.error]
+
+
+def test_a_forced_decision_waits_for_a_running_cycle(stage: Stage) -> None:
+    """It is made when the other has ended, by the time that it is then."""
+    stage.launch(lifecycle="on-demand")
+    stage.take_in()
+    _hold_lease(stage, timedelta(minutes=1))
+    began = stage.account.clock.now()
+    assert stage.force()["started"]
+    (execution,) = stage.account.executions()
+    decided_at = datetime.fromisoformat(execution.input["decided_at"])
+    assert decided_at - began >= timedelta(minutes=1)
 
 
 def test_the_lease_of_a_dead_run_expires(stage: Stage) -> None:

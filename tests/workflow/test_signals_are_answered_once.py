@@ -233,6 +233,39 @@ def test_a_pool_with_a_bad_history_is_left(ready: tuple[Stage, str]) -> None:
     assert "flagged for rebalance" in decision["reason"]
 
 
+def test_a_signal_that_meets_another_is_noted_all_the_same(ready: tuple[Stage, str]) -> None:
+    """The hot item has changed between its reading and its writing: it is read again, without an error."""
+    stage, original = ready
+    _bad_history(stage, "m5.large/us-east-1a")
+    met = []
+
+    def another_signal() -> None:
+        if not met:
+            met.append(
+                boto3.client("dynamodb").update_item(
+                    TableName=stage.account.outputs["LedgerTable"],
+                    Key={"pk": {"S": "WORKLOADS"}, "sk": {"S": "web"}},
+                    UpdateExpression="SET signals = :signals",
+                    ExpressionAttributeValues={
+                        ":signals": {"M": {"m5.large/us-east-1b": {"S": "2026-03-02T00:00:00.000Z"}}}
+                    },
+                )
+            )
+
+    calls = []
+
+    def second_update() -> None:
+        calls.append(1)
+        if len(calls) == 2:  # the first notes that the event was seen
+            another_signal()
+
+    stage.before_call["UpdateItem"] = second_update
+    answer = signal(stage, original, REBALANCE)
+    assert met
+    assert answer["effect"] == "DRAIN"
+    assert set(stage.workload()["signals"]) == {"m5.large/us-east-1a", "m5.large/us-east-1b"}
+
+
 def test_a_rebalance_right_after_a_launch_begins_no_loop(ready: tuple[Stage, str]) -> None:
     """The replacement is flagged minutes after its launch: recorded, nothing moves."""
     stage, original = ready

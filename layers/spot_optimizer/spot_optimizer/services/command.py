@@ -134,6 +134,8 @@ def _decide(request: DecideNow, env: Environment) -> dict[str, Any]:
     answer: dict[str, Any] = json.loads(reply["Payload"].read())
     if reply.get("FunctionError"):
         raise InvalidRequest(str(answer.get("errorMessage", "the decision failed")))
+    if "not_decided" in answer:
+        raise InvalidRequest(str(answer["not_decided"]))
     return answer
 
 

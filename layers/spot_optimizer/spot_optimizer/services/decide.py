@@ -1,5 +1,6 @@
 """``decide``: one cycle - read, decide, record what changed, start switches."""
 
+import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, replace
@@ -58,6 +59,10 @@ LEASE_S = 300
 """The function's own timeout: a run that died holds up the next one no longer than this."""
 
 
+LEASE_WAITS_S = (5,) * 24
+"""Who asks for one workload waits so long for a running cycle: with its own work well within LEASE_S."""
+
+
 class CycleRunning(Exception):
     """Another cycle holds the lease; ask again when it has ended."""
 
@@ -67,20 +72,44 @@ def run_cycle(
 ) -> dict[str, Any]:
     """Carry out one cycle, for all workloads or for the one asked for; the answer sums it up.
 
-    A scheduled cycle that meets a running one gives way; another raises CycleRunning.
+    A scheduled cycle that meets a running one gives way; another waits for it, two minutes at most. A
+    user's request that cannot be met is answered as ``not_decided``: an error would look as if a new version
+    of this function failed, and an update of the stack would be taken back for it. A signal's raises
+    CycleRunning, and Lambda tries it again.
     """
     ledger = Ledger(env.ledger_table)
-    if not ledger.acquire_lease(LEASE, run_id, now, LEASE_S):
-        if not isinstance(request, ScheduledCycle):
-            raise CycleRunning("a decision cycle is running; ask again in a minute")
-        logger.warning("another cycle is running, this one gives way")
-        return {"skipped": "another cycle is running"}
+    waits_s = () if isinstance(request, ScheduledCycle) else LEASE_WAITS_S
+    waited = _acquire_lease(ledger, run_id, now, waits_s)
+    if waited is None:
+        if isinstance(request, ScheduledCycle):
+            logger.warning("another cycle is running, this one gives way")
+            return {"skipped": "another cycle is running"}
+        busy = "a decision cycle is running; ask again in a minute"
+        if isinstance(request, ForcedDecision):
+            return {"not_decided": busy}
+        raise CycleRunning(busy)
     try:
         # Another request of the same second must not take the place of what a cycle kept.
         name = "" if isinstance(request, ScheduledCycle) else f"-{run_id}"
-        return _Cycle(env, ledger, now, name).run(request)
+        return _Cycle(env, ledger, now + waited, name).run(request)
+    except InvalidRequest as error:
+        return {"not_decided": str(error)}
     finally:
         ledger.release_lease(LEASE, run_id)
+
+
+def _acquire_lease(
+    ledger: Ledger, run_id: str, now: datetime, waits_s: Sequence[float]
+) -> timedelta | None:
+    """How long it took to get the lease; None where another run keeps it."""
+    waited = timedelta()
+    for wait_s in (0.0, *waits_s):
+        if wait_s:
+            time.sleep(wait_s)
+            waited += timedelta(seconds=wait_s)
+        if ledger.acquire_lease(LEASE, run_id, now + waited, LEASE_S):
+            return waited
+    return None
 
 
 class _Cycle:

@@ -20,6 +20,7 @@ from typing import Any
 from spot_optimizer.aws.announce import alert
 from spot_optimizer.aws.environment import Environment
 from spot_optimizer.aws.instances import read_end_reason
+from spot_optimizer.aws.ledger.claims import LedgerBusy
 from spot_optimizer.aws.ledger.items import PlanItem, WorkloadItem
 from spot_optimizer.aws.ledger.signals import (
     first_of_its_kind,
@@ -59,6 +60,7 @@ WARNING_TIME = timedelta(minutes=2)
 YOUNG = timedelta(minutes=10)
 """A rebalance so soon after our own launch is recorded only: to move again would begin a loop."""
 
+_FLAG_TRIES = 4
 _OVER = frozenset({"stopped", "terminated"})
 _INTERRUPTION, _REBALANCE = "interruption", "rebalance"
 
@@ -157,7 +159,7 @@ class _Answer:
         told = f"interruption probability {probability:.2f}"
         if probability <= DRAIN_PROBABILITY_MIN:
             return self._recorded(f"{told}, {DRAIN_PROBABILITY_MIN:.2f} at most")
-        flag_pool(self.ledger, self.workload, pool, self.signal.time)
+        self._flag()
         self._record("DRAIN", told)
         ask_for_decision(
             self.env.decide_function,
@@ -226,8 +228,15 @@ class _Answer:
         return switch.order.original.instance_id == self.workload.instance_id
 
     def _flag(self) -> None:
-        if self._pool is not None:
-            flag_pool(self.ledger, self.workload, self._pool, self.signal.time)
+        """Note the signal on the hot item. Another one may note itself at the same moment."""
+        if self._pool is None:
+            return
+        for _ in range(_FLAG_TRIES - 1):
+            try:
+                return flag_pool(self.ledger, self.workload, self._pool, self.signal.time)
+            except LedgerBusy:
+                self.workload = self.ledger.workload(self.workload.workload_id) or self.workload
+        flag_pool(self.ledger, self.workload, self._pool, self.signal.time)
 
     def _recorded(self, reason: str) -> SignalOutcome:
         self._record("RECORDED", reason)
