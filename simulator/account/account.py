@@ -36,6 +36,7 @@ from simulator.account.executions import (
 from simulator.account.interception import Interceptor, Wire, World
 from simulator.account.lambdas import Invocation, Lambdas
 from simulator.account.output import route_loggers
+from simulator.account.redrive import redrive
 from simulator.account.rates import Rates
 from simulator.account.roles import roles_of
 from simulator.api_calls import ApiCall
@@ -279,6 +280,10 @@ class EmbeddedAccount:
     def history_of(self, execution: str) -> History:
         """The history of a Step Functions execution, by its name."""
         return read_history(ACCOUNT_ID, self.region, execution)
+
+    def redrive(self, execution: str) -> None:
+        """Redrive a Step Functions execution that has been stopped or has failed, by its name."""
+        redrive(ACCOUNT_ID, self.region, execution)
 
     def table_items(self, table: str, region: str = "") -> list[dict[str, Any]]:
         """Every item of a table (logical id or name), read past the API."""

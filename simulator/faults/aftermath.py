@@ -10,7 +10,15 @@ from typing import Any, Literal
 from simulator.account import EmbeddedAccount
 from simulator.account.lambdas import Invocation
 from simulator.faults.injector import Injector, Met
-from simulator.faults.kinds import LATE_BY, REFUSED_FOR, STALE_BY, FaultKind, is_read, refusal
+from simulator.faults.kinds import (
+    LATE_BY,
+    REDRIVEN_AFTER,
+    REFUSED_FOR,
+    STALE_BY,
+    FaultKind,
+    is_read,
+    refusal,
+)
 from simulator.faults.places import PlacedFault
 from simulator.ledger_view import LedgerView
 from simulator.world import World
@@ -66,9 +74,12 @@ def happened(met: Met) -> str:
         FaultKind.KILLED: f"{passed}; then the function was killed",
         FaultKind.STALE: f"was answered as of {STALE_BY.total_seconds():.0f} s before",
         FaultKind.ABORTED: "was carried out; meanwhile somebody stopped the execution",
+        FaultKind.REDRIVEN: "was carried out; meanwhile somebody stopped the execution, and redrove it"
+        f" {REDRIVEN_AFTER.total_seconds() / 60:.0f} min later",
     }[met.kind]
 
 
+_STOPPED = (FaultKind.ABORTED, FaultKind.REDRIVEN)
 _OF_DELIVERIES = {
     FaultKind.DELIVERED_TWICE: "arrived twice",
     FaultKind.DELIVERED_LATE: f"arrived, and again {LATE_BY.total_seconds() / 60:.0f} min later",
@@ -158,7 +169,7 @@ class Aftermath:
             at, kind = datetime.fromisoformat(str(event["timestamp"])), event["type"]
             if kind in ("TaskFailed", "TaskTimedOut"):
                 errors.append(_error_of(event))
-            elif kind == "TaskSucceeded" and met.kind is not FaultKind.ABORTED:
+            elif kind == "TaskSucceeded" and met.kind not in _STOPPED:
                 return _Cure(_went_on(met, errors, at), at, "cured")
             elif "stateEnteredEventDetails" in event:
                 following = event["stateEnteredEventDetails"]["name"]

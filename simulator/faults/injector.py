@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from botocore.exceptions import ConnectionClosedError
@@ -17,6 +18,7 @@ from simulator.account.lambdas import TIMED_OUT, FunctionKilled
 from simulator.faults import stale
 from simulator.faults.kinds import (
     LATE_BY,
+    REDRIVEN_AFTER,
     REFUSED_FOR,
     STALE_BY,
     Fault,
@@ -264,9 +266,13 @@ class Injector:
             if call.caller.kind == "lambda" and kind is not FaultKind.DENIED:
                 self._account.clock.sleep(_SDK_GAVE_UP.total_seconds())
             return refusal(call.service, kind)
-        if kind is FaultKind.ABORTED:
+        if kind in (FaultKind.ABORTED, FaultKind.REDRIVEN):
             assert met.execution is not None
             self._abort(met.execution)
+            if kind is FaultKind.REDRIVEN:
+                self.wrong_until(self._account.clock.now() + REDRIVEN_AFTER)
+                redrive = partial(self._account.redrive, met.execution)
+                self._account.clock.call_later(REDRIVEN_AFTER, redrive)
             return None
         if kind is FaultKind.STALE:
             as_of = self._account.clock.now() - STALE_BY

@@ -14,6 +14,9 @@ REFUSED_FOR = timedelta(minutes=12)
 STALE_BY = timedelta(seconds=15)
 """How old an eventually consistent answer is."""
 
+REDRIVEN_AFTER = timedelta(minutes=27)
+"""When somebody has the stopped execution go on: the sweep has seen to what it left by then."""
+
 LATE_BY = timedelta(minutes=7)
 """When a late second delivery of an event arrives (EventBridge delivers at least once)."""
 
@@ -31,6 +34,7 @@ class FaultKind(StrEnum):
     KILLED = "killed"
     STALE = "stale"
     ABORTED = "aborted"
+    REDRIVEN = "redriven"
     DELIVERED_TWICE = "delivered-twice"
     DELIVERED_LATE = "delivered-late"
     NOT_DELIVERED = "not-delivered"
@@ -58,6 +62,8 @@ MEANINGS: Mapping[FaultKind, str] = {
     FaultKind.STALE: f"the read answers as of {STALE_BY.total_seconds():.0f} seconds ago, and what has"
     " been created since is not found; reads that are eventually consistent only",
     FaultKind.ABORTED: "somebody stops the execution while it makes this call; in an execution only",
+    FaultKind.REDRIVEN: "somebody stops the execution while it makes this call, and redrives it"
+    f" {REDRIVEN_AFTER.total_seconds() / 60:.0f} minutes later; in an execution only",
     FaultKind.DELIVERED_TWICE: "an event reaches its function twice",
     FaultKind.DELIVERED_LATE: "an event reaches its function, and again"
     f" {LATE_BY.total_seconds() / 60:.0f} minutes afterwards",
@@ -116,7 +122,7 @@ def possible(
     if (service, operation) in _STALE_READS:
         kinds.append(FaultKind.STALE)
     if in_execution:
-        kinds.append(FaultKind.ABORTED)
+        kinds += [FaultKind.ABORTED, FaultKind.REDRIVEN]
     return tuple(kinds)
 
 

@@ -234,7 +234,7 @@ def test_a_pool_with_a_bad_history_is_left(ready: tuple[Stage, str]) -> None:
 
 
 def test_a_signal_that_meets_another_is_noted_all_the_same(ready: tuple[Stage, str]) -> None:
-    """The hot item has changed between its reading and its writing: it is read again, without an error."""
+    """The hot item has changed between its reading and its writing: it is read again."""
     stage, original = ready
     _bad_history(stage, "m5.large/us-east-1a")
     met = []

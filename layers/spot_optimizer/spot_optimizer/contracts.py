@@ -637,6 +637,9 @@ class Abandoned(Boundary):
     committed: Committed | None
     adopted: bool = False
     """A rescue goes on with this switch's replacement: there is nothing to undo."""
+    runs_on: str = ""
+    """The instance that the workload runs on by now: it is never undone. Step Functions can redrive an
+    execution days after its switch was ended and its replacement became the workload."""
 
 
 class SucceedRequest(SwitchStep):

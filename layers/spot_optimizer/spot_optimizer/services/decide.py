@@ -73,9 +73,9 @@ def run_cycle(
     """Carry out one cycle, for all workloads or for the one asked for; the answer sums it up.
 
     A scheduled cycle that meets a running one gives way; another waits for it, two minutes at most. A
-    user's request that cannot be met is answered as ``not_decided``: an error would look as if a new version
-    of this function failed, and an update of the stack would be taken back for it. A signal's raises
-    CycleRunning, and Lambda tries it again.
+    user's request that cannot be met is answered as ``not_decided``: an error would look as if a new
+    version of this function failed, and an update of the stack would be taken back for it. A signal's
+    raises CycleRunning, and Lambda tries it again.
     """
     ledger = Ledger(env.ledger_table)
     waits_s = () if isinstance(request, ScheduledCycle) else LEASE_WAITS_S

@@ -229,14 +229,15 @@ class _Answer:
 
     def _flag(self) -> None:
         """Note the signal on the hot item. Another one may note itself at the same moment."""
-        if self._pool is None:
-            return
-        for _ in range(_FLAG_TRIES - 1):
+        for tries_left in reversed(range(_FLAG_TRIES)):
             try:
-                return flag_pool(self.ledger, self.workload, self._pool, self.signal.time)
+                if self._pool is not None:
+                    flag_pool(self.ledger, self.workload, self._pool, self.signal.time)
+                break
             except LedgerBusy:
+                if not tries_left:
+                    raise
                 self.workload = self.ledger.workload(self.workload.workload_id) or self.workload
-        flag_pool(self.ledger, self.workload, self._pool, self.signal.time)
 
     def _recorded(self, reason: str) -> SignalOutcome:
         self._record("RECORDED", reason)

@@ -225,7 +225,8 @@ def _abandon(ledger: Ledger, request: AbandonRequest, now: datetime) -> Abandone
     if switch.phase not in (Phase.COMMITTED, Phase.DONE):
         try:
             claims.abandon(ledger, switch, now)
-            return Abandoned(committed=None)
+            workload = ledger.workload(request.workload_id)
+            return Abandoned(committed=None, runs_on=workload.instance_id if workload else "")
         except ClaimLost:
             # A commit that was under way may have come first: then it stands.
             switch = held_record(ledger, request.workload_id, request.switch_id, request.token)
