@@ -36,8 +36,8 @@ from simulator.account.executions import (
 from simulator.account.interception import Interceptor, Wire, World
 from simulator.account.lambdas import Invocation, Lambdas
 from simulator.account.output import route_loggers
-from simulator.account.redrive import redrive
 from simulator.account.rates import Rates
+from simulator.account.redrive import redrive
 from simulator.account.roles import roles_of
 from simulator.api_calls import ApiCall
 from simulator.clock import VirtualClock

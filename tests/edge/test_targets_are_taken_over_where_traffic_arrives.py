@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from spot_optimizer.aws import targets
+from spot_optimizer.aws import instances, targets
+from spot_optimizer.aws.clients import TryAgain
 from spot_optimizer.contracts import HandOverProgress, HandOverRequest, Traffic
 from spot_optimizer.services.hand_over import TARGET_DEADLINE, TargetsNotHealthy, hand_over
 
@@ -24,6 +25,13 @@ class _Aws:
         self.health: dict[str, tuple[str, str]] = {}
         self.addresses: list[dict[str, str]] = []
         self.registered: list[str] = []
+        self.state: str | None = "running"
+        """Of the replacement, as DescribeInstances tells it; None where it is not listed."""
+        self.takes_targets = True
+
+    def describe_instances(self, **_asked: Any) -> dict[str, Any]:
+        row = {"InstanceId": REPLACEMENT, "State": {"Name": self.state}}
+        return {"Reservations": [{"Instances": [row]}] if self.state else []}
 
     def describe_target_health(self, **_asked: Any) -> dict[str, Any]:
         return {
@@ -38,6 +46,9 @@ class _Aws:
 
     def register_targets(self, Targets: list[dict[str, Any]], **_asked: Any) -> None:  # noqa: N803
         assert all(target.keys() == {"Id", "Port"} for target in Targets)
+        if not self.takes_targets:
+            text = "The following targets are not in a running state and cannot be registered"
+            raise ClientError({"Error": {"Code": "InvalidTarget", "Message": text}}, "RegisterTargets")
         self.registered += [target["Id"] for target in Targets]
 
     def describe_addresses(self, **_asked: Any) -> dict[str, Any]:
@@ -51,7 +62,8 @@ class _Aws:
 @pytest.fixture
 def aws(monkeypatch: pytest.MonkeyPatch) -> _Aws:
     fake = _Aws()
-    monkeypatch.setattr(targets, "client", lambda _service: fake)
+    for module in (instances, targets):
+        monkeypatch.setattr(module, "client", lambda _service: fake)
     return fake
 
 
@@ -64,11 +76,11 @@ def _shift(at: datetime = STARTED, *, has_addresses: bool = True) -> HandOverPro
             token="1",
             original_id=ORIGINAL,
             replacement_id=REPLACEMENT,
-            execution_started_at=STARTED,
             traffic=Traffic(
                 groups=(GROUP,),
                 original_addresses=ADDRESSES[0],
                 replacement_addresses=ADDRESSES[1] if has_addresses else ("",),
+                found_at=STARTED,
             ),
         ),
         at,
@@ -142,9 +154,33 @@ def test_a_replacement_without_such_an_address_takes_nothing_over(aws: _Aws, ori
         _shift(has_addresses=False)
 
 
-def test_a_replacement_that_ends_before_its_address_comes_is_told(aws: _Aws) -> None:
+@pytest.mark.parametrize("state", ["shutting-down", "terminated", "stopping", "stopped"])
+@pytest.mark.parametrize("what", ["address", "target"])
+def test_a_replacement_that_ends_before_it_is_reached_is_told(
+    aws: _Aws, what: str, state: str
+) -> None:
     """No unknown error of AWS: the run is undone for a replacement that does not serve."""
-    aws.health = {ORIGINAL: ("healthy", ""), REPLACEMENT: ("healthy", "")}
-    aws.addresses = [{"AllocationId": "eipalloc-1", "InstanceId": ORIGINAL}]
-    with pytest.raises(TargetsNotHealthy, match=f"{REPLACEMENT} cannot be given eipalloc-1"):
+    _refuse(aws, what)
+    aws.state = state
+    with pytest.raises(TargetsNotHealthy, match=rf"{REPLACEMENT} (is given no|cannot be registered)"):
         _shift()
+
+
+@pytest.mark.parametrize("state", [None, "pending", "running"])
+@pytest.mark.parametrize("what", ["address", "target"])
+def test_what_runs_is_not_given_up_because_another_part_of_aws_does_not_know_it_yet(
+    aws: _Aws, what: str, state: str | None
+) -> None:
+    """EC2 and ELB answer with the same errors for what has ended and what is still pending to them."""
+    _refuse(aws, what)
+    aws.state = state
+    with pytest.raises(TryAgain, match=REPLACEMENT):
+        _shift()
+
+
+def _refuse(aws: _Aws, what: str) -> None:
+    aws.health = {ORIGINAL: ("healthy", "")}
+    aws.takes_targets = what != "target"
+    if what == "address":
+        aws.health[REPLACEMENT] = ("healthy", "")
+        aws.addresses = [{"AllocationId": "eipalloc-1", "InstanceId": ORIGINAL}]

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import timedelta
 
+import boto3
 import pytest
 
 from tests.workflow.faults import Fault, step
@@ -86,6 +87,7 @@ def test_a_switch_that_breaks_anywhere_is_undone(told: Told, state: str) -> None
         state,
         "AbandonSwitch",
         "AlreadyCommitted?",
+        "ReplacementIsTheWorkload?",
         "UndoHandOver",
         "TerminateReplacement",
         "RecordFailure",
@@ -115,6 +117,45 @@ def test_a_failed_undo_keeps_the_replacement_and_tells(told: Told) -> None:
     assert story.switch("undohandover")["replacement_id"] in story.alive
     told_about = [alert for alert in story.alerts if "Workload undohandover" in alert]
     assert story.switch("undohandover")["switch_id"] in told_about[0]
+
+
+def test_an_account_without_free_concurrency_opens_no_breaker(stage: Stage) -> None:
+    """Lambda had no time for the launch: nothing counts, neither for the workload nor for the stack."""
+    stage.launch()
+    stage.take_in()
+    stage.faults.append(
+        Fault("Invoke", code="TooManyRequestsException", when=step("LaunchReplacement"))
+    )
+    stage.force()
+    stage.finish()
+    (switch,) = stage.switches()
+    assert (switch["phase"], switch["outcome"]["counts"]) == ("FAILED", False)
+    assert "Lambda.TooManyRequestsException" in switch["outcome"]["summary"]
+    assert stage.workload()["failures"] == 0
+    assert stage.workload()["backoff_until"]
+
+
+def test_a_switch_that_is_redriven_long_afterwards_ends_no_workload(stage: Stage) -> None:
+    """It was stopped, its original died, its replacement became the workload; then somebody redrives."""
+    original = stage.launch()
+    stage.take_in()
+    stage.cycle()
+    stage.force()
+    stage.run_until_entered("WaitForBoot")
+    (execution,) = stage.account.executions()
+    boto3.client("stepfunctions").stop_execution(executionArn=execution.arn)
+    stage.account.run_for(timedelta(minutes=1))
+    (replacement,) = stage.alive() - {original}
+    stage.world.terminate_instance(original)
+    stage.account.run_for(timedelta(minutes=15))
+    stage.sweep()
+    stage.cycle()
+    assert stage.workload()["instance_id"] == replacement
+    stage.account.redrive(execution.name)
+    stage.finish()
+    assert stage.alive() == {replacement}
+    (redriven,) = stage.account.executions()
+    assert redriven.error == "TakenOver"
 
 
 def test_a_replacement_that_stayed_is_no_duplicate(stage: Stage) -> None:

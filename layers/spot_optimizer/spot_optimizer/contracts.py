@@ -733,6 +733,8 @@ class Traffic(Boundary):
     original_addresses: tuple[str, ...]
     """The private IPv4 address, or "" for none, then the IPv6 addresses."""
     replacement_addresses: tuple[str, ...]
+    found_at: AwareDatetime
+    """When it was found, as the hand-over began; bounds the wait for healthy targets."""
 
 
 class HandOverRequest(SwitchStep):
@@ -741,8 +743,6 @@ class HandOverRequest(SwitchStep):
     action: Literal["shift", "rescue", "undo", "release"]
     original_id: InstanceId
     replacement_id: InstanceId
-    execution_started_at: AwareDatetime
-    """When the state machine run began; bounds the wait for healthy targets."""
     traffic: Traffic | None = None
     """As an earlier answer named it; None to find it."""
     standing: StandingTraffic | None = None

@@ -18,7 +18,7 @@ from datetime import datetime, timedelta
 
 from botocore.exceptions import ClientError
 
-from spot_optimizer.aws.clients import error_code
+from spot_optimizer.aws.clients import TryAgain, error_code
 from spot_optimizer.aws.instances import (
     is_gone,
     read_holders,
@@ -42,13 +42,14 @@ from spot_optimizer.contracts import HandOverProgress, HandOverRequest, Standing
 from spot_optimizer.switching.machine import private_addresses
 from spot_optimizer.telemetry import logger
 
-TARGET_DEADLINE = timedelta(minutes=16)
-"""From the start of the execution: boot and checks take ten of them at most."""
+TARGET_DEADLINE = timedelta(minutes=10)
+"""From the first look at the traffic: a Network Load Balancer takes minutes to register a target."""
 _POLL_NOW_S = 1
 _POLL_TARGETS_S = 15
 _POLL_DRAIN_S = 60
 """The deregistration delay is 300 s by default."""
 
+_ENDS = ("shutting-down", "terminated", "stopping", "stopped")
 _WAITING = frozenset({"initial", "unhealthy", "unhealthy.draining"})
 """``unhealthy`` too: a target that fails its first checks may pass the next ones."""
 
@@ -76,9 +77,9 @@ def hand_over(request: HandOverRequest, now: datetime) -> HandOverProgress:
             moved, left = _handed_addresses(request)
             return _with(_shift(request, now), moved, left)
         case "undo":
-            return _undo(request)
+            return _undo(request, now)
         case "release":
-            return _release(request)
+            return _release(request, now)
 
 
 def _with(progress: HandOverProgress, moved: list[str], left: list[str]) -> HandOverProgress:
@@ -93,7 +94,7 @@ def _with(progress: HandOverProgress, moved: list[str], left: list[str]) -> Hand
 def _shift(request: HandOverRequest, now: datetime) -> HandOverProgress:
     if request.traffic is None and request.action == "shift":
         _refuse_classic_load_balancers(request.original_id)
-    places = _places(request)
+    places = _places(request, now)
     serving = places.serving
     known = {r.place: r for r in places.replacement if not r.leaves}
     missing = [r for r in serving if r.place not in known]
@@ -107,7 +108,7 @@ def _shift(request: HandOverRequest, now: datetime) -> HandOverProgress:
     waiting = [draining[r.place] for r in missing]
     waiting += [r for place, r in known.items() if _is_waiting(r, in_use=place in used)]
     if waiting:
-        if now - request.execution_started_at > TARGET_DEADLINE:
+        if now - places.traffic.found_at > TARGET_DEADLINE:
             worst = waiting[0]
             raise TargetsNotHealthy(
                 f"{request.replacement_id} is {worst.state} ({worst.reason}) in"
@@ -149,8 +150,18 @@ def _register(
         if error_code(error) != "InvalidTarget":
             raise
         # ELB API reference, RegisterTargets: it does not exist any more, or does not run.
-        raise TargetsNotHealthy(f"{request.replacement_id} cannot be registered: {error}") from error
+        raise _ended_or_not_yet(request, f"cannot be registered: {error}") from error
     return places.unfinished(_POLL_TARGETS_S)
+
+
+def _ended_or_not_yet(request: HandOverRequest, problem: str) -> Exception:
+    """What to raise where AWS says that the replacement does not run. It has been seen running: for some
+    seconds another part of AWS may still take it for pending, by the same error (EC2 developer guide,
+    "Eventual consistency"), and a rescue that believed it would end the machine that it needs."""
+    row = read_instances([request.replacement_id]).get(request.replacement_id)
+    said = f"{request.replacement_id} {problem}"
+    ends = row is not None and row["State"]["Name"] in _ENDS
+    return TargetsNotHealthy(said) if ends else TryAgain(said)
 
 
 def _move_addresses(request: HandOverRequest) -> list[str]:
@@ -166,7 +177,7 @@ def _handed_addresses(request: HandOverRequest) -> tuple[list[str], list[str]]:
     try:
         return _take_addresses(request)
     except MachineEnded as error:
-        raise TargetsNotHealthy(str(error)) from error
+        raise _ended_or_not_yet(request, f"is given no address: {error}") from error
 
 
 def _take_addresses(request: HandOverRequest) -> tuple[list[str], list[str]]:
@@ -200,12 +211,12 @@ def _is_waiting(registration: Registration, *, in_use: bool) -> bool:
     return registration.state in _WAITING or (in_use and registration.state == "unused")
 
 
-def _undo(request: HandOverRequest) -> HandOverProgress:
+def _undo(request: HandOverRequest, now: datetime) -> HandOverProgress:
     try:
         _give_addresses_back(request)
     except MachineEnded as error:
         logger.warning("the original has ended meanwhile", reason=str(error))
-    places = _places(request)
+    places = _places(request, now)
     deregister(places.replacement_names, [r for r in places.replacement if not r.leaves])
     return HandOverProgress(done=True, traffic=places.traffic)
 
@@ -229,8 +240,8 @@ def _had_by(original_id: str, standing: StandingTraffic | None) -> tuple[str, ..
     return standing.allocation_ids if standing and standing.instance_id == original_id else ()
 
 
-def _release(request: HandOverRequest) -> HandOverProgress:
-    places = _places(request)
+def _release(request: HandOverRequest, now: datetime) -> HandOverProgress:
+    places = _places(request, now)
     serving = [r for r in places.original if not r.leaves]
     if serving:
         deregister(places.original_names, serving)
@@ -259,9 +270,9 @@ class _Places:
         return HandOverProgress(done=False, wait_s=wait_s, traffic=self.traffic)
 
 
-def _places(request: HandOverRequest) -> _Places:
+def _places(request: HandOverRequest, now: datetime) -> _Places:
     original_id, replacement_id = request.original_id, request.replacement_id
-    traffic = request.traffic or _find_traffic(original_id, replacement_id, request.standing)
+    traffic = request.traffic or _find_traffic(request, now)
     names = {
         original_id: (original_id, *traffic.original_addresses),
         replacement_id: (replacement_id, *traffic.replacement_addresses),
@@ -298,10 +309,13 @@ def _lost(
     return lost if lost and is_gone(request.original_id) else []
 
 
-def _find_traffic(
-    original_id: str, replacement_id: str, standing: StandingTraffic | None
-) -> Traffic:
+def _find_traffic(request: HandOverRequest, now: datetime) -> Traffic:
+    original_id, replacement_id = request.original_id, request.replacement_id
+    standing = request.standing
     rows = read_instances([original_id, replacement_id])
+    if replacement_id not in rows and request.action in ("shift", "rescue"):
+        # It has been seen running, and what ends is shown for an hour.
+        raise TryAgain(f"{replacement_id} is not listed yet")
     vpcs = {row["VpcId"] for row in rows.values() if "VpcId" in row}
     addresses = private_addresses(rows.get(original_id, {}))
     if not any(addresses) and standing is not None and standing.instance_id == original_id:
@@ -310,6 +324,7 @@ def _find_traffic(
         groups=tuple(arn for vpc_id in sorted(vpcs) for arn in read_target_groups(vpc_id)),
         original_addresses=addresses,
         replacement_addresses=private_addresses(rows.get(replacement_id, {})),
+        found_at=now,
     )
 
 

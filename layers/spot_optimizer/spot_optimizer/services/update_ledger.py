@@ -8,7 +8,7 @@ from spot_optimizer.aws.announce import SWITCH, alert, announce
 from spot_optimizer.aws.clients import TryAgain
 from spot_optimizer.aws.environment import StepEnvironment
 from spot_optimizer.aws.ledger import claims, keys
-from spot_optimizer.aws.ledger.claims import ClaimLost, held_record
+from spot_optimizer.aws.ledger.claims import ClaimLost, LedgerBusy, held_record
 from spot_optimizer.aws.ledger.items import (
     MOVES_KEPT,
     MoveItem,
@@ -56,6 +56,23 @@ from spot_optimizer.words import DecisionKind, Lifecycle, Phase, Pool, Scope
 
 UNBEARABLE_ROW = 6
 """Row of the truth table that leaves a pool which must be left: no planned switch."""
+_OF_THE_SERVICE = frozenset(
+    {
+        TryAgain.__name__,
+        LedgerBusy.__name__,
+        "Lambda.AWSLambdaException",
+        "Lambda.ClientExecutionTimeoutException",
+        "Lambda.SdkClientException",
+        "Lambda.ServiceException",
+        "Lambda.TooManyRequestsException",
+        "Lambda.Unknown",
+        "Runtime.ExitError",
+        "Sandbox.Timedout",
+        "States.Timeout",
+    }
+)
+"""What a state machine tries again (Step Functions developer guide, "Handle transient Lambda service
+exceptions"), the account's concurrency among it. A missing permission is none of these."""
 
 Request = (
     ClaimRequest
@@ -389,7 +406,7 @@ def _failure(switch: SwitchItem, request: FailRequest) -> tuple[str, bool]:
         return f"nothing launched, {tried} refused; last: {last.code}: {last.cure}", False
     error = str(request.failure.get("Error", "unknown error"))
     # What was too busy to launch is no fault of the workload: a hand would have to reset its breaker.
-    counts = not (switch.phase is Phase.CLAIMED and error == TryAgain.__name__)
+    counts = not (switch.phase is Phase.CLAIMED and error in _OF_THE_SERVICE)
     return f"{error}: {_readable(str(request.failure.get('Cause', '')))}", counts
 
 
