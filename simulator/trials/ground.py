@@ -196,6 +196,12 @@ class Ground:
             if execution.status == "RUNNING":
                 client("stepfunctions").stop_execution(executionArn=execution.arn)
 
+    def redrive_executions(self) -> None:
+        """Somebody has whatever was stopped go on, in the console."""
+        for execution in self.account.executions():
+            if execution.status == "ABORTED":
+                self.account.redrive(execution.name)
+
     def schedule(self, function: str, *, enabled: bool, holding: str = "") -> None:
         """Switch the schedules of a function whose input holds a word on or off."""
         events = client("events")

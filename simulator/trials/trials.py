@@ -241,6 +241,42 @@ def _stopped_and_ended_after_commit(ground: Ground) -> None:
     ground.injector.wrong_until(ground.now)
 
 
+def _stopped_and_redriven(ground: Ground) -> None:
+    """Somebody stops the execution and ends the original; what was launched becomes the workload, and
+    only then the execution is redriven."""
+    ground.force()
+    ground.run_until_entered("WaitForBoot")
+    ground.stop_executions()
+    ground.account.run_for(timedelta(minutes=1))
+    ground.world.terminate_instance(ground.ledger.workloads()["web"].instance_id)
+    ground.given_up.add("web")
+    _adopted_and_redriven(ground)
+
+
+def _rescue_stopped_and_redriven(ground: Ground) -> None:
+    """As in a switch, of a rescue; in manual mode no other rescue follows it."""
+    ground.interrupt("web")
+    ground.account.run_for(timedelta(milliseconds=1))
+    ground.run_until_entered("WaitUntilRunning")
+    ground.stop_executions()
+    ground.ask(command="set-mode", workload="web", mode="manual")
+    ground.given_up.add("web")
+    _adopted_and_redriven(ground)
+
+
+def _adopted_and_redriven(ground: Ground) -> None:
+    ground.account.run_for(timedelta(minutes=25))
+    ground.cycle()
+    ground.redrive_executions()
+    ground.injector.wrong_until(ground.now)
+
+
+def _runs_on_what_it_is_recorded_on(ground: Ground) -> None:
+    recorded_on = ground.ledger.workloads()["web"].instance_id
+    if ground.running("web") != [recorded_on]:
+        raise TrialFailed(f"web is recorded on {recorded_on}, it runs on {ground.running('web')}")
+
+
 def _interrupted_and_full(ground: Ground) -> None:
     until = ground.now + timedelta(minutes=10)
     ground.world.close_capacity("*", "*", "*", ground.now, until)
@@ -371,6 +407,20 @@ TRIALS: Mapping[str, Trial] = {
             _stopped_and_ended_after_commit,
         ),
         Trial(
+            "redriven",
+            "a switch is stopped, what it has launched becomes the workload, the execution is redriven",
+            _one_machine,
+            _stopped_and_redriven,
+            expect=_runs_on_what_it_is_recorded_on,
+        ),
+        Trial(
+            "failover-redriven",
+            "a rescue is stopped, what it has launched becomes the workload, the execution is redriven",
+            _with_standing_plan,
+            _rescue_stopped_and_redriven,
+            expect=_runs_on_what_it_is_recorded_on,
+        ),
+        Trial(
             "failover-full-after-commit",
             "as failover-after-commit, and for six minutes no pool has capacity",
             _with_standing_plan,
@@ -463,7 +513,7 @@ TRIALS: Mapping[str, Trial] = {
 }
 
 _NOT_SWEPT = (
-    RANDOM, "dead-claim", "full", "switch-stopped", "failover-stopped",
+    RANDOM, "dead-claim", "redriven", "failover-redriven", "full", "switch-stopped", "failover-stopped",
     "failover-manual", "failover-full", "failover-ended", "failover-persistent",
 )  # fmt: skip
 SINGLE = tuple(name for name in TRIALS if name not in _NOT_SWEPT)
