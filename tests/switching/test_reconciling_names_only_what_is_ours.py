@@ -177,6 +177,21 @@ def test_what_no_switch_launched_is_ended_by_a_commit_only(account: Account) -> 
 
 
 @given(accounts())
+def test_who_launched_a_workloads_own_machine_changes_nothing(account: Account) -> None:
+    """So nobody has to ask EC2 for the token of its fleet, which EC2 forgets one day."""
+    own = {workload.instance_id for workload in account.workloads}
+    unasked = tuple(
+        replace(m, client_token="fleet-1-0") if m.instance_id in own else m
+        for m in account.machines
+    )
+    known = [
+        finding for finding in account.findings() if ended_by(finding, account) not in own
+    ]
+    unknown = replace(account, machines=unasked).findings()
+    assert [f for f in unknown if ended_by(f, account) not in own] == known
+
+
+@given(accounts())
 def test_what_was_cleared_is_not_found_again(account: Account) -> None:
     """However many left-overs a workload has, they are cleared one after the other and stay so."""
     seen: set[tuple[str, str]] = set()

@@ -90,7 +90,7 @@ class _Sweep:
         items = self.ledger.workloads()
         living = [i for i in instances if i["State"]["Name"] not in _ENDING]
         ended = {i["InstanceId"] for i in instances if i["State"]["Name"] in _ENDING}
-        tokens = _tokens_of_fleets(living)
+        tokens = _tokens_of_fleets(living, {item.instance_id for item in items.values()})
         machines = [machine_of(i, tokens) for i in living]
         read = self._read(machines, items)
         workloads = [_workload(item) for item in items.values()]
@@ -317,8 +317,13 @@ class _Interrupted:
     order: SwitchOrder | None
 
 
-def _tokens_of_fleets(instances: Iterable[Record]) -> dict[str, str]:
-    tags = [tags_of(row) for row in instances]
+def _tokens_of_fleets(instances: Iterable[Record], own: Container[str]) -> dict[str, str]:
+    """Client tokens of the fleets that machines beside the workloads' ``own`` come from.
+
+    Who launched a workload's own machine is in question nowhere: it is never cleared. EC2 forgets
+    fleets, and rescued workloads run on: asked every time, one of them would fail the call for all.
+    """
+    tags = [tags_of(row) for row in instances if row["InstanceId"] not in own]
     return read_fleet_tokens(
         {each[FLEET_TAG] for each in tags if FLEET_TAG in each and SWITCH_TAG in each}
     )
