@@ -21,6 +21,7 @@ def _step_meeting(error: Exception) -> None:
 @pytest.mark.parametrize(
     "code",
     [
+        "503",
         "InternalError",
         "InternalServerError",
         "ProvisionedThroughputExceededException",

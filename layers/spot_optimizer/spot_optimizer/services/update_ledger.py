@@ -192,9 +192,6 @@ def _forget_template(ledger: Ledger, switch: SwitchItem) -> None:
 
 
 def _following(switch: SwitchItem) -> int | None:
-    newest = switch.refusals[-1]
-    if newest.again:
-        return newest.candidate
     lasting = [(r.candidate, r.scope) for r in switch.refusals if not r.again]
     return next_candidate(switch.order.candidates, lasting)
 
