@@ -215,6 +215,21 @@ def test_a_fleet_that_answers_again_without_its_machine_is_asked_for_it(
         assert stage.alive() == {stage.workload()["instance_id"]}
 
 
+def test_a_fleet_that_answers_again_without_its_errors_is_asked_for_them() -> None:
+    """All pools were full, and the first answer got lost: the record says so all the same."""
+    with ready_stage() as (stage, originals):
+        stage.world.close_capacity(lifecycle="spot")
+        stage.faults.append(
+            Fault("CreateFleet", "503", LAUNCHER, status=503, after_effect=True, times=1)
+        )
+        stage.world.interrupt(originals["web"])
+        assert only_rescue(stage).status == "SUCCEEDED"
+        assert len(stage.calls_of("CreateFleet")) == 2
+        assert stage.workload()["lifecycle"] == "on-demand"
+        (refusal,) = stage.switches()[0]["refusals"]
+        assert refusal["code"] == "InsufficientInstanceCapacity"
+
+
 def test_a_fleet_that_cannot_be_described_yet_is_waited_for() -> None:
     """The repeated answer names no machine and no error, so nothing follows from it."""
     with ready_stage() as (stage, originals):

@@ -104,7 +104,7 @@ def _by_fleet(request: LaunchRequest, switch: SwitchItem, now: datetime) -> Repl
     fleet = reply if reply.get("Instances") else _remembered(reply)
     rows = fleet.get("Instances") or []
     if not rows:
-        raise _all_refused(fleet.get("Errors") or [], switch)
+        raise _all_refused(reply.get("Errors") or fleet.get("Errors") or [], switch)
     chosen = chosen_candidate(spot, rows[0])
     return Replacement(
         instance_id=rows[0]["InstanceIds"][0],
