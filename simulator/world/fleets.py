@@ -65,23 +65,27 @@ class _Candidate:
 @attributed_operation("ec2", "CreateFleet")
 def create_fleet(state: WorldState, params: Params, caller: object) -> Reply:
     """API_CreateFleet, type instant: all of the target capacity comes from the first pool, in the
-    order of the strategy, that has it."""
+    order of the strategy, that has it.
+
+    A repeated request names the fleet and nothing else: that it "succeeds without performing any further
+    actions" ("Ensuring idempotency in Amazon EC2 API requests") is no promise to repeat what was
+    launched. DescribeFleets tells.
+    """
     reject_unmodelled("CreateFleet", params, _MODELLED)
     if params.get("Type") != "instant":
         raise NotModelled(f"CreateFleet: Type {params.get('Type')!r} is not modelled, only instant")
     earlier = once(state, "CreateFleet", params)
     if earlier is not None:
-        reply: Reply = earlier
-        return reply
+        return {"FleetId": earlier, "Errors": [], "Instances": []}
     lifecycle, count = _target(params["TargetCapacitySpecification"])
     candidates = _candidates(state, params)
     strategy = _strategy(params, lifecycle)
     if params.get("DryRun"):
         raise AwsError("DryRunOperation", "Request would have succeeded, but DryRun flag is set.")
     reply = _launch(state, candidates, lifecycle, count, strategy, caller)
-    made(state, "CreateFleet", params, reply)
+    made(state, "CreateFleet", params, reply["FleetId"])
     state.fleets[reply["FleetId"]] = {
-        "FleetId": reply["FleetId"],
+        **reply,
         "Type": "instant",
         "CreateTime": state.now(),
         "FleetState": "active",
@@ -93,7 +97,8 @@ def create_fleet(state: WorldState, params: Params, caller: object) -> Reply:
 
 @operation("ec2", "DescribeFleets")
 def describe_fleets(state: WorldState, params: Params) -> Reply:
-    """API_DescribeFleets: instant fleets are in the answer only when they are named."""
+    """API_DescribeFleets: instant fleets are in the answer only when they are named, with their Errors
+    and Instances (FleetData)."""
     reject_unmodelled("DescribeFleets", params, ("FleetIds",))
     ids = params.get("FleetIds", [])
     for fleet_id in ids:

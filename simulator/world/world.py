@@ -382,6 +382,14 @@ class World:
             CapacityClosure(instance_type, availability_zone, lifecycle, start, end, error)
         )
 
+    def forget_fleet(self, fleet_id: str) -> None:
+        """EC2 knows this fleet no more; what it has launched runs on."""
+        del self._state.fleets[fleet_id]
+
+    def reopen_capacity(self) -> None:
+        """Pools that were closed have capacity again from now on."""
+        self._state.closures.clear()
+
     def fail_status_checks(
         self,
         instance_type: str = "*",

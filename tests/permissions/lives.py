@@ -110,13 +110,15 @@ def _forget_the_version(stage: Stage) -> None:
 
 
 def _refused_launches(stage: Stage) -> None:
-    """Of a pool without capacity, and of a launch template that somebody has deleted."""
+    """Of pools without capacity, and of a launch template that somebody has deleted."""
     template = stage.item("PLANS", "asked")["launch_template"]["template_id"]
     boto3.client("ec2").delete_launch_template(LaunchTemplateId=template)
     stage.force("asked", zone=ZONES[2])
     stage.finish()
     stage.world.close_capacity(lifecycle="spot")
     stage.force("burst", BURSTABLE[0])
+    stage.finish()
+    stage.world.interrupt(stage.workload("shop")["instance_id"])
     stage.finish()
 
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spot_optimizer.switching.launch_request import client_token, switch_hash
@@ -174,6 +174,27 @@ def test_what_no_switch_launched_is_ended_by_a_commit_only(account: Account) -> 
         if switch is None or switch.replacement_id != ends:
             assert machines[ends].switch_id == finding.switch_id
             assert machines[ends].client_token.startswith(switch_hash(finding.switch_id))
+
+
+@settings(max_examples=300)
+@given(accounts())
+def test_who_launched_a_workloads_own_machine_changes_nothing(account: Account) -> None:
+    """So nobody has to ask EC2 for the token of its fleet, which EC2 forgets one day."""
+    own = {workload.instance_id: workload.workload_id for workload in account.workloads}
+    unasked = tuple(
+        replace(m, client_token="fleet-1-0") if m.instance_id in own else m
+        for m in account.machines
+    )
+    # A machine that was given another workload's tag is looked at as that one's left-over.
+    confused = {
+        m.workload_id
+        for m in account.machines
+        if own.get(m.instance_id, m.workload_id) != m.workload_id
+    }
+    known, unknown = account.findings(), replace(account, machines=unasked).findings()
+    assert [f for f in unknown if f.workload_id not in confused] == [
+        f for f in known if f.workload_id not in confused
+    ]
 
 
 @given(accounts())

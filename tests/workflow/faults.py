@@ -28,7 +28,8 @@ class ApiCall:
 
 @dataclass
 class Fault:
-    """AWS failing a call: before it had an effect, or after (the reply is lost).
+    """AWS failing a call, with a code and an HTTP status: before it had an effect, or after (the reply is
+    lost).
 
     Only calls that ``when`` accepts (parameters) of the execution of ``workload`` or of a function
     are met, ``times`` of them.
@@ -36,6 +37,7 @@ class Fault:
 
     operation: str
     code: str = "AccessDeniedException"
+    status: int = field(default=400, kw_only=True)
     caller: str = "SwitchInstance"
     workload: str | None = None
     when: Callable[[Mapping[str, Any]], bool] = lambda _params: True
@@ -79,7 +81,7 @@ class Between:
                     fault.met += 1
                     if fault.after_effect:
                         answer(client, operation, params)
-                    raise _refusal(operation, fault.code)
+                    raise _refusal(operation, fault.code, fault.status)
                 return answer(client, operation, params)
             except ClientError as error:
                 code = error.response["Error"]["Code"]
@@ -102,12 +104,12 @@ class Between:
         )
 
 
-def _refusal(operation: str, code: str) -> ClientError:
+def _refusal(operation: str, code: str, status: int) -> ClientError:
     return ClientError(
         {
             "Error": {"Code": code, "Message": "a fault of the test"},
             "ResponseMetadata": {
-                "HTTPStatusCode": 400,
+                "HTTPStatusCode": status,
                 "RequestId": "00000000-0000-0000-0000-000000000000",
                 "HostId": "",
                 "HTTPHeaders": {},

@@ -602,6 +602,8 @@ class RefusedLaunch(Boundary):
     scope: Scope
     cure: str
     message: str
+    again: bool = False
+    """The same candidate is worth one more attempt."""
 
 
 class NextAttempt(Boundary):

@@ -278,6 +278,38 @@ def test_a_reused_fleet_token_returns_the_first_fleet(account, refused):
     assert first["FleetId"].startswith("fleet-")
 
 
+def test_a_repeated_fleet_names_no_machine_but_is_described_with_it(account):
+    """AWS promises that a repeated call does nothing more, not that it answers in full."""
+    overrides = [
+        {"InstanceType": kind, "SubnetId": subnet_of(account, "us-east-1b"), "Priority": rank}
+        for rank, kind in enumerate(("m5.large", "c5.large"))
+    ]
+    account.world.close_capacity("m5.large", lifecycle="spot")
+    first = make_fleet(account, overrides, ClientToken="f")
+    again = account.ec2.create_fleet(
+        Type="instant",
+        ClientToken="f",
+        LaunchTemplateConfigs=[
+            {
+                "LaunchTemplateSpecification": {"LaunchTemplateName": "fleet-0", "Version": "$Latest"},
+                "Overrides": overrides,
+            }
+        ],
+        TargetCapacitySpecification={"TotalTargetCapacity": 1, "DefaultTargetCapacityType": "spot"},
+        SpotOptions={"AllocationStrategy": "capacity-optimized-prioritized"},
+    )
+    assert (again["FleetId"], again["Instances"], again["Errors"]) == (first["FleetId"], [], [])
+    (described,) = account.ec2.describe_fleets(FleetIds=[first["FleetId"]])["Fleets"]
+    assert [i["InstanceIds"] for i in described["Instances"]] == [
+        i["InstanceIds"] for i in first["Instances"]
+    ]
+    assert [e["ErrorCode"] for e in described["Errors"]] == [
+        e["ErrorCode"] for e in first["Errors"]
+    ]
+    assert described["ClientToken"] == "f"
+    assert len(account.world.instances) == 1
+
+
 def test_a_start_needs_quota_as_a_launch_does(account, refused):
     """A stopped instance counts no vCPU; started again it may find none left."""
     instance_id = account.run()["InstanceId"]

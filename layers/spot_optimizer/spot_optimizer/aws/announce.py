@@ -17,6 +17,10 @@ FORECAST = "Spot Optimizer Forecast"
 _ENTRIES_MAX = 10
 """PutEvents takes ten entries a call (EventBridge API reference)."""
 
+_SUBJECT_CHARACTERS_MAX = 99
+"""SNS API reference, Publish: a subject is "less than 100 characters long", with "no line breaks or
+control characters"; its older editions say ASCII."""
+
 
 def announce(bus_name: str, detail_type: str, details: Sequence[Boundary]) -> None:
     """Put one event for each detail on the bus, so that users can hang Slack or tickets on it.
@@ -43,5 +47,12 @@ def announce(bus_name: str, detail_type: str, details: Sequence[Boundary]) -> No
 
 
 def alert(topic_arn: str, subject: str, text: str) -> None:
-    """Tell the team what needs a person. SNS takes 100 characters of subject."""
-    client("sns").publish(TopicArn=topic_arn, Subject=subject[:100], Message=text)
+    """Tell the team what needs a person. Of the subject is sent what SNS takes."""
+    client("sns").publish(TopicArn=topic_arn, Subject=_subject(subject), Message=text)
+
+
+def _subject(text: str) -> str:
+    """One line of at most 99 ASCII characters; what cannot be shown becomes a question mark."""
+    line = " ".join(text.split())
+    shown = "".join(each if " " <= each <= "~" else "?" for each in line)
+    return shown[:_SUBJECT_CHARACTERS_MAX]

@@ -8,7 +8,9 @@ from typing import Any, ParamSpec, TypeVar
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
+from spot_optimizer.switching.error_table import PASSING
 from spot_optimizer.telemetry import metrics
 
 _CONFIG = Config(
@@ -70,26 +72,11 @@ class TryAgain(Exception):
     """AWS was busy or out of order for a moment; the state machine tries the step again."""
 
 
-_PASSING = frozenset(
-    {
-        "InternalError",
-        "InternalFailure",
-        "InternalServerError",
-        "ProvisionedThroughputExceededException",
-        "RequestLimitExceeded",
-        "RequestThrottled",
-        "ServiceUnavailable",
-        "Throttling",
-        "ThrottlingException",
-        "TooManyRequestsException",
-        "TransactionConflictException",
-        "TransactionInProgressException",
-        "Unavailable",
-    }
-)
-"""EC2 API error codes, "Client error codes" and "Server error codes"; Query API "Common errors";
-DynamoDB developer guide, "Error handling": a table on demand throttles too, and a single write that
-meets a transaction is refused."""
+_PASSING = PASSING | {"InternalServerError", "TransactionConflictException"}
+"""What passes on EC2 and, by DynamoDB's developer guide, "Error handling", on a table: one on demand
+throttles too, and a single write that meets a transaction is refused."""
+
+_TOO_MANY_REQUESTS, _SERVER_ERROR = 429, 500
 
 
 def error_code(error: ClientError) -> str:
@@ -97,11 +84,30 @@ def error_code(error: ClientError) -> str:
     return str(error.response.get("Error", {}).get("Code", "Unknown"))
 
 
+def http_status(error: ClientError) -> int:
+    """HTTP status of an error's reply; 0 where that is not known.
+
+    Where an empty body, or HTML that a proxy has sent, names no code, botocore takes the status for it
+    (``parsers.py``, ``_do_generic_error_parse``).
+    """
+    code = error_code(error)
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    return int(code if code.isdigit() else status)
+
+
 def is_passing(error: Exception) -> bool:
-    """Whether trying the same call again later may succeed."""
+    """Whether trying the same call again later may succeed: AWS has failed or was busy, or its reply
+    could not be read, so that the call may have had its effect.
+
+    EC2 counts missing capacity among its failures ("Error codes for the Amazon EC2 API", server
+    errors): who launches looks at the table of refusals first.
+    """
     if isinstance(error, ClientError):
-        return error_code(error) in _PASSING
-    return isinstance(error, BotoCoreError)
+        status = http_status(error)
+        return (
+            error_code(error) in _PASSING or status == _TOO_MANY_REQUESTS or status >= _SERVER_ERROR
+        )
+    return isinstance(error, BotoCoreError | ResponseParserError)
 
 
 _Answer = TypeVar("_Answer")
@@ -117,7 +123,7 @@ def passing_as_try_again(
     def wrapped(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> _Answer:
         try:
             return handler(*args, **kwargs)
-        except (ClientError, BotoCoreError) as error:
+        except (ClientError, BotoCoreError, ResponseParserError) as error:
             if is_passing(error):
                 raise TryAgain(str(error)) from error
             raise

@@ -74,16 +74,19 @@ def read_fleet_tokens(fleet_ids: Iterable[str]) -> dict[str, str]:
     """Fleet id -> the client token that its CreateFleet was given; one that EC2 has forgotten is
     absent. Instant fleets are shown only to who names them (EC2 API reference, DescribeFleets)."""
     tokens: dict[str, str] = {}
-    for ids in _some(sorted(fleet_ids)):
+    todo = list(_some(sorted(fleet_ids)))
+    while todo:
+        ids = todo.pop()
         try:
             reply = client("ec2").describe_fleets(FleetIds=ids)
         except ClientError as error:
             if error_code(error) != "InvalidFleetId.NotFound":
                 raise
-            reply = {"Fleets": []}
-            for fleet_id in ids if len(ids) > 1 else ():
-                tokens |= read_fleet_tokens([fleet_id])
-        tokens |= {row["FleetId"]: row.get("ClientToken") or "" for row in reply["Fleets"]}
+            # One of them fails the call for all: in halves it is found in few calls.
+            middle = len(ids) // 2
+            todo += [half for half in (ids[:middle], ids[middle:]) if middle]
+        else:
+            tokens |= {row["FleetId"]: row.get("ClientToken") or "" for row in reply["Fleets"]}
     return tokens
 
 

@@ -94,7 +94,7 @@ class _Sweep:
         instances: list[Record] = [*tagged, *self._ended(tagged, self._own_of(items))]
         living = [i for i in instances if i["State"]["Name"] not in _ENDING]
         ended = {i["InstanceId"] for i in instances if i["State"]["Name"] in _ENDING}
-        tokens = _tokens_of_fleets(living)
+        tokens = _tokens_of_fleets(living, {item.instance_id for item in items.values()})
         machines = [machine_of(i, tokens) for i in living]
         read = self._read(machines, items)
         replacements = {s.replacement_id for s in read.records.values() if s.switch_id in read.runs}
@@ -344,8 +344,13 @@ class _Interrupted:
     order: SwitchOrder | None
 
 
-def _tokens_of_fleets(instances: Iterable[Record]) -> dict[str, str]:
-    tags = [tags_of(row) for row in instances]
+def _tokens_of_fleets(instances: Iterable[Record], own: Container[str]) -> dict[str, str]:
+    """Client tokens of the fleets that machines beside the workloads' ``own`` come from.
+
+    Who launched a workload's own machine is in question nowhere: it is never cleared. EC2 forgets
+    fleets, and rescued workloads run on: asked every time, one of them would fail the call for all.
+    """
+    tags = [tags_of(row) for row in instances if row["InstanceId"] not in own]
     return read_fleet_tokens(
         {each[FLEET_TAG] for each in tags if FLEET_TAG in each and SWITCH_TAG in each}
     )

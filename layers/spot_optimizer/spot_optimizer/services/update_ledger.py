@@ -209,9 +209,8 @@ def _forget_template(ledger: Ledger, switch: SwitchItem) -> None:
 
 
 def _following(switch: SwitchItem) -> int | None:
-    return next_candidate(
-        switch.order.candidates, [(r.candidate, r.scope) for r in switch.refusals]
-    )
+    lasting = [(r.candidate, r.scope) for r in switch.refusals if not r.again]
+    return next_candidate(switch.order.candidates, lasting)
 
 
 # --- commit and abandon --------------------------------------------------------------------------
@@ -400,8 +399,9 @@ def _fail(
 
 def _failure(switch: SwitchItem, request: FailRequest) -> tuple[str, bool]:
     """What happened in words, and whether it counts: refusals before a launch are no failures."""
-    if switch.phase is Phase.CLAIMED and switch.refusals:
-        last = switch.refusals[-1]
+    last = switch.refusals[-1] if switch.refusals else None
+    # Where another attempt came after it, that one has failed otherwise, and may have launched.
+    if switch.phase is Phase.CLAIMED and last is not None and last.attempt == switch.attempt:
         tried = len(switch.refusals)
         return f"nothing launched, {tried} refused; last: {last.code}: {last.cure}", False
     error = str(request.failure.get("Error", "unknown error"))

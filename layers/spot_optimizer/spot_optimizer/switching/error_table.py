@@ -76,6 +76,13 @@ _LIFECYCLE = {
     " tried.",
     "MaxSpotFleetRequestCountExceeded": "The account has too many spot fleets or too much fleet"
     " capacity: ask for more in Service Quotas; the other lifecycle is tried.",
+    # Reported: of CreateFleet, HTTP 400 (github.com/runs-on/runs-on, issue 88).
+    "MaxFleetCountExceeded": "The account has too many fleets: ask for more in Service Quotas; the"
+    " other lifecycle is tried.",
+    # Spot alone needs the role (EC2 user guide, "Service-linked role for Spot Instance requests").
+    "AuthFailure.ServiceLinkedRoleCreationNotPermitted": "The role AWSServiceRoleForEC2Spot is"
+    " missing: aws iam create-service-linked-role --aws-service-name spot.amazonaws.com; the other"
+    " lifecycle is tried.",
 }
 _THROTTLED = "EC2 throttles the account's calls; repeated after a wait."
 _BROKEN = "EC2 failed inside; repeated after a wait."
@@ -105,6 +112,8 @@ _TIME = {
     "ConcurrentTagAccess": "Another call changes the same tags; repeated after a wait.",
     "CreditSpecificationUpdateInProgress": "The account's default credit mode is being changed;"
     " repeated after a wait.",
+}
+_TEMPLATE = {
     # Eventual consistency: what was made a moment ago may not be found yet.
     "InvalidLaunchTemplateId.NotFound": "The launch template is not visible yet, or was deleted:"
     " the next cycle makes it anew.",
@@ -129,8 +138,6 @@ _NOTHING = {
     "AccessDeniedException": "The stack's role may not do this: widen its policy.",
     "AuthFailure": "The account may not use something that the machine is made of, such as a shared"
     " image.",
-    "AuthFailure.ServiceLinkedRoleCreationNotPermitted": "The role AWSServiceRoleForEC2Spot is"
-    " missing: aws iam create-service-linked-role --aws-service-name spot.amazonaws.com.",
     "Blocked": _ACCOUNT,
     "PendingVerification": _ACCOUNT,
     "OptInRequired": "The image's AWS Marketplace product is not subscribed to: accept its terms.",
@@ -201,9 +208,20 @@ BY_CODE: Mapping[str, Refusal] = {
     **_all(Scope.FAMILY, _FAMILY),
     **_all(Scope.LIFECYCLE, _LIFECYCLE),
     **_all(Scope.TIME, _TIME),
+    **_all(Scope.TIME, _TEMPLATE),
     **_all(Scope.NOTHING, _NOTHING),
 }
 """EC2 error code (without ``Client.`` or ``Server.``) -> what cures it."""
+
+PASSING = frozenset(_TIME)
+"""Codes that the same call, asked again after a wait of seconds, may not meet again."""
+
+TEMPLATE_UNSEEN = frozenset(_TEMPLATE)
+"""Codes about a launch template that time cures too, but the next cycle's rather than a wait's."""
+
+MAY_HAVE_LAUNCHED = frozenset({"IdempotentParameterMismatch"})
+"""Codes that tell of an earlier request with the same client token ("Ensuring idempotency in Amazon EC2
+API requests"): what it launched may run. With ``IdempotentInstanceTerminated`` it has ended."""
 
 BY_MESSAGE: tuple[tuple[str, str, Refusal], ...] = (
     # A parameter that one type refuses is accepted by another (all reported, by users).

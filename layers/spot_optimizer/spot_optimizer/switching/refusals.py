@@ -18,6 +18,7 @@ __all__ = [
     "Placement",
     "Refusal",
     "family_class",
+    "known_refusal",
     "next_candidate",
     "refusal_of",
     "refusal_of_state_reason",
@@ -67,6 +68,13 @@ def refusal_of(code: str, message: str = "") -> Refusal:
     A code that no table knows is taken for incurable: nothing has been launched, the original runs
     on, and a person reads the code. A reply that never came must not be passed in here.
     """
+    return known_refusal(code, message) or Refusal(
+        Scope.NOTHING, f"'{code}' is not a known EC2 error code, so nothing else is tried."
+    )
+
+
+def known_refusal(code: str, message: str = "") -> Refusal | None:
+    """The same, as far as a table knows the code."""
     bare = code.removeprefix("Client.").removeprefix("Server.")
     text = message.lower()
     for code_pattern, message_pattern, refusal in BY_MESSAGE:
@@ -77,9 +85,7 @@ def refusal_of(code: str, message: str = "") -> Refusal:
     for code_pattern, refusal in BY_PATTERN:
         if fnmatchcase(bare, code_pattern):
             return refusal
-    return Refusal(
-        Scope.NOTHING, f"'{code}' is not a known EC2 error code, so nothing else is tried."
-    )
+    return None
 
 
 def refusal_of_state_reason(code: str, message: str = "") -> Refusal:

@@ -163,6 +163,8 @@ class RefusedAttempt(Item):
     scope: Scope
     cure: str
     message: str
+    again: bool = False
+    """The next attempt had the same candidate: what refused this one was to pass by itself."""
 
 
 class SwitchItem(Item):
