@@ -15,7 +15,7 @@ from simulator.world.images import launchable_image
 from simulator.world.instance_rows import reservation_row
 from simulator.world.instances import launch
 from simulator.world.launch_templates import find_template, find_version, made, once
-from simulator.world.model import Instance, InterfaceSpec, LaunchSpec, SpotMarket
+from simulator.world.model import Instance, InterfaceSpec, LaunchSpec, SpotMarket, Subnet
 from simulator.world.operations import Params, Reply, attributed_operation
 from simulator.world.state import WorldState
 from simulator.world.tagging import check_tag_count, specified_tags
@@ -402,7 +402,18 @@ def _interface(state: WorldState, item: Params, primary_subnet: str) -> Interfac
         associate_public_ip=item.get("AssociatePublicIpAddress"),
         private_ip_addresses=tuple(addresses),
         secondary_count=item.get("SecondaryPrivateIpAddressCount", 0),
+        ipv6_count=_ipv6_count(item, subnet),
     )
+
+
+def _ipv6_count(item: Params, subnet: Subnet) -> int:
+    """EC2 user guide, "IPv6 addresses": they are of the subnet's IPv6 block. No error code is named."""
+    count: int = item.get("Ipv6AddressCount", 0)
+    if count and subnet.ipv6_cidr is None:
+        raise AwsError(
+            "InvalidParameterValue", f"The subnet '{subnet.subnet_id}' has no IPv6 CIDR block"
+        )
+    return count
 
 
 def _existing_interface(state: WorldState, item: Params, interface_id: str) -> InterfaceSpec:

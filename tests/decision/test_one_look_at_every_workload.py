@@ -224,7 +224,7 @@ def test_a_fallback_tries_the_current_zone_first_and_only_zones_that_can() -> No
     nowhere = replace(CATALOG, zones={HOME: frozenset({"us-east-1f"})})
     (decision,) = _decide(view, snapshot=snapshot, catalog=nowhere)
     assert decision.kind is DecisionKind.STAY
-    assert "no zone with a subnet offers m5.xlarge on-demand" in decision.reason
+    assert "no zone to launch in offers m5.xlarge on-demand" in decision.reason
     assert not decision.fallback_pending
 
 

@@ -730,6 +730,8 @@ class Traffic(Boundary):
     original_addresses: tuple[str, ...]
     """The private IPv4 address, or "" for none, then the IPv6 addresses."""
     replacement_addresses: tuple[str, ...]
+    unserved_since: AwareDatetime | None = None
+    """When the replacement was first seen where its load balancer does not serve its zone."""
 
 
 class HandOverRequest(SwitchStep):

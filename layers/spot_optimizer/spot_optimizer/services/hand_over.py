@@ -44,11 +44,15 @@ from spot_optimizer.telemetry import logger
 
 TARGET_DEADLINE = timedelta(minutes=16)
 """From the start of the execution: boot and checks take ten of them at most."""
+UNSERVED_MAX = timedelta(minutes=1)
+"""How long a planned switch waits for a load balancer to serve the replacement's zone: a state that ELB
+shows may be of a moment ago, but nothing is to be waited for while a zone is not enabled."""
 _POLL_NOW_S = 1
 _POLL_TARGETS_S = 15
 _POLL_DRAIN_S = 60
 """The deregistration delay is 300 s by default."""
 
+_NOT_IN_USE = "Target.NotInUse"
 _WAITING = frozenset({"initial", "unhealthy", "unhealthy.draining"})
 """``unhealthy`` too: a target that fails its first checks may pass the next ones."""
 
@@ -106,6 +110,9 @@ def _shift(request: HandOverRequest, now: datetime) -> HandOverProgress:
     used = {r.place for r in serving if r.state != "unused"}
     waiting = [draining[r.place] for r in missing]
     waiting += [r for place, r in known.items() if _is_waiting(r, in_use=place in used)]
+    unserved = [r for place, r in known.items() if place in used and r.reason == _NOT_IN_USE]
+    if unserved and request.action == "shift":
+        return _wait_until_served(request, places, unserved[0], now)
     if waiting:
         if now - request.execution_started_at > TARGET_DEADLINE:
             worst = waiting[0]
@@ -117,6 +124,20 @@ def _shift(request: HandOverRequest, now: datetime) -> HandOverProgress:
     moved = tuple(dict.fromkeys(r.target_group_arn for r in known.values()))
     logger.info("targets handed over", moved=moved)
     return HandOverProgress(done=True, traffic=places.traffic, moved=moved)
+
+
+def _wait_until_served(
+    request: HandOverRequest, places: "_Places", unserved: Registration, now: datetime
+) -> HandOverProgress:
+    since = places.traffic.unserved_since or now
+    if now - since >= UNSERVED_MAX:
+        raise TargetsNotHealthy(
+            f"{request.replacement_id} is {unserved.state} ({unserved.reason}) in"
+            f" {unserved.target_group_arn} port {unserved.port}: its load balancer does not serve the"
+            " zone that the replacement is in; enable that zone for the load balancer"
+        )
+    traffic = places.traffic.model_copy(update={"unserved_since": since})
+    return HandOverProgress(done=False, wait_s=_POLL_TARGETS_S, traffic=traffic)
 
 
 def _refuse_classic_load_balancers(original_id: str) -> None:
