@@ -145,7 +145,7 @@ class _Cycle:
         self._keep_inputs(world, members, market_id)
         if isinstance(request, ScheduledCycle):
             traffic |= self._traffic(fleet, traffic.keys())
-        self._tell_of_lost_traffic(fleet, traffic)
+            self._tell_of_lost_traffic(fleet, traffic)
         self._record_plans(decisions, fleet.plans, by_id, market, traffic)
         return self._summary(decisions, fleet, started)
 
@@ -311,8 +311,8 @@ class _Cycle:
         if changes is None:
             return {}
         if not isinstance(request, ScheduledCycle):
-            # What is missed twice is forgotten: two looks within seconds are no more than one.
-            changes = {w: each for w, each in changes.items() if not each["traffic_missed"]}
+            # What two looks miss is forgotten, and this one may come seconds after a cycle's.
+            changes = {w: {"served_zones": each["served_zones"]} for w, each in changes.items()}
         return {workload_id: changes.get(workload_id, {}) for workload_id in machines}
 
     def _traffic(self, fleet: Fleet, looked: Set[str]) -> dict[str, dict[str, Any]]:
