@@ -359,10 +359,9 @@ class World:
             vpc_id=state.vpc_id,
             has_load_balancer=has_load_balancer,
             deregistration_delay=deregistration_delay,
-            enabled_zones=(),
+            enabled_zones=self._enabled(protocol, self.zones if zones is None else zones),
             target_type=target_type,
         )
-        self.enable_zones(arn, *(self.zones if zones is None else zones))
         return arn
 
     def enable_zones(self, target_group_arn: str, *zones: str) -> None:
@@ -370,11 +369,13 @@ class World:
         Application Load Balancer needs two of them (its user guide, "Subnets for your load
         balancer")."""
         group = self._state.target_groups[target_group_arn]
-        unknown = set(zones) - set(self.zones)
-        least = 2 if group.protocol in ("HTTP", "HTTPS") else 1
-        if unknown or len(set(zones)) < least:
+        group.enabled_zones = self._enabled(group.protocol, zones)
+
+    def _enabled(self, protocol: str, zones: Sequence[str]) -> tuple[str, ...]:
+        least = 2 if protocol in ("HTTP", "HTTPS") else 1
+        if set(zones) - set(self.zones) or len(set(zones)) < least:
             raise ValueError(f"zones: {zones!r} must be {least} or more of {self.zones}")
-        group.enabled_zones = tuple(sorted(set(zones)))
+        return tuple(sorted(set(zones)))
 
     def set_classic_load_balancer(self, name: str, *instance_ids: str) -> None:
         """A Classic Load Balancer of this name serves exactly these instances."""

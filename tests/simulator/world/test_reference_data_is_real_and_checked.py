@@ -72,6 +72,17 @@ def test_zones_and_offerings_agree(account):
     assert len(account.ec2.describe_security_groups()["SecurityGroups"]) == 1
 
 
+def test_subnets_may_be_in_local_zones_and_on_outposts(account):
+    """DescribeSubnets tells them by zone and by OutpostArn, which the others do not have."""
+    account.world.add_local_zone("us-east-1-bos-1a", "use1-bos1-az1")
+    local = account.world.add_subnet("us-east-1-bos-1a", "172.31.96.0/24")
+    outpost = account.world.add_subnet("us-east-1a", "172.31.97.0/24", outpost=True)
+    rows = {row["SubnetId"]: row for row in account.ec2.describe_subnets()["Subnets"]}
+    assert rows[local]["AvailabilityZoneId"] == "use1-bos1-az1"
+    assert [s for s, row in rows.items() if "OutpostArn" in row] == [outpost]
+    assert "us-east-1-bos-1a" not in account.world.zones
+
+
 def prices(account, *terms):
     """(instance type, USD per hour) of all products that match."""
     filters = [{"Type": "TERM_MATCH", "Field": f, "Value": v} for f, v in terms]

@@ -298,14 +298,15 @@ class _Cycle:
 
     def _traffic_first(self, request: Request, fleet: Fleet) -> dict[str, dict[str, Any]]:
         """What must be known of the traffic before a decision: for the workloads whose traffic was
-        read, what changed in their plans. A person who forces one may have changed a load balancer a
-        moment ago."""
-        forced = request.workload if isinstance(request, ForcedDecision) else None
+        read, what changed in their plans."""
+        doubted = self._failed_since_all_were_read()
+        if isinstance(request, ForcedDecision):
+            # Who asks may have changed the load balancer a moment ago.
+            doubted |= {request.workload}
         machines = {
             m.item.workload_id: m.instance
             for m in _at_rest(fleet)
-            if m.item.workload_id == forced
-            or must_be_known(fleet.plans[m.item.workload_id], m.item.failures)
+            if m.item.workload_id in doubted or must_be_known(fleet.plans[m.item.workload_id])
         }
         changes = self._changed_traffic(machines, fleet, machines)
         if changes is None:
@@ -314,6 +315,15 @@ class _Cycle:
             # What two looks miss is forgotten, and this one may come seconds after a cycle's.
             changes = {w: {"served_zones": each["served_zones"]} for w, each in changes.items()}
         return {workload_id: changes.get(workload_id, {}) for workload_id in machines}
+
+    def _failed_since_all_were_read(self) -> set[str]:
+        """Workloads whose switch may have failed for a zone that is served no more."""
+        since = self.stack.traffic_read_at
+        return {
+            row["workload_id"]
+            for row in self.stack.failures
+            if since is not None and datetime.fromisoformat(row["at"]) > since
+        }
 
     def _traffic(self, fleet: Fleet, looked: Set[str]) -> dict[str, dict[str, Any]]:
         """What changed in the traffic of the workloads that have not been ``looked`` at already."""

@@ -32,13 +32,10 @@ def is_due(read_at: datetime | None, now: datetime) -> bool:
     return read_at is None or now - read_at >= LOOK_EVERY
 
 
-def must_be_known(plan: PlanItem, failures: int) -> bool:
-    """Whether the target groups are to be read before anything is decided about the workload.
-
-    Never looked at, it could be sent where its load balancer serves nobody; so it could after a failed
-    switch (``failures``: in a row), which may have failed for a zone that is served no more.
-    """
-    return plan.traffic is None or plan.served_zones is None or failures > 0
+def must_be_known(plan: PlanItem) -> bool:
+    """Whether the target groups are to be read before anything is decided about the workload: it could
+    be sent where its load balancer serves nobody."""
+    return plan.traffic is None or plan.served_zones is None
 
 
 def changed_traffic(
