@@ -122,6 +122,37 @@ def test_two_load_balancers_leave_the_zones_that_both_serve() -> None:
         assert plan(stage)["served_zones"] == [HERE, UNSERVED]
 
 
+def test_a_load_balancer_that_does_not_reach_the_machine_restricts_nothing() -> None:
+    """It is registered there in vain already; what serves it counts."""
+    with served_stage() as (stage, original, _group):
+        other = stage.world.create_target_group("other", zones=(SERVED, UNSERVED))
+        boto3.client("elbv2").register_targets(TargetGroupArn=other, Targets=[{"Id": original}])
+        assert stage.targets(other) == {original: "unused"}
+        stage.account.run_for(timedelta(hours=1))
+        stage.cycle()
+        assert len(plan(stage)["traffic"]["registrations"]) == 2
+        assert plan(stage)["served_zones"] == [HERE, SERVED]
+
+
+def test_its_own_zone_stays_whatever_the_plan_says() -> None:
+    """A replacement is served there as the machine is, though the memory is of other zones."""
+    with served_stage() as (stage, _, _group):
+        stage.command(command="set-mode", workload="web", mode="manual")
+        _remember(stage, "SET served_zones = :zones", {":zones": {"L": [{"S": SERVED}]}})
+        stage.cycle()
+        assert zones_of(plan(stage)["terms"]["on_demand"]) == {HERE, SERVED}
+
+
+def _remember(stage: Stage, expression: str, values: Any = None) -> None:
+    """Change the plan behind the product's back."""
+    boto3.client("dynamodb").update_item(
+        TableName=stage.account.outputs["LedgerTable"],
+        Key=plan_key("web"),
+        UpdateExpression=expression,
+        **({"ExpressionAttributeValues": values} if values else {}),
+    )
+
+
 def test_a_person_who_names_an_unserved_zone_is_told() -> None:
     """The forced switch is refused before anything is launched."""
     with served_stage() as (stage, original, _group):
@@ -201,13 +232,15 @@ def test_load_balancers_are_read_as_seldom_as_target_groups() -> None:
 
 
 def test_a_plan_of_an_older_version_learns_its_zones_in_the_next_cycle() -> None:
-    """It has none: before anything is decided they are read."""
+    """It has none: before anything is decided they are read; if that fails, before the cycle ends."""
     with served_stage() as (stage, _, _group):
-        boto3.client("dynamodb").update_item(
-            TableName=stage.account.outputs["LedgerTable"],
-            Key=plan_key("web"),
-            UpdateExpression="REMOVE served_zones",
-        )
+        stage.command(command="set-mode", workload="web", mode="manual")
+        _remember(stage, "REMOVE served_zones")
+        stage.faults.append(Fault("DescribeLoadBalancers", caller="Decide", times=1))
+        stage.cycle()
+        assert plan(stage)["served_zones"] == [HERE, SERVED]
+        stage.command(command="set-mode", workload="web", mode="auto")
+        _remember(stage, "REMOVE served_zones")
         assert list(stage.cycle()["started"]) == ["web"]
         stage.finish()
         assert zone(stage) == SERVED
@@ -230,6 +263,20 @@ def test_a_look_in_between_forgets_nothing() -> None:
         boto3.client("elbv2").deregister_targets(TargetGroupArn=group, Targets=[{"Id": original}])
         stage.account.run_for(timedelta(hours=1))
         stage.force(zone=UNSERVED)
+        assert [r["target_group_arn"] for r in plan(stage)["traffic"]["registrations"]] == [group]
+        stage.cycle()
+        assert plan(stage)["traffic"]["registrations"] == []
+
+
+def test_a_cycle_that_looks_at_once_misses_a_thing_once() -> None:
+    """After a failed switch the traffic is read before the decision, and not again in the same cycle."""
+    with served_stage() as (stage, original, group):
+        until = stage.account.clock.now() + timedelta(minutes=30)
+        stage.world.fail_status_checks(HOME, SERVED, end=until)
+        stage.cycle()
+        assert stage.finish().error == "NotSwitched"
+        boto3.client("elbv2").deregister_targets(TargetGroupArn=group, Targets=[{"Id": original}])
+        stage.cycle()
         assert [r["target_group_arn"] for r in plan(stage)["traffic"]["registrations"]] == [group]
         stage.cycle()
         assert plan(stage)["traffic"]["registrations"] == []

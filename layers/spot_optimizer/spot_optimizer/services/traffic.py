@@ -107,7 +107,7 @@ class _Addresses:
 def _is_in_doubt(plan: PlanItem, instance_id: str) -> bool:
     """Whether the target groups have to be read, because nothing else tells what is there now."""
     traffic = plan.traffic
-    if traffic is None or plan.served_zones is None:
+    if traffic is None or must_be_known(plan):
         return True
     return traffic.instance_id != instance_id or bool(plan.traffic_missed)
 
