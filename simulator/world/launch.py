@@ -199,8 +199,8 @@ def resolve(state: WorldState, merged: Params, aws_tags: dict[str, str]) -> Laun
     spot = _spot_market(merged.get("InstanceMarketOptions"))
     lifecycle = "spot" if spot else "on-demand"
     interfaces = _interfaces(state, merged, instance_type, lifecycle)
-    zone = state.subnets[interfaces[0].subnet_id].availability_zone
-    launch_checks.check_offered(state, instance_type, zone, lifecycle)
+    subnet = state.subnets[interfaces[0].subnet_id]
+    launch_checks.check_offered(state, instance_type, subnet, lifecycle)
     launch_checks.check_interfaces(instance_type, interfaces)
     info = instance_types()[instance_type]
     credits = merged.get("CreditSpecification", {}).get("CpuCredits")
@@ -210,7 +210,7 @@ def resolve(state: WorldState, merged: Params, aws_tags: dict[str, str]) -> Laun
     return LaunchSpec(
         instance_type=instance_type,
         image_id=image.image_id,
-        availability_zone=zone,
+        availability_zone=subnet.availability_zone,
         interfaces=interfaces,
         block_devices=block_devices(state, image, merged.get("BlockDeviceMappings", [])),
         spot=spot,

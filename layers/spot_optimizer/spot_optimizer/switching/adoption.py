@@ -237,7 +237,7 @@ def _warnings(
     if zone and not is_availability_zone(zone):
         yield (
             f"it is moved within its Local Zone {zone} only, and judged by the Region's on-demand"
-            " prices, for the Local Zone's are not read: they are higher"
+            " prices, for the Local Zone's, which may be higher, are not read"
         )
     if protection and protection.termination:
         yield "spot instances cannot have termination protection: a spot replacement has none"
