@@ -181,6 +181,16 @@ def test_a_person_who_has_enabled_the_zone_is_obeyed_at_once() -> None:
         assert zone(stage) == UNSERVED
 
 
+def test_a_forced_decision_reads_the_traffic_of_its_own_workload_only() -> None:
+    """The others' is for the cycle to read, however little is known of it."""
+    with served_stage() as (stage, _, _group):
+        stage.launch("other", target_group_arn=stage.world.create_target_group("other"))
+        stage.api.clear()
+        stage.force(zone=UNSERVED)
+        (call,) = stage.calls_of("DescribeLoadBalancers")
+        assert len(call.params["LoadBalancerArns"]) == 1
+
+
 def test_a_zone_that_is_enabled_later_is_noticed_within_the_hour() -> None:
     """Until then the plan keeps to what the last look has found."""
     with served_stage() as (stage, _, group):

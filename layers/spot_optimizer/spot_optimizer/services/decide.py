@@ -305,7 +305,7 @@ class _Cycle:
             doubted |= {request.workload}
         machines = {
             m.item.workload_id: m.instance
-            for m in _at_rest(fleet)
+            for m in _at_rest(self._members_asked_for(request, fleet), fleet.plans)
             if m.item.workload_id in doubted or must_be_known(fleet.plans[m.item.workload_id])
         }
         changes = self._changed_traffic(machines, fleet, machines)
@@ -329,7 +329,7 @@ class _Cycle:
         """What changed in the traffic of the workloads that have not been ``looked`` at already."""
         machines = {
             m.item.workload_id: m.instance
-            for m in _at_rest(fleet)
+            for m in _at_rest(fleet.members, fleet.plans)
             if m.item.workload_id not in looked
         }
         everybody = is_due(self.stack.traffic_read_at, self.now)
@@ -442,14 +442,14 @@ class _Cycle:
         }
 
 
-def _at_rest(fleet: Fleet) -> list[Member]:
-    """Workloads with a plan, whose machine runs and that no switch moves just now."""
+def _at_rest(members: Iterable[Member], plans: Mapping[str, PlanItem]) -> list[Member]:
+    """Those with a plan, whose machine runs and that no switch moves just now."""
     return [
         m
-        for m in fleet.members
+        for m in members
         if m.item.claim_switch_id is None
         and m.instance["State"]["Name"] == "running"
-        and m.item.workload_id in fleet.plans
+        and m.item.workload_id in plans
     ]
 
 

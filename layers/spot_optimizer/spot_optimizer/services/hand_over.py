@@ -45,8 +45,8 @@ from spot_optimizer.telemetry import logger
 TARGET_DEADLINE = timedelta(minutes=16)
 """From the start of the execution: boot and checks take ten of them at most."""
 UNSERVED_MAX = timedelta(minutes=1)
-"""From when the replacement was first seen in a zone that its load balancer does not serve: what ELB shows
-may be a moment old, but no waiting enables a zone."""
+"""From when the replacement was first seen in a zone that its load balancer does not serve: what ELB
+shows may be a moment old, but no waiting enables a zone."""
 _POLL_NOW_S = 1
 _POLL_TARGETS_S = 15
 _POLL_DRAIN_S = 60
