@@ -135,7 +135,9 @@ def _print_settings(told: Explanation, console: Console) -> None:
             console.print(line, soft_wrap=True)
     console.print(f"  {'types':<26}{','.join(told.workload.type_globs)}", soft_wrap=True)
     zones = ", ".join(sorted(told.workload.subnets)) or "none"
-    console.print(f"  {'zones with a subnet':<26}{zones}", soft_wrap=True)
+    console.print(f"  {'zones to launch in':<26}{zones}", soft_wrap=True)
+    for zone, reason in sorted(told.workload.refused_zones.items()):
+        console.print(f"  {'':<26}not {zone}: {escape(reason)}", soft_wrap=True)
 
 
 def _print_rivals(told: Explanation, console: Console) -> None:

@@ -53,6 +53,7 @@ _WITHOUT_RESOURCE_LEVEL = frozenset(
         ("cloudwatch", "ListMetrics"),
         ("cloudwatch", "PutMetricData"),
         ("elb", "DescribeLoadBalancers"),
+        ("elbv2", "DescribeLoadBalancers"),
         ("elbv2", "DescribeTargetGroups"),
         ("elbv2", "DescribeTargetHealth"),
         ("pricing", "GetProducts"),

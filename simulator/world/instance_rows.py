@@ -6,6 +6,7 @@ from simulator.world.model import Instance, Interface, Volume
 from simulator.world.network import (
     address_association,
     group_rows,
+    ipv6_rows,
     private_dns_name,
     public_dns_name,
 )
@@ -172,7 +173,7 @@ def _interface_row(state: WorldState, interface: Interface) -> Row:
         "PrivateIpAddresses": addresses,
         "Association": addresses[0]["Association"],
         "Groups": group_rows(state, interface.group_ids),
-        "Ipv6Addresses": [],
+        "Ipv6Addresses": ipv6_rows(interface),
         "Attachment": {
             "AttachTime": interface.create_time,
             "AttachmentId": interface.attachment_id,
@@ -260,7 +261,7 @@ def _template_interface(interface: Interface) -> Row:
         "DeviceIndex": interface.device_index,
         "Groups": list(interface.group_ids),
         "InterfaceType": "interface",
-        "Ipv6Addresses": [],
+        "Ipv6Addresses": ipv6_rows(interface),
         "NetworkCardIndex": 0,
         "NetworkInterfaceId": interface.interface_id,
         "PrivateIpAddress": interface.private_ips[0],

@@ -15,7 +15,7 @@ from simulator.world.images import launchable_image
 from simulator.world.instance_rows import reservation_row
 from simulator.world.instances import launch
 from simulator.world.launch_templates import find_template, find_version, made, once
-from simulator.world.model import Instance, InterfaceSpec, LaunchSpec, SpotMarket
+from simulator.world.model import Instance, InterfaceSpec, LaunchSpec, SpotMarket, Subnet
 from simulator.world.operations import Params, Reply, attributed_operation
 from simulator.world.state import WorldState
 from simulator.world.tagging import check_tag_count, specified_tags
@@ -199,8 +199,8 @@ def resolve(state: WorldState, merged: Params, aws_tags: dict[str, str]) -> Laun
     spot = _spot_market(merged.get("InstanceMarketOptions"))
     lifecycle = "spot" if spot else "on-demand"
     interfaces = _interfaces(state, merged, instance_type, lifecycle)
-    zone = state.subnets[interfaces[0].subnet_id].availability_zone
-    launch_checks.check_offered(state, instance_type, zone, lifecycle)
+    subnet = state.subnets[interfaces[0].subnet_id]
+    launch_checks.check_offered(state, instance_type, subnet, lifecycle)
     launch_checks.check_interfaces(instance_type, interfaces)
     info = instance_types()[instance_type]
     credits = merged.get("CreditSpecification", {}).get("CpuCredits")
@@ -210,7 +210,7 @@ def resolve(state: WorldState, merged: Params, aws_tags: dict[str, str]) -> Laun
     return LaunchSpec(
         instance_type=instance_type,
         image_id=image.image_id,
-        availability_zone=zone,
+        availability_zone=subnet.availability_zone,
         interfaces=interfaces,
         block_devices=block_devices(state, image, merged.get("BlockDeviceMappings", [])),
         spot=spot,
@@ -402,7 +402,18 @@ def _interface(state: WorldState, item: Params, primary_subnet: str) -> Interfac
         associate_public_ip=item.get("AssociatePublicIpAddress"),
         private_ip_addresses=tuple(addresses),
         secondary_count=item.get("SecondaryPrivateIpAddressCount", 0),
+        ipv6_count=_ipv6_count(item, subnet),
     )
+
+
+def _ipv6_count(item: Params, subnet: Subnet) -> int:
+    """EC2 user guide, "IPv6 addresses": they are of the subnet's IPv6 block. No error code is named."""
+    count: int = item.get("Ipv6AddressCount", 0)
+    if count and subnet.ipv6_cidr is None:
+        raise AwsError(
+            "InvalidParameterValue", f"The subnet '{subnet.subnet_id}' has no IPv6 CIDR block"
+        )
+    return count
 
 
 def _existing_interface(state: WorldState, item: Params, interface_id: str) -> InterfaceSpec:

@@ -11,7 +11,7 @@ import binascii
 from simulator.limits import LIMITS
 from simulator.world.catalogue import instance_types, is_offered, zones_offering
 from simulator.world.errors import AwsError
-from simulator.world.model import Image, InterfaceSpec
+from simulator.world.model import Image, InterfaceSpec, Subnet
 from simulator.world.operations import Params
 from simulator.world.state import WorldState
 
@@ -24,8 +24,13 @@ def check_type(instance_type: str) -> None:
         )
 
 
-def check_offered(state: WorldState, instance_type: str, zone: str, lifecycle: str) -> None:
-    """The type must be offered in the zone, for this lifecycle."""
+def check_offered(
+    state: WorldState, instance_type: str, subnet: Subnet, lifecycle: str
+) -> None:
+    """The type must be offered in the zone, for this lifecycle; the Outposts here have no hosts."""
+    if subnet.outpost_arn is not None:
+        raise AwsError("Unsupported", f"{instance_type} is not supported on {subnet.outpost_arn}.")
+    zone = subnet.availability_zone
     if not is_offered(state, instance_type, zone):
         others = ", ".join(zones_offering(state, instance_type))
         raise AwsError(

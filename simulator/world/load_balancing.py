@@ -17,6 +17,7 @@ from simulator.world.state import WorldState
 from simulator.world.visibility import is_hidden
 
 _PAGE = 400
+_NAMED_BALANCERS = 20
 _SLOW_PROTOCOLS = ("TCP", "UDP", "TLS", "TCP_UDP")
 
 
@@ -45,6 +46,31 @@ def describe_target_groups(state: WorldState, params: Params) -> Reply:
     rows = [_group_row(group) for group in groups[start : start + size]]
     more = start + size < len(groups)
     return {"TargetGroups": rows, "NextMarker": str(start + size) if more else None}
+
+
+@operation("elbv2", "DescribeLoadBalancers")
+def describe_load_balancers(state: WorldState, params: Params) -> Reply:
+    """API_DescribeLoadBalancers: all, or up to 20 by ARN or by name; pages by Marker."""
+    rows = {
+        row["LoadBalancerArn"]: row
+        for row in (_balancer_row(state, group) for group in state.target_groups.values())
+        if row is not None
+    }
+    asked = [("LoadBalancerArn", arn) for arn in params.get("LoadBalancerArns", [])]
+    asked += [("LoadBalancerName", name) for name in params.get("Names", [])]
+    if len(asked) > _NAMED_BALANCERS:
+        raise AwsError("ValidationError", f"Up to {_NAMED_BALANCERS} load balancers can be described")
+    shown = [row for row in rows.values() if not asked or any(row[k] == v for k, v in asked)]
+    if asked and len(shown) < len(set(asked)):
+        raise AwsError("LoadBalancerNotFound", "One or more load balancers not found")
+    size = params.get("PageSize", _PAGE)
+    marker = params.get("Marker", "")
+    start = int(marker) if marker.isdigit() else 0
+    more = start + size < len(shown)
+    return {
+        "LoadBalancers": shown[start : start + size],
+        "NextMarker": str(start + size) if more else None,
+    }
 
 
 @operation("elbv2", "DescribeTargetGroupAttributes")
@@ -212,6 +238,13 @@ def _health(state: WorldState, group: TargetGroup, target: Target) -> _Health:
         return _Health("unhealthy", "Target.Timeout", "Request timed out")
     if current != "running":
         return _Health("unused", "Target.InvalidState", f"Target is in the {current} state")
+    zone = target.availability_zone or instance.availability_zone
+    if zone not in (*group.enabled_zones, "all"):
+        return _Health(
+            "unused",
+            "Target.NotInUse",
+            "Target is in an Availability Zone that is not enabled for the load balancer",
+        )
     if now < target.registered_at + timedelta(seconds=state.limits.target_registration_s):
         return _Health(
             "initial", "Elb.RegistrationInProgress", "Target registration is in progress"
@@ -241,10 +274,35 @@ def _not_found() -> AwsError:
 def _load_balancer(group: TargetGroup) -> str | None:
     if not group.has_load_balancer:
         return None
-    kind = "net" if group.protocol in _SLOW_PROTOCOLS else "app"
+    kind = _kind(group)[:3]
     head, _, tail = group.arn.partition(":targetgroup/")
     name, _, number = tail.partition("/")
     return f"{head}:loadbalancer/{kind}/{name}/{number}"
+
+
+def _kind(group: TargetGroup) -> str:
+    return "network" if group.protocol in _SLOW_PROTOCOLS else "application"
+
+
+def _balancer_row(state: WorldState, group: TargetGroup) -> Row | None:
+    """The load balancer that uses a target group, one for each here."""
+    arn = _load_balancer(group)
+    if arn is None:
+        return None
+    subnets = {s.availability_zone: s.subnet_id for s in reversed(state.subnets.values())}
+    return {
+        "LoadBalancerArn": arn,
+        "LoadBalancerName": group.name,
+        "DNSName": f"{group.name}-1234567890.{state.region}.elb.amazonaws.com",
+        "Scheme": "internet-facing",
+        "VpcId": group.vpc_id,
+        "State": {"Code": "active"},
+        "Type": _kind(group),
+        "AvailabilityZones": [
+            {"ZoneName": zone, "SubnetId": subnets[zone]} for zone in group.enabled_zones
+        ],
+        "IpAddressType": "ipv4",
+    }
 
 
 def _group_row(group: TargetGroup) -> Row:

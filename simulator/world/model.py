@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from ipaddress import IPv4Network
+from ipaddress import IPv4Network, IPv6Network
 from typing import Any, Protocol
 
 import numpy as np
@@ -78,6 +78,7 @@ class InterfaceSpec:
     associate_public_ip: bool | None = None
     private_ip_addresses: tuple[str, ...] = ()
     secondary_count: int = 0
+    ipv6_count: int = 0
 
 
 @dataclass(frozen=True)
@@ -216,6 +217,7 @@ class Interface:
     device_index: int = 0
     delete_on_termination: bool = True
     auto_public_ip: str | None = None
+    ipv6_addresses: tuple[str, ...] = ()
 
 
 @dataclass
@@ -238,6 +240,8 @@ class Subnet:
     availability_zone: str
     cidr: IPv4Network
     default_for_az: bool
+    ipv6_cidr: IPv6Network | None = None
+    outpost_arn: str | None = None
     used: set[str] = field(default_factory=set)
 
     def free_addresses(self) -> int:
@@ -335,7 +339,10 @@ class Target:
 
 @dataclass
 class TargetGroup:
-    """A target group; target_type is `instance` or `ip`."""
+    """A target group; target_type is `instance` or `ip`.
+
+    enabled_zones: those of the load balancer that uses it, if one does.
+    """
 
     arn: str
     name: str
@@ -344,6 +351,7 @@ class TargetGroup:
     vpc_id: str
     has_load_balancer: bool
     deregistration_delay: timedelta
+    enabled_zones: tuple[str, ...]
     target_type: str = "instance"
     targets: dict[tuple[str, int], Target] = field(default_factory=dict)
 

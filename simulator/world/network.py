@@ -1,6 +1,6 @@
 """Virtual network: VPC, subnets, route tables, security groups, network interfaces."""
 
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Network
 from typing import Any
 
 from simulator.world.errors import AwsError
@@ -116,11 +116,20 @@ def _new_interface(state: WorldState, spec: InterfaceSpec) -> Interface:
         mac_address=":".join(["02", *(mac[i : i + 2] for i in range(0, 10, 2))]),
         attachment_id=state.new_id("eni-attach"),
         create_time=state.now().replace(microsecond=0),
+        ipv6_addresses=tuple(
+            _ipv6_address(state, subnet, f"{interface_id}/{n}") for n in range(spec.ipv6_count)
+        ),
     )
     if spec.associate_public_ip is not False and spec.device_index == 0:
         interface.auto_public_ip = new_public_ip(state)
     state.interfaces[interface_id] = interface
     return interface
+
+
+def _ipv6_address(state: WorldState, subnet: Subnet, of: str) -> str:
+    """Any of the block's 2**64 addresses; EC2 draws them too."""
+    assert subnet.ipv6_cidr is not None
+    return str(subnet.ipv6_cidr[int.from_bytes(state.digest("ipv6", of)[:8], "big")])
 
 
 def release_interface(state: WorldState, interface: Interface) -> None:
@@ -131,6 +140,11 @@ def release_interface(state: WorldState, interface: Interface) -> None:
         del state.interfaces[interface.interface_id]
         state.subnets[interface.subnet_id].used.difference_update(interface.private_ips)
         state.tags.pop(interface.interface_id, None)
+
+
+def ipv6_rows(interface: Interface) -> list[Row]:
+    """IPv6 addresses as interfaces and instances show them."""
+    return [{"Ipv6Address": address} for address in interface.ipv6_addresses]
 
 
 def group_rows(state: WorldState, group_ids: list[str]) -> list[Row]:
@@ -221,6 +235,16 @@ def _subnet_row(state: WorldState, subnet: Subnet) -> Row:
         "AvailabilityZoneId": state.zone_id(subnet.availability_zone),
         "AvailableIpAddressCount": subnet.free_addresses(),
         "CidrBlock": str(subnet.cidr),
+        "Ipv6CidrBlockAssociationSet": [
+            {
+                "AssociationId": subnet.subnet_id.replace("subnet-", "subnet-cidr-assoc-"),
+                "Ipv6CidrBlock": str(subnet.ipv6_cidr),
+                "Ipv6CidrBlockState": {"State": "associated"},
+            }
+        ]
+        if subnet.ipv6_cidr
+        else [],
+        "OutpostArn": subnet.outpost_arn,
         "DefaultForAz": subnet.default_for_az,
         "MapPublicIpOnLaunch": True,
         "AssignIpv6AddressOnCreation": False,
@@ -405,7 +429,7 @@ def _interface_row(state: WorldState, interface: Interface) -> Row:
         "Association": addresses[0]["Association"],
         "Attachment": attachment,
         "Groups": group_rows(state, interface.group_ids),
-        "Ipv6Addresses": [],
+        "Ipv6Addresses": ipv6_rows(interface),
         "RequesterManaged": False,
         "SourceDestCheck": True,
         "TagSet": tag_list(state, interface.interface_id),
@@ -413,9 +437,15 @@ def _interface_row(state: WorldState, interface: Interface) -> Row:
 
 
 def make_subnet(
-    state: WorldState, availability_zone: str, cidr: str, *, default_for_az: bool
+    state: WorldState,
+    availability_zone: str,
+    cidr: str,
+    *,
+    default_for_az: bool,
+    ipv6: bool = False,
+    outpost_arn: str | None = None,
 ) -> Subnet:
-    """Add a subnet of the VPC; AWS allows blocks from /28 to /16."""
+    """Add a subnet of the VPC; AWS allows blocks from /28 to /16. ipv6: with an IPv6 block, of /64."""
     network = IPv4Network(cidr)
     if not 16 <= network.prefixlen <= 28 or not network.subnet_of(IPv4Network(_VPC_CIDR)):
         raise ValueError(f"cidr: {cidr!r} must be a /16 to /28 block within {_VPC_CIDR}")
@@ -427,6 +457,8 @@ def make_subnet(
         availability_zone=availability_zone,
         cidr=network,
         default_for_az=default_for_az,
+        ipv6_cidr=IPv6Network(f"2600:1f18:0:{len(state.subnets):x}::/64") if ipv6 else None,
+        outpost_arn=outpost_arn,
     )
     state.subnets[subnet.subnet_id] = subnet
     return subnet

@@ -53,6 +53,7 @@ class WorldState:
         self.limits = limits
         self.region = region
         self.zones = zones
+        self.local_zones: list[Zone] = []
         self.prices = prices
         self.on_demand_usd_per_hour = on_demand_usd_per_hour
         # What the price list shows instead, None where it shows nothing.
@@ -148,8 +149,9 @@ class WorldState:
             subscriber(event)
 
     def zone_id(self, name: str) -> str:
-        """The zone id of a zone name of this region."""
-        return next(zone.zone_id for zone in self.zones if zone.name == name)
+        """The zone id of a zone name of this region, a Local Zone's too."""
+        zones = (*self.zones, *self.local_zones)
+        return next(zone.zone_id for zone in zones if zone.name == name)
 
     def instance_of_interface(self, interface_id: str | None) -> str | None:
         """The instance to which an interface is attached, if any."""

@@ -336,8 +336,12 @@ class World:
         has_load_balancer: bool = True,
         deregistration_delay: timedelta = timedelta(seconds=300),
         target_type: str = "instance",
+        zones: Sequence[str] | None = None,
     ) -> str:
-        """A target group; target_type: `instance` or `ip`. Returns its ARN."""
+        """A target group; target_type: `instance` or `ip`. Returns its ARN.
+
+        zones: those that are enabled for its load balancer, all where it is None.
+        """
         if target_type not in _TARGET_TYPES:
             raise ValueError(f"target_type: {target_type!r} must be one of {_TARGET_TYPES}")
         state = self._state
@@ -355,9 +359,23 @@ class World:
             vpc_id=state.vpc_id,
             has_load_balancer=has_load_balancer,
             deregistration_delay=deregistration_delay,
+            enabled_zones=self._enabled(protocol, self.zones if zones is None else zones),
             target_type=target_type,
         )
         return arn
+
+    def enable_zones(self, target_group_arn: str, *zones: str) -> None:
+        """The load balancer that uses a target group serves exactly these zones from now on; an
+        Application Load Balancer needs two of them (its user guide, "Subnets for your load
+        balancer")."""
+        group = self._state.target_groups[target_group_arn]
+        group.enabled_zones = self._enabled(group.protocol, zones)
+
+    def _enabled(self, protocol: str, zones: Sequence[str]) -> tuple[str, ...]:
+        least = 2 if protocol in ("HTTP", "HTTPS") else 1
+        if set(zones) - set(self.zones) or len(set(zones)) < least:
+            raise ValueError(f"zones: {zones!r} must be {least} or more of {self.zones}")
+        return tuple(sorted(set(zones)))
 
     def set_classic_load_balancer(self, name: str, *instance_ids: str) -> None:
         """A Classic Load Balancer of this name serves exactly these instances."""
@@ -450,15 +468,36 @@ class World:
         self._state.key_names.remove(name)
 
     def add_subnet(
-        self, availability_zone: str, cidr: str, *, own_route_table: bool = False
+        self,
+        availability_zone: str,
+        cidr: str,
+        *,
+        own_route_table: bool = False,
+        ipv6: bool = False,
+        outpost: bool = False,
     ) -> str:
-        """Add a subnet (172.31.96.0 and up is free); returns its id."""
+        """Add a subnet (172.31.96.0 and up is free); returns its id.
+
+        ipv6: it has an IPv6 block as well. outpost: it is on an Outpost of the zone.
+        """
         state = self._state
-        subnet = make_subnet(state, availability_zone, cidr, default_for_az=False)
+        arn = f"arn:aws:outposts:{state.region}:{ACCOUNT_ID}:outpost/op-{state.count('outpost'):017x}"
+        subnet = make_subnet(
+            state,
+            availability_zone,
+            cidr,
+            default_for_az=False,
+            ipv6=ipv6,
+            outpost_arn=arn if outpost else None,
+        )
         if own_route_table:
             table = RouteTable(state.new_id("rtb"), state.vpc_id, False, [subnet.subnet_id])
             state.route_tables[table.route_table_id] = table
         return subnet.subnet_id
+
+    def add_local_zone(self, name: str, zone_id: str) -> None:
+        """Opt in to a Local Zone: subnets may be there, no instance type is offered."""
+        self._state.local_zones.append(Zone(name, zone_id))
 
     def set_quota_vcpu(self, lifecycle: str, instance_type: str, vcpu_count: int) -> None:
         """Limit the vCPUs of a lifecycle in the family class to which the type belongs."""

@@ -187,7 +187,7 @@ def test_a_market_without_any_fitting_pool_means_stay(engine: str) -> None:
     decision = _decide(view, {HERE: 0.060, Pool("c5.xlarge", B): 0.01, THERE: 0.01})
     assert decision.kind is DecisionKind.STAY
     assert decision.rejected_counts["not in the allowed types"] == 1
-    assert decision.rejected_counts["no subnet in the zone"] == 1
+    assert decision.rejected_counts["no subnet to use in the zone"] == 1
 
 
 def test_an_unknown_engine_means_stay_and_an_alarm() -> None:

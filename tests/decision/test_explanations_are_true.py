@@ -143,7 +143,7 @@ def test_an_issue_sized_example_reads_as_promised() -> None:
     assert lines["forecast price of m5a.xlarge/us-east-1b", "0.0370 or less"] == f"SWITCH to {THERE} spot"
     assert lines["forecast price here, m5.xlarge/us-east-1a", "0.0410 or more"]
     assert lines["switch_gain_points", "2"] == f"SWITCH to {THERE} spot"
-    assert lines["zones with a subnet", "also us-east-1f"] == "SWITCH to m5.xlarge/us-east-1f spot"
+    assert lines["zones to launch in", "also us-east-1f"] == "SWITCH to m5.xlarge/us-east-1f spot"
 
 
 CURES = {

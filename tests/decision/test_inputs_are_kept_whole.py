@@ -35,8 +35,10 @@ def test_the_same_is_decided_again(
 
 
 def test_everything_that_a_workload_can_have_comes_back() -> None:
-    """Windows, moves, image, breaker, claim; the stack's state, forces, refusals, interruptions."""
+    """Windows, moves, image, breaker, claim, zones that are refused; the stack's state, forces,
+    refusals, interruptions."""
     view = workload(
+        refused_zones={"us-east-1c": "its load balancer does not serve this zone"},
         mode=Mode.MANUAL,
         image=Image("uefi", True, "hvm"),
         windows=(Window(frozenset({0, 5}), 120, 300, "Europe/Berlin"),),

@@ -224,7 +224,7 @@ def test_a_fallback_tries_the_current_zone_first_and_only_zones_that_can() -> No
     nowhere = replace(CATALOG, zones={HOME: frozenset({"us-east-1f"})})
     (decision,) = _decide(view, snapshot=snapshot, catalog=nowhere)
     assert decision.kind is DecisionKind.STAY
-    assert "no zone with a subnet offers m5.xlarge on-demand" in decision.reason
+    assert "no zone to launch in offers m5.xlarge on-demand" in decision.reason
     assert not decision.fallback_pending
 
 
@@ -266,6 +266,20 @@ REJECTED = {
     Pool("m5.2xlarge", "us-east-1a"): (0.120, "not below on-demand: -20.0 points"),
     Pool("m5.2xlarge", "us-east-1b"): ({"price": 0.030, "advisor_bucket": 4}, "advisor > 20 %"),
 }
+
+
+def test_a_zone_with_subnets_that_will_not_do_says_why() -> None:
+    """What refused them stands behind the pool; all such pools are counted together."""
+    view = workload(
+        subnets={"us-east-1a": "subnet-a"}, refused_zones={"us-east-1b": "no free address in subnet-b"}
+    )
+    elsewhere = Pool("m5.xlarge", "us-east-1c")
+    decision = decide_one(view, {HERE: 0.05, THERE: 0.01, elsewhere: 0.01})
+    assert {r.pool: r.reason for r in decision.rejected} == {
+        THERE: "no subnet to use in us-east-1b: no free address in subnet-b",
+        elsewhere: "no subnet in us-east-1c",
+    }
+    assert decision.rejected_counts["no subnet to use in the zone"] == 2
 
 
 def _rejected_by(view: WorkloadView) -> Decision:

@@ -1,7 +1,7 @@
 """The original leaves its target groups only when the replacement is really served by them."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from botocore.exceptions import ClientError
@@ -9,7 +9,12 @@ from botocore.exceptions import ClientError
 from spot_optimizer.aws import instances, targets
 from spot_optimizer.aws.clients import TryAgain
 from spot_optimizer.contracts import HandOverProgress, HandOverRequest, Traffic
-from spot_optimizer.services.hand_over import TARGET_DEADLINE, TargetsNotHealthy, hand_over
+from spot_optimizer.services.hand_over import (
+    TARGET_DEADLINE,
+    UNSERVED_MAX,
+    TargetsNotHealthy,
+    hand_over,
+)
 
 ORIGINAL, REPLACEMENT = "i-0000000000000000a", "i-0000000000000000b"
 ADDRESSES = ("10.0.0.5", "2001:db8::5"), ("10.0.1.7", "2001:db8:1::7")
@@ -67,16 +72,23 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> _Aws:
     return fake
 
 
-def _shift(at: datetime = STARTED, *, has_addresses: bool = True) -> HandOverProgress:
+def _shift(
+    at: datetime = STARTED,
+    *,
+    has_addresses: bool = True,
+    action: Literal["shift", "rescue"] = "shift",
+    known: Traffic | None = None,
+) -> HandOverProgress:
     return hand_over(
         HandOverRequest(
-            action="shift",
+            action=action,
             workload_id="web",
             switch_id="web-1",
             token="1",
             original_id=ORIGINAL,
             replacement_id=REPLACEMENT,
-            traffic=Traffic(
+            traffic=known
+            or Traffic(
                 groups=(GROUP,),
                 original_addresses=ADDRESSES[0],
                 replacement_addresses=ADDRESSES[1] if has_addresses else ("",),
@@ -88,11 +100,35 @@ def _shift(at: datetime = STARTED, *, has_addresses: bool = True) -> HandOverPro
 
 
 def test_a_zone_that_the_load_balancer_has_not_enabled_is_no_place_to_go(aws: _Aws) -> None:
-    """There the replacement stays ``unused``: the switch waits, and gives up at the deadline."""
+    """There the replacement stays ``unused``: a planned switch gives up a minute after it was seen so."""
     aws.health = {ORIGINAL: ("healthy", ""), REPLACEMENT: ("unused", "Target.NotInUse")}
-    assert not _shift().done
+    seen_at = STARTED + timedelta(minutes=4)
+    first = _shift(seen_at)
+    assert (first.done, first.wait_s) == (False, 15)
+    later = _shift(seen_at + UNSERVED_MAX - timedelta(seconds=1), known=first.traffic)
+    assert not later.done
+    with pytest.raises(TargetsNotHealthy, match="does not serve the zone that the replacement is in"):
+        _shift(seen_at + UNSERVED_MAX, known=later.traffic)
+
+
+def test_a_zone_that_is_served_after_a_moment_is_taken(aws: _Aws) -> None:
+    """What ELB shows right after a registration need not last."""
+    aws.health = {ORIGINAL: ("healthy", ""), REPLACEMENT: ("unused", "Target.NotInUse")}
+    first = _shift()
+    aws.health[REPLACEMENT] = ("initial", "Elb.InitialHealthChecking")
+    checked = _shift(STARTED + 2 * UNSERVED_MAX, known=first.traffic)
+    assert not checked.done
+    aws.health[REPLACEMENT] = ("healthy", "")
+    assert _shift(STARTED + 3 * UNSERVED_MAX, known=checked.traffic).done
+
+
+def test_a_rescue_waits_for_its_zone_until_the_deadline(aws: _Aws) -> None:
+    """Its replacement may be all that is left: somebody may enable the zone for it."""
+    aws.health = {ORIGINAL: ("healthy", ""), REPLACEMENT: ("unused", "Target.NotInUse")}
+    first = _shift(action="rescue")
+    assert not _shift(STARTED + TARGET_DEADLINE, action="rescue", known=first.traffic).done
     with pytest.raises(TargetsNotHealthy, match=r"unused \(Target.NotInUse\)"):
-        _shift(STARTED + TARGET_DEADLINE + timedelta(seconds=1))
+        _shift(STARTED + TARGET_DEADLINE + timedelta(seconds=1), action="rescue")
 
 
 def test_a_group_without_a_load_balancer_holds_nothing_up(aws: _Aws) -> None:

@@ -47,6 +47,15 @@ def test_a_team_that_says_stateless_is_not_warned() -> None:
     assert (adopted.workload_id, adopted.mode) == ("w", Mode.MANUAL)
 
 
+def test_a_machine_in_a_local_zone_is_managed_with_a_warning() -> None:
+    """Its prices are not known to the last cent, which its team is told."""
+    machine = instance(Placement={"AvailabilityZone": "us-west-2-lax-1a"})
+    (adopted,) = judge(machine).adopted
+    (warning,) = [w for w in adopted.warnings if "Local Zone" in w]
+    assert "within its Local Zone us-west-2-lax-1a only" in warning
+    assert not [w for w in judge(instance()).adopted[0].warnings if "Local Zone" in w]
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -59,6 +68,7 @@ def test_a_team_that_says_stateless_is_not_warned() -> None:
         ({"Placement": {"Tenancy": "host", "HostId": "h-1"}}, "dedicated host"),
         ({"Placement": {"GroupName": "cluster-1"}}, "placement group cluster-1"),
         ({"OutpostArn": "arn:x"}, "Outpost"),
+        ({"Placement": {"AvailabilityZone": "us-east-1-wl1-bos-wlz-1"}}, "Wavelength Zone us-east-1-wl1"),
         ({"CapacityReservationId": "cr-1"}, "capacity reservation cr-1"),
         ({"HibernationOptions": {"Configured": True}}, "hibernate"),
         ({"CpuOptions": {"CoreCount": 1, "ThreadsPerCore": 1}}, "1 of 2 vCPU"),

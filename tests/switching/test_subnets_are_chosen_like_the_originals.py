@@ -7,9 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spot_optimizer.switching.subnets import InvalidSubnets, subnets_by_zone
+from spot_optimizer.switching.zones import is_availability_zone
 
 
-def subnet(name: str, zone: str, free: int = 10, vpc: str = "vpc-1") -> dict[str, Any]:
+def subnet(
+    name: str, zone: str, free: int = 10, vpc: str = "vpc-1", **more: Any
+) -> dict[str, Any]:
     """A DescribeSubnets row."""
     return {
         "SubnetId": f"subnet-{name}",
@@ -17,7 +20,13 @@ def subnet(name: str, zone: str, free: int = 10, vpc: str = "vpc-1") -> dict[str
         "AvailableIpAddressCount": free,
         "VpcId": vpc,
         "State": "available",
+        **more,
     }
+
+
+def ipv6(state: str) -> list[dict[str, Any]]:
+    """A subnet's IPv6 block in some state."""
+    return [{"Ipv6CidrBlock": "2001:db8::/64", "Ipv6CidrBlockState": {"State": state}}]
 
 
 def table(name: str, *names: str, main: bool = False, vpc: str = "vpc-1") -> dict[str, Any]:
@@ -112,6 +121,75 @@ def test_the_choice_is_the_emptiest_subnet_whatever_the_order(
     zones = {s["AvailabilityZone"] for s in known}
     assert zones == set(choice.by_zone) | set(choice.refused)
     assert not set(choice.by_zone) & set(choice.refused)
+
+
+BOSTON, VERIZON = "-bos-1a", "-wl1-bos-wlz-1"
+
+
+@pytest.mark.parametrize("place", [BOSTON, VERIZON])
+@pytest.mark.parametrize("allowed", [(), ("subnet-a", "subnet-b2", "subnet-far")])
+def test_a_machine_of_the_region_is_not_moved_out_of_it(
+    place: str, allowed: tuple[str, ...]
+) -> None:
+    """Not into a Local nor into a Wavelength Zone of its VPC, though a list names the subnet."""
+    far = subnet("far", place, free=200)
+    choice = subnets_by_zone([*SUBNETS, far], TABLES, "subnet-a", allowed)
+    assert set(choice.by_zone) == {"us-east-1a", "us-east-1b"}
+    assert "no Availability Zone of the Region" in choice.refused[f"us-east-1{place}"]
+
+
+def test_a_machine_of_a_local_zone_stays_there() -> None:
+    """Neither the Region nor another Local Zone is near its users, and no elastic address goes along."""
+    known = [*SUBNETS, subnet("far", BOSTON), subnet("away", "-mia-2a")]
+    choice = subnets_by_zone(known, TABLES, "subnet-far")
+    assert choice.by_zone == {f"us-east-1{BOSTON}": "subnet-far"}
+    assert choice.refused["us-east-1a"] == f"a machine of the Local Zone us-east-1{BOSTON} stays there"
+    assert "us-east-1-mia-2a" in choice.refused
+
+
+@pytest.mark.parametrize(
+    ("name", "ordinary"),
+    [
+        ("us-west-2a", True),
+        ("ap-southeast-3c", True),
+        ("us-gov-west-1a", True),
+        ("us-isob-east-1b", True),
+        ("eusc-de-east-1a", True),
+        ("us-west-2-lax-1a", False),
+        ("us-west-2-wl1-phx-wlz-1", False),
+        ("usw2-az1", False),
+        ("us-west-2", False),
+    ],
+)
+def test_an_availability_zone_is_known_by_its_name(name: str, ordinary: bool) -> None:
+    """Region and letter, in every partition; nothing else, nor a zone's id."""
+    assert is_availability_zone(name) is ordinary
+
+
+def test_an_outposts_subnet_is_left_alone() -> None:
+    """There is no spot on an Outpost; an ordinary subnet of the same zone will do."""
+    outpost = {"OutpostArn": "arn:aws:outposts:us-east-1:123456789012:outpost/op-1"}
+    known = [*SUBNETS, subnet("o1", "b", free=900, **outpost), subnet("o2", "e", **outpost)]
+    choice = subnets_by_zone(known, TABLES, "subnet-a")
+    assert choice.by_zone == {"us-east-1a": "subnet-a", "us-east-1b": "subnet-b2"}
+    assert choice.refused["us-east-1e"] == "an Outpost, where there is no spot, holds subnet-o2"
+
+
+def test_a_machine_with_ipv6_needs_a_block_that_is_associated() -> None:
+    """One that is not there yet, or not any more, gives no address; without IPv6 any will do."""
+    known = [
+        subnet("a", "a", Ipv6CidrBlockAssociationSet=ipv6("associated")),
+        subnet("b1", "b", Ipv6CidrBlockAssociationSet=ipv6("associated")),
+        subnet("b2", "b", free=900),
+        subnet("c", "c", Ipv6CidrBlockAssociationSet=ipv6("associating")),
+        subnet("d", "d", Ipv6CidrBlockAssociationSet=ipv6("disassociated")),
+    ]
+    choice = subnets_by_zone(known, TABLES[:2], "subnet-a", ipv6=True)
+    assert choice.by_zone == {"us-east-1a": "subnet-a", "us-east-1b": "subnet-b1"}
+    assert choice.refused["us-east-1c"] == "no IPv6 block, which the machine needs, in subnet-c"
+    assert set(subnets_by_zone(known, TABLES[:2], "subnet-a").by_zone) == {
+        f"us-east-1{letter}" for letter in "abcd"
+    }
 
 
 def test_associations_with_gateways_are_none_of_subnets() -> None:

@@ -737,6 +737,8 @@ class Traffic(Boundary):
     replacement_addresses: tuple[str, ...]
     found_at: AwareDatetime
     """When it was found, as the hand-over began; bounds the wait for healthy targets."""
+    unserved_since: AwareDatetime | None = None
+    """When the replacement was first seen where its load balancer does not serve its zone."""
 
 
 class HandOverRequest(SwitchStep):

@@ -2,10 +2,13 @@
 
 import base64
 from datetime import timedelta
+from ipaddress import ip_address, ip_network
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from simulator.world import AwsError
 
 PLACE = {"AvailabilityZone": "us-east-1a"}
 SPOT = {"MarketType": "spot"}
@@ -73,6 +76,32 @@ def test_images_must_fit_the_type_in_network_and_boot_mode(account, refused):
     assert error.startswith("InvalidParameterValue: The t2.micro instance type does not support")
     account.world.deregister_image(modern)
     assert refused(account.run, ImageId=modern).startswith("InvalidAMIID.Unavailable")
+
+
+def test_ipv6_addresses_are_of_the_subnets_block(account):
+    """As many as asked for, shown by instance and interface; a subnet without a block has none."""
+    dual = account.world.add_subnet("us-east-1a", "172.31.96.0/24", ipv6=True)
+
+    def launch(subnet):
+        interface = {"DeviceIndex": 0, "SubnetId": subnet, "Ipv6AddressCount": 2}
+        return account.world.launch_instance("m5.large", "us-east-1a", NetworkInterfaces=[interface])
+
+    (row,) = account.ec2.describe_subnets(SubnetIds=[dual])["Subnets"]
+    (block,) = row["Ipv6CidrBlockAssociationSet"]
+    assert block["Ipv6CidrBlockState"] == {"State": "associated"}
+    instance_id = launch(dual)
+    (interface,) = account.describe(instance_id)["NetworkInterfaces"]
+    addresses = [each["Ipv6Address"] for each in interface["Ipv6Addresses"]]
+    assert len(set(addresses)) == 2
+    assert {ip_address(each) in ip_network(block["Ipv6CidrBlock"]) for each in addresses} == {True}
+    found = account.ec2.describe_network_interfaces(
+        NetworkInterfaceIds=[interface["NetworkInterfaceId"]]
+    )["NetworkInterfaces"][0]["Ipv6Addresses"]
+    assert found == interface["Ipv6Addresses"]
+    plain = next(s for s in account.ec2.describe_subnets()["Subnets"] if s["DefaultForAz"])
+    assert plain["Ipv6CidrBlockAssociationSet"] == []
+    with pytest.raises(AwsError, match="has no IPv6 CIDR block"):
+        launch(plain["SubnetId"])
 
 
 def test_a_small_subnet_runs_out_of_addresses(account, refused):

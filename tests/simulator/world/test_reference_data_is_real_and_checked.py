@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from simulator.world import InvalidReply, NotModelled, World
+from simulator.world import AwsError, InvalidReply, NotModelled, World
 from simulator.world.advisor import URL
 from simulator.world.catalogue import instance_types
 from simulator.world.operations import OPERATIONS
@@ -70,6 +70,21 @@ def test_zones_and_offerings_agree(account):
     assert found["RouteTableId"] != table["RouteTableId"]
     assert len(account.ec2.describe_vpcs()["Vpcs"]) == 1
     assert len(account.ec2.describe_security_groups()["SecurityGroups"]) == 1
+
+
+def test_subnets_may_be_in_local_zones_and_on_outposts(account):
+    """DescribeSubnets tells them by zone and by OutpostArn, which the others do not have; nothing can be
+    launched there."""
+    account.world.add_local_zone("us-east-1-bos-1a", "use1-bos1-az1")
+    local = account.world.add_subnet("us-east-1-bos-1a", "172.31.96.0/24")
+    outpost = account.world.add_subnet("us-east-1a", "172.31.97.0/24", outpost=True)
+    rows = {row["SubnetId"]: row for row in account.ec2.describe_subnets()["Subnets"]}
+    assert rows[local]["AvailabilityZoneId"] == "use1-bos1-az1"
+    assert [s for s, row in rows.items() if "OutpostArn" in row] == [outpost]
+    assert "us-east-1-bos-1a" not in account.world.zones
+    for subnet in (local, outpost):
+        with pytest.raises(AwsError, match="not supported"):
+            account.world.launch_instance("m5.large", "us-east-1a", SubnetId=subnet)
 
 
 def prices(account, *terms):

@@ -115,6 +115,56 @@ def test_a_zone_is_named_only_for_addresses_outside_the_subnets(account, refused
     assert row["Target"] == {**outside, "Port": 80}
 
 
+@pytest.mark.parametrize("target_type", ["instance", "ip"])
+def test_a_target_in_a_zone_that_is_not_enabled_is_unused(account, target_type):
+    """ELBv2 API reference, TargetHealth: also one that was healthy, until the zone is enabled."""
+    arn = account.world.create_target_group(
+        "web", target_type=target_type, zones=("us-east-1a", "us-east-1b")
+    )
+    for zone in ("us-east-1b", "us-east-1c"):
+        account.world.launch_instance("m5.large", zone, target_group_arn=arn)
+
+    def states():
+        rows = account.elbv2.describe_target_health(TargetGroupArn=arn)["TargetHealthDescriptions"]
+        return [(r["TargetHealth"]["State"], r["TargetHealth"].get("Reason")) for r in rows]
+
+    assert states() == [("healthy", None), ("unused", "Target.NotInUse")]
+    account.world.enable_zones(arn, "us-east-1a", "us-east-1c")
+    assert states() == [("unused", "Target.NotInUse"), ("healthy", None)]
+
+
+def test_load_balancers_name_their_zones(account, refused):
+    """API_DescribeLoadBalancers: all page by page, or those named, 20 at most, each of them there."""
+    both = ("us-east-1a", "us-east-1c")
+    account.world.create_target_group("web", zones=both)
+    account.world.create_target_group("raw", protocol="TCP", zones=("us-east-1b",))
+    account.world.create_target_group("idle", has_load_balancer=False)
+    groups = account.elbv2.describe_target_groups()["TargetGroups"]
+    arns = [arn for group in groups for arn in group["LoadBalancerArns"]]
+    pages = account.elbv2.get_paginator("describe_load_balancers").paginate(
+        PaginationConfig={"PageSize": 1}
+    )
+    found = [row for page in pages for row in page["LoadBalancers"]]
+    assert [row["LoadBalancerArn"] for row in found] == arns
+    assert [row["Type"] for row in found] == ["application", "network"]
+    zones = [[each["ZoneName"] for each in row["AvailabilityZones"]] for row in found]
+    assert zones == [list(both), ["us-east-1b"]]
+    (named,) = account.elbv2.describe_load_balancers(LoadBalancerArns=arns[1:])["LoadBalancers"]
+    assert named == found[1]
+    assert account.elbv2.describe_load_balancers(Names=["web"])["LoadBalancers"] == found[:1]
+    describe = account.elbv2.describe_load_balancers
+    assert refused(describe, LoadBalancerArns=[arns[0] + "x"]).startswith("LoadBalancerNotFound")
+    assert refused(describe, LoadBalancerArns=arns[:1] * 21).startswith("ValidationError")
+
+
+def test_an_application_load_balancer_has_two_zones(account):
+    """Its user guide, "Subnets for your load balancer"; a Network Load Balancer may have one."""
+    for zones in (("us-east-1a",), ("us-east-1a", "eu-west-1a")):
+        with pytest.raises(ValueError, match="zones"):
+            account.world.create_target_group(f"web-{len(zones)}", zones=zones)
+    account.world.create_target_group("raw", protocol="TCP", zones=("us-east-1a",))
+
+
 def test_classic_load_balancers_name_their_instances(account, refused):
     """All of them page by page, or those named."""
     instance_id = account.world.launch_instance("m5.large", "us-east-1a")

@@ -40,18 +40,43 @@ class Registration:
         return self.target_group_arn, self.port, self.position
 
 
-def read_target_groups(vpc_id: str) -> list[str]:
-    """ARNs of the VPC's target groups that hold instances or addresses.
+def read_target_groups(vpc_id: str) -> dict[str, tuple[str, ...]]:
+    """The VPC's target groups that hold instances or addresses: ARN -> ARNs of the load balancers
+    that use it, one at most as ELB is now.
 
     Groups of type ``ip`` of other VPCs are left out: a private address means another machine there.
     """
     pages = client("elbv2").get_paginator("describe_target_groups").paginate()
-    return [
-        group["TargetGroupArn"]
+    return {
+        group["TargetGroupArn"]: tuple(group.get("LoadBalancerArns") or ())
         for page in pages
         for group in page["TargetGroups"]
         if group.get("VpcId") == vpc_id and group.get("TargetType") in ("instance", "ip")
-    ]
+    }
+
+
+_BALANCERS_MAX = 20
+"""In a call (ELB API reference, DescribeLoadBalancers)."""
+
+
+def read_enabled_zones(load_balancer_arns: Iterable[str]) -> dict[str, frozenset[str]]:
+    """ARN of a load balancer -> names of the zones that are enabled for it.
+
+    A target in any other zone is ``unused`` (ELB API reference, TargetHealth), behind a load balancer
+    of each type (its guide, "Health checks"), and also with cross-zone load balancing, which spreads
+    over the enabled zones alone. Raises ClientError for one that has just been deleted.
+    """
+    arns = sorted(set(load_balancer_arns))
+    zones: dict[str, frozenset[str]] = {}
+    for start in range(0, len(arns), _BALANCERS_MAX):
+        reply = client("elbv2").describe_load_balancers(
+            LoadBalancerArns=arns[start : start + _BALANCERS_MAX]
+        )
+        for row in reply["LoadBalancers"]:
+            zones[row["LoadBalancerArn"]] = frozenset(
+                zone["ZoneName"] for zone in row.get("AvailabilityZones") or ()
+            )
+    return zones
 
 
 def read_registrations(

@@ -52,7 +52,8 @@ def _target(
     subnet = workload.subnets.get(pool.availability_zone)
     if subnet is None:
         known = ", ".join(sorted(workload.subnets)) or "no zone"
-        raise CannotJudge(f"no subnet in {pool.availability_zone}; there is one in {known}")
+        why = workload.why_not_in(pool.availability_zone)
+        raise CannotJudge(f"{why}; it may be launched in {known}")
     price, risk = _price_and_risk(pool, lifecycle, table, catalog)
     discount = 100.0 * (1 - price / home_on_demand)
     return Candidate(*pool, lifecycle, subnet, price, discount, risk)

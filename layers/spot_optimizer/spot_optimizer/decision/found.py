@@ -215,7 +215,7 @@ def _detail(found: Found, row: int, code: Reason) -> str:
     if code is Reason.NOT_IN_TYPES:
         return f"not in types {', '.join(want.globs)}"
     if code is Reason.NO_SUBNET:
-        return f"no subnet in {pool.availability_zone}"
+        return situation.workload.why_not_in(pool.availability_zone)
     if code in (Reason.TOO_SMALL, Reason.TOO_LARGE):
         return f"{code.label}: {table.vcpu[row]:g} vCPU, {table.memory_gib[row]:g} GiB"
     if code is Reason.TOO_SLOW:

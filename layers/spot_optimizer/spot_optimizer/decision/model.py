@@ -42,6 +42,8 @@ class WorkloadView:
     type_globs: tuple[str, ...] = ("*",)
     subnets: Mapping[str, str] = field(default_factory=dict)
     """Availability zone -> subnet to launch in; a zone that is missing is refused."""
+    refused_zones: Mapping[str, str] = field(default_factory=dict)
+    """Availability zone with subnets, none of them to launch in -> why, in words."""
     usage: Usage | None = None
     signals: Mapping[Pool, datetime] = field(default_factory=dict)
     """Last interruption or rebalance recommendation that this workload met, by pool."""
@@ -63,6 +65,11 @@ class WorkloadView:
     @property
     def pool(self) -> Pool:
         return Pool(self.instance_type, self.availability_zone)
+
+    def why_not_in(self, zone: str) -> str:
+        """Why there is no subnet to launch in, for a zone that ``subnets`` lacks."""
+        reason = self.refused_zones.get(zone)
+        return f"no subnet to use in {zone}: {reason}" if reason else f"no subnet in {zone}"
 
 
 @dataclass(frozen=True, slots=True)

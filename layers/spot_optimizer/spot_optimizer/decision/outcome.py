@@ -62,7 +62,7 @@ def fall_back(found: Found, row: int, why: str) -> Outcome:
         return Outcome(DecisionKind.STAY, row, reason, found)
     candidates = on_demand_candidates(situation)
     if not candidates:
-        reason = f"{why}; no zone with a subnet offers {situation.home.name} on-demand"
+        reason = f"{why}; no zone to launch in offers {situation.home.name} on-demand"
         return Outcome(DecisionKind.STAY, row, reason, found)
     price = (
         f"{situation.home.name} on-demand costs {candidates[0].price_usd_per_hour:.4f} USD per hour"

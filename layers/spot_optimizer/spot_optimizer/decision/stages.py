@@ -56,7 +56,7 @@ _LABELS = {
     Reason.NO_ON_DEMAND_PRICE: "no on-demand price",
     Reason.MISFIT: "does not fit the home type",
     Reason.NOT_IN_TYPES: "not in the allowed types",
-    Reason.NO_SUBNET: "no subnet in the zone",
+    Reason.NO_SUBNET: "no subnet to use in the zone",
     Reason.TOO_SMALL: "too small",
     Reason.TOO_LARGE: "too large",
     Reason.TOO_SLOW: "slower network or disks than used",
@@ -98,7 +98,7 @@ class Want:
     home_on_demand_usd_per_hour: float
     globs: tuple[str, ...]
     zones: frozenset[str]
-    """Zones that the workload has a subnet in."""
+    """Zones that the workload has a subnet to use in."""
     safety: Safety | None
     """None where the engine weighs risk instead of shutting pools out."""
     vcpu_min: float

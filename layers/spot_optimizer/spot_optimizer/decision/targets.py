@@ -29,7 +29,7 @@ def find(situation: Situation, want: Want) -> Found:
 
 
 def on_demand_candidates(situation: Situation) -> tuple[Candidate, ...]:
-    """The home type on-demand in each zone that has it and a subnet, the current zone first."""
+    """The home type on-demand in each zone that has it and a subnet to use, the current zone first."""
     workload, home = situation.workload, situation.home
     offered = situation.table.catalog.zones.get(home.name, frozenset()) & set(workload.subnets)
     zones = sorted(offered, key=lambda zone: (zone != workload.availability_zone, zone))

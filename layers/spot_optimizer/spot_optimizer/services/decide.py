@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import fields, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -45,10 +45,15 @@ from spot_optimizer.services.engines import load_engines
 from spot_optimizer.services.fleet import Fleet, Member, read_fleet, write_plans
 from spot_optimizer.services.orders import rescue_terms, switch_order, target
 from spot_optimizer.services.throughput import ThroughputBook
-from spot_optimizer.services.traffic import changed_traffic, is_due, missed_in_words
+from spot_optimizer.services.traffic import (
+    changed_traffic,
+    is_due,
+    missed_in_words,
+    must_be_known,
+)
 from spot_optimizer.services.usage import read_usage
 from spot_optimizer.settings import tagged
-from spot_optimizer.switching.machine import tags_of
+from spot_optimizer.switching.machine import Record, tags_of
 from spot_optimizer.telemetry import logger, metrics
 from spot_optimizer.words import DecisionKind, Pool
 
@@ -135,6 +140,8 @@ class _Cycle:
         fleet = read_fleet(
             self.env, self.settings, self.ledger, catalog, self.items, self.now
         )
+        traffic = self._traffic_first(request, fleet)
+        fleet = fleet.knowing(traffic)
         members = self._members_asked_for(request, fleet)
         market, market_id = self._market()
         usage = read_usage(self.store, fleet.members, catalog, self.now)
@@ -165,7 +172,9 @@ class _Cycle:
         changed += self._record_changes((d for d in decisions if not _acts(d)), by_id)
         self._publish(decisions, changed)
         self._keep_inputs(world, members, market_id)
-        traffic = self._traffic(fleet) if isinstance(request, ScheduledCycle) else {}
+        if isinstance(request, ScheduledCycle):
+            traffic |= self._traffic(fleet, traffic.keys())
+            self._tell_of_lost_traffic(fleet, traffic)
         self._record_plans(decisions, fleet.plans, by_id, market, traffic)
         return self._summary(decisions, fleet, started)
 
@@ -316,32 +325,72 @@ class _Cycle:
                 changed.append(plan.model_copy(update=changes))
         write_plans(self.ledger, changed)
 
-    def _traffic(self, fleet: Fleet) -> dict[str, dict[str, Any]]:
-        """What changed in the traffic of the workloads. What cannot be read is remembered as it was:
-        a cycle does not need it."""
+    def _traffic_first(self, request: Request, fleet: Fleet) -> dict[str, dict[str, Any]]:
+        """What must be known of the traffic before a decision: for the workloads whose traffic was
+        read, what changed in their plans."""
+        doubted = self._failed_since_all_were_read()
+        if isinstance(request, ForcedDecision):
+            # Who asks may have changed the load balancer a moment ago.
+            doubted |= {request.workload}
         machines = {
             m.item.workload_id: m.instance
-            for m in fleet.members
-            if m.item.claim_switch_id is None and m.instance["State"]["Name"] == "running"
+            for m in _at_rest(self._members_asked_for(request, fleet), fleet.plans)
+            if m.item.workload_id in doubted or must_be_known(fleet.plans[m.item.workload_id])
+        }
+        changes = self._changed_traffic(machines, fleet, machines)
+        if changes is None:
+            return {}
+        if not isinstance(request, ScheduledCycle):
+            # What two looks miss is forgotten, and this one may come seconds after a cycle's.
+            changes = {w: {"served_zones": each["served_zones"]} for w, each in changes.items()}
+        return {workload_id: changes.get(workload_id, {}) for workload_id in machines}
+
+    def _failed_since_all_were_read(self) -> set[str]:
+        """Workloads whose switch may have failed for a zone that is served no more."""
+        since = self.stack.traffic_read_at
+        return {
+            row["workload_id"]
+            for row in self.stack.failures
+            if since is not None and datetime.fromisoformat(row["at"]) > since
+        }
+
+    def _traffic(self, fleet: Fleet, looked: Set[str]) -> dict[str, dict[str, Any]]:
+        """What changed in the traffic of the workloads that have not been ``looked`` at already."""
+        machines = {
+            m.item.workload_id: m.instance
+            for m in _at_rest(fleet.members, fleet.plans)
+            if m.item.workload_id not in looked
         }
         everybody = is_due(self.stack.traffic_read_at, self.now)
+        changes = self._changed_traffic(machines, fleet, machines if everybody else fleet.read)
+        if everybody and changes is not None:
+            self.ledger.update(keys.stack_key(), {"traffic_read_at": self.now})
+        return changes or {}
+
+    def _changed_traffic(
+        self, machines: Mapping[str, Record], fleet: Fleet, anew: Iterable[str]
+    ) -> dict[str, dict[str, Any]] | None:
+        """None where it could not be read: it is remembered as it was, a cycle does not need it."""
         try:
-            changes = changed_traffic(machines, fleet.plans, machines if everybody else fleet.read)
+            return changed_traffic(machines, fleet.plans, anew)
         except (BotoCoreError, ClientError):
             logger.exception("traffic not read")
             metrics.add_metric("TrafficNotRead", "Count", 1)
-            return {}
-        if everybody:
-            self.ledger.update(keys.stack_key(), {"traffic_read_at": self.now})
-        for workload_id in sorted(fleet.inherited & changes.keys()):
-            self._tell_of_lost_traffic(machines[workload_id]["InstanceId"], changes[workload_id])
-        return changes
+            return None
 
-    def _tell_of_lost_traffic(self, instance_id: str, change: Mapping[str, Any]) -> None:
-        """A switch that broke off had launched the machine, and may have handed nothing over."""
-        lost = "; ".join(missed_in_words(change["traffic"], change["traffic_missed"]))
-        if not lost:
-            return
+    def _tell_of_lost_traffic(
+        self, fleet: Fleet, traffic: Mapping[str, Mapping[str, Any]]
+    ) -> None:
+        """A switch that broke off had launched a machine, and may have handed nothing over to it."""
+        machines = {m.item.workload_id: m.instance["InstanceId"] for m in fleet.members}
+        for workload_id, change in sorted(traffic.items()):
+            if not change or workload_id not in fleet.inherited:
+                continue
+            lost = "; ".join(missed_in_words(change["traffic"], change["traffic_missed"]))
+            if lost:
+                self._alert_lost_traffic(machines[workload_id], lost)
+
+    def _alert_lost_traffic(self, instance_id: str, lost: str) -> None:
         try:
             alert(
                 self.env.alert_topic_arn,
@@ -420,6 +469,17 @@ class _Cycle:
                 if d.kind is not DecisionKind.STAY or d.forced_by
             ],
         }
+
+
+def _at_rest(members: Iterable[Member], plans: Mapping[str, PlanItem]) -> list[Member]:
+    """Those with a plan, whose machine runs and that no switch moves just now."""
+    return [
+        m
+        for m in members
+        if m.item.claim_switch_id is None
+        and m.instance["State"]["Name"] == "running"
+        and m.item.workload_id in plans
+    ]
 
 
 def _acts(decision: Decision) -> bool:

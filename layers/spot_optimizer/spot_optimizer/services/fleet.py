@@ -1,7 +1,7 @@
 """The workloads of a cycle: adopted, refused or gone, with all that a decision looks at."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -39,10 +39,13 @@ from spot_optimizer.switching.machine import (
     WORKLOAD_TAG,
     Record,
     lifecycle_of,
+    private_addresses,
     tags_of,
 )
-from spot_optimizer.switching.subnets import InvalidSubnets, subnets_by_zone
+from spot_optimizer.switching.subnets import InvalidSubnets, SubnetChoice, subnets_by_zone
 from spot_optimizer.telemetry import logger
+
+NOT_SERVED = "its load balancer does not serve this zone; enable the zone for it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,23 @@ class Member:
     item: WorkloadItem
     settings: Settings
     subnets: Mapping[str, str]
+    """Zone -> subnet to launch in."""
+    refused_zones: Mapping[str, str]
+    """Zone with subnets, none of them to launch in -> why."""
+
+    def served_in(self, zones: Iterable[str]) -> "Member":
+        """The workload without the zones that its load balancers, which serve ``zones``, do not.
+
+        Its own stays: a replacement is served there as the original is. It may be the only one left.
+        """
+        dropped = self.subnets.keys() - {*zones, self.instance["Placement"]["AvailabilityZone"]}
+        if not dropped:
+            return self
+        return replace(
+            self,
+            subnets={z: subnet for z, subnet in self.subnets.items() if z not in dropped},
+            refused_zones={**self.refused_zones, **dict.fromkeys(sorted(dropped), NOT_SERVED)},
+        )
 
     def view(self, usage: Any, now: datetime) -> WorkloadView:
         """The workload as the decision sees it."""
@@ -71,6 +91,7 @@ class Member:
             mode=item.mode or self.adopted.mode,
             type_globs=self.adopted.type_globs,
             subnets=self.subnets,
+            refused_zones=self.refused_zones,
             usage=usage,
             signals={pool_from_text(text): at for text, at in item.signals.items()},
             sized_up_at=item.sized_up_at,
@@ -101,6 +122,20 @@ class Fleet:
     """New machines that are read in one of the next cycles."""
     inherited: frozenset[str]
     """Workloads whose machine has ended, and that this cycle takes in on what a switch had left."""
+
+    def knowing(self, changes: Mapping[str, Mapping[str, Any]]) -> "Fleet":
+        """The fleet with these changes in its plans (by workload id), every workload confined to the
+        zones that its plan says are served."""
+        plans = {
+            **self.plans,
+            **{w: self.plans[w].model_copy(update=dict(each)) for w, each in changes.items()},
+        }
+        zones = {w: plan.served_zones for w, plan in plans.items() if plan.served_zones}
+        members = (
+            m.served_in(zones[m.item.workload_id]) if m.item.workload_id in zones else m
+            for m in self.members
+        )
+        return replace(self, members=tuple(members), plans=plans)
 
 
 def read_fleet(
@@ -246,14 +281,18 @@ def _members(
     now: datetime,
 ) -> tuple[list[Member], list[Refused]]:
     subnets, route_tables = read_network()
-    zones: dict[tuple[str, tuple[str, ...]], Mapping[str, str]] = {}
+    choices: dict[tuple[str, tuple[str, ...], bool], SubnetChoice] = {}
     members, refused = [], []
     for each in adopted:
         instance = instances[each.instance_id]
-        place = (instance.get("SubnetId", ""), each.subnets or env.subnet_ids)
+        subnet_id, allowed = instance.get("SubnetId", ""), each.subnets or env.subnet_ids
+        ipv6 = len(private_addresses(instance)) > 1
+        place = (subnet_id, allowed, ipv6)
         try:
-            if place not in zones:
-                zones[place] = subnets_by_zone(subnets, route_tables, *place).by_zone
+            if place not in choices:
+                choices[place] = subnets_by_zone(
+                    subnets, route_tables, subnet_id, allowed, ipv6=ipv6
+                )
             if WORKLOAD_TAG not in tags_of(instance) and not settings.dry_run:
                 write_workload_tag(each.instance_id, each.workload_id)
             item = _up_to_date(ledger, each, instance, items.get(each.workload_id), now)
@@ -267,7 +306,10 @@ def _members(
             reason = f"its workload tag cannot be written: {error}"
             refused.append(Refused(each.instance_id, each.workload_id, reason))
             continue
-        members.append(Member(each, instance, item, overridden, zones[place]))
+        choice = choices[place]
+        members.append(
+            Member(each, instance, item, overridden, choice.by_zone, choice.refused)
+        )
     return members, refused
 
 

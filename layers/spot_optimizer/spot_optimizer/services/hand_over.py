@@ -44,12 +44,16 @@ from spot_optimizer.telemetry import logger
 
 TARGET_DEADLINE = timedelta(minutes=10)
 """From the first look at the traffic: a Network Load Balancer takes minutes to register a target."""
+UNSERVED_MAX = timedelta(minutes=1)
+"""From when the replacement was first seen in a zone that its load balancer does not serve: what ELB
+shows may be a moment old, but no waiting enables a zone."""
 _POLL_NOW_S = 1
 _POLL_TARGETS_S = 15
 _POLL_DRAIN_S = 60
 """The deregistration delay is 300 s by default."""
 
 _ENDS = ("shutting-down", "terminated", "stopping", "stopped")
+_NOT_IN_USE = "Target.NotInUse"
 _WAITING = frozenset({"initial", "unhealthy", "unhealthy.draining"})
 """``unhealthy`` too: a target that fails its first checks may pass the next ones."""
 
@@ -107,6 +111,9 @@ def _shift(request: HandOverRequest, now: datetime) -> HandOverProgress:
     used = {r.place for r in serving if r.state != "unused"}
     waiting = [draining[r.place] for r in missing]
     waiting += [r for place, r in known.items() if _is_waiting(r, in_use=place in used)]
+    unserved = [r for place, r in known.items() if place in used and r.reason == _NOT_IN_USE]
+    if unserved and request.action == "shift":
+        return _wait_until_served(request, places, unserved[0], now)
     if waiting:
         if now - places.traffic.found_at > TARGET_DEADLINE:
             worst = waiting[0]
@@ -118,6 +125,20 @@ def _shift(request: HandOverRequest, now: datetime) -> HandOverProgress:
     moved = tuple(dict.fromkeys(r.target_group_arn for r in known.values()))
     logger.info("targets handed over", moved=moved)
     return HandOverProgress(done=True, traffic=places.traffic, moved=moved)
+
+
+def _wait_until_served(
+    request: HandOverRequest, places: "_Places", unserved: Registration, now: datetime
+) -> HandOverProgress:
+    since = places.traffic.unserved_since or now
+    if now - since >= UNSERVED_MAX:
+        raise TargetsNotHealthy(
+            f"{request.replacement_id} is {unserved.state} ({unserved.reason}) in"
+            f" {unserved.target_group_arn} port {unserved.port}: its load balancer does not serve the"
+            " zone that the replacement is in; enable that zone for the load balancer"
+        )
+    traffic = places.traffic.model_copy(update={"unserved_since": since})
+    return HandOverProgress(done=False, wait_s=_POLL_TARGETS_S, traffic=traffic)
 
 
 def _refuse_classic_load_balancers(original_id: str) -> None:

@@ -1,9 +1,9 @@
-"""What turns traffic towards the workloads' machines, kept in their standing plans.
+"""What turns traffic towards the workloads' machines, and in which zones; kept in their standing plans.
 
 EC2 and the load balancers forget it with a machine, and a rescue may come after its end. What a cycle
 costs for it: one DescribeAddresses; for new, switched and changed machines, and once an hour for all,
-one DescribeTargetGroups (a page of 400) and one DescribeTargetHealth for each target group of their VPCs.
-A plan is written only where something changed.
+one DescribeTargetGroups (a page of 400), one DescribeTargetHealth for each target group of their VPCs and
+one DescribeLoadBalancers for every 20 that serve them. A plan is written only where something changed.
 """
 
 from collections.abc import Iterable, Mapping
@@ -15,6 +15,7 @@ from spot_optimizer.aws.ledger.items import PlanItem
 from spot_optimizer.aws.targets import (
     Registration,
     read_all_addresses,
+    read_enabled_zones,
     read_registrations,
     read_target_groups,
 )
@@ -29,6 +30,12 @@ in time, and every switch, reads the target groups themselves."""
 def is_due(read_at: datetime | None, now: datetime) -> bool:
     """Whether the target groups of all workloads are to be read."""
     return read_at is None or now - read_at >= LOOK_EVERY
+
+
+def must_be_known(plan: PlanItem) -> bool:
+    """Whether the target groups are to be read before anything is decided about the workload: it could
+    be sent where its load balancer serves nobody."""
+    return plan.traffic is None or plan.served_zones is None
 
 
 def changed_traffic(
@@ -47,15 +54,24 @@ def changed_traffic(
     addresses = _Addresses.read()
     due = set(anew).intersection(known)
     due |= {w for w, row in known.items() if _is_in_doubt(plans[w], row["InstanceId"])}
-    registrations = _registrations([known[w] for w in sorted(due)])
-    changes = {}
-    for workload_id, row in known.items():
-        plan = plans[workload_id]
-        found = registrations.get(row["InstanceId"]) if workload_id in due else None
-        look = _remembered(plan, row, found, addresses)
-        if look != (plan.traffic, plan.traffic_missed):
-            changes[workload_id] = {"traffic": look[0], "traffic_missed": look[1]}
-    return changes
+    groups, registrations = _registrations([known[w] for w in sorted(due)])
+    looks = {
+        workload_id: _remembered(
+            plans[workload_id],
+            row,
+            registrations.get(row["InstanceId"]) if workload_id in due else None,
+            addresses,
+        )
+        for workload_id, row in known.items()
+    }
+    zones = _served_zones({w: looks[w]["traffic"] for w in due}, groups)
+    for workload_id, served in zones.items():
+        looks[workload_id]["served_zones"] = served
+    return {
+        workload_id: look
+        for workload_id, look in looks.items()
+        if any(getattr(plans[workload_id], name) != value for name, value in look.items())
+    }
 
 
 def missed_in_words(traffic: StandingTraffic, missed: Iterable[str]) -> list[str]:
@@ -91,11 +107,17 @@ class _Addresses:
 def _is_in_doubt(plan: PlanItem, instance_id: str) -> bool:
     """Whether the target groups have to be read, because nothing else tells what is there now."""
     traffic = plan.traffic
-    return traffic is None or traffic.instance_id != instance_id or bool(plan.traffic_missed)
+    if traffic is None or must_be_known(plan):
+        return True
+    return traffic.instance_id != instance_id or bool(plan.traffic_missed)
 
 
-def _registrations(rows: list[Record]) -> dict[str, list[Registration]]:
-    """Instance id -> where it is registered and not about to leave."""
+def _registrations(
+    rows: list[Record],
+) -> tuple[dict[str, tuple[str, ...]], dict[str, list[Registration]]]:
+    """The target groups of the machines' VPCs, with their load balancers; and instance id -> where
+    it is registered and not about to leave."""
+    groups: dict[str, tuple[str, ...]] = {}
     found: dict[str, list[Registration]] = {}
     for vpc_id in sorted({row["VpcId"] for row in rows if "VpcId" in row}):
         names = {
@@ -103,8 +125,29 @@ def _registrations(rows: list[Record]) -> dict[str, list[Registration]]:
             for row in rows
             if row.get("VpcId") == vpc_id
         }
-        found |= read_registrations(read_target_groups(vpc_id), names)
-    return {i: [r for r in some if not r.leaves] for i, some in found.items()}
+        of_vpc = read_target_groups(vpc_id)
+        groups |= of_vpc
+        found |= read_registrations(of_vpc, names)
+    return groups, {i: [r for r in some if not r.leaves] for i, some in found.items()}
+
+
+def _served_zones(
+    traffic: Mapping[str, StandingTraffic], groups: Mapping[str, tuple[str, ...]]
+) -> dict[str, tuple[str, ...]]:
+    """Workload id -> zones in which all its load balancers send traffic to targets; empty where
+    nothing is in use. ``groups``: target group -> its load balancers."""
+    balancers = {
+        workload_id: {
+            balancer
+            for r in each.registrations
+            if r.in_use
+            for balancer in groups.get(r.target_group_arn, ())
+        }
+        for workload_id, each in traffic.items()
+    }
+    enabled = read_enabled_zones(arn for some in balancers.values() for arn in some)
+    zones = {w: [enabled[arn] for arn in some] for w, some in balancers.items()}
+    return {w: tuple(sorted(frozenset.intersection(*some))) if some else () for w, some in zones.items()}
 
 
 def _remembered(
@@ -112,8 +155,8 @@ def _remembered(
     row: Record,
     found: list[Registration] | None,
     addresses: _Addresses,
-) -> tuple[StandingTraffic, tuple[str, ...]]:
-    """The new memory, and what of it this look has missed.
+) -> dict[str, Any]:
+    """The new memory, and what of it this look has missed, by their names in the plan.
 
     A machine that still seems to run may have ended a moment ago, its address free and its targets
     gone: what is missed once is kept, what is missed twice was taken away by its user.
@@ -139,7 +182,7 @@ def _remembered(
         registrations=registrations,
         allocation_ids=allocations,
     )
-    return traffic, tuple(missed)
+    return {"traffic": traffic, "traffic_missed": tuple(missed)}
 
 
 def _standing(registration: Registration) -> StandingRegistration:

@@ -18,6 +18,7 @@ from spot_optimizer.switching.machine import (
 )
 from spot_optimizer.switching.machine_limits import limits, owner
 from spot_optimizer.switching.workload_tags import InvalidTags, WorkloadTags, parse_tags
+from spot_optimizer.switching.zones import is_availability_zone
 from spot_optimizer.words import TAG_PREFIX, Mode
 
 _LIVE_STATES = frozenset({"running", "stopping", "stopped"})
@@ -232,6 +233,12 @@ def _warnings(
         )
     if (instance.get("Placement") or {}).get("Tenancy") == "dedicated":
         yield "it is a dedicated instance, whose surcharge our prices do not show"
+    zone = (instance.get("Placement") or {}).get("AvailabilityZone", "")
+    if zone and not is_availability_zone(zone):
+        yield (
+            f"it is moved within its Local Zone {zone} only, and judged by the Region's on-demand"
+            " prices, for the Local Zone's, which may be higher, are not read"
+        )
     if protection and protection.termination:
         yield "spot instances cannot have termination protection: a spot replacement has none"
     if not tags.stateless_by_tag:

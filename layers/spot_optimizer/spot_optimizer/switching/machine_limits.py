@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 
 from spot_optimizer.market.catalog import InstanceType
 from spot_optimizer.switching.machine import FLEET_TAG, Record, primary_interface, tags_of
+from spot_optimizer.switching.zones import is_wavelength_zone
 
 _OWNERS: Mapping[str, str] = {
     "aws:autoscaling:groupName": "an Auto Scaling group",
@@ -88,6 +89,11 @@ def _placement(instance: Record) -> Iterator[str]:
         yield f"it is in the placement group {group}, which is not supported yet"
     if instance.get("OutpostArn"):
         yield "it runs on an Outpost, where there is no spot"
+    if is_wavelength_zone(placement.get("AvailabilityZone", "")):
+        yield (
+            f"it runs in the Wavelength Zone {placement['AvailabilityZone']}, whose carrier address a"
+            " replacement could not be given"
+        )
     specification = instance.get("CapacityReservationSpecification") or {}
     if instance.get("CapacityReservationId") or specification.get("CapacityReservationTarget"):
         reservation = instance.get("CapacityReservationId", "named by its launch")

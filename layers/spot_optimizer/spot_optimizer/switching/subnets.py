@@ -1,9 +1,10 @@
 """Which subnet a workload is launched into, zone by zone (spec section 5)."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from spot_optimizer.switching.machine import Record
+from spot_optimizer.switching.zones import is_availability_zone
 
 
 class InvalidSubnets(ValueError):
@@ -26,12 +27,15 @@ def subnets_by_zone(
     route_tables: Iterable[Record],
     original_subnet_id: str,
     allowed: tuple[str, ...] = (),
+    *,
+    ipv6: bool = False,
 ) -> SubnetChoice:
     """One subnet for each zone of the original's VPC that can take a replacement.
 
     ``subnets`` and ``route_tables`` are DescribeSubnets and DescribeRouteTables rows of the VPC at
     least. With ``allowed`` (ids) only those count; without, only those that share the original
-    subnet's route table, for another could cut the machine off. Of several in a zone the one with
+    subnet's route table, for another could cut the machine off. ``ipv6``: the machine has IPv6
+    addresses, which only a subnet with an IPv6 block can give. Of several in a zone the one with
     most free addresses is taken, then the lowest id.
 
     Raises InvalidSubnets for an id that does not exist or lies in another VPC (security groups
@@ -57,13 +61,14 @@ def subnets_by_zone(
     for zone in sorted({s["AvailabilityZone"] for s in neighbours}):
         here = [s for s in neighbours if s["AvailabilityZone"] == zone]
         fitting = [s for s in here if s["SubnetId"] in eligible]
-        free = [s for s in fitting if _usable(s)]
-        if free:
-            best = min(free, key=lambda s: (-s["AvailableIpAddressCount"], s["SubnetId"]))
-            by_zone[zone] = best["SubnetId"]
+        reason = _out_of_reach(zone, original["AvailabilityZone"]) or ("" if fitting else elsewhere)
+        if not reason:
+            fitting, reason = _usable(fitting, ipv6=ipv6)
+        if reason:
+            refused[zone] = reason
         else:
-            ids = ", ".join(sorted(s["SubnetId"] for s in fitting))
-            refused[zone] = f"no free address in {ids}" if fitting else elsewhere
+            best = min(fitting, key=lambda s: (-s["AvailableIpAddressCount"], s["SubnetId"]))
+            by_zone[zone] = best["SubnetId"]
     return SubnetChoice(by_zone, refused)
 
 
@@ -73,7 +78,42 @@ def _original(by_id: Mapping[str, Record], subnet_id: str) -> Record:
     return by_id[subnet_id]
 
 
-def _usable(subnet: Record) -> bool:
+def _out_of_reach(zone: str, home: str) -> str:
+    """Why a machine is not moved from its zone to this one, whatever subnets there are; else "".
+
+    A Local Zone is another town, with types, disks and prices of its own, and no elastic address
+    goes there: "You cannot associate an Elastic IP address with an interface in a different network
+    border group" (EC2 API reference, AssociateAddress).
+    """
+    if zone == home or (is_availability_zone(zone) and is_availability_zone(home)):
+        return ""
+    if is_availability_zone(home):
+        return f"{zone} is no Availability Zone of the Region but a Local or Wavelength Zone"
+    return f"a machine of the Local Zone {home} stays there"
+
+
+def _usable(subnets: list[Record], *, ipv6: bool) -> tuple[list[Record], str]:
+    """Those of a zone's subnets that can take a replacement; or none of them, and why."""
+    demands: tuple[tuple[str, Callable[[Record], bool]], ...] = (
+        ("an Outpost, where there is no spot, holds", lambda s: not s.get("OutpostArn")),
+        ("no IPv6 block, which the machine needs, in", lambda s: not ipv6 or _gives_ipv6(s)),
+        ("no free address in", _has_room),
+    )
+    for lack, has in demands:
+        ids = ", ".join(sorted(s["SubnetId"] for s in subnets))
+        subnets = [s for s in subnets if has(s)]
+        if not subnets:
+            return [], f"{lack} {ids}"
+    return subnets, ""
+
+
+def _gives_ipv6(subnet: Record) -> bool:
+    """EC2 API reference, SubnetCidrBlockState: a block is ``associating`` first, then ``associated``."""
+    blocks = subnet.get("Ipv6CidrBlockAssociationSet") or ()
+    return any(block["Ipv6CidrBlockState"]["State"] == "associated" for block in blocks)
+
+
+def _has_room(subnet: Record) -> bool:
     return subnet["AvailableIpAddressCount"] > 0 and subnet.get("State") != "pending"
 
 

@@ -132,6 +132,9 @@ class PlanItem(Item):
     """None until a cycle has looked."""
     traffic_missed: tuple[str, ...] = ()
     """What of ``traffic`` the last look did not find; what the next one misses too is forgotten."""
+    served_zones: tuple[str, ...] | None = None
+    """Zones that the load balancers in ``traffic`` all serve; empty where no load balancer limits them,
+    None until a cycle has looked."""
 
 
 class StackItem(Item):

@@ -133,7 +133,7 @@ def _more_zones(case: Case) -> list[Any]:
             subnets = {**case.workload.subnets, zone: "subnet"}
             known = ", ".join(sorted(case.workload.subnets)) or "none"
             changed = replace(case, workload=replace(case.workload, subnets=subnets))
-            return _if_other(case, changed, Change("zones with a subnet", known, f"also {zone}"))
+            return _if_other(case, changed, Change("zones to launch in", known, f"also {zone}"))
 
         return attempt
 
