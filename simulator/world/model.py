@@ -116,6 +116,7 @@ class LaunchSpec:
     enclave: bool
     auto_recovery: str
     private_dns: Mapping[str, Any]
+    license_arns: tuple[str, ...] = ()
     client_token: str | None = None
 
     @property

@@ -220,10 +220,10 @@ class World:
         state = self._state
         request = self._own_request(instance_type, availability_zone, image, details)
         request["UserData"] = base64.b64encode(user_data).decode()
-        request["MetadataOptions"] = {
-            "HttpTokens": metadata_http_tokens,
-            **details.get("MetadataOptions", {}),
-        }
+        metadata = details.get("MetadataOptions", {})
+        if metadata.get("HttpEndpoint") != "disabled":
+            metadata = {"HttpTokens": metadata_http_tokens, **metadata}
+        request["MetadataOptions"] = metadata
         request["BlockDeviceMappings"] = [
             *details.get("BlockDeviceMappings", []),
             *(_mapping(volume) for volume in volumes),

@@ -193,15 +193,66 @@ def test_room_is_left_for_our_three_tags(count: int, fits: bool) -> None:
     ("read", "named"),
     [
         (source(DisableApiStop=True), "DisableApiStop"),
-        (source(HibernationOptions={"Configured": True}), "HibernationOptions"),
-        (source(SecondaryInterfaces=[{"DeviceIndex": 1}]), "SecondaryInterfaces"),
-        (source(SomethingThatAwsAddsLater={"Enabled": True}), "SomethingThatAwsAddsLater"),
+        (source(HibernationOptions={"Configured": True}), "HibernationOptions.Configured"),
+        (source(SecondaryInterfaces=[{"DeviceIndex": 1}]), "SecondaryInterfaces.DeviceIndex"),
+        (source(NetworkPerformanceOptions={"BandwidthWeighting": "vpc-1"}),
+         "NetworkPerformanceOptions.BandwidthWeighting"),
+        (source(Operator={"Managed": True, "Principal": "eks.amazonaws.com"}), "Operator.Managed"),
+        (source(SomethingThatAwsAddsLater={"Enabled": True}), "SomethingThatAwsAddsLater.Enabled"),
+        (source(SomethingThatAwsAddsLater=[{"Deep": {"Name": "x"}}]),
+         "SomethingThatAwsAddsLater.Deep.Name"),
+        (source(HibernationOptions={"Configured": False, "AddedLater": 5}),
+         "HibernationOptions.AddedLater"),
     ],
-)
+)  # fmt: skip
 def test_what_cannot_be_kept_is_refused_by_name(read: dict[str, Any], named: str) -> None:
     """Nothing is silently lost, not even what AWS invents later."""
-    with pytest.raises(CannotReproduce, match=named):
+    with pytest.raises(CannotReproduce, match=f"^{named} is set"):
         made(read=read)
+
+
+@pytest.mark.parametrize(
+    "later",
+    [
+        {"Operator": {"Managed": False, "HiddenByDefault": True, "AddedLater": "somebody"}},
+        {"HibernationOptions": {"Configured": False, "AddedLater": False}},
+        {"NetworkPerformanceOptions": {"BandwidthWeighting": "default", "AddedLater": "default"}},
+        {"AddedLater": {"Enabled": False, "Mode": "disabled", "Names": [], "Count": 0, "Id": ""}},
+        {"AddedLater": [{"Mode": "none", "Inner": {"Preference": "no-preference"}}]},
+        {"AddedLater": "off"},
+        {"AddedLater": None},
+    ],
+    ids=str,
+)
+def test_what_nobody_uses_refuses_no_machine(later: dict[str, Any]) -> None:
+    """What AWS spells out as unused, today or one day, changes nothing; a machine that is no
+    service's is not judged by the other parts of its operator."""
+    assert made(read=source(**later)) == made()
+
+
+def test_parts_that_no_launch_takes_are_left_out() -> None:
+    """A name that EC2 adds to its answers one day is not sent back to it."""
+    machine = instance(
+        PrivateDnsNameOptions={"HostnameType": "resource-name", "AddedLater": True},
+        MetadataOptions={**instance()["MetadataOptions"], "AddedLater": "enabled"},
+    )
+    machine["NetworkInterfaces"][0]["ConnectionTrackingConfiguration"] = {
+        "UdpTimeout": 30,
+        "AddedLater": 1,
+    }
+    data = made(machine)
+    assert_accepted("CreateLaunchTemplate", {"LaunchTemplateName": "x", "LaunchTemplateData": data})
+    assert data["PrivateDnsNameOptions"] == {"HostnameType": "resource-name"}
+    (interface,) = data["NetworkInterfaces"]
+    assert interface["ConnectionTrackingSpecification"] == {"UdpTimeout": 30}
+
+
+def test_of_a_metadata_endpoint_that_is_off_nothing_else_is_asked() -> None:
+    """EC2 takes tokens and hops of an endpoint that answers only."""
+    options = {**instance()["MetadataOptions"], "HttpEndpoint": "disabled"}
+    assert made(instance(MetadataOptions=options))["MetadataOptions"] == {
+        "HttpEndpoint": "disabled"
+    }
 
 
 @pytest.mark.parametrize(

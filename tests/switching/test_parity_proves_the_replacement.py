@@ -96,6 +96,16 @@ def test_each_loss_of_the_interface_is_named(change: dict[str, Any], field: str)
     assert fields(facts(machine, volume(2))) == [field]
 
 
+def test_a_metadata_endpoint_that_is_off_is_alike_whatever_it_would_ask_for() -> None:
+    """Its tokens and hops were not asked for; one that answers is a difference."""
+    options = {**instance()["MetadataOptions"], "HttpEndpoint": "disabled"}
+    was = facts(instance(MetadataOptions=options), volume())
+    off = twin(MetadataOptions={**options, "HttpTokens": "optional", "HttpPutResponseHopLimit": 1})
+    assert differences(was, facts(off, volume(2)), EXPECTED) == []
+    (difference,) = differences(was, facts(twin(), volume(2)), EXPECTED)
+    assert difference.field == "metadata options"
+
+
 def test_a_public_address_must_not_appear_or_vanish() -> None:
     """A private machine stays private, a public one reachable."""
     machine = twin(PublicIpAddress=None)

@@ -138,7 +138,7 @@ def remember(
         if not dry_run:
             try:
                 template = _write(stack_name, each.workload_id, data, traits, template)
-            except ClientError as error:
+            except (BotoCoreError, ClientError) as error:
                 refused[each.workload_id] = f"its launch template cannot be written: {error}"
                 continue
         changed[each.workload_id] = plan.model_copy(

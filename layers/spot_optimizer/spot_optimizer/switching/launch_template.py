@@ -12,7 +12,7 @@ what is of one instance: ids, addresses, subnet, zone, type.
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
 from typing import Any
 
@@ -20,11 +20,13 @@ from spot_optimizer.switching.machine import (
     MANAGED_TAG,
     WORKLOAD_TAG,
     Record,
+    connection_tracking,
     has_public_address,
     kept_facts,
     metadata_options,
     monitoring_enabled,
     primary_interface,
+    private_dns_name_options,
     security_group_ids,
     tags_of,
     user_data_hash,
@@ -71,12 +73,12 @@ _LEFT_OUT = frozenset(
     }
 )
 _TAKEN = frozenset({"UserData"})
-_DEFAULTS: Mapping[str, object] = {
-    "DisableApiStop": False,
-    "HibernationOptions": {"Configured": False},
-    "NetworkPerformanceOptions": {"BandwidthWeighting": "default"},
-    "Operator": {"Managed": False},
-}
+_JUDGED_BY = {"Operator": "Managed"}
+"""Structures of which one part tells all: whether anybody manages the machine, not whom its record
+names or whether lists hide it."""
+_SAYS_NOTHING = frozenset({"", "default", "disabled", "no-preference", "none", "off"})
+"""Values by which EC2 spells out that an option is not used (API reference,
+``ResponseLaunchTemplateData`` and the structures in it)."""
 
 
 class CannotReproduce(ValueError):
@@ -118,7 +120,7 @@ def template_data(
         "KeyName": instance.get("KeyName"),
         "UserData": source.get("UserData"),
         "MetadataOptions": metadata_options(instance),
-        "PrivateDnsNameOptions": dict(instance.get("PrivateDnsNameOptions") or {}),
+        "PrivateDnsNameOptions": private_dns_name_options(instance),
         "EbsOptimized": instance.get("EbsOptimized"),
         **_options(instance),
     }
@@ -127,10 +129,31 @@ def template_data(
 
 
 def _refuse_the_unknown(source: Record) -> None:
+    """Refuse what is set and would be lost; EC2 also names options that nobody has used, and adds
+    names from year to year."""
     for name, value in source.items():
-        known = name in _READ_ELSEWHERE or name in _LEFT_OUT or name in _TAKEN
-        if not known and value and value != _DEFAULTS.get(name):
-            raise CannotReproduce(f"{name} is set, which a replacement could not be given")
+        if name in _READ_ELSEWHERE or name in _LEFT_OUT or name in _TAKEN:
+            continue
+        if name in _JUDGED_BY and isinstance(value, Mapping):
+            value = {_JUDGED_BY[name]: value.get(_JUDGED_BY[name])}
+        found = next(_set_parts(name, value), None)
+        if found is not None:
+            raise CannotReproduce(f"{found} is set, which a replacement could not be given")
+
+
+def _set_parts(name: str, value: object) -> Iterator[str]:
+    """Dotted names of what is set in a value: neither false, zero or empty, nor a word for unused."""
+    if isinstance(value, Mapping):
+        for part, inner in value.items():
+            yield from _set_parts(f"{name}.{part}", inner)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from _set_parts(name, inner)
+    elif isinstance(value, str):
+        if value.lower() not in _SAYS_NOTHING:
+            yield name
+    elif value:
+        yield name
 
 
 def _options(instance: Record) -> dict[str, Any]:
@@ -203,8 +226,8 @@ def _interface(instance: Record) -> dict[str, Any]:
         spec["Ipv6AddressCount"] = len(addresses)
     if any(address.get("IsPrimaryIpv6") for address in addresses):
         spec["PrimaryIpv6"] = True
-    if interface.get("ConnectionTrackingConfiguration"):
-        spec["ConnectionTrackingSpecification"] = dict(interface["ConnectionTrackingConfiguration"])
+    if tracking := connection_tracking(instance):
+        spec["ConnectionTrackingSpecification"] = tracking
     return spec
 
 
