@@ -42,6 +42,7 @@ def made(machine: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any
         stack=STACK,
         workload_id="web-1",
         interface_tags=arguments["interface_tags"],
+        image_devices=frozenset(arguments.get("image_devices", ())),
     )
 
 
@@ -152,6 +153,24 @@ def test_root_content_comes_from_the_image_and_other_volumes_from_their_snapshot
     root, other = (mapping["Ebs"] for mapping in data["BlockDeviceMappings"])
     assert "SnapshotId" not in root
     assert other["SnapshotId"] == "snap-of-the-image"
+
+
+def test_volumes_of_the_image_that_were_removed_stay_away() -> None:
+    """A launch adds the image's volumes to those that it names, unless it is told not to; the root,
+    and what the machine still has, are not kept away."""
+    machine = instance(
+        BlockDeviceMappings=[device("/dev/xvda", "vol-a"), device("/dev/sdf", "vol-b")]
+    )
+    volumes = [volume(VolumeId="vol-a"), volume(VolumeId="vol-b")]
+    of_image = {"/dev/xvda", "/dev/sdf", "/dev/sdh", "/dev/sdg"}
+    data = made(machine, volumes=volumes, image_devices=of_image)
+    assert data["BlockDeviceMappings"][2:] == [
+        {"DeviceName": "/dev/sdg", "NoDevice": ""},
+        {"DeviceName": "/dev/sdh", "NoDevice": ""},
+    ]
+    assert_accepted("CreateLaunchTemplate", {"LaunchTemplateName": "x", "LaunchTemplateData": data})
+    rootless = made(instance(BlockDeviceMappings=[]), volumes=[], image_devices={"/dev/xvda"})
+    assert rootless["BlockDeviceMappings"] == []
 
 
 def test_speed_is_named_only_for_volume_types_that_take_it() -> None:
@@ -358,6 +377,25 @@ def test_a_detour_over_spot_and_fixed_types_loses_no_trait() -> None:
         source(InstanceInitiatedShutdownBehavior="terminate"), abroad, None, at_home
     )
     assert away == at_home
+
+
+@pytest.mark.parametrize(
+    ("tags", "before", "found"),
+    [
+        ({"spot-optimizer:switch": "s", "aws:ec2:fleet-id": "fleet-1"}, "standard", "standard"),
+        ({"spot-optimizer:switch": "s", "aws:ec2:fleet-id": "fleet-1"}, None, "unlimited"),
+        ({"spot-optimizer:switch": "s"}, "standard", "unlimited"),
+        ({"aws:ec2:fleet-id": "fleet-1"}, "standard", "unlimited"),
+        ({}, "standard", "unlimited"),
+    ],
+    ids=["rescued", "rescued, never known", "switched", "of a user's fleet", "a user's own"],
+)
+def test_the_default_credit_mode_of_a_rescue_is_not_the_workloads(
+    tags: dict[str, str], before: str | None, found: str
+) -> None:
+    """A fleet cannot be told the mode; only what its machine runs in by accident is not believed."""
+    machine = instance(tags=tags, InstanceType="t3.large")
+    assert launch_traits(source(), machine, "unlimited", LaunchTraits(before)).cpu_credits == found
 
 
 def test_what_a_machine_does_not_have_is_not_given_to_it() -> None:

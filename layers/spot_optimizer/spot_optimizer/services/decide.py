@@ -42,6 +42,7 @@ from spot_optimizer.market.snapshot import MarketSnapshot
 from spot_optimizer.market.snapshot_file import snapshot_from_bytes
 from spot_optimizer.services.engines import load_engines
 from spot_optimizer.services.fleet import Fleet, Member, read_fleet, write_plans
+from spot_optimizer.services.memory import is_look_due
 from spot_optimizer.services.orders import rescue_terms, switch_order, target
 from spot_optimizer.services.throughput import ThroughputBook
 from spot_optimizer.services.traffic import changed_traffic, is_due, missed_in_words
@@ -103,9 +104,13 @@ class _Cycle:
             return {"skipped": "there is no catalogue yet; refresh_market writes it"}
         upgrade(self.ledger, self.stack, self.now)
         self._note_settings()
+        scheduled = isinstance(request, ScheduledCycle)
+        look = scheduled and is_look_due(self.stack.machines_looked_at, self.now)
         fleet = read_fleet(
-            self.env, self.settings, self.ledger, catalog, self.items, self.now
+            self.env, self.settings, self.ledger, catalog, self.items, self.now, look=look
         )
+        if fleet.looked:
+            self.ledger.update(keys.stack_key(), {"machines_looked_at": self.now})
         members = self._members_asked_for(request, fleet)
         market, market_id = self._market()
         usage = read_usage(self.store, fleet.members, catalog, self.now)
@@ -136,7 +141,7 @@ class _Cycle:
         changed += self._record_changes((d for d in decisions if not _acts(d)), by_id)
         self._publish(decisions, changed)
         self._keep_inputs(world, members, market_id)
-        traffic = self._traffic(fleet) if isinstance(request, ScheduledCycle) else {}
+        traffic = self._traffic(fleet) if scheduled else {}
         self._record_plans(decisions, fleet.plans, by_id, market, traffic)
         return self._summary(decisions, fleet, started)
 

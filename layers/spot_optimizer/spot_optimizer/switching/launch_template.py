@@ -11,9 +11,8 @@ One template serves every type, zone and lifecycle, so it holds nothing that one
 what is of one instance: ids, addresses, subnet, zone, type.
 """
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from hashlib import sha256
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 from spot_optimizer.switching.machine import (
@@ -21,6 +20,7 @@ from spot_optimizer.switching.machine import (
     WORKLOAD_TAG,
     Record,
     connection_tracking,
+    digest,
     has_public_address,
     kept_facts,
     metadata_options,
@@ -35,8 +35,6 @@ from spot_optimizer.switching.machine import (
 
 TAGS_MAX = 50
 """Tags a resource may bear (EC2 User Guide, "Tag restrictions"); ``aws:`` tags do not count."""
-
-_HASH_DIGITS = 16
 
 _READ_ELSEWHERE = frozenset(
     {
@@ -93,13 +91,15 @@ def template_data(
     stack: str,
     workload_id: str,
     interface_tags: Mapping[str, str],
+    image_devices: AbstractSet[str] = frozenset(),
 ) -> dict[str, Any]:
     """What CreateLaunchTemplate(LaunchTemplateData=...) takes to remember the machine.
 
     ``source`` is GetLaunchTemplateData's ``LaunchTemplateData`` (the only reply with the user data,
     which goes from there into the template and nowhere else), ``volumes`` are DescribeVolumes rows,
-    ``interface_tags`` those of the primary interface, which DescribeInstances does not show.
-    Raises CannotReproduce for what would be lost.
+    ``interface_tags`` those of the primary interface, which DescribeInstances does not show,
+    ``image_devices`` the device names of its image's EBS volumes. Raises CannotReproduce for what
+    would be lost.
     """
     _refuse_the_unknown(source)
     ours = {MANAGED_TAG: stack, WORKLOAD_TAG: workload_id}
@@ -108,7 +108,10 @@ def template_data(
     data: dict[str, Any] = {
         "ImageId": instance["ImageId"],
         "Monitoring": {"Enabled": monitoring_enabled(instance)},
-        "BlockDeviceMappings": [_device(mapping, instance, by_id) for mapping in mappings],
+        "BlockDeviceMappings": [
+            *(_device(mapping, instance, by_id) for mapping in mappings),
+            *_kept_away(instance, image_devices),
+        ],
         "NetworkInterfaces": [_interface(instance)],
         "TagSpecifications": [
             _tag_specification("instance", tags_of(instance), ours),
@@ -207,6 +210,17 @@ def _device(mapping: Record, instance: Record, volumes: Mapping[str, Record]) ->
     return {"DeviceName": device, "Ebs": ebs}
 
 
+def _kept_away(instance: Record, image_devices: AbstractSet[str]) -> list[dict[str, Any]]:
+    """The volumes of the image that the machine has no more.
+
+    A launch adds the image's mappings to those that it names, by device; an empty ``NoDevice`` keeps
+    one away (EC2 user guide, "Block device mappings"; API reference, LaunchTemplateBlockDeviceMapping).
+    """
+    held = {mapping["DeviceName"] for mapping in instance.get("BlockDeviceMappings") or ()}
+    gone = image_devices - held - {instance.get("RootDeviceName")}
+    return [{"DeviceName": device, "NoDevice": ""} for device in sorted(gone)]
+
+
 def _interface(instance: Record) -> dict[str, Any]:
     """The primary interface, always spelt out: only here can a public address be asked for or
     declined, instead of what the subnet does by default.
@@ -253,25 +267,21 @@ def _tag_specification(
     }
 
 
-def _digest(value: object) -> str:
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)
-    return sha256(text.encode()).hexdigest()[:_HASH_DIGITS]
-
-
 def fingerprint(instance: Record) -> str:
     """16 hex digits over what DescribeInstances shows of the machine.
 
     Changes when a user changes the machine, which then must be read again into its template; a
-    faithful replacement has the same. User data, volume sizes and credit mode are not shown there.
+    faithful replacement has the same. User data, volumes and credit mode are not shown there: what is
+    looked at for them stands in services/memory.py.
     """
     devices = {
         mapping["DeviceName"]: mapping.get("Ebs", {}).get("DeleteOnTermination")
         for mapping in instance.get("BlockDeviceMappings") or ()
     }
-    return _digest([kept_facts(instance), devices])
+    return digest([kept_facts(instance), devices])
 
 
 def data_hash(data: Mapping[str, Any]) -> str:
     """16 hex digits over a template's data: whether a new version is needed. User data enters it
     only as its hash."""
-    return _digest({**data, "UserData": user_data_hash(data.get("UserData"))})
+    return digest({**data, "UserData": user_data_hash(data.get("UserData"))})

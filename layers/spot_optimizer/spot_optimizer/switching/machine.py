@@ -7,6 +7,7 @@ what depends on the type or the lifecycle are not in it.
 
 import base64
 import binascii
+import json
 import re
 from collections.abc import Iterable, Mapping
 from hashlib import sha256
@@ -40,6 +41,15 @@ PRIVATE_DNS_NAME_OPTIONS = (
     "EnableResourceNameDnsAAAARecord",
 )
 CONNECTION_TRACKING = ("TcpEstablishedTimeout", "UdpStreamTimeout", "UdpTimeout")
+
+
+_DIGEST_DIGITS = 16
+
+
+def digest(value: object) -> str:
+    """16 hex digits over a structure of plain values, whatever the order of its names."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)
+    return sha256(text.encode()).hexdigest()[:_DIGEST_DIGITS]
 
 
 def tags_of(record: Record) -> dict[str, str]:
