@@ -33,6 +33,28 @@ def tag(resource_id: str, **tags: str) -> None:
     boto3.client("ec2").create_tags(Resources=[resource_id], Tags=pairs)
 
 
+def kept_away(stage: Stage, workload: str) -> list[str]:
+    """Devices that the workload's launch template keeps away."""
+    template_id = stage.item("PLANS", workload)["launch_template"]["template_id"]
+    reply = boto3.client("ec2").describe_launch_template_versions(
+        LaunchTemplateId=template_id, Versions=["$Latest"]
+    )
+    mappings = reply["LaunchTemplateVersions"][0]["LaunchTemplateData"]["BlockDeviceMappings"]
+    return [each["DeviceName"] for each in mappings if "NoDevice" in each]
+
+
+def image_with_data(stage: Stage) -> str:
+    """An image with two data volumes and a mapping to an instance store volume."""
+    return stage.world.add_image(
+        "x86_64",
+        volumes=[
+            DataVolume("/dev/sdf", 40, delete_on_termination=True),
+            DataVolume("/dev/sdg", 60, delete_on_termination=True),
+        ],
+        instance_store_devices=["/dev/sdb"],
+    )
+
+
 def template_version(stage: Stage, workload: str = "web") -> int:
     """The version of the launch template that the workload's plan names."""
     version: int = stage.item("PLANS", workload)["launch_template"]["version"]
@@ -96,7 +118,9 @@ def original_is_tagged_meanwhile() -> Story:
 def tools_write_on_what_is_launched() -> Story:
     """While the replacement boots, tools write tags on it and its volume: new ones, other values."""
     with open_stage() as stage:
-        original = stage.launch(tags={"CreatedAt": "long ago", "team": "shop"})
+        original = stage.launch(
+            tags={"CreatedAt": "long ago", "team": "shop"}, user_data=b"#!/bin/sh"
+        )
         (volume,) = volumes_of(original).values()
         tag(volume["VolumeId"], CreatedAt="long ago")
         stage.take_in()
@@ -149,15 +173,7 @@ def a_removed_volume_of_the_image() -> Story:
     """The user has removed one of the two data volumes that come with the image; then the machine is
     switched, and its replacement rescued."""
     with open_stage() as stage:
-        image = stage.world.add_image(
-            "x86_64",
-            volumes=[
-                DataVolume("/dev/sdf", 40, delete_on_termination=True),
-                DataVolume("/dev/sdg", 60, delete_on_termination=True),
-            ],
-            instance_store_devices=["/dev/sdb"],
-        )
-        original = stage.launch(image=image)
+        original = stage.launch(image=image_with_data(stage))
         stage.world.remove_volume(original, "/dev/sdg")
         stage.take_in()
         stage.force()
@@ -174,6 +190,7 @@ def a_removed_volume_of_the_image() -> Story:
             moved=(original, switched, rescued),
             after_switch=after_switch,
             after_rescue=set(volumes_of(rescued)),
+            kept_away=kept_away(stage, "web"),
             version=version,
         )
 
