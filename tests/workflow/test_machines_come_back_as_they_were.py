@@ -130,6 +130,25 @@ def test_machines_that_age_together_are_read_in_turn(stage: Stage) -> None:
     assert reads == instances * 2
 
 
+def test_a_machine_that_a_reading_refuses_takes_nobodys_turn(stage: Stage) -> None:
+    """Protected since it was taken in: refused within a day and in every cycle, read beside the others
+    that have their turn, and managed again when it may be moved."""
+    protected = stage.launch("a", lifecycle="on-demand", tags=MANUAL)
+    other = stage.launch("b")
+    stage.take_in()
+    stage.world.protect(protected)
+    with mock.patch("spot_optimizer.services.memory.AGED_READS_MAX", 1):
+        stage.account.run_for(timedelta(hours=23))
+        stage.api.clear()
+        stage.account.run_for(3 * HOUR)
+        assert stage.cycle()["refused"] == 1
+    assert "termination protection is on" in stage.workload("a")["status_reason"]
+    reads = [call.params["InstanceId"] for call in stage.calls_of("GetLaunchTemplateData")]
+    assert reads.count(other) == 1
+    stage.world.instances[protected].disable_api_termination = False
+    assert stage.cycle()["refused"] == 0
+
+
 def test_a_machine_that_is_refused_again_and_again_keeps_no_new_one_waiting(stage: Stage) -> None:
     """Where a cycle cannot read all, what was refused before comes last."""
     odd = stage.launch(

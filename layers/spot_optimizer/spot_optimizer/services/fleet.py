@@ -27,7 +27,12 @@ from spot_optimizer.decision.model import Move, WorkloadView
 from spot_optimizer.market.catalog import Catalog
 from spot_optimizer.services.belonging import being_ended, in_switch, of_another, our_fleets
 from spot_optimizer.services.machines import read_machines, remember
-from spot_optimizer.services.memory import changed_details, in_doubt, readings
+from spot_optimizer.services.memory import (
+    changed_details,
+    found_wanting,
+    in_doubt,
+    readings,
+)
 from spot_optimizer.settings import InvalidSetting, Settings
 from spot_optimizer.switching.adoption import Adopted, Adoption, Refused, judge_adoption
 from spot_optimizer.switching.machine import (
@@ -117,7 +122,8 @@ def read_fleet(
     that have changed. One bad workload is refused and stops no other.
     """
     instances = {i["InstanceId"]: i for i in read_managed_instances(env.stack_name)}
-    plans = dict(ledger.plans())
+    kept = ledger.plans()
+    plans = dict(kept)
     live = _live_switches(ledger, items)
     of_switches = in_switch(instances, items, live)
     of_switches |= being_ended(ledger, instances, items, of_switches, now)
@@ -138,8 +144,7 @@ def read_fleet(
 
     at_rest = [a for a in judge(instances.values(), {}).adopted if a.workload_id not in live]
     changed = changed_details(at_rest, instances, plans) if look else frozenset()
-    doubted = in_doubt(plans, changed or ())
-    plans.update(doubted)
+    plans |= in_doubt(plans, changed or ())
     due = readings(at_rest, instances, plans, items, now, dry_run=settings.dry_run)
     machines, unreadable = read_machines(instances[a.instance_id] for a in due.now)
     unread = due.unknown - machines.keys()
@@ -152,8 +157,10 @@ def read_fleet(
         stack_name=env.stack_name,
         dry_run=settings.dry_run,
     )
-    plans.update(remembered.plans)
-    write_plans(ledger, [plans[w] for w in sorted(doubted.keys() | remembered.plans.keys())])
+    plans |= remembered.plans
+    read = [a.workload_id for a in due.now if a.instance_id in machines]
+    plans |= found_wanting(plans, read, remembered.plans)
+    write_plans(ledger, [plan for w, plan in plans.items() if plan is not kept.get(w)])
     members, late_refusals = _members(
         [a for a in verdict.adopted if a.workload_id not in remembered.refused],
         instances, items, env, settings, ledger, now,
@@ -164,7 +171,7 @@ def read_fleet(
         *(
             Refused(a.instance_id, a.workload_id, unreadable[a.instance_id])
             for a in due.now
-            if a.instance_id in unread and a.instance_id in unreadable
+            if a.instance_id in unread & unreadable.keys()
         ),
         *(
             Refused(a.instance_id, a.workload_id, remembered.refused[a.workload_id])
@@ -179,11 +186,7 @@ def read_fleet(
         tuple(members),
         plans,
         len(refusals),
-        frozenset(
-            a.workload_id
-            for a in due.now
-            if a.instance_id in due.unknown and a.workload_id in remembered.plans
-        ),
+        due.were_unknown & remembered.plans.keys(),
         due.waiting,
         frozenset(m.item.workload_id for m in members if _is_left_over(m, items)),
         changed is not None and look,

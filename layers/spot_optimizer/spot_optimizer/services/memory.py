@@ -60,6 +60,11 @@ class Readings:
     """Instance ids, read in this cycle or not, of which nothing is decided before they are read."""
 
     @property
+    def were_unknown(self) -> frozenset[str]:
+        """Workload ids of the unknown machines that this cycle comes to."""
+        return frozenset(a.workload_id for a in self.now if a.instance_id in self.unknown)
+
+    @property
     def waiting(self) -> int:
         """Unknown machines that this cycle does not come to."""
         return len(self.unknown - {each.instance_id for each in self.now})
@@ -154,3 +159,15 @@ def _is_unknown(instance: Record, plan: PlanItem, *, dry_run: bool) -> bool:
 def in_doubt(plans: Mapping[str, PlanItem], workload_ids: Collection[str]) -> dict[str, PlanItem]:
     """Their plans, marked so that the machines are read as soon as there is time."""
     return {w: plans[w].model_copy(update={"details": ""}) for w in workload_ids}
+
+
+def found_wanting(
+    plans: Mapping[str, PlanItem], read: Iterable[str], sound: Collection[str]
+) -> dict[str, PlanItem]:
+    """Plans of workloads whose machine was read and is not ``sound``, marked as unknown: nothing is
+    decided about it before a reading finds it sound again."""
+    return {
+        w: plans[w].model_copy(update={"fingerprint": ""})
+        for w in read
+        if w not in sound and w in plans and plans[w].fingerprint
+    }
