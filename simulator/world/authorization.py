@@ -164,6 +164,9 @@ def _launch(asked: _Asked, merged: Params) -> Iterator[Demand]:
     for mapping in merged.get("BlockDeviceMappings", []):
         if snapshot := mapping.get("Ebs", {}).get("SnapshotId"):
             yield asked.of_kind("snapshot", snapshot)
+    for license_specification in merged.get("LicenseSpecifications", []):
+        arn = license_specification["LicenseConfigurationArn"]
+        yield demand("ec2:RunInstances", arn, {"ec2:Region": (state.region,)})
     yield from _passed_role(merged)
     yield from _keys_of_volumes(asked, merged)
 

@@ -80,7 +80,12 @@ def _row(state: WorldState, image: Image) -> Row:
                     "Throughput": 125,
                     "Encrypted": False,
                 },
-            }
+            },
+            *({"DeviceName": name, "Ebs": dict(ebs)} for name, ebs in image.devices.items()),
+            *(
+                {"DeviceName": name, "VirtualName": f"ephemeral{number}"}
+                for number, name in enumerate(image.instance_store_devices)
+            ),
         ],
         "Tags": tag_list(state, image.image_id),
     }

@@ -69,7 +69,11 @@ def instance_row(state: WorldState, instance: Instance) -> Row:
         "CapacityReservationSpecification": {"CapacityReservationPreference": "open"},
         "HibernationOptions": {"Configured": spec.hibernation},
         "EnclaveOptions": {"Enabled": spec.enclave},
-        "MaintenanceOptions": {"AutoRecovery": spec.auto_recovery},
+        "MaintenanceOptions": {"AutoRecovery": spec.auto_recovery, "RebootMigration": "default"},
+        "NetworkPerformanceOptions": {"BandwidthWeighting": "default"},
+        "Operator": {"Managed": False, "HiddenByDefault": False},
+        "Licenses": [{"LicenseConfigurationArn": arn} for arn in spec.license_arns],
+        "SecondaryInterfaces": [],
         "MetadataOptions": {
             "State": "pending" if current == "pending" else "applied",
             **spec.metadata_options,
@@ -120,6 +124,7 @@ def block_device_row(volume: Volume) -> Row:
             "DeleteOnTermination": volume.device.delete_on_termination,
             "Status": "attached",
             "VolumeId": volume.volume_id,
+            "EbsCardIndex": 0,
         },
     }
 
@@ -174,6 +179,7 @@ def _interface_row(state: WorldState, interface: Interface) -> Row:
         "Association": addresses[0]["Association"],
         "Groups": group_rows(state, interface.group_ids),
         "Ipv6Addresses": ipv6_rows(interface),
+        "Operator": {"Managed": False},
         "Attachment": {
             "AttachTime": interface.create_time,
             "AttachmentId": interface.attachment_id,
@@ -188,9 +194,11 @@ def _interface_row(state: WorldState, interface: Interface) -> Row:
 def launch_template_data(state: WorldState, instance: Instance) -> Row:
     """API data type ResponseLaunchTemplateData, of a live instance.
 
-    As AWS does, it names what no second instance can have: the interface, its private addresses,
-    the subnet and the zone. Source: API_GetLaunchTemplateData and the example in the AWS CLI
-    reference "get-launch-template-data".
+    As AWS does, it names what no second instance can have (the interface, its private addresses,
+    the subnet and the zone), spells out options that nobody has used, and holds what no launch
+    takes (``Operator``'s parts, the metadata options' ``State``). Source: API_GetLaunchTemplateData,
+    the example in the AWS CLI reference "get-launch-template-data", and for the options of an
+    ordinary instance what DescribeInstances answers in 2026.
     """
     spec = instance.spec
     burstable = instance_types()[instance.instance_type]["BurstablePerformanceSupported"]
@@ -214,6 +222,7 @@ def launch_template_data(state: WorldState, instance: Instance) -> Row:
         "Monitoring": {"Enabled": spec.detailed_monitoring},
         "Placement": {
             "AvailabilityZone": instance.availability_zone,
+            "AvailabilityZoneId": state.zone_id(instance.availability_zone),
             "GroupName": "",
             "Tenancy": spec.tenancy,
         },
@@ -227,7 +236,13 @@ def launch_template_data(state: WorldState, instance: Instance) -> Row:
         "HibernationOptions": {"Configured": spec.hibernation},
         "EnclaveOptions": {"Enabled": spec.enclave},
         "MaintenanceOptions": {"AutoRecovery": spec.auto_recovery},
-        "MetadataOptions": dict(spec.metadata_options),
+        "NetworkPerformanceOptions": {"BandwidthWeighting": "default"},
+        "Operator": {"Managed": False, "HiddenByDefault": False},
+        "LicenseSpecifications": [{"LicenseConfigurationArn": arn} for arn in spec.license_arns],
+        "ElasticGpuSpecifications": [],
+        "ElasticInferenceAccelerators": [],
+        "SecondaryInterfaces": [],
+        "MetadataOptions": {"State": "applied", **spec.metadata_options},
         "PrivateDnsNameOptions": {
             "HostnameType": "ip-name",
             "EnableResourceNameDnsARecord": False,

@@ -51,6 +51,7 @@ _MODELLED = frozenset(
         "MaintenanceOptions",
         "PrivateDnsNameOptions",
         "CapacityReservationSpecification",
+        "LicenseSpecifications",
         "TagSpecifications",
         "InstanceMarketOptions",
         "LaunchTemplate",
@@ -195,6 +196,7 @@ def resolve(state: WorldState, merged: Params, aws_tags: dict[str, str]) -> Laun
     launch_checks.check_image(instance_type, image)
     launch_checks.check_options(instance_type, merged)
     launch_checks.check_user_data(merged.get("UserData", ""))
+    launch_checks.check_metadata_options(merged.get("MetadataOptions", {}))
     profile_arn = launch_checks.check_identity(state, merged)
     spot = _spot_market(merged.get("InstanceMarketOptions"))
     lifecycle = "spot" if spot else "on-demand"
@@ -231,6 +233,7 @@ def resolve(state: WorldState, merged: Params, aws_tags: dict[str, str]) -> Laun
         enclave=bool(merged.get("EnclaveOptions", {}).get("Enabled", False)),
         auto_recovery=merged.get("MaintenanceOptions", {}).get("AutoRecovery", "default"),
         private_dns=merged.get("PrivateDnsNameOptions", {}),
+        license_arns=launch_checks.check_licenses(merged),
         client_token=merged.get("ClientToken"),
     )
 

@@ -7,6 +7,7 @@ and "Error codes for the Amazon EC2 API".
 
 import base64
 import binascii
+import re
 
 from simulator.limits import LIMITS
 from simulator.world.catalogue import instance_types, is_offered, zones_offering
@@ -137,6 +138,31 @@ def check_interfaces(instance_type: str, interfaces: tuple[InterfaceSpec, ...]) 
                 "PrivateIpAddressLimitExceeded",
                 f"Number of private addresses {count} exceeds the limit for {instance_type}",
             )
+
+
+def check_metadata_options(options: Params) -> None:
+    """An endpoint that is off takes no further options (hashicorp/terraform-provider-aws,
+    ``aws_instance``: "not allowed unless HttpEndpoint is enabled"; its pull request 30107 says that
+    launch templates may hold them, so this is the stricter reading)."""
+    others = sorted(options.keys() - {"HttpEndpoint", "State"})
+    if options.get("HttpEndpoint") == "disabled" and others:
+        raise AwsError(
+            "InvalidParameterCombination",
+            f"The parameters {', '.join(others)} are not allowed unless HttpEndpoint is enabled.",
+        )
+
+
+def check_licenses(merged: Params) -> tuple[str, ...]:
+    """The ARNs of the launch's license configurations (License Manager user guide)."""
+    arns = tuple(
+        each.get("LicenseConfigurationArn", "") for each in merged.get("LicenseSpecifications", ())
+    )
+    for arn in arns:
+        if not re.fullmatch(r"arn:[^:]+:license-manager:[^:]+:\d{12}:license-configuration:.+", arn):
+            raise AwsError(
+                "InvalidParameterValue", f"'{arn}' is not the ARN of a license configuration."
+            )
+    return arns
 
 
 def check_user_data(user_data: str) -> None:

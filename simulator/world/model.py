@@ -117,6 +117,7 @@ class LaunchSpec:
     enclave: bool
     auto_recovery: str
     private_dns: Mapping[str, Any]
+    license_arns: tuple[str, ...] = ()
     client_token: str | None = None
 
     @property
@@ -284,6 +285,14 @@ class Image:
     boot_mode: str | None = "uefi-preferred"
     platform: str | None = None
     deregistered: bool = False
+    devices: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Its EBS volumes beside the root: device name -> parameters as EbsBlockDevice spells them."""
+    instance_store_devices: tuple[str, ...] = ()
+    """Device names that it maps to instance store volumes; they come from the type, if it has any."""
+
+    def snapshot_ids(self) -> set[str]:
+        """The snapshots that its volumes are made from."""
+        return {self.snapshot_id, *(ebs["SnapshotId"] for ebs in self.devices.values())}
 
 
 @dataclass

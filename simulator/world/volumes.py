@@ -1,9 +1,13 @@
 """EBS volumes.
 
 Source of the limits: EBS user guide, "Amazon EBS volume types" (gp3 3,000 to 16,000 IOPS, at most
-500 a GiB, 125 to 1,000 MiB/s, at most 0.25 MiB/s an IOPS; gp2 3 IOPS a GiB, 100 to 16,000).
+500 a GiB, 125 to 1,000 MiB/s, at most 0.25 MiB/s an IOPS; gp2 3 IOPS a GiB, 100 to 16,000). Of the
+merging of mappings: EC2 user guide, "Block device mappings", "Update the volumes in a block device
+mapping" (a device that the launch names is changed, one that it does not comes from the image, one
+named with an empty NoDevice does not come at all).
 """
 
+from dataclasses import replace
 from typing import Any
 
 from simulator.world.errors import AwsError
@@ -25,13 +29,18 @@ def block_devices(
             "VolumeSize": image.root_size_gib,
             "VolumeType": "gp3",
             "DeleteOnTermination": True,
-        }
+        },
+        **{name: dict(ebs) for name, ebs in image.devices.items()},
     }
     for mapping in mappings:
         name = mapping.get("DeviceName", "")
         if not name:
             raise AwsError("MissingParameter", "The request must contain the parameter DeviceName")
         if "NoDevice" in mapping:
+            if name == image.root_device_name:
+                raise AwsError(
+                    "InvalidBlockDeviceMapping", "The root device cannot be left out of the mapping."
+                )
             merged.pop(name, None)
         elif "Ebs" in mapping:
             merged[name] = {**merged.get(name, {}), **mapping["Ebs"]}
@@ -40,7 +49,7 @@ def block_devices(
 
 def _device(state: WorldState, image: Image, name: str, ebs: Params) -> BlockDevice:
     snapshot_id = ebs.get("SnapshotId")
-    if snapshot_id and snapshot_id not in {i.snapshot_id for i in state.images.values()}:
+    if snapshot_id and not any(snapshot_id in i.snapshot_ids() for i in state.images.values()):
         raise AwsError("InvalidSnapshot.NotFound", f"The snapshot '{snapshot_id}' does not exist.")
     size = ebs.get("VolumeSize")
     if size is None:
@@ -116,6 +125,33 @@ def attach_new_volume(state: WorldState, instance: Instance, device: BlockDevice
     state.volumes[volume.volume_id] = volume
     instance.volume_ids.append(volume.volume_id)
     return volume
+
+
+def volume_at(state: WorldState, instance: Instance, device_name: str) -> Volume:
+    """The volume at a device of an instance; ValueError where there is none."""
+    for volume_id in instance.volume_ids:
+        if state.volumes[volume_id].device.device_name == device_name:
+            return state.volumes[volume_id]
+    names = [state.volumes[each].device.device_name for each in instance.volume_ids]
+    raise ValueError(f"device_name: {device_name!r} must be one of {names}")
+
+
+def changed_device(device: BlockDevice, changes: Params) -> BlockDevice:
+    """A device after ModifyVolume with these parameters (API_ModifyVolume: the size only grows; IOPS
+    and throughput that are not named stay with the type and are the new type's own otherwise)."""
+    size = changes.get("Size", device.size_gib)
+    if size < device.size_gib:
+        raise ValueError(f"Size: {size} GiB is less than the {device.size_gib} that it has")
+    kind = changes.get("VolumeType", device.volume_type)
+    kept: Params = {}
+    if kind == device.volume_type and kind == "gp3":
+        kept = {"Iops": device.iops, "Throughput": device.throughput_mib_per_s}
+    elif kind == device.volume_type and kind in ("io1", "io2"):
+        kept = {"Iops": device.iops}
+    iops, throughput = _performance(kind, size, {**kept, **changes})
+    return replace(
+        device, size_gib=size, volume_type=kind, iops=iops, throughput_mib_per_s=throughput
+    )
 
 
 def release_volume(state: WorldState, volume: Volume) -> None:

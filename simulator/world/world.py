@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import Any
@@ -47,9 +48,11 @@ from simulator.world.network import make_subnet
 from simulator.world.operations import CHECKS_BEFORE_DRY_RUN, OPERATIONS, Params
 from simulator.world.shapes import checked_reply
 from simulator.world.state import ACCOUNT_ID, WorldState
+from simulator.world.volumes import changed_device, volume_at
 
 _TARGET_TYPES = ("instance", "ip")
 _LIFECYCLES = ("spot", "on-demand", "*")
+_CREDIT_MODES = ("standard", "unlimited")
 _LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 _FOREVER = datetime(9999, 1, 1, tzinfo=UTC)
 
@@ -220,10 +223,10 @@ class World:
         state = self._state
         request = self._own_request(instance_type, availability_zone, image, details)
         request["UserData"] = base64.b64encode(user_data).decode()
-        request["MetadataOptions"] = {
-            "HttpTokens": metadata_http_tokens,
-            **details.get("MetadataOptions", {}),
-        }
+        metadata = details.get("MetadataOptions", {})
+        if metadata.get("HttpEndpoint") != "disabled":
+            metadata = {"HttpTokens": metadata_http_tokens, **metadata}
+        request["MetadataOptions"] = metadata
         request["BlockDeviceMappings"] = [
             *details.get("BlockDeviceMappings", []),
             *(_mapping(volume) for volume in volumes),
@@ -319,6 +322,41 @@ class World:
         if instance.lifecycle != "spot":
             raise ValueError(f"instance_id: {instance_id} is on-demand, which EC2 does not take back")
         return instance
+
+    def remove_volume(self, instance_id: str, device_name: str) -> None:
+        """Detach and delete a volume, as its user does once it is unmounted (API_DetachVolume)."""
+        state, instance = self._state, self.instances[instance_id]
+        volume = volume_at(state, instance, device_name)
+        if device_name == state.images[instance.spec.image_id].root_device_name:
+            raise ValueError(f"device_name: {device_name!r} is the root, which a machine runs on")
+        instance.volume_ids.remove(volume.volume_id)
+        del state.volumes[volume.volume_id]
+        state.tags.pop(volume.volume_id, None)
+
+    def modify_volume(self, instance_id: str, device_name: str, **changes: Any) -> None:
+        """Change size, type or speed of a volume in use: ModifyVolume's parameters, in AWS's spelling.
+
+        DescribeVolumes tells the new values while the volume is still being optimized (EBS user guide,
+        "Monitor the progress of EBS volume modifications").
+        """
+        volume = volume_at(self._state, self.instances[instance_id], device_name)
+        volume.device = changed_device(volume.device, changes)
+
+    def set_user_data(self, instance_id: str, user_data: bytes) -> None:
+        """Change the user data of a stopped instance; of another AWS refuses it
+        (API_ModifyInstanceAttribute, ``UserData``)."""
+        if self.state_of(instance_id) != "stopped":
+            raise ValueError(f"instance_id: {instance_id} is {self.state_of(instance_id)}, not stopped")
+        instance = self.instances[instance_id]
+        instance.spec = replace(instance.spec, user_data=base64.b64encode(user_data).decode())
+
+    def set_cpu_credits(self, instance_id: str, mode: str) -> None:
+        """Change the credit mode of a burstable instance, running or not
+        (API_ModifyInstanceCreditSpecification)."""
+        instance = self.instances[instance_id]
+        if mode not in _CREDIT_MODES or instance.spec.cpu_credits is None:
+            raise ValueError(f"mode: {mode!r} must be one of {_CREDIT_MODES}, of a burstable instance")
+        instance.spec = replace(instance.spec, cpu_credits=mode)
 
     def protect(self, instance_id: str) -> None:
         """Switch on termination protection; AWS has none for spot instances."""
@@ -430,9 +468,16 @@ class World:
         platform: str | None = None,
         root_device_name: str = "/dev/xvda",
         root_size_gib: int = 8,
+        volumes: Sequence[DataVolume] = (),
+        instance_store_devices: Sequence[str] = (),
     ) -> str:
-        """Register an image with an EBS root; returns its id."""
+        """Register an image with an EBS root, and volumes made from snapshots of their own; returns
+        its id."""
         state = self._state
+        devices = {
+            volume.device_name: {**_mapping(volume)["Ebs"], "SnapshotId": state.new_id("snap")}
+            for volume in volumes
+        }
         image = Image(
             image_id=state.new_id("ami"),
             name=name or f"image-{architecture}-{state.count('image')}",
@@ -444,6 +489,8 @@ class World:
             ena_support=ena_support,
             boot_mode=boot_mode,
             platform=platform,
+            devices=devices,
+            instance_store_devices=tuple(instance_store_devices),
         )
         state.images[image.image_id] = image
         return image.image_id

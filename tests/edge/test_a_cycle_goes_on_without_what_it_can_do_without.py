@@ -1,6 +1,7 @@
 """One damaged item or one service out of order does not keep the other workloads from being judged."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 
 import boto3
 import pytest
@@ -33,6 +34,23 @@ def test_usage_that_cannot_be_read_stops_no_switch(stage: Stage) -> None:
     stage.faults.append(fault)
     assert set(stage.cycle()["started"]) == {"new", "web"}
     assert fault.met
+
+
+def test_machines_that_cannot_be_looked_at_stop_no_switch() -> None:
+    """Whether volumes have changed since they were read is asked again in the next cycle."""
+    with open_stage() as stage:
+        stage.launch("web", lifecycle="on-demand")
+        still = stage.launch("still", tags={"spot-optimizer:mode": "manual"})
+        stage.take_in()
+        stage.world.modify_volume(still, "/dev/xvda", Size=30)
+        fault = Fault("DescribeVolumes", code="InternalError", caller="Decide")
+        stage.faults.append(fault)
+        stage.account.run_for(timedelta(hours=1))
+        assert fault.met
+        assert stage.switches("web")
+        stage.faults.clear()
+        stage.cycle()
+        assert stage.item("PLANS", "still")["launch_template"]["version"] == 2
 
 
 def test_a_damaged_workload_item_stops_no_other_and_is_mended(stage: Stage) -> None:

@@ -92,9 +92,11 @@ def _resource_types(action: str) -> list[str]:
 
 
 def _kind(resource: Any) -> str | None:
-    """``instance`` of an ARN ``arn:...:instance/*`` in a Sub."""
+    """``instance`` of an ARN ``arn:...:ec2:...:instance/*`` in a Sub; a license configuration is
+    among EC2's resources too."""
     text = resource.get("Fn::Sub") if isinstance(resource, dict) else None
-    found = re.fullmatch(r"arn:\$\{AWS::Partition\}:ec2:.*:([a-z-]+)/\*", str(text))
+    pattern = r"arn:\$\{AWS::Partition\}:(?:ec2|license-manager):.*:([a-z-]+)[/:]\*"
+    found = re.fullmatch(pattern, str(text))
     return found[1] if found else None
 
 

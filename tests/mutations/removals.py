@@ -18,6 +18,7 @@ from simulator.trials.ground import STACK, Ground
 from spot_optimizer.aws import workflow
 from spot_optimizer.aws.clients import client
 from spot_optimizer.aws.ledger import claims
+from spot_optimizer.contracts import Inspection
 from spot_optimizer.decision.guards import hold as guards
 from spot_optimizer.services import (
     fleet,
@@ -44,7 +45,7 @@ def client_token(_ground: Ground) -> None:
 
 def health_gate(_ground: Ground) -> None:
     """Whatever has been launched is ready."""
-    inspect_replacement._findings = lambda _request: []
+    inspect_replacement._inspection = lambda _request: Inspection(verdict="READY")
 
 
 def fence(ground: Ground) -> None:

@@ -13,6 +13,8 @@ from tests.workflow.stage import REGION, STACK, START, TEMPLATE
 
 INSTANCE_ROLE = f"arn:aws:iam::{ACCOUNT_ID}:role/web-server"
 KEY = f"arn:aws:kms:{REGION}:{ACCOUNT_ID}:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+LICENSE = f"arn:aws:license-manager:{REGION}:210987654321:license-configuration:lic-0123"
+"""One that another account of the organization shares."""
 
 
 class Deployed(NamedTuple):

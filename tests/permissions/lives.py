@@ -12,7 +12,7 @@ from simulator.account import FunctionFailed
 from simulator.world import DataVolume
 from tests.house.repository import PACKAGE
 from tests.models.uploads import files_of, moving_market, upload
-from tests.permissions.conftest import KEY
+from tests.permissions.conftest import KEY, LICENSE
 from tests.workflow import stage as stages
 from tests.workflow.faults import Fault, step
 from tests.workflow.scenarios_of_left_overs import BETWEEN_SWEEPS
@@ -44,6 +44,7 @@ def everyday(stage: Stage) -> None:
             DataVolume("/dev/sdf", 50, encrypted=True, kms_key_id=KEY, delete_on_termination=True)
         ],
         BlockDeviceMappings=[{"DeviceName": "/dev/sdg", "Ebs": disk}],
+        LicenseSpecifications=[{"LicenseConfigurationArn": LICENSE}],
     )
     stage.launch("asked", persistent=True)
     stage.launch("left", tags={"spot-optimizer:auto-terminate": "false"})

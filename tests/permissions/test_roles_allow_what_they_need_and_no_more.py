@@ -7,7 +7,7 @@ import pytest
 
 from simulator.account.account import ACCOUNT_ID
 from simulator.permissions.demand import Demand, demand, tag_context
-from tests.permissions.conftest import INSTANCE_ROLE, KEY, Deployed
+from tests.permissions.conftest import INSTANCE_ROLE, KEY, LICENSE, Deployed
 from tests.workflow.stage import REGION, STACK
 
 OURS = {"spot-optimizer:managed": STACK}
@@ -164,6 +164,7 @@ ALLOWED = (
     _case(LAUNCH, "launch in a shared subnet", _in_shared_vpc("RunInstances", "subnet")),
     _case(LAUNCH, "launch in a shared subnet by fleet", _in_shared_vpc("CreateFleet", "subnet")),
     _case(LAUNCH, "launch with a shared group", _in_shared_vpc("RunInstances", "security-group")),
+    _case(LAUNCH, "launch with a shared license", demand("ec2:RunInstances", LICENSE)),
     _case(LAUNCH, "tag what a launch creates", _tag_new("volume", LAUNCHED, "RunInstances")),
     _case(LAUNCH, "tag what a fleet creates", _tag_new("instance", LAUNCHED, "CreateFleet")),
     _case(LAUNCH, "pass a named role", _pass_role(INSTANCE_ROLE)),
@@ -205,6 +206,10 @@ DENIED = (
         _use("CreateFleet", "launch-template", ANOTHER_STACKS),
     ),
     _case(LAUNCH, "launch untagged by fleet", _create("CreateFleet", "instance", UNTAGGED)),
+    _case(LAUNCH, "start with a license", demand("ec2:StartInstances", LICENSE)),
+    _case(
+        LAUNCH, "change a license", demand("license-manager:UpdateLicenseConfiguration", LICENSE)
+    ),
     _case(LAUNCH, "tag late", _tag("instance", UNTAGGED, OURS)),
     _case(LAUNCH, "tag late what is ours", _tag("instance", LAUNCHED, {"Name": "x"})),
     _case(LAUNCH, "tag a new subnet", _tag_new("subnet", OURS, "CreateSubnet")),

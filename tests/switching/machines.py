@@ -89,6 +89,9 @@ def instance(
         "CapacityReservationSpecification": {"CapacityReservationPreference": "open"},
         "HibernationOptions": {"Configured": False},
         "EnclaveOptions": {"Enabled": False},
+        "NetworkPerformanceOptions": {"BandwidthWeighting": "default"},
+        "Operator": {"Managed": False, "HiddenByDefault": False},
+        "SecondaryInterfaces": [],
         "Tags": tag_list(
             {"Name": "web", "spot-optimizer:managed": STACK} if tags is None else tags
         ),
@@ -116,7 +119,7 @@ def volume(
 
 
 def source(**changes: Any) -> dict[str, Any]:
-    """What GetLaunchTemplateData answers of ``instance()``."""
+    """What GetLaunchTemplateData answers of ``instance()``, with all that nobody has used."""
     return {
         "ImageId": "ami-00000001",
         "InstanceType": "m5.large",
@@ -129,6 +132,15 @@ def source(**changes: Any) -> dict[str, Any]:
         "Placement": {"AvailabilityZone": "us-east-1a", "Tenancy": "default"},
         "NetworkInterfaces": [{"DeviceIndex": 0, "SubnetId": "subnet-0000000a"}],
         "HibernationOptions": {"Configured": False},
+        "MetadataOptions": {"State": "applied", "HttpTokens": "required"},
+        "CapacityReservationSpecification": {"CapacityReservationPreference": "open"},
+        "EnclaveOptions": {"Enabled": False},
+        "MaintenanceOptions": {"AutoRecovery": "default"},
+        "NetworkPerformanceOptions": {"BandwidthWeighting": "default"},
+        "Operator": {"Managed": False, "HiddenByDefault": False},
+        "ElasticGpuSpecifications": [],
+        "ElasticInferenceAccelerators": [],
+        "SecondaryInterfaces": [],
         **changes,
     }
 

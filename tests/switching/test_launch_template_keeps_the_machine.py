@@ -42,6 +42,7 @@ def made(machine: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any
         stack=STACK,
         workload_id="web-1",
         interface_tags=arguments["interface_tags"],
+        image_devices=frozenset(arguments.get("image_devices", ())),
     )
 
 
@@ -154,6 +155,24 @@ def test_root_content_comes_from_the_image_and_other_volumes_from_their_snapshot
     assert other["SnapshotId"] == "snap-of-the-image"
 
 
+def test_volumes_of_the_image_that_were_removed_stay_away() -> None:
+    """A launch adds the image's volumes to those that it names, unless it is told not to; the root,
+    and what the machine still has, are not kept away."""
+    machine = instance(
+        BlockDeviceMappings=[device("/dev/xvda", "vol-a"), device("/dev/sdf", "vol-b")]
+    )
+    volumes = [volume(VolumeId="vol-a"), volume(VolumeId="vol-b")]
+    of_image = {"/dev/xvda", "/dev/sdf", "/dev/sdh", "/dev/sdg"}
+    data = made(machine, volumes=volumes, image_devices=of_image)
+    assert data["BlockDeviceMappings"][2:] == [
+        {"DeviceName": "/dev/sdg", "NoDevice": ""},
+        {"DeviceName": "/dev/sdh", "NoDevice": ""},
+    ]
+    assert_accepted("CreateLaunchTemplate", {"LaunchTemplateName": "x", "LaunchTemplateData": data})
+    rootless = made(instance(BlockDeviceMappings=[]), volumes=[], image_devices={"/dev/xvda"})
+    assert rootless["BlockDeviceMappings"] == []
+
+
 def test_speed_is_named_only_for_volume_types_that_take_it() -> None:
     """gp2 shows IOPS that a launch must not ask for; an open disk is not declared unencrypted."""
     plain = volume(VolumeType="gp2", Iops=100, Throughput=128, Encrypted=False)
@@ -193,15 +212,66 @@ def test_room_is_left_for_our_three_tags(count: int, fits: bool) -> None:
     ("read", "named"),
     [
         (source(DisableApiStop=True), "DisableApiStop"),
-        (source(HibernationOptions={"Configured": True}), "HibernationOptions"),
-        (source(SecondaryInterfaces=[{"DeviceIndex": 1}]), "SecondaryInterfaces"),
-        (source(SomethingThatAwsAddsLater={"Enabled": True}), "SomethingThatAwsAddsLater"),
+        (source(HibernationOptions={"Configured": True}), "HibernationOptions.Configured"),
+        (source(SecondaryInterfaces=[{"DeviceIndex": 1}]), "SecondaryInterfaces.DeviceIndex"),
+        (source(NetworkPerformanceOptions={"BandwidthWeighting": "vpc-1"}),
+         "NetworkPerformanceOptions.BandwidthWeighting"),
+        (source(Operator={"Managed": True, "Principal": "eks.amazonaws.com"}), "Operator.Managed"),
+        (source(SomethingThatAwsAddsLater={"Enabled": True}), "SomethingThatAwsAddsLater.Enabled"),
+        (source(SomethingThatAwsAddsLater=[{"Deep": {"Name": "x"}}]),
+         "SomethingThatAwsAddsLater.Deep.Name"),
+        (source(HibernationOptions={"Configured": False, "AddedLater": 5}),
+         "HibernationOptions.AddedLater"),
     ],
-)
+)  # fmt: skip
 def test_what_cannot_be_kept_is_refused_by_name(read: dict[str, Any], named: str) -> None:
     """Nothing is silently lost, not even what AWS invents later."""
-    with pytest.raises(CannotReproduce, match=named):
+    with pytest.raises(CannotReproduce, match=f"^{named} is set"):
         made(read=read)
+
+
+@pytest.mark.parametrize(
+    "later",
+    [
+        {"Operator": {"Managed": False, "HiddenByDefault": True, "AddedLater": "somebody"}},
+        {"HibernationOptions": {"Configured": False, "AddedLater": False}},
+        {"NetworkPerformanceOptions": {"BandwidthWeighting": "default", "AddedLater": "default"}},
+        {"AddedLater": {"Enabled": False, "Mode": "disabled", "Names": [], "Count": 0, "Id": ""}},
+        {"AddedLater": [{"Mode": "none", "Inner": {"Preference": "no-preference"}}]},
+        {"AddedLater": "off"},
+        {"AddedLater": None},
+    ],
+    ids=str,
+)
+def test_what_nobody_uses_refuses_no_machine(later: dict[str, Any]) -> None:
+    """What AWS spells out as unused, today or one day, changes nothing; a machine that is no
+    service's is not judged by the other parts of its operator."""
+    assert made(read=source(**later)) == made()
+
+
+def test_parts_that_no_launch_takes_are_left_out() -> None:
+    """A name that EC2 adds to its answers one day is not sent back to it."""
+    machine = instance(
+        PrivateDnsNameOptions={"HostnameType": "resource-name", "AddedLater": True},
+        MetadataOptions={**instance()["MetadataOptions"], "AddedLater": "enabled"},
+    )
+    machine["NetworkInterfaces"][0]["ConnectionTrackingConfiguration"] = {
+        "UdpTimeout": 30,
+        "AddedLater": 1,
+    }
+    data = made(machine)
+    assert_accepted("CreateLaunchTemplate", {"LaunchTemplateName": "x", "LaunchTemplateData": data})
+    assert data["PrivateDnsNameOptions"] == {"HostnameType": "resource-name"}
+    (interface,) = data["NetworkInterfaces"]
+    assert interface["ConnectionTrackingSpecification"] == {"UdpTimeout": 30}
+
+
+def test_of_a_metadata_endpoint_that_is_off_nothing_else_is_asked() -> None:
+    """EC2 takes tokens and hops of an endpoint that answers only."""
+    options = {**instance()["MetadataOptions"], "HttpEndpoint": "disabled"}
+    assert made(instance(MetadataOptions=options))["MetadataOptions"] == {
+        "HttpEndpoint": "disabled"
+    }
 
 
 @pytest.mark.parametrize(
@@ -307,6 +377,25 @@ def test_a_detour_over_spot_and_fixed_types_loses_no_trait() -> None:
         source(InstanceInitiatedShutdownBehavior="terminate"), abroad, None, at_home
     )
     assert away == at_home
+
+
+@pytest.mark.parametrize(
+    ("tags", "before", "found"),
+    [
+        ({"spot-optimizer:switch": "s", "aws:ec2:fleet-id": "fleet-1"}, "standard", "standard"),
+        ({"spot-optimizer:switch": "s", "aws:ec2:fleet-id": "fleet-1"}, None, "unlimited"),
+        ({"spot-optimizer:switch": "s"}, "standard", "unlimited"),
+        ({"aws:ec2:fleet-id": "fleet-1"}, "standard", "unlimited"),
+        ({}, "standard", "unlimited"),
+    ],
+    ids=["rescued", "rescued, never known", "switched", "of a user's fleet", "a user's own"],
+)
+def test_the_default_credit_mode_of_a_rescue_is_not_the_workloads(
+    tags: dict[str, str], before: str | None, found: str
+) -> None:
+    """A fleet cannot be told the mode; only what its machine runs in by accident is not believed."""
+    machine = instance(tags=tags, InstanceType="t3.large")
+    assert launch_traits(source(), machine, "unlimited", LaunchTraits(before)).cpu_credits == found
 
 
 def test_what_a_machine_does_not_have_is_not_given_to_it() -> None:

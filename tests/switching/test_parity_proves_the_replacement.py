@@ -1,13 +1,21 @@
 """A replacement that lost something is told from one that did not."""
 
 from copy import deepcopy
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spot_optimizer.switching.parity import Expected, MachineFacts, differences, machine_facts
+from spot_optimizer.switching.parity import (
+    Expected,
+    MachineFacts,
+    details_digest,
+    differences,
+    machine_digest,
+    machine_facts,
+)
 from spot_optimizer.words import Lifecycle
 from tests.switching.machines import device, instance, tag_list, volume
 
@@ -46,7 +54,8 @@ def twin(**changes: Any) -> dict[str, Any]:
 
 def fields(replacement: MachineFacts, expected: Expected = EXPECTED) -> list[str]:
     """Names of the unexplained differences from the original."""
-    return [each.field for each in differences(original(), replacement, expected)]
+    found = differences(original(), replacement, expected)
+    return [each.field for each in found if not each.explanation]
 
 
 def test_a_faithful_replacement_has_no_difference() -> None:
@@ -70,11 +79,10 @@ def test_a_faithful_replacement_has_no_difference() -> None:
         ({"MaintenanceOptions": {"AutoRecovery": "disabled"}}, "automatic recovery"),
         ({"EbsOptimized": False}, "EBS optimisation"),
         ({"Tags": []}, "tag Name"),
-        ({"Tags": tag_list({"Name": "web", "spot-optimizer:mode": "off"})},
-         "tag spot-optimizer:mode"),
+        ({"Tags": tag_list({"Name": "shop"})}, "tag Name"),
         ({"BlockDeviceMappings": []}, "device /dev/xvda"),
     ],
-)  # fmt: skip
+)
 def test_each_loss_of_the_machine_is_named(change: dict[str, Any], field: str) -> None:
     """One changed fact is one difference, with its name."""
     assert fields(facts(twin(**change), volume(2))) == [field]
@@ -96,6 +104,16 @@ def test_each_loss_of_the_interface_is_named(change: dict[str, Any], field: str)
     assert fields(facts(machine, volume(2))) == [field]
 
 
+def test_a_metadata_endpoint_that_is_off_is_alike_whatever_it_would_ask_for() -> None:
+    """Its tokens and hops were not asked for; one that answers is a difference."""
+    options = {**instance()["MetadataOptions"], "HttpEndpoint": "disabled"}
+    was = facts(instance(MetadataOptions=options), volume())
+    off = twin(MetadataOptions={**options, "HttpTokens": "optional", "HttpPutResponseHopLimit": 1})
+    assert differences(was, facts(off, volume(2)), EXPECTED) == []
+    (difference,) = differences(was, facts(twin(), volume(2)), EXPECTED)
+    assert difference.field == "metadata options"
+
+
 def test_a_public_address_must_not_appear_or_vanish() -> None:
     """A private machine stays private, a public one reachable."""
     machine = twin(PublicIpAddress=None)
@@ -111,7 +129,8 @@ def test_a_public_address_must_not_appear_or_vanish() -> None:
         ({"Iops": 3000}, "IOPS"),
         ({"Throughput": 125}, "throughput"),
         ({"KmsKeyId": "arn:other"}, "KMS key"),
-        ({"Tags": []}, "tags"),
+        ({"Tags": []}, "tag Backup"),
+        ({"Tags": tag_list({"Backup": "never"})}, "tag Backup"),
     ],
 )
 def test_each_loss_of_a_volume_is_named(change: dict[str, Any], field: str) -> None:
@@ -184,6 +203,102 @@ def test_what_is_still_coming_up_is_pending_not_different() -> None:
     pending = facts(machine, volume(2)).pending
     assert pending == ("device /dev/xvda", "device /dev/sdf", "metadata options")
     assert facts(twin(), volume(2)).pending == ()
+
+
+AS_READ = replace(EXPECTED, original_as_read=True)
+
+
+def tagged_by_tools() -> MachineFacts:
+    """A replacement on which a tool has written within seconds, its volume too."""
+    written = {"Owner": "ann", "CreatedAt": "today"}
+    machine = twin(Tags=tag_list({"Name": "web", **written}))
+    return facts(machine, volume(2, tags={"Backup": "daily", **written}))
+
+
+@pytest.mark.parametrize("expected", [EXPECTED, AS_READ])
+def test_tags_that_tools_add_are_told_and_undo_nothing(expected: Expected) -> None:
+    """More tags than the original's are no loss, on machine and volumes, and stand in the findings."""
+    found = differences(original(), tagged_by_tools(), expected)
+    assert [str(each) for each in found] == [
+        "tag CreatedAt: None became today (more than the original bears)",
+        "tag Owner: None became ann (more than the original bears)",
+        "device /dev/xvda tag CreatedAt: None became today (more than the original bears)",
+        "device /dev/xvda tag Owner: None became ann (more than the original bears)",
+    ]
+
+
+def test_a_tag_that_was_changed_after_the_launch_is_told_and_undoes_nothing() -> None:
+    """Where the template asked for the original's value, another one is somebody's own doing."""
+    machine = facts(
+        twin(Tags=tag_list({"Name": "shop"})), volume(2, tags={"Backup": "never"})
+    )
+    assert fields(machine, AS_READ) == []
+    told = [str(each) for each in differences(original(), machine, AS_READ)]
+    assert told == [
+        "tag Name: web became shop (changed after the launch)",
+        "device /dev/xvda tag Backup: daily became never (changed after the launch)",
+    ]
+
+
+def test_a_missing_tag_undoes_whatever_was_read() -> None:
+    """What the template asked for and the replacement lacks is a loss."""
+    bare = facts(twin(Tags=[]), volume(2, Tags=[]))
+    assert fields(bare, AS_READ) == ["tag Name", "device /dev/xvda tag Backup"]
+
+
+def test_nothing_but_tags_is_excused_by_what_was_read() -> None:
+    """A disk that is smaller than the template asked for stays a loss."""
+    assert fields(facts(twin(), volume(2, Size=8)), AS_READ) == ["device /dev/xvda size"]
+
+
+def test_a_machine_has_one_digest_wherever_and_whatever_it_runs_on() -> None:
+    """Id, type, zone, lifecycle and our own tags are not in it: a faithful replacement has the same."""
+    assert machine_digest(facts(twin(), volume(2))) == machine_digest(original())
+    assert len(machine_digest(original())) == 16
+
+
+@pytest.mark.parametrize(
+    ("machine", "disk", "more"),
+    [
+        (instance(KeyName="other"), volume(), {}),
+        (instance(tags={"Name": "shop"}), volume(), {}),
+        (instance(EbsOptimized=False), volume(), {}),
+        (instance(), volume(Size=31), {}),
+        (instance(), volume(tags={"Backup": "never"}), {}),
+        (instance(), volume(), {"user_data_hash": "h2"}),
+        (instance(InstanceType="t3.large"), volume(), {"cpu_credits": "standard"}),
+    ],
+    ids=["key", "tag", "EBS optimisation", "size", "volume tag", "user data", "credits"],
+)
+def test_the_digest_changes_with_all_that_is_compared(
+    machine: dict[str, Any], disk: dict[str, Any], more: dict[str, Any]
+) -> None:
+    """A machine that was changed after it had been read is found out."""
+    assert machine_digest(facts(machine, disk, **more)) != machine_digest(original())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"Size": 31},
+        {"VolumeType": "gp2"},
+        {"Iops": 5000},
+        {"Throughput": 300},
+        {"Tags": tag_list({"Backup": "never"})},
+    ],
+    ids=str,
+)
+def test_changes_of_a_volume_are_seen_without_reading_the_machine(change: dict[str, Any]) -> None:
+    """What DescribeVolumes tells is enough to know that a machine is to be read again."""
+    assert details_digest(facts(instance(), volume(**change))) != details_digest(original())
+    assert details_digest(facts(instance(KeyName="other"), volume())) == details_digest(original())
+
+
+def test_a_changed_credit_mode_is_seen_without_reading_the_machine() -> None:
+    """The mode counts only where the type has one."""
+    small = instance(InstanceType="t3.large")
+    one, other = (facts(small, volume(), cpu_credits=mode) for mode in ("standard", "unlimited"))
+    assert details_digest(one) != details_digest(other)
 
 
 @given(st.data())

@@ -2,8 +2,6 @@
 
 from collections.abc import Mapping
 
-import boto3
-
 from tests.workflow.faults import Fault, inject, record_of, step, workload_of
 from tests.workflow.stage import WORKLOADS_MAX, ZONES, open_stage
 from tests.workflow.story import Story, record
@@ -29,19 +27,6 @@ def replacement_dies_at_boot() -> Story:
         stage.run_until_entered("WaitForBoot")
         (replacement,) = stage.alive() - {original}
         stage.world.terminate_instance(replacement)
-        stage.finish()
-        return record(stage, original=original)
-
-
-def original_is_changed_meanwhile() -> Story:
-    """The team gives the original another tag while the replacement boots."""
-    with open_stage() as stage:
-        original = stage.launch()
-        stage.take_in()
-        stage.force()
-        stage.run_until_entered("WaitForBoot")
-        tags = [{"Key": "team", "Value": "billing"}]
-        boto3.client("ec2").create_tags(Resources=[original], Tags=tags)
         stage.finish()
         return record(stage, original=original)
 

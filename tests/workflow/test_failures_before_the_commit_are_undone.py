@@ -13,7 +13,6 @@ from tests.workflow.scenarios_before_the_commit import (
     launching_breaks,
     ledger_unreachable_after_the_launch,
     original_in_a_classic_load_balancer,
-    original_is_changed_meanwhile,
     replacement_dies_at_boot,
     replacement_never_passes_its_checks,
     target_never_healthy,
@@ -25,7 +24,6 @@ from tests.workflow.story import Story, Told
 ENDS = {
     replacement_never_passes_its_checks: "not healthy within 10 minutes",
     replacement_dies_at_boot: "it is terminated: Client.UserInitiatedShutdown",
-    original_is_changed_meanwhile: "tag team: billing became None",
     target_never_healthy: "TargetsNotHealthy",
     original_in_a_classic_load_balancer: "Classic Load Balancer 'legacy'",
     launching_breaks: "Lambda.AccessDeniedException",

@@ -418,6 +418,8 @@ class LaunchTemplateRef(Boundary):
     template_id: str
     version: int
     data_hash: str
+    machine: str = ""
+    """Digest of the machine that was read into it (``parity.machine_digest``); empty where unknown."""
     cpu_credits: str | None = None
     """Credit mode for burstable types; the template cannot hold it, other types refuse it."""
     shutdown_behavior: str | None = None
@@ -711,8 +713,9 @@ class InspectRequest(SwitchStep):
     original_id: InstanceId
     replacement: Replacement
     target: Target
-    cpu_credits: str | None
-    """The workload's credit mode, kept through types without credits."""
+    launch_template: LaunchTemplateRef
+    """What the replacement was launched from: it bears the workload's credit mode, and the digest of
+    the machine that it remembers."""
     auto_terminate: bool
 
 
@@ -721,6 +724,10 @@ class Inspection(Boundary):
 
     verdict: Literal["READY", "PENDING", "UNFIT"]
     findings: tuple[str, ...] = ()
+    """What speaks against it; of a machine that is ready, what differs and why that is no loss."""
+    error: Literal["", "ReplacementUnfit", "ReplacementDiffers", "OriginalChanged"] = ""
+    """What an UNFIT one fails by: it does not run or is not healthy; it is another machine; it differs
+    from an original that was changed after it had been read."""
 
 
 class Traffic(Boundary):

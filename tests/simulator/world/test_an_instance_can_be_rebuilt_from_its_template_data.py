@@ -3,9 +3,25 @@
 import base64
 from datetime import timedelta
 
+import pytest
+from botocore.exceptions import ParamValidationError
+
 from simulator.world import DataVolume
 
 SPOT = {"MarketType": "spot"}
+UNUSED = {
+    "Operator": {"Managed": False, "HiddenByDefault": False},
+    "NetworkPerformanceOptions": {"BandwidthWeighting": "default"},
+    "HibernationOptions": {"Configured": False},
+    "EnclaveOptions": {"Enabled": False},
+    "MaintenanceOptions": {"AutoRecovery": "default"},
+    "CapacityReservationSpecification": {"CapacityReservationPreference": "open"},
+    "ElasticGpuSpecifications": [],
+    "ElasticInferenceAccelerators": [],
+    "LicenseSpecifications": [],
+    "SecondaryInterfaces": [],
+}
+"""What EC2 says of options that an ordinary machine does not use."""
 
 
 def adopted(account, **params):
@@ -21,6 +37,37 @@ def adopted(account, **params):
         Monitoring={"Enabled": True},
         **params,
     )
+
+
+def test_options_that_nobody_used_are_spelt_out(account):
+    """They are in the answer, and in that of DescribeInstances as far as it has them."""
+    instance_id = adopted(account)
+    data = account.ec2.get_launch_template_data(InstanceId=instance_id)["LaunchTemplateData"]
+    assert {name: data[name] for name in UNUSED} == UNUSED
+    assert data["MetadataOptions"]["State"] == "applied"
+    row = account.describe(instance_id)
+    assert row["Operator"] == UNUSED["Operator"]
+    assert row["NetworkPerformanceOptions"] == UNUSED["NetworkPerformanceOptions"]
+    assert row["MaintenanceOptions"] == {"AutoRecovery": "default", "RebootMigration": "default"}
+
+
+def test_license_configurations_are_kept_and_checked(account, refused):
+    """They come back by the same name; what is no license configuration launches nothing."""
+    arn = "arn:aws:license-manager:us-east-1:123456789012:license-configuration:lic-1"
+    named = [{"LicenseConfigurationArn": arn}]
+    instance_id = adopted(account, LicenseSpecifications=named)
+    data = account.ec2.get_launch_template_data(InstanceId=instance_id)["LaunchTemplateData"]
+    assert data["LicenseSpecifications"] == named
+    assert account.describe(instance_id)["Licenses"] == named
+    error = refused(
+        account.ec2.run_instances,
+        ImageId=data["ImageId"],
+        InstanceType="m5.large",
+        LicenseSpecifications=[{"LicenseConfigurationArn": "lic-1"}],
+        MinCount=1,
+        MaxCount=1,
+    )
+    assert error.startswith("InvalidParameterValue")
 
 
 def test_nothing_that_must_be_kept_is_missing(account):
@@ -56,6 +103,10 @@ def test_the_data_as_it_is_launches_nothing_and_stripped_it_launches_a_twin(acco
     """The interface and its address exist once: without them, zone and subnet it fits elsewhere."""
     instance_id = adopted(account)
     data = account.ec2.get_launch_template_data(InstanceId=instance_id)["LaunchTemplateData"]
+    with pytest.raises(ParamValidationError, match=r"(?s)Operator.*State"):
+        account.ec2.create_launch_template(LaunchTemplateName="raw", LaunchTemplateData=data)
+    data = {name: value for name, value in data.items() if name not in UNUSED}
+    del data["MetadataOptions"]["State"]
     account.ec2.create_launch_template(LaunchTemplateName="raw", LaunchTemplateData=data)
     counts = {"MinCount": 1, "MaxCount": 1}
     error = refused(
@@ -77,6 +128,7 @@ def test_the_data_as_it_is_launches_nothing_and_stripped_it_launches_a_twin(acco
     account.wait(minutes=5)
     copied = account.ec2.get_launch_template_data(InstanceId=twin["InstanceId"])
     copied = copied["LaunchTemplateData"]
+    del copied["MetadataOptions"]["State"]
     for name in ("UserData", "MetadataOptions", "BlockDeviceMappings", "CreditSpecification"):
         assert copied[name] == data[name], name
     assert copied["Placement"]["AvailabilityZone"] == "us-east-1a"

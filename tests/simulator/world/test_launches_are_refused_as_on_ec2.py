@@ -40,6 +40,10 @@ SPOT = {"MarketType": "spot"}
             "InvalidBlockDeviceMapping",
         ),
         (
+            {"MetadataOptions": {"HttpEndpoint": "disabled", "HttpTokens": "required"}},
+            "InvalidParameterCombination: The parameters HttpTokens are not allowed unless",
+        ),
+        (
             {
                 "NetworkInterfaces": [{"DeviceIndex": 0}],
                 "SecurityGroupIds": ["sg-1"],

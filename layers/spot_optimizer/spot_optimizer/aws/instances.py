@@ -122,6 +122,33 @@ def read_volumes(instances: Iterable[Record]) -> dict[str, dict[str, Any]]:
     return rows
 
 
+def read_image_devices(image_ids: Iterable[str]) -> dict[str, frozenset[str]]:
+    """Image id -> device names of its EBS volumes; an image that the account cannot see (any more) is
+    absent.
+
+    One that is gone, or shared no longer, makes a whole call fail; deprecated ones are shown only to
+    who asks for them (EC2 API reference, DescribeImages, and "Client error codes").
+    """
+    found: dict[str, frozenset[str]] = {}
+    for some in _some(sorted(set(image_ids))):
+        try:
+            reply = client("ec2").describe_images(ImageIds=some, IncludeDeprecated=True)
+        except ClientError as error:
+            if not _hides_images(error_code(error)):
+                raise
+            reply = {"Images": []}
+            for image_id in some if len(some) > 1 else ():
+                found |= read_image_devices([image_id])
+        for row in reply["Images"]:
+            mappings = row.get("BlockDeviceMappings") or ()
+            found[row["ImageId"]] = frozenset(m["DeviceName"] for m in mappings if "Ebs" in m)
+    return found
+
+
+def _hides_images(code: str) -> bool:
+    return code.startswith("InvalidAMIID.") or code == "AuthFailure"
+
+
 def read_credit_modes(instance_ids: Iterable[str]) -> dict[str, str]:
     """``standard`` or ``unlimited`` by instance id; ask only for burstable instances."""
     modes: dict[str, str] = {}

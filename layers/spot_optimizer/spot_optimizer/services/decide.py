@@ -43,6 +43,7 @@ from spot_optimizer.market.snapshot import MarketSnapshot
 from spot_optimizer.market.snapshot_file import snapshot_from_bytes
 from spot_optimizer.services.engines import load_engines
 from spot_optimizer.services.fleet import Fleet, Member, read_fleet, write_plans
+from spot_optimizer.services.memory import is_look_due
 from spot_optimizer.services.orders import rescue_terms, switch_order, target
 from spot_optimizer.services.throughput import ThroughputBook
 from spot_optimizer.services.traffic import (
@@ -137,9 +138,13 @@ class _Cycle:
             return {"skipped": "there is no catalogue yet; refresh_market writes it"}
         upgrade(self.ledger, self.stack, self.now)
         self._note_settings()
+        scheduled = isinstance(request, ScheduledCycle)
+        look = scheduled and is_look_due(self.stack.machines_looked_at, self.now)
         fleet = read_fleet(
-            self.env, self.settings, self.ledger, catalog, self.items, self.now
+            self.env, self.settings, self.ledger, catalog, self.items, self.now, look=look
         )
+        if fleet.looked:
+            self.ledger.update(keys.stack_key(), {"machines_looked_at": self.now})
         traffic = self._traffic_first(request, fleet)
         fleet = fleet.knowing(traffic)
         members = self._members_asked_for(request, fleet)
@@ -172,7 +177,7 @@ class _Cycle:
         changed += self._record_changes((d for d in decisions if not _acts(d)), by_id)
         self._publish(decisions, changed)
         self._keep_inputs(world, members, market_id)
-        if isinstance(request, ScheduledCycle):
+        if scheduled:
             traffic |= self._traffic(fleet, traffic.keys())
             self._tell_of_lost_traffic(fleet, traffic)
         self._record_plans(decisions, fleet.plans, by_id, market, traffic)

@@ -26,11 +26,12 @@ from spot_optimizer.aws.ledger.table import Ledger
 from spot_optimizer.decision.model import Move, WorkloadView
 from spot_optimizer.market.catalog import Catalog
 from spot_optimizer.services.belonging import being_ended, in_switch, of_another, our_fleets
-from spot_optimizer.services.machines import (
-    READS_MAX,
-    needs_reading,
-    read_machines,
-    remember,
+from spot_optimizer.services.machines import read_machines, remember
+from spot_optimizer.services.memory import (
+    changed_details,
+    found_wanting,
+    in_doubt,
+    readings,
 )
 from spot_optimizer.settings import InvalidSetting, Settings
 from spot_optimizer.switching.adoption import Adopted, Adoption, Refused, judge_adoption
@@ -119,9 +120,11 @@ class Fleet:
     read: frozenset[str]
     """Workloads whose machine was read in this cycle: new ones, and those that were changed."""
     waiting: int
-    """New machines that are read in one of the next cycles."""
+    """New and changed machines that are read in one of the next cycles."""
     inherited: frozenset[str]
     """Workloads whose machine has ended, and that this cycle takes in on what a switch had left."""
+    looked: bool
+    """Volumes and credit modes of all machines were looked at."""
 
     def knowing(self, changes: Mapping[str, Mapping[str, Any]]) -> "Fleet":
         """The fleet with these changes in its plans (by workload id), every workload confined to the
@@ -145,13 +148,17 @@ def read_fleet(
     catalog: Catalog,
     items: Mapping[str, WorkloadItem],
     now: datetime,
+    *,
+    look: bool,
 ) -> Fleet:
     """Find, judge and read the instances that bear our tag, and bring the ledger up to date.
 
-    ``settings`` are the stack's. One bad workload is refused and stops no other.
+    ``settings`` are the stack's; ``look``: volumes and credit modes are asked for, to find machines
+    that have changed. One bad workload is refused and stops no other.
     """
     instances = {i["InstanceId"]: i for i in read_managed_instances(env.stack_name)}
-    plans = dict(ledger.plans())
+    kept = ledger.plans()
+    plans = dict(kept)
     live = _live_switches(ledger, items)
     of_switches = in_switch(instances, items, live)
     of_switches |= being_ended(ledger, instances, items, of_switches, now)
@@ -170,31 +177,25 @@ def read_fleet(
             protections={i: m.protections for i, m in machines.items()},
         )
 
-    first = judge(instances.values(), {})
-    due = [
-        a
-        for a in first.adopted
-        if a.workload_id not in live
-        and needs_reading(
-            instances[a.instance_id], plans.get(a.workload_id), dry_run=settings.dry_run
-        )
-    ]
-    # Those refused before last: a crowd of them must not keep the others from being read.
-    due.sort(key=lambda a: _status(items.get(a.workload_id)) == "refused")
-    reading = due[:READS_MAX]
-    machines, unreadable = read_machines(instances[a.instance_id] for a in reading)
-    unread = {a.instance_id for a in due} - machines.keys()
+    at_rest = [a for a in judge(instances.values(), {}).adopted if a.workload_id not in live]
+    changed = changed_details(at_rest, instances, plans) if look else frozenset()
+    plans |= in_doubt(plans, changed or ())
+    due = readings(at_rest, instances, plans, items, now, dry_run=settings.dry_run)
+    machines, unreadable = read_machines(instances[a.instance_id] for a in due.now)
+    unread = due.unknown - machines.keys()
     verdict = judge((i for i in instances.values() if i["InstanceId"] not in unread), machines)
     remembered = remember(
         verdict.adopted,
-        instances,
         machines,
         plans,
+        now,
         stack_name=env.stack_name,
         dry_run=settings.dry_run,
     )
-    plans.update(remembered.plans)
-    write_plans(ledger, [plans[workload_id] for workload_id in remembered.plans])
+    plans |= remembered.plans
+    read = [a.workload_id for a in due.now if a.instance_id in machines]
+    plans |= found_wanting(plans, read, remembered.plans)
+    write_plans(ledger, [plan for w, plan in plans.items() if plan is not kept.get(w)])
     members, late_refusals = _members(
         [a for a in verdict.adopted if a.workload_id not in remembered.refused],
         instances, items, env, settings, ledger, now,
@@ -204,8 +205,8 @@ def read_fleet(
         *late_refusals,
         *(
             Refused(a.instance_id, a.workload_id, unreadable[a.instance_id])
-            for a in reading
-            if a.instance_id in unreadable
+            for a in due.now
+            if a.instance_id in unread & unreadable.keys()
         ),
         *(
             Refused(a.instance_id, a.workload_id, remembered.refused[a.workload_id])
@@ -220,9 +221,10 @@ def read_fleet(
         tuple(members),
         plans,
         len(refusals),
-        frozenset(remembered.plans),
-        len(due) - len(reading),
+        due.were_unknown & remembered.plans.keys(),
+        due.waiting,
         frozenset(m.item.workload_id for m in members if _is_left_over(m, items)),
+        changed is not None and look,
     )
 
 

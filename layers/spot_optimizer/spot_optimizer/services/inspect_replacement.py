@@ -1,5 +1,6 @@
 """``inspect_replacement``: readiness, lifecycle and parity in one verdict."""
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from spot_optimizer.aws.instances import (
@@ -18,7 +19,13 @@ from spot_optimizer.switching.machine import (
     tags_of,
     user_data_hash,
 )
-from spot_optimizer.switching.parity import Expected, MachineFacts, differences, machine_facts
+from spot_optimizer.switching.parity import (
+    Expected,
+    MachineFacts,
+    differences,
+    machine_digest,
+    machine_facts,
+)
 from spot_optimizer.switching.refusals import refusal_of_state_reason
 
 HEALTH_DEADLINE = timedelta(minutes=10)
@@ -30,39 +37,41 @@ _CHECKS = ("InstanceStatus", "SystemStatus")
 def inspect_replacement(request: InspectRequest, now: datetime) -> Inspection:
     """READY when both status checks pass and the machine is the same as the original's; PENDING
     while EC2 is still at it; UNFIT with findings otherwise, and once the deadline has passed."""
-    findings = _findings(request)
-    if findings is None:
-        if now - request.replacement.launched_at <= HEALTH_DEADLINE:
-            return Inspection(verdict="PENDING")
+    inspection = _inspection(request)
+    if inspection.verdict == "PENDING" and now - request.replacement.launched_at > HEALTH_DEADLINE:
         minutes = HEALTH_DEADLINE.total_seconds() / 60
-        return Inspection(
-            verdict="UNFIT",
-            findings=(f"not healthy within {minutes:g} minutes of its launch",),
-        )
-    return Inspection(verdict="UNFIT" if findings else "READY", findings=tuple(findings))
+        return _unfit(f"not healthy within {minutes:g} minutes of its launch")
+    return inspection
 
 
-def _findings(request: InspectRequest) -> list[str] | None:
-    """What speaks against the replacement, or None while that cannot be said."""
+def _unfit(finding: str) -> Inspection:
+    return Inspection(verdict="UNFIT", findings=(finding,), error="ReplacementUnfit")
+
+
+_PENDING = Inspection(verdict="PENDING")
+
+
+def _inspection(request: InspectRequest) -> Inspection:
+    """The verdict, however long it takes."""
     original_id, replacement_id = request.original_id, request.replacement.instance_id
     status = read_status(replacement_id)
     state = status["InstanceState"]["Name"] if status else "pending"
     checks = [status[kind]["Status"] for kind in _CHECKS] if status else []
     gone = state in ("shutting-down", "terminated", "stopping", "stopped")
     if not gone and (state != "running" or any(check != "ok" for check in checks)):
-        return None
+        return _PENDING
     machines = read_instances([original_id, replacement_id])
     replacement, original = machines.get(replacement_id), machines.get(original_id)
     if gone:
-        return [_death(replacement or {}, state)]
+        return _unfit(_death(replacement or {}, state))
     if replacement is None or SWITCH_TAG not in tags_of(replacement):
         # EC2 may show a new instance before its tags (eventual consistency).
-        return None
+        return _PENDING
     if original is None or original["State"]["Name"] != "running":
-        return [f"the original {original_id} is gone: there is nothing to compare with"]
+        return _unfit(f"the original {original_id} is gone: there is nothing to compare with")
     if request.auto_terminate and termination_is_protected(original_id):
-        return ["termination protection of the original has been switched on"]
-    return _differences(request, original, replacement)
+        return _unfit("termination protection of the original has been switched on")
+    return _comparison(request, original, replacement)
 
 
 def _death(replacement: Record, state: str) -> str:
@@ -71,22 +80,34 @@ def _death(replacement: Record, state: str) -> str:
     return f"it is {state}: {code}: {message}. {refusal_of_state_reason(code, message).cure}"
 
 
-def _differences(
-    request: InspectRequest, original: Record, replacement: Record
-) -> list[str] | None:
+def _comparison(request: InspectRequest, original: Record, replacement: Record) -> Inspection:
     was, now = _facts(original, replacement)
     if was.pending or now.pending:
-        return None
+        return _PENDING
+    remembered = request.launch_template.machine
+    as_read = remembered == machine_digest(was)
     expected = Expected(
         instance_type=request.target.instance_type,
         availability_zone=request.target.availability_zone,
         lifecycle=request.target.lifecycle,
-        cpu_credits=request.cpu_credits,
+        cpu_credits=request.launch_template.cpu_credits,
+        original_as_read=as_read,
     )
-    return [
-        f"{difference.field}: {difference.original} became {difference.replacement}"
-        for difference in differences(was, now, expected)
-    ]
+    found = differences(was, now, expected)
+    lost = [each for each in found if not each.explanation]
+    if not lost:
+        return Inspection(verdict="READY", findings=_told(found))
+    if as_read or not remembered:
+        why = "the next cycle reads the machine again"
+        return Inspection(
+            verdict="UNFIT", findings=(*_told(lost), why), error="ReplacementDiffers"
+        )
+    why = "the original was changed after it had been read; the next cycle reads it again"
+    return Inspection(verdict="UNFIT", findings=(why, *_told(lost)), error="OriginalChanged")
+
+
+def _told(found: Iterable[object]) -> tuple[str, ...]:
+    return tuple(str(each) for each in found)
 
 
 def _facts(*instances: Record) -> list[MachineFacts]:

@@ -54,6 +54,10 @@ from spot_optimizer.switching.refusals import next_candidate
 from spot_optimizer.telemetry import logger, metrics
 from spot_optimizer.words import DecisionKind, Lifecycle, Phase, Pool, Scope
 
+ANOTHER_MACHINE = frozenset({"OriginalChanged", "ReplacementDiffers"})
+"""Errors of an inspection (``contracts.Inspection``) after which the original's machine is read again:
+its launch template does not make the same one."""
+
 UNBEARABLE_ROW = 6
 """Row of the truth table that leaves a pool which must be left: no planned switch."""
 _OF_THE_SERVICE = frozenset(
@@ -369,6 +373,7 @@ def _fail(
     health = _health_after(workload, switch.order.guard, now, counts=counts)
     stack = ledger.stack() if counts else None
     stack_changes, stack_opens = _stack_after(stack, workload, now)
+    doubts = {"doubted_at": now} if request.failure.get("Error") in ANOTHER_MACHINE else {}
     claims.record_failure(
         ledger,
         switch,
@@ -381,6 +386,7 @@ def _fail(
             "breaker_open_since": (workload.breaker_open_since or now)
             if health.breaker_open
             else None,
+            **doubts,
         },
         stack,
         stack_changes,
@@ -405,8 +411,10 @@ def _failure(switch: SwitchItem, request: FailRequest) -> tuple[str, bool]:
         tried = len(switch.refusals)
         return f"nothing launched, {tried} refused; last: {last.code}: {last.cure}", False
     error = str(request.failure.get("Error", "unknown error"))
-    # What was too busy to launch is no fault of the workload: a hand would have to reset its breaker.
-    counts = not (switch.phase is Phase.CLAIMED and error in _OF_THE_SERVICE)
+    # What was too busy to launch is no fault of the workload, and an original that its team has just
+    # changed is none either: a hand would have to reset its breaker.
+    busy = switch.phase is Phase.CLAIMED and error in _OF_THE_SERVICE
+    counts = not busy and error != "OriginalChanged"
     return f"{error}: {_readable(str(request.failure.get('Cause', '')))}", counts
 
 

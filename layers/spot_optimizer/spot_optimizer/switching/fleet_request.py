@@ -4,8 +4,10 @@ EC2 API reference, CreateFleet: an ``instant`` fleet answers at once; pools that
 in ``Errors``, with HTTP 200. EC2 user guide, "Allocation strategies for Spot Instances":
 ``capacity-optimized-prioritized`` honours priorities on a best-effort basis, capacity first.
 
-Credit mode, shutdown behaviour and reservation preference cannot be given to a fleet: a burstable
-replacement runs in the account's default credit mode.
+Neither call nor overrides take credit mode, shutdown behaviour or reservation preference. A template
+that bore a credit mode would make EC2 refuse every type without one (see launch_template.py), so a
+burstable replacement runs in the account's default mode; ``launch_traits`` keeps the workload's own for
+its next move.
 """
 
 from collections.abc import Sequence

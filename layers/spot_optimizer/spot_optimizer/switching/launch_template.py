@@ -11,20 +11,22 @@ One template serves every type, zone and lifecycle, so it holds nothing that one
 what is of one instance: ids, addresses, subnet, zone, type.
 """
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
-from hashlib import sha256
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 from spot_optimizer.switching.machine import (
     MANAGED_TAG,
     WORKLOAD_TAG,
     Record,
+    connection_tracking,
+    digest,
     has_public_address,
     kept_facts,
     metadata_options,
     monitoring_enabled,
     primary_interface,
+    private_dns_name_options,
     security_group_ids,
     tags_of,
     user_data_hash,
@@ -33,8 +35,6 @@ from spot_optimizer.switching.machine import (
 
 TAGS_MAX = 50
 """Tags a resource may bear (EC2 User Guide, "Tag restrictions"); ``aws:`` tags do not count."""
-
-_HASH_DIGITS = 16
 
 _READ_ELSEWHERE = frozenset(
     {
@@ -71,12 +71,12 @@ _LEFT_OUT = frozenset(
     }
 )
 _TAKEN = frozenset({"UserData"})
-_DEFAULTS: Mapping[str, object] = {
-    "DisableApiStop": False,
-    "HibernationOptions": {"Configured": False},
-    "NetworkPerformanceOptions": {"BandwidthWeighting": "default"},
-    "Operator": {"Managed": False},
-}
+_JUDGED_BY = {"Operator": "Managed"}
+"""Structures of which one part tells all: whether anybody manages the machine, not whom its record
+names or whether lists hide it."""
+_SAYS_NOTHING = frozenset({"", "default", "disabled", "no-preference", "none", "off"})
+"""Values by which EC2 spells out that an option is not used (API reference,
+``ResponseLaunchTemplateData`` and the structures in it)."""
 
 
 class CannotReproduce(ValueError):
@@ -91,13 +91,15 @@ def template_data(
     stack: str,
     workload_id: str,
     interface_tags: Mapping[str, str],
+    image_devices: AbstractSet[str] = frozenset(),
 ) -> dict[str, Any]:
     """What CreateLaunchTemplate(LaunchTemplateData=...) takes to remember the machine.
 
     ``source`` is GetLaunchTemplateData's ``LaunchTemplateData`` (the only reply with the user data,
     which goes from there into the template and nowhere else), ``volumes`` are DescribeVolumes rows,
-    ``interface_tags`` those of the primary interface, which DescribeInstances does not show.
-    Raises CannotReproduce for what would be lost.
+    ``interface_tags`` those of the primary interface, which DescribeInstances does not show,
+    ``image_devices`` the device names of its image's EBS volumes. Raises CannotReproduce for what
+    would be lost.
     """
     _refuse_the_unknown(source)
     ours = {MANAGED_TAG: stack, WORKLOAD_TAG: workload_id}
@@ -106,7 +108,10 @@ def template_data(
     data: dict[str, Any] = {
         "ImageId": instance["ImageId"],
         "Monitoring": {"Enabled": monitoring_enabled(instance)},
-        "BlockDeviceMappings": [_device(mapping, instance, by_id) for mapping in mappings],
+        "BlockDeviceMappings": [
+            *(_device(mapping, instance, by_id) for mapping in mappings),
+            *_kept_away(instance, image_devices),
+        ],
         "NetworkInterfaces": [_interface(instance)],
         "TagSpecifications": [
             _tag_specification("instance", tags_of(instance), ours),
@@ -118,7 +123,7 @@ def template_data(
         "KeyName": instance.get("KeyName"),
         "UserData": source.get("UserData"),
         "MetadataOptions": metadata_options(instance),
-        "PrivateDnsNameOptions": dict(instance.get("PrivateDnsNameOptions") or {}),
+        "PrivateDnsNameOptions": private_dns_name_options(instance),
         "EbsOptimized": instance.get("EbsOptimized"),
         **_options(instance),
     }
@@ -127,10 +132,31 @@ def template_data(
 
 
 def _refuse_the_unknown(source: Record) -> None:
+    """Refuse what is set and would be lost; EC2 also names options that nobody has used, and adds
+    names from year to year."""
     for name, value in source.items():
-        known = name in _READ_ELSEWHERE or name in _LEFT_OUT or name in _TAKEN
-        if not known and value and value != _DEFAULTS.get(name):
-            raise CannotReproduce(f"{name} is set, which a replacement could not be given")
+        if name in _READ_ELSEWHERE or name in _LEFT_OUT or name in _TAKEN:
+            continue
+        if name in _JUDGED_BY and isinstance(value, Mapping):
+            value = {_JUDGED_BY[name]: value.get(_JUDGED_BY[name])}
+        found = next(_set_parts(name, value), None)
+        if found is not None:
+            raise CannotReproduce(f"{found} is set, which a replacement could not be given")
+
+
+def _set_parts(name: str, value: object) -> Iterator[str]:
+    """Dotted names of what is set in a value: neither false, zero or empty, nor a word for unused."""
+    if isinstance(value, Mapping):
+        for part, inner in value.items():
+            yield from _set_parts(f"{name}.{part}", inner)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from _set_parts(name, inner)
+    elif isinstance(value, str):
+        if value.lower() not in _SAYS_NOTHING:
+            yield name
+    elif value:
+        yield name
 
 
 def _options(instance: Record) -> dict[str, Any]:
@@ -184,6 +210,17 @@ def _device(mapping: Record, instance: Record, volumes: Mapping[str, Record]) ->
     return {"DeviceName": device, "Ebs": ebs}
 
 
+def _kept_away(instance: Record, image_devices: AbstractSet[str]) -> list[dict[str, Any]]:
+    """The volumes of the image that the machine has no more.
+
+    A launch adds the image's mappings to those that it names, by device; an empty ``NoDevice`` keeps
+    one away (EC2 user guide, "Block device mappings"; API reference, LaunchTemplateBlockDeviceMapping).
+    """
+    held = {mapping["DeviceName"] for mapping in instance.get("BlockDeviceMappings") or ()}
+    gone = image_devices - held - {instance.get("RootDeviceName")}
+    return [{"DeviceName": device, "NoDevice": ""} for device in sorted(gone)]
+
+
 def _interface(instance: Record) -> dict[str, Any]:
     """The primary interface, always spelt out: only here can a public address be asked for or
     declined, instead of what the subnet does by default.
@@ -203,8 +240,8 @@ def _interface(instance: Record) -> dict[str, Any]:
         spec["Ipv6AddressCount"] = len(addresses)
     if any(address.get("IsPrimaryIpv6") for address in addresses):
         spec["PrimaryIpv6"] = True
-    if interface.get("ConnectionTrackingConfiguration"):
-        spec["ConnectionTrackingSpecification"] = dict(interface["ConnectionTrackingConfiguration"])
+    if tracking := connection_tracking(instance):
+        spec["ConnectionTrackingSpecification"] = tracking
     return spec
 
 
@@ -230,25 +267,21 @@ def _tag_specification(
     }
 
 
-def _digest(value: object) -> str:
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)
-    return sha256(text.encode()).hexdigest()[:_HASH_DIGITS]
-
-
 def fingerprint(instance: Record) -> str:
     """16 hex digits over what DescribeInstances shows of the machine.
 
     Changes when a user changes the machine, which then must be read again into its template; a
-    faithful replacement has the same. User data, volume sizes and credit mode are not shown there.
+    faithful replacement has the same. User data, volumes and credit mode are not shown there: what is
+    looked at for them stands in services/memory.py.
     """
     devices = {
         mapping["DeviceName"]: mapping.get("Ebs", {}).get("DeleteOnTermination")
         for mapping in instance.get("BlockDeviceMappings") or ()
     }
-    return _digest([kept_facts(instance), devices])
+    return digest([kept_facts(instance), devices])
 
 
 def data_hash(data: Mapping[str, Any]) -> str:
     """16 hex digits over a template's data: whether a new version is needed. User data enters it
     only as its hash."""
-    return _digest({**data, "UserData": user_data_hash(data.get("UserData"))})
+    return digest({**data, "UserData": user_data_hash(data.get("UserData"))})

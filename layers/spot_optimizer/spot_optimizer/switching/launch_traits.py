@@ -2,7 +2,14 @@
 
 from dataclasses import dataclass
 
-from spot_optimizer.switching.machine import Record, is_burstable, lifecycle_of
+from spot_optimizer.switching.machine import (
+    FLEET_TAG,
+    SWITCH_TAG,
+    Record,
+    is_burstable,
+    lifecycle_of,
+    tags_of,
+)
 from spot_optimizer.words import Lifecycle
 
 
@@ -28,9 +35,13 @@ def launch_traits(
     its credit mode (DescribeInstanceCreditSpecifications).
 
     What the instance of today cannot show (an m5 has no credit mode, a spot instance no shutdown
-    behaviour) stays as it was in ``previous``, so that a detour loses nothing.
+    behaviour) stays as it was in ``previous``, so that a detour loses nothing. A machine that a
+    rescue's fleet launched runs in the account's default credit mode, whatever the workload had: its
+    own mode counts only where none was known before.
     """
     before = previous or LaunchTraits()
+    if before.cpu_credits and {SWITCH_TAG, FLEET_TAG} <= tags_of(instance).keys():
+        cpu_credits = before.cpu_credits
     burstable = is_burstable(instance["InstanceType"])
     on_demand = lifecycle_of(instance) is Lifecycle.ON_DEMAND
     reservation = instance.get("CapacityReservationSpecification") or {}

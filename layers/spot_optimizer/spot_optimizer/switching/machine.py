@@ -7,6 +7,7 @@ what depends on the type or the lifecycle are not in it.
 
 import base64
 import binascii
+import json
 import re
 from collections.abc import Iterable, Mapping
 from hashlib import sha256
@@ -25,6 +26,8 @@ FLEET_TAG = "aws:ec2:fleet-id"
 OUR_TAGS = frozenset({MANAGED_TAG, WORKLOAD_TAG, SWITCH_TAG})
 """The tags that we write; all others under our prefix are the user's configuration."""
 
+# What launches take by these names (EC2 API reference, RequestLaunchTemplateData). Answers may hold
+# more, today or one day, and the SDK would not send it.
 METADATA_OPTIONS = (
     "HttpEndpoint",
     "HttpTokens",
@@ -32,6 +35,21 @@ METADATA_OPTIONS = (
     "HttpProtocolIpv6",
     "InstanceMetadataTags",
 )
+PRIVATE_DNS_NAME_OPTIONS = (
+    "HostnameType",
+    "EnableResourceNameDnsARecord",
+    "EnableResourceNameDnsAAAARecord",
+)
+CONNECTION_TRACKING = ("TcpEstablishedTimeout", "UdpStreamTimeout", "UdpTimeout")
+
+
+_DIGEST_DIGITS = 16
+
+
+def digest(value: object) -> str:
+    """16 hex digits over a structure of plain values, whatever the order of its names."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)
+    return sha256(text.encode()).hexdigest()[:_DIGEST_DIGITS]
 
 
 def tags_of(record: Record) -> dict[str, str]:
@@ -104,8 +122,28 @@ def _picked(record: Record | None, names: Iterable[str]) -> dict[str, Any]:
 
 
 def metadata_options(instance: Record) -> dict[str, Any]:
-    """The metadata options as a launch takes them."""
-    return _picked(instance.get("MetadataOptions"), METADATA_OPTIONS)
+    """The metadata options as a launch takes them.
+
+    Of an endpoint that is off nothing else is named: tokens, hops and tags say how it answers, and
+    launches beside ``HttpEndpoint = disabled`` have been refused (terraform-provider-aws, pull
+    request 30107, and its ``aws_instance``, which sends them to an enabled one only).
+    """
+    options = _picked(instance.get("MetadataOptions"), METADATA_OPTIONS)
+    if options.get("HttpEndpoint") == "disabled":
+        return {"HttpEndpoint": "disabled"}
+    return options
+
+
+def private_dns_name_options(instance: Record) -> dict[str, Any]:
+    """The options of the instance's private DNS name as a launch takes them."""
+    return _picked(instance.get("PrivateDnsNameOptions"), PRIVATE_DNS_NAME_OPTIONS)
+
+
+def connection_tracking(instance: Record) -> dict[str, Any]:
+    """The time-outs of the primary interface's connection tracking as a launch takes them; empty
+    where the type's own hold."""
+    found = primary_interface(instance).get("ConnectionTrackingConfiguration")
+    return _picked(found, CONNECTION_TRACKING)
 
 
 def kept_facts(instance: Record) -> dict[str, Any]:
@@ -121,11 +159,11 @@ def kept_facts(instance: Record) -> dict[str, Any]:
         "tenancy": (instance.get("Placement") or {}).get("Tenancy", "default"),
         "public address": has_public_address(instance),
         "IPv6 addresses": len(interface.get("Ipv6Addresses") or ()),
-        "connection tracking": dict(interface.get("ConnectionTrackingConfiguration") or {}),
+        "connection tracking": connection_tracking(instance),
         "source/destination check": interface.get(
             "SourceDestCheck", instance.get("SourceDestCheck", True)
         ),
-        "private DNS name options": dict(instance.get("PrivateDnsNameOptions") or {}),
+        "private DNS name options": private_dns_name_options(instance),
         "enclave": bool((instance.get("EnclaveOptions") or {}).get("Enabled")),
         "licences": sorted(x["LicenseConfigurationArn"] for x in instance.get("Licenses") or ()),
         "automatic recovery": (instance.get("MaintenanceOptions") or {}).get(

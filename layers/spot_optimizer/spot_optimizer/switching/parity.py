@@ -2,14 +2,19 @@
 
 Compared before the hand-over; whatever differs without an explanation undoes the switch. User data
 is only ever compared by its hash.
+
+Tags are the exception to "the same": tools write their own on everything that is launched, within
+seconds. A replacement must bear every tag of the original. More is no loss, and neither is another
+value where the template asked for the original's: somebody changed it after the launch.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from spot_optimizer.switching.machine import (
     Record,
+    digest,
     is_burstable,
     kept_facts,
     lifecycle_of,
@@ -31,7 +36,8 @@ class MachineFacts:
     """Name -> value, of the machine itself (``machine.kept_facts``, VPC, hash of the user data)."""
     tags: Mapping[str, str]
     devices: Mapping[str, Mapping[str, Any]]
-    """Device name -> volume property -> value; a device that is still coming up is left out."""
+    """Device name -> volume property -> value, ``tags`` among them; a device that is still coming up
+    is left out."""
     ebs_optimized: bool
     cpu_credits: str | None = None
     """None for a type without credits, or where it was not read."""
@@ -50,6 +56,8 @@ class Expected:
     lifecycle: Lifecycle
     cpu_credits: str | None = None
     """The credit mode that the workload keeps through types without credits (``LaunchTraits``)."""
+    original_as_read: bool = False
+    """The original is still what was read into its template: what that asks for is what it has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +67,12 @@ class Difference:
     field: str
     original: str
     replacement: str
+    explanation: str = ""
+    """Why it is no loss; empty where it undoes the switch."""
+
+    def __str__(self) -> str:
+        became = f"{self.field}: {self.original} became {self.replacement}"
+        return f"{became} ({self.explanation})" if self.explanation else became
 
 
 def machine_facts(
@@ -121,12 +135,26 @@ def _device(attached: Record, volume: Record) -> dict[str, Any]:
     }
 
 
+def details_digest(facts: MachineFacts) -> str:
+    """16 hex digits over what DescribeInstances does not show of a machine, but other calls show of
+    many at once: its volumes and its credit mode."""
+    return digest([facts.devices, facts.cpu_credits])
+
+
+def machine_digest(facts: MachineFacts) -> str:
+    """16 hex digits over all that is compared and not of one type or place: another one means that
+    the machine was changed. User data enters it as its hash."""
+    return digest(
+        [facts.facts, facts.tags, facts.devices, facts.ebs_optimized, facts.cpu_credits]
+    )
+
+
 def differences(
     original: MachineFacts, replacement: MachineFacts, expected: Expected
 ) -> list[Difference]:
-    """The unexplained differences, in a fixed order; empty when the replacement is faithful.
+    """What differs, in a fixed order; the replacement is faithful when all has an explanation.
 
-    Explained are: a type that is always EBS-optimised; a volume that the account now encrypts by
+    Not even told are: a type that is always EBS-optimised; a volume that the account now encrypts by
     default; the shutdown behaviour of spot, which can only be ``terminate``. Only meaningful once
     ``pending`` of both machines is empty.
     """
@@ -135,11 +163,38 @@ def differences(
         ("availability zone", expected.availability_zone, replacement.availability_zone),
         ("lifecycle", expected.lifecycle.value, replacement.lifecycle.value),
         *_pairs("", original.facts, replacement.facts),
-        *_pairs("tag ", original.tags, replacement.tags),
         *_device_pairs(original.devices, replacement.devices),
         *_trait_pairs(original, replacement, expected),
     ]
-    return [Difference(name, str(was), str(now)) for name, was, now in pairs if was != now]
+    as_read = expected.original_as_read
+    return [
+        *(Difference(name, str(was), str(now)) for name, was, now in pairs if was != now),
+        *_tag_differences("tag", original.tags, replacement.tags, as_read),
+        *_device_tag_differences(original.devices, replacement.devices, as_read),
+    ]
+
+
+def _tag_differences(
+    name: str, was: Mapping[str, str], now: Mapping[str, str], as_read: bool
+) -> Iterator[Difference]:
+    for key in sorted({*was, *now}):
+        old, new = was.get(key), now.get(key)
+        if old == new:
+            continue
+        explanation = ""
+        if old is None:
+            explanation = "more than the original bears"
+        elif new is not None and as_read:
+            explanation = "changed after the launch"
+        yield Difference(f"{name} {key}", str(old), str(new), explanation)
+
+
+def _device_tag_differences(
+    was: Mapping[str, Mapping[str, Any]], now: Mapping[str, Mapping[str, Any]], as_read: bool
+) -> Iterator[Difference]:
+    for device in sorted(was.keys() & now.keys()):
+        tags = was[device]["tags"], now[device]["tags"]
+        yield from _tag_differences(f"device {device} tag", *tags, as_read)
 
 
 def _pairs(
@@ -157,6 +212,8 @@ def _device_pairs(
             pairs.append((f"device {device}", _there(device in was), _there(device in now)))
             continue
         for name, old, new in _pairs("", was[device], now[device]):
+            if name == "tags":
+                continue
             newly_encrypted = now[device]["encrypted"] and not was[device]["encrypted"]
             if not (newly_encrypted and name in ("encrypted", "KMS key")):
                 pairs.append((f"device {device} {name}", old, new))

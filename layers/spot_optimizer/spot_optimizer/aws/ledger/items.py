@@ -73,6 +73,8 @@ class WorkloadItem(Item):
     """Switches that succeeded, of the last day and maybe older ones."""
     decision_digest: str = ""
     """What the last recorded decision said, so that only changes are written."""
+    doubted_at: AwareDatetime | None = None
+    """When a replacement turned out to be another machine: what was read before is read again."""
     interruption_told: str = ""
     """The last interruption that the sweep found without an event: instance id and launch time."""
     gone_at: AwareDatetime | None = None
@@ -123,6 +125,14 @@ class PlanItem(Item):
     """The instance that was last read as a machine; a switch of ours keeps it faithful."""
     fingerprint: str = ""
     """Of that instance when it was last read; another one means that the machine was changed."""
+    details: str = ""
+    """Of its volumes and credit mode then (``parity.details_digest``); empty where they are known, or
+    may be, to be others: it is read again as soon as there is time."""
+    read_at: AwareDatetime | None = None
+    """When it was last read."""
+    read_launch_time: AwareDatetime | None = None
+    """LaunchTime of that instance then. A stopped instance may be given other user data, and a start
+    makes the time a new one."""
     persistent_spot_request_id: str | None = None
     pools: tuple[str, ...] = ()
     """Ranked pools that the engine lets in, as ``type/zone/subnet``, the best first."""
@@ -152,6 +162,8 @@ class StackItem(Item):
     with the version of the code that it began with, whose environment may be older."""
     traffic_read_at: AwareDatetime | None = None
     """When the target groups of all workloads were last read."""
+    machines_looked_at: AwareDatetime | None = None
+    """When the volumes and credit modes of all machines were last looked at."""
     version: int = 0
     """Rises with every write of ``failures``: optimistic locking."""
 
