@@ -130,6 +130,21 @@ def test_machines_that_age_together_are_read_in_turn(stage: Stage) -> None:
     assert reads == instances * 2
 
 
+def test_a_machine_that_has_changed_is_read_before_one_that_is_only_old(stage: Stage) -> None:
+    """Where a cycle comes to one of them only."""
+    stage.launch("a")
+    changed = stage.launch("b")
+    memory = "spot_optimizer.services.memory"
+    with mock.patch(f"{memory}.READS_MAX", 1), mock.patch(f"{memory}.READ_AGAIN_AFTER", HOUR):
+        stage.take_in()
+        stage.cycle()
+        stage.world.modify_volume(changed, ROOT, Size=GROWN_GIB)
+        stage.api.clear()
+        stage.account.run_for(HOUR)
+    (read,) = stage.calls_of("GetLaunchTemplateData")
+    assert read.params["InstanceId"] == changed
+
+
 def test_a_machine_that_a_reading_refuses_takes_nobodys_turn(stage: Stage) -> None:
     """Protected since it was taken in: refused within a day and in every cycle, read beside the others
     that have their turn, and managed again when it may be moved."""
