@@ -116,3 +116,16 @@ def test_a_newer_ledger_is_refused(stage: Stage) -> None:
         assert refused.value.error_type == "LedgerTooNew"
     after = {(row["pk"], row["sk"]): row for row in stage.items() if "STACK" not in row["pk"]}
     assert after == before
+
+
+def test_what_a_newer_version_adds_to_a_plan_does_not_stop_this_one(stage: Stage) -> None:
+    """During an update both write and read the same items, and what is nested in them."""
+    boto3.client("dynamodb").update_item(
+        TableName=stage.account.outputs["LedgerTable"],
+        Key={"pk": {"S": "PLANS"}, "sk": {"S": "web"}},
+        UpdateExpression="SET added = :new, launch_template.added = :new, terms.guard.added = :new",
+        ExpressionAttributeValues={":new": {"S": "later"}},
+    )
+    stage.world.interrupt(stage.workload()["instance_id"])
+    assert stage.finish().status == "SUCCEEDED"
+    assert stage.alive() == {stage.workload()["instance_id"]}

@@ -209,7 +209,7 @@ def test_the_commit_is_shut_once_a_switch_is_abandoned(stage: Stage) -> None:
     assert stage.switches()[0]["phase"] == "HANDED_OVER"
     held = {"workload_id": "web", "switch_id": "web-by-hand", "token": "1"}
     answer = stage.account.invoke("UpdateLedger", {**held, "action": "abandon"})
-    assert answer == {"committed": None, "adopted": False}
+    assert answer == {"committed": None, "adopted": False, "runs_on": original}
     with pytest.raises(FunctionFailed, match="ClaimLost"):
         stage.account.invoke("UpdateLedger", {**held, "action": "commit"})
     assert stage.finish().error == "NotSwitched"

@@ -1,7 +1,8 @@
 """The items of the ledger."""
 
+from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
@@ -21,6 +22,14 @@ class Item(BaseModel):
     code read the same item."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
+
+    @classmethod
+    def read(cls, row: Mapping[str, Any]) -> Self:
+        """The item of a row. Raises ValidationError where it is damaged.
+
+        Contracts within it, which forbid unknown fields at a boundary, are read as the item itself.
+        """
+        return cls.model_validate(row, extra="ignore")
 
 
 class MoveItem(Item):

@@ -91,7 +91,7 @@ class ModelLedger:
             ExpressionAttributeValues={":pk": {"S": keys.MODELS}, ":sk": {"S": "MODEL#"}},
             ConsistentRead=True,
         )
-        return [ModelItem.model_validate(from_wire(row)) for page in reply for row in page["Items"]]
+        return [ModelItem.read(from_wire(row)) for page in reply for row in page["Items"]]
 
     def note_version(self, item: ModelItem) -> None:
         """Keep what became of a version."""

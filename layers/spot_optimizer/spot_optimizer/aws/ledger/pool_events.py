@@ -41,4 +41,4 @@ def pool_events(
             ":until": wire_value(f"{kind}#~"),
         },
     )
-    return [PoolEventItem.model_validate(from_wire(row)) for page in pages for row in page["Items"]]
+    return [PoolEventItem.read(from_wire(row)) for page in pages for row in page["Items"]]

@@ -108,4 +108,4 @@ def pool_history(ledger: Ledger, pool: Pool, before: datetime) -> list[SignalIte
             ":before": wire_value(f"SIGNAL#{instant(before)}"),
         },
     )
-    return [SignalItem.model_validate(from_wire(row)) for page in pages for row in page["Items"]]
+    return [SignalItem.read(from_wire(row)) for page in pages for row in page["Items"]]

@@ -94,7 +94,7 @@ class Ledger:
         """All switches of a workload. Raises ValidationError for a damaged record: who asks for all
         must not take one for missing."""
         rows = self._partition(f"WORKLOAD#{workload_id}", sk_prefix="SWITCH#")
-        return [SwitchItem.model_validate(row) for row in rows]
+        return [SwitchItem.read(row) for row in rows]
 
     def has_pointer(self, instance_id: str) -> bool:
         """Whether an instance is, or was, the one that a workload runs on."""
@@ -116,13 +116,13 @@ class Ledger:
     def item(self, key: Mapping[str, Any], kind: type[AnyItem]) -> AnyItem | None:
         """One item as it is now, or None."""
         reply = client("dynamodb").get_item(TableName=self.table, Key=key, ConsistentRead=True)
-        return kind.model_validate(from_wire(reply["Item"])) if "Item" in reply else None
+        return kind.read(from_wire(reply["Item"])) if "Item" in reply else None
 
     def _items(self, pk: str, kind: type[AnyItem]) -> Iterator[AnyItem]:
         """The items of a partition; a damaged one is told and left out, so that it stops no other."""
         for row in self._partition(pk):
             try:
-                yield kind.model_validate(row)
+                yield kind.read(row)
             except ValidationError as error:
                 logger.error("damaged item", pk=pk, sk=row["sk"], reason=str(error))
 
