@@ -32,9 +32,9 @@ LOOK_EVERY = timedelta(hours=1)
 """How long a rescue may launch with a volume or a credit mode that a machine has no more."""
 
 READ_AGAIN_AFTER = timedelta(days=1)
-AGED_READS_MAX = 20
-"""Machines read in one cycle for their memory's age alone: 5,760 a day at five minutes, about five
-seconds a cycle."""
+AGED_READS_MAX = 10
+"""Machines read in one cycle for their memory's age alone: 2,880 a day at five minutes, two to three
+seconds a cycle. More workloads than that are come to less often than daily."""
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
