@@ -20,16 +20,20 @@ from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 
 from simulator.account.executions import History
 
-__all__ = ["redrive"]
+__all__ = ["NotRedrivable", "redrive"]
 
 _ENDED = ("ABORTED", "FAILED", "TIMED_OUT")
+
+
+class NotRedrivable(Exception):
+    """Step Functions refuses it (API_RedriveExecution, ExecutionNotRedrivable)."""
 
 
 def redrive(account_id: str, region: str, name: str) -> None:
     """Have the execution of that name go on from the state that it was in.
 
     Raises:
-        ValueError: it cannot be redriven: it runs, has succeeded, or has entered no state.
+        NotRedrivable: it runs, has succeeded, or has entered no state.
     """
     backend = stepfunctions_parser_backends[account_id][region]
     found = (e for machine in backend.state_machines for e in machine.executions if e.name == name)
@@ -37,7 +41,7 @@ def redrive(account_id: str, region: str, name: str) -> None:
     history: History = execution.exec_worker.env.event_manager.get_event_history()
     entered = [e["stateEnteredEventDetails"] for e in history if "stateEnteredEventDetails" in e]
     if execution.status not in _ENDED or not entered:
-        raise ValueError(f"execution {name} is {execution.status} and cannot be redriven")
+        raise NotRedrivable(f"execution {name} is {execution.status} and cannot be redriven")
     execution.exec_worker = _Redriven(execution, entered[-1], history)
     execution.exec_status = ExecutionStatus.RUNNING
     execution.stop_date = execution.error = execution.cause = None

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -15,6 +16,7 @@ from simulator.account import EmbeddedAccount
 from simulator.account.callers import Caller
 from simulator.account.interception import WireCall
 from simulator.account.lambdas import TIMED_OUT, FunctionKilled
+from simulator.account.redrive import NotRedrivable
 from simulator.faults import stale
 from simulator.faults.kinds import (
     LATE_BY,
@@ -271,7 +273,7 @@ class Injector:
             self._abort(met.execution)
             if kind is FaultKind.REDRIVEN:
                 self.wrong_until(self._account.clock.now() + REDRIVEN_AFTER)
-                redrive = partial(self._account.redrive, met.execution)
+                redrive = partial(self._redrive, met.execution)
                 self._account.clock.call_later(REDRIVEN_AFTER, redrive)
             return None
         if kind is FaultKind.STALE:
@@ -360,6 +362,11 @@ class Injector:
             if same and now < denial.until:
                 return denial
         return None
+
+    def _redrive(self, name: str) -> None:
+        """A person who finds that it went on, or has been redriven already, leaves it at that."""
+        with suppress(NotRedrivable):
+            self._account.redrive(name)
 
     def _abort(self, name: str) -> None:
         backend = stepfunctions_parser_backends[DEFAULT_ACCOUNT_ID][self._account.region]

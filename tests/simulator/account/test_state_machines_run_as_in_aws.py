@@ -13,6 +13,7 @@ from moto.stepfunctions.parser.asl.utils.json_path import NoSuchJsonPathError
 
 from simulator.account import Call, EmbeddedAccount, Execution, StillRunning
 from simulator.account.asl_paths import extract_json
+from simulator.account.redrive import NotRedrivable
 from simulator.account.sdk_tasks import operation_model, service_error_name, to_boto
 
 
@@ -192,6 +193,25 @@ def test_a_stopped_execution_is_aborted_even_before_its_first_turn(
     assert execution.status == "ABORTED"
     assert execution.stop - execution.start == timedelta(seconds=seconds or 0)
     assert account.trace == []
+
+
+def test_a_stopped_execution_goes_on_from_its_step_when_it_is_redriven(
+    account: EmbeddedAccount,
+) -> None:
+    """By its own name and with that step's input; one that has succeeded cannot be redriven."""
+    whole = travel(account, "whole")
+    arn = begin(account, "stopped")
+    account.run_for(timedelta(seconds=30))
+    boto3.client("stepfunctions").stop_execution(executionArn=arn)
+    account.run_for(timedelta(hours=1))
+    account.redrive("stopped")
+    account.run_until_quiet()
+    redriven = next(item for item in account.executions() if item.name == "stopped")
+    assert redriven.status == "SUCCEEDED"
+    assert redriven.states == (*whole.states[:2], *whole.states[1:])
+    assert redriven.stop - redriven.start > timedelta(hours=1)
+    with pytest.raises(NotRedrivable, match="SUCCEEDED"):
+        account.redrive("stopped")
 
 
 def test_a_definition_is_parsed_once_and_its_executions_do_not_mix(
