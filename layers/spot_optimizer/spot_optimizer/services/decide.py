@@ -99,6 +99,8 @@ def run_cycle(
         name = "" if isinstance(request, ScheduledCycle) else f"-{run_id}"
         return _Cycle(env, ledger, now + waited, name).run(request)
     except InvalidRequest as error:
+        if not isinstance(request, ForcedDecision):
+            raise  # nobody asked for anything: it is a fault, and has to look like one
         return {"not_decided": str(error)}
     finally:
         ledger.release_lease(LEASE, run_id)

@@ -98,7 +98,7 @@ class _Sweep:
         machines = [machine_of(i, tokens) for i in living]
         read = self._read(machines, items)
         replacements = {s.replacement_id for s in read.records.values() if s.switch_id in read.runs}
-        ended |= {i["InstanceId"] for i in self._ended(instances, replacements - {None})}
+        ended |= {i["InstanceId"] for i in self._ended(instances, replacements)}
         workloads = [_workload(item) for item in items.values()]
         rows = {row["InstanceId"]: row for row in instances}
         marks = {item.workload_id: item.interruption_told for item in items.values()}
