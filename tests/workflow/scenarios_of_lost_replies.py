@@ -8,6 +8,19 @@ from tests.workflow.faults import Fault, lost, record_of, step
 from tests.workflow.stage import ZONES, open_stage
 from tests.workflow.story import Story, record
 
+UNSEEN_REPLACEMENT_ENDED = (
+    "AbandonSwitch",
+    "AlreadyCommitted?",
+    "WaitUntilListed",
+    "FindReplacement",
+    "ReplacementFound?",
+    "NameReplacement",
+    "TerminateReplacement",
+    "RecordFailure",
+    "NotSwitched",
+)
+"""The states of a switch whose launch may have launched: it is found by its tag."""
+
 
 def commit_replies_are_all_lost() -> Story:
     """CommitSwitch commits, but no answer of it ever arrives."""
