@@ -34,7 +34,7 @@ check: $(VENV)/dev-installed $(CHECKOV)/installed
 	@$(MAKE) --no-print-directory --jobs 2 build style types template
 
 style: $(VENV)/dev-installed
-	$(call quietly,Style (ruff),$(BIN)/ruff check .)
+	$(call quietly,Style (ruff),$(BIN)/ruff check . && $(BIN)/ruff format --check .)
 
 types: $(VENV)/dev-installed
 	$(call quietly,Types (mypy),$(BIN)/mypy)

@@ -40,7 +40,14 @@ def findings(checkov: str) -> list[Finding]:
     with tempfile.TemporaryDirectory() as directory:
         file = Path(directory) / "template.json"
         file.write_text(json.dumps(template, indent=1), encoding="utf-8")
-        options = ["--framework", "cloudformation", "--skip-download", "--quiet", "--output", "json"]
+        options = [
+            "--framework",
+            "cloudformation",
+            "--skip-download",
+            "--quiet",
+            "--output",
+            "json",
+        ]
         answer = subprocess.run(
             [checkov, "--file", str(file), *options],
             capture_output=True,

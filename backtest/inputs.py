@@ -110,7 +110,9 @@ def markets_of(
     seed: int,
 ) -> list[Market]:
     """Each region with the requirements that it has prices for. Raises ValueError where none has."""
-    homes = _drawn(markets, types, wanted, seed) if wanted.sample else _asked(markets, types, wanted)
+    homes = (
+        _drawn(markets, types, wanted, seed) if wanted.sample else _asked(markets, types, wanted)
+    )
     made: list[Market] = []
     for market in markets:
         here = homes.get(market.region, ())
@@ -144,8 +146,7 @@ def _asked(
         homes = tuple(
             home
             for home in wanted.homes
-            if (home in there or wanted.globs is not None)
-            and home in market.on_demand_usd_per_hour
+            if (home in there or wanted.globs is not None) and home in market.on_demand_usd_per_hour
         )
         if homes:
             found[market.region] = homes

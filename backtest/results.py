@@ -109,9 +109,7 @@ def figures_of(replayed: Replayed, interruption_hours: float | None, seed: int) 
     return Figures(interruption_hours, rows, values, still, verdict)
 
 
-def _row(
-    replayed: Replayed, name: str, tallies: Mapping[str, Tally], blocks: "_Blocks"
-) -> Row:
+def _row(replayed: Replayed, name: str, tallies: Mapping[str, Tally], blocks: "_Blocks") -> Row:
     own, best, blind = tallies[name], tallies[SEEING], tallies[BLIND]
     still, dear = tallies[STAY], tallies[ON_DEMAND]
     over, over_blind = own.usd / best.usd - 1, own.usd / blind.usd - 1
@@ -124,7 +122,8 @@ def _row(
         usd_per_month=float(own.usd.sum()) / hours * MONTH_HOURS,
         usd_expected_per_month=(
             float((own.running_usd + own.switches_usd + own.interruptions_expected_usd).sum())
-            / hours * MONTH_HOURS
+            / hours
+            * MONTH_HOURS
         ),
         against_on_demand=float(own.usd.sum() / dear.usd.sum()) - 1,
         against_on_demand_90=blocks.of_ratio(own, dear),

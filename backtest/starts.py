@@ -37,7 +37,10 @@ class Starts:
         return steps
 
     def is_hit(
-        self, run: NDArray[np.int64] | int, step: NDArray[np.int64] | int, place: NDArray[np.int64] | int
+        self,
+        run: NDArray[np.int64] | int,
+        step: NDArray[np.int64] | int,
+        place: NDArray[np.int64] | int,
     ) -> NDArray[np.bool_]:
         """Whether runs in these places of the case are interrupted at the end of a step; the three
         are broadcast together."""

@@ -69,7 +69,9 @@ def world(workloads: int, pools: int, engine: str, rng: np.random.Generator) -> 
 
 
 def main() -> None:
-    print(f"machine: {os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}")
+    print(
+        f"machine: {os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
+    )
     for engine in sys.argv[1:] or BUILT_IN:
         for workloads, pools in ((1_000, 1_500), (10_000, 3_000)):
             made = world(workloads, pools, engine, np.random.default_rng(1))

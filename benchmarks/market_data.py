@@ -33,7 +33,9 @@ def main() -> None:
         if time_s >= end_s - DAYS * DAY_S
     ]
     types = {pool.instance_type for pool in prices.pools}
-    print(f"machine: {os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}")
+    print(
+        f"machine: {os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
+    )
     print(f"{len(prices.pools)} pools, {len(types)} types, {len(rows)} changes in {DAYS} days")
     month = _timed("take a month in", lambda: _book(rows, types, (end_s - DAYS * DAY_S, end_s)))
     body = _timed("write it", month.to_bytes)

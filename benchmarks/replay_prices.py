@@ -52,7 +52,9 @@ def told(what: str, began: float, began_cpu: float) -> None:
 
 
 def main() -> None:
-    print(f"machine: {os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}")
+    print(
+        f"machine: {os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
+    )
     hours, pools = (int(text) for text in (sys.argv[1:] or ("2160", "1500")))
     rng = np.random.default_rng(1)
     prices = np.exp(np.cumsum(rng.normal(0, 0.02, (hours, pools + 1)), axis=0)) * 0.03
@@ -71,7 +73,9 @@ def main() -> None:
         [drawn_market(DAYS, rng)], known_types(), Wanted(("m5.large",), 0, ("*",)), Settings(),
         Hazard(share=0.05), days=DAYS - 8, until_s=None, seed=1,
     )  # fmt: skip
-    task = Task(BUILT_IN, tuple(BUILT_IN), (LAST_PRICE, PERFECT), (None,), 30.0, runs=12, draws=1, seed=1)
+    task = Task(
+        BUILT_IN, tuple(BUILT_IN), (LAST_PRICE, PERFECT), (None,), 30.0, runs=12, draws=1, seed=1
+    )
     done = replay(markets, task, lambda _done, _steps, _what: None)
     policies = len(done.tallies[None])
     told(

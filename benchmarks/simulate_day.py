@@ -16,8 +16,12 @@ def main() -> None:
     # perf_counter is not moved by the virtual clock.
     seconds = perf_counter() - began
     calls = sum(summary.aws_calls.values())
-    print(f"machine: {os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}")
-    print(f"24 virtual hours: {seconds:.1f} s, {1000 * seconds / 288:.0f} ms a tick of both schedules")
+    print(
+        f"machine: {os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
+    )
+    print(
+        f"24 virtual hours: {seconds:.1f} s, {1000 * seconds / 288:.0f} ms a tick of both schedules"
+    )
     print(f"{len(market.prices.pools)} pools, {len(summary.switches)} switches, {calls} AWS calls")
 
 

@@ -103,7 +103,8 @@ def recommend_pools(
         typer.Option(help="Work that an interruption loses; left out: the stack's, or 30."),
     ] = None,
     burstable: Annotated[
-        bool | None, typer.Option("--burstable/--no-burstable", help="Whether burstable types will do.")
+        bool | None,
+        typer.Option("--burstable/--no-burstable", help="Whether burstable types will do."),
     ] = None,
     stack: StackOption = None,
     region: RegionOption = None,
@@ -198,10 +199,14 @@ def _ask(stack: str, region: str | None, request: EvaluatePool | RecommendPools)
 
 def _print_judged(answer: dict[str, Any], console: Console) -> None:
     where = f"{answer['instance_type']}/{answer['availability_zone']}"
-    decision = f"{answer['decision']} {'to ' + answer['target'] if answer['target'] else ''}".strip()
+    decision = (
+        f"{answer['decision']} {'to ' + answer['target'] if answer['target'] else ''}".strip()
+    )
     console.print(f"[bold]{where}[/]  [bold cyan]{decision}[/]  [dim]engine {answer['engine']}[/]")
     console.print(f"  {escape(answer['reason'])}")
-    price = f"{_usd(answer['price_usd_per_hour'])}, on-demand {_usd(answer['on_demand_usd_per_hour'])}"
+    price = (
+        f"{_usd(answer['price_usd_per_hour'])}, on-demand {_usd(answer['on_demand_usd_per_hour'])}"
+    )
     entered = "yes" if answer["may_be_entered"] else f"no: {answer['why_not']}"
     grid = Table.grid(padding=(0, 2))
     for label, text in (

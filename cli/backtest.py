@@ -98,15 +98,20 @@ def backtest(
         str, typer.Option(help="Whose workloads to read from the account.")
     ] = "spot-optimizer",
     runs: Annotated[
-        int, typer.Option(min=1, max=RUNS_MAX, help="Runs of each workload, begun at different times.")
+        int,
+        typer.Option(min=1, max=RUNS_MAX, help="Runs of each workload, begun at different times."),
     ] = 12,
     draws: Annotated[
         int,
         typer.Option(
-            min=1, max=DRAWS_MAX, help="How often each is repeated with other interruptions: less luck."
+            min=1,
+            max=DRAWS_MAX,
+            help="How often each is repeated with other interruptions: less luck.",
         ),
     ] = 10,
-    seed: Annotated[int, typer.Option(min=0, help="Of draws and starts; same seed, same figures.")] = 1,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Of draws and starts; same seed, same figures.")
+    ] = 1,
     report: Annotated[
         Path | None, typer.Option(help="Write a page with pictures.", dir_okay=False)
     ] = None,
@@ -316,7 +321,14 @@ def _of_account(
         for name in instance_type or ()
     ]
     found = read_account(
-        region, stack_name, asked, Settings(), source, days=days, now=datetime.now(UTC), progress=tick
+        region,
+        stack_name,
+        asked,
+        Settings(),
+        source,
+        days=days,
+        now=datetime.now(UTC),
+        progress=tick,
     )
     remarks.extend(f"Left out: {text}." for text in found.left_out)
     return [found.market]

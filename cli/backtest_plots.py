@@ -52,9 +52,7 @@ def draw_front(figures: Figures) -> Figure:
         if row.policy == "always on-demand":
             continue
         x, y = row.interruptions_expected, 100 * (1 + row.against_on_demand)
-        axes.plot(
-            x, y, "D" if row.on_front else "o", color=_colour(row), markersize=8, alpha=0.85
-        )
+        axes.plot(x, y, "D" if row.on_front else "o", color=_colour(row), markersize=8, alpha=0.85)
         if not any(abs(x - a) < 0.002 and abs(y - b) < 1.0 for a, b in taken):
             axes.annotate(row.policy, (x, y), xytext=(7, 4), textcoords="offset points", fontsize=8)
             taken.append((x, y))

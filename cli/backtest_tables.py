@@ -67,9 +67,8 @@ def value_lines(figures: Figures) -> list[str]:
 
 def _dollars(value: Difference) -> str:
     low, high = value.usd_per_month_90
-    return (
-        f"{value.what}: {value.usd_per_month:+.3f} USD per workload and month [{low:+.3f}, {high:+.3f}]"
-    )
+    money = f"{value.usd_per_month:+.3f} USD per workload and month"
+    return f"{value.what}: {money} [{low:+.3f}, {high:+.3f}]"
 
 
 def _cells(row: Row) -> tuple[str, ...]:

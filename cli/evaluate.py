@@ -24,7 +24,9 @@ def evaluate(
     ],
     model: Annotated[
         Path | None,
-        typer.Option(help="Folder of a model; left out: the one that comes along.", file_okay=False),
+        typer.Option(
+            help="Folder of a model; left out: the one that comes along.", file_okay=False
+        ),
     ] = None,
     on_demand: OnDemandFile = None,
     start: Annotated[
@@ -120,7 +122,9 @@ def _print(report: dict[str, Any]) -> None:
             + ", squared error; dear pools count for more"
         )
         p, i = h["pinball"], h["interval"]
-        typer.echo(f"  pinball         skill {_with(p['skill'], p['skill_90'])} over empirical quantiles")
+        typer.echo(
+            f"  pinball         skill {_with(p['skill'], p['skill_90'])} over empirical quantiles"
+        )
         typer.echo(
             f"  90 % interval   holds {_of(i['coverage'])}, of those that change "
             f"{_with(i['coverage_changed'], i['coverage_changed_90'])}; width "

@@ -29,7 +29,9 @@ def explain(
     region: RegionOption = None,
     scenario: Annotated[
         str | None,
-        typer.Option(help="Run a scenario (a file, or a name of `simulate --list`) and explain that."),
+        typer.Option(
+            help="Run a scenario (a file, or a name of `simulate --list`) and explain that."
+        ),
     ] = None,
     seed: Annotated[
         int | None, typer.Option(min=0, help="Seed for --scenario; left out: the scenario's own.")

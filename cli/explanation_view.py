@@ -190,7 +190,8 @@ def _group_text(group: Group) -> str:
     if not group.usable:
         return group.reason
     named = ", ".join(
-        f"{facts.pool} {_usd(facts.forecast_usd_per_hour)}" for facts in group.pools[:_NAMED_IN_A_GROUP]
+        f"{facts.pool} {_usd(facts.forecast_usd_per_hour)}"
+        for facts in group.pools[:_NAMED_IN_A_GROUP]
     )
     more = ", ..." if group.count > _NAMED_IN_A_GROUP else ""
     return f"{group.reason}: {named}{more}"

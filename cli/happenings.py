@@ -25,7 +25,9 @@ _NOBODY = {"fault": "stack"}
 def line(happening: Happening) -> Text:
     """One line: time, workload, what, and why."""
     text = Text(f"{happening.time:%H:%M} ", style="dim")
-    text.append(f"{happening.workload_id or _NOBODY.get(happening.kind, 'script'):<12}", style="bold")
+    text.append(
+        f"{happening.workload_id or _NOBODY.get(happening.kind, 'script'):<12}", style="bold"
+    )
     text.append(f"{happening.kind:<13}", style=_STYLES[happening.kind])
     text.append(happening.text)
     return text

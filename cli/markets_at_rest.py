@@ -103,9 +103,7 @@ def _moment(market: Market, at: datetime | None) -> datetime:
     return now
 
 
-def _advisor(
-    path: Path | None, market: Market, seed: int, *, is_built_in: bool
-) -> dict[str, int]:
+def _advisor(path: Path | None, market: Market, seed: int, *, is_built_in: bool) -> dict[str, int]:
     """Buckets by type: of the file; drawn for the built-in market; none of a recorded one without
     a file, for they would be of another time."""
     if path is not None:

@@ -31,5 +31,7 @@ def outputs_of(stack: str, region: str | None) -> Mapping[str, str]:
     missing = {"LedgerTable", "DataBucket", "CommandFunction"} - outputs.keys()
     if missing:
         names = ", ".join(sorted(missing))
-        raise typer.BadParameter(f"--stack {stack} is no Spot Optimizer: outputs {names} are missing")
+        raise typer.BadParameter(
+            f"--stack {stack} is no Spot Optimizer: outputs {names} are missing"
+        )
     return outputs

@@ -51,9 +51,7 @@ def evaluate(scored: Scored, thresholds: dict[str, float], seed: int = 0) -> Rep
     }
 
 
-def _horizon(
-    s: Scored, h: int, hours: int, thresholds: dict[str, float], blocks: Blocks
-) -> Report:
+def _horizon(s: Scored, h: int, hours: int, thresholds: dict[str, float], blocks: Blocks) -> Report:
     known = np.isfinite(s.move[h])
     if not known.any():
         return {"rows": 0}
@@ -131,9 +129,7 @@ def _pinball(s: Scored, h: int, known: Rows, blocks: Blocks) -> Report:
     rivals = [
         pinball(level, s.empirical[number, h][known], came) for number, level in enumerate(LEVELS)
     ]
-    low, high = blocks.interval_of_skill(
-        np.sum(losses, axis=0), np.sum(rivals, axis=0), known
-    )
+    low, high = blocks.interval_of_skill(np.sum(losses, axis=0), np.sum(rivals, axis=0), known)
     return {
         "skill": _round(skill(float(np.sum(losses)), float(np.sum(rivals)))),
         "skill_90": [_round(low), _round(high)],
@@ -200,9 +196,7 @@ def _by_decile(
     return deciles
 
 
-def _change(
-    s: Scored, h: int, rows: Rows, threshold: float | None, blocks: Blocks
-) -> Report:
+def _change(s: Scored, h: int, rows: Rows, threshold: float | None, blocks: Blocks) -> Report:
     said, happened = s.change[h][rows], s.changed[h][rows]
     if happened.sum() < POSITIVES_MIN or (1 - happened).sum() < POSITIVES_MIN:
         return {"too_few": int(min(happened.sum(), (1 - happened).sum()))}

@@ -45,9 +45,7 @@ class ReadMarkets:
     """Times that a region's recording broke off for more than 48 h."""
 
 
-def read_markets(
-    paths: Sequence[Path], on_demand: OnDemandByRegion | None = None
-) -> ReadMarkets:
+def read_markets(paths: Sequence[Path], on_demand: OnDemandByRegion | None = None) -> ReadMarkets:
     """The markets of ``paths`` together; of rows that disagree on pool and time the later wins.
 
     On-demand prices come from a column of the files, where there is one, or as given.

@@ -92,9 +92,7 @@ def roll(
     for number, market in enumerate(markets):
         progress(number, len(markets), f"forecasting {market.region}")
         parts.extend(
-            _roll_market(
-                number, market, model, rivals, from_s, until_s, every_h, recalibrate
-            )
+            _roll_market(number, market, model, rivals, from_s, until_s, every_h, recalibrate)
         )
     progress(len(markets), len(markets), "measuring")
     if not parts:
@@ -137,9 +135,7 @@ def _roll_market(
         recent = [*recent[-(_EMPIRICAL_DAYS):], (day, raw)]
 
 
-def _days(
-    market: Market, model: Model, times_s: Times
-) -> Iterator[tuple[Dataset, RawForecast]]:
+def _days(market: Market, model: Model, times_s: Times) -> Iterator[tuple[Dataset, RawForecast]]:
     """The rows of one UTC day after the other; boosters are asked for some days at a time."""
     days = np.unique(times_s // DAY_S)
     for begin in range(0, len(days), _DAYS_AT_ONCE):
@@ -161,9 +157,7 @@ def _learned(
     """A day's lesson; rows of every other hour weigh two, for the sums count hours."""
     calibration = calibration.forget(1.0).weighed(1 / every_h)
     for data, raw in recent[-2:]:
-        calibration = calibration.learn(
-            observed(raw, data.rows, data.outcomes, data.made_s, day_s)
-        )
+        calibration = calibration.learn(observed(raw, data.rows, data.outcomes, data.made_s, day_s))
     return calibration.weighed(every_h)
 
 
@@ -199,28 +193,19 @@ def _score(
         high=moves("p95"),
         change=np.array([s.change for s in said]),
         rise=np.array(
-            [
-                calibration.probability(len(HORIZONS_H) + r, raw.rise[r])
-                for r in range(len(RISES))
-            ]
+            [calibration.probability(len(HORIZONS_H) + r, raw.rise[r]) for r in range(len(RISES))]
         ),
         drift_24h=np.outer(rivals.drift_24h, day.return_24h),
         drift_last_change=np.outer(rivals.drift_last_change, last_change(day.values)),
         smoothed=np.broadcast_to(smoothed.move(day), (len(HORIZONS_H), len(day))),
-        cadence=np.array(
-            [rivals.cadence_says(h, day.values) for h in range(len(HORIZONS_H))]
-        ),
+        cadence=np.array([rivals.cadence_says(h, day.values) for h in range(len(HORIZONS_H))]),
         frequency=np.array([pool_frequency(h, day.values) for h in HORIZONS_H]),
         empirical=_empirical(recent, day_s, len(day)),
-        rose_12h=np.nan_to_num(
-            day.values[:, FEATURES.index("return_12h")].astype(np.float64)
-        ),
+        rose_12h=np.nan_to_num(day.values[:, FEATURES.index("return_12h")].astype(np.float64)),
     )
 
 
-def _empirical(
-    recent: Sequence[tuple[Dataset, RawForecast]], day_s: int, rows: int
-) -> Floats:
+def _empirical(recent: Sequence[tuple[Dataset, RawForecast]], day_s: int, rows: int) -> Floats:
     """Quantiles of all moves of the last week whose end was known at ``day_s``; 0 without any."""
     limits = np.zeros((len(LEVELS), len(HORIZONS_H), rows))
     for h, hours in enumerate(HORIZONS_H):
@@ -253,7 +238,5 @@ class _Smoothed:
 
 
 def _take(scored: Scored, chosen: NDArray[np.bool_]) -> Scored:
-    columns: dict[str, Any] = {
-        f.name: getattr(scored, f.name)[..., chosen] for f in fields(Scored)
-    }
+    columns: dict[str, Any] = {f.name: getattr(scored, f.name)[..., chosen] for f in fields(Scored)}
     return Scored(**columns)

@@ -183,9 +183,7 @@ def _share_of_rows(read: ReadMarkets, until_s: int | None) -> float:
     return min(1.0, ROWS_PER_FILE_MAX / max(rows, 1))
 
 
-def _thinned(
-    part: Dataset, share: float, chosen: np.random.Generator
-) -> tuple[Dataset, Floats]:
+def _thinned(part: Dataset, share: float, chosen: np.random.Generator) -> tuple[Dataset, Floats]:
     odds = np.where(part.changed_7d, 1.0, IDLE_SHARE) * share
     taken = chosen.random(len(part)) < odds
     return part.take(taken), share / odds[taken]

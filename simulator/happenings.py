@@ -111,9 +111,7 @@ class Watcher:
                     )
                 )
             if switch.phase is not phase and switch.ended_at is not None:
-                found.append(
-                    Happening(switch.ended_at, switch.workload_id, *_ending(switch))
-                )
+                found.append(Happening(switch.ended_at, switch.workload_id, *_ending(switch)))
             self._switches[switch.switch_id] = (
                 switch.phase,
                 len(switch.refusals),
@@ -127,7 +125,10 @@ class Watcher:
     def _refusals(self) -> list[Happening]:
         found = []
         for item in self._ledger.workloads().values():
-            if item.status == "refused" and self._refused.get(item.workload_id) != item.status_reason:
+            if (
+                item.status == "refused"
+                and self._refused.get(item.workload_id) != item.status_reason
+            ):
                 self._refused[item.workload_id] = item.status_reason
                 found.append(
                     Happening(self._clock.now(), item.workload_id, "refused", item.status_reason)

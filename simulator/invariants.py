@@ -307,7 +307,9 @@ class Auditor:
         workloads = self._ledger.workloads()
         # A cycle takes in a hundred machines: the others of a large fleet wait with their tags on.
         waiting = [
-            i for i in tagged_by_user if self._world.tags_of(i).get(WORKLOAD_TAG, i) not in workloads
+            i
+            for i in tagged_by_user
+            if self._world.tags_of(i).get(WORKLOAD_TAG, i) not in workloads
         ]
         managed = len(workloads) + len(waiting)
         per_switch = Counter(tag for tag in map(self._switch_tag, ours) if tag)

@@ -59,9 +59,7 @@ class LedgerView:
             for item in self._items("INSTANCE#", "")
         }
 
-    def _validated(
-        self, model: type[_Model], pk_prefix: str, sk_prefix: str
-    ) -> Iterator[_Model]:
+    def _validated(self, model: type[_Model], pk_prefix: str, sk_prefix: str) -> Iterator[_Model]:
         validate = model.model_validate
         for item in self._items(pk_prefix, sk_prefix):
             yield remembered(item, model.__name__, lambda item: validate(_decoded(item)))

@@ -17,9 +17,13 @@ _STEP_FUNCTIONS = "Step Functions developer guide, Service quotas"
 _EVENTUAL = "EC2 developer guide, Eventual consistency: seconds, no figure published"
 _EVERYDAY = "order of magnitude of everyday EC2; no figure published"
 _LAMBDA = "Lambda developer guide, Lambda quotas"
-_ASYNC = "Lambda developer guide, How Lambda handles errors and retries with asynchronous invocation"
+_ASYNC = (
+    "Lambda developer guide, How Lambda handles errors and retries with asynchronous invocation"
+)
 _RETRIES = "EventBridge user guide, How EventBridge retries delivering events"
-_ONE_MB = "AWS Compute Blog, More room to build: serverless services now support payloads up to 1 MB"
+_ONE_MB = (
+    "AWS Compute Blog, More room to build: serverless services now support payloads up to 1 MB"
+)
 
 
 class Bucket(NamedTuple):

@@ -74,9 +74,7 @@ def builtin_market(
         instance_types=list(on_demand),
         history_days=history_days,
     )
-    return Market(
-        region, prices, on_demand, begin, end, f"built-in market, seed {seed}", {}
-    )
+    return Market(region, prices, on_demand, begin, end, f"built-in market, seed {seed}", {})
 
 
 def recorded_market(
@@ -122,9 +120,7 @@ def recorded_market(
     )
 
 
-def _span(
-    history: PriceHistory, start: datetime | None, hours: float
-) -> tuple[datetime, datetime]:
+def _span(history: PriceHistory, start: datetime | None, hours: float) -> tuple[datetime, datetime]:
     duration = timedelta(hours=hours)
     latest = history.end - duration
     if latest < history.start:

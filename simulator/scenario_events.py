@@ -66,9 +66,7 @@ def _signal(row: SignalTable) -> Scripted:
         case InterruptionTable():
             return Interruption(row.at, row.workload, row.action, row.warned, *delivery)
         case InterruptionWaveTable():
-            return InterruptionWave(
-                row.at, row.type, row.zone, row.action, row.warned, *delivery
-            )
+            return InterruptionWave(row.at, row.type, row.zone, row.action, row.warned, *delivery)
         case RebalanceTable():
             return Rebalance(row.at, row.workload, *delivery)
     raise TypeError(f"{row!r} is no event")

@@ -254,7 +254,8 @@ class WorkloadTable(Table):
     )
     elastic_ip: Annotated[bool, Key("true, false", "it has an elastic IP (5 in all)")] = False
     persistent: Annotated[
-        bool, Key("true, false", "its spot request is persistent: EC2 may stop it and start it again")
+        bool,
+        Key("true, false", "its spot request is persistent: EC2 may stop it and start it again"),
     ] = False
 
 
@@ -426,9 +427,7 @@ Event = Annotated[
 class FaultTable(Table):
     """What goes wrong between the product and AWS."""
 
-    kind: Annotated[
-        _FaultKind, Key(", ".join(kind.value for kind in FaultKind), "what goes wrong")
-    ]
+    kind: Annotated[_FaultKind, Key(", ".join(kind.value for kind in FaultKind), "what goes wrong")]
     call: Annotated[
         _Call | None,
         Key(
@@ -446,7 +445,9 @@ class FaultTable(Table):
     ] = None
     state: Annotated[
         str | None,
-        Key("a state in statemachines/", "in whose step the call is made; left out: in any or none"),
+        Key(
+            "a state in statemachines/", "in whose step the call is made; left out: in any or none"
+        ),
     ] = None
     workload: Annotated[
         str | None,

@@ -241,9 +241,7 @@ def placed(scenario: Scenario, market: Market) -> Scenario:
     list of types if possible; the list is lifted where nothing would be left of it.
     """
     known = {pool.instance_type for pool in pools_by_price(market, _all_types(market))}
-    return replace(
-        scenario, workloads=tuple(_placed(spec, known) for spec in scenario.workloads)
-    )
+    return replace(scenario, workloads=tuple(_placed(spec, known) for spec in scenario.workloads))
 
 
 def _all_types(market: Market) -> tuple[str, ...]:

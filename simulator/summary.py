@@ -143,7 +143,9 @@ def summarise(simulation: "Simulation") -> Summary:
     switches = ledger.switches()
     executions = {execution.name: execution for execution in account.executions()}
     decided = _decided(data_bucket(account))
-    calls = Counter({c: n for c, n in account.calls.items() if c.caller_kind in ("lambda", "states")})
+    calls = Counter(
+        {c: n for c, n in account.calls.items() if c.caller_kind in ("lambda", "states")}
+    )
     per_service: Counter[str] = Counter()
     for call, count in calls.items():
         per_service[call.service] += count
@@ -329,9 +331,7 @@ def _served(simulation: "Simulation", name: str, instance_id: str) -> bool | Non
     return all(answers) if answers else None
 
 
-def _switch(
-    simulation: "Simulation", switch: SwitchItem, execution: Execution
-) -> SwitchSummary:
+def _switch(simulation: "Simulation", switch: SwitchItem, execution: Execution) -> SwitchSummary:
     order = switch.order
     target = order.candidates[switch.candidate]
     original = order.original

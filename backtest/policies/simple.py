@@ -95,12 +95,8 @@ class HotSpot:
             nonlocal unpaid, before
             here = look.cost_here
             unpaid = np.maximum(unpaid - np.nan_to_num(before - here, neginf=0.0), 0.0)
-            cost = terms.switch_usd(
-                np.nan_to_num(here, posinf=0.0), case.on_demand_usd_per_hour
-            )
-            lasts_h = np.minimum(
-                cadence[look.hour], cadence[look.hour, look.here][:, None]
-            )
+            cost = terms.switch_usd(np.nan_to_num(here, posinf=0.0), case.on_demand_usd_per_hour)
+            lasts_h = np.minimum(cadence[look.hour], cadence[look.hour, look.here][:, None])
             with np.errstate(invalid="ignore"):
                 saved = (here[:, None] - look.price) * lasts_h
             gain = np.where(np.isfinite(look.price), saved, -np.inf)

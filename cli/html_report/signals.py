@@ -16,14 +16,11 @@ _FOLLOWS_WITHIN = timedelta(minutes=15)
 MARK_WIDTH = 13.0
 
 
-def signal_marks(
-    signals: Sequence[SignalSummary], y: float, time: TimeScale
-) -> Iterator[Markup]:
+def signal_marks(signals: Sequence[SignalSummary], y: float, time: TimeScale) -> Iterator[Markup]:
     """A flash for each, filled for interruptions."""
     for signal in signals:
         told = (
-            f"{signal.received_at:%d %b %H:%M:%S} {signal.what}\n"
-            f"{signal.effect}: {signal.reason}"
+            f"{signal.received_at:%d %b %H:%M:%S} {signal.what}\n{signal.effect}: {signal.reason}"
         )
         yield mark(shape_of(signal), time.x(signal.received_at), y, told)
 

@@ -86,9 +86,7 @@ def _row(
     cost = tag("text", money, class_="name", x=RIGHT + 8, y=y + 13)
     base = y + height + _MARKS / 2
     downtimes = _downtimes(record, workload, lanes, y, time)
-    return joined(
-        name, *downtimes, *bars, cost, *_marks(record, workload.workload_id, base, time)
-    )
+    return joined(name, *downtimes, *bars, cost, *_marks(record, workload.workload_id, base, time))
 
 
 def _downtimes(
@@ -170,8 +168,7 @@ def _switch_mark(switch: SwitchSummary, x: float, y: float) -> Markup:
         times += f", {duration(switch.downtime_seconds)} of downtime"
     how = {"done": "switched", "failed": "not switched"}.get(word, word)
     told = (
-        f"{switch.at:%d %b %H:%M} {how}{times}\n"
-        f"{switch.came_from} → {switch.went_to}\n{switch.why}"
+        f"{switch.at:%d %b %H:%M} {how}{times}\n{switch.came_from} → {switch.went_to}\n{switch.why}"
     )
     return mark(word.replace(" ", "-"), x, y, told)
 

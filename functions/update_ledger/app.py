@@ -19,4 +19,6 @@ from spot_optimizer.telemetry import logger, metrics, tracer
 @passing_as_try_again
 def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     request: UpdateLedgerRequest = parse(UpdateLedgerRequest, event)
-    return update_ledger(request, read_step_environment(), datetime.now(UTC)).model_dump(mode="json")
+    return update_ledger(request, read_step_environment(), datetime.now(UTC)).model_dump(
+        mode="json"
+    )

@@ -142,9 +142,7 @@ class EmbeddedAccount:
         """Let ``world`` answer from now on; in the account's own region if no other is given."""
         self._interceptor.attach(world, region or self.region)
 
-    def stand_between(
-        self, wire: Wire, delays: Callable[[str, str], Sequence[timedelta]]
-    ) -> None:
+    def stand_between(self, wire: Wire, delays: Callable[[str, str], Sequence[timedelta]]) -> None:
         """Let ``wire`` stand between the callers and AWS, and ``delays`` say when events arrive."""
         self._interceptor.wire = wire
         self.events.delay_deliveries(delays)
@@ -174,9 +172,7 @@ class EmbeddedAccount:
                 f"stack {self._stacks[where].name} is deployed in {where}; open a new account"
             )
         given = {key: str(value) for key, value in (parameters or {}).items()}
-        stack = self._stacks[where] = deploy_stack(
-            template, stack_name, given, ACCOUNT_ID, where
-        )
+        stack = self._stacks[where] = deploy_stack(template, stack_name, given, ACCOUNT_ID, where)
         for logical_id, physical_id in stack.physical_ids.items():
             self._logical_ids[physical_id] = logical_id
         self.permissions.know(roles_of(stack, ACCOUNT_ID))
@@ -257,9 +253,7 @@ class EmbeddedAccount:
     ) -> None:
         """Put an event of an AWS service on the default bus; delivered when time next runs, or as late
         and as often as is said."""
-        self.events.emit(
-            source, detail_type, detail, resources, deliveries=deliveries, delay=delay
-        )
+        self.events.emit(source, detail_type, detail, resources, deliveries=deliveries, delay=delay)
 
     def executions(self, region: str = "") -> list[Execution]:
         """Every Step Functions execution of a region, in order of its start."""

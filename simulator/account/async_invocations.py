@@ -85,9 +85,7 @@ class AsyncInvocations:
         if function.dead_letter_arn:
             self._send(function, function.dead_letter_arn, event.payload.decode())
 
-    def _record(
-        self, event: _Event, envelope: dict[str, Any], condition: str
-    ) -> dict[str, Any]:
+    def _record(self, event: _Event, envelope: dict[str, Any], condition: str) -> dict[str, Any]:
         return {
             "version": "1.0",
             "timestamp": self._clock.now().strftime("%Y-%m-%dT%H:%M:%S.000Z"),

@@ -114,9 +114,7 @@ class Deliverer:
     def _failed(self, delivery: Delivery, error: Retry) -> None:
         policy = delivery.target.get("RetryPolicy", {})
         tries_max = int(policy.get("MaximumRetryAttempts", LIMITS.event_retries))
-        age_max = timedelta(
-            seconds=int(policy.get("MaximumEventAgeInSeconds", LIMITS.event_age_s))
-        )
+        age_max = timedelta(seconds=int(policy.get("MaximumEventAgeInSeconds", LIMITS.event_age_s)))
         if not error.again:
             self._bury(delivery, error, "")
         elif delivery.tries >= tries_max:

@@ -145,7 +145,9 @@ def _replace_what_is_updated(replacements: Replacements) -> None:
     """An update changes the stored item, and a transaction copies the table for each of its items."""
     update = models.DynamoDBBackend.update_item
 
-    def update_item(self: Any, table_name: str, key: dict[str, Any], *rest: Any, **more: Any) -> Any:
+    def update_item(
+        self: Any, table_name: str, key: dict[str, Any], *rest: Any, **more: Any
+    ) -> Any:
         table = self.get_table(table_name)
         stored = self.get_item(table_name, key)
         if stored is None:

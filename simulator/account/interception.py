@@ -74,9 +74,7 @@ class World(Protocol):
     ) -> Sequence[tuple[dict[str, Any], tuple[Demand, ...]]]:
         """What each override of a CreateFleet demands besides, with its row of a reply."""
 
-    def http(
-        self, url: str, asked: Mapping[str, str]
-    ) -> tuple[int, dict[str, str], bytes]:
+    def http(self, url: str, asked: Mapping[str, str]) -> tuple[int, dict[str, str], bytes]:
         """Status, headers and body of the answer to a GET with headers ``asked``."""
 
 
@@ -154,7 +152,10 @@ class Interceptor:
         refused = self.wire.before(call) if self.wire else None
         if refused is None and caller.role_arn is not None:
             refused = self._guard.refusal(
-                caller.role_arn, caller.name, (service, operation, region), params,
+                caller.role_arn,
+                caller.name,
+                (service, operation, region),
+                params,
                 self._world_of(region),
             )
         if self.wire and refused is None and self.wire.arrives_twice(call):

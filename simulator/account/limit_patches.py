@@ -57,8 +57,7 @@ def _end_long_histories(replacements: Replacements) -> None:
 def _history_is_full(env: Any) -> FailureEventException:
     kind = StatesErrorNameType.StatesRuntime
     cause = (
-        "The execution reached the maximum number of history events "
-        f"({LIMITS.execution_events})."
+        f"The execution reached the maximum number of history events ({LIMITS.execution_events})."
     )
     details = ExecutionFailedEventDetails(error=kind.to_name(), cause=cause)
     return FailureEventException(

@@ -84,9 +84,7 @@ class TokenBuckets:
         """
         wanted = list(needs)
         levels = [self._level(where, need, now) for need in wanted]
-        if any(
-            level + _A_HAIR < need.tokens for level, need in zip(levels, wanted, strict=True)
-        ):
+        if any(level + _A_HAIR < need.tokens for level, need in zip(levels, wanted, strict=True)):
             return False
         for level, need in zip(levels, wanted, strict=True):
             self._levels[(where, need.name)] = (level - need.tokens, now)

@@ -64,19 +64,22 @@ def happened(met: Met) -> str:
     passed = "was answered" if is_read(met.call.operation) else "was carried out"
     more = f", as were {met.refused} more like it" if met.refused else ""
     until = f"{met.at + REFUSED_FOR:%H:%M}"
-    return f"{met.call.service}:{met.call.operation} by {met.call.caller.name} " + {
-        FaultKind.ERROR: f"failed before it had an effect ({code})",
-        FaultKind.THROTTLE: f"was throttled ({code})",
-        FaultKind.DENIED: f"was not allowed ({code}){more}, until {until}",
-        FaultKind.LOST_REPLY: "was carried out, but its reply was lost",
-        FaultKind.TWICE: "arrived twice",
-        FaultKind.TIMED_OUT: f"{passed}; then the function hung until its time-out",
-        FaultKind.KILLED: f"{passed}; then the function was killed",
-        FaultKind.STALE: f"was answered as of {STALE_BY.total_seconds():.0f} s before",
-        FaultKind.ABORTED: "was carried out; meanwhile somebody stopped the execution",
-        FaultKind.REDRIVEN: "was carried out; meanwhile somebody stopped the execution, and redrove it"
-        f" {REDRIVEN_AFTER.total_seconds() / 60:.0f} min later",
-    }[met.kind]
+    return (
+        f"{met.call.service}:{met.call.operation} by {met.call.caller.name} "
+        + {
+            FaultKind.ERROR: f"failed before it had an effect ({code})",
+            FaultKind.THROTTLE: f"was throttled ({code})",
+            FaultKind.DENIED: f"was not allowed ({code}){more}, until {until}",
+            FaultKind.LOST_REPLY: "was carried out, but its reply was lost",
+            FaultKind.TWICE: "arrived twice",
+            FaultKind.TIMED_OUT: f"{passed}; then the function hung until its time-out",
+            FaultKind.KILLED: f"{passed}; then the function was killed",
+            FaultKind.STALE: f"was answered as of {STALE_BY.total_seconds():.0f} s before",
+            FaultKind.ABORTED: "was carried out; meanwhile somebody stopped the execution",
+            FaultKind.REDRIVEN: "was carried out; meanwhile somebody stopped the execution,"
+            f" and redrove it {REDRIVEN_AFTER.total_seconds() / 60:.0f} min later",
+        }[met.kind]
+    )
 
 
 _STOPPED = (FaultKind.ABORTED, FaultKind.REDRIVEN)
@@ -109,7 +112,11 @@ class Aftermath:
         happened = zip(self._injector.met, self._workloads, strict=True)
         return (
             *(self._summary(met, workload, switches) for met, workload in happened),
-            *(_never_met(fault) for fault in self._injector.unmet if isinstance(fault, PlacedFault)),
+            *(
+                _never_met(fault)
+                for fault in self._injector.unmet
+                if isinstance(fault, PlacedFault)
+            ),
         )
 
     def _workload_of(self, met: Met) -> str:
@@ -140,9 +147,7 @@ class Aftermath:
     def _invocation_of(self, met: Met) -> Invocation | None:
         return next((i for i in self._account.trace if i.caller is met.chain[-1]), None)
 
-    def _summary(
-        self, met: Met, workload_id: str, switches: Sequence[SwitchItem]
-    ) -> FaultSummary:
+    def _summary(self, met: Met, workload_id: str, switches: Sequence[SwitchItem]) -> FaultSummary:
         if met.call is None:
             cure = self._of_delivery(met, workload_id, switches)
         elif met.execution is None:
@@ -210,7 +215,9 @@ class Aftermath:
         later = self._next_of(name, invocation.time)
         if later is None:
             return _Cure(f"{told}; it was not invoked again", None, "open")
-        return _Cure(f"{told}; invoked again {_after(met.at, later)}, it ended well", later, "cured")
+        return _Cure(
+            f"{told}; invoked again {_after(met.at, later)}, it ended well", later, "cured"
+        )
 
     def _next_of(self, function: str, after: datetime) -> datetime | None:
         """When a later invocation began that ended well."""
@@ -221,13 +228,9 @@ class Aftermath:
         )
         return min(found, default=None)
 
-    def _of_delivery(
-        self, met: Met, workload_id: str, switches: Iterable[SwitchItem]
-    ) -> _Cure:
+    def _of_delivery(self, met: Met, workload_id: str, switches: Iterable[SwitchItem]) -> _Cure:
         event = json.loads(met.text)
-        arrived = [
-            i for i in self._account.trace if i.function == met.target and i.event == event
-        ]
+        arrived = [i for i in self._account.trace if i.function == met.target and i.event == event]
         if met.kind is not FaultKind.NOT_DELIVERED:
             # A schedule sends the same again and again.
             arrived = [i for i in arrived if i.time >= met.at]
@@ -295,7 +298,9 @@ def _result(invocation: Invocation) -> str:
     result = invocation.result
     if isinstance(result, dict) and "effect" in result:
         none = result["effect"] in ("NONE", "RECORDED")
-        return f"had {'no effect' if none else 'the effect ' + result['effect']}: {result['reason']}"
+        return (
+            f"had {'no effect' if none else 'the effect ' + result['effect']}: {result['reason']}"
+        )
     return f"{invocation.function} ended well"
 
 

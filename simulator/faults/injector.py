@@ -339,9 +339,7 @@ class Injector:
         ]
         for watch in mine:
             watch.seen += now >= watch.since
-        numbered = (
-            f for f in self._waiting if f.kind.of_delivery and f.number <= self.deliveries
-        )
+        numbered = (f for f in self._waiting if f.kind.of_delivery and f.number <= self.deliveries)
         return next((w.fault for w in mine if w.due), None) or next(numbered, None)
 
     def _note(self, fault: Fault | PlacedFault, number: int) -> Met:

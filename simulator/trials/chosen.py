@@ -96,7 +96,10 @@ _CHOSEN: tuple[tuple[str, tuple[str, ...]], ...] = (
     ),
     ("failover-manual", (f"{_UPDATE}/RecordHandedOver",)),
     ("failover-manual", (f"{_INVOKE}/CommitFailOver",)),
-    ("failover", ("dynamodb:TransactWriteItems/CommitFailOver:killed", f"{_INVOKE}/CommitFailOver#2")),
+    (
+        "failover",
+        ("dynamodb:TransactWriteItems/CommitFailOver:killed", f"{_INVOKE}/CommitFailOver#2"),
+    ),
     (
         "failover",
         (

@@ -52,6 +52,7 @@ _ASKS_MAX = 15
 _reference: dict[str, bytes] = {}
 _translations: dict[str, Translation] = {}
 
+
 @cache
 def client(service: str) -> Any:
     """A client for whoever acts beside the product; making one takes longer than its call."""

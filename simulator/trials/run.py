@@ -121,7 +121,9 @@ def _result(ground: Ground, spec: RunSpec, violation: str | None, real_s: float)
         calls=tuple((str(passed), *passed.kinds) for passed in injector.passed),
         deliveries=injector.deliveries,
         met=tuple(map(str, injector.met)),
-        states=tuple(sorted({f"{e.state_machine}/{state}" for e in executions for state in e.states})),
+        states=tuple(
+            sorted({f"{e.state_machine}/{state}" for e in executions for state in e.states})
+        ),
         edges=tuple(edges),
         outcomes=tuple(
             f"{switch.workload_id} {switch.phase.value}" for switch in ground.ledger.switches()

@@ -212,7 +212,9 @@ def _create_fleet(asked: _Asked) -> Iterator[Demand]:
     yield from asked.created("fleet", tags.get("fleet", {}))
     yield from asked.created("instance", tags.get("instance", {}))
     yield asked.of_kind("volume")
-    for image_id in sorted({m["ImageId"] for _, _, m in merged_candidates(asked.state, asked.params)}):
+    for image_id in sorted(
+        {m["ImageId"] for _, _, m in merged_candidates(asked.state, asked.params)}
+    ):
         yield asked.of_kind("image", image_id)
     for config in asked.params["LaunchTemplateConfigs"]:
         template = find_template(asked.state, config["LaunchTemplateSpecification"])

@@ -103,15 +103,11 @@ def describe_fleets(state: WorldState, params: Params) -> Reply:
     ids = params.get("FleetIds", [])
     for fleet_id in ids:
         if fleet_id not in state.fleets:
-            raise AwsError(
-                "InvalidFleetId.NotFound", f"The fleet ID '{fleet_id}' does not exist"
-            )
+            raise AwsError("InvalidFleetId.NotFound", f"The fleet ID '{fleet_id}' does not exist")
     return {"Fleets": [state.fleets[fleet_id] for fleet_id in ids]}
 
 
-def merged_candidates(
-    state: WorldState, params: Params
-) -> Iterator[tuple[Params, Params, Params]]:
+def merged_candidates(state: WorldState, params: Params) -> Iterator[tuple[Params, Params, Params]]:
     """Of each override: its template's id and version, itself, and the launch that it asks for."""
     for item in _candidates(state, params):
         yield item.template_row, item.override, item.merged

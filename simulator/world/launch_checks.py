@@ -25,9 +25,7 @@ def check_type(instance_type: str) -> None:
         )
 
 
-def check_offered(
-    state: WorldState, instance_type: str, subnet: Subnet, lifecycle: str
-) -> None:
+def check_offered(state: WorldState, instance_type: str, subnet: Subnet, lifecycle: str) -> None:
     """The type must be offered in the zone, for this lifecycle; the Outposts here have no hosts."""
     if subnet.outpost_arn is not None:
         raise AwsError("Unsupported", f"{instance_type} is not supported on {subnet.outpost_arn}.")
@@ -158,7 +156,9 @@ def check_licenses(merged: Params) -> tuple[str, ...]:
         each.get("LicenseConfigurationArn", "") for each in merged.get("LicenseSpecifications", ())
     )
     for arn in arns:
-        if not re.fullmatch(r"arn:[^:]+:license-manager:[^:]+:\d{12}:license-configuration:.+", arn):
+        if not re.fullmatch(
+            r"arn:[^:]+:license-manager:[^:]+:\d{12}:license-configuration:.+", arn
+        ):
             raise AwsError(
                 "InvalidParameterValue", f"'{arn}' is not the ARN of a license configuration."
             )

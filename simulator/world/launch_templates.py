@@ -222,9 +222,7 @@ def describe_launch_templates(state: WorldState, params: Params) -> Reply:
     ]
     paths = {"launch-template-name": "LaunchTemplateName", "create-time": "CreateTime"}
     chosen = wanted or [
-        item
-        for item in state.launch_templates.values()
-        if not is_hidden(state, item.template_id)
+        item for item in state.launch_templates.values() if not is_hidden(state, item.template_id)
     ]
     rows = filtered([_template_row(state, item) for item in chosen], params, paths)
     shown, token = page(state, "DescribeLaunchTemplates", rows, params, smallest=1, largest=200)

@@ -59,7 +59,9 @@ def describe_load_balancers(state: WorldState, params: Params) -> Reply:
     asked = [("LoadBalancerArn", arn) for arn in params.get("LoadBalancerArns", [])]
     asked += [("LoadBalancerName", name) for name in params.get("Names", [])]
     if len(asked) > _NAMED_BALANCERS:
-        raise AwsError("ValidationError", f"Up to {_NAMED_BALANCERS} load balancers can be described")
+        raise AwsError(
+            "ValidationError", f"Up to {_NAMED_BALANCERS} load balancers can be described"
+        )
     shown = [row for row in rows.values() if not asked or any(row[k] == v for k, v in asked)]
     if asked and len(shown) < len(set(asked)):
         raise AwsError("LoadBalancerNotFound", "One or more load balancers not found")

@@ -39,7 +39,8 @@ def block_devices(
         if "NoDevice" in mapping:
             if name == image.root_device_name:
                 raise AwsError(
-                    "InvalidBlockDeviceMapping", "The root device cannot be left out of the mapping."
+                    "InvalidBlockDeviceMapping",
+                    "The root device cannot be left out of the mapping.",
                 )
             merged.pop(name, None)
         elif "Ebs" in mapping:

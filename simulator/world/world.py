@@ -143,9 +143,7 @@ class World:
         """What a call of EC2 demands of IAM, as things are now."""
         return demands_of(self._state, operation, params)
 
-    def override_demands(
-        self, params: Params
-    ) -> Sequence[tuple[Params, tuple[Demand, ...]]]:
+    def override_demands(self, params: Params) -> Sequence[tuple[Params, tuple[Demand, ...]]]:
         """What each override of a CreateFleet demands besides, with its row of a reply."""
         return list(demands_of_overrides(self._state, params))
 
@@ -320,7 +318,9 @@ class World:
     def _spot(self, instance_id: str) -> Instance:
         instance = self.instances[instance_id]
         if instance.lifecycle != "spot":
-            raise ValueError(f"instance_id: {instance_id} is on-demand, which EC2 does not take back")
+            raise ValueError(
+                f"instance_id: {instance_id} is on-demand, which EC2 does not take back"
+            )
         return instance
 
     def remove_volume(self, instance_id: str, device_name: str) -> None:
@@ -346,7 +346,9 @@ class World:
         """Change the user data of a stopped instance; of another AWS refuses it
         (API_ModifyInstanceAttribute, ``UserData``)."""
         if self.state_of(instance_id) != "stopped":
-            raise ValueError(f"instance_id: {instance_id} is {self.state_of(instance_id)}, not stopped")
+            raise ValueError(
+                f"instance_id: {instance_id} is {self.state_of(instance_id)}, not stopped"
+            )
         instance = self.instances[instance_id]
         instance.spec = replace(instance.spec, user_data=base64.b64encode(user_data).decode())
 
@@ -355,7 +357,9 @@ class World:
         (API_ModifyInstanceCreditSpecification)."""
         instance = self.instances[instance_id]
         if mode not in _CREDIT_MODES or instance.spec.cpu_credits is None:
-            raise ValueError(f"mode: {mode!r} must be one of {_CREDIT_MODES}, of a burstable instance")
+            raise ValueError(
+                f"mode: {mode!r} must be one of {_CREDIT_MODES}, of a burstable instance"
+            )
         instance.spec = replace(instance.spec, cpu_credits=mode)
 
     def protect(self, instance_id: str) -> None:
@@ -528,7 +532,9 @@ class World:
         ipv6: it has an IPv6 block as well. outpost: it is on an Outpost of the zone.
         """
         state = self._state
-        arn = f"arn:aws:outposts:{state.region}:{ACCOUNT_ID}:outpost/op-{state.count('outpost'):017x}"
+        arn = (
+            f"arn:aws:outposts:{state.region}:{ACCOUNT_ID}:outpost/op-{state.count('outpost'):017x}"
+        )
         subnet = make_subnet(
             state,
             availability_zone,

@@ -107,7 +107,10 @@ def test_the_report_is_one_page_with_its_pictures_in_it(prices: Path, tmp_path: 
         (("--instance-type", "m5.large", "--types", "m5.*", "--flexible"), "one or the other"),
         (("--instance-type", "m5.large", "--engine", "oracle"), "expected_cost"),
         (("--instance-type", "m5.large", "--forecast", "tarot"), "last-price, model, perfect"),
-        (("--instance-type", "m5.large", "--days", "90"), "cover 12.0 days; allowed are 1 to 11.95"),
+        (
+            ("--instance-type", "m5.large", "--days", "90"),
+            "cover 12.0 days; allowed are 1 to 11.95",
+        ),
         (("--instance-type", "m5.large", "--days", "0"), "allowed are 1 to 11."),
         (("--instance-type", "m5.large", "--days", "nan"), "allowed are 1 to 11."),
         (("--instance-type", "m5.large", "--until", "soon"), "soon"),
@@ -135,7 +138,8 @@ def test_files_without_prices_are_refused(tmp_path: Path) -> None:
     for path, text in ((empty, ""), (header, header.read_text())):
         path.write_text(text)
         told = RUN.invoke(
-            app, ["backtest", "--prices", str(path), "--instance-type", "m5.large", "--hazard", "5%"]
+            app,
+            ["backtest", "--prices", str(path), "--instance-type", "m5.large", "--hazard", "5%"],
         )
         assert told.exit_code == 2, told.output
         assert path.name in told.output.replace("\n", "")

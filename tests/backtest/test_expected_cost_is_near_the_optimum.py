@@ -19,7 +19,9 @@ from spot_optimizer.words import Pool
 
 SEEDS, DAYS = (1, 4), 10
 START = datetime(2026, 3, 2, tzinfo=UTC)
-TYPES = [f"{f}.{s}" for f in ("m5", "m5a", "c5", "r5", "m6i") for s in ("large", "xlarge", "2xlarge")]
+TYPES = [
+    f"{f}.{s}" for f in ("m5", "m5a", "c5", "r5", "m6i") for s in ("large", "xlarge", "2xlarge")
+]
 
 
 def _market(seed: int) -> Market:
@@ -35,9 +37,7 @@ def _market(seed: int) -> Market:
         for p, t, usd in zip(pool, history.time_s, history.price_usd_per_hour, strict=True)
     ]
     changes, _ = PriceChanges().merge(rows, on_demand)
-    return Market(
-        "us-east-1", changes, on_demand, int(START.timestamp()), int(end.timestamp())
-    )
+    return Market("us-east-1", changes, on_demand, int(START.timestamp()), int(end.timestamp()))
 
 
 @pytest.fixture(scope="module")

@@ -61,7 +61,15 @@ def test_a_share_a_month_is_met_within_the_month() -> None:
     """10 % in 730 hours, and the bucket that says so; the advisor's bucket 1 is 7.5 %."""
     print("seed 3")
     assert 1 - np.exp(-rate_of_share(0.1) * 730) == pytest.approx(0.1)
-    assert [bucket_of_share(s) for s in (0, 0.04, 0.05, 0.12, 0.19, 0.2, 0.9)] == [0, 0, 1, 2, 3, 4, 4]
+    assert [bucket_of_share(s) for s in (0, 0.04, 0.05, 0.12, 0.19, 0.2, 0.9)] == [
+        0,
+        0,
+        1,
+        2,
+        3,
+        4,
+        4,
+    ]
     rates = rates_of_advisor(POOLS, {"m5.large": 1})
     assert 1 - np.exp(-rates * 730) == pytest.approx([0.075, 0.125])
     many = draw_hits(POOLS[:1], rates[:1], 0, 730, 4_000, seed=3)[:, :, 0].any(axis=1).mean()

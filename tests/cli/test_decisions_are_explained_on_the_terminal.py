@@ -71,7 +71,10 @@ def test_a_moment_is_explained_as_one_json_document(story: str) -> None:
         (["judge", "m5.huge", "us-east-1a"], "m5.huge"),
         (["judge", "m5.large", "use1-az1"], "availability_zone"),
         (["judge", "m5.large", "us-east-1a", "--at", "2026-03-02"], "--prices"),
-        (["judge", "m5.large", "us-east-1a", "--stack", "s", "--at", "2026-03-02"], "its own market"),
+        (
+            ["judge", "m5.large", "us-east-1a", "--stack", "s", "--at", "2026-03-02"],
+            "its own market",
+        ),
         (["recommend", "--vcpu", "4000", "--memory", "1"], "vcpu"),
         (["recommend", "--vcpu", "2", "--memory", "8", "--types", "y*"], "y*"),
         (["recommend", "--vcpu", "2", "--memory", "8", "--architecture", "mips"], "architecture"),

@@ -121,7 +121,14 @@ def test_signals_and_rescues_are_told_as_they_happen(record: Record) -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "told"),
-    [(0, "0 s"), (0.2, "1 s"), (119, "119 s"), (120, "2 min"), (154.5, "2 min 35 s"), (5400, "1.5 h")],
+    [
+        (0, "0 s"),
+        (0.2, "1 s"),
+        (119, "119 s"),
+        (120, "2 min"),
+        (154.5, "2 min 35 s"),
+        (5400, "1.5 h"),
+    ],
 )
 def test_a_duration_is_said_as_people_say_it(seconds: float, told: str) -> None:
     """Begun seconds count as whole ones: downtime is never told shorter than it was."""

@@ -30,9 +30,7 @@ def kept(world: World, layers: SettingLayers) -> KeptInputs:
     return inputs_from_bytes(data)
 
 
-def explained(
-    view: WorkloadView, pools: Facts | MarketSnapshot, **world: object
-) -> Explanation:
+def explained(view: WorkloadView, pools: Facts | MarketSnapshot, **world: object) -> Explanation:
     """One workload's decision, from all sides."""
     snapshot = pools if isinstance(pools, MarketSnapshot) else market(pools)
     whole = World((view,), snapshot, CATALOG, **world)  # type: ignore[arg-type]

@@ -123,7 +123,9 @@ def test_a_threshold_that_is_told_is_the_nearest_on_its_grid(
         expected = set()
         for grid in (range(first, last + 1), range(last, first - 1, -1)):
             ahead = [k * step for k in grid if (k * step < value) == (grid.step < 0)]
-            changing = (v for v in ahead if abs(v - value) > 1e-9 and _with(case, name, v) != actual)
+            changing = (
+                v for v in ahead if abs(v - value) > 1e-9 and _with(case, name, v) != actual
+            )
             found = next(changing, None)
             if found is not None:
                 expected.add(f"{round(found, 6):g}")
@@ -140,7 +142,10 @@ def test_an_issue_sized_example_reads_as_promised() -> None:
     pools = {HERE: 0.040, THERE: 0.038, Pool("m5.xlarge", "us-east-1f"): 0.020}
     told = explained(workload(), pools)
     lines = {(c.changes[0].what, c.changes[0].needed): str(c.then) for c in told.would_have_changed}
-    assert lines["forecast price of m5a.xlarge/us-east-1b", "0.0370 or less"] == f"SWITCH to {THERE} spot"
+    assert (
+        lines["forecast price of m5a.xlarge/us-east-1b", "0.0370 or less"]
+        == f"SWITCH to {THERE} spot"
+    )
     assert lines["forecast price here, m5.xlarge/us-east-1a", "0.0410 or more"]
     assert lines["switch_gain_points", "2"] == f"SWITCH to {THERE} spot"
     assert lines["zones to launch in", "also us-east-1f"] == "SWITCH to m5.xlarge/us-east-1f spot"
@@ -178,7 +183,9 @@ def test_signals_refusals_and_confirmation_are_cured() -> None:
     """What passes with time is told as such."""
     signalled = workload(signals={HERE: NOW - timedelta(hours=1), THERE: NOW - timedelta(hours=1)})
     told = explained(signalled, {HERE: 0.040, THERE: 0.030})
-    assert [str(e.then) for e in _only(told, f"EC2's signals of {THERE}")] == [f"SWITCH to {THERE} spot"]
+    assert [str(e.then) for e in _only(told, f"EC2's signals of {THERE}")] == [
+        f"SWITCH to {THERE} spot"
+    ]
     # Without the flag the pool is acceptable, and the other still signalled.
     assert [str(e.then) for e in _only(told, f"EC2's signals in {HERE}")] == ["STAY"]
 
@@ -240,7 +247,9 @@ def test_rejections_are_grouped_and_counted_like_the_record() -> None:
         ("no price", 1, False),
     ]
     assert {g.reason: g.count for g in told.groups} == {
-        reason: n for reason, n in told.decision.rejected_counts.items() if reason != "the current pool"
+        reason: n
+        for reason, n in told.decision.rejected_counts.items()
+        if reason != "the current pool"
     }
     assert [str(facts.pool) for facts in told.groups[0].pools] == [
         "m5.xlarge/us-east-1b",
@@ -370,7 +379,10 @@ def test_why_a_smaller_type_was_not_taken_is_told_with_its_own_reason() -> None:
     told = explained(workload(usage=over_provisioned()), {HERE: 0.030, small: 0.029})
     assert [(g.reason, g.count, g.usable) for g in told.groups] == [("gain too small", 1, True)]
     (price,) = _only(told, f"forecast price of {small}")
-    assert (price.changes[0].needed, str(price.then)) == ("0.0270 or less", f"SWITCH to {small} spot")
+    assert (price.changes[0].needed, str(price.then)) == (
+        "0.0270 or less",
+        f"SWITCH to {small} spot",
+    )
 
 
 def test_a_verdict_reads_as_a_sentence_of_people() -> None:

@@ -138,7 +138,9 @@ def test_a_forced_type_that_cannot_boot_the_image_is_refused() -> None:
     catalog = replace(CATALOG, types={**CATALOG.types, kind.name: kind})
     pool = Pool("m5a.xlarge", "us-east-1b")
     view = workload(image=Image(boot_mode="legacy-bios"))
-    world = World((view,), market({HERE: 0.05, pool: 0.03}), catalog, force={"web-1": Force("ann", pool)})
+    world = World(
+        (view,), market({HERE: 0.05, pool: 0.03}), catalog, force={"web-1": Force("ann", pool)}
+    )
     (decision,) = decide(world, NOW, region=REGION)
     assert decision.kind is DecisionKind.STAY
     assert "cannot boot the image: boot mode legacy-bios, the type boots uefi" in decision.reason

@@ -16,9 +16,7 @@ from tests.decision.worlds import NOW
 POOL, ELSEWHERE = Pool("m5.large", "us-east-1a"), Pool("m5.large", "us-east-1b")
 
 
-def _hazard(
-    bucket: int = 0, met: float = 0, hours: float = 0, instability: float = 0.5
-) -> float:
+def _hazard(bucket: int = 0, met: float = 0, hours: float = 0, instability: float = 0.5) -> float:
     (hazard,) = hourly_hazard(
         np.array([bucket], dtype=np.int8),
         interruptions=np.array([met], dtype=float),

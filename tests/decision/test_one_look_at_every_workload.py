@@ -271,7 +271,8 @@ REJECTED = {
 def test_a_zone_with_subnets_that_will_not_do_says_why() -> None:
     """What refused them stands behind the pool; all such pools are counted together."""
     view = workload(
-        subnets={"us-east-1a": "subnet-a"}, refused_zones={"us-east-1b": "no free address in subnet-b"}
+        subnets={"us-east-1a": "subnet-a"},
+        refused_zones={"us-east-1b": "no free address in subnet-b"},
     )
     elsewhere = Pool("m5.xlarge", "us-east-1c")
     decision = decide_one(view, {HERE: 0.05, THERE: 0.01, elsewhere: 0.01})

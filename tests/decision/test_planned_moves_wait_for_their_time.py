@@ -35,7 +35,9 @@ def _decide(view: WorkloadView, *, forced: bool = False) -> Decision:
     return decision
 
 
-def _moves(*ages_h: float, to: Lifecycle = Lifecycle.SPOT, planned: bool = True) -> tuple[Move, ...]:
+def _moves(
+    *ages_h: float, to: Lifecycle = Lifecycle.SPOT, planned: bool = True
+) -> tuple[Move, ...]:
     return tuple(Move(NOW - timedelta(hours=age), to, planned) for age in ages_h)
 
 

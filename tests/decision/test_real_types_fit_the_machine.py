@@ -31,9 +31,7 @@ def _offer(home: str, *offers: str, **changes: object) -> Decision:
     catalog = real_catalog()
     price = catalog.on_demand_usd_per_hour[home] / 10
     pools = {Pool(name, B): price for name in offers}
-    view = workload(
-        instance_type=home, home_type=home, lifecycle=Lifecycle.ON_DEMAND, **changes
-    )
+    view = workload(instance_type=home, home_type=home, lifecycle=Lifecycle.ON_DEMAND, **changes)
     return decide(World((view,), market(pools), catalog), NOW, region=REGION)[0]
 
 

@@ -90,8 +90,9 @@ def _others(two: Two) -> Iterator[tuple[str, Demand]]:
     yield "machine", demand("states:StartExecution", ids["SwitchInstance"])
     yield "function", demand("lambda:InvokeFunction", ids["DecideAliaslive"])
     yield "termination", demand("ec2:TerminateInstances", instance, tags)
-    yield "untagging", demand(
-        "ec2:DeleteTags", instance, {**tags, "aws:TagKeys": ("spot-optimizer:managed",)}
+    yield (
+        "untagging",
+        demand("ec2:DeleteTags", instance, {**tags, "aws:TagKeys": ("spot-optimizer:managed",)}),
     )
     yield "launch", demand("ec2:RunInstances", instance.replace("i-1", "*"), new)
 
@@ -107,6 +108,7 @@ def test_no_role_reaches_into_the_other_region(two: Two) -> None:
 
 def test_functions_know_their_own_region_alone(two: Two) -> None:
     """What they are given: table, bucket and machines of their own stack."""
+
     def given(stack: Stack) -> dict[str, Any]:
         return {function.logical_id: function.environment for function in stack.functions}
 

@@ -53,7 +53,9 @@ class _Aws:
         assert all(target.keys() == {"Id", "Port"} for target in Targets)
         if not self.takes_targets:
             text = "The following targets are not in a running state and cannot be registered"
-            raise ClientError({"Error": {"Code": "InvalidTarget", "Message": text}}, "RegisterTargets")
+            raise ClientError(
+                {"Error": {"Code": "InvalidTarget", "Message": text}}, "RegisterTargets"
+            )
         self.registered += [target["Id"] for target in Targets]
 
     def describe_addresses(self, **_asked: Any) -> dict[str, Any]:
@@ -61,7 +63,9 @@ class _Aws:
 
     def associate_address(self, **asked: Any) -> None:
         text = f"The terminated instance '{asked['InstanceId']}' is not in a valid state"
-        raise ClientError({"Error": {"Code": "InvalidInstanceID", "Message": text}}, "AssociateAddress")
+        raise ClientError(
+            {"Error": {"Code": "InvalidInstanceID", "Message": text}}, "AssociateAddress"
+        )
 
 
 @pytest.fixture
@@ -107,7 +111,9 @@ def test_a_zone_that_the_load_balancer_has_not_enabled_is_no_place_to_go(aws: _A
     assert (first.done, first.wait_s) == (False, 15)
     later = _shift(seen_at + UNSERVED_MAX - timedelta(seconds=1), known=first.traffic)
     assert not later.done
-    with pytest.raises(TargetsNotHealthy, match="does not serve the zone that the replacement is in"):
+    with pytest.raises(
+        TargetsNotHealthy, match="does not serve the zone that the replacement is in"
+    ):
         _shift(seen_at + UNSERVED_MAX, known=later.traffic)
 
 
@@ -198,7 +204,9 @@ def test_a_replacement_that_ends_before_it_is_reached_is_told(
     """No unknown error of AWS: the run is undone for a replacement that does not serve."""
     _refuse(aws, what)
     aws.state = state
-    with pytest.raises(TargetsNotHealthy, match=rf"{REPLACEMENT} (is given no|cannot be registered)"):
+    with pytest.raises(
+        TargetsNotHealthy, match=rf"{REPLACEMENT} (is given no|cannot be registered)"
+    ):
         _shift()
 
 

@@ -137,9 +137,7 @@ def test_unknown_outcomes_teach_nothing():
 
 
 @settings(deadline=None)
-@given(
-    st.floats(0.01, 20), st.floats(-0.2, 0), st.floats(0, 0.2), st.floats(-0.3, 0.3)
-)
+@given(st.floats(0.01, 20), st.floats(-0.2, 0), st.floats(0, 0.2), st.floats(-0.3, 0.3))
 def test_the_score_is_the_least_factor_that_holds_what_came(dollars, low, high, move):
     """A hair more holds it, a hair less does not (in whole ticks)."""
     price = np.round(np.array([dollars]), 4)
@@ -168,9 +166,9 @@ def test_stored_corrections_come_back_and_damaged_ones_are_refused():
     stored = learned.to_bytes()
     assert Calibration.from_bytes(stored).to_bytes() == stored
     assert Calibration.from_bytes(stored).families == (ALL, "c5", "m5")
-    columns = {
-        name: np.zeros(3) for name in ("said", "happened", "gram", "moment", "scores")
-    } | {"families": np.array(["*"])}
+    columns = {name: np.zeros(3) for name in ("said", "happened", "gram", "moment", "scores")} | {
+        "families": np.array(["*"])
+    }
     with pytest.raises(DamagedState, match=r"said has shape \(3,\)"):
         Calibration.from_bytes(pack_columns("calibration", 1, columns))
 

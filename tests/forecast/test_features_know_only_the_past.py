@@ -109,7 +109,10 @@ def test_cadence_direction_and_standing_are_what_they_say():
 def test_others_are_the_same_type_elsewhere_and_the_same_family_here():
     """A sibling's move is seen as a sibling's, the pool's own is not."""
     rows = [
-        *((pool, START_S, price) for pool, price in ((LARGE, 0.1), (XLARGE, 0.2), (ELSEWHERE, 0.1))),
+        *(
+            (pool, START_S, price)
+            for pool, price in ((LARGE, 0.1), (XLARGE, 0.2), (ELSEWHERE, 0.1))
+        ),
         (XLARGE, START_S + DAY_S, 0.3),
         (ELSEWHERE, START_S + DAY_S, 0.05),
     ]

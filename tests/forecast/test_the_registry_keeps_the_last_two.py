@@ -15,9 +15,7 @@ from spot_optimizer.forecast.registry import (
 
 names = st.sampled_from(["a", "b", "c", "d", SHIPPED_VERSION])
 steps = st.lists(
-    st.tuples(
-        st.sampled_from(["accepted", "activated", "rolled_back", "dropped", "tried"]), names
-    ),
+    st.tuples(st.sampled_from(["accepted", "activated", "rolled_back", "dropped", "tried"]), names),
     max_size=30,
 )
 

@@ -13,7 +13,9 @@ from tests.house.translated import resources_of
 @pytest.fixture(scope="module")
 def checking() -> ModuleType:
     """The step of ``make check`` that runs checkov."""
-    spec = importlib.util.spec_from_file_location("checking", ROOT / ".ci" / "check_with_checkov.py")
+    spec = importlib.util.spec_from_file_location(
+        "checking", ROOT / ".ci" / "check_with_checkov.py"
+    )
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -27,7 +29,10 @@ EXCEPTIONS = {"CKV_1": {"resources": ["AWS::A.*", "AWS::B.One"], "reason": "so i
 def test_a_finding_without_a_reason_fails(checking: ModuleType) -> None:
     """Another check of the same resource, and the same check of another, are no exceptions."""
     excepted = checking.Finding("CKV_1", "AWS::A.Any", "")
-    others = [checking.Finding("CKV_2", "AWS::A.Any", ""), checking.Finding("CKV_1", "AWS::B.Two", "")]
+    others = [
+        checking.Finding("CKV_2", "AWS::A.Any", ""),
+        checking.Finding("CKV_1", "AWS::B.Two", ""),
+    ]
     assert checking.unexplained([excepted, *others], EXCEPTIONS) == others
 
 

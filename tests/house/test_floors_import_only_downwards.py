@@ -61,6 +61,15 @@ def test_only_the_aws_floor_imports_the_sdk(path: Path) -> None:
 @pytest.mark.parametrize("path", SHIPPED, ids=_name)
 def test_what_ships_imports_nothing_that_does_not(path: Path) -> None:
     """Layers and functions never import the simulator, the command line, tests or benchmarks."""
-    foreign = {"backtest", "benchmarks", "cli", "moto", "pytest", "samtranslator", "simulator", "tests"}
+    foreign = {
+        "backtest",
+        "benchmarks",
+        "cli",
+        "moto",
+        "pytest",
+        "samtranslator",
+        "simulator",
+        "tests",
+    }
     imported = {name.split(".")[0] for name in imports_of(path)}
     assert not imported & foreign, f"{_name(path)} imports {sorted(imported & foreign)}"

@@ -47,7 +47,9 @@ def test_schedule_input_is_accepted(function: str, schedule: dict[str, Any]) -> 
 @pytest.mark.parametrize("task", ["gaps", "prices", "reference"])
 def test_every_market_task_is_scheduled(task: str) -> None:
     """Prices, what is missing of them, and reference data are read by the clock, not by hand."""
-    inputs = [json.loads(p.values[1]["Input"]) for p in _schedules() if "RefreshMarket" in str(p.id)]
+    inputs = [
+        json.loads(p.values[1]["Input"]) for p in _schedules() if "RefreshMarket" in str(p.id)
+    ]
     assert {"task": task} in inputs
 
 

@@ -81,7 +81,9 @@ def test_task_is_bounded_retried_and_caught(task: dict[str, Any]) -> None:
         assert retry["JitterStrategy"] == "FULL", "retries without jitter come in herds"
 
 
-@pytest.mark.parametrize("task", [t for t in TASKS if t.values[0]["Resource"].endswith("lambda:invoke")])
+@pytest.mark.parametrize(
+    "task", [t for t in TASKS if t.values[0]["Resource"].endswith("lambda:invoke")]
+)
 def test_function_that_dies_is_asked_again(task: dict[str, Any]) -> None:
     """Every step can be repeated, and a rescue has two minutes. Killed for its memory or its time, a
     function ends in one of three names (Step Functions developer guide, "Handle Lambda service

@@ -29,9 +29,7 @@ def test_two_series_in_one_are_as_if_their_rows_had_come_together(first, second)
     """Archive and prices at hand overlap by days, and nothing is doubled or lost."""
     there = {(pool, time_s) for pool, time_s, _ in second}
     first = [row for row in first if row[:2] not in there]
-    assert (
-        merged(first).merge_series(merged(second)).to_bytes() == merged(first, second).to_bytes()
-    )
+    assert merged(first).merge_series(merged(second)).to_bytes() == merged(first, second).to_bytes()
 
 
 @given(rows_within(3 * DAY_S), moments, moments)

@@ -129,7 +129,9 @@ def test_what_was_filled_begets_nothing():
     rows = [(A, 0, 0.10), (A, 12, 0.30), (A, 18, 0.40)]
     reported = book(rows, [(A, 0, 10), (A, 12, 14), (A, 18, 40)])
     price, method, _ = row(grid_view(reported, EMPTY, (at(0), at(40))), A)
-    assert method[10:18] == [Method.LINEAR] * 2 + [Method.REPORTED] * 2 + [Method.INVERSE_DISTANCE] * 4
+    assert (
+        method[10:18] == [Method.LINEAR] * 2 + [Method.REPORTED] * 2 + [Method.INVERSE_DISTANCE] * 4
+    )
     near = [(b, 0.10) for b in range(2, 10)] + [(b, 0.30) for b in (12, 13)]
     near += [(b, 0.40) for b in range(18, 30)]
     weight = [1 / (abs(14 - b) * 5 + 1) for b, _ in near]
@@ -194,9 +196,7 @@ def test_filling_touches_nothing_that_was_measured_and_stays_within_gaps(rows, s
     told = reported.changes.prices_at(grid.time_s)
     gaps = find_gaps([reported.coverage], grid.pools, SPAN)
     for place, pool in enumerate(grid.pools):
-        in_gap = {
-            b for g in gaps if pool in g.pools for b in range(g.start_s, g.end_s, BUCKET_S)
-        }
+        in_gap = {b for g in gaps if pool in g.pools for b in range(g.start_s, g.end_s, BUCKET_S)}
         for column, time_s in enumerate(grid.time_s.tolist()):
             looked = any(a <= time_s < b for a, b in reported.coverage.of_pool(pool))
             method = grid.method[place, column]

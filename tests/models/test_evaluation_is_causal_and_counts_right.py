@@ -39,9 +39,7 @@ def rolled(trained, tmp_path, rows, name="prices.csv", **options):
     """Scored forecasts of these rows."""
     read = read_markets([write_csv(tmp_path / name, rows)])
     asked = {"from_s": None, "until_s": None, "every_h": 1, "recalibrate": True} | options
-    return roll(
-        read.markets, trained.model, trained.rivals, progress=lambda *_: None, **asked
-    )
+    return roll(read.markets, trained.model, trained.rivals, progress=lambda *_: None, **asked)
 
 
 @pytest.fixture(scope="module")
@@ -82,9 +80,7 @@ def test_the_evaluated_corrections_are_those_that_the_function_learns(trained, s
     raw = predict_rows(trained.model.boosters, day_rows.values)
     for h in range(4):
         said = forecast_rows(raw, day_rows.rows, calibration, h)
-        np.testing.assert_allclose(
-            said.change[: len(chosen)], scored.change[h][chosen], rtol=1e-6
-        )
+        np.testing.assert_allclose(said.change[: len(chosen)], scored.change[h][chosen], rtol=1e-6)
         np.testing.assert_allclose(
             np.log(said.forecast.p95 / day_rows.price)[: len(chosen)],
             scored.high[h][chosen],

@@ -62,9 +62,7 @@ def test_forecast_and_instability_are_the_same_whatever_follows(forecaster, chan
     known = series([row for row in ROWS if row[1] <= AT_S])
     there = [changes.pools.index(pool) for pool in known.pools]
     for hours in HORIZONS_H:
-        one, other = (
-            forecaster.forecast(c, AT_S, hours * HOUR_S) for c in (changes, known)
-        )
+        one, other = (forecaster.forecast(c, AT_S, hours * HOUR_S) for c in (changes, known))
         for name in ("p05", "p50", "p95", "mean"):
             np.testing.assert_array_equal(getattr(one, name)[there], getattr(other, name))
     np.testing.assert_array_equal(

@@ -106,9 +106,7 @@ def test_a_model_that_cannot_learn_any_more_is_stale_after_three_days(trained):
     with open_stage(market=moving_market(9)) as stage:
         put_live(stage, trained)
         four_days_ago = int((START - timedelta(days=4)).timestamp())
-        lessons = Lessons(
-            trained.model.metadata.checksum, four_days_ago, trained.model.calibration
-        )
+        lessons = Lessons(trained.model.metadata.checksum, four_days_ago, trained.model.calibration)
         boto3.client("s3").put_object(
             Bucket=stage.bucket, Key="market/lessons/small.npz", Body=lessons.to_bytes()
         )

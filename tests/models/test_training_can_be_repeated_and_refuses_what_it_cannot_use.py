@@ -58,8 +58,11 @@ def test_rows_after_the_given_day_are_not_used(tmp_path):
     ("rows", "error", "words"),
     [
         (small_market(3), TooLittleData, "too little time"),
-        ([row for row in small_market(16) if row[0].instance_type == "m5.large"][:16],
-         TooLittleData, "change within 1 h"),
+        (
+            [row for row in small_market(16) if row[0].instance_type == "m5.large"][:16],
+            TooLittleData,
+            "change within 1 h",
+        ),
         ([], UnreadableFile, "no rows"),
         ([(p, t, -price) for p, t, price in small_market(2)], UnreadableFile, "unusable_price"),
     ],

@@ -84,7 +84,9 @@ def test_the_pending_model_is_scored_beside_the_live_one(way):
     """The same model under another name, with lessons of its own, has the same scores."""
     figures = {}
     for item in way["scores"]:
-        own = {k: v for k, v in item.items() if k not in ("pk", "sk", "model", "role", "expires_at_s")}
+        own = {
+            k: v for k, v in item.items() if k not in ("pk", "sk", "model", "role", "expires_at_s")
+        }
         if item["sk"].startswith("2026-03-03#01h"):
             figures[item["model"]] = own
     assert figures["twin"] == figures["small"]

@@ -79,7 +79,9 @@ def _without_conditions(*parts: str) -> None:
             update = dict(_part(ledger, *args, **kwargs)["Update"])
             condition = update["ConditionExpression"]
             update["ConditionExpression"] = _unfenced(condition)
-            used = set(_ALIAS.findall(f"{update['ConditionExpression']} {update['UpdateExpression']}"))
+            used = set(
+                _ALIAS.findall(f"{update['ConditionExpression']} {update['UpdateExpression']}")
+            )
             for kind in ("ExpressionAttributeValues", "ExpressionAttributeNames"):
                 update[kind] = {k: v for k, v in update[kind].items() if k in used}
             return {"Update": update}
@@ -88,9 +90,9 @@ def _without_conditions(*parts: str) -> None:
 
 
 def _unfenced(condition: str) -> str:
-    return condition.replace("fence = :token AND #holder = :switch", "attribute_exists(pk)").replace(
-        "fence = :token AND ", ""
-    )
+    return condition.replace(
+        "fence = :token AND #holder = :switch", "attribute_exists(pk)"
+    ).replace("fence = :token AND ", "")
 
 
 def claim_expiry(_ground: Ground) -> None:

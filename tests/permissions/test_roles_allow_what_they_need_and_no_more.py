@@ -85,7 +85,9 @@ def _table(role: str, action: str, partition: str, *, other: bool = False) -> Ca
         arn = f"arn:aws:dynamodb:{REGION}:{ACCOUNT_ID}:table/{table}"
         return demand(f"dynamodb:{action}", arn, {"dynamodb:LeadingKeys": (partition,)})
 
-    return Case(role, f"{action} {partition} in {'another table' if other else 'the ledger'}", asked)
+    return Case(
+        role, f"{action} {partition} in {'another table' if other else 'the ledger'}", asked
+    )
 
 
 def _object(role: str, action: str, key: str, *, other: bool = False) -> Case:

@@ -71,6 +71,8 @@ def test_1_the_sweep_ends_what_a_record_knows(simulation: Simulation) -> None:
             "ec2", "TerminateInstances", {"InstanceIds": [launched.replacement_id]},
             Caller("lambda", "Sweep", "us-east-1"),
         )  # fmt: skip
+
+
 def test_1_a_rescue_that_is_committed_before_its_replacement_runs(simulation: Simulation) -> None:
     """A record of a rescue with a commit, but without a machine."""
     switch = moving(simulation)

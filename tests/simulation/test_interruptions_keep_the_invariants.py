@@ -15,7 +15,9 @@ def test_every_interrupted_workload_runs_again() -> None:
     """All spot instances are taken at once, in the middle of the first switches: the invariants are
     asserted after every event, and every managed workload in mode auto runs somewhere else."""
     print(f"seed {SEED}")
-    with Simulation(DEMO, builtin_market(1, None, SEED), seed=SEED, observer=silent()) as simulation:
+    with Simulation(
+        DEMO, builtin_market(1, None, SEED), seed=SEED, observer=silent()
+    ) as simulation:
         simulation.pass_time(timedelta(minutes=17))
         world, ledger = simulation.world, LedgerView(simulation.account)
         managed = {w.workload_id for w in ledger.workloads().values() if w.status == "managed"}

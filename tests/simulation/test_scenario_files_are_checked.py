@@ -225,8 +225,11 @@ def test_an_impossible_value_gets_one_clear_line(
         ("a: 1\n---\nb: 1", "but found another document"),
         ("schema: 1\nstart: 2026-02-30", "line 2, column 8: '2026-02-30' cannot be: day is out of"),
         (f"seed: {'9' * 5000}", "line 1, column 7: '9999"),
-        ("events: {a: [&a {b: *a}]}\nschema: 1\nshows: x\nworkloads: [{name: a, type: m5.large,"
-         " lifecycle: spot, cpu_vcpu: 1}]", "events = {'a': [{'b': {...}}]}: allowed is a list"),
+        (
+            "events: {a: [&a {b: *a}]}\nschema: 1\nshows: x\nworkloads: [{name: a, type: m5.large,"
+            " lifecycle: spot, cpu_vcpu: 1}]",
+            "events = {'a': [{'b': {...}}]}: allowed is a list",
+        ),
         ("a: !!python/object:os.system {}", "could not determine a constructor"),
     ],
 )
@@ -302,9 +305,7 @@ def test_limits_and_quotas_are_those_of_the_run(tmp_path: Path) -> None:
         "quotas": {"spot-standard-vcpu": 8, "on-demand-g-and-vt-vcpu": 4},
     }
     scenario = read_scenario(written(tmp_path, yaml.safe_dump(content))).scenario
-    assert scenario.limits == replace(
-        LIMITS, api_ec2_run_instances=Bucket(1, 0.5), quota_vcpu=64
-    )
+    assert scenario.limits == replace(LIMITS, api_ec2_run_instances=Bucket(1, 0.5), quota_vcpu=64)
     assert scenario.quotas_vcpu == {("spot", "Standard"): 8, ("on-demand", "G and VT"): 4}
     told = fault_of(tmp_path, yaml.safe_dump({**SCENARIO, "limits": {"boot_s": [0, 9999]}}))
     assert "boot_s = [0, 9999]: allowed is [least, most], each 0 to 3,600" in told

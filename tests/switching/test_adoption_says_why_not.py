@@ -68,7 +68,10 @@ def test_a_machine_in_a_local_zone_is_managed_with_a_warning() -> None:
         ({"Placement": {"Tenancy": "host", "HostId": "h-1"}}, "dedicated host"),
         ({"Placement": {"GroupName": "cluster-1"}}, "placement group cluster-1"),
         ({"OutpostArn": "arn:x"}, "Outpost"),
-        ({"Placement": {"AvailabilityZone": "us-east-1-wl1-bos-wlz-1"}}, "Wavelength Zone us-east-1-wl1"),
+        (
+            {"Placement": {"AvailabilityZone": "us-east-1-wl1-bos-wlz-1"}},
+            "Wavelength Zone us-east-1-wl1",
+        ),
         ({"CapacityReservationId": "cr-1"}, "capacity reservation cr-1"),
         ({"HibernationOptions": {"Configured": True}}, "hibernate"),
         ({"CpuOptions": {"CoreCount": 1, "ThreadsPerCore": 1}}, "1 of 2 vCPU"),

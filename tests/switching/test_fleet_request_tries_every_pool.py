@@ -61,9 +61,7 @@ def test_it_is_a_request_that_ec2_takes(request_: dict[str, Any]) -> None:
 def test_every_pool_has_its_rank(request_: dict[str, Any]) -> None:
     """The plan's order is given as priorities, which only the prioritized strategy looks at."""
     (config,) = request_["LaunchTemplateConfigs"]
-    assert [
-        (o["InstanceType"], o["SubnetId"], o["Priority"]) for o in config["Overrides"]
-    ] == [
+    assert [(o["InstanceType"], o["SubnetId"], o["Priority"]) for o in config["Overrides"]] == [
         ("m5.large", "subnet-a", 0.0),
         ("m5.large", "subnet-b", 1.0),
         ("m5a.large", "subnet-a", 2.0),

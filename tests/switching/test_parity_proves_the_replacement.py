@@ -229,9 +229,7 @@ def test_tags_that_tools_add_are_told_and_undo_nothing(expected: Expected) -> No
 
 def test_a_tag_that_was_changed_after_the_launch_is_told_and_undoes_nothing() -> None:
     """Where the template asked for the original's value, another one is somebody's own doing."""
-    machine = facts(
-        twin(Tags=tag_list({"Name": "shop"})), volume(2, tags={"Backup": "never"})
-    )
+    machine = facts(twin(Tags=tag_list({"Name": "shop"})), volume(2, tags={"Backup": "never"}))
     assert fields(machine, AS_READ) == []
     told = [str(each) for each in differences(original(), machine, AS_READ)]
     assert told == [

@@ -86,7 +86,9 @@ def accounts(draw: st.DrawFn, runs: st.SearchStrategy[Run] = ALL_ENDED) -> Accou
         Workload(
             workload_id,
             draw(st.sampled_from(INSTANCE_IDS)),
-            draw(st.sampled_from([None, *(s for s in SWITCH_IDS if workload_of[s] == workload_id)])),
+            draw(
+                st.sampled_from([None, *(s for s in SWITCH_IDS if workload_of[s] == workload_id)])
+            ),
         )
         for workload_id in WORKLOAD_IDS
     )
@@ -108,9 +110,7 @@ def accounts(draw: st.DrawFn, runs: st.SearchStrategy[Run] = ALL_ENDED) -> Accou
                 replacement_ended=replacement == "i-ended" and draw(st.booleans()),
             )
         )
-    return Account(
-        tuple(machines), workloads, tuple(switches), {s: draw(runs) for s in SWITCH_IDS}
-    )
+    return Account(tuple(machines), workloads, tuple(switches), {s: draw(runs) for s in SWITCH_IDS})
 
 
 def cleared(account: Account, found: Iterable[Finding]) -> Account:
@@ -169,7 +169,9 @@ def test_what_no_switch_launched_is_ended_by_a_commit_only(account: Account) -> 
     for finding in account.findings():
         ends = ended_by(finding, account)
         switch = next((s for s in account.switches if s.switch_id == finding.switch_id), None)
-        if ends is None or (switch and (ends, switch.phase) == (switch.original_id, Phase.COMMITTED)):
+        if ends is None or (
+            switch and (ends, switch.phase) == (switch.original_id, Phase.COMMITTED)
+        ):
             continue
         if switch is None or switch.replacement_id != ends:
             assert machines[ends].switch_id == finding.switch_id
@@ -221,7 +223,9 @@ def test_every_dead_claim_is_released(account: Account) -> None:
     assert not live & {workload.claim_switch_id for workload in account.workloads}
 
 
-@given(accounts(st.sampled_from([Run(True, "RUNNING", None), Run(False, "FAILED", NOW - SETTLED / 2)])))
+@given(
+    accounts(st.sampled_from([Run(True, "RUNNING", None), Run(False, "FAILED", NOW - SETTLED / 2)]))
+)
 def test_switches_that_run_or_have_just_ended_are_left_alone(account: Account) -> None:
     """Only instances without a record can be found then."""
     assert {finding.action for finding in account.findings()} <= {Action.REMOVE}
@@ -277,9 +281,7 @@ def test_an_original_that_was_adopted_again_is_kept() -> None:
     assert actions(account) == [Action.CLOSE]
 
 
-@pytest.mark.parametrize(
-    ("phase", "expected"), [(Phase.HEALTHY, [Action.END]), (Phase.FAILED, [])]
-)
+@pytest.mark.parametrize(("phase", "expected"), [(Phase.HEALTHY, [Action.END]), (Phase.FAILED, [])])
 def test_a_replacement_that_is_the_last_machine_is_kept(
     phase: Phase, expected: list[Action]
 ) -> None:

@@ -10,9 +10,7 @@ from spot_optimizer.switching.subnets import InvalidSubnets, subnets_by_zone
 from spot_optimizer.switching.zones import is_availability_zone
 
 
-def subnet(
-    name: str, zone: str, free: int = 10, vpc: str = "vpc-1", **more: Any
-) -> dict[str, Any]:
+def subnet(name: str, zone: str, free: int = 10, vpc: str = "vpc-1", **more: Any) -> dict[str, Any]:
     """A DescribeSubnets row."""
     return {
         "SubnetId": f"subnet-{name}",
@@ -143,7 +141,9 @@ def test_a_machine_of_a_local_zone_stays_there() -> None:
     known = [*SUBNETS, subnet("far", BOSTON), subnet("away", "-mia-2a")]
     choice = subnets_by_zone(known, TABLES, "subnet-far")
     assert choice.by_zone == {f"us-east-1{BOSTON}": "subnet-far"}
-    assert choice.refused["us-east-1a"] == f"a machine of the Local Zone us-east-1{BOSTON} stays there"
+    assert (
+        choice.refused["us-east-1a"] == f"a machine of the Local Zone us-east-1{BOSTON} stays there"
+    )
     assert "us-east-1-mia-2a" in choice.refused
 
 

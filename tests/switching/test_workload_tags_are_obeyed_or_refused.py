@@ -112,7 +112,11 @@ def test_thresholds_that_contradict_each_other_are_refused() -> None:
         ("window", "weekends", "'weekends' is no window"),
         ("window", "sat 02:00-06:00 Europe/Nowhere", "'Europe/Nowhere' is no time zone"),
         ("not-before", "next week", "a date such as 2026-12-01"),
-        ("engine", "no engine", "engine = 'no engine' is no name; allowed are expected_cost, forecast"),
+        (
+            "engine",
+            "no engine",
+            "engine = 'no engine' is no name; allowed are expected_cost, forecast",
+        ),
         ("interruption-cost-minutes", "-1", "not a number from 0 to 10080"),
     ],
 )

@@ -233,4 +233,6 @@ def a_burstable_machine_is_rescued() -> Story:
         stage.finish()
         moved = stage.workload()["instance_id"]
         modes = {i: stage.world.instances[i].spec.cpu_credits for i in (original, rescued, moved)}
-        return record(stage, original=original, rescued=rescued, moved=moved, kept=kept, modes=modes)
+        return record(
+            stage, original=original, rescued=rescued, moved=moved, kept=kept, modes=modes
+        )

@@ -68,7 +68,9 @@ def test_replacement_is_the_same_machine(story: Story) -> None:
 def test_a_clean_run_makes_few_calls(story: Story) -> None:
     """EC2 and ELB are called 39 times at most by one run with target group and address."""
     decide = ("Decide", "RefreshMarket", "Command")
-    calls = [c for c in story.api if c.service in ("ec2", "elb", "elbv2") and c.caller not in decide]
+    calls = [
+        c for c in story.api if c.service in ("ec2", "elb", "elbv2") and c.caller not in decide
+    ]
     assert len(calls) <= 39, sorted(f"{c.caller} {c.operation}" for c in calls)
 
 

@@ -14,8 +14,6 @@ def _records(story: Story) -> dict[str, dict[str, object]]:
     }
 
 
-
-
 @pytest.mark.parametrize(
     "scenario",
     [

@@ -50,7 +50,9 @@ def candidates(stage: Stage, workload: str = "web") -> set[str]:
 
 def zone(stage: Stage, workload: str = "web") -> str:
     """Where the workload runs."""
-    found: str = stage.describe(stage.workload(workload)["instance_id"])["Placement"]["AvailabilityZone"]
+    found: str = stage.describe(stage.workload(workload)["instance_id"])["Placement"][
+        "AvailabilityZone"
+    ]
     return found
 
 
@@ -66,7 +68,10 @@ def test_a_switch_goes_to_the_cheapest_zone_that_is_served() -> None:
         assert list(stage.cycle()["started"]) == ["web"]
         assert stage.finish().status == "SUCCEEDED"
         assert candidates(stage) == {SERVED}
-        assert (zone(stage), stage.targets(group)[stage.workload()["instance_id"]]) == (SERVED, "healthy")
+        assert (zone(stage), stage.targets(group)[stage.workload()["instance_id"]]) == (
+            SERVED,
+            "healthy",
+        )
         assert WORDS in rejected(stage)[f"{HOME}/{UNSERVED}"]
 
 
@@ -217,7 +222,9 @@ def test_a_zone_that_is_disabled_meanwhile_ends_the_switch_early() -> None:
         failed = stage.switches()[-1]["outcome"]["summary"]
         assert "does not serve the zone that the replacement is in; enable that zone" in failed
         (out, *_) = stage.calls_of("DeregisterTargets")
-        assert UNSERVED_MAX <= out.at - began < UNSERVED_MAX + timedelta(seconds=60) < TARGET_DEADLINE
+        assert (
+            UNSERVED_MAX <= out.at - began < UNSERVED_MAX + timedelta(seconds=60) < TARGET_DEADLINE
+        )
         assert (stage.alive(), stage.targets(group)[original]) == ({original}, "healthy")
         stage.account.run_for(timedelta(minutes=20))
         assert list(stage.cycle()["started"]) == ["web"]
@@ -237,7 +244,9 @@ def test_load_balancers_are_read_as_seldom_as_target_groups() -> None:
         assert not stage.calls_of("DescribeLoadBalancers", "DescribeTargetGroups")
         stage.account.run_for(timedelta(hours=1))
         stage.cycle()
-        asked = [len(call.params["LoadBalancerArns"]) for call in stage.calls_of("DescribeLoadBalancers")]
+        asked = [
+            len(call.params["LoadBalancerArns"]) for call in stage.calls_of("DescribeLoadBalancers")
+        ]
         assert asked == [20, 5]
 
 
@@ -313,7 +322,9 @@ def test_a_machine_with_ipv6_goes_where_its_subnet_gives_it() -> None:
         assert row["SubnetId"] == subnets[SERVED]
         assert len(row["NetworkInterfaces"][0]["Ipv6Addresses"]) == 1
         assert "no IPv6 block" in rejected(stage)[f"{HOME}/{UNSERVED}"]
-        assert {each.split("/")[1] for each in plan(stage)["terms"]["on_demand"]} == set(subnets.values())
+        assert {each.split("/")[1] for each in plan(stage)["terms"]["on_demand"]} == set(
+            subnets.values()
+        )
 
 
 def test_an_outposts_subnet_takes_no_replacement() -> None:
@@ -328,7 +339,9 @@ def test_an_outposts_subnet_takes_no_replacement() -> None:
         assert list(stage.cycle()["started"]) == ["web"]
         assert stage.finish().status == "SUCCEEDED"
         assert zone(stage) == UNSERVED
-        used = {p.split("/")[-1] for p in (*plan(stage)["pools"], *plan(stage)["terms"]["on_demand"])}
+        used = {
+            p.split("/")[-1] for p in (*plan(stage)["pools"], *plan(stage)["terms"]["on_demand"])
+        }
         assert not used & outposts
 
 

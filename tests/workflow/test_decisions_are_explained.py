@@ -64,8 +64,9 @@ def test_the_last_decision_is_made_again_as_it_was(decided: Stage) -> None:
 
 def test_an_earlier_decision_is_found_by_time_and_by_id(decided: Stage) -> None:
     """The one of five minutes ago has a record of its own, though it said the same."""
-    last, before = explained(decided), explained(
-        decided, until=decided.account.clock.now() - timedelta(minutes=2)
+    last, before = (
+        explained(decided),
+        explained(decided, until=decided.account.clock.now() - timedelta(minutes=2)),
     )
     assert last.recorded["decision_id"] != before.recorded["decision_id"]
     again = explained(decided, decision_id=before.recorded["decision_id"])
@@ -164,7 +165,11 @@ def test_a_pool_is_evaluated_and_the_request_recorded(decided: Stage) -> None:
     )
     place = {"instance_type": "m5.large", "availability_zone": ZONES[0]}
     calm = decided.command(command="evaluate", **place)
-    assert (calm["decision"], calm["signal"], calm["instability_probability"]) == ("STAY", "none", 0.5)
+    assert (calm["decision"], calm["signal"], calm["instability_probability"]) == (
+        "STAY",
+        "none",
+        0.5,
+    )
     assert 0 < calm["hazard_per_hour"] < 0.001
     assert calm["market"]["stale"] is False
     place = {"instance_type": "m6i.large", "availability_zone": ZONES[2]}

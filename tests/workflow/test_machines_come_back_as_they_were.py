@@ -258,7 +258,9 @@ def test_a_switch_from_a_stale_memory_is_undone_told_and_made_good(told: Told) -
     assert undone["outcome"]["counts"] is False
     summary = undone["outcome"]["summary"]
     assert "OriginalChanged" in summary
-    assert "the original was changed after it had been read; the next cycle reads it again" in summary
+    assert (
+        "the original was changed after it had been read; the next cycle reads it again" in summary
+    )
     assert "device /dev/xvda size: 8 GiB became 30 GiB" not in summary
     assert "device /dev/xvda size: 30 GiB became 8 GiB" in summary
     assert story.seen["workload_after_it"].get("failures", 0) == 0
@@ -369,7 +371,9 @@ def test_an_image_that_nobody_can_see_any_more_refuses_no_machine(stage: Stage, 
         )
     stage.take_in()
     assert [stage.workload(name)["status"] for name in ("orphan", "other")] == ["managed"] * 2
-    stage.account.run_for(timedelta(minutes=1))  # EC2 does not find for seconds what it has just made
+    stage.account.run_for(
+        timedelta(minutes=1)
+    )  # EC2 does not find for seconds what it has just made
     assert kept_away(stage, "other") == ["/dev/sdf"]
 
 

@@ -55,7 +55,9 @@ def test_an_imported_file_is_believed_less_than_aws_and_never_replaces_it(stage:
         at = START - timedelta(days=days)
         span = {"since": at.isoformat(), "until": (at + timedelta(hours=1)).isoformat()}
         grid = ask(stage, "grid", instance_type="m5.large", **span)["pools"]
-        shown[days] = {(r["method"], r["confidence"], r["price_usd_per_hour"]) for r in grid[ZONES[0]]}
+        shown[days] = {
+            (r["method"], r["confidence"], r["price_usd_per_hour"]) for r in grid[ZONES[0]]
+        }
     assert shown == {9: {("imported", 0.95, 0.05)}, 7: {("reported", 1.0, 0.03)}}
     ask(stage, "import", key="import/mine.csv.gz", rows_are="changes")
     assert stage.objects("history/imported/") == stored

@@ -40,8 +40,9 @@ def test_a_price_that_moves_by_more_than_half_is_doubted_until_someone_accepts_i
         assert read(stage)["doubted_prices"] == ["m5.large"]
         assert price_of(stage, "m5.large") == 0.096
     (alert,) = stage.calls_of("Publish")
-    assert f"m5.large: the price list says {price:.4f} USD per hour, 0.0960 is kept" in (
-        alert.params["Message"]
+    assert (
+        f"m5.large: the price list says {price:.4f} USD per hour, 0.0960 is kept"
+        in (alert.params["Message"])
     )
     request = json.loads(alert.params["Message"].splitlines()[-1])
     assert stage.account.invoke("RefreshMarket", request)["doubted_prices"] == []

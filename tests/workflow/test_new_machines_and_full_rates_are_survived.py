@@ -98,6 +98,7 @@ def test_a_lost_launch_that_is_not_listed_yet_is_swept_later(
 @pytest.fixture
 def lose_launch() -> Callable[[Stage], str]:
     """Start a switch whose launch never answers, let it give up; the instance that it launched."""
+
     def lose(stage: Stage) -> str:
         before = stage.alive()
         fault = lost("Invoke", step("LaunchReplacement"))

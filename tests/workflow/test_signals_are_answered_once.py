@@ -247,7 +247,9 @@ def test_a_signal_that_meets_another_is_noted_all_the_same(ready: tuple[Stage, s
                     Key={"pk": {"S": "WORKLOADS"}, "sk": {"S": "web"}},
                     UpdateExpression="SET signals = :signals",
                     ExpressionAttributeValues={
-                        ":signals": {"M": {"m5.large/us-east-1b": {"S": "2026-03-02T00:00:00.000Z"}}}
+                        ":signals": {
+                            "M": {"m5.large/us-east-1b": {"S": "2026-03-02T00:00:00.000Z"}}
+                        }
                     },
                 )
             )

@@ -53,7 +53,13 @@ def test_a_launch_that_ec2_failed_to_answer_is_found_by_asking_again(
 
 @pytest.mark.parametrize(
     "code",
-    ["RequestTimeout", "RequestExpired", "SlowDown", "ConcurrentTagAccess", "EC2ThrottledException"],
+    [
+        "RequestTimeout",
+        "RequestExpired",
+        "SlowDown",
+        "ConcurrentTagAccess",
+        "EC2ThrottledException",
+    ],
 )
 def test_what_a_wait_cures_is_waited_for(stage: Stage, code: str) -> None:
     """The first candidate is launched a moment later."""

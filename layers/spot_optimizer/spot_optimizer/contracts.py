@@ -877,9 +877,7 @@ class ModelChanged(Boundary):
     """Detail of ``Spot Optimizer Model``."""
 
     version: str
-    status: Literal[
-        "refused", "pending", "trial", "activated", "rolled-back", "dropped", "removed"
-    ]
+    status: Literal["refused", "pending", "trial", "activated", "rolled-back", "dropped", "removed"]
     reason: str
     at: datetime
     asked_by: str

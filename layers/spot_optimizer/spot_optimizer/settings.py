@@ -66,8 +66,12 @@ class Settings:
         30, 0, 120, "how long a pool must have been safe before on-demand is left", stack=True
     )
     over_cpu_fraction: float = _number(0.30, 0.01, 0.95, "7-day CPU p95 below this: too large")
-    over_memory_fraction: float = _number(0.40, 0.01, 0.95, "7-day memory p95 below this: too large")
-    under_fraction: float = _number(0.80, 0.05, 1, "five-minute CPU or memory above this: too small")
+    over_memory_fraction: float = _number(
+        0.40, 0.01, 0.95, "7-day memory p95 below this: too large"
+    )
+    under_fraction: float = _number(
+        0.80, 0.05, 1, "five-minute CPU or memory above this: too small"
+    )
     headroom_factor: float = _number(1.2, 1, 5, "right-sizing leaves at least p95 use times this")
     interruption_cost_minutes: float = _number(
         30, 0, 10_080, "work that an interruption loses (engine expected_cost)"
@@ -184,7 +188,9 @@ def parse_setting(
     except ValueError:
         number = float("nan")
     if not low <= number <= high:
-        raise InvalidSetting(f"{source}: {name} = '{value}' is not a number from {low:g} to {high:g}")
+        raise InvalidSetting(
+            f"{source}: {name} = '{value}' is not a number from {low:g} to {high:g}"
+        )
     return number
 
 

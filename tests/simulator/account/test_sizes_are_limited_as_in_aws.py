@@ -68,7 +68,9 @@ def test_an_execution_begins_with_256_kilobytes_at_most(account: EmbeddedAccount
 
 def _machine(definition: dict[str, Any]) -> str:
     reply = boto3.client("stepfunctions").create_state_machine(
-        name="by-hand", definition=json.dumps(definition), roleArn="arn:aws:iam::123456789012:role/own"
+        name="by-hand",
+        definition=json.dumps(definition),
+        roleArn="arn:aws:iam::123456789012:role/own",
     )
     return str(reply["stateMachineArn"])
 

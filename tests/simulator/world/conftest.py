@@ -17,10 +17,7 @@ from simulator.world import World, WorldEvent
 SEED = 20_240_301
 START = datetime(2024, 3, 1, 12, tzinfo=UTC)
 AT_ONCE = changed(
-    {
-        f"visible_{what}_s": [0, 0]
-        for what in ("by_id", "in_lists", "tags", "template")
-    }
+    {f"visible_{what}_s": [0, 0] for what in ("by_id", "in_lists", "tags", "template")}
 )
 """What has been made is seen at once."""
 SERVICES = {

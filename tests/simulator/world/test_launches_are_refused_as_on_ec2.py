@@ -88,7 +88,9 @@ def test_ipv6_addresses_are_of_the_subnets_block(account):
 
     def launch(subnet):
         interface = {"DeviceIndex": 0, "SubnetId": subnet, "Ipv6AddressCount": 2}
-        return account.world.launch_instance("m5.large", "us-east-1a", NetworkInterfaces=[interface])
+        return account.world.launch_instance(
+            "m5.large", "us-east-1a", NetworkInterfaces=[interface]
+        )
 
     (row,) = account.ec2.describe_subnets(SubnetIds=[dual])["Subnets"]
     (block,) = row["Ipv6CidrBlockAssociationSet"]
@@ -324,7 +326,10 @@ def test_a_repeated_fleet_names_no_machine_but_is_described_with_it(account):
         ClientToken="f",
         LaunchTemplateConfigs=[
             {
-                "LaunchTemplateSpecification": {"LaunchTemplateName": "fleet-0", "Version": "$Latest"},
+                "LaunchTemplateSpecification": {
+                    "LaunchTemplateName": "fleet-0",
+                    "Version": "$Latest",
+                },
                 "Overrides": overrides,
             }
         ],

@@ -80,8 +80,10 @@ class Archive:
 
     def keys(self, prefix: str) -> list[str]:
         """The keys that begin so, in order."""
-        pages = client("s3").get_paginator("list_objects_v2").paginate(
-            Bucket=self._bucket, Prefix=prefix
+        pages = (
+            client("s3")
+            .get_paginator("list_objects_v2")
+            .paginate(Bucket=self._bucket, Prefix=prefix)
         )
         return [row["Key"] for page in pages for row in page.get("Contents", ())]
 
@@ -146,8 +148,10 @@ class Archive:
 
     def sizes_under(self, prefix: str) -> dict[str, int]:
         """Key -> bytes of every object whose key begins with ``prefix``."""
-        pages = client("s3").get_paginator("list_objects_v2").paginate(
-            Bucket=self._bucket, Prefix=prefix
+        pages = (
+            client("s3")
+            .get_paginator("list_objects_v2")
+            .paginate(Bucket=self._bucket, Prefix=prefix)
         )
         return {row["Key"]: row["Size"] for page in pages for row in page.get("Contents", ())}
 
@@ -155,9 +159,7 @@ class Archive:
         """Without an object there is nothing to do, and no error."""
         client("s3").delete_object(Bucket=self._bucket, Key=key)
 
-    def write_json_lines(
-        self, kind: str, at: datetime, rows: Iterable[Any], name: str = ""
-    ) -> str:
+    def write_json_lines(self, kind: str, at: datetime, rows: Iterable[Any], name: str = "") -> str:
         """Rows as gzip JSON lines under ``kind/dt=YYYY-MM-DD/``: Athena and DuckDB read it so.
 
         ``name`` tells apart what is written at the same second.

@@ -19,15 +19,19 @@ def read_managed_instances(
     """All instances that bear our tag with this stack's name; terminated ones, which EC2 shows for
     about an hour, only when they are asked for."""
     states = ["pending", "running", "shutting-down", "stopping", "stopped"]
-    pages = client("ec2").get_paginator("describe_instances").paginate(
-        Filters=[
-            {"Name": f"tag:{MANAGED_TAG}", "Values": [stack_name]},
-            {
-                "Name": "instance-state-name",
-                "Values": [*states, "terminated"] if with_terminated else states,
-            },
-        ],
-        PaginationConfig={"PageSize": 1000},
+    pages = (
+        client("ec2")
+        .get_paginator("describe_instances")
+        .paginate(
+            Filters=[
+                {"Name": f"tag:{MANAGED_TAG}", "Values": [stack_name]},
+                {
+                    "Name": "instance-state-name",
+                    "Values": [*states, "terminated"] if with_terminated else states,
+                },
+            ],
+            PaginationConfig={"PageSize": 1000},
+        )
     )
     return [i for page in pages for r in page["Reservations"] for i in r["Instances"]]
 

@@ -46,8 +46,10 @@ def list_memory_metrics() -> dict[str, MetricOfInstance]:
     """
     found: dict[str, MetricOfInstance] = {}
     for name in _MEMORY_METRICS:
-        pages = client("cloudwatch").get_paginator("list_metrics").paginate(
-            Namespace=_AGENT, MetricName=name, RecentlyActive="PT3H"
+        pages = (
+            client("cloudwatch")
+            .get_paginator("list_metrics")
+            .paginate(Namespace=_AGENT, MetricName=name, RecentlyActive="PT3H")
         )
         for page in pages:
             for row in page["Metrics"]:
@@ -104,11 +106,15 @@ def _read_some(
         }
         for number, metric in enumerate(metrics)
     ]
-    pages = client("cloudwatch").get_paginator("get_metric_data").paginate(
-        MetricDataQueries=queries,
-        StartTime=start,
-        EndTime=now + timedelta(seconds=1),
-        ScanBy="TimestampAscending",
+    pages = (
+        client("cloudwatch")
+        .get_paginator("get_metric_data")
+        .paginate(
+            MetricDataQueries=queries,
+            StartTime=start,
+            EndTime=now + timedelta(seconds=1),
+            ScanBy="TimestampAscending",
+        )
     )
     for page in pages:
         for result in page["MetricDataResults"]:

@@ -27,19 +27,25 @@ _PRICE_LIST_REGION = "us-east-1"
 
 def read_instance_types() -> list[dict[str, Any]]:
     """Rows of DescribeInstanceTypes that can be bought as spot and are no bare metal."""
-    pages = client("ec2").get_paginator("describe_instance_types").paginate(
-        Filters=[
-            {"Name": "supported-usage-class", "Values": ["spot"]},
-            {"Name": "bare-metal", "Values": ["false"]},
-        ]
+    pages = (
+        client("ec2")
+        .get_paginator("describe_instance_types")
+        .paginate(
+            Filters=[
+                {"Name": "supported-usage-class", "Values": ["spot"]},
+                {"Name": "bare-metal", "Values": ["false"]},
+            ]
+        )
     )
     return [row for page in pages for row in page["InstanceTypes"]]
 
 
 def read_offerings() -> list[dict[str, Any]]:
     """Rows of DescribeInstanceTypeOfferings by availability zone."""
-    pages = client("ec2").get_paginator("describe_instance_type_offerings").paginate(
-        LocationType="availability-zone"
+    pages = (
+        client("ec2")
+        .get_paginator("describe_instance_type_offerings")
+        .paginate(LocationType="availability-zone")
     )
     return [row for page in pages for row in page["InstanceTypeOfferings"]]
 
@@ -64,8 +70,10 @@ def _products(region: str, endpoint: str) -> list[str]:
         {"Type": "TERM_MATCH", "Field": name, "Value": value}
         for name, value in {**REQUIRED_ATTRIBUTES, "regionCode": region}.items()
     ]
-    pages = client("pricing", endpoint).get_paginator("get_products").paginate(
-        ServiceCode="AmazonEC2", Filters=filters
+    pages = (
+        client("pricing", endpoint)
+        .get_paginator("get_products")
+        .paginate(ServiceCode="AmazonEC2", Filters=filters)
     )
     return [product for page in pages for product in page["PriceList"]]
 

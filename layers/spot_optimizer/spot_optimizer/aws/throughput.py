@@ -40,9 +40,7 @@ def read_throughput(instance_ids: Sequence[str], now: datetime) -> dict[str, Thr
     return {instance_id: _throughput(instance_id, sums) for instance_id in instance_ids}
 
 
-def _throughput(
-    instance_id: str, sums: dict[tuple[str, str], dict[datetime, float]]
-) -> Throughput:
+def _throughput(instance_id: str, sums: dict[tuple[str, str], dict[datetime, float]]) -> Throughput:
     received, sent, read, written = (sums[instance_id, name] for name in _METRICS)
     network = [*received.values(), *sent.values()]
     hours = read.keys() | written.keys()
@@ -73,11 +71,15 @@ def _read_some(
         }
         for number, (instance_id, name) in enumerate(keys)
     ]
-    pages = client("cloudwatch").get_paginator("get_metric_data").paginate(
-        MetricDataQueries=queries,
-        StartTime=end - _BACK,
-        EndTime=end,
-        ScanBy="TimestampAscending",
+    pages = (
+        client("cloudwatch")
+        .get_paginator("get_metric_data")
+        .paginate(
+            MetricDataQueries=queries,
+            StartTime=end - _BACK,
+            EndTime=end,
+            ScanBy="TimestampAscending",
+        )
     )
     for page in pages:
         for result in page["MetricDataResults"]:

@@ -93,7 +93,9 @@ def appraise(
     outcome = look_at(workload, table, table.catalog, now, engines).outcome
     best = outcome.candidates[0] if outcome.candidates else None
     target = (
-        f"{best.instance_type}/{best.availability_zone} {best.lifecycle}" if best is not None else ""
+        f"{best.instance_type}/{best.availability_zone} {best.lifecycle}"
+        if best is not None
+        else ""
     )
     appraisal = Appraisal(
         instance_type=pool.instance_type,
@@ -149,7 +151,9 @@ def _check_place(pool: Pool, table: MarketTable) -> None:
         family = pool.instance_type.partition(".")[0]
         alike = sorted(name for name in types if name.partition(".")[0] == family)
         allowed = ", ".join(alike) or f"those of the catalogue, {len(types)} types"
-        raise UnknownPlace(f"instance_type = '{pool.instance_type}' is unknown; allowed are {allowed}")
+        raise UnknownPlace(
+            f"instance_type = '{pool.instance_type}' is unknown; allowed are {allowed}"
+        )
     if offered and pool.availability_zone not in offered:
         raise UnknownPlace(
             f"availability_zone = '{pool.availability_zone}' does not offer {pool.instance_type}; "

@@ -62,9 +62,7 @@ def _experience(world: World, now: datetime) -> Experience:
         now,
         refusals=world.refusals,
         interruptions=world.interruptions,
-        running=(
-            (w.pool, w.launched_at) for w in world.workloads if w.lifecycle is Lifecycle.SPOT
-        ),
+        running=((w.pool, w.launched_at) for w in world.workloads if w.lifecycle is Lifecycle.SPOT),
     )
 
 
@@ -106,9 +104,7 @@ def _look(
 ) -> Decision:
     force = world.force.get(workload.workload_id)
     seen = look_at(workload, table, world.catalog, now, engines, force)
-    return replace(
-        _assembled(world, workload, now, seen.outcome, seen.situation), alarm=seen.alarm
-    )
+    return replace(_assembled(world, workload, now, seen.outcome, seen.situation), alarm=seen.alarm)
 
 
 @dataclass(frozen=True, slots=True)

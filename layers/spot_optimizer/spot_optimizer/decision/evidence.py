@@ -33,7 +33,9 @@ def evidence_of(
     """Prices in USD per hour, discounts in points, ages in seconds; None where unknown, not NaN.
     ``figures`` are the engine's own."""
     known = known_inputs(situation, workload)
-    evidence: Evidence = {"unknown": ", ".join(name for name, is_known in known.items() if not is_known)}
+    evidence: Evidence = {
+        "unknown": ", ".join(name for name, is_known in known.items() if not is_known)
+    }
     if market := world.market:
         evidence["forecaster"] = market.forecaster
         evidence["market_degraded"] = market.degraded

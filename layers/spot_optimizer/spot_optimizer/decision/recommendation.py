@@ -106,9 +106,7 @@ class Recommendation:
     """Large enough, but their spot prices are not collected."""
 
 
-def recommend(
-    wanted: Requirement, table: MarketTable, settings: Settings
-) -> Recommendation:
+def recommend(wanted: Requirement, table: MarketTable, settings: Settings) -> Recommendation:
     """The best pools for the requirement, and the cheapest plan within the limits. Pure.
 
     Raises NothingFits.
@@ -131,10 +129,13 @@ def recommend(
     return Recommendation(
         reference_type=reference.name,
         reference_usd_per_hour=reference_usd,
-        pools=tuple(_ranked_pool(table, row, expected, reference_usd) for row in ranked[:POOLS_TOLD_MAX]),
+        pools=tuple(
+            _ranked_pool(table, row, expected, reference_usd) for row in ranked[:POOLS_TOLD_MAX]
+        ),
         pools_that_do=len(ranked),
         plan=tuple(
-            Placed(*table.market.pools[row], n, n * float(expected[row])) for row, n in counts.items()
+            Placed(*table.market.pools[row], n, n * float(expected[row]))
+            for row, n in counts.items()
         ),
         on_demand_count=on_demand_count,
         expected_usd_per_hour=total,

@@ -112,7 +112,9 @@ def want_smaller(situation: Situation, safety: Safety | None) -> Want | None:
         return None
     memory_min = home.memory_gib
     if usage.memory_p95_gib is not None:
-        memory_min = max((usage.memory_p95_gib, *usage.recent_memory_gib)) * settings.headroom_factor
+        memory_min = (
+            max((usage.memory_p95_gib, *usage.recent_memory_gib)) * settings.headroom_factor
+        )
     return _want(
         situation,
         safety,

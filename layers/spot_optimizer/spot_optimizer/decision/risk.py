@@ -14,6 +14,7 @@ NEGLIGIBLE_RISK = 0.02
 _ADVISOR_SCORES = np.array([1.0, 0.75, 0.5, 0.25, 0.0])
 _ADVISOR_SCORE_UNKNOWN = 0.5
 
+
 def advisor_scores(buckets: NDArray[np.int8]) -> Floats:
     """Spot Advisor bucket 0 to 4 -> 1.0 falling linearly to 0.0; without an entry (-1) 0.5. (P,)"""
     known = (buckets >= 0) & (buckets <= ADVISOR_BUCKET_WORST)

@@ -141,9 +141,9 @@ def confirmed_codes(table: MarketTable, safety: Safety | None, confirm_s: float)
         market = table.market
         if safety is None:
             young = market.history_s < confirm_s
-            table.shared_codes[key] = np.where(
-                young, Reason.UNCONFIRMED, Reason.CANDIDATE
-            ).astype(np.int8)
+            table.shared_codes[key] = np.where(young, Reason.UNCONFIRMED, Reason.CANDIDATE).astype(
+                np.int8
+            )
             return table.shared_codes[key]
         worst = _safety_codes(
             table,

@@ -167,9 +167,9 @@ class _Look:
     def changes_within(self, hours: int) -> Floats:
         """Number of changes in the last ``hours``; a pool's first price is none."""
         then = self.changes.rows_at(self.times_s - hours * HOUR_S)
-        return np.where(
-            self.is_known, self.row - np.maximum(then, self.first), np.nan
-        ).astype(np.float64)
+        return np.where(self.is_known, self.row - np.maximum(then, self.first), np.nan).astype(
+            np.float64
+        )
 
     def extremes(self, span_s: int) -> tuple[Floats, Floats]:
         """Lowest and highest log price in force within the last ``span_s``."""
@@ -216,9 +216,7 @@ def _seen_age_h(look: _Look, age_h: Floats) -> Floats:
     since_s = np.where(row >= 0, look.times_s - changes.restated_time_s[row], WINDOW_S)
     # Two statements back in under 20 h, again and again, is a grid and no daily re-statement.
     before = np.maximum(row - 8, 0)
-    is_same = (row >= 8) & (
-        changes.restated_pool_index[before] == changes.restated_pool_index[row]
-    )
+    is_same = (row >= 8) & (changes.restated_pool_index[before] == changes.restated_pool_index[row])
     span_s = changes.restated_time_s[row] - changes.restated_time_s[before]
     is_grid = is_same & (span_s < 8 * 2 * HOUR_S)
     return np.where(is_grid, np.nan, np.minimum(age_h, since_s / HOUR_S))

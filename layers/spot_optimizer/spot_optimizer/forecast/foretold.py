@@ -68,9 +68,7 @@ class Foretold:
         return cls(made_s=int(stored["made_s"][0]), models=models, pools=pools, **columns)
 
 
-def foretell(
-    changes: PriceChanges, at_s: int, forecasters: Mapping[str, Forecaster]
-) -> Foretold:
+def foretell(changes: PriceChanges, at_s: int, forecasters: Mapping[str, Forecaster]) -> Foretold:
     """What each of ``forecasters`` (by the name that its scores will bear) says at ``at_s`` of the
     pools of ``changes``."""
     count = (len(forecasters), len(HORIZONS_H), len(changes.pools))

@@ -66,9 +66,7 @@ def select_rows(changes: PriceChanges, block: FeatureBlock) -> tuple[Rows, NDArr
     is_known = np.isfinite(block.price)
     families = np.array([family_of(pool) for pool in changes.pools], dtype=np.str_)
     family = np.broadcast_to(families[:, None], is_known.shape)[is_known]
-    rows = Rows(
-        block.values[is_known], block.price[is_known], block.return_24h[is_known], family
-    )
+    rows = Rows(block.values[is_known], block.price[is_known], block.return_24h[is_known], family)
     return rows, is_known
 
 

@@ -62,7 +62,9 @@ def _lead_h(
     """Hours from each moment to the first price higher by ``level``, NaN without one."""
     lead_h = np.full(now.shape, np.nan)
     last_row = changes.first_row[1:, None] - 1
-    for ahead in range(1, 13):  # changes are hours apart: twelve within 12 h are more than there are
+    for ahead in range(
+        1, 13
+    ):  # changes are hours apart: twelve within 12 h are more than there are
         row = np.minimum(now + ahead, last_row)
         wait_h = (changes.time_s[row] - times_s) / HOUR_S
         is_hit = is_usable & np.isnan(lead_h) & (row == now + ahead) & (wait_h <= RISE_HOURS)

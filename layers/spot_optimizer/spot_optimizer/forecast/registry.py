@@ -80,7 +80,9 @@ class Registry:
             return self.rolled_back()
         if version == SHIPPED_VERSION:
             return replace(self, live=Slot(SHIPPED_VERSION), previous=self.live)
-        raise NotPossible(f"version = '{version}' cannot be activated; allowed are {self._choice()}")
+        raise NotPossible(
+            f"version = '{version}' cannot be activated; allowed are {self._choice()}"
+        )
 
     def rolled_back(self) -> "Registry":
         """With the previous model as the live one. Raises NotPossible without one."""

@@ -181,8 +181,7 @@ class Comparison:
         name, ratio = max(self.ratios.items(), key=lambda pair: pair[1])
         if ratio > SINGLE_MOST:
             return (
-                f"worse than the live model: {ratio:.3f} times its {name}, "
-                f"allowed is {SINGLE_MOST}"
+                f"worse than the live model: {ratio:.3f} times its {name}, allowed is {SINGLE_MOST}"
             )
         return ""
 

@@ -49,9 +49,7 @@ class ScoreBook:
             if come:
                 yield made_s, come
 
-    def closed(
-        self, made_s: int, hours: int, found: Mapping[str, Sums]
-    ) -> "ScoreBook":
+    def closed(self, made_s: int, hours: int, found: Mapping[str, Sums]) -> "ScoreBook":
         """With the scores by model of one horizon of what was foretold at ``made_s``."""
         left = tuple(h for h in self.open.get(made_s, ()) if h != hours)
         still_open = {made: h for made, h in self.open.items() if made != made_s}

@@ -162,9 +162,7 @@ def score(
     came = Came(
         price=_spread(known.price_at(end_s), row),
         changed=_spread(outcomes.changed[horizon, :, 0], row),
-        rose=_spread(outcomes.rose[0, :, 0], row)
-        if HORIZONS_H[horizon] == RISE_HOURS
-        else unsaid,
+        rose=_spread(outcomes.rose[0, :, 0], row) if HORIZONS_H[horizon] == RISE_HOURS else unsaid,
     )
     return {
         model: Sums.of(

@@ -96,9 +96,7 @@ prices are seldom below a quarter of on-demand, so it could not cost less than t
 pools."""
 
 
-def fits_machine(
-    candidate: InstanceType, home: InstanceType, *, may_burst: bool = False
-) -> bool:
+def fits_machine(candidate: InstanceType, home: InstanceType, *, may_burst: bool = False) -> bool:
     """Whether an instance of ``home``'s image can run on ``candidate`` at all.
 
     Same architecture, GPUs and other accelerators, no bare metal; burstable only in place of

@@ -97,7 +97,8 @@ def find_gaps(coverages: Sequence[Coverage], pools: Iterable[Pool], within: Span
         for missed in buckets_of[spans]:
             pools_of[missed].append(pool)
     return [
-        Gap(start_s, buckets, tuple(missing)) for (start_s, buckets), missing in sorted(pools_of.items())
+        Gap(start_s, buckets, tuple(missing))
+        for (start_s, buckets), missing in sorted(pools_of.items())
     ]
 
 

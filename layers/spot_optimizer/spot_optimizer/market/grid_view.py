@@ -58,7 +58,9 @@ def grid_view(reported: PriceBook, imported: PriceBook, within: Span) -> PriceGr
     wide = (within[0] - LOOK_AROUND_S, within[1] + LOOK_AROUND_S)
     time_s = np.arange(-(-wide[0] // BUCKET_S) * BUCKET_S, wide[1], BUCKET_S, dtype=np.int64)
     pools = tuple(sorted({*reported.changes.pools, *imported.changes.pools}))
-    known, method = _known(pools, time_s, ((reported, Method.REPORTED), (imported, Method.IMPORTED)))
+    known, method = _known(
+        pools, time_s, ((reported, Method.REPORTED), (imported, Method.IMPORTED))
+    )
     price = known.copy()
     type_number = {name: n for n, name in enumerate(sorted({p.instance_type for p in pools}))}
     peer_group = [type_number[pool.instance_type] for pool in pools]

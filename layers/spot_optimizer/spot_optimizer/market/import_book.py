@@ -27,7 +27,9 @@ def book_of_rows(
     """
     everything = list(rows)
     if rows_are is RowsAre.SAMPLES:
-        everything = [(pool, time_s // BUCKET_S * BUCKET_S, price) for pool, time_s, price in everything]
+        everything = [
+            (pool, time_s // BUCKET_S * BUCKET_S, price) for pool, time_s, price in everything
+        ]
     good = clean(everything, on_demand_usd_per_hour)
     order = np.lexsort((good.time_s, good.pool_index))
     pool_index, time_s = good.pool_index[order], good.time_s[order]

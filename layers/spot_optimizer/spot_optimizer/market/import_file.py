@@ -62,9 +62,7 @@ class FileRows:
     columns_ignored: tuple[str, ...]
 
 
-def read_import(
-    data: bytes, *, region: str, zone_names: Mapping[str, str], now_s: int
-) -> FileRows:
+def read_import(data: bytes, *, region: str, zone_names: Mapping[str, str], now_s: int) -> FileRows:
     """The rows of a file, plain or gzipped. ``zone_names`` is by zone id, of this account.
 
     A row that cannot be used is dropped and counted. Raises UnreadableFile when there is nothing to
@@ -99,7 +97,9 @@ def _text(data: bytes) -> str:
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise UnreadableFile(f"the file is no UTF-8 text: {error}; allowed are CSV and JSON") from error
+        raise UnreadableFile(
+            f"the file is no UTF-8 text: {error}; allowed are CSV and JSON"
+        ) from error
 
 
 def _csv_records(text: str) -> Iterable[Mapping[str, Any]]:
@@ -167,7 +167,11 @@ class _Reader:
     def row(self, record: Mapping[str, Any]) -> PriceRow | None:
         """A price row, or None when the record is of no use."""
         try:
-            return Pool(self._type(record), self._zone(record)), self._time(record), self._price(record)
+            return (
+                Pool(self._type(record), self._zone(record)),
+                self._time(record),
+                self._price(record),
+            )
         except _Useless as reason:
             self.dropped[str(reason)] += 1
             return None

@@ -52,9 +52,7 @@ def _instance_type(row: Mapping[str, Any], architecture: str) -> InstanceType:
         virtualization=",".join(sorted(row.get("SupportedVirtualizationTypes", ()))),
         instance_store_gb=float(row.get("InstanceStorageInfo", {}).get("TotalSizeInGB", 0)),
         network_gbps=_network_gbps(row),
-        ebs_mbps=row.get("EbsInfo", {})
-        .get("EbsOptimizedInfo", {})
-        .get("BaselineThroughputInMBps"),
+        ebs_mbps=row.get("EbsInfo", {}).get("EbsOptimizedInfo", {}).get("BaselineThroughputInMBps"),
     )
 
 

@@ -73,9 +73,7 @@ class CycleRunning(Exception):
     """Another cycle holds the lease; ask again when it has ended."""
 
 
-def run_cycle(
-    request: Request, env: Environment, now: datetime, run_id: str
-) -> dict[str, Any]:
+def run_cycle(request: Request, env: Environment, now: datetime, run_id: str) -> dict[str, Any]:
     """Carry out one cycle, for all workloads or for the one asked for; the answer sums it up.
 
     A scheduled cycle that meets a running one gives way; another waits for it, two minutes at most. A
@@ -385,9 +383,7 @@ class _Cycle:
             metrics.add_metric("TrafficNotRead", "Count", 1)
             return None
 
-    def _tell_of_lost_traffic(
-        self, fleet: Fleet, traffic: Mapping[str, Mapping[str, Any]]
-    ) -> None:
+    def _tell_of_lost_traffic(self, fleet: Fleet, traffic: Mapping[str, Mapping[str, Any]]) -> None:
         """A switch that broke off had launched a machine, and may have handed nothing over to it."""
         machines = {m.item.workload_id: m.instance["InstanceId"] for m in fleet.members}
         for workload_id, change in sorted(traffic.items()):
@@ -536,10 +532,16 @@ def plain_record(decision: Decision) -> dict[str, Any]:
         for name, value in decision.evidence.items()
     }
     record["rejected"] = [
-        {"pool": str(r.pool), "reason": r.reason, "price_usd_per_hour": _finite(r.price_usd_per_hour)}
+        {
+            "pool": str(r.pool),
+            "reason": r.reason,
+            "price_usd_per_hour": _finite(r.price_usd_per_hour),
+        }
         for r in decision.rejected
     ]
-    record["failover_plan"] = [f"{c.instance_type}/{c.availability_zone}" for c in decision.failover_plan]
+    record["failover_plan"] = [
+        f"{c.instance_type}/{c.availability_zone}" for c in decision.failover_plan
+    ]
     return record
 
 

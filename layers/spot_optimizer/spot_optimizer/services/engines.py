@@ -34,5 +34,7 @@ def _load(name: str) -> Engine | str | None:
         logger.exception("engine not loaded", engine=name)
         return f"{found[0].value}: {type(error).__name__}: {error}"
     if not isinstance(engine, Engine):
-        return f"{found[0].value} is {type(engine).__name__}; an engine has a name and a judge method"
+        return (
+            f"{found[0].value} is {type(engine).__name__}; an engine has a name and a judge method"
+        )
     return engine

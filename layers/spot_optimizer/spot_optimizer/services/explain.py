@@ -165,6 +165,8 @@ def _from_the_ledger(
         raise InvalidRequest(f"workload = '{workload_id}' is {item.status}: {item.status_reason}")
     recorded = last_decision(ledger, workload_id, until)
     if recorded is None or decision_id not in (None, recorded["decision_id"]):
-        which = f"decision '{decision_id}'" if decision_id else f"decision up to {until.isoformat()}"
+        which = (
+            f"decision '{decision_id}'" if decision_id else f"decision up to {until.isoformat()}"
+        )
         raise InvalidRequest(f"workload = '{workload_id}': no {which} is kept")
     return Explained(recorded, None, "what its cycle decided upon is kept no more")

@@ -198,7 +198,12 @@ def read_fleet(
     write_plans(ledger, [plan for w, plan in plans.items() if plan is not kept.get(w)])
     members, late_refusals = _members(
         [a for a in verdict.adopted if a.workload_id not in remembered.refused],
-        instances, items, env, settings, ledger, now,
+        instances,
+        items,
+        env,
+        settings,
+        ledger,
+        now,
     )
     refusals = [
         *verdict.refused,
@@ -242,9 +247,7 @@ def write_plans(ledger: Ledger, plans: Sequence[PlanItem]) -> None:
     ledger.put_all([(keys.plan_key(p.workload_id), p.model_dump(mode="json")) for p in plans])
 
 
-def _live_switches(
-    ledger: Ledger, items: Mapping[str, WorkloadItem]
-) -> dict[str, SwitchItem]:
+def _live_switches(ledger: Ledger, items: Mapping[str, WorkloadItem]) -> dict[str, SwitchItem]:
     """Workload id -> record of the switch that holds its claim, be it expired: its original and its
     replacement are still its own."""
     live = {}
@@ -309,9 +312,7 @@ def _members(
             refused.append(Refused(each.instance_id, each.workload_id, reason))
             continue
         choice = choices[place]
-        members.append(
-            Member(each, instance, item, overridden, choice.by_zone, choice.refused)
-        )
+        members.append(Member(each, instance, item, overridden, choice.by_zone, choice.refused))
     return members, refused
 
 
@@ -342,14 +343,10 @@ def _up_to_date(
         assert item is not None
         return item
     if "instance_id" in changes:
-        ledger.put(
-            keys.pointer_key(adopted.instance_id), {"workload_id": adopted.workload_id}
-        )
+        ledger.put(keys.pointer_key(adopted.instance_id), {"workload_id": adopted.workload_id})
     ledger.update(keys.workload_key(adopted.workload_id), changes)
     logger.info("workload taken in", workload_id=adopted.workload_id, changes=sorted(changes))
-    known = item or WorkloadItem(
-        workload_id=adopted.workload_id, instance_id=adopted.instance_id
-    )
+    known = item or WorkloadItem(workload_id=adopted.workload_id, instance_id=adopted.instance_id)
     return known.model_copy(update=changes)
 
 

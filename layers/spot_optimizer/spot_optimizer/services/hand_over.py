@@ -322,7 +322,9 @@ def _lost(
     """
     held = {r.place for r in original if not r.leaves}
     remembered = [
-        Registration(r.target_group_arn, r.port, "healthy" if r.in_use else "unused", "", r.position)
+        Registration(
+            r.target_group_arn, r.port, "healthy" if r.in_use else "unused", "", r.position
+        )
         for r in (request.standing.registrations if request.standing else ())
         if r.target_group_arn in traffic.groups
     ]

@@ -86,7 +86,9 @@ def handle_signal(event: dict[str, Any], env: Environment, now: datetime) -> Sig
 
 
 def _told(outcome: SignalOutcome) -> SignalOutcome:
-    logger.info("signal", effect=outcome.effect, reason=outcome.reason, workload=outcome.workload_id)
+    logger.info(
+        "signal", effect=outcome.effect, reason=outcome.reason, workload=outcome.workload_id
+    )
     metrics.add_metric(f"Signals{outcome.effect.capitalize()}", "Count", 1)
     return outcome
 
@@ -99,7 +101,12 @@ class _Answer:
     """One signal about the instance that a workload runs on."""
 
     def __init__(
-        self, env: Environment, ledger: Ledger, workload: WorkloadItem, signal: Signal, now: datetime
+        self,
+        env: Environment,
+        ledger: Ledger,
+        workload: WorkloadItem,
+        signal: Signal,
+        now: datetime,
     ) -> None:
         self.env, self.ledger, self.workload = env, ledger, workload
         self.signal, self.now = signal, now

@@ -99,9 +99,7 @@ def _comparison(request: InspectRequest, original: Record, replacement: Record) 
         return Inspection(verdict="READY", findings=_told(found))
     if as_read or not remembered:
         why = "the next cycle reads the machine again"
-        return Inspection(
-            verdict="UNFIT", findings=(*_told(lost), why), error="ReplacementDiffers"
-        )
+        return Inspection(verdict="UNFIT", findings=(*_told(lost), why), error="ReplacementDiffers")
     why = "the original was changed after it had been read; the next cycle reads it again"
     return Inspection(verdict="UNFIT", findings=(why, *_told(lost)), error="OriginalChanged")
 

@@ -85,9 +85,7 @@ def _by_run(request: LaunchRequest, switch: SwitchItem, _now: datetime) -> Repla
     # with five requests EC2 throttles the next candidate's launch. The state machine tries again
     # what passes by itself.
     reply = client("ec2", once=True).run_instances(
-        **run_instances_request(
-            attempt.target, traits=traits_of_ref(template), **_common(request)
-        )
+        **run_instances_request(attempt.target, traits=traits_of_ref(template), **_common(request))
     )
     instance = reply["Instances"][0]
     return Replacement(

@@ -213,9 +213,7 @@ def _lessons(store: Archive, slot: Slot, metadata: Metadata) -> Lessons | None:
     return lessons if lessons.model == metadata.checksum else None
 
 
-def _check(
-    metadata: Metadata, lessons: Lessons | None, changes: PriceChanges, now_s: int
-) -> None:
+def _check(metadata: Metadata, lessons: Lessons | None, changes: PriceChanges, now_s: int) -> None:
     """Raises UnusableModel where the model knows too little of the market of now."""
     if is_long_enough(changes, now_s):
         return  # the lesson of the last day is there, or comes now

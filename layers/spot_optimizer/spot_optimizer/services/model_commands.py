@@ -24,9 +24,7 @@ from spot_optimizer.contracts import (
 from spot_optimizer.forecast.registry import NotPossible, Registry
 from spot_optimizer.services.model_changes import note_and_announce
 
-ModelRequest = (
-    ShowModels | ValidateModelNow | TryModel | ActivateModel | RollBackModel | DropModel
-)
+ModelRequest = ShowModels | ValidateModelNow | TryModel | ActivateModel | RollBackModel | DropModel
 
 SCORES_SHOWN = timedelta(days=7)
 

@@ -215,7 +215,9 @@ class ModelUploads:
 
     def _compare_again(self, version: str, looked: _Looked, asked_by: str) -> dict[str, Any]:
         metadata, comparison = looked.model.metadata, _comparison(looked.comparison)
-        self._note(version, "accepted", looked.remark, asked_by, metadata, looked.sha256, comparison)
+        self._note(
+            version, "accepted", looked.remark, asked_by, metadata, looked.sha256, comparison
+        )
         return self._tell_pending(version, looked, asked_by)
 
     def _tell_pending(self, version: str, looked: _Looked, asked_by: str) -> dict[str, Any]:

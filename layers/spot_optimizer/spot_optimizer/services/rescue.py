@@ -107,9 +107,7 @@ def _original(workload: WorkloadItem, plan: PlanItem, *, keeps_request: bool) ->
     )
 
 
-def _candidates(
-    workload: WorkloadItem, plan: PlanItem, terms: RescueTerms
-) -> tuple[Target, ...]:
+def _candidates(workload: WorkloadItem, plan: PlanItem, terms: RescueTerms) -> tuple[Target, ...]:
     spot = [_target(text, Lifecycle.SPOT) for text in plan.pools]
     if not terms.fallback_to_on_demand:
         return tuple(spot)

@@ -142,9 +142,7 @@ class _Sweep:
             or (item.gone_at is not None and self.now - item.gone_at < SHOWN)
         }
 
-    def _ended(
-        self, listed: Iterable[Record], instance_ids: Iterable[str | None]
-    ) -> list[Record]:
+    def _ended(self, listed: Iterable[Record], instance_ids: Iterable[str | None]) -> list[Record]:
         """Those of these instances that are not listed by their tag and have ended: EC2 takes the tags
         off what has ended before it forgets it (EC2 user guide, "Terminate Amazon EC2 instances").
 
@@ -246,9 +244,7 @@ class _Sweep:
     def _remember(self, item: WorkloadItem, mark: str) -> None:
         """EC2 forgets an instance after an hour, and a back-off may last as long."""
         if item.interruption_told != mark:
-            self.ledger.update(
-                keys.workload_key(item.workload_id), {"interruption_told": mark}
-            )
+            self.ledger.update(keys.workload_key(item.workload_id), {"interruption_told": mark})
 
     # --- carrying out ----------------------------------------------------------------------------
 
@@ -314,9 +310,7 @@ class _Sweep:
         """The mark is written first: EC2 may have forgotten the instance when the next sweep comes."""
         assert interrupted.order is not None
         workload_id = interrupted.finding.workload_id
-        self.ledger.update(
-            keys.workload_key(workload_id), {"interruption_told": interrupted.mark}
-        )
+        self.ledger.update(keys.workload_key(workload_id), {"interruption_told": interrupted.mark})
         start_switch(self.env.fail_over_arn, interrupted.order)
 
     def _tell(self, interrupted: "_Interrupted") -> None:

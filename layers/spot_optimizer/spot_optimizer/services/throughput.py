@@ -65,7 +65,8 @@ class ThroughputBook:
         due = [
             view
             for decision in decisions
-            if decision.rejected_counts.get(label) and self._is_due(view := by_id[decision.workload_id])
+            if decision.rejected_counts.get(label)
+            and self._is_due(view := by_id[decision.workload_id])
         ][:READS_MAX]
         if not due:
             return False

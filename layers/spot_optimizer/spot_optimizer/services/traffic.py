@@ -147,7 +147,9 @@ def _served_zones(
     }
     enabled = read_enabled_zones(arn for some in balancers.values() for arn in some)
     zones = {w: [enabled[arn] for arn in some] for w, some in balancers.items()}
-    return {w: tuple(sorted(frozenset.intersection(*some))) if some else () for w, some in zones.items()}
+    return {
+        w: tuple(sorted(frozenset.intersection(*some))) if some else () for w, some in zones.items()
+    }
 
 
 def _remembered(

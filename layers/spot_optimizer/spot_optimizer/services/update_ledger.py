@@ -124,7 +124,9 @@ def _taken_over(switch: SwitchItem) -> TakenOver:
     return TakenOver(token=str(switch.fence), attempt=_attempt(switch), replacement=adopted)
 
 
-def _unclaim(ledger: Ledger, request: UnclaimRequest, env: StepEnvironment, now: datetime) -> Outcome:
+def _unclaim(
+    ledger: Ledger, request: UnclaimRequest, env: StepEnvironment, now: datetime
+) -> Outcome:
     """End a switch that does not know whether it was claimed; nothing where it was not."""
     switch = ledger.switch(request.workload_id, request.switch_id)
     if switch is None:
@@ -289,11 +291,11 @@ def _moves_after(
     """The workload's moves of the last day and this one."""
     order = switch.order
     planned = (
-        order.kind is not DecisionKind.EVACUATE and order.row != UNBEARABLE_ROW and not order.asked_by
+        order.kind is not DecisionKind.EVACUATE
+        and order.row != UNBEARABLE_ROW
+        and not order.asked_by
     )
-    move = MoveItem(
-        at=now, lifecycle=order.candidates[switch.candidate].lifecycle, planned=planned
-    )
+    move = MoveItem(at=now, lifecycle=order.candidates[switch.candidate].lifecycle, planned=planned)
     kept = [m for m in moves if now - m.at < MOVES_KEPT]
     return [m.model_dump(mode="json") for m in (*kept, move)]
 
@@ -316,9 +318,7 @@ def success_figures(switch: SwitchItem, now: datetime) -> dict[str, Any]:
     overlap_s = (now - switch.launched_at).total_seconds()
     before, after = original.price_usd_per_hour, target.price_usd_per_hour
     saving = None if before is None or after is None else before - after
-    overlap_usd = (
-        None if before is None or after is None else min(before, after) * overlap_s / 3600
-    )
+    overlap_usd = None if before is None or after is None else min(before, after) * overlap_s / 3600
     break_even_hours = (
         overlap_usd / saving
         if saving is not None and overlap_usd is not None and saving > 0

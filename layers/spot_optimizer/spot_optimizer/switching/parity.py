@@ -144,9 +144,7 @@ def details_digest(facts: MachineFacts) -> str:
 def machine_digest(facts: MachineFacts) -> str:
     """16 hex digits over all that is compared and not of one type or place: another one means that
     the machine was changed. User data enters it as its hash."""
-    return digest(
-        [facts.facts, facts.tags, facts.devices, facts.ebs_optimized, facts.cpu_credits]
-    )
+    return digest([facts.facts, facts.tags, facts.devices, facts.ebs_optimized, facts.cpu_credits])
 
 
 def differences(

@@ -362,9 +362,7 @@ def interruptions(
     return {workload_id: what for workload_id, what in told.items() if what}
 
 
-def not_rescued(
-    workloads: Iterable[Workload], interrupted: Mapping[str, str]
-) -> list[Finding]:
+def not_rescued(workloads: Iterable[Workload], interrupted: Mapping[str, str]) -> list[Finding]:
     """The interrupted ones that no switch has claimed."""
     return [
         Finding(

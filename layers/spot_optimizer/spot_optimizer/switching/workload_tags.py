@@ -39,7 +39,9 @@ class Tag(NamedTuple):
 
 
 TAGS: tuple[Tag, ...] = (
-    Tag("managed", "the stack's name, or its parameter ManagedAs", "this stack manages the instance"),
+    Tag(
+        "managed", "the stack's name, or its parameter ManagedAs", "this stack manages the instance"
+    ),
     Tag(
         "workload",
         f"1 to {WORKLOAD_ID_CHARACTERS_MAX} letters, digits, spaces and . _ : / = + @ -",

@@ -56,7 +56,9 @@ def claim(ledger: Ledger, order: SwitchOrder, now: datetime) -> SwitchItem:
     Repeating it is harmless: a claim that is already this switch's is returned as it is.
     """
     if now - order.decided_at > DECISION_LIFE:
-        raise ClaimRefused(f"the decision of {instant(order.decided_at)} is too old at {instant(now)}")
+        raise ClaimRefused(
+            f"the decision of {instant(order.decided_at)} is too old at {instant(now)}"
+        )
     for _ in range(_TRIES):
         workload = ledger.workload(order.workload_id)
         if workload is None:
@@ -87,9 +89,7 @@ def claim(ledger: Ledger, order: SwitchOrder, now: datetime) -> SwitchItem:
     raise LedgerBusy(f"workload '{order.workload_id}' keeps changing")
 
 
-def _end_expired(
-    ledger: Ledger, workload: WorkloadItem, now: datetime
-) -> list[dict[str, Any]]:
+def _end_expired(ledger: Ledger, workload: WorkloadItem, now: datetime) -> list[dict[str, Any]]:
     """The end of the switch that let its claim expire before its commit.
 
     Where it has nothing running, no claim and no instance would lead the sweep to its record; what it
@@ -332,9 +332,7 @@ def _adopts(held: SwitchItem | None) -> bool:
     return held is not None and _is_open(held) and held.replacement_id is not None
 
 
-def _rescue(
-    order: SwitchOrder, held: SwitchItem | None, fence: int, now: datetime
-) -> SwitchItem:
+def _rescue(order: SwitchOrder, held: SwitchItem | None, fence: int, now: datetime) -> SwitchItem:
     """The record of a rescue; it begins as LAUNCHED where it goes on with a replacement."""
     item = SwitchItem(
         workload_id=order.workload_id,
@@ -543,9 +541,7 @@ def _put_pointer(ledger: Ledger, switch: SwitchItem) -> dict[str, Any]:
     }
 
 
-def _stack_update(
-    ledger: Ledger, stack: StackItem, changes: Mapping[str, Any]
-) -> dict[str, Any]:
+def _stack_update(ledger: Ledger, stack: StackItem, changes: Mapping[str, Any]) -> dict[str, Any]:
     update, names, values = update_expression({**changes, "version": stack.version + 1})
     return {
         "Update": {

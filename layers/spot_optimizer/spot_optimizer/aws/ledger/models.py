@@ -85,11 +85,15 @@ class ModelLedger:
 
     def versions(self) -> list[ModelItem]:
         """All versions that were ever uploaded, by name."""
-        reply = client("dynamodb").get_paginator("query").paginate(
-            TableName=self._ledger.table,
-            KeyConditionExpression="pk = :pk AND begins_with(sk, :sk)",
-            ExpressionAttributeValues={":pk": {"S": keys.MODELS}, ":sk": {"S": "MODEL#"}},
-            ConsistentRead=True,
+        reply = (
+            client("dynamodb")
+            .get_paginator("query")
+            .paginate(
+                TableName=self._ledger.table,
+                KeyConditionExpression="pk = :pk AND begins_with(sk, :sk)",
+                ExpressionAttributeValues={":pk": {"S": keys.MODELS}, ":sk": {"S": "MODEL#"}},
+                ConsistentRead=True,
+            )
         )
         return [ModelItem.read(from_wire(row)) for page in reply for row in page["Items"]]
 

@@ -32,13 +32,17 @@ def pool_events(
     ledger: Ledger, kind: PoolEventKind, now: datetime, memory: timedelta
 ) -> list[PoolEventItem]:
     """The events of one kind within ``memory``, oldest first."""
-    pages = client("dynamodb").get_paginator("query").paginate(
-        TableName=ledger.table,
-        KeyConditionExpression="pk = :pk AND sk BETWEEN :since AND :until",
-        ExpressionAttributeValues={
-            ":pk": wire_value(keys.POOL_EVENTS),
-            ":since": wire_value(f"{kind}#{instant(now - memory)}"),
-            ":until": wire_value(f"{kind}#~"),
-        },
+    pages = (
+        client("dynamodb")
+        .get_paginator("query")
+        .paginate(
+            TableName=ledger.table,
+            KeyConditionExpression="pk = :pk AND sk BETWEEN :since AND :until",
+            ExpressionAttributeValues={
+                ":pk": wire_value(keys.POOL_EVENTS),
+                ":since": wire_value(f"{kind}#{instant(now - memory)}"),
+                ":until": wire_value(f"{kind}#~"),
+            },
+        )
     )
     return [PoolEventItem.read(from_wire(row)) for page in pages for row in page["Items"]]

@@ -63,9 +63,7 @@ def flag_pool(ledger: Ledger, workload: WorkloadItem, pool: Pool, at: datetime) 
 
     Raises LedgerBusy where another signal of the workload was noted at the same moment.
     """
-    kept = {
-        text: when for text, when in workload.signals.items() if at - when < _HOT_SIGNALS_LIFE
-    }
+    kept = {text: when for text, when in workload.signals.items() if at - when < _HOT_SIGNALS_LIFE}
     values: dict[str, Any] = {":signals": {**kept, str(pool): at}}
     condition = "attribute_not_exists(signals) OR signals = :none"
     if workload.signals:
@@ -87,7 +85,12 @@ def flag_pool(ledger: Ledger, workload: WorkloadItem, pool: Pool, at: datetime) 
 
 
 def record_signal(
-    ledger: Ledger, workload_id: str, pool: Pool | None, signal: dict[str, Any], at: datetime, days: int
+    ledger: Ledger,
+    workload_id: str,
+    pool: Pool | None,
+    signal: dict[str, Any],
+    at: datetime,
+    days: int,
 ) -> None:
     """Write the signal into the history of its workload and of its pool. Twice changes nothing."""
     sk = f"SIGNAL#{instant(at)}#{signal['kind']}#{signal['instance_id']}"
@@ -100,12 +103,16 @@ def record_signal(
 
 def pool_history(ledger: Ledger, pool: Pool, before: datetime) -> list[SignalItem]:
     """The pool's signals so far, of all workloads, oldest first."""
-    pages = client("dynamodb").get_paginator("query").paginate(
-        TableName=ledger.table,
-        KeyConditionExpression="pk = :pk AND sk < :before",
-        ExpressionAttributeValues={
-            ":pk": wire_value(keys.pool_partition(pool)),
-            ":before": wire_value(f"SIGNAL#{instant(before)}"),
-        },
+    pages = (
+        client("dynamodb")
+        .get_paginator("query")
+        .paginate(
+            TableName=ledger.table,
+            KeyConditionExpression="pk = :pk AND sk < :before",
+            ExpressionAttributeValues={
+                ":pk": wire_value(keys.pool_partition(pool)),
+                ":before": wire_value(f"SIGNAL#{instant(before)}"),
+            },
+        )
     )
     return [SignalItem.read(from_wire(row)) for page in pages for row in page["Items"]]

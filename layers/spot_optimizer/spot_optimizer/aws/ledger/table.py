@@ -105,11 +105,15 @@ class Ledger:
 
     def rows_since(self, pk: str, sk: str) -> list[dict[str, Any]]:
         """The items of a partition whose sort key is ``sk`` or comes after it."""
-        pages = client("dynamodb").get_paginator("query").paginate(
-            TableName=self.table,
-            KeyConditionExpression="pk = :pk AND sk >= :sk",
-            ExpressionAttributeValues={":pk": {"S": pk}, ":sk": {"S": sk}},
-            ConsistentRead=True,
+        pages = (
+            client("dynamodb")
+            .get_paginator("query")
+            .paginate(
+                TableName=self.table,
+                KeyConditionExpression="pk = :pk AND sk >= :sk",
+                ExpressionAttributeValues={":pk": {"S": pk}, ":sk": {"S": sk}},
+                ConsistentRead=True,
+            )
         )
         return [from_wire(row) for page in pages for row in page["Items"]]
 
@@ -135,15 +139,20 @@ class Ledger:
             "ProjectionExpression": ", ".join(aliases),
             "ExpressionAttributeNames": aliases,
         }
-        pages = client("dynamodb").get_paginator("query").paginate(
-            TableName=self.table,
-            KeyConditionExpression="pk = :pk" + (" AND begins_with(sk, :sk)" if sk_prefix else ""),
-            ExpressionAttributeValues={
-                ":pk": {"S": pk},
-                **({":sk": {"S": sk_prefix}} if sk_prefix else {}),
-            },
-            ConsistentRead=True,
-            **(projection if names else {}),
+        pages = (
+            client("dynamodb")
+            .get_paginator("query")
+            .paginate(
+                TableName=self.table,
+                KeyConditionExpression="pk = :pk"
+                + (" AND begins_with(sk, :sk)" if sk_prefix else ""),
+                ExpressionAttributeValues={
+                    ":pk": {"S": pk},
+                    **({":sk": {"S": sk_prefix}} if sk_prefix else {}),
+                },
+                ConsistentRead=True,
+                **(projection if names else {}),
+            )
         )
         for page in pages:
             yield from (from_wire(row) for row in page["Items"])

@@ -66,15 +66,15 @@ def checked(outcome: object, situation: Situation) -> Outcome:
     return outcome
 
 
-def _check_target(
-    pool: Pool, lifecycle: Lifecycle, subnet_id: str, situation: Situation
-) -> None:
+def _check_target(pool: Pool, lifecycle: Lifecycle, subnet_id: str, situation: Situation) -> None:
     table, workload = situation.table, situation.workload
     known = table.catalog.types.get(pool.instance_type)
     if known is None:
         raise BrokenEngine(f"its target {pool} is of a type that the catalogue does not know")
     if workload.subnets.get(pool.availability_zone) != subnet_id:
-        raise BrokenEngine(f"its target {pool} has the subnet '{subnet_id}', none of the workload's")
+        raise BrokenEngine(
+            f"its target {pool} has the subnet '{subnet_id}', none of the workload's"
+        )
     clause = workload.image.misfit(known) or misfit(
         known, situation.home, may_burst=workload.settings.allow_burstable
     )

@@ -107,7 +107,9 @@ def _why(found: Found, position: int) -> str:
     assert found.scores is not None
     pool = found.situation.table.market.pools[found.ranked[position]]
     note = ", which would not be entered" if _is_shut_out(found.situation) else ""
-    return f"{pool} yields {found.scores[position]:.1f} points against {_here(found):.1f} here{note}"
+    return (
+        f"{pool} yields {found.scores[position]:.1f} points against {_here(found):.1f} here{note}"
+    )
 
 
 LAYERED = StagedEngine(

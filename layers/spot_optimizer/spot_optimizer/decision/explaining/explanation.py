@@ -115,7 +115,9 @@ def explain(
     Raises NotDecided where the workload was none of the cycle's.
     """
     world = kept.with_market(market, catalog)
-    decisions = {d.workload_id: d for d in decide(world, kept.at, region=kept.region, engines=engines)}
+    decisions = {
+        d.workload_id: d for d in decide(world, kept.at, region=kept.region, engines=engines)
+    }
     if workload_id not in decisions:
         known = ", ".join(sorted(decisions)) or "none"
         raise NotDecided(f"workload = '{workload_id}' was not judged then; judged were {known}")

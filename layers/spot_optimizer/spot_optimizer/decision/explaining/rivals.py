@@ -69,7 +69,9 @@ def _cheap_enough(case: Case, row: int) -> _Cured | None:
     ticks = last_that_holds(1, below, lambda t: case.with_price(row, t).takes(row))
     if ticks is None:
         return None
-    change = Change(f"forecast price of {market.pools[row]}", f"{now:.4f}", f"{ticks * 1e-4:.4f} or less")
+    change = Change(
+        f"forecast price of {market.pools[row]}", f"{now:.4f}", f"{ticks * 1e-4:.4f} or less"
+    )
     return _Cured(case.with_price(row, ticks), change)
 
 
@@ -116,7 +118,9 @@ def _calm(case: Case, row: int) -> _Cured:
     limit = Safety.of(case.workload.settings).rise_volatility_max
     now = float(case.table.market.rise_volatility_24h[row])
     cured = case.with_facts(row, rise_volatility_24h=limit)
-    return _Cured(cured, _of(case, row, "24 h volatility of rises", f"{now:.3f}", f"{limit:.3f} or less"))
+    return _Cured(
+        cured, _of(case, row, "24 h volatility of rises", f"{now:.3f}", f"{limit:.3f} or less")
+    )
 
 
 def _stable(case: Case, row: int) -> _Cured:
@@ -138,7 +142,9 @@ def _with_history(case: Case, row: int) -> _Cured:
         for name in ("rise_volatility_24h", "instability")
         for value in (float(getattr(market, name)[row]),)
     }
-    return _Cured(case.with_facts(row, **known), _of(case, row, "price history", "none", "a calm day"))
+    return _Cured(
+        case.with_facts(row, **known), _of(case, row, "price history", "none", "a calm day")
+    )
 
 
 def _confirmed(case: Case, row: int) -> _Cured:

@@ -112,7 +112,9 @@ def _judged_by(case: Case, name: str) -> Counterfactual | None:
 
 def _all_types(case: Case) -> Counterfactual | None:
     now = case.workload.type_globs
-    return _if_other(case, case.workload_with(type_globs=("*",)), Change("types", ",".join(now), "*"))
+    return _if_other(
+        case, case.workload_with(type_globs=("*",)), Change("types", ",".join(now), "*")
+    )
 
 
 def _unsignalled(case: Case) -> Counterfactual | None:

@@ -30,7 +30,9 @@ class Verdict:
     def __str__(self) -> str:
         if self.pending:
             return "STAY, and FALLBACK if the next cycle still says so"
-        return f"{self.kind}" if self.pool is None else f"{self.kind} to {self.pool} {self.lifecycle}"
+        return (
+            f"{self.kind}" if self.pool is None else f"{self.kind} to {self.pool} {self.lifecycle}"
+        )
 
 
 def verdict_of(look: Look) -> Verdict:
@@ -53,9 +55,7 @@ class Case:
 
     def look(self) -> Look:
         """The engine's look; an engine that fails answers STAY."""
-        return look_at(
-            self.workload, self.table, self.table.catalog, self.now, self.engines
-        )
+        return look_at(self.workload, self.table, self.table.catalog, self.now, self.engines)
 
     def verdict(self) -> Verdict:
         """What the look comes to."""

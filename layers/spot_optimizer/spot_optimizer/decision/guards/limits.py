@@ -83,7 +83,9 @@ class _Limits:
         first = hurdles[0]
         if not any(hurdles):
             return decision
-        open_to_it = [c for c, hurdle in zip(decision.candidates, lasting, strict=True) if not hurdle]
+        open_to_it = [
+            c for c, hurdle in zip(decision.candidates, lasting, strict=True) if not hurdle
+        ]
         allowed = tuple(
             c for c, hurdle in zip(decision.candidates, hurdles, strict=True) if not hurdle
         )
