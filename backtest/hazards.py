@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from spot_optimizer.decision.hourly_hazard import MONTH_HOURS, hourly_hazard
 from spot_optimizer.forecast.safety_history import NO_BUCKET
 from spot_optimizer.market.prices import Floats
-from spot_optimizer.words import Pool
+from spot_optimizer.vocabulary import Pool
 
 BUCKET_LIMITS = (0.05, 0.10, 0.15, 0.20)
 """Shares interrupted in a month at which the Spot Advisor's buckets end."""

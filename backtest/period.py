@@ -10,7 +10,7 @@ from backtest.billing import hourly_means
 from models.markets import Market
 from spot_optimizer.market.catalog import Catalog, InstanceType, types_that_matter
 from spot_optimizer.market.prices import Floats, PriceChanges
-from spot_optimizer.words import Pool
+from spot_optimizer.vocabulary import Pool
 
 HOUR_S = 3_600
 DAY_HOURS = 24

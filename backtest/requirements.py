@@ -10,15 +10,19 @@ from numpy.typing import NDArray
 
 from backtest.period import Period
 from spot_optimizer.decision.market_table import MarketTable
-from spot_optimizer.decision.model import WorkloadView
 from spot_optimizer.decision.rightsizing import want_at_least_home
 from spot_optimizer.decision.situation import CannotJudge, situation_of
 from spot_optimizer.decision.stages import Reason, screen
+from spot_optimizer.decision.world import WorkloadView
 from spot_optimizer.market.prices import Floats
 from spot_optimizer.market.snapshot import MarketSnapshot
 from spot_optimizer.settings import Settings
 from spot_optimizer.usage.usage import Usage
-from spot_optimizer.words import Lifecycle, Mode, Pool
+from spot_optimizer.vocabulary import (
+    Lifecycle,
+    Mode,
+    Pool,
+)
 
 _USED_FRACTION = 0.8
 """Of the home type's size: with the headroom of 1.2 nothing smaller will do, and every larger type

@@ -17,13 +17,13 @@ from simulator.market.on_demand import on_demand_prices
 from simulator.world.catalogue import instance_types
 from spot_optimizer.decision.engine import decide
 from spot_optimizer.decision.engines.registry import BUILT_IN
-from spot_optimizer.decision.model import WorkloadView, World
+from spot_optimizer.decision.world import WorkloadView, World
 from spot_optimizer.market.catalog import Catalog
 from spot_optimizer.market.instance_types import parse_instance_types
 from spot_optimizer.market.snapshot import MarketSnapshot
 from spot_optimizer.settings import Settings
 from spot_optimizer.usage.usage import Usage
-from spot_optimizer.words import Lifecycle, Pool
+from spot_optimizer.vocabulary import Lifecycle, Pool
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 ZONES = tuple(f"us-east-1{letter}" for letter in "abcdef")

@@ -15,7 +15,7 @@ from spot_optimizer.market.coverage import Coverage, Span
 from spot_optimizer.market.gaps import find_gaps
 from spot_optimizer.market.grid_view import LOOK_AROUND_S, count_methods, grid_view
 from spot_optimizer.market.price_book import PriceBook
-from spot_optimizer.words import Pool
+from spot_optimizer.vocabulary import Pool
 
 DAY_S = 86_400
 DAYS = 30

@@ -26,7 +26,7 @@ from simulator.costs.month import Life, market_for
 from simulator.ledger_view import LedgerView
 from simulator.scenario import Curve, PriceSurge, Scenario, WorkloadSpec
 from spot_optimizer.settings import Settings
-from spot_optimizer.words import DecisionKind
+from spot_optimizer.vocabulary import DecisionKind
 
 WORKLOADS = 1_000
 TYPE, ZONE, FACTOR = "m5.large", "us-east-1a", 2.5

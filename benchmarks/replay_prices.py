@@ -20,7 +20,7 @@ from simulator.market.on_demand import on_demand_prices
 from spot_optimizer.decision.engines.registry import BUILT_IN
 from spot_optimizer.market.prices import PriceChanges
 from spot_optimizer.settings import Settings
-from spot_optimizer.words import Pool
+from spot_optimizer.vocabulary import Pool
 
 DAYS = 30
 

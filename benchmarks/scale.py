@@ -38,8 +38,9 @@ from simulator.costs.latencies import body_bytes
 from simulator.costs.meter import Meter
 from simulator.costs.month import Life, market_for
 from simulator.costs.tables import table_sizes
-from spot_optimizer.aws import archive
-from spot_optimizer.services import fleet, market_forecast
+from spot_optimizer.aws import data_bucket as archive
+from spot_optimizer.services.decide import inventory as fleet
+from spot_optimizer.services.refresh_market import market_forecast
 
 SIZES = (100, 1_000, 10_000)
 READ_AT_ONCE = 2_000

@@ -20,7 +20,8 @@ from cli.markets_at_rest import market_at_rest
 from cli.plain import to_json
 from cli.simulate import JsonOption, OnDemandOption, PricesOption, SeedOption
 from cli.stacks import RegionOption, StackOption, outputs_of
-from spot_optimizer.contracts import EvaluatePool, InvalidRequest, RecommendPools, parse
+from spot_optimizer.contracts.boundary import InvalidRequest, parse
+from spot_optimizer.contracts.command import EvaluatePool, RecommendPools
 from spot_optimizer.decision.appraisal import UnknownPlace, appraise
 from spot_optimizer.decision.engines.registry import BUILT_IN
 from spot_optimizer.decision.recommendation import (
@@ -30,7 +31,7 @@ from spot_optimizer.decision.recommendation import (
     recommend,
 )
 from spot_optimizer.settings import Settings
-from spot_optimizer.words import Pool
+from spot_optimizer.vocabulary import Pool
 
 AdvisorOption = Annotated[
     Path | None,

@@ -130,7 +130,7 @@ def backtest(
     # What follows takes a second to import: boto3, LightGBM, moto's catalogue.
     from botocore.exceptions import BotoCoreError, ClientError
 
-    from spot_optimizer.forecast.artifact import UnusableModel
+    from spot_optimizer.forecast.model_artifact import UnusableModel
 
     with waiting(console, quiet=as_json) as bar:
         shown = bar.add_task("reading", total=None)
@@ -214,7 +214,7 @@ def _task(
 ) -> "Task":
     from backtest.runs import Task
     from spot_optimizer.decision.engines.registry import BUILT_IN
-    from spot_optimizer.services.engines import load_engines
+    from spot_optimizer.workflow.engines import load_engines
 
     names = tuple(dict.fromkeys(engine or BUILT_IN))
     engines = load_engines(names)

@@ -67,7 +67,7 @@ def evaluate(
 
         # LightGBM takes a second to import.
         from models.evaluate_files import evaluate_files
-        from spot_optimizer.forecast.artifact import UnusableModel
+        from spot_optimizer.forecast.model_artifact import UnusableModel
 
         try:
             report = evaluate_files(

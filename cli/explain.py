@@ -14,10 +14,10 @@ from cli.simulate import JsonOption, market_of, planned_run
 from cli.stacks import RegionOption, StackOption, outputs_of
 from simulator.markets import Market
 from simulator.simulation import Simulation, silent
-from spot_optimizer.aws.archive import Archive
+from spot_optimizer.aws.data_bucket import Archive
 from spot_optimizer.aws.ledger.table import Ledger
-from spot_optimizer.contracts import InvalidRequest
-from spot_optimizer.services.explain import Explained, explain_decision
+from spot_optimizer.contracts.boundary import InvalidRequest
+from spot_optimizer.services.explain.explanation import Explained, explain_decision
 
 _NO_DATE = 1900
 """Year of a time of day without a date."""

@@ -7,7 +7,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from spot_optimizer.decision.explaining.explanation import Explanation, Group, PoolFacts
-from spot_optimizer.services.explain import Explained
+from spot_optimizer.services.explain.explanation import Explained
 
 _OF_DOLLARS = (
     "engine",

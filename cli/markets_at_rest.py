@@ -13,8 +13,8 @@ from simulator.market.history import PriceHistory
 from simulator.markets import Market
 from simulator.world import World
 from simulator.world.catalogue import instance_types
-from spot_optimizer.decision.hours import is_quiet_hour
 from spot_optimizer.decision.market_table import MarketTable
+from spot_optimizer.decision.quiet_hours import is_quiet_hour
 from spot_optimizer.forecast.forecaster import unknown_instability
 from spot_optimizer.forecast.last_price import LastPrice
 from spot_optimizer.forecast.safety_history import SafetyHistory
@@ -23,7 +23,7 @@ from spot_optimizer.market.advisor import AdvisorFileChanged, parse_advisor
 from spot_optimizer.market.catalog import Catalog
 from spot_optimizer.market.instance_types import parse_instance_types
 from spot_optimizer.market.prices import PriceChanges
-from spot_optimizer.words import Pool
+from spot_optimizer.vocabulary import Pool
 
 _LOOK_BACK = timedelta(days=8)
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import Enum
 from typing import Any
 
-from spot_optimizer.words import Pool
+from spot_optimizer.vocabulary import Pool
 
 
 def to_json(value: Any) -> str:

@@ -4,8 +4,13 @@ from pathlib import Path
 
 from models.rivals import Rivals
 from models.training import RIVALS
-from spot_optimizer.forecast.artifact import SHIPPED, Model, UnusableModel, load_model
 from spot_optimizer.forecast.boosters import load_booster
+from spot_optimizer.forecast.model_artifact import (
+    SHIPPED,
+    Model,
+    UnusableModel,
+    load_model,
+)
 
 __all__ = ["SHIPPED", "read_model", "read_rivals"]
 

@@ -14,7 +14,7 @@ from price_files.on_demand import ANY_REGION, OnDemandByRegion
 from price_files.spot_prices import PriceRows, leave_out_unusable, read_rows
 from spot_optimizer.market.cleaning import PriceRow
 from spot_optimizer.market.prices import PriceChanges, Times
-from spot_optimizer.words import Pool
+from spot_optimizer.vocabulary import Pool
 
 FEED_GAP_S = 48 * 3_600
 """AWS states every price again within 24 h (measured: 32 h at most), so a region without any row

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from spot_optimizer.forecast.artifact import Metadata
+from spot_optimizer.forecast.model_artifact import Metadata
 
 MODEL_CARD = "model_card.md"
 

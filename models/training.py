@@ -24,17 +24,17 @@ from models.metrics import auc as area_under_curve
 from models.rivals import Rivals
 from models.school import STEPS, Progress, School
 from price_files.on_demand import OnDemandByRegion
-from spot_optimizer.forecast.artifact import (
+from spot_optimizer.forecast.boosters import Booster
+from spot_optimizer.forecast.calibration import Calibration, Observed
+from spot_optimizer.forecast.features import FEATURES
+from spot_optimizer.forecast.forecaster import HOUR_S
+from spot_optimizer.forecast.model_artifact import (
     BOOSTERS,
     CALIBRATION,
     METADATA,
     Metadata,
     pack_boosters,
 )
-from spot_optimizer.forecast.boosters import Booster
-from spot_optimizer.forecast.calibration import Calibration, Observed
-from spot_optimizer.forecast.features import FEATURES
-from spot_optimizer.forecast.forecaster import HOUR_S
 from spot_optimizer.forecast.raw_forecast import (
     HORIZONS_H,
     RISES,

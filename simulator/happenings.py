@@ -9,7 +9,7 @@ from simulator.faults.aftermath import Aftermath, happened
 from simulator.ledger_view import LedgerView
 from simulator.summary import signal_summary
 from spot_optimizer.aws.ledger.items import SwitchItem
-from spot_optimizer.words import DecisionKind, Phase
+from spot_optimizer.vocabulary import DecisionKind, Phase
 
 Kind = Literal[
     "decision",

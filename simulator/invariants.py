@@ -25,8 +25,12 @@ from simulator.world.events import (
 from simulator.world.instances import USER_INITIATED
 from simulator.world.model import Instance
 from spot_optimizer.aws.ledger.items import SwitchItem
-from spot_optimizer.switching.machine import MANAGED_TAG, SWITCH_TAG, WORKLOAD_TAG
-from spot_optimizer.words import DecisionKind, Phase
+from spot_optimizer.switching.instance_record import (
+    MANAGED_TAG,
+    SWITCH_TAG,
+    WORKLOAD_TAG,
+)
+from spot_optimizer.vocabulary import DecisionKind, Phase
 
 SWITCH_DURATION_MAX = timedelta(minutes=20)
 _LIVE = (Phase.CLAIMED, Phase.LAUNCHED, Phase.HEALTHY, Phase.HANDED_OVER, Phase.COMMITTED)

@@ -9,9 +9,9 @@ from moto.dynamodb.models import dynamodb_backends
 from simulator.account import EmbeddedAccount
 from simulator.account.copies import plain_copy
 from simulator.account.dynamodb_patches import remembered
+from spot_optimizer.aws.ledger.codec import from_wire
 from spot_optimizer.aws.ledger.items import Item, StackItem, SwitchItem, WorkloadItem
 from spot_optimizer.aws.ledger.keys import PLANS, STACK, STATE, WORKLOADS
-from spot_optimizer.aws.ledger.wire import from_wire
 
 _Model = TypeVar("_Model", bound=Item)
 

@@ -23,7 +23,7 @@ from simulator.summary import (
     data_bucket,
     machines_of,
 )
-from spot_optimizer.aws.archive import MARKET_SNAPSHOT
+from spot_optimizer.aws.data_bucket import MARKET_SNAPSHOT
 from spot_optimizer.aws.ledger.items import SwitchItem
 from spot_optimizer.market.snapshot_file import snapshot_from_bytes
 

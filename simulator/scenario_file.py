@@ -31,7 +31,7 @@ from simulator.scenario_schema import (
     WorkloadTable,
 )
 from simulator.scenario_yaml import UnreadableYaml, load_yaml
-from spot_optimizer.words import TAG_PREFIX
+from spot_optimizer.vocabulary import TAG_PREFIX
 
 FOLDER = Path(__file__).parent / "scenarios"
 TEMPLATE = Path(__file__).parents[1] / "template.yaml"

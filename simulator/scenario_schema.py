@@ -22,7 +22,8 @@ from simulator.limits import LIMITS, Bucket, Limits
 from simulator.scenario import Curve
 from simulator.world.capacity import FAMILY_CLASSES
 from simulator.world.catalogue import instance_types
-from spot_optimizer.contracts import CommandRequest, InvalidRequest, parse
+from spot_optimizer.contracts.boundary import InvalidRequest, parse
+from spot_optimizer.contracts.command import CommandRequest
 
 HOURS_MAX = 24 * 90
 WORKLOADS_MAX = 100

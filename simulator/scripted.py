@@ -27,7 +27,7 @@ from simulator.scenario import (
 )
 from simulator.signals import Delivery
 from simulator.world.catalogue import instance_types
-from spot_optimizer.words import TAG_PREFIX
+from spot_optimizer.vocabulary import TAG_PREFIX
 
 if TYPE_CHECKING:
     from simulator.simulation import Simulation

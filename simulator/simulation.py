@@ -24,7 +24,7 @@ from simulator.scripted import happen
 from simulator.signals import Signals
 from simulator.summary import Summary, summarise
 from simulator.world import INSTANCE_ROLE_ARN, Load, World
-from spot_optimizer.words import TAG_PREFIX
+from spot_optimizer.vocabulary import TAG_PREFIX
 
 TEMPLATE = Path(__file__).parents[1] / "template.yaml"
 STACK_NAME = "spot-optimizer"

@@ -16,7 +16,7 @@ from simulator.account.executions import Execution
 from simulator.faults.aftermath import FaultSummary
 from simulator.ledger_view import LedgerView
 from spot_optimizer.aws.ledger.items import SwitchItem, WorkloadItem
-from spot_optimizer.words import DecisionKind, Phase
+from spot_optimizer.vocabulary import DecisionKind, Phase
 
 if TYPE_CHECKING:
     from simulator.simulation import Simulation

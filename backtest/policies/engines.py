@@ -16,11 +16,10 @@ from backtest.billing import Paths
 from backtest.period import Period
 from backtest.requirements import Case
 from backtest.starts import Starts
+from spot_optimizer.decision.decision import Candidate, Decision
 from spot_optimizer.decision.engine import decide
 from spot_optimizer.decision.engines.contract import Engines
-from spot_optimizer.decision.model import (
-    Candidate,
-    Decision,
+from spot_optimizer.decision.world import (
     Move,
     StackState,
     WorkloadView,
@@ -28,7 +27,11 @@ from spot_optimizer.decision.model import (
 )
 from spot_optimizer.market.snapshot import MarketSnapshot
 from spot_optimizer.settings import Settings
-from spot_optimizer.words import DecisionKind, Lifecycle, Pool
+from spot_optimizer.vocabulary import (
+    DecisionKind,
+    Lifecycle,
+    Pool,
+)
 
 CYCLE = timedelta(minutes=5)
 _DAY = timedelta(hours=24)

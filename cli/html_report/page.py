@@ -17,7 +17,7 @@ from cli.html_report.timeline import timeline
 from cli.report import duration
 from simulator.record import Record, ScriptedMoment, WorkloadRecord
 from simulator.summary import Summary, WorkloadSummary
-from spot_optimizer.words import DecisionKind
+from spot_optimizer.vocabulary import DecisionKind
 
 _TEMPLATE = Path(__file__).with_name("page.html")
 

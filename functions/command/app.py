@@ -1,4 +1,4 @@
-"""Every manual request; invoke it by hand (services/command.py)."""
+"""Every manual request; invoke it by hand (services/command/requests.py)."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -6,8 +6,9 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from spot_optimizer.aws.environment import read_environment
-from spot_optimizer.contracts import CommandRequest, parse
-from spot_optimizer.services.command import carry_out
+from spot_optimizer.contracts.boundary import parse
+from spot_optimizer.contracts.command import CommandRequest
+from spot_optimizer.services.command.requests import carry_out
 from spot_optimizer.telemetry import logger, metrics, tracer
 
 

@@ -1,4 +1,4 @@
-"""One decision cycle: judges every workload and starts switches (services/decide.py)."""
+"""One decision cycle: judges every workload and starts switches (services/decide/cycle.py)."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -6,8 +6,9 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from spot_optimizer.aws.environment import read_environment
-from spot_optimizer.contracts import DecideRequest, parse
-from spot_optimizer.services.decide import run_cycle
+from spot_optimizer.contracts.boundary import parse
+from spot_optimizer.contracts.decide import DecideRequest
+from spot_optimizer.services.decide.cycle import run_cycle
 from spot_optimizer.telemetry import logger, metrics, tracer
 
 

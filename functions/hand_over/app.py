@@ -1,4 +1,4 @@
-"""Moves target groups and elastic addresses, or back (services/hand_over.py)."""
+"""Moves target groups and elastic addresses, or back (services/hand_over/actions.py)."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -6,8 +6,9 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from spot_optimizer.aws.clients import passing_as_try_again
-from spot_optimizer.contracts import HandOverRequest, parse
-from spot_optimizer.services.hand_over import hand_over
+from spot_optimizer.contracts.boundary import parse
+from spot_optimizer.contracts.steps import HandOverRequest
+from spot_optimizer.services.hand_over.actions import hand_over
 from spot_optimizer.telemetry import logger, metrics, tracer
 
 

@@ -1,4 +1,4 @@
-"""Answers what EC2 says about an instance (services/handle_signal.py)."""
+"""Answers what EC2 says about an instance (services/handle_signal/answer.py)."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from spot_optimizer.aws.environment import read_environment
-from spot_optimizer.services.handle_signal import handle_signal
+from spot_optimizer.services.handle_signal.answer import handle_signal
 from spot_optimizer.telemetry import logger, metrics, tracer
 
 

@@ -1,4 +1,4 @@
-"""Is the replacement ready, and the same machine? (services/inspect_replacement.py)"""
+"""Is the replacement ready, and the same machine? (services/inspect_replacement/inspection.py)"""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -6,8 +6,9 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from spot_optimizer.aws.clients import passing_as_try_again
-from spot_optimizer.contracts import InspectRequest, parse
-from spot_optimizer.services.inspect_replacement import inspect_replacement
+from spot_optimizer.contracts.boundary import parse
+from spot_optimizer.contracts.steps import InspectRequest
+from spot_optimizer.services.inspect_replacement.inspection import inspect_replacement
 from spot_optimizer.telemetry import logger, metrics, tracer
 
 

@@ -1,4 +1,4 @@
-"""Launches one candidate from the workload's template (services/launch_replacement.py)."""
+"""Launches one candidate from the workload's template (services/launch_replacement/launch.py)."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -7,8 +7,9 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from spot_optimizer.aws.clients import passing_as_try_again
 from spot_optimizer.aws.environment import read_step_environment
-from spot_optimizer.contracts import LaunchRequest, parse
-from spot_optimizer.services.launch_replacement import launch_replacement
+from spot_optimizer.contracts.boundary import parse
+from spot_optimizer.contracts.steps import LaunchRequest
+from spot_optimizer.services.launch_replacement.launch import launch_replacement
 from spot_optimizer.telemetry import logger, metrics, tracer
 
 

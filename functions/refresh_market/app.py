@@ -1,4 +1,4 @@
-"""Collects prices, forecasts them and writes the market snapshot (services/refresh_market.py)."""
+"""Collects prices, forecasts them and writes the market snapshot (services/refresh_market/tasks.py)."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -6,8 +6,9 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from spot_optimizer.aws.environment import read_environment
-from spot_optimizer.contracts import RefreshMarketRequest, parse
-from spot_optimizer.services.refresh_market import refresh_market
+from spot_optimizer.contracts.boundary import parse
+from spot_optimizer.contracts.market import RefreshMarketRequest
+from spot_optimizer.services.refresh_market.tasks import refresh_market
 from spot_optimizer.telemetry import logger, metrics, tracer
 
 

@@ -1,4 +1,4 @@
-"""Clears what switches left over (services/sweep.py)."""
+"""Clears what switches left over (services/sweep/run.py)."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -6,8 +6,9 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from spot_optimizer.aws.environment import read_environment
-from spot_optimizer.contracts import ScheduledSweep, parse
-from spot_optimizer.services.sweep import sweep
+from spot_optimizer.contracts.boundary import parse
+from spot_optimizer.contracts.sweep import ScheduledSweep
+from spot_optimizer.services.sweep.run import sweep
 from spot_optimizer.telemetry import logger, metrics, tracer
 
 

@@ -1,5 +1,5 @@
 """The transactions of a switch: claim, refuse, commit, abandon, succeed, fail
-(services/update_ledger.py)."""
+(services/update_ledger/steps.py)."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -8,8 +8,9 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from spot_optimizer.aws.clients import passing_as_try_again
 from spot_optimizer.aws.environment import read_step_environment
-from spot_optimizer.contracts import UpdateLedgerRequest, parse
-from spot_optimizer.services.update_ledger import update_ledger
+from spot_optimizer.contracts.boundary import parse
+from spot_optimizer.contracts.steps import UpdateLedgerRequest
+from spot_optimizer.services.update_ledger.steps import update_ledger
 from spot_optimizer.telemetry import logger, metrics, tracer
 
 

@@ -23,7 +23,11 @@ from simulator.faults.places import PlacedFault
 from simulator.ledger_view import LedgerView
 from simulator.world import World
 from spot_optimizer.aws.ledger.items import SwitchItem
-from spot_optimizer.words import TAG_PREFIX, DecisionKind, Phase
+from spot_optimizer.vocabulary import (
+    TAG_PREFIX,
+    DecisionKind,
+    Phase,
+)
 
 __all__ = ["Aftermath", "FaultSummary", "happened"]
 

@@ -26,8 +26,8 @@ from simulator.market.history import Pool, PriceHistory
 from simulator.market.on_demand import on_demand_prices
 from simulator.signals import Signals
 from simulator.world import INSTANCE_ROLE_ARN, World
+from spot_optimizer.aws.ledger.codec import instant
 from spot_optimizer.aws.ledger.keys import workload_key
-from spot_optimizer.aws.ledger.wire import instant
 
 TEMPLATE = Path(__file__).parents[2] / "template.yaml"
 STACK = "spot-optimizer"

@@ -8,7 +8,7 @@ from simulator.market.history import Pool, PriceHistory
 from simulator.trials import crowd
 from simulator.trials.ground import START, TYPES, ZONES, Ground
 from simulator.trials.machines import on_its_way, stranger, with_everything
-from spot_optimizer.words import Phase
+from spot_optimizer.vocabulary import Phase
 
 
 def _nobody_hears(ground: Ground) -> None:

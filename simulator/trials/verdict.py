@@ -7,7 +7,7 @@ from simulator.faults.kinds import FaultKind
 from simulator.trials.ground import Ground
 from simulator.trials.machines import SECRET
 from simulator.trials.trials import Trial, TrialFailed
-from spot_optimizer.words import DecisionKind, Phase
+from spot_optimizer.vocabulary import DecisionKind, Phase
 
 SETTLES_WITHIN = timedelta(minutes=20)
 """Invariant 10: of the last fault, or of the beginning."""

@@ -9,7 +9,7 @@ from backtest.billing import HOUR_S, Terms, bill, hourly_means, spot_usd
 from backtest.policies.contract import walk
 from backtest.tally import Weeks, tally
 from spot_optimizer.market.prices import PriceChanges
-from spot_optimizer.words import Pool
+from spot_optimizer.vocabulary import Pool
 from tests.backtest.replays import by_hand
 
 

@@ -10,7 +10,7 @@ from backtest.hazards import (
     rates_of_advisor,
 )
 from backtest.starts import run_hours, starts_of
-from spot_optimizer.words import Pool
+from spot_optimizer.vocabulary import Pool
 from tests.backtest.replays import case, period, recorded
 
 POOLS = [Pool("m5.large", "us-east-1a"), Pool("c5.large", "us-east-1b")]

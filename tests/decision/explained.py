@@ -7,16 +7,16 @@ from spot_optimizer.decision.engine import table_of
 from spot_optimizer.decision.engines.registry import BUILT_IN
 from spot_optimizer.decision.explaining.explanation import Explanation, explain
 from spot_optimizer.decision.explaining.what_if import Case
-from spot_optimizer.decision.inputs import (
+from spot_optimizer.decision.kept_inputs import (
     KeptInputs,
     SettingLayers,
     inputs_from_bytes,
     inputs_to_bytes,
     parameters_of,
 )
-from spot_optimizer.decision.model import WorkloadView, World
+from spot_optimizer.decision.world import WorkloadView, World
 from spot_optimizer.market.snapshot import MarketSnapshot
-from spot_optimizer.words import Pool
+from spot_optimizer.vocabulary import Pool
 from tests.decision.worlds import CATALOG, NOW, REGION, market
 
 Facts = Mapping[Pool, Mapping[str, float] | float]

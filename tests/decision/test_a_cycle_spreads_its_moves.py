@@ -8,11 +8,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from spot_optimizer.decision.decision import Decision
 from spot_optimizer.decision.engine import decide
-from spot_optimizer.decision.experience import PoolEvent
-from spot_optimizer.decision.model import Decision, Force, StackState, WorkloadView, World
+from spot_optimizer.decision.pool_history import PoolEvent
+from spot_optimizer.decision.world import (
+    Force,
+    StackState,
+    WorkloadView,
+    World,
+)
 from spot_optimizer.market.catalog import Catalog
-from spot_optimizer.words import DecisionKind, Lifecycle, Pool
+from spot_optimizer.vocabulary import (
+    DecisionKind,
+    Lifecycle,
+    Pool,
+)
 from tests.decision.worlds import (
     ACTING,
     CATALOG,

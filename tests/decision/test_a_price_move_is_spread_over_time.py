@@ -7,8 +7,17 @@ from datetime import timedelta
 import pytest
 
 from spot_optimizer.decision.engine import decide
-from spot_optimizer.decision.model import Move, StackState, WorkloadView, World
-from spot_optimizer.words import DecisionKind, Lifecycle, Pool
+from spot_optimizer.decision.world import (
+    Move,
+    StackState,
+    WorkloadView,
+    World,
+)
+from spot_optimizer.vocabulary import (
+    DecisionKind,
+    Lifecycle,
+    Pool,
+)
 from tests.decision.worlds import (
     ACTING,
     CATALOG,

@@ -9,7 +9,7 @@ from spot_optimizer.decision.appraisal import Appraisal, PoolSignal, UnknownPlac
 from spot_optimizer.decision.engines.registry import BUILT_IN
 from spot_optimizer.decision.market_table import MarketTable
 from spot_optimizer.settings import Settings
-from spot_optimizer.words import Pool
+from spot_optimizer.vocabulary import Pool
 from tests.decision.worlds import CATALOG, HERE, NOW, ZONES, market
 
 THERE = Pool("m5a.xlarge", ZONES[1])

@@ -8,12 +8,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from spot_optimizer.decision.decision import Candidate
 from spot_optimizer.decision.engine import decide
-from spot_optimizer.decision.model import Candidate, WorkloadView, World
+from spot_optimizer.decision.world import WorkloadView, World
 from spot_optimizer.market.catalog import fits_machine
 from spot_optimizer.market.snapshot import MarketSnapshot
 from spot_optimizer.usage.usage import Usage
-from spot_optimizer.words import DecisionKind, Lifecycle, Mode, Pool
+from spot_optimizer.vocabulary import (
+    DecisionKind,
+    Lifecycle,
+    Mode,
+    Pool,
+)
 from tests.decision.worlds import (
     ACTING,
     CATALOG,

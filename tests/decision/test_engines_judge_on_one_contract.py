@@ -8,15 +8,24 @@ from typing import Any
 import numpy as np
 import pytest
 
+from spot_optimizer.decision.decision import Decision
 from spot_optimizer.decision.engine import decide
 from spot_optimizer.decision.engines.contract import Engine
 from spot_optimizer.decision.engines.registry import BUILT_IN
 from spot_optimizer.decision.engines.staged import StagedEngine
-from spot_optimizer.decision.found import Stage, spot_candidate
-from spot_optimizer.decision.model import Decision, Force, WorkloadView, World
 from spot_optimizer.decision.outcome import Outcome
+from spot_optimizer.decision.selection import Stage, spot_candidate
 from spot_optimizer.decision.situation import Situation
-from spot_optimizer.words import DecisionKind, Lifecycle, Pool
+from spot_optimizer.decision.world import (
+    Force,
+    WorkloadView,
+    World,
+)
+from spot_optimizer.vocabulary import (
+    DecisionKind,
+    Lifecycle,
+    Pool,
+)
 from tests.decision.worlds import (
     ACTING,
     CATALOG,

@@ -9,14 +9,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spot_optimizer.decision.engines.registry import BUILT_IN
-from spot_optimizer.decision.experience import PoolEvent
 from spot_optimizer.decision.explaining.explanation import Explanation, NotDecided, explain
 from spot_optimizer.decision.explaining.rivals import Counterfactual, no_longer, would_take
-from spot_optimizer.decision.explaining.settings_tried import setting_steps
+from spot_optimizer.decision.explaining.tried_settings import setting_steps
 from spot_optimizer.decision.explaining.what_if import Verdict, first_change, last_that_holds
-from spot_optimizer.decision.inputs import SettingLayers, parameters_of
-from spot_optimizer.decision.model import Force, StackState, WorkloadView, World
-from spot_optimizer.words import DecisionKind, Lifecycle, Pool
+from spot_optimizer.decision.kept_inputs import SettingLayers, parameters_of
+from spot_optimizer.decision.pool_history import PoolEvent
+from spot_optimizer.decision.world import (
+    Force,
+    StackState,
+    WorkloadView,
+    World,
+)
+from spot_optimizer.vocabulary import (
+    DecisionKind,
+    Lifecycle,
+    Pool,
+)
 from tests.decision.explained import case_of, explained, judged_by, kept
 from tests.decision.worlds import (
     ACTING,

@@ -5,11 +5,21 @@ from datetime import timedelta
 
 import pytest
 
+from spot_optimizer.decision.decision import Decision
 from spot_optimizer.decision.engine import decide
-from spot_optimizer.decision.image import Image
-from spot_optimizer.decision.model import Decision, Force, WorkloadView, World
+from spot_optimizer.decision.image_requirements import Image
+from spot_optimizer.decision.world import (
+    Force,
+    WorkloadView,
+    World,
+)
 from spot_optimizer.market.snapshot import MarketSnapshot
-from spot_optimizer.words import DecisionKind, Lifecycle, Mode, Pool
+from spot_optimizer.vocabulary import (
+    DecisionKind,
+    Lifecycle,
+    Mode,
+    Pool,
+)
 from tests.decision.worlds import CATALOG, HERE, NOW, REGION, market, workload
 
 THERE = Pool("m5.2xlarge", "us-east-1b")

@@ -5,9 +5,20 @@ from datetime import timedelta
 
 import pytest
 
+from spot_optimizer.decision.decision import Decision
 from spot_optimizer.decision.engine import decide
-from spot_optimizer.decision.model import Decision, Force, StackState, WorkloadView, World
-from spot_optimizer.words import DecisionKind, Lifecycle, Mode, Pool
+from spot_optimizer.decision.world import (
+    Force,
+    StackState,
+    WorkloadView,
+    World,
+)
+from spot_optimizer.vocabulary import (
+    DecisionKind,
+    Lifecycle,
+    Mode,
+    Pool,
+)
 from tests.decision.worlds import (
     ACTING,
     CATALOG,

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spot_optimizer.decision.experience import PoolEvent, experience_of
 from spot_optimizer.decision.hourly_hazard import BUCKET_SHARES, age_factor, hourly_hazard
-from spot_optimizer.words import Pool
+from spot_optimizer.decision.pool_history import PoolEvent, experience_of
+from spot_optimizer.vocabulary import Pool
 from tests.decision.worlds import NOW
 
 POOL, ELSEWHERE = Pool("m5.large", "us-east-1a"), Pool("m5.large", "us-east-1b")

@@ -6,15 +6,25 @@ from datetime import timedelta
 import pytest
 from hypothesis import given, settings
 
+from spot_optimizer.codec import DamagedState, pack_json
 from spot_optimizer.decision.engine import decide
-from spot_optimizer.decision.experience import PoolEvent
 from spot_optimizer.decision.guards.windows import Window
-from spot_optimizer.decision.image import Image
-from spot_optimizer.decision.inputs import SettingLayers, inputs_from_bytes, inputs_to_bytes
-from spot_optimizer.decision.model import Force, Move, StackState, WorkloadView, World
+from spot_optimizer.decision.image_requirements import Image
+from spot_optimizer.decision.kept_inputs import (
+    SettingLayers,
+    inputs_from_bytes,
+    inputs_to_bytes,
+)
+from spot_optimizer.decision.pool_history import PoolEvent
+from spot_optimizer.decision.world import (
+    Force,
+    Move,
+    StackState,
+    WorkloadView,
+    World,
+)
 from spot_optimizer.market.snapshot import MarketSnapshot
-from spot_optimizer.stored import DamagedState, pack_json
-from spot_optimizer.words import Lifecycle, Mode
+from spot_optimizer.vocabulary import Lifecycle, Mode
 from tests.decision.explained import kept
 from tests.decision.test_decisions_are_sound import MARKETS, views
 from tests.decision.worlds import ACTING, CATALOG, HERE, NOW, REGION, market, workload

@@ -8,13 +8,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spot_optimizer.decision.decision import Decision
 from spot_optimizer.decision.engine import decide, decision_id
 from spot_optimizer.decision.misfits import misfit
-from spot_optimizer.decision.model import Decision, Force, WorkloadView, World
+from spot_optimizer.decision.world import (
+    Force,
+    WorkloadView,
+    World,
+)
 from spot_optimizer.market.catalog import InstanceType, fits_machine
 from spot_optimizer.market.snapshot import MarketSnapshot
 from spot_optimizer.usage.usage import Usage
-from spot_optimizer.words import DecisionKind, Lifecycle, Mode, Pool
+from spot_optimizer.vocabulary import (
+    DecisionKind,
+    Lifecycle,
+    Mode,
+    Pool,
+)
 from tests.decision.worlds import (
     ACTING,
     CATALOG,

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spot_optimizer.decision.decision import Decision
 from spot_optimizer.decision.engine import decide
 from spot_optimizer.decision.guards.windows import (
     DAYS,
@@ -18,8 +19,17 @@ from spot_optimizer.decision.guards.windows import (
     opens_at,
     parse_windows,
 )
-from spot_optimizer.decision.model import Decision, Force, Move, WorkloadView, World
-from spot_optimizer.words import DecisionKind, Lifecycle, Pool
+from spot_optimizer.decision.world import (
+    Force,
+    Move,
+    WorkloadView,
+    World,
+)
+from spot_optimizer.vocabulary import (
+    DecisionKind,
+    Lifecycle,
+    Pool,
+)
 from tests.decision.worlds import ACTING, CATALOG, HERE, NOW, REGION, market, workload
 
 THERE = Pool("m5.xlarge", "us-east-1b")

@@ -6,13 +6,18 @@ from functools import cache
 import pytest
 
 from simulator.world.catalogue import instance_types
+from spot_optimizer.decision.decision import Decision
 from spot_optimizer.decision.engine import decide
-from spot_optimizer.decision.image import Image
-from spot_optimizer.decision.model import Decision, World
+from spot_optimizer.decision.image_requirements import Image
+from spot_optimizer.decision.world import World
 from spot_optimizer.market.catalog import Catalog
 from spot_optimizer.market.instance_types import parse_instance_types
 from spot_optimizer.usage.usage import Usage
-from spot_optimizer.words import DecisionKind, Lifecycle, Pool
+from spot_optimizer.vocabulary import (
+    DecisionKind,
+    Lifecycle,
+    Pool,
+)
 from tests.decision.worlds import ACTING, NOW, REGION, ZONES, market, workload
 
 B = ZONES[1]

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spot_optimizer.decision.experience import Experience
 from spot_optimizer.decision.market_table import MarketTable
+from spot_optimizer.decision.pool_history import Experience
 from spot_optimizer.decision.recommendation import (
     NothingFits,
     Recommendation,
@@ -19,7 +19,7 @@ from spot_optimizer.decision.recommendation import (
 )
 from spot_optimizer.market.catalog import Catalog
 from spot_optimizer.settings import Settings
-from spot_optimizer.words import Pool
+from spot_optimizer.vocabulary import Pool
 from tests.decision.worlds import CATALOG, ON_DEMAND, TYPES, ZONES, instance_type, market
 
 LIKE_HOME = Requirement(4, 16, 1, "x86_64")

@@ -6,10 +6,14 @@ from datetime import timedelta
 import pytest
 
 from spot_optimizer.decision.engine import decide
-from spot_optimizer.decision.model import World
+from spot_optimizer.decision.world import World
 from spot_optimizer.market.catalog import Catalog
 from spot_optimizer.usage.usage import Usage
-from spot_optimizer.words import DecisionKind, Lifecycle, Pool
+from spot_optimizer.vocabulary import (
+    DecisionKind,
+    Lifecycle,
+    Pool,
+)
 from tests.decision.worlds import (
     CATALOG,
     HERE,

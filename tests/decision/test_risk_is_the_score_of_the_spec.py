@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from botocore.session import Session
 
-from spot_optimizer.decision import hours
-from spot_optimizer.decision.hours import REGION_TIME_ZONES, is_quiet_hour
+from spot_optimizer.decision import quiet_hours as hours
+from spot_optimizer.decision.quiet_hours import REGION_TIME_ZONES, is_quiet_hour
 from spot_optimizer.decision.risk import risk_scores
-from spot_optimizer.words import Pool
+from spot_optimizer.vocabulary import Pool
 from tests.decision.worlds import market
 
 

@@ -5,9 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from spot_optimizer.decision.decision import Decision
 from spot_optimizer.decision.engines.risk_score import classes
-from spot_optimizer.decision.model import Decision
-from spot_optimizer.words import DecisionKind, Lifecycle, Pool
+from spot_optimizer.vocabulary import (
+    DecisionKind,
+    Lifecycle,
+    Pool,
+)
 from tests.decision.worlds import ACTING, HERE, decide_one, target_of, workload
 
 B, C = "us-east-1b", "us-east-1c"

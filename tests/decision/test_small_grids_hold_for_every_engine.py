@@ -8,8 +8,12 @@ import pytest
 
 from spot_optimizer.decision.engine import decide
 from spot_optimizer.decision.engines.registry import BUILT_IN
-from spot_optimizer.decision.model import WorkloadView, World
-from spot_optimizer.words import DecisionKind, Lifecycle, Pool
+from spot_optimizer.decision.world import WorkloadView, World
+from spot_optimizer.vocabulary import (
+    DecisionKind,
+    Lifecycle,
+    Pool,
+)
 from tests.decision.worlds import ACTING, CATALOG, HERE, NOW, REGION, ZONES, market, workload
 
 A, B = Pool("m5.xlarge", ZONES[1]), Pool("m5a.xlarge", ZONES[2])

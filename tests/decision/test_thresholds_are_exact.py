@@ -6,7 +6,11 @@ from datetime import timedelta
 import pytest
 
 from spot_optimizer.usage.usage import Usage
-from spot_optimizer.words import DecisionKind, Lifecycle, Pool
+from spot_optimizer.vocabulary import (
+    DecisionKind,
+    Lifecycle,
+    Pool,
+)
 from tests.decision.worlds import (
     ACTING,
     HERE,

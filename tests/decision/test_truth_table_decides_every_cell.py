@@ -10,9 +10,13 @@ from itertools import product
 import pytest
 
 from spot_optimizer.decision.engine import decide
-from spot_optimizer.decision.model import WorkloadView, World
+from spot_optimizer.decision.world import WorkloadView, World
 from spot_optimizer.usage.usage import Usage
-from spot_optimizer.words import DecisionKind, Lifecycle, Pool
+from spot_optimizer.vocabulary import (
+    DecisionKind,
+    Lifecycle,
+    Pool,
+)
 from tests.decision.worlds import (
     ACTING,
     CATALOG,

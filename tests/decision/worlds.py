@@ -6,13 +6,14 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
+from spot_optimizer.decision.decision import Decision
 from spot_optimizer.decision.engine import decide
-from spot_optimizer.decision.model import Decision, WorkloadView, World
+from spot_optimizer.decision.world import WorkloadView, World
 from spot_optimizer.market.catalog import Catalog, InstanceType
 from spot_optimizer.market.snapshot import MarketSnapshot
 from spot_optimizer.settings import Settings
 from spot_optimizer.usage.usage import Usage
-from spot_optimizer.words import Lifecycle, Pool
+from spot_optimizer.vocabulary import Lifecycle, Pool
 
 NOW = datetime(2025, 6, 3, 15, 0, tzinfo=UTC)
 REGION = "us-east-1"

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from moto import mock_aws
 
 from spot_optimizer.aws import clients
-from spot_optimizer.aws.announce import alert
+from spot_optimizer.aws.announcements import alert
 
 Sent = Callable[[str], str]
 

@@ -6,10 +6,15 @@ from typing import Any, Literal
 import pytest
 from botocore.exceptions import ClientError
 
-from spot_optimizer.aws import instances, targets
+from spot_optimizer.aws import instances
+from spot_optimizer.aws import load_balancing as targets
 from spot_optimizer.aws.clients import TryAgain
-from spot_optimizer.contracts import HandOverProgress, HandOverRequest, Traffic
-from spot_optimizer.services.hand_over import (
+from spot_optimizer.contracts.steps import (
+    HandOverProgress,
+    HandOverRequest,
+    Traffic,
+)
+from spot_optimizer.services.hand_over.actions import (
     TARGET_DEADLINE,
     UNSERVED_MAX,
     TargetsNotHealthy,

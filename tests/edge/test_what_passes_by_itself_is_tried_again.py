@@ -7,7 +7,7 @@ from botocore.session import Session
 
 from spot_optimizer.aws.clients import TryAgain, passing_as_try_again
 from spot_optimizer.switching.error_table import BY_CODE, TEMPLATE_UNSEEN
-from spot_optimizer.words import Scope
+from spot_optimizer.vocabulary import Scope
 
 
 def _step_meeting(error: Exception) -> None:

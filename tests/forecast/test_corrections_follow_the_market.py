@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from spot_optimizer.codec import DamagedState, pack_columns
 from spot_optimizer.forecast.calibration import (
     ALL,
     HALF_LIFE_DAYS,
@@ -16,7 +17,6 @@ from spot_optimizer.forecast.calibration import (
 )
 from spot_optimizer.forecast.raw_forecast import HORIZONS_H, RISES, RawForecast
 from spot_optimizer.forecast.ticks import moved_ticks, price_after
-from spot_optimizer.stored import DamagedState, pack_columns
 
 ROWS = 20_000
 H, R = len(HORIZONS_H), len(RISES)

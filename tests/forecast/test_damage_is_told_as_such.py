@@ -7,7 +7,11 @@ from types import ModuleType, SimpleNamespace
 import numpy as np
 import pytest
 
-from spot_optimizer.forecast.artifact import (
+from spot_optimizer.codec import DamagedState, pack_json
+from spot_optimizer.forecast.boosters import load_booster
+from spot_optimizer.forecast.daily_lessons import Lessons, is_long_enough
+from spot_optimizer.forecast.groups import size_of
+from spot_optimizer.forecast.model_artifact import (
     BOOSTERS,
     CALIBRATION,
     METADATA,
@@ -15,12 +19,8 @@ from spot_optimizer.forecast.artifact import (
     UnusableModel,
     load_model,
 )
-from spot_optimizer.forecast.boosters import load_booster
-from spot_optimizer.forecast.groups import size_of
-from spot_optimizer.forecast.recalibration import Lessons, is_long_enough
 from spot_optimizer.market.prices import PriceChanges
-from spot_optimizer.stored import DamagedState, pack_json
-from spot_optimizer.words import Pool
+from spot_optimizer.vocabulary import Pool
 
 
 def _with(name: str, body: bytes):

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from spot_optimizer.forecast.features import FEATURES, WINDOW_S, compute_features
 from spot_optimizer.market.prices import PriceChanges
-from spot_optimizer.words import Pool
+from spot_optimizer.vocabulary import Pool
 from tests.market.price_strategies import POOLS, START_S, merged, rows_within
 
 HOUR_S = 3_600

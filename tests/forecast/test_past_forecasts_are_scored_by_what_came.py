@@ -7,21 +7,25 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from spot_optimizer.codec import DamagedState
+from spot_optimizer.forecast.accuracy import (
+    Came,
+    Sums,
+    score,
+)
 from spot_optimizer.forecast.forecaster import HOUR_S, Forecast
-from spot_optimizer.forecast.foretold import Foretold, foretell
+from spot_optimizer.forecast.issued_forecasts import Foretold, foretell
 from spot_optimizer.forecast.last_price import LastPrice
 from spot_optimizer.forecast.raw_forecast import HORIZONS_H
-from spot_optimizer.forecast.score_book import (
+from spot_optimizer.forecast.score_history import (
     CHANGES_MIN,
     GIVEN_UP_S,
     ScoreBook,
     day_of,
     judge,
 )
-from spot_optimizer.forecast.scoring import Came, Sums, score
 from spot_optimizer.market.prices import PriceChanges
-from spot_optimizer.stored import DamagedState
-from spot_optimizer.words import Pool
+from spot_optimizer.vocabulary import Pool
 
 DAY_S = 24 * HOUR_S
 START_S = 1_700_006_400

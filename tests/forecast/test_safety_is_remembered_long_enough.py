@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spot_optimizer.codec import DamagedState, pack_columns
 from spot_optimizer.forecast.forecaster import unknown_instability
 from spot_optimizer.forecast.last_price import LastPrice
 from spot_optimizer.forecast.safety_history import KEPT_S, SafetyHistory
 from spot_optimizer.forecast.snapshot_builder import build_snapshot
 from spot_optimizer.market.snapshot_file import snapshot_from_bytes, snapshot_to_bytes
-from spot_optimizer.stored import DamagedState, pack_columns
 from tests.market.price_strategies import POOLS, START_S, merged
 
 A, B, C = POOLS

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spot_optimizer.forecast.registry import (
+from spot_optimizer.forecast.model_registry import (
     RESERVED,
     SHIPPED_VERSION,
     NotPossible,

@@ -7,14 +7,12 @@ from typing import Any
 import pytest
 
 from simulator.account.transform import target_input
-from spot_optimizer.contracts import (
-    CommandRequest,
-    DecideRequest,
-    RefreshMarketRequest,
-    ScheduledSweep,
-    SignalRequest,
-    parse,
-)
+from spot_optimizer.contracts.boundary import parse
+from spot_optimizer.contracts.command import CommandRequest
+from spot_optimizer.contracts.decide import DecideRequest
+from spot_optimizer.contracts.events import SignalRequest
+from spot_optimizer.contracts.market import RefreshMarketRequest
+from spot_optimizer.contracts.sweep import ScheduledSweep
 from tests.house.repository import ROOT, resources
 
 REQUESTS: dict[str, Any] = {

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from spot_optimizer.market.cleaning import PriceRow
 from spot_optimizer.market.prices import PriceChanges
-from spot_optimizer.words import Pool
+from spot_optimizer.vocabulary import Pool
 
 START_S = 1_700_000_000
 POOLS = (

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from spot_optimizer.codec import DamagedState
 from spot_optimizer.market.coverage import Coverage
 from spot_optimizer.market.price_book import PriceBook, contents_from_bytes
-from spot_optimizer.stored import DamagedState
 from tests.market.price_strategies import POOLS, START_S, merged, rows_within
 
 DAY_S = 86_400

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from spot_optimizer.codec import DamagedState, pack_json
 from spot_optimizer.market.catalog import Catalog, fits_machine
 from spot_optimizer.market.catalog_file import (
     build_catalog,
@@ -11,7 +12,6 @@ from spot_optimizer.market.catalog_file import (
     catalog_to_bytes,
 )
 from spot_optimizer.market.on_demand import settle_prices
-from spot_optimizer.stored import DamagedState, pack_json
 
 REGION = "us-east-1"
 

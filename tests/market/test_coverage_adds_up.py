@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from spot_optimizer.market.collection_plan import OVERLAP_S, halves, history_span, plan_slices
 from spot_optimizer.market.coverage import Coverage, between, clipped, joined, missing
-from spot_optimizer.market.history_parts import Month, months_in
-from spot_optimizer.words import Pool
+from spot_optimizer.market.price_months import Month, months_in
+from spot_optimizer.vocabulary import Pool
 
 DAY_S = 86_400
 NOW_S = 1_772_409_600

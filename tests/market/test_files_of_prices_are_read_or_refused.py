@@ -14,7 +14,7 @@ from spot_optimizer.market.grid_view import grid_view
 from spot_optimizer.market.import_book import book_of_rows
 from spot_optimizer.market.import_file import BYTES_MAX, UnreadableFile, read_import
 from spot_optimizer.market.price_book import PriceBook
-from spot_optimizer.words import Pool, RowsAre
+from spot_optimizer.vocabulary import Pool, RowsAre
 
 NOW_S = int(datetime(2026, 3, 2, tzinfo=UTC).timestamp())
 START_S = int(datetime(2025, 6, 1, tzinfo=UTC).timestamp())

@@ -17,7 +17,7 @@ from spot_optimizer.market.gaps import (
 )
 from spot_optimizer.market.grid_view import count_methods, grid_view
 from spot_optimizer.market.price_book import PriceBook
-from spot_optimizer.words import Pool
+from spot_optimizer.vocabulary import Pool
 
 START_S = 1_772_409_600
 A, B, C = (Pool("m5.large", f"us-east-1{zone}") for zone in "abc")

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spot_optimizer.codec import DamagedState
 from spot_optimizer.market.prices import PriceChanges
-from spot_optimizer.stored import DamagedState
-from spot_optimizer.words import Pool
+from spot_optimizer.vocabulary import Pool
 from tests.market.price_strategies import POOLS, START_S, merged, rows_within
 
 DAY_S = 86_400

@@ -6,17 +6,21 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
+from spot_optimizer.codec import (
+    DamagedState,
+    pack_json,
+    unpack_columns,
+)
 from spot_optimizer.market.advisor_copy import AdvisorCopy
 from spot_optimizer.market.catalog import Catalog, types_that_matter
 from spot_optimizer.market.coverage import Coverage
 from spot_optimizer.market.filling import fill_gap
-from spot_optimizer.market.history_parts import months_in
 from spot_optimizer.market.import_file import UnreadableFile, read_import
 from spot_optimizer.market.price_book import PriceBook, contents_from_bytes
+from spot_optimizer.market.price_months import months_in
 from spot_optimizer.market.prices import PriceChanges
 from spot_optimizer.market.snapshot_file import snapshot_from_bytes, snapshot_to_bytes
-from spot_optimizer.stored import DamagedState, pack_json, unpack_columns
-from spot_optimizer.words import Pool
+from spot_optimizer.vocabulary import Pool
 from tests.decision.worlds import CATALOG, instance_type, market
 
 POOL = Pool("m5.large", "us-east-1a")

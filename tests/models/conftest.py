@@ -8,7 +8,7 @@ import pytest
 from models.artifact_files import read_model, read_rivals
 from models.rivals import Rivals
 from models.training import PriceFile, train
-from spot_optimizer.forecast.artifact import Model
+from spot_optimizer.forecast.model_artifact import Model
 from tests.models.small_markets import small_market, write_csv
 
 DAYS = 16

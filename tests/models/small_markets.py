@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from spot_optimizer.market.cleaning import PriceRow
-from spot_optimizer.words import Pool
+from spot_optimizer.vocabulary import Pool
 
 START_S = 1_700_006_400
 """2023-11-15 00:00 UTC."""

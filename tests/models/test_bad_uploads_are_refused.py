@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from simulator.account.account import FunctionFailed
-from spot_optimizer.forecast.registry import SHIPPED_VERSION
-from spot_optimizer.services import market_forecast
+from spot_optimizer.forecast.model_registry import SHIPPED_VERSION
+from spot_optimizer.services.refresh_market import market_forecast
 from tests.models.uploads import (
     Files,
     files_of,

@@ -24,9 +24,9 @@ from models.metrics import (
     pinball,
 )
 from models.rolling import Scored, roll
+from spot_optimizer.forecast.daily_lessons import DAY_S, learn_day
 from spot_optimizer.forecast.model_forecaster import forecast_rows
 from spot_optimizer.forecast.raw_forecast import predict_rows
-from spot_optimizer.forecast.recalibration import DAY_S, learn_day
 from spot_optimizer.market.prices import PriceChanges
 from tests.models.small_markets import HOUR_S, START_S, small_market, write_csv
 

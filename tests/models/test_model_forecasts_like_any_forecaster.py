@@ -6,7 +6,7 @@ import pytest
 from spot_optimizer.forecast.model_forecaster import ModelForecaster
 from spot_optimizer.forecast.raw_forecast import HORIZONS_H
 from spot_optimizer.market.prices import PriceChanges
-from spot_optimizer.words import Pool
+from spot_optimizer.vocabulary import Pool
 from tests.models.small_markets import DAY_S, HOUR_S, START_S, small_market
 
 AT_S = START_S + 15 * DAY_S + 1_234

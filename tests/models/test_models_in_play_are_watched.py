@@ -8,7 +8,7 @@ import boto3
 import pytest
 
 from simulator.account.account import FunctionFailed
-from spot_optimizer.services import market_forecast
+from spot_optimizer.services.refresh_market import market_forecast
 from tests.models.uploads import (
     files_of,
     ledger_of,

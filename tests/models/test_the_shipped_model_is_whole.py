@@ -5,7 +5,12 @@ import numpy as np
 from models.artifact_files import read_model, read_rivals
 from models.model_card import MODEL_CARD
 from models.training import RIVALS
-from spot_optimizer.forecast.artifact import BOOSTERS, CALIBRATION, METADATA, SHIPPED
+from spot_optimizer.forecast.model_artifact import (
+    BOOSTERS,
+    CALIBRATION,
+    METADATA,
+    SHIPPED,
+)
 from spot_optimizer.forecast.model_forecaster import ModelForecaster
 from spot_optimizer.forecast.raw_forecast import HORIZONS_H, RISES, booster_names
 from spot_optimizer.market.prices import PriceChanges

@@ -8,7 +8,7 @@ import pytest
 from models.artifact_files import read_model
 from models.training import PURGE_S, PriceFile, TooLittleData, train
 from price_files.columns import UnreadableFile
-from spot_optimizer.forecast.artifact import METADATA, UnusableModel
+from spot_optimizer.forecast.model_artifact import METADATA, UnusableModel
 from tests.models.conftest import train_small
 from tests.models.small_markets import DAY_S, START_S, small_market, write_csv
 

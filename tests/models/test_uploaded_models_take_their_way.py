@@ -5,9 +5,9 @@ from datetime import timedelta
 import pytest
 
 from simulator.account.account import FunctionFailed
-from spot_optimizer.forecast.registry import Slot
+from spot_optimizer.forecast.model_registry import Slot
 from spot_optimizer.market.snapshot_file import snapshot_from_bytes
-from spot_optimizer.services import market_forecast
+from spot_optimizer.services.refresh_market import market_forecast
 from tests.models.uploads import (
     files_of,
     ledger_of,

@@ -15,19 +15,17 @@ from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 
 from simulator.trials.ground import STACK, Ground
-from spot_optimizer.aws import workflow
+from spot_optimizer.aws import executions as workflow
 from spot_optimizer.aws.clients import client
 from spot_optimizer.aws.ledger import claims
-from spot_optimizer.contracts import Inspection
+from spot_optimizer.contracts.steps import Inspection
 from spot_optimizer.decision.guards import hold as guards
-from spot_optimizer.services import (
-    fleet,
-    handle_signal,
-    inspect_replacement,
-    launch_replacement,
-    update_ledger,
-)
-from spot_optimizer.switching.machine import MANAGED_TAG
+from spot_optimizer.services.decide import inventory as fleet
+from spot_optimizer.services.handle_signal import answer as handle_signal
+from spot_optimizer.services.inspect_replacement import inspection as inspect_replacement
+from spot_optimizer.services.launch_replacement import launch as launch_replacement
+from spot_optimizer.services.update_ledger import steps as update_ledger
+from spot_optimizer.switching.instance_record import MANAGED_TAG
 
 _numbers = count(1)
 _ALIAS = re.compile(r"[:#]\w+")

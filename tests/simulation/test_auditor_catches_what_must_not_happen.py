@@ -14,8 +14,8 @@ from simulator.invariants import InvariantViolated
 from simulator.ledger_view import LedgerView
 from simulator.markets import builtin_market
 from simulator.simulation import Simulation, silent
+from spot_optimizer.aws.ledger.codec import to_wire, wire_value
 from spot_optimizer.aws.ledger.keys import stack_key, switch_key, workload_key
-from spot_optimizer.aws.ledger.wire import to_wire, wire_value
 
 PRODUCT = Caller("states", "SwitchInstance", "us-east-1")
 

@@ -6,7 +6,7 @@ from simulator.demo import DEMO
 from simulator.ledger_view import LedgerView
 from simulator.markets import builtin_market
 from simulator.simulation import Simulation, silent
-from spot_optimizer.words import DecisionKind, Phase
+from spot_optimizer.vocabulary import DecisionKind, Phase
 
 SEED = 1
 

@@ -15,7 +15,7 @@ from simulator.markets import builtin_market
 from simulator.simulation import Simulation, silent
 from spot_optimizer.aws.ledger.models import ModelItem, ModelLedger
 from spot_optimizer.aws.ledger.table import Ledger
-from spot_optimizer.forecast.registry import Registry, Slot
+from spot_optimizer.forecast.model_registry import Registry, Slot
 
 EVENTS = sorted((Path(__file__).parents[2] / "events").glob("*/*.json"))
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from spot_optimizer.market.catalog import Catalog, InstanceType
-from spot_optimizer.words import Lifecycle
+from spot_optimizer.vocabulary import Lifecycle
 
 STACK = "optimizer"
 USER_DATA = "IyEvYmluL3NoCmVjaG8gc2VjcmV0Cg=="

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from spot_optimizer.settings import Settings
 from spot_optimizer.switching.adoption import Adoption, Protections, judge_adoption
-from spot_optimizer.words import Mode
+from spot_optimizer.vocabulary import Mode
 from tests.switching.machines import CATALOG, STACK, device, instance
 
 

@@ -8,7 +8,7 @@ from botocore.session import Session
 from botocore.validate import ParamValidator
 
 from spot_optimizer.switching.fleet_request import chosen_candidate, create_fleet_request
-from spot_optimizer.words import Lifecycle
+from spot_optimizer.vocabulary import Lifecycle
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import pytest
 from spot_optimizer.switching.launch_request import client_token, run_instances_request
 from spot_optimizer.switching.launch_template import template_data
 from spot_optimizer.switching.launch_traits import LaunchTraits
-from spot_optimizer.words import Lifecycle
+from spot_optimizer.vocabulary import Lifecycle
 from tests.switching.aws_shapes import assert_accepted
 from tests.switching.machines import STACK, Place, instance, source, volume
 

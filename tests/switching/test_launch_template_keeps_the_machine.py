@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spot_optimizer.switching.instance_record import user_data_hash
 from spot_optimizer.switching.launch_template import (
     CannotReproduce,
     data_hash,
@@ -14,7 +15,6 @@ from spot_optimizer.switching.launch_template import (
     template_data,
 )
 from spot_optimizer.switching.launch_traits import LaunchTraits, launch_traits
-from spot_optimizer.switching.machine import user_data_hash
 from tests.switching.aws_shapes import assert_accepted
 from tests.switching.machines import (
     STACK,

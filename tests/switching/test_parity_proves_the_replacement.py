@@ -16,7 +16,7 @@ from spot_optimizer.switching.parity import (
     machine_digest,
     machine_facts,
 )
-from spot_optimizer.words import Lifecycle
+from spot_optimizer.vocabulary import Lifecycle
 from tests.switching.machines import device, instance, tag_list, volume
 
 EXPECTED = Expected("c6i.xlarge", "us-east-1b", Lifecycle.SPOT, cpu_credits="standard")

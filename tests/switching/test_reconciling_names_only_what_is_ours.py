@@ -28,7 +28,7 @@ from spot_optimizer.switching.reconcile import (
     may_be_left,
     not_rescued,
 )
-from spot_optimizer.words import Phase
+from spot_optimizer.vocabulary import Phase
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
 LONG_AGO = NOW - timedelta(hours=5)

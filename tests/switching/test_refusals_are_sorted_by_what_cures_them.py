@@ -8,13 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spot_optimizer.switching.error_table import BY_CODE, BY_STATE_REASON
-from spot_optimizer.switching.refusals import (
+from spot_optimizer.switching.launch_refusals import (
     family_class,
     next_candidate,
     refusal_of,
     refusal_of_state_reason,
 )
-from spot_optimizer.words import Lifecycle, Scope
+from spot_optimizer.vocabulary import Lifecycle, Scope
 from tests.switching.machines import Place
 
 ALL = [

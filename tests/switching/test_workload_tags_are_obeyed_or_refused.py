@@ -13,7 +13,7 @@ from spot_optimizer.switching.workload_tags import (
     parse_tags,
     setting_rows,
 )
-from spot_optimizer.words import Mode
+from spot_optimizer.vocabulary import Mode
 
 BASE = Settings(cooldown_minutes=20)
 

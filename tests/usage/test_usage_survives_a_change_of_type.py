@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spot_optimizer.stored import DamagedState, pack_json
+from spot_optimizer.codec import DamagedState, pack_json
 from spot_optimizer.usage.usage_book import Machine, Series, UsageBook, UsagePoint
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)

@@ -7,8 +7,8 @@ import boto3
 import pytest
 
 from simulator.account.account import FunctionFailed
+from spot_optimizer.aws.ledger.codec import wire_value
 from spot_optimizer.aws.ledger.keys import plan_key
-from spot_optimizer.aws.ledger.wire import wire_value
 from tests.workflow.faults import Fault
 from tests.workflow.stage import ZONES, Stage
 

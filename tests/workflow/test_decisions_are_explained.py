@@ -12,10 +12,10 @@ from typer.testing import CliRunner
 
 from cli.main import app
 from simulator.account.account import FunctionFailed
-from spot_optimizer.aws.archive import Archive
+from spot_optimizer.aws.data_bucket import Archive
 from spot_optimizer.aws.ledger.table import Ledger
-from spot_optimizer.contracts import InvalidRequest
-from spot_optimizer.services.explain import Explained, explain_decision
+from spot_optimizer.contracts.boundary import InvalidRequest
+from spot_optimizer.services.explain.explanation import Explained, explain_decision
 from tests.workflow.stage import ZONES, Stage, open_stage
 
 CHEAP = {("m5a.large", ZONES[1]): 0.02975}

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from simulator.world import Load
-from spot_optimizer.services.engines import load_engines
+from spot_optimizer.workflow.engines import load_engines
 from tests.workflow.stage import PRICE_USD_PER_HOUR, ZONES, Stage, open_stage
 from tests.workflow.story import Story, Told, record
 

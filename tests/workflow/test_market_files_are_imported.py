@@ -8,7 +8,7 @@ import pytest
 from simulator.account.account import FunctionFailed
 from spot_optimizer.market.coverage import Coverage
 from spot_optimizer.market.price_book import PriceBook
-from spot_optimizer.words import Pool
+from spot_optimizer.vocabulary import Pool
 from tests.workflow.market_stage import adopt, ask, book_of, put
 from tests.workflow.stage import HOME, START, ZONES, Stage
 

@@ -14,7 +14,7 @@ from simulator.world import spot_prices as spot_price_world
 from spot_optimizer.market import collection_plan
 from spot_optimizer.market.coverage import Coverage
 from spot_optimizer.market.snapshot_file import snapshot_from_bytes
-from spot_optimizer.services import market_collection
+from spot_optimizer.services.refresh_market import collection as market_collection
 from tests.workflow.faults import Fault
 from tests.workflow.market_stage import (
     DAY_S,

@@ -7,7 +7,7 @@ import boto3
 import numpy as np
 
 from simulator.account.account import FunctionFailed
-from spot_optimizer.market.history_parts import Month
+from spot_optimizer.market.price_months import Month
 from tests.workflow.faults import Fault
 from tests.workflow.market_stage import FITTING, adopt, ask, book_of, moving_market, punch
 from tests.workflow.stage import START, ZONES, Stage, open_stage

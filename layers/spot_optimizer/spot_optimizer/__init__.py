@@ -9,6 +9,6 @@ Floors, an upper one imports a lower one, never the reverse::
     forecast/     forecaster behind its Protocol, snapshot of the market
     market/       prices, catalogue, advisor          usage/  sketches of what workloads use
     contracts.py  what crosses a boundary             telemetry.py  logger, metrics, tracer
-    settings.py   thresholds and flags                stored.py  the two forms of stored state
-    words.py      the vocabulary: Pool, Lifecycle, Mode, DecisionKind
+    settings.py   thresholds and flags                codec.py  the two forms of stored state
+    vocabulary.py      the vocabulary: Pool, Lifecycle, Mode, DecisionKind
 """

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, fields, replace
 from functools import cache
 from typing import Any
 
-from spot_optimizer.words import TAG_PREFIX
+from spot_optimizer.vocabulary import TAG_PREFIX
 
 _TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 

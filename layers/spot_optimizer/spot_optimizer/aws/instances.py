@@ -7,7 +7,11 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from spot_optimizer.aws.clients import client, error_code
-from spot_optimizer.switching.machine import MANAGED_TAG, WORKLOAD_TAG, Record
+from spot_optimizer.switching.instance_record import (
+    MANAGED_TAG,
+    WORKLOAD_TAG,
+    Record,
+)
 
 IDS_MAX = 200
 """Ids that one describe call names: far below every limit, and one bad id spoils fewer."""

@@ -8,7 +8,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from spot_optimizer.aws.clients import client, error_code
-from spot_optimizer.switching.machine import MANAGED_TAG, WORKLOAD_TAG
+from spot_optimizer.switching.instance_record import MANAGED_TAG, WORKLOAD_TAG
 
 _NAME_CHARACTERS_MAX = 128
 

@@ -3,13 +3,17 @@
 from collections.abc import Iterable
 from typing import Literal
 
-from spot_optimizer.aws.archive import HISTORY, MARKET_PRICES, Archive
+from spot_optimizer.aws.data_bucket import (
+    HISTORY,
+    MARKET_PRICES,
+    Archive,
+)
+from spot_optimizer.codec import DamagedState
 from spot_optimizer.market.coverage import Coverage, Span
-from spot_optimizer.market.history_parts import Month, months_in
 from spot_optimizer.market.price_book import PriceBook, contents_from_bytes
-from spot_optimizer.stored import DamagedState
+from spot_optimizer.market.price_months import Month, months_in
 from spot_optimizer.telemetry import logger, metrics
-from spot_optimizer.words import Pool
+from spot_optimizer.vocabulary import Pool
 
 Source = Literal["reported", "imported"]
 

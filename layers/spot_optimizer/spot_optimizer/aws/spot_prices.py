@@ -8,7 +8,7 @@ from typing import Any
 from spot_optimizer.aws.clients import client
 from spot_optimizer.market.cleaning import PriceRow
 from spot_optimizer.market.collection_plan import Slice
-from spot_optimizer.words import Pool
+from spot_optimizer.vocabulary import Pool
 
 PRODUCT = "Linux/UNIX"
 

@@ -7,11 +7,11 @@ from datetime import datetime, timedelta
 from spot_optimizer.decision.engine import look_at
 from spot_optimizer.decision.engines.contract import Engines
 from spot_optimizer.decision.market_table import MarketTable
-from spot_optimizer.decision.model import WorkloadView
 from spot_optimizer.decision.situation import SIGNAL_MEMORY, explain_safety
 from spot_optimizer.decision.stages import Reason, Safety, safety_codes
+from spot_optimizer.decision.world import WorkloadView
 from spot_optimizer.settings import Settings
-from spot_optimizer.words import Lifecycle, Pool
+from spot_optimizer.vocabulary import Lifecycle, Pool
 
 _SETTLED = timedelta(hours=24)
 """Neither young nor old: the age that changes no hazard."""

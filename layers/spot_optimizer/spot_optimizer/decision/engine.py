@@ -4,22 +4,31 @@ import math
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from spot_optimizer.decision.decision import Decision
 from spot_optimizer.decision.engines.contract import Engines, checked
 from spot_optimizer.decision.engines.registry import BUILT_IN
 from spot_optimizer.decision.evidence import evidence_of, known_inputs
-from spot_optimizer.decision.experience import Experience, experience_of
+from spot_optimizer.decision.execution_names import execution_name
 from spot_optimizer.decision.forced import forced_outcome
 from spot_optimizer.decision.guards.hold import hold_back
-from spot_optimizer.decision.hours import is_quiet_hour
 from spot_optimizer.decision.market_table import MarketTable
-from spot_optimizer.decision.model import Decision, Force, WorkloadView, World
-from spot_optimizer.decision.names import execution_name
 from spot_optimizer.decision.outcome import Outcome
+from spot_optimizer.decision.pool_history import Experience, experience_of
+from spot_optimizer.decision.quiet_hours import is_quiet_hour
+from spot_optimizer.decision.ranking import FAILOVER_PLAN_MAX, find
 from spot_optimizer.decision.rightsizing import want_for_rescue
 from spot_optimizer.decision.situation import CannotJudge, Situation, State, situation_of
-from spot_optimizer.decision.targets import FAILOVER_PLAN_MAX, find
+from spot_optimizer.decision.world import (
+    Force,
+    WorkloadView,
+    World,
+)
 from spot_optimizer.market.catalog import Catalog
-from spot_optimizer.words import DecisionKind, Lifecycle, Mode
+from spot_optimizer.vocabulary import (
+    DecisionKind,
+    Lifecycle,
+    Mode,
+)
 
 
 def decide(

@@ -4,8 +4,8 @@ import math
 from collections.abc import Mapping
 from datetime import datetime
 
-from spot_optimizer.decision.model import WorkloadView, World
 from spot_optimizer.decision.situation import Situation
+from spot_optimizer.decision.world import WorkloadView, World
 
 Evidence = dict[str, float | str | None]
 

@@ -1,12 +1,17 @@
 """A target that a user forces: taken as it is, as long as the machine can run there."""
 
+from spot_optimizer.decision.decision import Candidate
 from spot_optimizer.decision.market_table import MarketTable
 from spot_optimizer.decision.misfits import misfit
-from spot_optimizer.decision.model import Candidate, Force, WorkloadView
 from spot_optimizer.decision.outcome import Outcome
 from spot_optimizer.decision.situation import CannotJudge, home_of
+from spot_optimizer.decision.world import Force, WorkloadView
 from spot_optimizer.market.catalog import Catalog
-from spot_optimizer.words import DecisionKind, Lifecycle, Pool
+from spot_optimizer.vocabulary import (
+    DecisionKind,
+    Lifecycle,
+    Pool,
+)
 
 
 def forced_outcome(

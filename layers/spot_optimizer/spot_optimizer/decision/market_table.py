@@ -8,13 +8,13 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from spot_optimizer.decision.experience import REFUSAL_WEIGHT_MAX, Experience
 from spot_optimizer.decision.hourly_hazard import hourly_hazard
-from spot_optimizer.decision.image import Image
+from spot_optimizer.decision.image_requirements import Image
+from spot_optimizer.decision.pool_history import REFUSAL_WEIGHT_MAX, Experience
 from spot_optimizer.decision.risk import NEGLIGIBLE_RISK, risk_scores
 from spot_optimizer.market.catalog import Catalog, InstanceType, fits_machine
 from spot_optimizer.market.snapshot import Floats, MarketSnapshot
-from spot_optimizer.words import Pool
+from spot_optimizer.vocabulary import Pool
 
 Bools = NDArray[np.bool_]
 Codes = NDArray[np.int8]

@@ -4,12 +4,12 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from spot_optimizer.decision.found import CANDIDATES_MAX, Found
-from spot_optimizer.decision.model import Candidate
+from spot_optimizer.decision.decision import Candidate
+from spot_optimizer.decision.ranking import on_demand_candidates
+from spot_optimizer.decision.selection import CANDIDATES_MAX, Found
 from spot_optimizer.decision.situation import Situation
-from spot_optimizer.decision.targets import on_demand_candidates
 from spot_optimizer.decision.usage_class import UsageClass
-from spot_optimizer.words import DecisionKind
+from spot_optimizer.vocabulary import DecisionKind
 
 
 @dataclass(frozen=True, slots=True)

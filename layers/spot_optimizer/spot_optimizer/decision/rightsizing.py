@@ -6,12 +6,12 @@ from datetime import timedelta
 
 import numpy as np
 
-from spot_optimizer.decision.found import Found
+from spot_optimizer.decision.selection import Found
 from spot_optimizer.decision.situation import Situation
 from spot_optimizer.decision.stages import Safety, Want
 from spot_optimizer.decision.usage_class import RIGHTSIZE_DOWN_HOURS_MIN, UsageClass
 from spot_optimizer.market.catalog import Catalog, InstanceType
-from spot_optimizer.words import Lifecycle
+from spot_optimizer.vocabulary import Lifecycle
 
 SIZE_UP_PAUSE = timedelta(hours=24)
 SIZE_UP_ON_DEMAND_FACTOR_MAX = 2.0

@@ -6,11 +6,11 @@ from enum import StrEnum
 
 from spot_optimizer.decision.hourly_hazard import age_factor
 from spot_optimizer.decision.market_table import MarketTable
-from spot_optimizer.decision.model import WorkloadView
 from spot_optimizer.decision.stages import Reason, Safety, safety_codes
 from spot_optimizer.decision.usage_class import UsageVerdict, classify_usage
+from spot_optimizer.decision.world import WorkloadView
 from spot_optimizer.market.catalog import Catalog, InstanceType
-from spot_optimizer.words import Lifecycle, Pool
+from spot_optimizer.vocabulary import Lifecycle, Pool
 
 SIGNAL_MEMORY = timedelta(hours=2)
 """How long an interruption or rebalance recommendation speaks against its pool (spec section 1)."""

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from spot_optimizer.decision.image import Image
+from spot_optimizer.decision.image_requirements import Image
 from spot_optimizer.decision.market_table import Bools, Codes, MarketTable
 from spot_optimizer.decision.risk import ADVISOR_BUCKET_WORST
 from spot_optimizer.market.catalog import InstanceType

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spot_optimizer.forecast.artifact import UnusableModel
+from spot_optimizer.forecast.model_artifact import UnusableModel
 from spot_optimizer.market.prices import Floats
 
 _THREADS = 1

@@ -17,10 +17,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from spot_optimizer.codec import (
+    DamagedState,
+    pack_columns,
+    unpack_columns,
+)
 from spot_optimizer.forecast.raw_forecast import HORIZONS_H, RISES, RawForecast
 from spot_optimizer.forecast.ticks import moved_ticks
 from spot_optimizer.market.prices import Floats
-from spot_optimizer.stored import DamagedState, pack_columns, unpack_columns
 
 HALF_LIFE_DAYS = 7.0
 COVERAGE = 0.90

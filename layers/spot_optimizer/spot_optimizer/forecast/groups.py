@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spot_optimizer.market.prices import Floats
-from spot_optimizer.words import Pool
+from spot_optimizer.vocabulary import Pool
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,13 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from spot_optimizer.codec import (
+    DamagedState,
+    pack_columns,
+    unpack_columns,
+)
 from spot_optimizer.market.prices import Floats, Times
-from spot_optimizer.stored import DamagedState, pack_columns, unpack_columns
-from spot_optimizer.words import Pool
+from spot_optimizer.vocabulary import Pool
 
 KEPT_S = 120 * 60
 NO_BUCKET = -1

@@ -4,7 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from spot_optimizer.stored import DamagedState, pack_json, unpack_json
+from spot_optimizer.codec import (
+    DamagedState,
+    pack_json,
+    unpack_json,
+)
 
 _KIND, _VERSION = "spot-advisor", 1
 

@@ -4,10 +4,14 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from spot_optimizer.codec import (
+    DamagedState,
+    pack_json,
+    unpack_json,
+)
 from spot_optimizer.market.catalog import Catalog, InstanceType
 from spot_optimizer.market.instance_types import parse_instance_types, parse_offerings
 from spot_optimizer.market.on_demand import DoubtedPrice, parse_price_list, settle_prices
-from spot_optimizer.stored import DamagedState, pack_json, unpack_json
 
 _KIND, _VERSION = "catalog", 1
 

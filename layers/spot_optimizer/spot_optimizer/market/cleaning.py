@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from spot_optimizer.words import Pool
+from spot_optimizer.vocabulary import Pool
 
 PriceRow = tuple[Pool, int, float]
 """Pool, time of the change in epoch seconds, USD per hour (NaN where the text was no number)."""

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spot_optimizer.words import Pool
+from spot_optimizer.vocabulary import Pool
 
 Span = tuple[int, int]
 """From the first to before the second, epoch seconds."""

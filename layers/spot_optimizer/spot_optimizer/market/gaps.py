@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from spot_optimizer.market.coverage import Coverage, Span, between, joined
-from spot_optimizer.words import Pool
+from spot_optimizer.vocabulary import Pool
 
 BUCKET_S = 300
 

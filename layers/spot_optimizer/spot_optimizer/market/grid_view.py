@@ -24,7 +24,7 @@ from spot_optimizer.market.gaps import (
 )
 from spot_optimizer.market.price_book import PriceBook
 from spot_optimizer.market.prices import Floats, Times
-from spot_optimizer.words import Pool
+from spot_optimizer.vocabulary import Pool
 
 LOOK_AROUND_S = (LONG_BUCKETS_MAX + NEIGHBOURS) * BUCKET_S
 """How far before and after a span prices are needed to fill the gaps that its edges cut."""

@@ -10,7 +10,7 @@ from spot_optimizer.market.cleaning import Cleaning, PriceRow, clean
 from spot_optimizer.market.coverage import Coverage, Span, joined
 from spot_optimizer.market.gaps import BUCKET_S
 from spot_optimizer.market.price_book import PriceBook
-from spot_optimizer.words import RowsAre
+from spot_optimizer.vocabulary import RowsAre
 
 HOLDS_S = 25 * 3600
 """AWS states every price again within 24 hours (measured), so after a longer silence something is

@@ -24,7 +24,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from spot_optimizer.market.cleaning import PriceRow
-from spot_optimizer.words import Pool
+from spot_optimizer.vocabulary import Pool
 
 BYTES_MAX = 64 * 1024 * 1024
 """Unpacked; a year of a region's prices fits when split by quarter."""

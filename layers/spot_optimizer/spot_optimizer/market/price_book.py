@@ -9,11 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spot_optimizer.codec import (
+    DamagedState,
+    pack_columns,
+    unpack_columns,
+)
 from spot_optimizer.market.cleaning import Cleaning, PriceRow
 from spot_optimizer.market.coverage import COVERAGE_COLUMNS, Coverage, Span
 from spot_optimizer.market.prices import COLUMNS, PriceChanges
-from spot_optimizer.stored import DamagedState, pack_columns, unpack_columns
-from spot_optimizer.words import Pool
+from spot_optimizer.vocabulary import Pool
 
 _KIND, _VERSION = "price-book", 1
 _ZONES = ("zone_names", "zone_ids")

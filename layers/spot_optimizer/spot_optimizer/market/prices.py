@@ -8,9 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spot_optimizer.codec import (
+    DamagedState,
+    pack_columns,
+    unpack_columns,
+)
 from spot_optimizer.market.cleaning import Cleaning, CleanRows, PriceRow, clean
-from spot_optimizer.stored import DamagedState, pack_columns, unpack_columns
-from spot_optimizer.words import Pool
+from spot_optimizer.vocabulary import Pool
 
 Floats = NDArray[np.float64]
 Times = NDArray[np.int64]

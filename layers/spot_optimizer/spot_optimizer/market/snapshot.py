@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from spot_optimizer.words import Pool
+from spot_optimizer.vocabulary import Pool
 
 Floats = NDArray[np.float64]
 

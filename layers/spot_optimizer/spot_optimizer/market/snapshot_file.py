@@ -6,9 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from spot_optimizer.codec import (
+    DamagedState,
+    pack_columns,
+    unpack_columns,
+)
 from spot_optimizer.market.snapshot import MarketSnapshot
-from spot_optimizer.stored import DamagedState, pack_columns, unpack_columns
-from spot_optimizer.words import Pool
+from spot_optimizer.vocabulary import Pool
 
 _KIND, _VERSION = "market-snapshot", 1
 _TEXTS = ("forecaster", "degraded")

@@ -1,4 +1,4 @@
-"""What each function does: one module a function, from request to answer.
+"""What each function does: one folder for each folder of ``functions/``, from request to answer.
 
-The handlers in ``functions/`` parse, call one of these and dump the answer.
+The handlers in ``functions/`` parse, call one function of their folder and dump the answer.
 """

@@ -6,20 +6,21 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from spot_optimizer.decision.guards.windows import Window
-from spot_optimizer.decision.image import Image
+from spot_optimizer.decision.image_requirements import Image
 from spot_optimizer.market.catalog import Catalog
 from spot_optimizer.settings import Settings
-from spot_optimizer.switching.machine import (
+from spot_optimizer.switching.instance_record import (
     MANAGED_TAG,
     SWITCH_TAG,
     WORKLOAD_TAG,
     Record,
     tags_of,
 )
-from spot_optimizer.switching.machine_limits import limits, owner
+from spot_optimizer.switching.ownership import owner
+from spot_optimizer.switching.unsupported import limits
 from spot_optimizer.switching.workload_tags import InvalidTags, WorkloadTags, parse_tags
 from spot_optimizer.switching.zones import is_availability_zone
-from spot_optimizer.words import TAG_PREFIX, Mode
+from spot_optimizer.vocabulary import TAG_PREFIX, Mode
 
 _LIVE_STATES = frozenset({"running", "stopping", "stopped"})
 

@@ -8,7 +8,7 @@ lists of the AWS SDK. Codes marked "reported" stand in no list of AWS but in use
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from spot_optimizer.words import Scope
+from spot_optimizer.vocabulary import Scope
 
 
 class Refusal(NamedTuple):

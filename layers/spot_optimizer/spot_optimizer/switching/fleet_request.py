@@ -13,8 +13,8 @@ its next move.
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
+from spot_optimizer.switching.instance_record import SWITCH_TAG, Record
 from spot_optimizer.switching.launch_request import LaunchCandidate, client_token
-from spot_optimizer.switching.machine import SWITCH_TAG, Record
 
 _Candidate = TypeVar("_Candidate", bound=LaunchCandidate)
 

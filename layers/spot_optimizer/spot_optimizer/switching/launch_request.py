@@ -9,16 +9,16 @@ are given whole: the outcome is the same whether EC2 merges or replaces them.
 from hashlib import sha256
 from typing import Any, Protocol
 
-from spot_optimizer.switching.launch_traits import LaunchTraits
-from spot_optimizer.switching.machine import (
+from spot_optimizer.switching.instance_record import (
     MANAGED_TAG,
     SWITCH_TAG,
     WORKLOAD_TAG,
     Record,
     is_burstable,
 )
-from spot_optimizer.switching.refusals import Placement
-from spot_optimizer.words import Lifecycle
+from spot_optimizer.switching.launch_refusals import Placement
+from spot_optimizer.switching.launch_traits import LaunchTraits
+from spot_optimizer.vocabulary import Lifecycle
 
 CLIENT_TOKEN_CHARACTERS_MAX = 64
 

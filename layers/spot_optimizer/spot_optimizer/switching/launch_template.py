@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any
 
-from spot_optimizer.switching.machine import (
+from spot_optimizer.switching.instance_record import (
     MANAGED_TAG,
     WORKLOAD_TAG,
     Record,
@@ -272,7 +272,7 @@ def fingerprint(instance: Record) -> str:
 
     Changes when a user changes the machine, which then must be read again into its template; a
     faithful replacement has the same. User data, volumes and credit mode are not shown there: what is
-    looked at for them stands in services/memory.py.
+    looked at for them stands in services/decide/template_renewal.py.
     """
     devices = {
         mapping["DeviceName"]: mapping.get("Ebs", {}).get("DeleteOnTermination")

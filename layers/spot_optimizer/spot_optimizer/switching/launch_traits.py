@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from spot_optimizer.switching.machine import (
+from spot_optimizer.switching.instance_record import (
     FLEET_TAG,
     SWITCH_TAG,
     Record,
@@ -10,7 +10,7 @@ from spot_optimizer.switching.machine import (
     lifecycle_of,
     tags_of,
 )
-from spot_optimizer.words import Lifecycle
+from spot_optimizer.vocabulary import Lifecycle
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from spot_optimizer.switching.machine import (
+from spot_optimizer.switching.instance_record import (
     Record,
     digest,
     is_burstable,
@@ -21,7 +21,7 @@ from spot_optimizer.switching.machine import (
     tags_of,
     user_tags,
 )
-from spot_optimizer.words import Lifecycle
+from spot_optimizer.vocabulary import Lifecycle
 
 
 @dataclass(frozen=True, slots=True)

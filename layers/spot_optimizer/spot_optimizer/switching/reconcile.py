@@ -25,15 +25,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from spot_optimizer.switching.launch_request import is_token_of
-from spot_optimizer.switching.machine import (
+from spot_optimizer.switching.instance_record import (
     FLEET_TAG,
     SWITCH_TAG,
     WORKLOAD_TAG,
     Record,
     tags_of,
 )
-from spot_optimizer.words import Phase
+from spot_optimizer.switching.launch_request import is_token_of
+from spot_optimizer.vocabulary import Phase
 
 SETTLED = timedelta(minutes=2)
 """After its execution's end a step may still be under way; a function of a switch lasts 60 s."""

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from spot_optimizer.switching.machine import Record
+from spot_optimizer.switching.instance_record import Record
 from spot_optimizer.switching.zones import is_availability_zone
 
 

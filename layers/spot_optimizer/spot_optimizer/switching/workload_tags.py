@@ -17,7 +17,7 @@ from spot_optimizer.settings import (
     settings_from_tags,
     tag_key,
 )
-from spot_optimizer.words import TAG_PREFIX, Mode
+from spot_optimizer.vocabulary import TAG_PREFIX, Mode
 
 _T = TypeVar("_T")
 

@@ -6,7 +6,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
-from spot_optimizer.stored import DamagedState, pack_json, unpack_json
+from spot_optimizer.codec import (
+    DamagedState,
+    pack_json,
+    unpack_json,
+)
 from spot_optimizer.usage.sketch import DAYS_KEPT, Sketch
 from spot_optimizer.usage.usage import Usage
 

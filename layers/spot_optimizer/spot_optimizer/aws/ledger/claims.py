@@ -20,11 +20,15 @@ from botocore.exceptions import ClientError
 
 from spot_optimizer.aws.clients import client, error_code
 from spot_optimizer.aws.ledger import keys
+from spot_optimizer.aws.ledger.codec import (
+    instant,
+    to_wire,
+    wire_value,
+)
 from spot_optimizer.aws.ledger.items import StackItem, SwitchItem, WorkloadItem
 from spot_optimizer.aws.ledger.table import Ledger, update_expression
-from spot_optimizer.aws.ledger.wire import instant, to_wire, wire_value
-from spot_optimizer.contracts import SwitchOrder
-from spot_optimizer.words import DecisionKind, Phase
+from spot_optimizer.contracts.switch import SwitchOrder
+from spot_optimizer.vocabulary import DecisionKind, Phase
 
 CLAIM_LIFE = timedelta(hours=3)
 """Longer than SwitchInstance's TimeoutSeconds (7,200): no running execution's claim expires."""

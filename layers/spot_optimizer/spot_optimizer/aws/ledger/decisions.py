@@ -9,8 +9,12 @@ from botocore.exceptions import ClientError
 
 from spot_optimizer.aws.clients import client, error_code
 from spot_optimizer.aws.ledger import keys
+from spot_optimizer.aws.ledger.codec import (
+    from_wire,
+    instant,
+    to_wire,
+)
 from spot_optimizer.aws.ledger.table import TOGETHER_FROM, Ledger
-from spot_optimizer.aws.ledger.wire import from_wire, instant, to_wire
 
 _DECISIONS_AT_ONCE = 50
 """In a transaction of 100 parts: each decision and its workload's hot item."""

@@ -6,13 +6,19 @@ from typing import Any, Literal, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from spot_optimizer.contracts import (
+from spot_optimizer.contracts.switch import (
     GuardRules,
     LaunchTemplateRef,
     StandingTraffic,
     SwitchOrder,
 )
-from spot_optimizer.words import Lifecycle, Mode, Phase, Pool, Scope
+from spot_optimizer.vocabulary import (
+    Lifecycle,
+    Mode,
+    Phase,
+    Pool,
+    Scope,
+)
 
 Status = Literal["managed", "refused", "gone"]
 

@@ -9,10 +9,18 @@ from pydantic import AwareDatetime, Field
 
 from spot_optimizer.aws.clients import client, error_code
 from spot_optimizer.aws.ledger import keys
+from spot_optimizer.aws.ledger.codec import (
+    from_wire,
+    instant,
+    to_wire,
+)
 from spot_optimizer.aws.ledger.items import Item
 from spot_optimizer.aws.ledger.table import Ledger
-from spot_optimizer.aws.ledger.wire import from_wire, instant, to_wire
-from spot_optimizer.forecast.registry import SHIPPED_VERSION, Registry, Slot
+from spot_optimizer.forecast.model_registry import (
+    SHIPPED_VERSION,
+    Registry,
+    Slot,
+)
 
 _TRIES = 5
 

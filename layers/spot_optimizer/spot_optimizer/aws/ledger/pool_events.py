@@ -5,10 +5,14 @@ from typing import Literal
 
 from spot_optimizer.aws.clients import client
 from spot_optimizer.aws.ledger import keys
+from spot_optimizer.aws.ledger.codec import (
+    from_wire,
+    instant,
+    wire_value,
+)
 from spot_optimizer.aws.ledger.items import PoolEventItem
 from spot_optimizer.aws.ledger.table import Ledger
-from spot_optimizer.aws.ledger.wire import from_wire, instant, wire_value
-from spot_optimizer.words import Pool
+from spot_optimizer.vocabulary import Pool
 
 PoolEventKind = Literal["REFUSED", "INTERRUPTED"]
 

@@ -22,7 +22,7 @@ from spot_optimizer.aws.ledger.pool_events import KEPT_DAYS, record_pool_event
 from spot_optimizer.aws.ledger.signals import pool_history
 from spot_optimizer.aws.ledger.table import SCHEMA_VERSION, Ledger
 from spot_optimizer.telemetry import logger
-from spot_optimizer.words import Pool
+from spot_optimizer.vocabulary import Pool
 
 
 def upgrade(ledger: Ledger, stack: StackItem, now: datetime) -> None:

@@ -8,11 +8,16 @@ from botocore.exceptions import ClientError
 from spot_optimizer.aws.clients import client, error_code
 from spot_optimizer.aws.ledger import keys
 from spot_optimizer.aws.ledger.claims import LedgerBusy
+from spot_optimizer.aws.ledger.codec import (
+    from_wire,
+    instant,
+    to_wire,
+    wire_value,
+)
 from spot_optimizer.aws.ledger.items import PointerItem, SignalItem, WorkloadItem
 from spot_optimizer.aws.ledger.pool_events import record_pool_event
 from spot_optimizer.aws.ledger.table import Ledger
-from spot_optimizer.aws.ledger.wire import from_wire, instant, to_wire, wire_value
-from spot_optimizer.words import Pool
+from spot_optimizer.vocabulary import Pool
 
 _HOT_SIGNALS_LIFE = timedelta(days=1)
 """The decision looks back two hours; the hot item must not grow."""

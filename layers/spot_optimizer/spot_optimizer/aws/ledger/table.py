@@ -9,6 +9,12 @@ from pydantic import ValidationError
 
 from spot_optimizer.aws.clients import client, error_code
 from spot_optimizer.aws.ledger import keys
+from spot_optimizer.aws.ledger.codec import (
+    from_wire,
+    instant,
+    to_wire,
+    wire_value,
+)
 from spot_optimizer.aws.ledger.items import (
     Item,
     PlanItem,
@@ -16,7 +22,6 @@ from spot_optimizer.aws.ledger.items import (
     SwitchItem,
     WorkloadItem,
 )
-from spot_optimizer.aws.ledger.wire import from_wire, instant, to_wire, wire_value
 from spot_optimizer.telemetry import logger
 
 AnyItem = TypeVar("AnyItem", bound=Item)

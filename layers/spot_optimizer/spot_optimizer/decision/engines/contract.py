@@ -16,7 +16,11 @@ from typing import Protocol, runtime_checkable
 from spot_optimizer.decision.misfits import misfit
 from spot_optimizer.decision.outcome import Outcome
 from spot_optimizer.decision.situation import Situation
-from spot_optimizer.words import DecisionKind, Lifecycle, Pool
+from spot_optimizer.vocabulary import (
+    DecisionKind,
+    Lifecycle,
+    Pool,
+)
 
 
 @runtime_checkable

@@ -24,9 +24,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from spot_optimizer.decision.engines.staged import StagedEngine
-from spot_optimizer.decision.found import Found, Stage
 from spot_optimizer.decision.market_table import Bools
 from spot_optimizer.decision.outcome import place_of
+from spot_optimizer.decision.selection import Found, Stage
 from spot_optimizer.decision.situation import Situation, State
 from spot_optimizer.market.snapshot import Floats
 

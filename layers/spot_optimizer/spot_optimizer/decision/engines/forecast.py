@@ -7,7 +7,6 @@ exactly one of them decides when rows 1 and 2 pass.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from spot_optimizer.decision.found import Found, spot_candidate
 from spot_optimizer.decision.outcome import (
     Outcome,
     against,
@@ -16,6 +15,7 @@ from spot_optimizer.decision.outcome import (
     resized,
     with_smaller,
 )
+from spot_optimizer.decision.ranking import find
 from spot_optimizer.decision.rightsizing import (
     ROUNDING_POINTS,
     gain_points,
@@ -26,10 +26,10 @@ from spot_optimizer.decision.rightsizing import (
     want_smaller,
 )
 from spot_optimizer.decision.risk import NEGLIGIBLE_RISK
+from spot_optimizer.decision.selection import Found, spot_candidate
 from spot_optimizer.decision.situation import Situation, State
 from spot_optimizer.decision.stages import Want
-from spot_optimizer.decision.targets import find
-from spot_optimizer.words import DecisionKind
+from spot_optimizer.vocabulary import DecisionKind
 
 _ROUNDING_RISK = 1e-9
 _ROUNDING_USD = 1e-12

@@ -14,8 +14,12 @@ import math
 import numpy as np
 
 from spot_optimizer.decision.engines.staged import StagedEngine
-from spot_optimizer.decision.found import Found, Stage, spot_candidate
 from spot_optimizer.decision.market_table import Bools
+from spot_optimizer.decision.selection import (
+    Found,
+    Stage,
+    spot_candidate,
+)
 from spot_optimizer.decision.situation import Situation, State
 from spot_optimizer.decision.stages import Reason, Safety, safety_codes
 from spot_optimizer.market.snapshot import Floats

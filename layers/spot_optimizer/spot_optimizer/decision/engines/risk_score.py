@@ -8,9 +8,9 @@ safe pool only.
 import numpy as np
 
 from spot_optimizer.decision.engines.staged import StagedEngine
-from spot_optimizer.decision.found import Found, Stage
 from spot_optimizer.decision.market_table import Bools
 from spot_optimizer.decision.rightsizing import ROUNDING_POINTS, gain_points
+from spot_optimizer.decision.selection import Found, Stage
 from spot_optimizer.decision.situation import State
 from spot_optimizer.market.snapshot import Floats
 

@@ -13,7 +13,6 @@ is worth more than the best pool of its size.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
-from spot_optimizer.decision.found import Found, Stage
 from spot_optimizer.decision.outcome import (
     Outcome,
     fall_back,
@@ -22,6 +21,7 @@ from spot_optimizer.decision.outcome import (
     resized,
     with_smaller,
 )
+from spot_optimizer.decision.ranking import find
 from spot_optimizer.decision.rightsizing import (
     no_smaller_than_the_best,
     want_at_least_home,
@@ -29,12 +29,12 @@ from spot_optimizer.decision.rightsizing import (
     want_one_size_up,
     want_smaller,
 )
+from spot_optimizer.decision.selection import Found, Stage
 from spot_optimizer.decision.situation import Situation, State
 from spot_optimizer.decision.stages import Safety, Want
-from spot_optimizer.decision.targets import find
 from spot_optimizer.market.snapshot import Floats
 from spot_optimizer.settings import Settings
-from spot_optimizer.words import DecisionKind
+from spot_optimizer.vocabulary import DecisionKind
 
 ROWS: Mapping[State, int] = {
     State.ON_DEMAND: 3,

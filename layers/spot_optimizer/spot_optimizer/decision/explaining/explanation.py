@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
+from spot_optimizer.decision.decision import Decision
 from spot_optimizer.decision.engine import Look, decide, look_at, table_of
 from spot_optimizer.decision.engines.contract import Engines
 from spot_optimizer.decision.explaining.rivals import (
@@ -14,18 +15,22 @@ from spot_optimizer.decision.explaining.rivals import (
     no_longer,
     would_take,
 )
-from spot_optimizer.decision.explaining.settings_tried import changing_settings, changing_words
+from spot_optimizer.decision.explaining.tried_settings import changing_settings, changing_words
 from spot_optimizer.decision.explaining.what_if import Case, Verdict, verdict_of
-from spot_optimizer.decision.found import Found
 from spot_optimizer.decision.guards.hold import every_hold
-from spot_optimizer.decision.inputs import KeptInputs
+from spot_optimizer.decision.kept_inputs import KeptInputs
 from spot_optimizer.decision.market_table import MarketTable
-from spot_optimizer.decision.model import Decision, WorkloadView, World
+from spot_optimizer.decision.selection import Found
 from spot_optimizer.decision.stages import Reason
+from spot_optimizer.decision.world import WorkloadView, World
 from spot_optimizer.market.catalog import Catalog
 from spot_optimizer.market.snapshot import MarketSnapshot
 from spot_optimizer.settings import Settings
-from spot_optimizer.words import DecisionKind, Lifecycle, Pool
+from spot_optimizer.vocabulary import (
+    DecisionKind,
+    Lifecycle,
+    Pool,
+)
 
 RIVALS_MAX = 6
 IN_A_GROUP_MAX = 5

@@ -4,7 +4,6 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from spot_optimizer.decision.experience import Experience
 from spot_optimizer.decision.explaining.what_if import (
     PRICE_TICK_USD,
     Case,
@@ -12,9 +11,10 @@ from spot_optimizer.decision.explaining.what_if import (
     last_that_holds,
 )
 from spot_optimizer.decision.market_table import PRICE_TO_ON_DEMAND_MAX
+from spot_optimizer.decision.pool_history import Experience
 from spot_optimizer.decision.risk import ADVISOR_BUCKET_WORST
 from spot_optimizer.decision.stages import Reason, Safety
-from spot_optimizer.words import DecisionKind, Lifecycle
+from spot_optimizer.vocabulary import DecisionKind, Lifecycle
 
 
 @dataclass(frozen=True, slots=True)

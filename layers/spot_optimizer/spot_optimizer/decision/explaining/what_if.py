@@ -7,9 +7,13 @@ from datetime import datetime
 from spot_optimizer.decision.engine import Look, look_at
 from spot_optimizer.decision.engines.contract import Engines
 from spot_optimizer.decision.market_table import MarketTable
-from spot_optimizer.decision.model import WorkloadView
+from spot_optimizer.decision.world import WorkloadView
 from spot_optimizer.settings import InvalidSetting
-from spot_optimizer.words import DecisionKind, Lifecycle, Pool
+from spot_optimizer.vocabulary import (
+    DecisionKind,
+    Lifecycle,
+    Pool,
+)
 
 PRICE_TICK_USD = 0.0001
 _ONE_BY_ONE = 64

@@ -7,10 +7,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+from spot_optimizer.decision.decision import Decision
 from spot_optimizer.decision.guards.limits import allot
 from spot_optimizer.decision.guards.windows import opens_at
-from spot_optimizer.decision.model import Decision, WorkloadView, World
-from spot_optimizer.words import DecisionKind, Lifecycle, Mode
+from spot_optimizer.decision.world import WorkloadView, World
+from spot_optimizer.vocabulary import (
+    DecisionKind,
+    Lifecycle,
+    Mode,
+)
 
 DAY = timedelta(hours=24)
 RETURN_WAIT_MAX = timedelta(hours=6)

@@ -10,9 +10,10 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from spot_optimizer.decision.model import Candidate, Decision, World
+from spot_optimizer.decision.decision import Candidate, Decision
+from spot_optimizer.decision.world import World
 from spot_optimizer.settings import Settings
-from spot_optimizer.words import Lifecycle, Pool
+from spot_optimizer.vocabulary import Lifecycle, Pool
 
 DIVERSITY_FROM_WORKLOADS = 10
 """Fewer workloads have too few families to spread over (spec section 4)."""

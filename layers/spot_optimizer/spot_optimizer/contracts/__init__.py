@@ -1,0 +1,1 @@
+"""Contracts: everything that crosses a boundary, one module for each boundary."""

@@ -1,0 +1,72 @@
+"""Types and base of everything that crosses a boundary.
+
+Frozen, unknown fields forbidden: a payload with a field that nobody reads is a mistake somewhere."""
+
+import json
+from typing import Annotated, Any, TypeVar
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+)
+
+from spot_optimizer.vocabulary import VERSION_PATTERN
+
+SCHEMA_VERSION = 1
+"""Version of every payload below; an order of another version is refused, not guessed at."""
+
+
+WorkloadId = Annotated[str, Field(min_length=1, max_length=128)]
+
+
+InstanceId = Annotated[str, Field(pattern=r"^i-[0-9a-f]{8,17}$")]
+
+
+TypeName = Annotated[str, Field(pattern=r"^[a-z0-9-]+\.[a-z0-9-]+$")]
+
+
+ZoneName = Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d(-[a-z]+-\d)?[a-z]$")]
+"""A name such as ``us-east-1a`` or, in a Local Zone, ``us-west-2-lax-1a``; a zone id (``use1-az1``)
+means another zone in every account."""
+
+
+ModelVersion = Annotated[str, Field(pattern=VERSION_PATTERN)]
+"""Folder of an uploaded model."""
+
+
+class Boundary(BaseModel):
+    """Base of all contracts."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class InvalidRequest(ValueError):
+    """A payload that breaks its contract; the text names field, value and what is allowed."""
+
+
+Contract = TypeVar("Contract")
+
+
+def parse(contract: type[Contract] | Any, payload: object) -> Contract:
+    """``payload`` as ``contract``, or InvalidRequest with one line per broken field."""
+    try:
+        parsed: Contract = TypeAdapter(contract).validate_python(payload)
+    except ValidationError as error:
+        lines = [
+            f"{'.'.join(str(part) for part in problem['loc']) or 'request'} = "
+            f"{_shortened(problem['input'])}: {problem['msg']}"
+            for problem in error.errors(include_url=False)
+        ]
+        raise InvalidRequest("; ".join(lines)) from error
+    return parsed
+
+
+def _shortened(value: object) -> str:
+    text = json.dumps(value, default=str)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+EngineName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]

@@ -1,0 +1,86 @@
+"""Events of EC2 that ``handle_signal`` answers."""
+
+from typing import Annotated, Literal
+
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+)
+
+from spot_optimizer.contracts.boundary import Boundary, InstanceId
+
+
+class _Signal(BaseModel):
+    """What all events of EC2 share (EventBridge user guide, "AWS service event metadata"). Fields
+    that AWS adds later are ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+    id: str = Field(min_length=1, max_length=100)
+    source: Literal["aws.ec2"]
+    time: AwareDatetime
+
+
+class InterruptedInstance(BaseModel):
+    """Detail of an interruption warning."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+    instance_id: InstanceId = Field(alias="instance-id")
+    instance_action: Literal["terminate", "stop", "hibernate"] = Field(alias="instance-action")
+
+
+class FlaggedInstance(BaseModel):
+    """Detail of a rebalance recommendation."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+    instance_id: InstanceId = Field(alias="instance-id")
+
+
+class ChangedInstance(BaseModel):
+    """Detail of a change of state."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+    instance_id: InstanceId = Field(alias="instance-id")
+    state: Literal["pending", "running", "stopping", "stopped", "shutting-down", "terminated"]
+
+
+class InterruptionWarning(_Signal):
+    """``EC2 Spot Instance Interruption Warning`` (EC2 user guide, "Spot Instance interruption
+    notices"): best effort, two minutes ahead; a hibernation begins at once."""
+
+    detail_type: Literal["EC2 Spot Instance Interruption Warning"] = Field(alias="detail-type")
+    detail: InterruptedInstance
+
+
+class RebalanceRecommendation(_Signal):
+    """``EC2 Instance Rebalance Recommendation`` (EC2 user guide, "EC2 instance rebalance
+    recommendations"): an elevated risk, best effort, possibly together with the warning."""
+
+    detail_type: Literal["EC2 Instance Rebalance Recommendation"] = Field(alias="detail-type")
+    detail: FlaggedInstance
+
+
+class StateChange(_Signal):
+    """``EC2 Instance State-change Notification``."""
+
+    detail_type: Literal["EC2 Instance State-change Notification"] = Field(alias="detail-type")
+    detail: ChangedInstance
+
+
+Signal = InterruptionWarning | RebalanceRecommendation | StateChange
+
+
+SignalRequest = Annotated[Signal, Field(discriminator="detail_type")]
+
+
+class SignalOutcome(Boundary):
+    """Answer of ``handle_signal``: what a signal led to, and why."""
+
+    effect: Literal["EVACUATE", "DRAIN", "RECORDED", "NONE"]
+    reason: str
+    workload_id: str | None = None

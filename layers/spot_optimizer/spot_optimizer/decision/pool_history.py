@@ -1,0 +1,64 @@
+"""What the stack itself has met in its pools: refused launches, interruptions, hours survived.
+
+Refused launches are forgotten within hours, for capacity comes back; interruptions within months.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from spot_optimizer.vocabulary import Pool
+
+REFUSAL_HALF_LIFE = timedelta(hours=1)
+REFUSAL_WEIGHT_MAX = 0.5
+"""One refusal keeps planned moves away for an hour, two at once for two, four for three."""
+REFUSAL_MEMORY = timedelta(hours=12)
+"""After it even a hundred refusals weigh less than a tenth."""
+INTERRUPTION_MEMORY = timedelta(days=90)
+
+
+@dataclass(frozen=True, slots=True)
+class Experience:
+    """By pool; a pool that is missing has none."""
+
+    refusals: Mapping[Pool, float] = field(default_factory=dict)
+    """Weight of the launches that it refused: 1 each, halved every REFUSAL_HALF_LIFE."""
+    interruptions: Mapping[Pool, float] = field(default_factory=dict)
+    """Our instances interrupted there within INTERRUPTION_MEMORY."""
+    instance_hours: Mapping[Pool, float] = field(default_factory=dict)
+    """Hours that our running spot instances have survived there, INTERRUPTION_MEMORY each at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class PoolEvent:
+    """One refused launch or one interruption in a pool."""
+
+    pool: Pool
+    at: datetime
+
+
+def experience_of(
+    now: datetime,
+    *,
+    refusals: Iterable[PoolEvent],
+    interruptions: Iterable[PoolEvent],
+    running: Iterable[tuple[Pool, datetime]],
+) -> Experience:
+    """What is known at ``now``. ``running`` are our spot instances: pool and launch time.
+
+    An event that lies ahead of ``now`` (clocks differ) counts as one of now.
+    """
+    weights: dict[Pool, float] = {}
+    for event in refusals:
+        age = max(now - event.at, timedelta())
+        if age <= REFUSAL_MEMORY:
+            weights[event.pool] = weights.get(event.pool, 0.0) + 0.5 ** (age / REFUSAL_HALF_LIFE)
+    counts: dict[Pool, float] = {}
+    for event in interruptions:
+        if now - event.at <= INTERRUPTION_MEMORY:
+            counts[event.pool] = counts.get(event.pool, 0.0) + 1.0
+    hours: dict[Pool, float] = {}
+    for pool, launched_at in running:
+        age = min(max(now - launched_at, timedelta()), INTERRUPTION_MEMORY)
+        hours[pool] = hours.get(pool, 0.0) + age / timedelta(hours=1)
+    return Experience(weights, counts, hours)

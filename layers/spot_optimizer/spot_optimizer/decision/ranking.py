@@ -1,0 +1,47 @@
+"""From rows of the market to ranked targets."""
+
+from spot_optimizer.decision.decision import Candidate
+from spot_optimizer.decision.selection import Found
+from spot_optimizer.decision.situation import Situation, signal_age
+from spot_optimizer.decision.stages import Reason, Want, screen
+from spot_optimizer.vocabulary import Lifecycle
+
+FAILOVER_PLAN_MAX = 10
+
+
+def find(situation: Situation, want: Want) -> Found:
+    """The pools that pass every stage, without the current one and those signalled, in the order of
+    the table's ranking."""
+    table, workload = situation.table, situation.workload
+    codes = screen(table, want).copy()
+    for pool in workload.signals:
+        row = table.market.index_of(pool)
+        if (
+            row is not None
+            and codes[row] == Reason.CANDIDATE
+            and (signal_age(workload, pool, situation.now) is not None)
+        ):
+            codes[row] = Reason.SIGNALLED
+    if workload.lifecycle is Lifecycle.SPOT and situation.row is not None:
+        codes[situation.row] = Reason.CURRENT
+    ranked = table.ranking[codes[table.ranking] == Reason.CANDIDATE]
+    return Found(situation, want, codes, ranked)
+
+
+def on_demand_candidates(situation: Situation) -> tuple[Candidate, ...]:
+    """The home type on-demand in each zone that has it and a subnet to use, the current zone first."""
+    workload, home = situation.workload, situation.home
+    offered = situation.table.catalog.zones.get(home.name, frozenset()) & set(workload.subnets)
+    zones = sorted(offered, key=lambda zone: (zone != workload.availability_zone, zone))
+    return tuple(
+        Candidate(
+            instance_type=home.name,
+            availability_zone=zone,
+            lifecycle=Lifecycle.ON_DEMAND,
+            subnet_id=workload.subnets[zone],
+            price_usd_per_hour=situation.home_on_demand_usd_per_hour,
+            discount_points=0.0,
+            risk=0.0,
+        )
+        for zone in zones
+    )

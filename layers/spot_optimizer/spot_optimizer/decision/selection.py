@@ -1,0 +1,231 @@
+"""What a look at the market left over, and why everything else dropped out."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from spot_optimizer.decision.decision import Candidate, Rejection
+from spot_optimizer.decision.market_table import Bools, Codes, Rows
+from spot_optimizer.decision.misfits import misfit
+from spot_optimizer.decision.situation import Situation, explain_safety
+from spot_optimizer.decision.stages import Reason, Want
+from spot_optimizer.market.snapshot import Floats
+from spot_optimizer.vocabulary import Lifecycle
+
+CANDIDATES_MAX = 6
+REJECTED_MAX = 10
+OWN_CODES_FROM = 64
+"""Codes below are those of Reason, those from here on are an engine's own stages."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One step of an engine's own: which of the pools that are left it removes, and why."""
+
+    label: str
+    """The reason in words, the same for all pools: what rejected pools are counted by."""
+    removes: Callable[["Found"], Bools]
+    """Pure; of the N pools left (``found.ranked``, shape (N,)) those to remove, shape (N,)."""
+    detail: Callable[["Found", int], str] | None = None
+    """The reason with its figures for one row of the market; the label where there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """``codes`` of all P pools, shape (P,), and the rows of the N pools left, the best first."""
+
+    situation: Situation
+    want: Want
+    codes: Codes
+    ranked: Rows
+    scores: Floats | None = None
+    """An engine's figures for the pools left, in their order, shape (N,); None: the price ranks."""
+    stages: tuple[Stage, ...] = ()
+    """The engine's own stages so far; number n of them has the code OWN_CODES_FROM + n."""
+    smaller: "Found | None" = None
+    """The look at smaller types that came to nothing: why they were left out stands there."""
+
+    @property
+    def price(self) -> Floats:
+        """Forecast price of the pools left, in their order, USD per hour."""
+        return self.situation.table.market.forecast_mean[self.ranked]
+
+    @property
+    def risk(self) -> Floats:
+        """Risk of the pools left, in their order."""
+        return self.situation.table.risk[self.ranked]
+
+    def only(self, worth: Bools) -> "Found":
+        """The pools left that are worth it; the others are recorded as too small a gain."""
+        return self._left(worth, Reason.GAIN_TOO_SMALL)
+
+    def after(self, stage: Stage) -> "Found":
+        """What an engine's own stage leaves. Raises ValueError where the stage answers with
+        anything but one truth for each pool left."""
+        removed = np.asarray(stage.removes(self))
+        if removed.dtype != np.bool_ or removed.shape != self.ranked.shape:
+            raise ValueError(
+                f"stage '{stage.label}' answered {removed.dtype} of shape {removed.shape}; "
+                f"allowed is bool of shape {self.ranked.shape}"
+            )
+        code = OWN_CODES_FROM + len(self.stages)
+        return replace(self._left(~removed, code), stages=(*self.stages, stage))
+
+    def scored(self, scores: Floats, *, key: Callable[[Floats], Floats]) -> "Found":
+        """The pools left by an engine's figures, those with the lowest ``key`` first; ties as for
+        the price. A figure that is unknown (NaN) comes last. Raises ValueError for another shape."""
+        figures = np.asarray(scores, dtype=np.float64)
+        if figures.shape != self.ranked.shape:
+            raise ValueError(
+                f"scores of shape {figures.shape}; allowed is one for each of the pools left, "
+                f"{self.ranked.shape}"
+            )
+        # ``ranked`` is in the order of price and ties already: a stable sort keeps it among equals.
+        order = np.argsort(key(figures), kind="stable")
+        return replace(self, ranked=self.ranked[order], scores=figures[order])
+
+    def candidates(self, limit: int = CANDIDATES_MAX) -> tuple[Candidate, ...]:
+        """The best of the pools left as targets."""
+        rows = self.ranked[:limit].tolist()
+        scores = [None] * len(rows) if self.scores is None else self.scores[:limit].tolist()
+        return tuple(
+            spot_candidate(self.situation, row, score)
+            for row, score in zip(rows, scores, strict=True)
+        )
+
+    def rejected(self) -> tuple[Rejection, ...]:
+        """The cheapest rejected pools; those that the machine could use at all come first, because
+        the small sizes and foreign architectures of a whole market would crowd them out."""
+        by_price = self.situation.table.by_price
+        codes = self.codes[by_price]
+        rejected = (codes != Reason.CANDIDATE) & (codes != Reason.CURRENT)
+        never = ~self.usable[by_price]
+        cheapest = [
+            *np.flatnonzero(rejected & ~never)[:REJECTED_MAX],
+            *np.flatnonzero(rejected & never)[:REJECTED_MAX],
+        ][:REJECTED_MAX]
+        return tuple(self.rejection(int(by_price[position])) for position in cheapest)
+
+    def counts(self) -> Mapping[str, int]:
+        """Reason -> number of rejected pools."""
+        told = self._told_by_smaller
+        counts = self._counts(self.codes[~told])
+        if self.smaller is not None:
+            counts.update(self.smaller._counts(self.smaller.codes[told]))
+        return dict(counts)
+
+    @property
+    def usable(self) -> Bools:
+        """Pools that the machine could use at all, left or not: it fits, is allowed and has a price."""
+        usable: Bools = (
+            (self.codes == Reason.CANDIDATE)
+            | (self.codes > Reason.IMAGE_MISFIT)
+            | self._told_by_smaller
+        )
+        return usable
+
+    @property
+    def _told_by_smaller(self) -> Bools:
+        """Pools that are too small here and have been looked at as smaller ones."""
+        if self.smaller is None:
+            return self.situation.table.nowhere
+        out_of_question = np.isin(self.smaller.codes, (Reason.TOO_LARGE, Reason.CANDIDATE))
+        told: Bools = (self.codes == Reason.TOO_SMALL) & ~out_of_question
+        return told
+
+    def code(self, row: int) -> int:
+        """Which stage removed one pool: that of Reason, or an engine's own from OWN_CODES_FROM on."""
+        if self.smaller is not None and self._told_by_smaller[row]:
+            return self.smaller.code(row)
+        return int(self.codes[row])
+
+    def label(self, row: int) -> str:
+        """Why one pool was removed, in the words that rejected pools are counted by."""
+        if self.smaller is not None and self._told_by_smaller[row]:
+            return self.smaller.label(row)
+        return self._label(int(self.codes[row]))
+
+    def _label(self, code: int) -> str:
+        if code >= OWN_CODES_FROM:
+            return self.stages[code - OWN_CODES_FROM].label
+        return Reason(code).label
+
+    def _counts(self, codes: Codes) -> Counter[str]:
+        numbers = np.bincount(codes).tolist()
+        counts: Counter[str] = Counter()
+        for code, number in enumerate(numbers):
+            if number and code != Reason.CANDIDATE:
+                counts[self._label(code)] += number
+        return counts
+
+    def _left(self, keep: Bools, code: int) -> "Found":
+        codes = self.codes.copy()
+        codes[self.ranked[~keep]] = code
+        scores = None if self.scores is None else self.scores[keep]
+        return replace(self, codes=codes, ranked=self.ranked[keep], scores=scores)
+
+    def rejection(self, row: int) -> Rejection:
+        """Why one pool that is not left was removed, with the figures."""
+        if self.smaller is not None and self._told_by_smaller[row]:
+            return self.smaller.rejection(row)
+        market, code = self.situation.table.market, int(self.codes[row])
+        if code < OWN_CODES_FROM:
+            reason = _detail(self, row, Reason(code))
+        else:
+            stage = self.stages[code - OWN_CODES_FROM]
+            reason = stage.detail(self, row) if stage.detail else stage.label
+        return Rejection(market.pools[row], reason, float(market.price[row]))
+
+
+def spot_candidate(situation: Situation, row: int, score: float | None = None) -> Candidate:
+    """A pool of the market as a target, with an engine's figure for it."""
+    table = situation.table
+    prices, risks, _ = table.plain
+    pool, price = table.market.pools[row], prices[row]
+    return Candidate(
+        instance_type=pool.instance_type,
+        availability_zone=pool.availability_zone,
+        lifecycle=Lifecycle.SPOT,
+        subnet_id=situation.workload.subnets[pool.availability_zone],
+        price_usd_per_hour=price,
+        discount_points=100.0 * (1 - price / situation.home_on_demand_usd_per_hour),
+        risk=risks[row],
+        score=score,
+    )
+
+
+def _detail(found: Found, row: int, code: Reason) -> str:
+    situation, want = found.situation, found.want
+    table = situation.table
+    pool = table.market.pools[row]
+    if code in (Reason.VOLATILE, Reason.UNSTABLE) and want.safety is not None:
+        return explain_safety(table, row, want.safety, code)
+    if code is Reason.MISFIT:
+        known = table.catalog.types.get(pool.instance_type)
+        text = (
+            misfit(known, want.home, may_burst=want.may_burst)
+            if known
+            else "unknown to the catalogue"
+        )
+        return f"{code.label}: {text}"
+    if code is Reason.IMAGE_MISFIT:
+        return f"{code.label}: {want.image.misfit(table.catalog.types[pool.instance_type])}"
+    if code is Reason.NOT_IN_TYPES:
+        return f"not in types {', '.join(want.globs)}"
+    if code is Reason.NO_SUBNET:
+        return situation.workload.why_not_in(pool.availability_zone)
+    if code in (Reason.TOO_SMALL, Reason.TOO_LARGE):
+        return f"{code.label}: {table.vcpu[row]:g} vCPU, {table.memory_gib[row]:g} GiB"
+    if code is Reason.TOO_SLOW:
+        return (
+            f"{code.label}: {table.network_gbps[row]:g} Gbit/s, {table.ebs_mbps[row]:g} MB/s; "
+            f"at least {want.network_gbps_min:.3g} and {want.ebs_mbps_min:.3g}"
+        )
+    if code is Reason.UNCONFIRMED:
+        return f"not safe for {situation.workload.settings.confirm_safe_minutes:g} minutes yet"
+    if code in (Reason.GAIN_TOO_SMALL, Reason.NOT_CHEAPER_THAN_ON_DEMAND):
+        candidate = spot_candidate(situation, row)
+        return f"{code.label}: {candidate.discount_points:.1f} points at risk {candidate.risk:.2f}"
+    return code.label

@@ -1,0 +1,132 @@
+"""A trained model as files: LightGBM text and JSON, nothing that runs code when it is read.
+
+| file | what |
+|---|---|
+| ``metadata.json`` | what the model is: features, data, metrics, versions, checksums |
+| ``boosters.json.gz`` | LightGBM's text of each booster, by name |
+| ``calibration.npz`` | the corrections to begin with, learned on validation data |
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+
+from spot_optimizer.codec import (
+    DamagedState,
+    pack_json,
+    unpack_json,
+)
+from spot_optimizer.forecast.calibration import Calibration
+from spot_optimizer.forecast.features import FEATURES
+from spot_optimizer.forecast.raw_forecast import Predictor, booster_names
+
+SHIPPED = Path(__file__).parent / "shipped"
+"""The model of the deployment."""
+
+METADATA = "metadata.json"
+BOOSTERS = "boosters.json.gz"
+CALIBRATION = "calibration.npz"
+_KIND, _VERSION = "boosters", 1
+
+Load = Callable[[str], Predictor]
+"""LightGBM's text to a booster; raises ValueError when it cannot be read."""
+
+
+class UnusableModel(ValueError):
+    """Files that make no model; the message says which, and why."""
+
+
+class Metadata(BaseModel):
+    """What a model is. ``schema_version`` counts the form of these files."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schema_version: int = Field(default=1, ge=1, le=1)
+    name: str = Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")
+    features: tuple[str, ...]
+    trained_until: AwareDatetime
+    """The last moment of which the training data knew anything."""
+    trained_on: tuple[dict[str, Any], ...]
+    """File by file: name, SHA-256, rows, span used for training and for validation."""
+    metrics: dict[str, Any]
+    """On validation data."""
+    thresholds: dict[str, float]
+    """Alert threshold of each probability, by booster, chosen on validation data."""
+    seed: int
+    libraries: dict[str, str]
+    sha256: dict[str, str]
+    """Of every other file of the model."""
+
+    @property
+    def checksum(self) -> str:
+        """Of the boosters: tells one model from another whatever its name."""
+        return self.sha256.get(BOOSTERS, "")
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model that has been loaded and checked."""
+
+    metadata: Metadata
+    boosters: Mapping[str, Predictor]
+    calibration: Calibration
+
+
+def parse_metadata(body: bytes) -> Metadata:
+    """Raises UnusableModel."""
+    try:
+        return Metadata.model_validate_json(body)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(map(str, first["loc"])) or "the whole"
+        raise UnusableModel(f"{METADATA}: {field}: {first['msg']}") from error
+
+
+def load_model(read: Callable[[str], bytes | None], load: Load) -> Model:
+    """The model whose files ``read`` gives by name (None: there is no such file).
+
+    Raises UnusableModel on a file that is missing, damaged or not the one that the metadata
+    speaks of, and on features other than this version's.
+    """
+    metadata = parse_metadata(_must_read(read, METADATA))
+    if metadata.features != FEATURES:
+        unknown = sorted(set(metadata.features) - set(FEATURES))
+        missing = sorted(set(FEATURES) - set(metadata.features))
+        raise UnusableModel(
+            f"{METADATA}: features: the model has other features than this version computes "
+            f"(unknown here: {unknown or 'none'}; missing: {missing or 'none, but reordered'})"
+        )
+    bodies = {name: _must_read(read, name) for name in (BOOSTERS, CALIBRATION)}
+    for name, body in bodies.items():
+        found = hashlib.sha256(body).hexdigest()
+        if found != metadata.sha256.get(name):
+            raise UnusableModel(
+                f"{name}: checksum {found[:12]} is not that of the metadata, "
+                f"{metadata.sha256.get(name, 'nothing')[:12]}"
+            )
+    try:
+        texts = unpack_json(bodies[BOOSTERS], _KIND, _VERSION)
+        missing = [name for name in booster_names() if name not in texts]
+        if missing:
+            raise UnusableModel(f"{BOOSTERS}: {', '.join(missing)} missing")
+        boosters = {name: load(texts[name]) for name in booster_names()}
+        calibration = Calibration.from_bytes(bodies[CALIBRATION])
+    except DamagedState as error:
+        raise UnusableModel(str(error)) from error
+    return Model(metadata, boosters, calibration)
+
+
+def pack_boosters(texts: Mapping[str, str]) -> bytes:
+    """``boosters.json.gz``, the same bytes for the same texts."""
+    return pack_json(_KIND, _VERSION, texts)
+
+
+def _must_read(read: Callable[[str], bytes | None], name: str) -> bytes:
+    body = read(name)
+    if body is None:
+        raise UnusableModel(f"{name}: there is no such file")
+    return body

@@ -1,0 +1,139 @@
+"""What people ask about models: which one decides, and which one shall."""
+
+import json
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from spot_optimizer.aws.clients import client
+from spot_optimizer.aws.environment import Environment
+from spot_optimizer.aws.ledger import keys
+from spot_optimizer.aws.ledger.models import ModelLedger
+from spot_optimizer.aws.ledger.table import Ledger
+from spot_optimizer.contracts.announcements import ModelChanged
+from spot_optimizer.contracts.boundary import InvalidRequest
+from spot_optimizer.contracts.command import (
+    ActivateModel,
+    DropModel,
+    RollBackModel,
+    ShowModels,
+    TryModel,
+    ValidateModelNow,
+)
+from spot_optimizer.contracts.market import ValidateModel
+from spot_optimizer.forecast.model_registry import NotPossible, Registry
+from spot_optimizer.workflow.model_announcements import note_and_announce
+
+ModelRequest = ShowModels | ValidateModelNow | TryModel | ActivateModel | RollBackModel | DropModel
+
+SCORES_SHOWN = timedelta(days=7)
+
+
+def carry_out_for_models(
+    request: ModelRequest,
+    ledger: Ledger,
+    env: Environment,
+    now: datetime,
+    record: Callable[[], None],
+) -> dict[str, Any]:
+    """Check, ``record``, and carry out. Raises InvalidRequest, with nothing changed."""
+    models, reason = ModelLedger(ledger), ""
+    match request:
+        case ShowModels():
+            record()
+            return _show(models, ledger, now)
+        case ValidateModelNow(version=version, asked_by=asked_by):
+            record()
+            return _validate(env, version, asked_by)
+        case ActivateModel(version=version):
+            _demand_compared(models, version)
+            after = _change(models, lambda registry: registry.activated(version), record)
+            status: Literal["activated", "rolled-back", "dropped", "trial"] = "activated"
+        case TryModel(version=version, share=share):
+            _demand_compared(models, version)
+            after = _change(models, lambda registry: registry.tried(version, share), record)
+            status, reason = "trial", f"share {share:g}"
+        case RollBackModel():
+            after = _change(models, Registry.rolled_back, record)
+            status, version = "rolled-back", after.live.version
+        case DropModel(version=version):
+            after = _change(models, lambda registry: registry.dropped(version), record)
+            status = "dropped"
+    changed = ModelChanged(
+        version=version,
+        status=status,
+        reason=reason,
+        at=now,
+        asked_by=request.asked_by,
+        comparison={},
+    )
+    note_and_announce(models, env, changed)
+    return {"done": f"'{version}' is {_WORDS[status]}", **_in_play(after)}
+
+
+_WORDS = {
+    "trial": "pending; it decides for that share of the workloads from the next cycle on",
+    "activated": "live from the next cycle on",
+    "rolled-back": "live again from the next cycle on",
+    "dropped": "no longer pending",
+}
+
+
+def _change(
+    models: ModelLedger, step: Callable[[Registry], Registry], record: Callable[[], None]
+) -> Registry:
+    try:
+        step(models.registry())
+        record()
+        return models.change(step)
+    except NotPossible as error:
+        raise InvalidRequest(str(error)) from error
+
+
+def _demand_compared(models: ModelLedger, version: str) -> None:
+    """What is pending decides only after it has been measured on this account's prices."""
+    item = models.version(version)
+    if models.registry().role_of(version) == "pending" and (item is None or not item.comparison):
+        raise InvalidRequest(
+            f"version = '{version}' was {item.reason if item else 'not compared'}; "
+            "ask for validate-model when there are"
+        )
+
+
+def _validate(env: Environment, version: str, asked_by: str) -> dict[str, Any]:
+    """Have refresh_market look: only it can load a model."""
+    task = ValidateModel(task="validate-model", version=version, asked_by=asked_by)
+    reply = client("lambda").invoke(
+        FunctionName=env.refresh_function, Payload=task.model_dump_json().encode()
+    )
+    answer: dict[str, Any] = json.loads(reply["Payload"].read())
+    if reply.get("FunctionError"):
+        raise InvalidRequest(str(answer.get("errorMessage", "the validation failed")))
+    return answer
+
+
+def _show(models: ModelLedger, ledger: Ledger, now: datetime) -> dict[str, Any]:
+    registry = models.registry()
+    since = f"{now - SCORES_SHOWN:%Y-%m-%d}"
+    scores = ledger.rows_since(keys.FORECASTS, since)
+    hidden = ("pk", "sk", "expires_at_s")
+    return {
+        **_in_play(registry),
+        "uploads": [
+            {
+                **item.model_dump(mode="json", exclude_defaults=True),
+                "role": registry.role_of(item.version),
+            }
+            for item in models.versions()
+        ],
+        "scores": [{k: v for k, v in row.items() if k not in hidden} for row in scores],
+    }
+
+
+def _in_play(registry: Registry) -> dict[str, Any]:
+    return {
+        "live": registry.live.version,
+        "previous": registry.previous.version if registry.previous else None,
+        "pending": registry.pending.version if registry.pending else None,
+        "trial_share": registry.trial_share,
+    }

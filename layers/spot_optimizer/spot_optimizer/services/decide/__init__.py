@@ -1,0 +1,1 @@
+"""The decision cycle: observe, refresh templates, enroll, judge, record, act."""

@@ -1,0 +1,119 @@
+"""From a decision to the order that a switch is carried out by."""
+
+from datetime import datetime
+
+from spot_optimizer.aws.ledger.items import PlanItem, RescueTerms
+from spot_optimizer.contracts.switch import (
+    GuardRules,
+    Original,
+    SwitchOrder,
+    Target,
+)
+from spot_optimizer.decision.decision import Candidate, Decision
+from spot_optimizer.market.catalog import Catalog
+from spot_optimizer.market.snapshot import MarketSnapshot
+from spot_optimizer.services.decide.inventory import Member
+from spot_optimizer.settings import Settings
+from spot_optimizer.switching.instance_record import lifecycle_of
+from spot_optimizer.vocabulary import Lifecycle, Pool
+
+
+def switch_order(
+    decision: Decision,
+    member: Member,
+    plan: PlanItem,
+    market: MarketSnapshot | None,
+    catalog: Catalog,
+    now: datetime,
+) -> SwitchOrder:
+    """The input of one SwitchInstance execution. Raises ValueError where the plan has no template."""
+    if plan.launch_template is None:
+        raise ValueError(f"workload '{decision.workload_id}' has no launch template yet")
+    settings = member.settings
+    return SwitchOrder.model_validate(
+        {
+            "switch_id": decision.decision_id,
+            "workload_id": decision.workload_id,
+            "decision_id": decision.decision_id,
+            "decided_at": now,
+            "kind": decision.kind,
+            "row": decision.row,
+            "reason": decision.reason,
+            "original": _original(member, plan, market, catalog),
+            "candidates": tuple(target(c) for c in decision.candidates),
+            "launch_template": plan.launch_template,
+            "home_type_after": decision.home_type_after,
+            "auto_terminate": settings.auto_terminate,
+            "guard": _guard(settings),
+            "asked_by": decision.forced_by,
+            "standing_traffic": plan.traffic,
+        }
+    )
+
+
+ON_DEMAND_ZONES_MAX = 3
+
+
+def rescue_terms(
+    member: Member, market: MarketSnapshot | None, stack_settings: Settings
+) -> RescueTerms:
+    """What the standing plan tells a rescue of the workload, so that it needs no tag."""
+    zone = member.instance["Placement"]["AvailabilityZone"]
+    row = market.index_of(Pool(member.instance["InstanceType"], zone)) if market else None
+    zones = sorted(member.subnets, key=lambda name: (name != zone, name))[:ON_DEMAND_ZONES_MAX]
+    return RescueTerms(
+        mode=member.item.mode or member.adopted.mode,
+        dry_run=stack_settings.dry_run,
+        fallback_to_on_demand=member.settings.fallback_to_on_demand,
+        guard=_guard(member.settings),
+        advisor_bucket=(
+            int(market.advisor_bucket[row]) if market is not None and row is not None else -1
+        ),
+        on_demand=tuple(f"{name}/{member.subnets[name]}" for name in zones),
+    )
+
+
+def _guard(settings: Settings) -> GuardRules:
+    return GuardRules(
+        cooldown_minutes=settings.cooldown_minutes,
+        breaker_failures=int(settings.breaker_failures),
+        backoff_minutes=settings.backoff_minutes,
+        backoff_minutes_max=settings.backoff_minutes_max,
+    )
+
+
+def target(candidate: Candidate) -> Target:
+    """A candidate as it stands in orders and events."""
+    return Target(
+        instance_type=candidate.instance_type,
+        availability_zone=candidate.availability_zone,
+        lifecycle=candidate.lifecycle,
+        subnet_id=candidate.subnet_id,
+        price_usd_per_hour=candidate.price_usd_per_hour,
+    )
+
+
+def _original(
+    member: Member, plan: PlanItem, market: MarketSnapshot | None, catalog: Catalog
+) -> Original:
+    instance = member.instance
+    pool = Pool(instance["InstanceType"], instance["Placement"]["AvailabilityZone"])
+    lifecycle = lifecycle_of(instance)
+    return Original(
+        instance_id=instance["InstanceId"],
+        instance_type=pool.instance_type,
+        availability_zone=pool.availability_zone,
+        lifecycle=lifecycle,
+        price_usd_per_hour=_price(pool, lifecycle, market, catalog),
+        persistent_spot_request_id=plan.persistent_spot_request_id,
+    )
+
+
+def _price(
+    pool: Pool, lifecycle: Lifecycle, market: MarketSnapshot | None, catalog: Catalog
+) -> float | None:
+    if lifecycle is Lifecycle.ON_DEMAND:
+        return catalog.on_demand_usd_per_hour.get(pool.instance_type)
+    row = market.index_of(pool) if market else None
+    price = float(market.price[row]) if market is not None and row is not None else None
+    return price if price is not None and price > 0 else None

@@ -1,0 +1,1 @@
+"""Target groups and elastic addresses, handed over or back."""

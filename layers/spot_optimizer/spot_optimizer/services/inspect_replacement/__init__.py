@@ -1,0 +1,1 @@
+"""Whether a replacement is ready, and the same as its original."""

@@ -1,0 +1,1 @@
+"""The launch of a replacement."""

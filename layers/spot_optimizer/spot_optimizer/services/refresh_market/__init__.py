@@ -1,0 +1,1 @@
+"""The market: prices, forecasts, scores, models."""

@@ -1,0 +1,126 @@
+"""Asking AWS for prices, slice by slice, so that whatever breaks off has kept what it got."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from spot_optimizer.aws.clients import error_code, is_passing
+from spot_optimizer.aws.data_bucket import Archive
+from spot_optimizer.aws.spot_prices import PriceReceipt, read_spot_prices
+from spot_optimizer.market.collection_plan import Slice, halves
+from spot_optimizer.market.price_book import PriceBook
+from spot_optimizer.telemetry import logger, metrics
+
+PAGES_MAX = 200
+"""Pages of 1,000 rows that one invocation asks for: some two minutes of its five."""
+_SAVE_EVERY_PAGES = 20
+"""A run that dies loses this many pages at most."""
+
+
+@dataclass
+class Collected:
+    """What came of a collection; the counts are those of ``Cleaning``."""
+
+    book: PriceBook
+    slices: int = 0
+    left: int = 0
+    """Slices for the next run, because this one had enough or AWS was busy."""
+    failed: list[str] = field(default_factory=list)
+    """What could not be collected and why, in words."""
+    error: ClientError | BotoCoreError | None = None
+    """The first thing that AWS refused."""
+    counts: Counter[str] = field(default_factory=Counter)
+    dropped: Counter[str] = field(default_factory=Counter)
+
+    def answer(self) -> dict[str, Any]:
+        """As the function's answer shows it."""
+        kept = {name: self.counts[name] for name in ("received", "changes", "corrected")}
+        answer: dict[str, Any] = {**kept, "dropped": dict(self.dropped), "slices": self.slices}
+        if self.left:
+            answer["slices_left"] = self.left
+        if self.failed:
+            answer["failed"] = self.failed
+        return answer
+
+
+def collect(
+    store: Archive,
+    book: PriceBook,
+    slices: Iterable[Slice],
+    *,
+    on_demand_usd_per_hour: Mapping[str, float],
+    now: datetime,
+    name: str,
+    save: Callable[[PriceBook], None],
+) -> Collected:
+    """``book`` with the answers to ``slices``. Receipts are kept before the book is saved.
+
+    A slice that AWS refuses for one of its types is asked in halves; what is refused for good is
+    left out and told. When AWS is busy, the rest waits for the next run.
+    """
+    found = Collected(book)
+    todo = list(slices)[::-1]
+    pages = unsaved = 0
+    while todo and pages < PAGES_MAX:
+        wanted = todo.pop()
+        try:
+            receipt = read_spot_prices(wanted)
+        except (ClientError, BotoCoreError) as error:
+            found.error = found.error or error
+            if _blames_a_type(error) and len(wanted.types) > 1:
+                todo += reversed(halves(wanted))
+                continue
+            found.failed.append(_in_words(wanted, error))
+            if is_passing(error):
+                break
+            continue
+        pages, unsaved = pages + receipt.pages, unsaved + receipt.pages
+        _keep(store, receipt, now, f"-{name}-{found.slices + 1}")
+        _take_in(found, wanted, receipt, on_demand_usd_per_hour)
+        if unsaved >= _SAVE_EVERY_PAGES and todo:
+            save(found.book)
+            unsaved = 0
+    if unsaved:
+        save(found.book)
+    found.left = len(todo)
+    _report(found)
+    return found
+
+
+def _take_in(
+    found: Collected, wanted: Slice, receipt: PriceReceipt, on_demand: Mapping[str, float]
+) -> None:
+    found.book, cleaning = found.book.received(
+        receipt.rows(), wanted.coverage(), receipt.zone_ids(), on_demand
+    )
+    found.slices += 1
+    found.counts.update(
+        received=cleaning.received, changes=cleaning.changes, corrected=cleaning.corrected
+    )
+    found.dropped.update(cleaning.dropped)
+
+
+def _blames_a_type(error: Exception) -> bool:
+    return isinstance(error, ClientError) and error_code(error).startswith("Invalid")
+
+
+def _in_words(wanted: Slice, error: Exception) -> str:
+    types = ", ".join(wanted.types[:3]) + (" ..." if len(wanted.types) > 3 else "")
+    return f"{len(wanted.types)} types ({types}): {error}"
+
+
+def _keep(store: Archive, receipt: PriceReceipt, now: datetime, name: str) -> None:
+    if receipt.received:
+        store.write_json_lines("receipts", now, receipt.received, name)
+
+
+def _report(found: Collected) -> None:
+    if found.failed:
+        logger.error("prices not collected", failed=found.failed)
+        metrics.add_metric("PriceSlicesFailed", "Count", len(found.failed))
+    if dropped := sum(found.dropped.values()):
+        metrics.add_metric("PriceRowsDropped", "Count", dropped)

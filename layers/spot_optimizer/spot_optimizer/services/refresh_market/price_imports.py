@@ -1,0 +1,79 @@
+"""Taking a file of prices into the archive."""
+
+import json
+from datetime import datetime
+from typing import Any
+
+from spot_optimizer.aws.data_bucket import IMPORTS, Archive
+from spot_optimizer.contracts.boundary import InvalidRequest
+from spot_optimizer.market.import_book import book_of_rows
+from spot_optimizer.market.import_file import UnreadableFile, read_import
+from spot_optimizer.market.price_months import months_in
+from spot_optimizer.services.refresh_market.recent_prices import Market
+from spot_optimizer.vocabulary import RowsAre
+
+_RECORDS_MAX = 100
+"""Imports that the archive remembers."""
+
+
+def import_prices(market: Market, key: str, rows_are: RowsAre, region: str) -> dict[str, Any]:
+    """Take the prices of one object of the bucket in; nothing changes when it cannot be read.
+
+    They never replace what AWS reported: both are kept apart, and every view prefers AWS's. The
+    same file again changes nothing. Raises InvalidRequest.
+    """
+    body = market.store.read(key)
+    if body is None:
+        raise InvalidRequest(f"key = {key!r}: there is no such object; upload the file first")
+    zone_names = {i: name for name, i in market.prices.at_hand().zone_ids.items()}
+    try:
+        found = read_import(body, region=region, zone_names=zone_names, now_s=market.now_s)
+    except UnreadableFile as error:
+        raise InvalidRequest(f"key = {key!r}: {error}") from error
+    book, cleaning = book_of_rows(found.rows, rows_are, market.on_demand_usd_per_hour)
+    answer: dict[str, Any] = {
+        "key": key,
+        "rows_are": str(rows_are),
+        "rows": found.read,
+        "pools": len(book.changes.pools),
+        "changes": len(book.changes.price),
+        "repeated": cleaning.repeated,
+        "conflicting": cleaning.corrected,
+        "dropped": {**found.dropped, **cleaning.dropped},
+        "times_without_offset": found.times_without_offset,
+        "columns_ignored": list(found.columns_ignored),
+    }
+    if not book.changes.pools:
+        raise InvalidRequest(f"key = {key!r}: no row is a price: {json.dumps(answer['dropped'])}")
+    edges = [edge for spans in book.coverage.spans.values() for edge in (spans[0][0], spans[-1][1])]
+    for month in months_in((min(edges), max(edges))):
+        part = book.between(month.span)
+        if part.coverage.spans:
+            market.prices.add_to_month("imported", month, part)
+    answer |= {"from": _iso(market, min(edges)), "until": _iso(market, max(edges))}
+    _remember(market, answer)
+    return answer
+
+
+def read_imports(store: Archive) -> list[dict[str, Any]]:
+    """What was imported, the newest last."""
+    return _records(store.read(IMPORTS))
+
+
+def _records(body: bytes | None) -> list[dict[str, Any]]:
+    records: list[dict[str, Any]] = json.loads(body) if body else []
+    return records
+
+
+def _remember(market: Market, answer: dict[str, Any]) -> None:
+    record = {"imported_at": market.now.isoformat(), **answer}
+
+    def with_record(before: bytes | None) -> bytes:
+        others = [other for other in _records(before) if other["key"] != answer["key"]]
+        return json.dumps([*others, record][-_RECORDS_MAX:], sort_keys=True).encode()
+
+    market.store.update(IMPORTS, with_record)
+
+
+def _iso(market: Market, time_s: int) -> str:
+    return datetime.fromtimestamp(time_s, market.now.tzinfo).isoformat()

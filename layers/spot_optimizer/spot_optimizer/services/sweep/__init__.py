@@ -1,0 +1,1 @@
+"""What is, reconciled with what is recorded."""

@@ -1,0 +1,1 @@
+"""The steps of a switch that write the ledger."""

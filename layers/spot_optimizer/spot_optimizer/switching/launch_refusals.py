@@ -1,0 +1,122 @@
+"""What cures a refused launch, and which candidate is worth trying after it."""
+
+import re
+from collections.abc import Hashable, Sequence
+from fnmatch import fnmatchcase
+from typing import Protocol
+
+from spot_optimizer.switching.error_table import (
+    BY_CODE,
+    BY_MESSAGE,
+    BY_PATTERN,
+    BY_STATE_REASON,
+    Refusal,
+)
+from spot_optimizer.vocabulary import Lifecycle, Scope
+
+__all__ = [
+    "Placement",
+    "Refusal",
+    "family_class",
+    "known_refusal",
+    "next_candidate",
+    "refusal_of",
+    "refusal_of_state_reason",
+]
+
+
+class Placement(Protocol):
+    """Where a machine could run (a decision's candidate)."""
+
+    @property
+    def instance_type(self) -> str: ...
+
+    @property
+    def availability_zone(self) -> str: ...
+
+    @property
+    def lifecycle(self) -> Lifecycle: ...
+
+
+_STANDARD = frozenset({"a", "c", "d", "h", "i", "m", "r", "t", "z"})
+_CLASS_OF_LETTERS = {
+    "g": "G and VT",
+    "gr": "G and VT",
+    "vt": "G and VT",
+    "im": "Standard",
+    "is": "Standard",
+    "u": "High memory",
+    "mac": "Mac",
+}
+
+
+def family_class(instance_type: str) -> str:
+    """The class of families that share one vCPU quota ("Amazon EC2 instance type quotas").
+
+    ``Standard`` for A, C, D, H, I, M, R, T and Z, ``G and VT``, ``High memory``, and else the
+    family's letters in capitals (P, F, INF, TRN, X, HPC, DL). On-demand and spot each have their
+    own quota for each class.
+    """
+    match = re.match(r"[a-z]+", instance_type)
+    letters = match.group() if match else instance_type
+    return "Standard" if letters in _STANDARD else _CLASS_OF_LETTERS.get(letters, letters.upper())
+
+
+def refusal_of(code: str, message: str = "") -> Refusal:
+    """What cures an error that RunInstances, CreateFleet or a launch-template call answered.
+
+    A code that no table knows is taken for incurable: nothing has been launched, the original runs
+    on, and a person reads the code. A reply that never came must not be passed in here.
+    """
+    return known_refusal(code, message) or Refusal(
+        Scope.NOTHING, f"'{code}' is not a known EC2 error code, so nothing else is tried."
+    )
+
+
+def known_refusal(code: str, message: str = "") -> Refusal | None:
+    """The same, as far as a table knows the code."""
+    bare = code.removeprefix("Client.").removeprefix("Server.")
+    text = message.lower()
+    for code_pattern, message_pattern, refusal in BY_MESSAGE:
+        if fnmatchcase(bare, code_pattern) and fnmatchcase(text, message_pattern):
+            return refusal
+    if bare in BY_CODE:
+        return BY_CODE[bare]
+    for code_pattern, refusal in BY_PATTERN:
+        if fnmatchcase(bare, code_pattern):
+            return refusal
+    return None
+
+
+def refusal_of_state_reason(code: str, message: str = "") -> Refusal:
+    """What cures the death of a machine that was launched but never ran (its StateReason)."""
+    return BY_STATE_REASON.get(code) or refusal_of(code, message)
+
+
+def _shared(candidate: Placement, scope: Scope) -> Hashable:
+    match scope:
+        case Scope.POOL:
+            return candidate.instance_type, candidate.availability_zone, candidate.lifecycle
+        case Scope.ZONE:
+            return candidate.availability_zone
+        case Scope.FAMILY:
+            return family_class(candidate.instance_type), candidate.lifecycle
+        case Scope.LIFECYCLE:
+            return candidate.lifecycle
+        case _:
+            return None
+
+
+def next_candidate(
+    candidates: Sequence[Placement], refused: Sequence[tuple[int, Scope]]
+) -> int | None:
+    """Index of the first candidate, in rank order, that no refusal so far rules out; None if none.
+
+    Every scope holds the refused candidate itself, so none comes twice; TIME and NOTHING hold all.
+    Spot and on-demand capacity of one type and zone are two pools.
+    """
+    ruled_out = {(scope, _shared(candidates[index], scope)) for index, scope in refused}
+    for index, candidate in enumerate(candidates):
+        if not any((scope, _shared(candidate, scope)) in ruled_out for scope in Scope):
+            return index
+    return None

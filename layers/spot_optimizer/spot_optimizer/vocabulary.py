@@ -1,0 +1,77 @@
+"""The vocabulary that every floor speaks."""
+
+from enum import StrEnum
+from typing import NamedTuple
+
+TAG_PREFIX = "spot-optimizer:"
+"""All our tags begin so; IAM conditions in template.yaml hang on it."""
+
+VERSION_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+"""A model's version: one step of a path in the data bucket."""
+
+
+class Pool(NamedTuple):
+    """A spot pool: capacity of one instance type in one availability zone (product Linux/UNIX)."""
+
+    instance_type: str
+    availability_zone: str
+
+    def __str__(self) -> str:
+        return f"{self.instance_type}/{self.availability_zone}"
+
+
+class Lifecycle(StrEnum):
+    """How an instance is bought. EC2 calls the absence of ``InstanceLifecycle`` on-demand."""
+
+    SPOT = "spot"
+    ON_DEMAND = "on-demand"
+
+
+class Mode(StrEnum):
+    """What the user lets us do with a workload: act, only advise, or look away."""
+
+    AUTO = "auto"
+    MANUAL = "manual"
+    OFF = "off"
+
+
+class RowsAre(StrEnum):
+    """What a row of an imported file of prices means."""
+
+    CHANGES = "changes"
+    """A price that holds until the next row, as AWS reports it."""
+    SAMPLES = "samples"
+    """The price at one moment: it says nothing of the next five minutes."""
+
+
+class DecisionKind(StrEnum):
+    """The outcome of one look at one workload (spec, Words)."""
+
+    STAY = "STAY"
+    SWITCH = "SWITCH"
+    FALLBACK = "FALLBACK"
+    EVACUATE = "EVACUATE"
+    """Answer to an interruption: leave now, by the standing plan."""
+
+
+class Phase(StrEnum):
+    """Where a switch stands; phases only advance, FAILED is reached from any before COMMITTED."""
+
+    CLAIMED = "CLAIMED"
+    LAUNCHED = "LAUNCHED"
+    HEALTHY = "HEALTHY"
+    HANDED_OVER = "HANDED_OVER"
+    COMMITTED = "COMMITTED"
+    DONE = "DONE"
+    FAILED = "FAILED"
+
+
+class Scope(StrEnum):
+    """What would cure a refused launch (the error table in switching/launch_refusals.py)."""
+
+    POOL = "pool"
+    ZONE = "zone"
+    FAMILY = "family class"
+    LIFECYCLE = "lifecycle"
+    TIME = "time"
+    NOTHING = "nothing"

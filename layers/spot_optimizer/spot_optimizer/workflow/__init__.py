@@ -1,0 +1,1 @@
+"""What several functions share between the pure core and AWS."""
