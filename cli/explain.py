@@ -14,7 +14,7 @@ from cli.simulate import JsonOption, market_of, planned_run
 from cli.stacks import RegionOption, StackOption, outputs_of
 from simulator.markets import Market
 from simulator.simulation import Simulation, silent
-from spot_optimizer.aws.data_bucket import Archive
+from spot_optimizer.aws.data_bucket import DataBucket
 from spot_optimizer.aws.ledger.table import Ledger
 from spot_optimizer.contracts.boundary import InvalidRequest
 from spot_optimizer.services.explain.explanation import Explained, explain_decision
@@ -82,7 +82,7 @@ def _of_stack(
     outputs = outputs_of(stack, region)
     now = datetime.now(UTC)
     return explain_decision(
-        Archive(outputs["DataBucket"]),
+        DataBucket(outputs["DataBucket"]),
         Ledger(outputs["LedgerTable"]),
         workload,
         until=_moment(at, now) or now,
@@ -110,7 +110,7 @@ def _of_scenario(
         simulation.run()
         outputs = simulation.account.outputs
         return explain_decision(
-            Archive(outputs["DataBucket"]),
+            DataBucket(outputs["DataBucket"]),
             Ledger(outputs["LedgerTable"]),
             workload,
             until=until or simulation.account.clock.now(),

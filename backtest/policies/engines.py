@@ -20,7 +20,7 @@ from spot_optimizer.decision.decision import Candidate, Decision
 from spot_optimizer.decision.engine import decide
 from spot_optimizer.decision.engines.contract import Engines
 from spot_optimizer.decision.world import (
-    Move,
+    PastSwitch,
     StackState,
     WorkloadView,
     World,
@@ -62,7 +62,7 @@ class _Run:
     settings: Settings
     place: int
     launched_at: datetime
-    moves: tuple[Move, ...] = ()
+    moves: tuple[PastSwitch, ...] = ()
     signals: Mapping[Pool, datetime] = field(default_factory=dict)
     pending_since: datetime | None = None
     cooldown_until: datetime | None = None
@@ -104,7 +104,7 @@ class _Run:
         is_spot = target != self.case.on_demand
         lifecycle = Lifecycle.SPOT if is_spot else Lifecycle.ON_DEMAND
         self.place, self.launched_at, self.pending_since = target, now, None
-        self.moves = (*self.moves, Move(now, lifecycle, planned))
+        self.moves = (*self.moves, PastSwitch(now, lifecycle, planned))
         self.cooldown_until = now + timedelta(minutes=self.settings.cooldown_minutes)
 
 
@@ -243,4 +243,4 @@ def _follow(run: _Run, decision: Decision, numbers: _Numbers, now: datetime) -> 
     elif run.pending_since is None:
         run.pending_since = now
     if decision.kind is not DecisionKind.STAY and not decision.held_by:
-        run.move(numbers.place(decision.candidates[0]), now, planned=not decision.rescue)
+        run.move(numbers.place(decision.candidates[0]), now, planned=not decision.urgent)

@@ -5,7 +5,7 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from spot_optimizer.aws.clients import passing_as_try_again
+from spot_optimizer.aws.clients import transient_as_try_again
 from spot_optimizer.contracts.boundary import parse
 from spot_optimizer.contracts.steps import InspectRequest
 from spot_optimizer.services.inspect_replacement.inspection import inspect_replacement
@@ -15,7 +15,7 @@ from spot_optimizer.telemetry import logger, metrics, tracer
 @tracer.capture_lambda_handler
 @logger.inject_lambda_context(clear_state=True)
 @metrics.log_metrics
-@passing_as_try_again
+@transient_as_try_again
 def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     request: InspectRequest = parse(InspectRequest, event)
     logger.append_keys(switch_id=request.switch_id)

@@ -8,7 +8,7 @@ import pytest
 
 from spot_optimizer.decision.engine import decide
 from spot_optimizer.decision.world import (
-    Move,
+    PastSwitch,
     StackState,
     WorkloadView,
     World,
@@ -72,7 +72,7 @@ def moved(view: WorkloadView, pool: Pool, number: int) -> WorkloadView:
         instance_type=pool.instance_type,
         availability_zone=pool.availability_zone,
         cooldown_until=at + timedelta(minutes=10),
-        moves=(*view.moves, Move(at, Lifecycle.SPOT, True)),
+        moves=(*view.moves, PastSwitch(at, Lifecycle.SPOT, True)),
     )
 
 

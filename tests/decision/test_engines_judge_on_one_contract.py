@@ -110,12 +110,12 @@ def test_a_signal_overrides_every_engine(engine: str) -> None:
     """A flagged pool is left for a dearer one, and for on-demand where there is none."""
     flagged = _by(engine, signals={HERE: NOW - timedelta(minutes=5)})
     decision = _decide(flagged, {HERE: 0.030, THERE: 0.045})
-    assert (decision.kind, decision.row, decision.rescue) == (DecisionKind.SWITCH, 6, True)
+    assert (decision.kind, decision.row, decision.urgent) == (DecisionKind.SWITCH, 6, True)
     assert target_of(decision) == THERE
     assert decision.candidates[-1].lifecycle is Lifecycle.ON_DEMAND
     alone = replace(flagged, fallback_pending_since=NOW - timedelta(minutes=5))
     decision = _decide(alone, {HERE: 0.030})
-    assert (decision.kind, decision.rescue) == (DecisionKind.FALLBACK, True)
+    assert (decision.kind, decision.urgent) == (DecisionKind.FALLBACK, True)
 
 
 @pytest.mark.parametrize("engine", ENGINES)

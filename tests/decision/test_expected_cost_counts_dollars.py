@@ -200,7 +200,7 @@ def test_on_demand_is_taken_where_spot_costs_more_in_the_end() -> None:
     assert "m5.xlarge on-demand is expected to cost 0.1" in first.reason
     pending = _view(hungry, fallback_pending_since=NOW - timedelta(minutes=5))
     decision = _decide(pending, pools)
-    assert (decision.kind, decision.rescue) == (DecisionKind.FALLBACK, False)
+    assert (decision.kind, decision.urgent) == (DecisionKind.FALLBACK, False)
     assert decision.candidates[0].lifecycle is Lifecycle.ON_DEMAND
     back = _decide(_view(hungry, lifecycle=Lifecycle.ON_DEMAND), pools)
     assert back.kind is DecisionKind.STAY

@@ -158,8 +158,8 @@ def test_a_rescue_does_not_wait_for_the_back_off() -> None:
     """A pool that must be left is left, whatever capacity was refused before; the cooldown holds."""
     later = NOW + timedelta(hours=5)
     flagged = workload(signals={HERE: NOW - timedelta(minutes=5)}, backoff_until=later)
-    (rescue,) = _decide(flagged)
-    assert rescue.rescue
-    assert rescue.held_by == ""
+    (urgent,) = _decide(flagged)
+    assert urgent.urgent
+    assert urgent.held_by == ""
     (planned,) = _decide(workload(backoff_until=later))
     assert planned.held_by.startswith("back-off")

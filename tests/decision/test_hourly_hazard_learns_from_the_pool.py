@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spot_optimizer.decision.hourly_hazard import BUCKET_SHARES, age_factor, hourly_hazard
-from spot_optimizer.decision.pool_history import PoolEvent, experience_of
+from spot_optimizer.decision.pool_history import PoolEvent, pool_history_of
 from spot_optimizer.vocabulary import Pool
 from tests.decision.worlds import NOW
 
@@ -76,7 +76,7 @@ def test_the_age_of_an_instance_counts() -> None:
 
 def test_the_last_quarter_of_a_year_counts() -> None:
     """Interruptions within 90 days, hours of the instances that run, 90 days each at most."""
-    experience = experience_of(
+    pool_history = pool_history_of(
         NOW,
         refusals=(),
         interruptions=[PoolEvent(POOL, NOW - timedelta(days=d)) for d in (0, 89, 90, 91)],
@@ -86,8 +86,8 @@ def test_the_last_quarter_of_a_year_counts() -> None:
             (ELSEWHERE, NOW + timedelta(hours=1)),
         ],
     )
-    assert experience.interruptions == {POOL: 3.0}
-    assert experience.instance_hours == {POOL: 5.0 + 90 * 24, ELSEWHERE: 0.0}
+    assert pool_history.interruptions == {POOL: 3.0}
+    assert pool_history.instance_hours == {POOL: 5.0 + 90 * 24, ELSEWHERE: 0.0}
 
 
 def test_an_instance_of_a_pool_without_trouble_is_experience_for_the_next() -> None:

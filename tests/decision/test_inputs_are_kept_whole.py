@@ -18,7 +18,7 @@ from spot_optimizer.decision.kept_inputs import (
 from spot_optimizer.decision.pool_history import PoolEvent
 from spot_optimizer.decision.world import (
     Force,
-    Move,
+    PastSwitch,
     StackState,
     WorkloadView,
     World,
@@ -53,7 +53,7 @@ def test_everything_that_a_workload_can_have_comes_back() -> None:
         image=Image("uefi", True, "hvm"),
         windows=(Window(frozenset({0, 5}), 120, 300, "Europe/Berlin"),),
         not_before=NOW,
-        moves=(Move(NOW, Lifecycle.ON_DEMAND, False),),
+        moves=(PastSwitch(NOW, Lifecycle.ON_DEMAND, False),),
         breaker_open=True,
         live_switch_id="switch",
         cooldown_until=NOW,

@@ -106,7 +106,7 @@ def test_a_home_type_without_on_demand_price_means_stay(price: float | None) -> 
 def test_a_signalled_pool_is_left_even_when_its_price_is_missing() -> None:
     """A rescue needs no price of what it leaves."""
     (decision,) = _decide(workload(signals={HERE: NOW}), snapshot=market({THERE: 0.03}))
-    assert (decision.kind, decision.row, decision.rescue) == (DecisionKind.SWITCH, 6, True)
+    assert (decision.kind, decision.row, decision.urgent) == (DecisionKind.SWITCH, 6, True)
     assert "m5a.xlarge/us-east-1b costs 0.0300 USD per hour" in decision.reason
 
 

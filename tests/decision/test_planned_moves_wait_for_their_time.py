@@ -21,7 +21,7 @@ from spot_optimizer.decision.guards.windows import (
 )
 from spot_optimizer.decision.world import (
     Force,
-    Move,
+    PastSwitch,
     WorkloadView,
     World,
 )
@@ -47,8 +47,8 @@ def _decide(view: WorkloadView, *, forced: bool = False) -> Decision:
 
 def _moves(
     *ages_h: float, to: Lifecycle = Lifecycle.SPOT, planned: bool = True
-) -> tuple[Move, ...]:
-    return tuple(Move(NOW - timedelta(hours=age), to, planned) for age in ages_h)
+) -> tuple[PastSwitch, ...]:
+    return tuple(PastSwitch(NOW - timedelta(hours=age), to, planned) for age in ages_h)
 
 
 HOLDS = {
@@ -74,8 +74,8 @@ def test_a_planned_move_is_held_until_its_time(text: str) -> None:
 def test_a_rescue_never_waits_for_it(text: str) -> None:
     """A flagged pool is left at once, and so is what a user forces."""
     view = workload(**HOLDS[text])
-    rescue = _decide(replace(view, signals={HERE: NOW}))
-    assert (rescue.rescue, rescue.held_by) == (True, "")
+    urgent = _decide(replace(view, signals={HERE: NOW}))
+    assert (urgent.urgent, urgent.held_by) == (True, "")
     assert _decide(view, forced=True).held_by == ""
 
 
@@ -84,7 +84,7 @@ def test_a_rescue_never_waits_for_it(text: str) -> None:
     [_moves(24, 9, 5, 1), _moves(9, 5, 1), _moves(9, 5, 1) + _moves(2, 3, planned=False)],
     ids=["one is a day old", "three", "two were rescues"],
 )
-def test_the_moves_of_a_day_are_counted_exactly(moves: tuple[Move, ...]) -> None:
+def test_the_moves_of_a_day_are_counted_exactly(moves: tuple[PastSwitch, ...]) -> None:
     """Four planned ones in the last 24 hours, and no other, use the day up."""
     assert _decide(workload(moves=moves)).held_by == ""
 

@@ -161,7 +161,7 @@ def test_to_be_slower_is_better_than_to_be_gone() -> None:
         world = World((view,), market({here: 0.1, Pool("m5a.xlarge", B): 0.02}), real_catalog())
         decision = decide(world, NOW, region=REGION)[0]
         assert _taken(decision) == targets, usage
-        assert decision.rescue == ("m5a.xlarge" in targets)
+        assert decision.urgent == ("m5a.xlarge" in targets)
 
 
 def test_memory_that_is_unknown_is_never_less() -> None:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spot_optimizer.decision.market_table import MarketTable
-from spot_optimizer.decision.pool_history import Experience
+from spot_optimizer.decision.pool_history import PoolHistory
 from spot_optimizer.decision.recommendation import (
     NothingFits,
     Recommendation,
@@ -129,7 +129,7 @@ def test_every_pool_that_will_not_do_is_counted_by_its_reason(reason: str) -> No
 def test_a_pool_that_refused_a_launch_lately_is_left_out() -> None:
     """Its price is no use while it has no machines."""
     pool = Pool("m5.xlarge", ZONES[0])
-    table = MarketTable(market({pool: 0.03}), CATALOG, False, Experience(refusals={pool: 3.0}))
+    table = MarketTable(market({pool: 0.03}), CATALOG, False, PoolHistory(refusals={pool: 3.0}))
     assert recommend(LIKE_HOME, table, Settings()).rejected == {"refused a launch lately": 1}
 
 

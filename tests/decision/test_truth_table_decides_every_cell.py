@@ -187,4 +187,4 @@ def test_the_first_row_that_holds_decides(here_name: str, offer_name: str) -> No
             assert (best.instance_type, best.lifecycle) == (HERE[0], Lifecycle.ON_DEMAND), cell
         waits = row == 6 and kind is DecisionKind.STAY and flags[2]
         assert decision.fallback_pending == waits, cell
-        assert decision.rescue == (kind is not DecisionKind.STAY and here.state == "unbearable")
+        assert decision.urgent == (kind is not DecisionKind.STAY and here.state == "unbearable")

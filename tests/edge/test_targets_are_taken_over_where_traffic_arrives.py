@@ -10,9 +10,9 @@ from spot_optimizer.aws import instances
 from spot_optimizer.aws import load_balancing as targets
 from spot_optimizer.aws.clients import TryAgain
 from spot_optimizer.contracts.steps import (
+    FoundLoadBalancing,
     HandOverProgress,
     HandOverRequest,
-    Traffic,
 )
 from spot_optimizer.services.hand_over.actions import (
     TARGET_DEADLINE,
@@ -86,7 +86,7 @@ def _shift(
     *,
     has_addresses: bool = True,
     action: Literal["shift", "rescue"] = "shift",
-    known: Traffic | None = None,
+    known: FoundLoadBalancing | None = None,
 ) -> HandOverProgress:
     return hand_over(
         HandOverRequest(
@@ -97,7 +97,7 @@ def _shift(
             original_id=ORIGINAL,
             replacement_id=REPLACEMENT,
             traffic=known
-            or Traffic(
+            or FoundLoadBalancing(
                 groups=(GROUP,),
                 original_addresses=ADDRESSES[0],
                 replacement_addresses=ADDRESSES[1] if has_addresses else ("",),

@@ -5,13 +5,13 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 from botocore.parsers import create_parser
 from botocore.session import Session
 
-from spot_optimizer.aws.clients import TryAgain, passing_as_try_again
+from spot_optimizer.aws.clients import TryAgain, transient_as_try_again
 from spot_optimizer.switching.error_table import BY_CODE, TEMPLATE_UNSEEN
 from spot_optimizer.vocabulary import Scope
 
 
 def _step_meeting(error: Exception) -> None:
-    @passing_as_try_again
+    @transient_as_try_again
     def step() -> None:
         raise error
 
@@ -74,7 +74,7 @@ def test_a_failure_with_an_unknown_code_is_tried_again(status: int, code: str) -
 def test_a_reply_that_cannot_be_read_is_tried_again() -> None:
     """The call may have had its effect (boto3's issue 1961: of EC2, an answer without a body)."""
 
-    @passing_as_try_again
+    @transient_as_try_again
     def step() -> None:
         _parsed(200, b"")
 

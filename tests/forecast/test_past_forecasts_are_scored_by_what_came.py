@@ -14,7 +14,7 @@ from spot_optimizer.forecast.accuracy import (
     score,
 )
 from spot_optimizer.forecast.forecaster import HOUR_S, Forecast
-from spot_optimizer.forecast.issued_forecasts import Foretold, foretell
+from spot_optimizer.forecast.issued_forecasts import IssuedForecasts, issue_forecasts
 from spot_optimizer.forecast.last_price import LastPrice
 from spot_optimizer.forecast.raw_forecast import HORIZONS_H
 from spot_optimizer.forecast.score_history import (
@@ -41,11 +41,11 @@ def market(*rows: tuple[int, int, float]) -> PriceChanges:
     return PriceChanges().merge(received, {})[0]
 
 
-def said_alike(model: str, price: list[float], mean: list[float], band: float) -> Foretold:
+def said_alike(model: str, price: list[float], mean: list[float], band: float) -> IssuedForecasts:
     """The same at every horizon: ``mean`` and an interval of ``band`` times up and down."""
     shape = (1, len(HORIZONS_H), len(price))
     centre = np.broadcast_to(np.array(mean), shape)
-    return Foretold(
+    return IssuedForecasts(
         made_s=MADE_S,
         models=(model,),
         pools=POOLS[: len(price)],
@@ -62,8 +62,8 @@ def said_alike(model: str, price: list[float], mean: list[float], band: float) -
 def test_figures_are_those_of_the_definition():
     """Two pools, one that moved by 10 % within six hours: every figure counted by hand."""
     changes = market((0, 0, 0.10), (1, 0, 0.20), (0, 23, 0.11))
-    foretold = said_alike("mine", [0.10, 0.20], [0.11, 0.20], 1.05)
-    (sums,) = score(foretold, changes, 1, MADE_S + 6 * HOUR_S).values()
+    issued = said_alike("mine", [0.10, 0.20], [0.11, 0.20], 1.05)
+    (sums,) = score(issued, changes, 1, MADE_S + 6 * HOUR_S).values()
     found = sums.figures()
     assert (found["forecasts"], found["changed"]) == (2, 1)
     assert found["skill"] == pytest.approx(1.0)
@@ -71,11 +71,11 @@ def test_figures_are_those_of_the_definition():
     assert found["change_brier"] == pytest.approx((0.75**2 + 0.25**2) / 2)
     assert found["change_base_rate"] == 0.5
     assert "instability_brier" not in found, "a rise within 12 h belongs to the horizon of 12 h"
-    (at_12,) = score(foretold, changes, 2, MADE_S + 12 * HOUR_S).values()
+    (at_12,) = score(issued, changes, 2, MADE_S + 12 * HOUR_S).values()
     assert at_12.figures()["instability_brier"] == pytest.approx(0.25)
     assert at_12.figures()["instability_base_rate"] == 0.5
     with pytest.raises(ValueError, match="before the horizon's end"):
-        score(foretold, changes, 1, MADE_S + 6 * HOUR_S - 1)
+        score(issued, changes, 1, MADE_S + 6 * HOUR_S - 1)
 
 
 @given(st.lists(prices, min_size=2, max_size=2), st.lists(prices, min_size=2, max_size=2))
@@ -83,8 +83,8 @@ def test_the_last_price_has_no_skill_and_no_lack_of_it(before, after):
     """Whatever came: the yardstick measures itself as 0."""
     rows = [(n, hour, p) for hour, part in ((0, before), (21, after)) for n, p in enumerate(part)]
     changes = market(*rows)
-    foretold = foretell(changes, MADE_S, {"last-price": LastPrice()})
-    (sums,) = score(foretold, changes, 1, MADE_S + 6 * HOUR_S).values()
+    issued = issue_forecasts(changes, MADE_S, {"last-price": LastPrice()})
+    (sums,) = score(issued, changes, 1, MADE_S + 6 * HOUR_S).values()
     assert sums.squared == sums.squared_last
     assert sums.skill in (None, 0.0)
     assert not sums.change_told
@@ -126,21 +126,21 @@ def test_what_is_kept_is_what_was_said(seed):
     interval that ends on a price loses it."""
     chance = np.random.default_rng(seed)
     price = np.round(chance.uniform(0.001, 20, 2), 4)
-    foretold = said_alike("mine", price.tolist(), price.tolist(), 1.0)
-    back = Foretold.from_bytes(foretold.to_bytes())
+    issued = said_alike("mine", price.tolist(), price.tolist(), 1.0)
+    back = IssuedForecasts.from_bytes(issued.to_bytes())
     assert (back.made_s, back.models, back.pools) == (MADE_S, ("mine",), POOLS)
-    np.testing.assert_array_equal(back.price, foretold.price)
+    np.testing.assert_array_equal(back.price, issued.price)
     changes = market((0, 0, float(price[0])), (1, 0, float(price[1])))
     (sums,) = score(back, changes, 3, MADE_S + DAY_S).values()
     assert sums.covered == 2
     with pytest.raises(DamagedState):
-        Foretold.from_bytes(foretold.to_bytes()[:-40])
+        IssuedForecasts.from_bytes(issued.to_bytes()[:-40])
 
 
 def test_a_pool_that_is_gone_or_new_is_left_out():
     """Only what was foretold and is still collected counts."""
-    foretold = said_alike("mine", [0.1, 0.2], [0.1, 0.2], 1.1)
-    (sums,) = score(foretold, market((0, 0, 0.1)), 0, MADE_S + HOUR_S).values()
+    issued = said_alike("mine", [0.1, 0.2], [0.1, 0.2], 1.1)
+    (sums,) = score(issued, market((0, 0, 0.1)), 0, MADE_S + HOUR_S).values()
     assert sums.forecasts == 1
 
 

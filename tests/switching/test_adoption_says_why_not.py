@@ -132,7 +132,7 @@ def test_members_of_something_that_heals_itself_are_refused(key: str, words: str
 def test_instances_of_our_own_instant_fleets_are_ours() -> None:
     """A rescue's fleet leaves the tag too, but keeps no size."""
     machine = instance(tags={"spot-optimizer:managed": STACK, "aws:ec2:fleet-id": "fleet-1"})
-    assert judge(machine, our_fleet_ids=frozenset({"fleet-1"})).adopted
+    assert judge(machine, own_fleet_ids=frozenset({"fleet-1"})).adopted
 
 
 def test_two_instances_with_one_workload_id_are_both_refused() -> None:

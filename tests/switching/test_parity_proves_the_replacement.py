@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from spot_optimizer.switching.parity import (
     Expected,
-    MachineFacts,
+    InstanceFacts,
     details_digest,
     differences,
-    machine_digest,
-    machine_facts,
+    identity_digest,
+    instance_facts,
 )
 from spot_optimizer.vocabulary import Lifecycle
 from tests.switching.machines import device, instance, tag_list, volume
@@ -22,12 +22,12 @@ from tests.switching.machines import device, instance, tag_list, volume
 EXPECTED = Expected("c6i.xlarge", "us-east-1b", Lifecycle.SPOT, cpu_credits="standard")
 
 
-def facts(machine: dict[str, Any], *volumes: dict[str, Any], **changes: Any) -> MachineFacts:
+def facts(machine: dict[str, Any], *volumes: dict[str, Any], **changes: Any) -> InstanceFacts:
     """The facts of a machine with known user data."""
-    return machine_facts(machine, volumes, **{"user_data_hash": "h1", **changes})
+    return instance_facts(machine, volumes, **{"user_data_hash": "h1", **changes})
 
 
-def original() -> MachineFacts:
+def original() -> InstanceFacts:
     """The machine that is left."""
     return facts(instance(), volume(), shutdown_behavior="stop", termination_protection=False)
 
@@ -52,7 +52,7 @@ def twin(**changes: Any) -> dict[str, Any]:
     )
 
 
-def fields(replacement: MachineFacts, expected: Expected = EXPECTED) -> list[str]:
+def fields(replacement: InstanceFacts, expected: Expected = EXPECTED) -> list[str]:
     """Names of the unexplained differences from the original."""
     found = differences(original(), replacement, expected)
     return [each.field for each in found if not each.explanation]
@@ -208,7 +208,7 @@ def test_what_is_still_coming_up_is_pending_not_different() -> None:
 AS_READ = replace(EXPECTED, original_as_read=True)
 
 
-def tagged_by_tools() -> MachineFacts:
+def tagged_by_tools() -> InstanceFacts:
     """A replacement on which a tool has written within seconds, its volume too."""
     written = {"Owner": "ann", "CreatedAt": "today"}
     machine = twin(Tags=tag_list({"Name": "web", **written}))
@@ -251,8 +251,8 @@ def test_nothing_but_tags_is_excused_by_what_was_read() -> None:
 
 def test_a_machine_has_one_digest_wherever_and_whatever_it_runs_on() -> None:
     """Id, type, zone, lifecycle and our own tags are not in it: a faithful replacement has the same."""
-    assert machine_digest(facts(twin(), volume(2))) == machine_digest(original())
-    assert len(machine_digest(original())) == 16
+    assert identity_digest(facts(twin(), volume(2))) == identity_digest(original())
+    assert len(identity_digest(original())) == 16
 
 
 @pytest.mark.parametrize(
@@ -272,7 +272,7 @@ def test_the_digest_changes_with_all_that_is_compared(
     machine: dict[str, Any], disk: dict[str, Any], more: dict[str, Any]
 ) -> None:
     """A machine that was changed after it had been read is found out."""
-    assert machine_digest(facts(machine, disk, **more)) != machine_digest(original())
+    assert identity_digest(facts(machine, disk, **more)) != identity_digest(original())
 
 
 @pytest.mark.parametrize(
@@ -303,7 +303,7 @@ def test_a_changed_credit_mode_is_seen_without_reading_the_machine() -> None:
 def test_differences_are_none_with_oneself_and_mirror_each_other(data: st.DataObject) -> None:
     """Comparing is symmetrical in the facts: no loss hides by the direction of the look."""
 
-    def drawn() -> MachineFacts:
+    def drawn() -> InstanceFacts:
         machine = deepcopy(instance())
         machine["Tags"] = tag_list(
             data.draw(st.dictionaries(st.sampled_from(["a", "b", "aws:c"]), st.text(max_size=2)))

@@ -16,17 +16,17 @@ from spot_optimizer.switching.reconcile import (
     YOUNG,
     Action,
     Finding,
-    Machine,
     Run,
     Switch,
+    TaggedInstance,
     Workload,
     findings,
     in_question,
     interruption_mark,
     interruptions,
-    machine_of,
     may_be_left,
-    not_rescued,
+    not_failed_over,
+    tagged_instance,
 )
 from spot_optimizer.vocabulary import Phase
 
@@ -44,7 +44,7 @@ INSTANCE_IDS = tuple(f"i-{number}" for number in range(8))
 class Account:
     """What the sweep sees."""
 
-    machines: tuple[Machine, ...]
+    machines: tuple[TaggedInstance, ...]
     workloads: tuple[Workload, ...]
     switches: tuple[Switch, ...]
     runs: dict[str, Run]
@@ -65,10 +65,10 @@ class Account:
         )
 
 
-def launched(instance_id: str, workload_id: str, switch_id: str, **over: Any) -> Machine:
+def launched(instance_id: str, workload_id: str, switch_id: str, **over: Any) -> TaggedInstance:
     """An instance that a switch of ours launched long ago."""
     token = client_token(switch_hash(switch_id), 1) if switch_id else ""
-    return replace(Machine(instance_id, workload_id, switch_id, token, LONG_AGO), **over)
+    return replace(TaggedInstance(instance_id, workload_id, switch_id, token, LONG_AGO), **over)
 
 
 @st.composite
@@ -391,9 +391,9 @@ def test_an_instance_that_came_back_is_not_rescued(state: str) -> None:
 def test_a_claimed_workload_is_left_to_its_switch() -> None:
     """Its rescue runs, or what broke off is found by its record."""
     claimed = replace(WEB, claim_switch_id="s1")
-    assert not_rescued([claimed], {"web": "interrupted"}) == []
-    (found,) = not_rescued([WEB], {"web": "interrupted", "etl": "interrupted"})
-    assert (found.action, found.workload_id, found.switch_id) == (Action.RESCUE, "web", "")
+    assert not_failed_over([claimed], {"web": "interrupted"}) == []
+    (found,) = not_failed_over([WEB], {"web": "interrupted", "etl": "interrupted"})
+    assert (found.action, found.workload_id, found.switch_id) == (Action.FAIL_OVER, "web", "")
 
 
 @pytest.mark.parametrize("phase", [Phase.CLAIMED, Phase.LAUNCHED, Phase.HANDED_OVER])
@@ -406,7 +406,7 @@ def test_a_switch_that_broke_off_over_an_interruption_becomes_a_rescue(phase: Ph
         interrupted={"web": "i-0 is stopped"},
     )  # fmt: skip
     (found,) = account.findings()
-    assert (found.action, found.switch_id) == (Action.RESCUE, "s1")
+    assert (found.action, found.switch_id) == (Action.FAIL_OVER, "s1")
 
 
 @pytest.mark.parametrize(
@@ -454,13 +454,13 @@ def test_a_fleets_own_token_speaks_for_its_instances() -> None:
         "Tags": [{"Key": key, "Value": value} for key, value in tags.items()],
     }
     token = client_token(switch_hash("s1"), 1)
-    assert machine_of(row, {"fleet-1": token}).client_token == token
-    assert machine_of(row, {}).client_token == "fleet-1-0"
+    assert tagged_instance(row, {"fleet-1": token}).client_token == token
+    assert tagged_instance(row, {}).client_token == "fleet-1-0"
 
 
 @pytest.mark.parametrize("phase", [Phase.DONE, Phase.FAILED])
 def test_a_switch_that_has_ended_with_nothing_left_is_no_finding(phase: Phase) -> None:
     """Neither its original nor a replacement runs beside the workload."""
     switch = Switch("web", "s1", phase, "i-1", "i-0", LONG_AGO, taken_over=True)
-    own = Machine("i-0", "web", "", "", LONG_AGO)
+    own = TaggedInstance("i-0", "web", "", "", LONG_AGO)
     assert findings([own], [WEB], [switch], {"s1": ENDED}, frozenset(), {}, NOW) == []

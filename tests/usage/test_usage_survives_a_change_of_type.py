@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spot_optimizer.codec import DamagedState, pack_json
-from spot_optimizer.usage.usage_book import Machine, Series, UsageBook, UsagePoint
+from spot_optimizer.usage.usage_book import MeasuredInstance, Series, UsageBook, UsagePoint
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
-LARGE = Machine("i-1", vcpu=2, memory_gib=8, launched_at=NOW - timedelta(days=30))
+LARGE = MeasuredInstance("i-1", vcpu=2, memory_gib=8, launched_at=NOW - timedelta(days=30))
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
 
@@ -45,7 +45,7 @@ def test_percent_becomes_vcpu_and_gib_of_the_machine_that_was_measured():
 def test_a_new_type_adds_to_what_the_old_one_measured():
     """An hour at 80 % of 2 vCPU and an hour at 20 % of 8 vCPU are two hours at 1.6 vCPU."""
     book = book_of(points(80, until=NOW - HOUR))
-    larger = Machine("i-2", vcpu=8, memory_gib=32, launched_at=NOW - HOUR - 15 * MINUTE)
+    larger = MeasuredInstance("i-2", vcpu=8, memory_gib=32, launched_at=NOW - HOUR - 15 * MINUTE)
     book.record(NOW, "w", larger, cpu=points(20), memory=())
     usage = book.usage_of("w", NOW)
     assert usage.cpu_p95_vcpu == pytest.approx(1.6, rel=0.02)
@@ -85,7 +85,7 @@ def test_recent_means_are_those_of_the_last_hour():
 
 def test_the_first_fifteen_minutes_after_a_launch_do_not_count():
     """Booting is no use."""
-    young = Machine("i-1", 2, 8, launched_at=NOW - 30 * MINUTE)
+    young = MeasuredInstance("i-1", 2, 8, launched_at=NOW - 30 * MINUTE)
     usage = book_of(points([100, 100, 100, 10, 10, 10]), machine=young).usage_of("w", NOW)
     assert usage.recent_cpu_vcpu == (0.2, 0.2, 0.2)
 
@@ -135,7 +135,7 @@ def test_a_new_workload_is_due_at_once_seven_days_back():
 
 def test_a_new_workload_that_still_boots_is_due_when_there_is_something_to_read():
     """A reading that can only be empty costs the same as any other."""
-    launched = Machine("i-1", 2, 8, launched_at=NOW)
+    launched = MeasuredInstance("i-1", 2, 8, launched_at=NOW)
     assert UsageBook().due(NOW + 19 * MINUTE, "w", launched) is None
     assert UsageBook().due(NOW + 20 * MINUTE, "w", launched) == NOW + 15 * MINUTE
 
@@ -157,7 +157,7 @@ def test_a_schedule_that_comes_seconds_early_still_reads():
 def test_calm_is_judged_on_the_machine_of_today():
     """What was little for the large machine is much for the small one."""
     book = book_of(points(50))
-    small = Machine("i-1", 1, 4, LARGE.launched_at)
+    small = MeasuredInstance("i-1", 1, 4, LARGE.launched_at)
     assert book.due(NOW + HOUR, "w", LARGE) is None
     assert book.due(NOW + HOUR, "w", small) == NOW
 
@@ -165,7 +165,7 @@ def test_calm_is_judged_on_the_machine_of_today():
 def test_a_changed_instance_is_due_as_soon_as_it_has_booted():
     """After a switch nobody waits for the hour to learn whether the new type fits."""
     book = book_of(points(10))
-    changed = Machine("i-2", 2, 8, launched_at=NOW)
+    changed = MeasuredInstance("i-2", 2, 8, launched_at=NOW)
     assert book.due(NOW + 19 * MINUTE, "w", changed) is None
     assert book.due(NOW + 20 * MINUTE, "w", changed) == NOW + 15 * MINUTE
     book.record(NOW + 20 * MINUTE, "w", changed, cpu=[], memory=[])

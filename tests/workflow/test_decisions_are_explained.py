@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from cli.main import app
 from simulator.account.account import FunctionFailed
-from spot_optimizer.aws.data_bucket import Archive
+from spot_optimizer.aws.data_bucket import DataBucket
 from spot_optimizer.aws.ledger.table import Ledger
 from spot_optimizer.contracts.boundary import InvalidRequest
 from spot_optimizer.services.explain.explanation import Explained, explain_decision
@@ -40,7 +40,7 @@ def explained(stage: Stage, workload: str = "web", **which: Any) -> Explained:
     """The last decision, or the one that is asked for."""
     which.setdefault("until", stage.account.clock.now())
     ledger = Ledger(stage.account.outputs["LedgerTable"])
-    return explain_decision(Archive(stage.bucket), ledger, workload, **which)
+    return explain_decision(DataBucket(stage.bucket), ledger, workload, **which)
 
 
 def test_the_last_decision_is_made_again_as_it_was(decided: Stage) -> None:

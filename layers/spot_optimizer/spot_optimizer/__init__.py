@@ -1,14 +1,17 @@
 """Spot Optimizer: keeps tagged EC2 workloads on the best spot pool.
 
-Floors, an upper one imports a lower one, never the reverse::
+Floors; an upper one imports a lower one, never the reverse::
 
-    services/     what each function does: from request to answer
-    aws/          the only modules that import boto3
-    switching/    launch template, parity, error table, subnets, adoption, left-overs
-    decision/     stages, truth table, right-sizing, guards
-    forecast/     forecaster behind its Protocol, snapshot of the market
-    market/       prices, catalogue, advisor          usage/  sketches of what workloads use
-    contracts.py  what crosses a boundary             telemetry.py  logger, metrics, tracer
-    settings.py   thresholds and flags                codec.py  the two forms of stored state
-    vocabulary.py      the vocabulary: Pool, Lifecycle, Mode, DecisionKind
+    services/      a folder for each function: from request to answer
+    workflow/      what several functions share: orders of switches and failovers, engines, readings
+    aws/           the only modules that import boto3; aws/ledger/ is the DynamoDB table
+    switching/     launch template, comparison with the original, error table, subnets, adoption
+    decision/      engines, decision table, right-sizing, guards
+    forecast/      forecaster behind its Protocol, snapshot of the market
+    market/        prices, catalog, advisor            usage/  sketches of what workloads use
+    telemetry.py   logger, metrics, tracer
+    contracts/     what crosses a boundary, one module for each
+    codec.py       the two forms of stored state
+    settings.py    thresholds and flags
+    vocabulary.py  Pool, Placement, Lifecycle, Mode, DecisionKind, Rule
 """

@@ -1,6 +1,6 @@
 """The vocabulary that every floor speaks."""
 
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from typing import NamedTuple
 
 TAG_PREFIX = "spot-optimizer:"
@@ -18,6 +18,18 @@ class Pool(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.instance_type}/{self.availability_zone}"
+
+
+class Placement(NamedTuple):
+    """A place to launch in: a pool and one of the subnets of its zone."""
+
+    instance_type: str
+    availability_zone: str
+    subnet_id: str
+
+    @property
+    def pool(self) -> Pool:
+        return Pool(self.instance_type, self.availability_zone)
 
 
 class Lifecycle(StrEnum):
@@ -52,6 +64,21 @@ class DecisionKind(StrEnum):
     FALLBACK = "FALLBACK"
     EVACUATE = "EVACUATE"
     """Answer to an interruption: leave now, by the standing plan."""
+
+
+class Rule(IntEnum):
+    """The rows of the decision table; the first that holds decides."""
+
+    NONE = 0
+    """A precondition failed (no price, no catalog entry, no engine), or a user forced the target."""
+    SIZE_UP = 1
+    SIZE_DOWN = 2
+    LEAVE_ON_DEMAND = 3
+    IMPROVE = 4
+    """The current pool is acceptable; a better one must be worth a switch."""
+    LEAVE_EXPENSIVE = 5
+    LEAVE_UNBEARABLE = 6
+    LEAVE_UNSAFE = 7
 
 
 class Phase(StrEnum):

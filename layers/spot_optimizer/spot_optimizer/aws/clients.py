@@ -10,7 +10,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
-from spot_optimizer.switching.error_table import PASSING
+from spot_optimizer.switching.error_table import TRANSIENT
 from spot_optimizer.telemetry import metrics
 
 _CONFIG = Config(
@@ -72,7 +72,7 @@ class TryAgain(Exception):
     """AWS was busy or out of order for a moment; the state machine tries the step again."""
 
 
-_PASSING = PASSING | {"InternalServerError", "TransactionConflictException"}
+_TRANSIENT = TRANSIENT | {"InternalServerError", "TransactionConflictException"}
 """What passes on EC2 and, by DynamoDB's developer guide, "Error handling", on a table: one on demand
 throttles too, and a single write that meets a transaction is refused."""
 
@@ -95,7 +95,7 @@ def http_status(error: ClientError) -> int:
     return int(code if code.isdigit() else status)
 
 
-def is_passing(error: Exception) -> bool:
+def is_transient(error: Exception) -> bool:
     """Whether trying the same call again later may succeed: AWS has failed or was busy, or its reply
     could not be read, so that the call may have had its effect.
 
@@ -105,7 +105,9 @@ def is_passing(error: Exception) -> bool:
     if isinstance(error, ClientError):
         status = http_status(error)
         return (
-            error_code(error) in _PASSING or status == _TOO_MANY_REQUESTS or status >= _SERVER_ERROR
+            error_code(error) in _TRANSIENT
+            or status == _TOO_MANY_REQUESTS
+            or status >= _SERVER_ERROR
         )
     return isinstance(error, BotoCoreError | ResponseParserError)
 
@@ -114,7 +116,7 @@ _Answer = TypeVar("_Answer")
 _Arguments = ParamSpec("_Arguments")
 
 
-def passing_as_try_again(
+def transient_as_try_again(
     handler: Callable[_Arguments, _Answer],
 ) -> Callable[_Arguments, _Answer]:
     """Give what passes by itself one name, so that the state machine can retry only that."""
@@ -124,7 +126,7 @@ def passing_as_try_again(
         try:
             return handler(*args, **kwargs)
         except (ClientError, BotoCoreError, ResponseParserError) as error:
-            if is_passing(error):
+            if is_transient(error):
                 raise TryAgain(str(error)) from error
             raise
 

@@ -23,7 +23,7 @@ MARKET_DOUBTED = "market/doubted-prices.json"
 SCORES = "market/scores.json.gz"
 LESSONS = "market/lessons"
 """What each version of a model has learned here: ``market/lessons/<version>.npz``."""
-FORETOLD = "forecasts"
+ISSUED_FORECASTS = "forecasts"
 """What was forecast: ``forecasts/dt=2026-03-02/140000.npz``."""
 UPLOADED_MODELS = "models/uploads/"
 """Where users put models, each in a folder of its own: its version."""
@@ -54,7 +54,7 @@ _loaded: dict[tuple[str, str], tuple[str, object]] = {}
 """(bucket, key) -> ETag and parsed object, for as long as the execution environment lives."""
 
 
-class Archive:
+class DataBucket:
     """Objects of the stack's data bucket by their keys above."""
 
     def __init__(self, bucket: str) -> None:

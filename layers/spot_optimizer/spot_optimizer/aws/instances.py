@@ -211,7 +211,7 @@ def read_persistent_requests(instances: Iterable[Record]) -> dict[str, str]:
 
 
 @dataclass(frozen=True, slots=True)
-class MachineSource:
+class LaunchTemplateSource:
     """GetLaunchTemplateData of one instance: the only reply with its user data. Not logged, not
     stored: it goes into the launch template."""
 
@@ -229,10 +229,10 @@ class MachineSource:
         return "MachineSource(...)"
 
 
-def read_machine_source(instance_id: str) -> MachineSource:
+def read_launch_template_source(instance_id: str) -> LaunchTemplateSource:
     """One instance as data for a launch template."""
     reply = client("ec2").get_launch_template_data(InstanceId=instance_id)
-    return MachineSource(reply["LaunchTemplateData"])
+    return LaunchTemplateSource(reply["LaunchTemplateData"])
 
 
 def termination_is_protected(instance_id: str) -> bool:

@@ -164,7 +164,7 @@ def read_allocations(allocation_ids: Iterable[str]) -> list[dict[str, Any]]:
     return rows
 
 
-class MachineEnded(Exception):
+class InstanceEnded(Exception):
     """An address cannot be associated: the instance has ended."""
 
 
@@ -194,5 +194,7 @@ def _associate(allocation_id: str, instance_id: str, *, away: bool) -> None:
     except ClientError as error:
         # EC2 API reference, error codes: "not in a valid state for the requested action".
         if error_code(error) in ("InvalidInstanceID", "IncorrectInstanceState"):
-            raise MachineEnded(f"{instance_id} cannot be given {allocation_id}: {error}") from error
+            raise InstanceEnded(
+                f"{instance_id} cannot be given {allocation_id}: {error}"
+            ) from error
         raise

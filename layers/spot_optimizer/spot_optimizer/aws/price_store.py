@@ -6,7 +6,7 @@ from typing import Literal
 from spot_optimizer.aws.data_bucket import (
     HISTORY,
     MARKET_PRICES,
-    Archive,
+    DataBucket,
 )
 from spot_optimizer.codec import DamagedState
 from spot_optimizer.market.coverage import Coverage, Span
@@ -22,7 +22,7 @@ class PriceStore:
     """Every book is one object. One that is damaged counts as empty, so that it is collected anew as
     far as AWS still tells it."""
 
-    def __init__(self, store: Archive) -> None:
+    def __init__(self, store: DataBucket) -> None:
         self._store = store
 
     def at_hand(self) -> PriceBook:

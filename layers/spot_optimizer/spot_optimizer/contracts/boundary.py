@@ -6,6 +6,7 @@ import json
 from typing import Annotated, Any, TypeVar
 
 from pydantic import (
+    AliasChoices,
     BaseModel,
     ConfigDict,
     Field,
@@ -40,7 +41,16 @@ ModelVersion = Annotated[str, Field(pattern=VERSION_PATTERN)]
 class Boundary(BaseModel):
     """Base of all contracts."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", serialize_by_alias=True)
+
+
+def stored_as(old: str, new: str, **options: Any) -> Any:
+    """A field that is read as ``new`` or ``old`` and written as ``old``.
+
+    For a field whose name in the code has changed: versions of the code that run during a gradual
+    deployment, or again after a rollback, know the old one alone (docs/compatibility.md).
+    """
+    return Field(validation_alias=AliasChoices(new, old), serialization_alias=old, **options)
 
 
 class InvalidRequest(ValueError):

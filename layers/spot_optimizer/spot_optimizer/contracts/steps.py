@@ -7,11 +7,11 @@ from pydantic import (
     Field,
 )
 
-from spot_optimizer.contracts.boundary import Boundary, InstanceId, WorkloadId
+from spot_optimizer.contracts.boundary import Boundary, InstanceId, WorkloadId, stored_as
 from spot_optimizer.contracts.switch import (
     Attempt,
     LaunchTemplateRef,
-    StandingTraffic,
+    StandingLoadBalancing,
     SwitchOrder,
     Target,
 )
@@ -198,7 +198,7 @@ class Inspection(Boundary):
     from an original that was changed after it had been read."""
 
 
-class Traffic(Boundary):
+class FoundLoadBalancing(Boundary):
     """What turns traffic towards original and replacement.
 
     Passed from step to step: EC2 forgets an instance's addresses when it ends, a target group does
@@ -222,9 +222,9 @@ class HandOverRequest(SwitchStep):
     action: Literal["shift", "rescue", "undo", "release"]
     original_id: InstanceId
     replacement_id: InstanceId
-    traffic: Traffic | None = None
+    load_balancing: FoundLoadBalancing | None = stored_as("traffic", "load_balancing", default=None)
     """As an earlier answer named it; None to find it."""
-    standing: StandingTraffic | None = None
+    standing: StandingLoadBalancing | None = None
     """What the standing plan remembers of the original. Counts when it is gone; on ``undo`` when it
     lives, and the replacement that had its address is gone."""
 
@@ -234,7 +234,7 @@ class HandOverProgress(Boundary):
 
     done: bool
     wait_s: int = 0
-    traffic: Traffic
+    load_balancing: FoundLoadBalancing = stored_as("traffic", "load_balancing")
     moved: tuple[str, ...] = ()
     """What was handed over: ARNs of target groups and allocation ids of addresses."""
     left_alone: tuple[str, ...] = ()

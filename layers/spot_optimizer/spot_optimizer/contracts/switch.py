@@ -7,7 +7,14 @@ from pydantic import (
     Field,
 )
 
-from spot_optimizer.contracts.boundary import Boundary, InstanceId, TypeName, WorkloadId, ZoneName
+from spot_optimizer.contracts.boundary import (
+    Boundary,
+    InstanceId,
+    TypeName,
+    WorkloadId,
+    ZoneName,
+    stored_as,
+)
 from spot_optimizer.vocabulary import DecisionKind, Lifecycle
 
 
@@ -42,7 +49,7 @@ class LaunchTemplateRef(Boundary):
     version: int
     data_hash: str
     machine: str = ""
-    """Digest of the machine that was read into it (``parity.machine_digest``); empty where unknown."""
+    """Digest of the machine that was read into it (``parity.identity_digest``); empty where unknown."""
     cpu_credits: str | None = None
     """Credit mode for burstable types; the template cannot hold it, other types refuse it."""
     shutdown_behavior: str | None = None
@@ -62,7 +69,7 @@ class StandingRegistration(Boundary):
     """A load balancer sent, or was to send, traffic there."""
 
 
-class StandingTraffic(Boundary):
+class StandingLoadBalancing(Boundary):
     """What turned traffic towards a workload's machine when a cycle last looked.
 
     EC2 and the load balancers forget it with the machine: its address is free, its registrations are
@@ -116,7 +123,9 @@ class SwitchOrder(Boundary):
     original_looks: int = Field(default=0, ge=0, le=ORIGINAL_LOOKS_MAX)
     """Of the looks, one in half a minute, whether a rescue's original has gone: those that are not
     needed any more. EC2 had stopped it before the rescue began, so it does not go."""
-    standing_traffic: StandingTraffic | None = None
+    standing_load_balancing: StandingLoadBalancing | None = stored_as(
+        "standing_traffic", "standing_load_balancing", default=None
+    )
     """Where the original's traffic was; counts when the original is gone before its hand-over."""
     goes_on_with: str = ""
     """A switch that broke off, rescue or not: a rescue takes its claim and its replacement over."""
@@ -134,10 +143,10 @@ class LeftClaim(Boundary):
     token: str = Field(pattern=r"^\d+$")
 
 
-class TrafficUnknown(Boundary):
+class LoadBalancingUnknown(Boundary):
     """The hand-over has to find the traffic itself."""
 
-    traffic: None = None
+    load_balancing: None = stored_as("traffic", "load_balancing", default=None)
 
 
 class LeftFailure(Boundary):
@@ -160,8 +169,10 @@ class ResumeOrder(Boundary):
     original: LeftInstance
     """The instance that is left when committed, else the one that the workload runs on."""
     replacement: LeftInstance
-    hand_over: TrafficUnknown = TrafficUnknown()
-    standing_traffic: StandingTraffic | None
+    hand_over: LoadBalancingUnknown = LoadBalancingUnknown()
+    standing_load_balancing: StandingLoadBalancing | None = stored_as(
+        "standing_traffic", "standing_load_balancing"
+    )
     """As the switch was ordered with."""
     failure: LeftFailure
 

@@ -71,7 +71,7 @@ class Decision:
     failover plan."""
     failover_plan_current: bool = True
     """False where the market could not be judged: the plan already on the ledger stays."""
-    rescue: bool = False
+    urgent: bool = False
     """The move leaves an unbearable pool: it goes first, and limits of planned moves spare it."""
     saving_usd_per_hour: float = 0.0
     """What the move saves against the current cost; negative for most fallbacks, 0 when unknown."""

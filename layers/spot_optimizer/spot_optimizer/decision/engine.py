@@ -13,10 +13,10 @@ from spot_optimizer.decision.forced import forced_outcome
 from spot_optimizer.decision.guards.hold import hold_back
 from spot_optimizer.decision.market_table import MarketTable
 from spot_optimizer.decision.outcome import Outcome
-from spot_optimizer.decision.pool_history import Experience, experience_of
+from spot_optimizer.decision.pool_history import PoolHistory, pool_history_of
 from spot_optimizer.decision.quiet_hours import is_quiet_hour
 from spot_optimizer.decision.ranking import FAILOVER_PLAN_MAX, find
-from spot_optimizer.decision.rightsizing import want_for_rescue
+from spot_optimizer.decision.rightsizing import want_when_urgent
 from spot_optimizer.decision.situation import CannotJudge, Situation, State, situation_of
 from spot_optimizer.decision.world import (
     Force,
@@ -66,8 +66,8 @@ def table_of(world: World, now: datetime, region: str) -> MarketTable | None:
     )
 
 
-def _experience(world: World, now: datetime) -> Experience:
-    return experience_of(
+def _experience(world: World, now: datetime) -> PoolHistory:
+    return pool_history_of(
         now,
         refusals=world.refusals,
         interruptions=world.interruptions,
@@ -185,7 +185,7 @@ def _assembled(
     moves = outcome.kind is not DecisionKind.STAY
     plan = outcome.plan
     if plan is None and situation is not None:
-        plan = find(situation, want_for_rescue(situation, situation.safety))
+        plan = find(situation, want_when_urgent(situation, situation.safety))
     known = known_inputs(situation, workload)
     return Decision(
         decision_id=decision_id(workload.workload_id, now, force),
@@ -204,7 +204,7 @@ def _assembled(
         forced_by=force.asked_by if force else "",
         failover_plan=plan.candidates(FAILOVER_PLAN_MAX) if plan else (),
         failover_plan_current=plan is not None,
-        rescue=moves and situation is not None and situation.state is State.UNBEARABLE,
+        urgent=moves and situation is not None and situation.state is State.UNBEARABLE,
         saving_usd_per_hour=_saving(outcome, situation),
         engine=workload.settings.engine,
         score_meaning=outcome.score_meaning,

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from spot_optimizer.decision.hourly_hazard import hourly_hazard
 from spot_optimizer.decision.image_requirements import Image
-from spot_optimizer.decision.pool_history import REFUSAL_WEIGHT_MAX, Experience
+from spot_optimizer.decision.pool_history import REFUSAL_WEIGHT_MAX, PoolHistory
 from spot_optimizer.decision.risk import NEGLIGIBLE_RISK, risk_scores
 from spot_optimizer.market.catalog import Catalog, InstanceType, fits_machine
 from spot_optimizer.market.snapshot import Floats, MarketSnapshot
@@ -48,7 +48,7 @@ class MarketTable:
     market: MarketSnapshot
     catalog: Catalog
     quiet_hour: bool
-    experience: Experience = field(default_factory=Experience)
+    pool_history: PoolHistory = field(default_factory=PoolHistory)
     _shared_bools: dict[object, Bools] = field(default_factory=dict, repr=False)
     shared_codes: dict[object, Codes] = field(default_factory=dict, repr=False)
     """Results of the stages by what was asked; never to be written into."""
@@ -57,7 +57,7 @@ class MarketTable:
         """The same pools with other figures. What hangs on types, zones and names alone is shared,
         so that a thousand variations cost little."""
         other = MarketTable(
-            market, self.catalog, self.quiet_hour, self.experience, self._shared_bools
+            market, self.catalog, self.quiet_hour, self.pool_history, self._shared_bools
         )
         for name in _OF_NAMES_ALONE:
             other.__dict__[name] = getattr(self, name)
@@ -104,7 +104,7 @@ class MarketTable:
     @cached_property
     def hazard_per_hour(self) -> Floats:
         """Interruptions to expect of an hour in each pool, of an instance of middle age."""
-        known = self.experience
+        known = self.pool_history
         hazard: Floats = hourly_hazard(
             self.market.advisor_bucket,
             interruptions=self._numbers_by_pool(known.interruptions),
@@ -116,7 +116,7 @@ class MarketTable:
     @cached_property
     def refused_lately(self) -> Bools:
         """Whether each pool's refused launches still speak against it."""
-        refused: Bools = self._numbers_by_pool(self.experience.refusals) > REFUSAL_WEIGHT_MAX
+        refused: Bools = self._numbers_by_pool(self.pool_history.refusals) > REFUSAL_WEIGHT_MAX
         return refused
 
     @cached_property

@@ -18,7 +18,7 @@ INTERRUPTION_MEMORY = timedelta(days=90)
 
 
 @dataclass(frozen=True, slots=True)
-class Experience:
+class PoolHistory:
     """By pool; a pool that is missing has none."""
 
     refusals: Mapping[Pool, float] = field(default_factory=dict)
@@ -37,13 +37,13 @@ class PoolEvent:
     at: datetime
 
 
-def experience_of(
+def pool_history_of(
     now: datetime,
     *,
     refusals: Iterable[PoolEvent],
     interruptions: Iterable[PoolEvent],
     running: Iterable[tuple[Pool, datetime]],
-) -> Experience:
+) -> PoolHistory:
     """What is known at ``now``. ``running`` are our spot instances: pool and launch time.
 
     An event that lies ahead of ``now`` (clocks differ) counts as one of now.
@@ -61,4 +61,4 @@ def experience_of(
     for pool, launched_at in running:
         age = min(max(now - launched_at, timedelta()), INTERRUPTION_MEMORY)
         hours[pool] = hours.get(pool, 0.0) + age / timedelta(hours=1)
-    return Experience(weights, counts, hours)
+    return PoolHistory(weights, counts, hours)

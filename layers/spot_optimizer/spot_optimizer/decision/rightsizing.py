@@ -47,7 +47,7 @@ def want_at_least_home(situation: Situation, safety: Safety | None) -> Want:
     )
 
 
-def want_for_rescue(situation: Situation, safety: Safety | None) -> Want:
+def want_when_urgent(situation: Situation, safety: Safety | None) -> Want:
     """What the failover plan looks for: as rows 3 to 7, but safe now is enough, and pools that
     refused a launch lately are tried last."""
     want = want_at_least_home(situation, safety)

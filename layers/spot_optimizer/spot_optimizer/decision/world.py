@@ -20,7 +20,7 @@ from spot_optimizer.vocabulary import (
 
 
 @dataclass(frozen=True, slots=True)
-class Move:
+class PastSwitch:
     """A switch of the last day that succeeded."""
 
     at: datetime
@@ -63,7 +63,7 @@ class WorkloadView:
     """Maintenance windows; planned moves wait for one of them. Empty: any time will do."""
     not_before: datetime | None = None
     """Planned moves wait until then."""
-    moves: tuple[Move, ...] = ()
+    moves: tuple[PastSwitch, ...] = ()
     """Those of the last 24 hours."""
 
     @property

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from spot_optimizer.forecast.forecaster import HOUR_S, Forecast
-from spot_optimizer.forecast.issued_forecasts import Foretold
+from spot_optimizer.forecast.issued_forecasts import IssuedForecasts
 from spot_optimizer.forecast.outcomes import compute_outcomes
 from spot_optimizer.forecast.raw_forecast import HORIZONS_H, RISE_HOURS
 from spot_optimizer.market.prices import Floats, PriceChanges
@@ -144,20 +144,20 @@ class Sums:
 
 
 def score(
-    foretold: Foretold, changes: PriceChanges, horizon: int, known_until_s: int
+    issued: IssuedForecasts, changes: PriceChanges, horizon: int, known_until_s: int
 ) -> Mapping[str, Sums]:
     """By model: how what was foretold for ``HORIZONS_H[horizon]`` compares to what came.
 
     ``changes`` holds the prices up to ``known_until_s``, which must lie behind the horizon's end.
     Pools that ``changes`` does not know any more are left out.
     """
-    end_s = foretold.made_s + HORIZONS_H[horizon] * HOUR_S
+    end_s = issued.made_s + HORIZONS_H[horizon] * HOUR_S
     if end_s > known_until_s:
         raise ValueError(f"known_until_s = {known_until_s} is before the horizon's end {end_s}")
-    known = changes.restrict({pool.instance_type for pool in foretold.pools})
+    known = changes.restrict({pool.instance_type for pool in issued.pools})
     number = {pool: row for row, pool in enumerate(known.pools)}
-    row = np.array([number.get(pool, -1) for pool in foretold.pools], dtype=np.int64)
-    outcomes = compute_outcomes(known, np.array([foretold.made_s]), known_until_s)
+    row = np.array([number.get(pool, -1) for pool in issued.pools], dtype=np.int64)
+    outcomes = compute_outcomes(known, np.array([issued.made_s]), known_until_s)
     unsaid = np.full(len(row), np.nan)
     came = Came(
         price=_spread(known.price_at(end_s), row),
@@ -166,18 +166,18 @@ def score(
     )
     return {
         model: Sums.of(
-            foretold.price,
+            issued.price,
             Forecast(
-                p05=foretold.low[m, horizon],
-                p50=foretold.median[m, horizon],
-                p95=foretold.high[m, horizon],
-                mean=foretold.mean[m, horizon],
+                p05=issued.low[m, horizon],
+                p50=issued.median[m, horizon],
+                p95=issued.high[m, horizon],
+                mean=issued.mean[m, horizon],
             ),
-            foretold.change[m, horizon],
-            foretold.instability[m],
+            issued.change[m, horizon],
+            issued.instability[m],
             came,
         )
-        for m, model in enumerate(foretold.models)
+        for m, model in enumerate(issued.models)
     }
 
 

@@ -23,7 +23,7 @@ _OF_MODELS = (*_PRICES, "change")
 
 
 @dataclass(frozen=True, eq=False)
-class Foretold:
+class IssuedForecasts:
     """What M models said of P pools at ``made_s``, for H horizons; NaN where nothing was said."""
 
     made_s: int
@@ -55,7 +55,7 @@ class Foretold:
         return pack_columns(_KIND, _VERSION, columns)
 
     @classmethod
-    def from_bytes(cls, data: bytes) -> "Foretold":
+    def from_bytes(cls, data: bytes) -> "IssuedForecasts":
         """What ``to_bytes`` wrote. Raises DamagedState."""
         names = ("made_s", "models", "types", "zones", "price", "instability", *_OF_MODELS)
         stored = unpack_columns(data, _KIND, _VERSION, names)
@@ -72,7 +72,9 @@ class Foretold:
         return cls(made_s=int(stored["made_s"][0]), models=models, pools=pools, **columns)
 
 
-def foretell(changes: PriceChanges, at_s: int, forecasters: Mapping[str, Forecaster]) -> Foretold:
+def issue_forecasts(
+    changes: PriceChanges, at_s: int, forecasters: Mapping[str, Forecaster]
+) -> IssuedForecasts:
     """What each of ``forecasters`` (by the name that its scores will bear) says at ``at_s`` of the
     pools of ``changes``."""
     count = (len(forecasters), len(HORIZONS_H), len(changes.pools))
@@ -88,7 +90,7 @@ def foretell(changes: PriceChanges, at_s: int, forecasters: Mapping[str, Forecas
                 columns["change"][m, h] = forecaster.change(changes, at_s, hours * HOUR_S)
         if isinstance(forecaster, ModelForecaster):
             instability[m] = forecaster.instability(changes, at_s)
-    return Foretold(
+    return IssuedForecasts(
         made_s=at_s,
         models=tuple(forecasters),
         pools=changes.pools,

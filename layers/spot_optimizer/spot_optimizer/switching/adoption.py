@@ -79,7 +79,7 @@ def judge_adoption(
     catalog: Catalog,
     in_switch: frozenset[str] = frozenset(),
     of_another: frozenset[str] = frozenset(),
-    our_fleet_ids: frozenset[str] = frozenset(),
+    own_fleet_ids: frozenset[str] = frozenset(),
     protections: Mapping[str, Protections] | None = None,
 ) -> Adoption:
     """Judge every instance (DescribeInstances dicts) whose tag ``spot-optimizer:managed`` is
@@ -107,7 +107,7 @@ def judge_adoption(
         protection = (protections or {}).get(instance_id)
         try:
             tags = parse_tags(tags_of(instance), settings)
-            reasons = _reasons(instance, tags, catalog, our_fleet_ids, protection)
+            reasons = _reasons(instance, tags, catalog, own_fleet_ids, protection)
         except InvalidTags as error:
             reasons = [str(error)]
         except Exception as error:  # one bad instance must not stop the others (spec section 9)
@@ -172,11 +172,11 @@ def _reasons(
     instance: Record,
     tags: WorkloadTags,
     catalog: Catalog,
-    our_fleet_ids: frozenset[str],
+    own_fleet_ids: frozenset[str],
     protection: Protections | None,
 ) -> list[str]:
     reasons = _state_reasons(instance)
-    belongs = owner(instance, our_fleet_ids)
+    belongs = owner(instance, own_fleet_ids)
     if belongs:
         reasons.append(belongs)
     instance_type = catalog.types.get(instance["InstanceType"])

@@ -213,7 +213,7 @@ BY_CODE: Mapping[str, Refusal] = {
 }
 """EC2 error code (without ``Client.`` or ``Server.``) -> what cures it."""
 
-PASSING = frozenset(_TIME)
+TRANSIENT = frozenset(_TIME)
 """Codes that the same call, asked again after a wait of seconds, may not meet again."""
 
 TEMPLATE_UNSEEN = frozenset(_TEMPLATE)

@@ -26,10 +26,10 @@ _OWNERS: Mapping[str, str] = {
 """Tags that a service puts on the instances that it replaces by itself."""
 
 
-def owner(instance: Record, our_fleet_ids: frozenset[str] = frozenset()) -> str | None:
+def owner(instance: Record, own_fleet_ids: frozenset[str] = frozenset()) -> str | None:
     """Who else replaces this instance, as a sentence; None if nobody does.
 
-    ``our_fleet_ids`` are the instant fleets that we made ourselves: they too leave a tag, but keep
+    ``own_fleet_ids`` are the instant fleets that we made ourselves: they too leave a tag, but keep
     no size.
     """
     tags = tags_of(instance)
@@ -40,7 +40,7 @@ def owner(instance: Record, our_fleet_ids: frozenset[str] = frozenset()) -> str 
     if cluster:
         return f"it is a Kubernetes node ({cluster}), which must be drained first"
     fleet = tags.get(FLEET_TAG)
-    if fleet and fleet not in our_fleet_ids:
+    if fleet and fleet not in own_fleet_ids:
         return f"it belongs to the EC2 Fleet {fleet}, which keeps its own size"
     if (instance.get("Operator") or {}).get("Managed"):
         return f"it is managed by {instance['Operator'].get('Principal', 'an AWS service')}"

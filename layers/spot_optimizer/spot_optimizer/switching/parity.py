@@ -25,7 +25,7 @@ from spot_optimizer.vocabulary import Lifecycle
 
 
 @dataclass(frozen=True, slots=True)
-class MachineFacts:
+class InstanceFacts:
     """All that is compared of one machine."""
 
     instance_id: str
@@ -75,7 +75,7 @@ class Difference:
         return f"{became} ({self.explanation})" if self.explanation else became
 
 
-def machine_facts(
+def instance_facts(
     instance: Record,
     volumes: Iterable[Record],
     *,
@@ -83,7 +83,7 @@ def machine_facts(
     cpu_credits: str | None = None,
     shutdown_behavior: str | None = None,
     termination_protection: bool | None = None,
-) -> MachineFacts:
+) -> InstanceFacts:
     """The facts of one machine, from DescribeInstances, DescribeVolumes, and what one
     GetLaunchTemplateData shows besides: user data (its hash), shutdown behaviour, protection.
 
@@ -106,7 +106,7 @@ def machine_facts(
     if (instance.get("MetadataOptions") or {}).get("State") == "pending":
         pending.append("metadata options")
     burstable = is_burstable(instance["InstanceType"])
-    return MachineFacts(
+    return InstanceFacts(
         instance_id=instance["InstanceId"],
         instance_type=instance["InstanceType"],
         availability_zone=instance["Placement"]["AvailabilityZone"],
@@ -135,20 +135,20 @@ def _device(attached: Record, volume: Record) -> dict[str, Any]:
     }
 
 
-def details_digest(facts: MachineFacts) -> str:
+def details_digest(facts: InstanceFacts) -> str:
     """16 hex digits over what DescribeInstances does not show of a machine, but other calls show of
     many at once: its volumes and its credit mode."""
     return digest([facts.devices, facts.cpu_credits])
 
 
-def machine_digest(facts: MachineFacts) -> str:
+def identity_digest(facts: InstanceFacts) -> str:
     """16 hex digits over all that is compared and not of one type or place: another one means that
     the machine was changed. User data enters it as its hash."""
     return digest([facts.facts, facts.tags, facts.devices, facts.ebs_optimized, facts.cpu_credits])
 
 
 def differences(
-    original: MachineFacts, replacement: MachineFacts, expected: Expected
+    original: InstanceFacts, replacement: InstanceFacts, expected: Expected
 ) -> list[Difference]:
     """What differs, in a fixed order; the replacement is faithful when all has an explanation.
 
@@ -223,7 +223,7 @@ def _there(present: bool) -> str:
 
 
 def _trait_pairs(
-    original: MachineFacts, replacement: MachineFacts, expected: Expected
+    original: InstanceFacts, replacement: InstanceFacts, expected: Expected
 ) -> list[tuple[str, Any, Any]]:
     pairs: list[tuple[str, Any, Any]] = []
     if original.ebs_optimized:

@@ -59,7 +59,7 @@ class Action(StrEnum):
     """Run SwitchInstance from AbandonSwitch on: forward when committed, else undone."""
     REMOVE = "remove"
     """Terminate an instance that we launched and no record knows."""
-    RESCUE = "rescue"
+    FAIL_OVER = "rescue"
     """Start FailOver for an interrupted workload: no event told of it, or its rescue failed or broke
     off."""
     TELL = "tell"
@@ -67,7 +67,7 @@ class Action(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Machine:
+class TaggedInstance:
     """An instance that bears our tag and does not end."""
 
     instance_id: str
@@ -127,7 +127,7 @@ class Finding:
     """On RESUME the replacement, on REMOVE, RESCUE and TELL the instance concerned."""
 
 
-def machine_of(instance: Record, fleet_tokens: Mapping[str, str]) -> Machine:
+def tagged_instance(instance: Record, fleet_tokens: Mapping[str, str]) -> TaggedInstance:
     """The facts that count here, from DescribeInstances.
 
     ``fleet_tokens``: client tokens by fleet id. EC2 launches a fleet's instances with tokens of its
@@ -135,7 +135,7 @@ def machine_of(instance: Record, fleet_tokens: Mapping[str, str]) -> Machine:
     """
     tags = tags_of(instance)
     instance_id = str(instance["InstanceId"])
-    return Machine(
+    return TaggedInstance(
         instance_id=instance_id,
         workload_id=tags.get(WORKLOAD_TAG, instance_id),
         switch_id=tags.get(SWITCH_TAG, ""),
@@ -144,7 +144,7 @@ def machine_of(instance: Record, fleet_tokens: Mapping[str, str]) -> Machine:
     )
 
 
-def in_question(machines: Iterable[Machine], workloads: Sequence[Workload]) -> set[str]:
+def in_question(machines: Iterable[TaggedInstance], workloads: Sequence[Workload]) -> set[str]:
     """Ids of the workloads that are claimed or have an instance beside their own: only their
     records need reading."""
     own = {workload.workload_id: workload.instance_id for workload in workloads}
@@ -156,7 +156,7 @@ def in_question(machines: Iterable[Machine], workloads: Sequence[Workload]) -> s
     return beside | {w.workload_id for w in workloads if w.claim_switch_id}
 
 
-def may_be_left(switch: Switch, machines: Iterable[Machine]) -> bool:
+def may_be_left(switch: Switch, machines: Iterable[TaggedInstance]) -> bool:
     """Whether its execution needs looking at: it has not ended, or has and left an instance."""
     if switch.phase is Phase.FAILED:
         return any(_launched_by(switch, machine) for machine in machines)
@@ -166,8 +166,8 @@ def may_be_left(switch: Switch, machines: Iterable[Machine]) -> bool:
 
 
 def without_record(
-    workload: Workload, machines: Iterable[Machine], switches: Iterable[Switch]
-) -> list[Machine]:
+    workload: Workload, machines: Iterable[TaggedInstance], switches: Iterable[Switch]
+) -> list[TaggedInstance]:
     """Instances of ours beside the workload's own whose switch has no record among all of its."""
     known = {switch.switch_id for switch in switches}
     return [
@@ -181,7 +181,7 @@ def without_record(
 
 
 def findings(
-    machines: Sequence[Machine],
+    machines: Sequence[TaggedInstance],
     workloads: Iterable[Workload],
     switches: Sequence[Switch],
     runs: Mapping[str, Run],
@@ -211,7 +211,11 @@ class _View:
     """One workload and the instances around it."""
 
     def __init__(
-        self, workload: Workload, machines: Sequence[Machine], interrupted: str, now: datetime
+        self,
+        workload: Workload,
+        machines: Sequence[TaggedInstance],
+        interrupted: str,
+        now: datetime,
     ) -> None:
         self.workload, self.interrupted, self.now = workload, interrupted, now
         self.alive = {machine.instance_id for machine in machines}
@@ -233,7 +237,7 @@ class _View:
             return self._of_committed(switch, why)
         if switch.phase in _BEFORE_COMMIT and self.interrupted:
             return Finding(
-                Action.RESCUE,
+                Action.FAIL_OVER,
                 switch.workload_id,
                 f"{why}; {self.interrupted}",
                 switch_id=switch.switch_id,
@@ -291,7 +295,7 @@ class _View:
             instance_id=switch.replacement_id,
         )
 
-    def of_unknown(self, unknown: Iterable[Machine]) -> list[Finding]:
+    def of_unknown(self, unknown: Iterable[TaggedInstance]) -> list[Finding]:
         if not self.own_runs:
             return []
         return [
@@ -308,7 +312,7 @@ class _View:
         ]
 
 
-def _launched_by(switch: Switch, machine: Machine) -> bool:
+def _launched_by(switch: Switch, machine: TaggedInstance) -> bool:
     """Whether this switch launched it: it is on record, or bears tag and client token.
 
     The tag alone proves nothing: whoever launches "more like this" in the EC2 console copies it.
@@ -318,7 +322,7 @@ def _launched_by(switch: Switch, machine: Machine) -> bool:
     return machine.switch_id == switch.switch_id and _bears_token_of(switch.switch_id, machine)
 
 
-def _bears_token_of(switch_id: str, machine: Machine) -> bool:
+def _bears_token_of(switch_id: str, machine: TaggedInstance) -> bool:
     return is_token_of(switch_id, machine.client_token)
 
 
@@ -362,11 +366,11 @@ def interruptions(
     return {workload_id: what for workload_id, what in told.items() if what}
 
 
-def not_rescued(workloads: Iterable[Workload], interrupted: Mapping[str, str]) -> list[Finding]:
+def not_failed_over(workloads: Iterable[Workload], interrupted: Mapping[str, str]) -> list[Finding]:
     """The interrupted ones that no switch has claimed."""
     return [
         Finding(
-            Action.RESCUE,
+            Action.FAIL_OVER,
             workload.workload_id,
             interrupted[workload.workload_id],
             instance_id=workload.instance_id,

@@ -34,7 +34,7 @@ class UsagePoint(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Machine:
+class MeasuredInstance:
     """The instance that a workload has now: what turns percent into vCPU and GiB."""
 
     instance_id: str
@@ -82,7 +82,7 @@ class UsageBook:
     def __init__(self) -> None:
         self._workloads: dict[str, WorkloadUsage] = {}
 
-    def due(self, now: datetime, workload_id: str, machine: Machine) -> datetime | None:
+    def due(self, now: datetime, workload_id: str, machine: MeasuredInstance) -> datetime | None:
         """From when on usage must be read now, or None while the last reading will do.
 
         A new workload is read seven days back, a changed instance since its launch, both as soon
@@ -109,7 +109,7 @@ class UsageBook:
         self,
         now: datetime,
         workload_id: str,
-        machine: Machine,
+        machine: MeasuredInstance,
         *,
         cpu: Iterable[UsagePoint],
         memory: Iterable[UsagePoint],
@@ -191,7 +191,7 @@ def _time(time_s: int) -> datetime:
 
 
 def _converted(
-    points: Iterable[UsagePoint], whole: float, machine: Machine, now: datetime
+    points: Iterable[UsagePoint], whole: float, machine: MeasuredInstance, now: datetime
 ) -> list[tuple[int, float]]:
     """The points that count, as parts of ``whole`` (vCPU or GiB of the machine)."""
     first_s = machine.launched_at.timestamp() + BOOT_S

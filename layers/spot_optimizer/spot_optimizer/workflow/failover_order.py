@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from spot_optimizer.aws.ledger.items import PlanItem, RescueTerms, WorkloadItem
+from spot_optimizer.aws.ledger.items import FailoverTerms, PlanItem, WorkloadItem
 from spot_optimizer.contracts.switch import (
     ORIGINAL_LOOKS_MAX,
     LaunchTemplateRef,
@@ -24,7 +24,7 @@ BACKOFF_MINUTES_MAX = 60.0
 """An interrupted workload does not run at all: it waits no longer than this for the next try."""
 
 
-class NoRescue(Exception):
+class NoFailover(Exception):
     """The workload cannot be rescued; the text says what is missing."""
 
 
@@ -44,7 +44,7 @@ def why_held(workload: WorkloadItem, plan: PlanItem | None, *, dry_run: bool) ->
     return ""
 
 
-def rescue_order(
+def failover_order(
     workload: WorkloadItem,
     plan: PlanItem | None,
     *,
@@ -65,13 +65,13 @@ def rescue_order(
     ``stopped``: EC2 has stopped the original already, which is all that it does to it.
     """
     if plan is None or plan.terms is None:
-        raise NoRescue("it has no standing plan yet; the next cycle writes one")
+        raise NoFailover("it has no standing plan yet; the next cycle writes one")
     template = plan.launch_template
     if template is None or not template.template_id:
-        raise NoRescue("it has no launch template yet; the next cycle makes one")
+        raise NoFailover("it has no launch template yet; the next cycle makes one")
     candidates = _candidates(workload, plan, plan.terms)
     if not candidates:
-        raise NoRescue("its plan names no pool, and on-demand capacity may not be bought")
+        raise NoFailover("its plan names no pool, and on-demand capacity may not be bought")
     name = execution_name(workload.workload_id, signalled_at, workload.instance_id)
     return SwitchOrder(
         switch_id=name,
@@ -95,7 +95,7 @@ def rescue_order(
         ),
         original_ends_at=ends_at,
         original_looks=ORIGINAL_LOOKS_MAX if stopped else 0,
-        standing_traffic=plan.traffic,
+        standing_load_balancing=plan.load_balancing,
         goes_on_with=goes_on_with,
     )
 
@@ -111,7 +111,7 @@ def _original(workload: WorkloadItem, plan: PlanItem, *, keeps_request: bool) ->
     )
 
 
-def _candidates(workload: WorkloadItem, plan: PlanItem, terms: RescueTerms) -> tuple[Target, ...]:
+def _candidates(workload: WorkloadItem, plan: PlanItem, terms: FailoverTerms) -> tuple[Target, ...]:
     spot = [_target(text, Lifecycle.SPOT) for text in plan.pools]
     if not terms.fallback_to_on_demand:
         return tuple(spot)

@@ -8,11 +8,11 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from spot_optimizer.aws.instances import (
-    MachineSource,
+    LaunchTemplateSource,
     read_credit_modes,
     read_image_devices,
     read_interface_tags,
-    read_machine_source,
+    read_launch_template_source,
     read_persistent_requests,
     read_volumes,
 )
@@ -34,10 +34,10 @@ from spot_optimizer.switching.launch_template import (
 )
 from spot_optimizer.switching.launch_traits import LaunchTraits, launch_traits
 from spot_optimizer.switching.parity import (
-    MachineFacts,
+    InstanceFacts,
     details_digest,
-    machine_digest,
-    machine_facts,
+    identity_digest,
+    instance_facts,
 )
 from spot_optimizer.telemetry import logger
 
@@ -47,11 +47,11 @@ thousands must stay inside EC2's request rate; the rest follow in the next cycle
 
 
 @dataclass(frozen=True, slots=True)
-class Machine:
+class InstanceReading:
     """One machine as it was read: what its template will hold."""
 
     instance: Record
-    source: MachineSource
+    source: LaunchTemplateSource
     volumes: tuple[Record, ...]
     interface_tags: Mapping[str, str]
     image_devices: frozenset[str]
@@ -63,8 +63,8 @@ class Machine:
         return Protections(self.source.termination_protection, self.source.stop_protection)
 
     @property
-    def facts(self) -> MachineFacts:
-        return machine_facts(
+    def facts(self) -> InstanceFacts:
+        return instance_facts(
             self.instance,
             self.volumes,
             user_data_hash=user_data_hash(self.source.data.get("UserData")),
@@ -97,13 +97,15 @@ def _credit_modes(rows: Iterable[Record]) -> dict[str, str]:
     return read_credit_modes(r["InstanceId"] for r in rows if is_burstable(r["InstanceType"]))
 
 
-def read_machines(instances: Iterable[Record]) -> tuple[dict[str, Machine], dict[str, str]]:
+def read_whole_instances(
+    instances: Iterable[Record],
+) -> tuple[dict[str, InstanceReading], dict[str, str]]:
     """Read these instances whole, by instance id; and why some could not be read.
 
     One call for each, and one for all for what can be asked in batches.
     """
     rows = list(instances)
-    machines: dict[str, Machine] = {}
+    machines: dict[str, InstanceReading] = {}
     unreadable: dict[str, str] = {}
     if not rows:
         return machines, unreadable
@@ -115,13 +117,13 @@ def read_machines(instances: Iterable[Record]) -> tuple[dict[str, Machine], dict
     for row in rows:
         instance_id = row["InstanceId"]
         try:
-            source = read_machine_source(instance_id)
+            source = read_launch_template_source(instance_id)
         except (BotoCoreError, ClientError) as error:
             logger.exception("machine not read", instance_id=instance_id)
             unreadable[instance_id] = f"it could not be read: {error}"
             continue
         interface_id = primary_interface(row).get("NetworkInterfaceId", "")
-        machines[instance_id] = Machine(
+        machines[instance_id] = InstanceReading(
             instance=row,
             source=source,
             volumes=_volumes_of(row, around.volumes),
@@ -142,7 +144,7 @@ def read_details(instances: Iterable[Record]) -> dict[str, str]:
     volumes, credits = read_volumes(rows), _credit_modes(rows)
     return {
         row["InstanceId"]: details_digest(
-            machine_facts(
+            instance_facts(
                 row,
                 _volumes_of(row, volumes),
                 user_data_hash="",
@@ -170,7 +172,7 @@ class Remembered:
 
 def remember(
     adopted: Iterable[Adopted],
-    machines: Mapping[str, Machine],
+    machines: Mapping[str, InstanceReading],
     plans: Mapping[str, PlanItem],
     now: datetime,
     *,
@@ -205,7 +207,7 @@ def remember(
     return Remembered(changed, refused)
 
 
-def _data(machine: Machine, stack_name: str, workload_id: str) -> dict[str, Any]:
+def _data(machine: InstanceReading, stack_name: str, workload_id: str) -> dict[str, Any]:
     return template_data(
         machine.source.data,
         machine.instance,
@@ -217,7 +219,7 @@ def _data(machine: Machine, stack_name: str, workload_id: str) -> dict[str, Any]
     )
 
 
-def _as_read(machine: Machine, now: datetime) -> dict[str, Any]:
+def _as_read(machine: InstanceReading, now: datetime) -> dict[str, Any]:
     """What a plan keeps to know whether the machine is still the same."""
     return {
         "read_instance_id": machine.instance["InstanceId"],
@@ -242,7 +244,7 @@ def _write(
     stack_name: str,
     workload_id: str,
     data: Mapping[str, Any],
-    machine: Machine,
+    machine: InstanceReading,
     template: LaunchTemplateRef | None,
 ) -> LaunchTemplateRef:
     before = traits_of_ref(template) if template else None
@@ -255,7 +257,7 @@ def _write(
         template = LaunchTemplateRef(template_id=template_id, version=version, data_hash=hashed)
     return template.model_copy(
         update={
-            "machine": machine_digest(machine.facts),
+            "machine": identity_digest(machine.facts),
             "cpu_credits": traits.cpu_credits,
             "shutdown_behavior": traits.shutdown_behavior,
             "capacity_reservation_preference": traits.capacity_reservation_preference,

@@ -6,10 +6,11 @@ from typing import Any, Literal, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from spot_optimizer.contracts.boundary import stored_as
 from spot_optimizer.contracts.switch import (
     GuardRules,
     LaunchTemplateRef,
-    StandingTraffic,
+    StandingLoadBalancing,
     SwitchOrder,
 )
 from spot_optimizer.vocabulary import (
@@ -27,7 +28,7 @@ class Item(BaseModel):
     """Base of ledger items. Unknown attributes are ignored: during an upgrade two versions of the
     code read the same item."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", serialize_by_alias=True)
 
     @classmethod
     def read(cls, row: Mapping[str, Any]) -> Self:
@@ -38,7 +39,7 @@ class Item(BaseModel):
         return cls.model_validate(row, extra="ignore")
 
 
-class MoveItem(Item):
+class PastSwitchItem(Item):
     """A switch of a workload that succeeded."""
 
     at: AwareDatetime
@@ -47,7 +48,7 @@ class MoveItem(Item):
     """Neither a rescue nor forced by a user."""
 
 
-MOVES_KEPT = timedelta(hours=24)
+PAST_SWITCHES_KEPT = timedelta(hours=24)
 
 
 class WorkloadItem(Item):
@@ -84,7 +85,7 @@ class WorkloadItem(Item):
     """Token of the newest claim; only ever rises."""
     claim_switch_id: str | None = None
     claim_expires_at: AwareDatetime | None = None
-    moves: tuple[MoveItem, ...] = ()
+    moves: tuple[PastSwitchItem, ...] = ()
     """Switches that succeeded, of the last day and maybe older ones."""
     decision_digest: str = ""
     """What the last recorded decision said, so that only changes are written."""
@@ -96,7 +97,7 @@ class WorkloadItem(Item):
     """When a cycle found that its instance is no more; counts while the status is ``gone``."""
 
 
-class RescueTerms(Item):
+class FailoverTerms(Item):
     """What a rescue must know of a workload's tags and settings: an event carries none."""
 
     mode: Mode
@@ -151,15 +152,19 @@ class PlanItem(Item):
     persistent_spot_request_id: str | None = None
     pools: tuple[str, ...] = ()
     """Ranked pools that the engine lets in, as ``type/zone/subnet``, the best first."""
-    terms: RescueTerms | None = None
+    terms: FailoverTerms | None = None
     """None until the first decision about the workload."""
-    traffic: StandingTraffic | None = None
+    load_balancing: StandingLoadBalancing | None = stored_as(
+        "traffic", "load_balancing", default=None
+    )
     """None until a cycle has looked."""
-    traffic_missed: tuple[str, ...] = ()
-    """What of ``traffic`` the last look did not find; what the next one misses too is forgotten."""
+    load_balancing_missed: tuple[str, ...] = stored_as(
+        "traffic_missed", "load_balancing_missed", default=()
+    )
+    """What of ``load_balancing`` the last look missed; what the next one misses too is forgotten."""
     served_zones: tuple[str, ...] | None = None
-    """Zones that the load balancers in ``traffic`` all serve; empty where no load balancer limits them,
-    None until a cycle has looked."""
+    """Zones that all of these load balancers serve; empty where no load balancer limits them, None until
+    a cycle has looked."""
 
 
 class StackItem(Item):
@@ -175,9 +180,13 @@ class StackItem(Item):
     breaker_workloads: int = 3
     """Workloads failing within an hour that open it, as the last cycle found the setting: a switch ends
     with the version of the code that it began with, whose environment may be older."""
-    traffic_read_at: AwareDatetime | None = None
+    load_balancing_read_at: AwareDatetime | None = stored_as(
+        "traffic_read_at", "load_balancing_read_at", default=None
+    )
     """When the target groups of all workloads were last read."""
-    machines_looked_at: AwareDatetime | None = None
+    instances_looked_at: AwareDatetime | None = stored_as(
+        "machines_looked_at", "instances_looked_at", default=None
+    )
     """When the volumes and credit modes of all machines were last looked at."""
     version: int = 0
     """Rises with every write of ``failures``: optimistic locking."""

@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from spot_optimizer.aws.ledger import keys
 from spot_optimizer.aws.ledger.items import StackItem, WorkloadItem, pool_from_text
 from spot_optimizer.aws.ledger.pool_events import KEPT_DAYS, record_pool_event
-from spot_optimizer.aws.ledger.signals import pool_history
+from spot_optimizer.aws.ledger.signals import pool_signals
 from spot_optimizer.aws.ledger.table import SCHEMA_VERSION, Ledger
 from spot_optimizer.telemetry import logger
 from spot_optimizer.vocabulary import Pool
@@ -44,7 +44,7 @@ def _list_interruptions(ledger: Ledger, now: datetime) -> None:
     since = now - timedelta(days=KEPT_DAYS)
     pools = {pool for item in ledger.workloads().values() for pool in _pools_of(ledger, item)}
     for pool in sorted(pools, key=str):
-        for signal in pool_history(ledger, pool, now):
+        for signal in pool_signals(ledger, pool, now):
             if signal.kind == "interruption" and signal.at >= since:
                 record_pool_event(ledger, "INTERRUPTED", pool, signal.at, signal.instance_id)
 

@@ -106,7 +106,7 @@ def record_signal(
         record_pool_event(ledger, "INTERRUPTED", pool, at, signal["instance_id"])
 
 
-def pool_history(ledger: Ledger, pool: Pool, before: datetime) -> list[SignalItem]:
+def pool_signals(ledger: Ledger, pool: Pool, before: datetime) -> list[SignalItem]:
     """The pool's signals so far, of all workloads, oldest first."""
     pages = (
         client("dynamodb")

@@ -35,7 +35,7 @@ class Engine(Protocol):
         """What to do with the workload."""
 
 
-class BrokenEngine(Exception):
+class InvalidOutcome(Exception):
     """An engine answered what it must not; the text says what."""
 
 
@@ -49,24 +49,24 @@ def checked(outcome: object, situation: Situation) -> Outcome:
     An engine may rank as it likes, but not send a machine where it cannot run.
     """
     if not isinstance(outcome, Outcome):
-        raise BrokenEngine(f"it answered {type(outcome).__name__}; allowed is Outcome")
+        raise InvalidOutcome(f"it answered {type(outcome).__name__}; allowed is Outcome")
     if outcome.kind not in (DecisionKind.STAY, DecisionKind.SWITCH, DecisionKind.FALLBACK):
-        raise BrokenEngine(f"it answered {outcome.kind}; allowed are STAY, SWITCH and FALLBACK")
+        raise InvalidOutcome(f"it answered {outcome.kind}; allowed are STAY, SWITCH and FALLBACK")
     if (outcome.kind is DecisionKind.STAY) == bool(outcome.candidates):
-        raise BrokenEngine(f"it answered {outcome.kind} with {len(outcome.candidates)} targets")
+        raise InvalidOutcome(f"it answered {outcome.kind} with {len(outcome.candidates)} targets")
     if not isinstance(outcome.reason, str) or not outcome.reason:
-        raise BrokenEngine("it gave no reason")
+        raise InvalidOutcome("it gave no reason")
     scores = [outcome.current_score, *(c.score for c in outcome.candidates)]
     if not all(score is None or math.isfinite(score) for score in scores):
-        raise BrokenEngine(f"its scores are {scores}; allowed are finite numbers and None")
+        raise InvalidOutcome(f"its scores are {scores}; allowed are finite numbers and None")
     for key, figure in outcome.figures.items():
         if not isinstance(key, str) or not isinstance(figure, float | int | str | None):
-            raise BrokenEngine(f"its figure {key} = {figure!r} is neither number, text nor None")
+            raise InvalidOutcome(f"its figure {key} = {figure!r} is neither number, text nor None")
     for target in outcome.candidates:
         pool = Pool(target.instance_type, target.availability_zone)
         _check_target(pool, target.lifecycle, target.subnet_id, situation)
         if not target.price_usd_per_hour > 0:
-            raise BrokenEngine(f"its target {pool} has the price {target.price_usd_per_hour}")
+            raise InvalidOutcome(f"its target {pool} has the price {target.price_usd_per_hour}")
     return outcome
 
 
@@ -74,15 +74,15 @@ def _check_target(pool: Pool, lifecycle: Lifecycle, subnet_id: str, situation: S
     table, workload = situation.table, situation.workload
     known = table.catalog.types.get(pool.instance_type)
     if known is None:
-        raise BrokenEngine(f"its target {pool} is of a type that the catalogue does not know")
+        raise InvalidOutcome(f"its target {pool} is of a type that the catalogue does not know")
     if workload.subnets.get(pool.availability_zone) != subnet_id:
-        raise BrokenEngine(
+        raise InvalidOutcome(
             f"its target {pool} has the subnet '{subnet_id}', none of the workload's"
         )
     clause = workload.image.misfit(known) or misfit(
         known, situation.home, may_burst=workload.settings.allow_burstable
     )
     if clause and known.name != situation.home.name:
-        raise BrokenEngine(f"its target {pool} cannot run the machine: {clause}")
+        raise InvalidOutcome(f"its target {pool} cannot run the machine: {clause}")
     if (pool, lifecycle) == (workload.pool, workload.lifecycle):
-        raise BrokenEngine(f"its target {pool} is where the workload is")
+        raise InvalidOutcome(f"its target {pool} is where the workload is")

@@ -21,9 +21,9 @@ from spot_optimizer.decision.rightsizing import (
     gain_points,
     no_smaller_than_the_best,
     want_at_least_home,
-    want_for_rescue,
     want_one_size_up,
     want_smaller,
+    want_when_urgent,
 )
 from spot_optimizer.decision.risk import NEGLIGIBLE_RISK
 from spot_optimizer.decision.selection import Found, spot_candidate
@@ -94,7 +94,7 @@ def _leave_dear(situation: Situation) -> Outcome:
 
 
 def _leave_unbearable(situation: Situation) -> Outcome:
-    return leave_unbearable(find(situation, want_for_rescue(situation, situation.safety)))
+    return leave_unbearable(find(situation, want_when_urgent(situation, situation.safety)))
 
 
 def _leave_unsafe(situation: Situation) -> Outcome:

@@ -25,9 +25,9 @@ from spot_optimizer.decision.ranking import find
 from spot_optimizer.decision.rightsizing import (
     no_smaller_than_the_best,
     want_at_least_home,
-    want_for_rescue,
     want_one_size_up,
     want_smaller,
+    want_when_urgent,
 )
 from spot_optimizer.decision.selection import Found, Stage
 from spot_optimizer.decision.situation import Situation, State
@@ -94,7 +94,7 @@ class StagedEngine:
     def judge(self, situation: Situation) -> Outcome:
         """Stay, or the best move."""
         limits = self.limits(situation.workload.settings)
-        plan = self._ranked(situation, want_for_rescue(situation, limits))
+        plan = self._ranked(situation, want_when_urgent(situation, limits))
         if want := want_one_size_up(situation, limits):
             larger = no_smaller_than_the_best(self._ranked(situation, want))
             if len(larger.ranked):

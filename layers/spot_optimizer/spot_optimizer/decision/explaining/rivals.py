@@ -11,7 +11,7 @@ from spot_optimizer.decision.explaining.what_if import (
     last_that_holds,
 )
 from spot_optimizer.decision.market_table import PRICE_TO_ON_DEMAND_MAX
-from spot_optimizer.decision.pool_history import Experience
+from spot_optimizer.decision.pool_history import PoolHistory
 from spot_optimizer.decision.risk import ADVISOR_BUCKET_WORST
 from spot_optimizer.decision.stages import Reason, Safety
 from spot_optimizer.vocabulary import DecisionKind, Lifecycle
@@ -162,10 +162,10 @@ def _confirmed(case: Case, row: int) -> _Cured:
 
 def _not_refused(case: Case, row: int) -> _Cured:
     table, pool = case.table, case.table.market.pools[row]
-    refusals = {p: weight for p, weight in table.experience.refusals.items() if p != pool}
-    known = table.experience
-    experience = Experience(refusals, known.interruptions, known.instance_hours)
-    cured = replace(case, table=replace(table, experience=experience, shared_codes={}))
+    refusals = {p: weight for p, weight in table.pool_history.refusals.items() if p != pool}
+    known = table.pool_history
+    pool_history = PoolHistory(refusals, known.interruptions, known.instance_hours)
+    cured = replace(case, table=replace(table, pool_history=pool_history, shared_codes={}))
     return _Cured(cured, _of(case, row, "refused launches", "lately", "none"))
 
 

@@ -70,7 +70,7 @@ def _checks(decision: Decision, world: World) -> "tuple[_Check, ...]":
     if decision.workload_id in world.force:
         return _ALWAYS
     # Hours of back-off must not keep a workload in a pool that it must leave.
-    return _ALWAYS + (_OF_RESCUES if decision.rescue else _OF_PLANNED)
+    return _ALWAYS + (_OF_RESCUES if decision.urgent else _OF_PLANNED)
 
 
 def _global_stop(_workload: WorkloadView, world: World, _now: datetime) -> str:

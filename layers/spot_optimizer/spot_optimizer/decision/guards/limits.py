@@ -23,7 +23,7 @@ RIGHTSIZING_ROWS = (1, 2)
 def allot(decisions: Sequence[Decision], world: World) -> list[Decision]:
     """The decisions that nothing else holds, ``held_by`` set on those that a limit holds, their
     candidates cut down to what the limits allow. In the order of precedence."""
-    waiting = sorted(decisions, key=lambda d: (not d.rescue, -d.saving_usd_per_hour, d.workload_id))
+    waiting = sorted(decisions, key=lambda d: (not d.urgent, -d.saving_usd_per_hour, d.workload_id))
     settings = {w.workload_id: w.settings for w in world.workloads}
     limits = _Limits.of(waiting, world, settings)
     return [limits.take(decision, settings[decision.workload_id]) for decision in waiting]
@@ -47,7 +47,7 @@ class _Limits:
         cls, waiting: Sequence[Decision], world: World, settings: dict[str, Settings]
     ) -> "_Limits":
         family_of = {w.workload_id: _family(w.instance_type) for w in world.workloads}
-        planned = [d for d in waiting if not d.rescue and d.workload_id not in world.force]
+        planned = [d for d in waiting if not d.urgent and d.workload_id not in world.force]
         pool_max = 1
         if planned:
             shared = settings[planned[0].workload_id]
@@ -70,7 +70,7 @@ class _Limits:
             return replace(
                 decision, held_by=f"{most} switches in flight at most: waits for one of them to end"
             )
-        if not decision.rescue and decision.workload_id not in self.forced:
+        if not decision.urgent and decision.workload_id not in self.forced:
             decision = self._spread(decision, settings)
         if not decision.held_by:
             self._count(decision)
@@ -129,7 +129,7 @@ class _Limits:
     def _count(self, decision: Decision) -> None:
         target, workload_id = decision.candidates[0], decision.workload_id
         self.in_flight += 1
-        if not decision.rescue:
+        if not decision.urgent:
             self.pools[Pool(target.instance_type, target.availability_zone)] += 1
         family = _family(target.instance_type)
         self.families[self.family_of[workload_id]] -= 1

@@ -5,11 +5,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from spot_optimizer.aws import data_bucket as keys
-from spot_optimizer.aws.data_bucket import Archive
+from spot_optimizer.aws.data_bucket import DataBucket
 from spot_optimizer.aws.environment import Environment
 from spot_optimizer.aws.ledger.items import WorkloadItem, pool_from_text
 from spot_optimizer.aws.ledger.pool_events import PoolEventKind, pool_events
-from spot_optimizer.aws.ledger.signals import pool_history
+from spot_optimizer.aws.ledger.signals import pool_signals
 from spot_optimizer.aws.ledger.table import Ledger
 from spot_optimizer.contracts.boundary import InvalidRequest
 from spot_optimizer.contracts.command import EvaluatePool, RecommendPools
@@ -18,9 +18,9 @@ from spot_optimizer.decision.market_table import MarketTable
 from spot_optimizer.decision.pool_history import (
     INTERRUPTION_MEMORY,
     REFUSAL_MEMORY,
-    Experience,
     PoolEvent,
-    experience_of,
+    PoolHistory,
+    pool_history_of,
 )
 from spot_optimizer.decision.quiet_hours import is_quiet_hour
 from spot_optimizer.decision.recommendation import NothingFits, Requirement, recommend
@@ -71,7 +71,7 @@ def _evaluated(
         settings = replace(settings, engine=request.engine)
     pool = Pool(request.instance_type, request.availability_zone)
     # Signals of this very moment count too.
-    history = pool_history(ledger, pool, now + timedelta(seconds=1))
+    history = pool_signals(ledger, pool, now + timedelta(seconds=1))
     told = [s for s in history if s.kind in ("interruption", "rebalance")]
     signal = PoolSignal(told[-1].kind, told[-1].at) if told else None
     engines = load_engines([settings.engine])
@@ -98,7 +98,7 @@ def _recommended(request: RecommendPools, table: MarketTable, settings: Settings
 
 
 def _table(ledger: Ledger, env: Environment, now: datetime) -> MarketTable:
-    store = Archive(env.data_bucket)
+    store = DataBucket(env.data_bucket)
     body = store.read(keys.MARKET_SNAPSHOT)
     catalog = store.load(keys.MARKET_CATALOG, catalog_from_bytes)
     if body is None or catalog is None:
@@ -108,7 +108,7 @@ def _table(ledger: Ledger, env: Environment, now: datetime) -> MarketTable:
     )
 
 
-def _experience(ledger: Ledger, now: datetime) -> Experience:
+def _experience(ledger: Ledger, now: datetime) -> PoolHistory:
     def events(kind: PoolEventKind, memory: timedelta) -> list[PoolEvent]:
         found = pool_events(ledger, kind, now, memory)
         return [PoolEvent(pool_from_text(each.pool), each.at) for each in found]
@@ -118,7 +118,7 @@ def _experience(ledger: Ledger, now: datetime) -> Experience:
         for item in ledger.workloads().values()
         if _runs_on_spot(item) and item.launched_at is not None
     ]
-    return experience_of(
+    return pool_history_of(
         now,
         refusals=events("REFUSED", REFUSAL_MEMORY),
         interruptions=events("INTERRUPTED", INTERRUPTION_MEMORY),

@@ -3,7 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence, Set
-from dataclasses import fields, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,7 +15,7 @@ from spot_optimizer.aws.announcements import (
     alert,
     announce,
 )
-from spot_optimizer.aws.data_bucket import Archive
+from spot_optimizer.aws.data_bucket import DataBucket
 from spot_optimizer.aws.environment import Environment
 from spot_optimizer.aws.executions import start_switch
 from spot_optimizer.aws.ledger import keys
@@ -33,6 +33,7 @@ from spot_optimizer.contracts.decide import (
     SignalledDecision,
 )
 from spot_optimizer.decision.decision import Decision
+from spot_optimizer.decision.decision_record import plain_record
 from spot_optimizer.decision.engine import decide
 from spot_optimizer.decision.kept_inputs import (
     SettingLayers,
@@ -56,19 +57,19 @@ from spot_optimizer.market.catalog_file import catalog_from_bytes
 from spot_optimizer.market.snapshot import MarketSnapshot
 from spot_optimizer.market.snapshot_file import snapshot_from_bytes
 from spot_optimizer.services.decide.inventory import (
-    Fleet,
+    Inventory,
     Member,
-    read_fleet,
+    read_inventory,
     write_plans,
 )
 from spot_optimizer.services.decide.load_balancing import (
-    changed_traffic,
+    changed_load_balancing,
     is_due,
     missed_in_words,
     must_be_known,
 )
 from spot_optimizer.services.decide.switch_order import (
-    rescue_terms,
+    failover_terms,
     switch_order,
     target,
 )
@@ -147,7 +148,7 @@ class _Cycle:
     def __init__(self, env: Environment, ledger: Ledger, now: datetime, name: str) -> None:
         self.env, self.ledger, self.now, self.name = env, ledger, now, name
         self.inputs_key = f"{archive_keys.by_time(archive_keys.CYCLES, now, name)}.json.gz"
-        self.store = Archive(env.data_bucket)
+        self.store = DataBucket(env.data_bucket)
         self.stack = ledger.stack()
         self.settings = env.settings.merged(
             self.stack.overrides, source="command for the stack", per_workload=False
@@ -162,14 +163,14 @@ class _Cycle:
         upgrade(self.ledger, self.stack, self.now)
         self._note_settings()
         scheduled = isinstance(request, ScheduledCycle)
-        look = scheduled and is_look_due(self.stack.machines_looked_at, self.now)
-        fleet = read_fleet(
+        look = scheduled and is_look_due(self.stack.instances_looked_at, self.now)
+        fleet = read_inventory(
             self.env, self.settings, self.ledger, catalog, self.items, self.now, look=look
         )
         if fleet.looked:
             self.ledger.update(keys.stack_key(), {"machines_looked_at": self.now})
-        traffic = self._traffic_first(request, fleet)
-        fleet = fleet.knowing(traffic)
+        load_balancing = self._traffic_first(request, fleet)
+        fleet = fleet.knowing(load_balancing)
         members = self._members_asked_for(request, fleet)
         market, market_id = self._market()
         usage = read_usage(self.store, fleet.members, catalog, self.now)
@@ -194,16 +195,16 @@ class _Cycle:
             decisions = decide(world, self.now, region=self.env.region, engines=engines)
         by_id = {m.item.workload_id: m for m in members}
         # Moves first, rescues before all: recording ten thousand others must not keep them waiting.
-        moves = sorted((d for d in decisions if _acts(d)), key=lambda d: not d.rescue)
+        moves = sorted((d for d in decisions if _acts(d)), key=lambda d: not d.urgent)
         changed = self._record_changes(moves, by_id)
         started = self._start(moves, by_id, fleet.plans, market, catalog)
         changed += self._record_changes((d for d in decisions if not _acts(d)), by_id)
         self._publish(decisions, changed)
         self._keep_inputs(world, members, market_id)
         if scheduled:
-            traffic |= self._traffic(fleet, traffic.keys())
-            self._tell_of_lost_traffic(fleet, traffic)
-        self._record_plans(decisions, fleet.plans, by_id, market, traffic)
+            load_balancing |= self._traffic(fleet, load_balancing.keys())
+            self._tell_of_lost_traffic(fleet, load_balancing)
+        self._record_plans(decisions, fleet.plans, by_id, market, load_balancing)
         return self._summary(decisions, fleet, started)
 
     # --- reading ---------------------------------------------------------------------------------
@@ -250,7 +251,7 @@ class _Cycle:
         found = pool_events(self.ledger, kind, self.now, memory)
         return tuple(PoolEvent(pool_from_text(each.pool), each.at) for each in found)
 
-    def _members_asked_for(self, request: Request, fleet: Fleet) -> tuple[Member, ...]:
+    def _members_asked_for(self, request: Request, fleet: Inventory) -> tuple[Member, ...]:
         if isinstance(request, ScheduledCycle):
             return fleet.members
         asked = tuple(m for m in fleet.members if m.item.workload_id == request.workload)
@@ -330,7 +331,7 @@ class _Cycle:
         plans: Mapping[str, PlanItem],
         members: Mapping[str, Member],
         market: MarketSnapshot | None,
-        traffic: Mapping[str, Mapping[str, Any]],
+        load_balancing: Mapping[str, Mapping[str, Any]],
     ) -> None:
         """Write the standing plans that changed."""
         changed = []
@@ -338,7 +339,7 @@ class _Cycle:
             plan = plans.get(decision.workload_id)
             if plan is None:
                 continue
-            changes: dict[str, Any] = dict(traffic.get(decision.workload_id, {}))
+            changes: dict[str, Any] = dict(load_balancing.get(decision.workload_id, {}))
             pools = tuple(
                 f"{c.instance_type}/{c.availability_zone}/{c.subnet_id}"
                 for c in decision.failover_plan
@@ -346,14 +347,14 @@ class _Cycle:
             # A rescue tries them all in one call: another order of the same pools is not worth a write.
             if decision.failover_plan_current and set(pools) != set(plan.pools):
                 changes["pools"] = pools
-            terms = rescue_terms(members[decision.workload_id], market, self.settings)
+            terms = failover_terms(members[decision.workload_id], market, self.settings)
             if terms != plan.terms:
                 changes["terms"] = terms
             if changes:
                 changed.append(plan.model_copy(update=changes))
         write_plans(self.ledger, changed)
 
-    def _traffic_first(self, request: Request, fleet: Fleet) -> dict[str, dict[str, Any]]:
+    def _traffic_first(self, request: Request, fleet: Inventory) -> dict[str, dict[str, Any]]:
         """What must be known of the traffic before a decision: for the workloads whose traffic was
         read, what changed in their plans."""
         doubted = self._failed_since_all_were_read()
@@ -375,44 +376,48 @@ class _Cycle:
 
     def _failed_since_all_were_read(self) -> set[str]:
         """Workloads whose switch may have failed for a zone that is served no more."""
-        since = self.stack.traffic_read_at
+        since = self.stack.load_balancing_read_at
         return {
             row["workload_id"]
             for row in self.stack.failures
             if since is not None and datetime.fromisoformat(row["at"]) > since
         }
 
-    def _traffic(self, fleet: Fleet, looked: Set[str]) -> dict[str, dict[str, Any]]:
+    def _traffic(self, fleet: Inventory, looked: Set[str]) -> dict[str, dict[str, Any]]:
         """What changed in the traffic of the workloads that have not been ``looked`` at already."""
         machines = {
             m.item.workload_id: m.instance
             for m in _at_rest(fleet.members, fleet.plans)
             if m.item.workload_id not in looked
         }
-        everybody = is_due(self.stack.traffic_read_at, self.now)
+        everybody = is_due(self.stack.load_balancing_read_at, self.now)
         changes = self._changed_traffic(machines, fleet, machines if everybody else fleet.read)
         if everybody and changes is not None:
             self.ledger.update(keys.stack_key(), {"traffic_read_at": self.now})
         return changes or {}
 
     def _changed_traffic(
-        self, machines: Mapping[str, Record], fleet: Fleet, anew: Iterable[str]
+        self, machines: Mapping[str, Record], fleet: Inventory, anew: Iterable[str]
     ) -> dict[str, dict[str, Any]] | None:
         """None where it could not be read: it is remembered as it was, a cycle does not need it."""
         try:
-            return changed_traffic(machines, fleet.plans, anew)
+            return changed_load_balancing(machines, fleet.plans, anew)
         except (BotoCoreError, ClientError):
-            logger.exception("traffic not read")
+            logger.exception("load balancing not read")
             metrics.add_metric("TrafficNotRead", "Count", 1)
             return None
 
-    def _tell_of_lost_traffic(self, fleet: Fleet, traffic: Mapping[str, Mapping[str, Any]]) -> None:
+    def _tell_of_lost_traffic(
+        self, fleet: Inventory, load_balancing: Mapping[str, Mapping[str, Any]]
+    ) -> None:
         """A switch that broke off had launched a machine, and may have handed nothing over to it."""
         machines = {m.item.workload_id: m.instance["InstanceId"] for m in fleet.members}
-        for workload_id, change in sorted(traffic.items()):
+        for workload_id, change in sorted(load_balancing.items()):
             if not change or workload_id not in fleet.inherited:
                 continue
-            lost = "; ".join(missed_in_words(change["traffic"], change["traffic_missed"]))
+            lost = "; ".join(
+                missed_in_words(change["load_balancing"], change["load_balancing_missed"])
+            )
             if lost:
                 self._alert_lost_traffic(machines[workload_id], lost)
 
@@ -473,7 +478,7 @@ class _Cycle:
         return started
 
     def _summary(
-        self, decisions: list[Decision], fleet: Fleet, started: Mapping[str, str]
+        self, decisions: list[Decision], fleet: Inventory, started: Mapping[str, str]
     ) -> dict[str, Any]:
         kinds = Counter(d.kind.value for d in decisions)
         return {
@@ -522,7 +527,7 @@ def _force(request: Request) -> dict[str, Force]:
     return {request.workload: Force(request.asked_by, pool, request.lifecycle)}
 
 
-def _why_not_managed(workload_id: str, fleet: Fleet, ledger: Ledger) -> str:
+def _why_not_managed(workload_id: str, fleet: Inventory, ledger: Ledger) -> str:
     item = ledger.workload(workload_id)
     if item is not None and item.status != "managed":
         return f"workload = '{workload_id}' is {item.status}: {item.status_reason}"
@@ -539,37 +544,6 @@ def _digest(decision: Decision) -> str:
     if decision.alarm:
         parts.append(decision.alarm)
     return "|".join(map(str, parts))
-
-
-def plain_record(decision: Decision) -> dict[str, Any]:
-    """A decision as it is kept: on the ledger, and as a line of its cycle."""
-    # Field by field: dataclasses.asdict copies all that is in them, a quarter of a large cycle's time.
-    record = {field.name: getattr(decision, field.name) for field in fields(decision)}
-    record["kind"] = decision.kind.value
-    record["candidates"] = tuple(
-        {field.name: getattr(c, field.name) for field in fields(c)} for c in decision.candidates
-    )
-    # NaN is no DynamoDB number.
-    record["evidence"] = {
-        name: None if isinstance(value, float) and value != value else value
-        for name, value in decision.evidence.items()
-    }
-    record["rejected"] = [
-        {
-            "pool": str(r.pool),
-            "reason": r.reason,
-            "price_usd_per_hour": _finite(r.price_usd_per_hour),
-        }
-        for r in decision.rejected
-    ]
-    record["failover_plan"] = [
-        f"{c.instance_type}/{c.availability_zone}" for c in decision.failover_plan
-    ]
-    return record
-
-
-def _finite(value: float) -> float | None:
-    return None if value != value else value
 
 
 def _announcement(decision: Decision) -> DecisionMade:

@@ -16,20 +16,20 @@ from spot_optimizer.aws.instances import (
 )
 from spot_optimizer.aws.ledger import keys
 from spot_optimizer.aws.ledger.items import (
-    MOVES_KEPT,
+    PAST_SWITCHES_KEPT,
     PlanItem,
     SwitchItem,
     WorkloadItem,
     pool_from_text,
 )
 from spot_optimizer.aws.ledger.table import Ledger
-from spot_optimizer.decision.world import Move, WorkloadView
+from spot_optimizer.decision.world import PastSwitch, WorkloadView
 from spot_optimizer.market.catalog import Catalog
 from spot_optimizer.services.decide.switch_ownership import (
     being_ended,
     in_switch,
     of_another,
-    our_fleets,
+    own_fleets,
 )
 from spot_optimizer.services.decide.template_renewal import (
     changed_details,
@@ -49,7 +49,7 @@ from spot_optimizer.switching.instance_record import (
 )
 from spot_optimizer.switching.subnets import InvalidSubnets, SubnetChoice, subnets_by_zone
 from spot_optimizer.telemetry import logger
-from spot_optimizer.workflow.instance_reading import read_machines, remember
+from spot_optimizer.workflow.instance_reading import read_whole_instances, remember
 
 NOT_SERVED = "its load balancer does not serve this zone; enable the zone for it"
 
@@ -110,13 +110,15 @@ class Member:
             windows=self.adopted.windows,
             not_before=self.adopted.not_before,
             moves=tuple(
-                Move(m.at, m.lifecycle, m.planned) for m in item.moves if now - m.at < MOVES_KEPT
+                PastSwitch(m.at, m.lifecycle, m.planned)
+                for m in item.moves
+                if now - m.at < PAST_SWITCHES_KEPT
             ),
         )
 
 
 @dataclass(frozen=True, slots=True)
-class Fleet:
+class Inventory:
     """All workloads that this cycle may decide upon, and the plans that belong to them."""
 
     members: tuple[Member, ...]
@@ -131,7 +133,7 @@ class Fleet:
     looked: bool
     """Volumes and credit modes of all machines were looked at."""
 
-    def knowing(self, changes: Mapping[str, Mapping[str, Any]]) -> "Fleet":
+    def knowing(self, changes: Mapping[str, Mapping[str, Any]]) -> "Inventory":
         """The fleet with these changes in its plans (by workload id), every workload confined to the
         zones that its plan says are served."""
         plans = {
@@ -146,7 +148,7 @@ class Fleet:
         return replace(self, members=tuple(members), plans=plans)
 
 
-def read_fleet(
+def read_inventory(
     env: Environment,
     settings: Settings,
     ledger: Ledger,
@@ -155,7 +157,7 @@ def read_fleet(
     now: datetime,
     *,
     look: bool,
-) -> Fleet:
+) -> Inventory:
     """Find, judge and read the instances that bear our tag, and bring the ledger up to date.
 
     ``settings`` are the stack's; ``look``: volumes and credit modes are asked for, to find machines
@@ -168,7 +170,7 @@ def read_fleet(
     of_switches = in_switch(instances, items, live)
     of_switches |= being_ended(ledger, instances, items, of_switches, now)
     foreign = of_another(ledger, instances, items)
-    fleet_ids = our_fleets(instances, items)
+    fleet_ids = own_fleets(instances, items)
 
     def judge(rows: Iterable[Record], machines: Mapping[str, Any]) -> Adoption:
         return judge_adoption(
@@ -178,7 +180,7 @@ def read_fleet(
             catalog=catalog,
             in_switch=of_switches,
             of_another=foreign,
-            our_fleet_ids=fleet_ids,
+            own_fleet_ids=fleet_ids,
             protections={i: m.protections for i, m in machines.items()},
         )
 
@@ -186,7 +188,7 @@ def read_fleet(
     changed = changed_details(at_rest, instances, plans) if look else frozenset()
     plans |= in_doubt(plans, changed or ())
     due = readings(at_rest, instances, plans, items, now, dry_run=settings.dry_run)
-    machines, unreadable = read_machines(instances[a.instance_id] for a in due.now)
+    machines, unreadable = read_whole_instances(instances[a.instance_id] for a in due.now)
     unread = due.unknown - machines.keys()
     verdict = judge((i for i in instances.values() if i["InstanceId"] not in unread), machines)
     remembered = remember(
@@ -227,7 +229,7 @@ def read_fleet(
     _alert_of_another(env, [r for r in refusals if r.instance_id in foreign], items)
     _record_refusals(ledger, refusals, items)
     _record_gone(ledger, items, instances, live, now)
-    return Fleet(
+    return Inventory(
         tuple(members),
         plans,
         len(refusals),

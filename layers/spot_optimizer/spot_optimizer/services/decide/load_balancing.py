@@ -19,7 +19,7 @@ from spot_optimizer.aws.load_balancing import (
     read_registrations,
     read_target_groups,
 )
-from spot_optimizer.contracts.switch import StandingRegistration, StandingTraffic
+from spot_optimizer.contracts.switch import StandingLoadBalancing, StandingRegistration
 from spot_optimizer.switching.instance_record import Record, private_addresses
 
 LOOK_EVERY = timedelta(hours=1)
@@ -35,10 +35,10 @@ def is_due(read_at: datetime | None, now: datetime) -> bool:
 def must_be_known(plan: PlanItem) -> bool:
     """Whether the target groups are to be read before anything is decided about the workload: it could
     be sent where its load balancer serves nobody."""
-    return plan.traffic is None or plan.served_zones is None
+    return plan.load_balancing is None or plan.served_zones is None
 
 
-def changed_traffic(
+def changed_load_balancing(
     machines: Mapping[str, Record],
     plans: Mapping[str, PlanItem],
     anew: Iterable[str],
@@ -64,7 +64,7 @@ def changed_traffic(
         )
         for workload_id, row in known.items()
     }
-    zones = _served_zones({w: looks[w]["traffic"] for w in due}, groups)
+    zones = _served_zones({w: looks[w]["load_balancing"] for w in due}, groups)
     for workload_id, served in zones.items():
         looks[workload_id]["served_zones"] = served
     return {
@@ -74,13 +74,17 @@ def changed_traffic(
     }
 
 
-def missed_in_words(traffic: StandingTraffic, missed: Iterable[str]) -> list[str]:
+def missed_in_words(load_balancing: StandingLoadBalancing, missed: Iterable[str]) -> list[str]:
     """What of a plan's memory the last look has missed, as a person finds it in AWS's console."""
     gone = frozenset(missed)
     groups = [
-        f"{r.target_group_arn} port {r.port}" for r in traffic.registrations if _place(r) in gone
+        f"{r.target_group_arn} port {r.port}"
+        for r in load_balancing.registrations
+        if _place(r) in gone
     ]
-    addresses = [f"elastic address {each}" for each in traffic.allocation_ids if each in gone]
+    addresses = [
+        f"elastic address {each}" for each in load_balancing.allocation_ids if each in gone
+    ]
     return list(dict.fromkeys((*groups, *addresses)))
 
 
@@ -106,10 +110,10 @@ class _Addresses:
 
 def _is_in_doubt(plan: PlanItem, instance_id: str) -> bool:
     """Whether the target groups have to be read, because nothing else tells what is there now."""
-    traffic = plan.traffic
-    if traffic is None or must_be_known(plan):
+    load_balancing = plan.load_balancing
+    if load_balancing is None or must_be_known(plan):
         return True
-    return traffic.instance_id != instance_id or bool(plan.traffic_missed)
+    return load_balancing.instance_id != instance_id or bool(plan.load_balancing_missed)
 
 
 def _registrations(
@@ -132,7 +136,7 @@ def _registrations(
 
 
 def _served_zones(
-    traffic: Mapping[str, StandingTraffic], groups: Mapping[str, tuple[str, ...]]
+    load_balancing: Mapping[str, StandingLoadBalancing], groups: Mapping[str, tuple[str, ...]]
 ) -> dict[str, tuple[str, ...]]:
     """Workload id -> zones in which all its load balancers send traffic to targets; empty where
     nothing is in use. ``groups``: target group -> its load balancers."""
@@ -143,7 +147,7 @@ def _served_zones(
             if r.in_use
             for balancer in groups.get(r.target_group_arn, ())
         }
-        for workload_id, each in traffic.items()
+        for workload_id, each in load_balancing.items()
     }
     enabled = read_enabled_zones(arn for some in balancers.values() for arn in some)
     zones = {w: [enabled[arn] for arn in some] for w, some in balancers.items()}
@@ -163,28 +167,28 @@ def _remembered(
     A machine that still seems to run may have ended a moment ago, its address free and its targets
     gone: what is missed once is kept, what is missed twice was taken away by its user.
     """
-    old = plan.traffic or StandingTraffic(instance_id=row["InstanceId"], addresses=())
+    old = plan.load_balancing or StandingLoadBalancing(instance_id=row["InstanceId"], addresses=())
     registrations = old.registrations
     missed: list[str] = []
     if found is not None:
         registrations = tuple(_standing(r) for r in sorted(found, key=lambda r: r.place))
         places = {_place(r) for r in registrations}
         kept = [r for r in old.registrations if _place(r) not in places]
-        kept = [r for r in kept if _place(r) not in plan.traffic_missed]
+        kept = [r for r in kept if _place(r) not in plan.load_balancing_missed]
         registrations += tuple(kept)
         missed += map(_place, kept)
     allocations = addresses.by_instance.get(row["InstanceId"], ())
     if not allocations:
         free = [each for each in old.allocation_ids if each in addresses.free]
-        allocations = tuple(each for each in free if each not in plan.traffic_missed)
+        allocations = tuple(each for each in free if each not in plan.load_balancing_missed)
         missed += allocations
-    traffic = StandingTraffic(
+    load_balancing = StandingLoadBalancing(
         instance_id=row["InstanceId"],
         addresses=private_addresses(row),
         registrations=registrations,
         allocation_ids=allocations,
     )
-    return {"traffic": traffic, "traffic_missed": tuple(missed)}
+    return {"load_balancing": load_balancing, "load_balancing_missed": tuple(missed)}
 
 
 def _standing(registration: Registration) -> StandingRegistration:

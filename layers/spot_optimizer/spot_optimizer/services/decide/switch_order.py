@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from spot_optimizer.aws.ledger.items import PlanItem, RescueTerms
+from spot_optimizer.aws.ledger.items import FailoverTerms, PlanItem
 from spot_optimizer.contracts.switch import (
     GuardRules,
     Original,
@@ -46,7 +46,7 @@ def switch_order(
             "auto_terminate": settings.auto_terminate,
             "guard": _guard(settings),
             "asked_by": decision.forced_by,
-            "standing_traffic": plan.traffic,
+            "standing_load_balancing": plan.load_balancing,
         }
     )
 
@@ -54,14 +54,14 @@ def switch_order(
 ON_DEMAND_ZONES_MAX = 3
 
 
-def rescue_terms(
+def failover_terms(
     member: Member, market: MarketSnapshot | None, stack_settings: Settings
-) -> RescueTerms:
+) -> FailoverTerms:
     """What the standing plan tells a rescue of the workload, so that it needs no tag."""
     zone = member.instance["Placement"]["AvailabilityZone"]
     row = market.index_of(Pool(member.instance["InstanceType"], zone)) if market else None
     zones = sorted(member.subnets, key=lambda name: (name != zone, name))[:ON_DEMAND_ZONES_MAX]
-    return RescueTerms(
+    return FailoverTerms(
         mode=member.item.mode or member.adopted.mode,
         dry_run=stack_settings.dry_run,
         fallback_to_on_demand=member.settings.fallback_to_on_demand,

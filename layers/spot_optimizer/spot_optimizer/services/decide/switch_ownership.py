@@ -119,7 +119,7 @@ def of_another(
     )
 
 
-def our_fleets(
+def own_fleets(
     instances: Mapping[str, Record], items: Mapping[str, WorkloadItem]
 ) -> frozenset[str]:
     """Ids of the instant fleets by which rescues of ours launched instances.

@@ -9,7 +9,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from spot_optimizer.aws import data_bucket as keys
-from spot_optimizer.aws.data_bucket import Archive
+from spot_optimizer.aws.data_bucket import DataBucket
 from spot_optimizer.aws.throughput_metrics import Throughput, read_throughput
 from spot_optimizer.decision.decision import Decision
 from spot_optimizer.decision.stages import Reason
@@ -36,7 +36,7 @@ class ThroughputBook:
     """The readings that are kept between cycles, by workload id. A reading counts for the instance
     that it was made of."""
 
-    def __init__(self, store: Archive, now: datetime) -> None:
+    def __init__(self, store: DataBucket, now: datetime) -> None:
         self._store, self._now = store, now
         body = store.read(keys.THROUGHPUT)
         rows: dict[str, Any] = json.loads(body) if body else {}

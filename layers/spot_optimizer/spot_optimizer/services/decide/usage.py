@@ -8,7 +8,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from spot_optimizer.aws import data_bucket as keys
-from spot_optimizer.aws.data_bucket import Archive
+from spot_optimizer.aws.data_bucket import DataBucket
 from spot_optimizer.aws.usage_metrics import (
     MetricOfInstance,
     cpu_metric,
@@ -18,14 +18,14 @@ from spot_optimizer.aws.usage_metrics import (
 from spot_optimizer.market.catalog import Catalog
 from spot_optimizer.services.decide.inventory import Member
 from spot_optimizer.telemetry import logger, metrics
-from spot_optimizer.usage.usage_book import Machine, UsageBook, UsagePoint
+from spot_optimizer.usage.usage_book import MeasuredInstance, UsageBook, UsagePoint
 
 _LISTING_LIFE = timedelta(hours=1)
 """An agent that is new shows up within this time."""
 
 
 def read_usage(
-    store: Archive, members: Sequence[Member], catalog: Catalog, now: datetime
+    store: DataBucket, members: Sequence[Member], catalog: Catalog, now: datetime
 ) -> UsageBook:
     """The usage book, with those workloads read anew that are due; as it was, when CloudWatch does
     not answer: prices can be judged without it."""
@@ -59,8 +59,8 @@ def read_usage(
 
 
 def _read_points(
-    store: Archive,
-    machines: Mapping[str, Machine],
+    store: DataBucket,
+    machines: Mapping[str, MeasuredInstance],
     due: Mapping[str, datetime],
     now: datetime,
 ) -> dict[tuple[str, str], list[UsagePoint]]:
@@ -73,10 +73,10 @@ def _read_points(
     return read_points(wanted, now)
 
 
-def _machine(member: Member, catalog: Catalog) -> Machine:
+def _machine(member: Member, catalog: Catalog) -> MeasuredInstance:
     instance = member.instance
     instance_type = catalog.types[instance["InstanceType"]]
-    return Machine(
+    return MeasuredInstance(
         instance["InstanceId"],
         instance_type.vcpu,
         instance_type.memory_gib,
@@ -85,7 +85,7 @@ def _machine(member: Member, catalog: Catalog) -> Machine:
 
 
 def _memory_metrics(
-    store: Archive, instance_ids: set[str], now: datetime
+    store: DataBucket, instance_ids: set[str], now: datetime
 ) -> dict[str, MetricOfInstance]:
     """The agent's metrics by instance, listed anew when an instance is missing and an hour is over."""
     body = store.read(keys.MEMORY_METRICS)

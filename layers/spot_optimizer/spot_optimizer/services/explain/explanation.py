@@ -9,11 +9,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from spot_optimizer.aws import data_bucket as keys
-from spot_optimizer.aws.data_bucket import Archive
+from spot_optimizer.aws.data_bucket import DataBucket
 from spot_optimizer.aws.ledger.decisions import last_decision
 from spot_optimizer.aws.ledger.table import Ledger
 from spot_optimizer.codec import DamagedState
 from spot_optimizer.contracts.boundary import InvalidRequest
+from spot_optimizer.decision.decision_record import plain_record
 from spot_optimizer.decision.engine import decision_id as id_of
 from spot_optimizer.decision.explaining.explanation import Explanation, NotDecided, explain
 from spot_optimizer.decision.kept_inputs import KeptInputs, inputs_from_bytes
@@ -21,7 +22,6 @@ from spot_optimizer.market.catalog import Catalog
 from spot_optimizer.market.catalog_file import catalog_from_bytes
 from spot_optimizer.market.snapshot import MarketSnapshot
 from spot_optimizer.market.snapshot_file import snapshot_from_bytes
-from spot_optimizer.services.decide.cycle import plain_record
 from spot_optimizer.workflow.engines import load_engines
 
 _STAMP = re.compile(r"-(\d{8}T\d{6}Z)-[0-9a-f]{6}$")
@@ -43,7 +43,7 @@ class Explained:
 
 
 def explain_decision(
-    store: Archive,
+    store: DataBucket,
     ledger: Ledger,
     workload_id: str,
     *,
@@ -73,7 +73,7 @@ class _Missing(Exception):
     """Something that a cycle decided upon is kept no more."""
 
 
-def _cycles(store: Archive, until: datetime, decision_id: str | None) -> Iterator[str]:
+def _cycles(store: DataBucket, until: datetime, decision_id: str | None) -> Iterator[str]:
     """Keys of what cycles kept, the newest first."""
     if decision_id is not None:
         stamp = _STAMP.search(decision_id)
@@ -97,7 +97,7 @@ def _cycles(store: Archive, until: datetime, decision_id: str | None) -> Iterato
             return
 
 
-def _kept(store: Archive, key: str) -> KeptInputs | None:
+def _kept(store: DataBucket, key: str) -> KeptInputs | None:
     body = store.read(key)
     return inputs_from_bytes(body) if body is not None else None
 
@@ -109,7 +109,7 @@ def _is_of(kept: KeptInputs, workload_id: str, decision_id: str | None) -> bool:
     return decision_id is None or id_of(workload_id, kept.at, force) == decision_id
 
 
-def _recorded(store: Archive, key: str, workload_id: str) -> dict[str, Any]:
+def _recorded(store: DataBucket, key: str, workload_id: str) -> dict[str, Any]:
     """The line of the cycle that decided upon ``key``."""
     name = key.removeprefix(keys.CYCLES).removesuffix(".json.gz")
     body = store.read(f"{keys.DECISIONS}{name}.jsonl.gz")
@@ -118,7 +118,7 @@ def _recorded(store: Archive, key: str, workload_id: str) -> dict[str, Any]:
 
 
 def _again(
-    store: Archive, kept: KeptInputs, workload_id: str, recorded: dict[str, Any]
+    store: DataBucket, kept: KeptInputs, workload_id: str, recorded: dict[str, Any]
 ) -> Explained:
     market, catalog = _market(store, kept.market_of(workload_id)), _catalog(store, kept.catalog_id)
     engines = load_engines({w.settings.engine for w in kept.world.workloads})
@@ -134,19 +134,19 @@ def _again(
     return Explained(recorded, explanation, remark)
 
 
-def _market(store: Archive, name: str) -> MarketSnapshot | None:
+def _market(store: DataBucket, name: str) -> MarketSnapshot | None:
     body = _by_name(store, keys.MARKET_SNAPSHOT, keys.KEPT_SNAPSHOTS, name, "market snapshot")
     return snapshot_from_bytes(body) if body else None
 
 
-def _catalog(store: Archive, name: str) -> Catalog:
+def _catalog(store: DataBucket, name: str) -> Catalog:
     body = _by_name(store, keys.MARKET_CATALOG, keys.KEPT_CATALOGS, name, "catalogue")
     if body is None:
         raise _Missing("its catalogue was not named")
     return catalog_from_bytes(body)
 
 
-def _by_name(store: Archive, current: str, kept: str, name: str, what: str) -> bytes | None:
+def _by_name(store: DataBucket, current: str, kept: str, name: str, what: str) -> bytes | None:
     if not name:
         return None
     body = store.read(f"{kept}{name}")

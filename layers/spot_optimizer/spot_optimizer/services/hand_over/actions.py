@@ -25,7 +25,7 @@ from spot_optimizer.aws.instances import (
     read_instances,
 )
 from spot_optimizer.aws.load_balancing import (
-    MachineEnded,
+    InstanceEnded,
     Names,
     Registration,
     deregister,
@@ -39,11 +39,11 @@ from spot_optimizer.aws.load_balancing import (
     take_free_address,
 )
 from spot_optimizer.contracts.steps import (
+    FoundLoadBalancing,
     HandOverProgress,
     HandOverRequest,
-    Traffic,
 )
-from spot_optimizer.contracts.switch import StandingTraffic
+from spot_optimizer.contracts.switch import StandingLoadBalancing
 from spot_optimizer.switching.instance_record import private_addresses
 from spot_optimizer.telemetry import logger
 
@@ -67,7 +67,7 @@ class TargetsNotHealthy(Exception):
     """The replacement cannot become healthy in a target group or be given an address, or not in time."""
 
 
-class TrafficNotMovable(Exception):
+class LoadBalancerNotSupported(Exception):
     """The original is reached in a way that cannot be handed over; the text says what to do."""
 
 
@@ -101,7 +101,7 @@ def _with(progress: HandOverProgress, moved: list[str], left: list[str]) -> Hand
 
 
 def _shift(request: HandOverRequest, now: datetime) -> HandOverProgress:
-    if request.traffic is None and request.action == "shift":
+    if request.load_balancing is None and request.action == "shift":
         _refuse_classic_load_balancers(request.original_id)
     places = _places(request, now)
     serving = places.serving
@@ -120,7 +120,7 @@ def _shift(request: HandOverRequest, now: datetime) -> HandOverProgress:
     if unserved and request.action == "shift":
         return _wait_until_served(request, places, unserved[0], now)
     if waiting:
-        if now - places.traffic.found_at > TARGET_DEADLINE:
+        if now - places.load_balancing.found_at > TARGET_DEADLINE:
             worst = waiting[0]
             raise TargetsNotHealthy(
                 f"{request.replacement_id} is {worst.state} ({worst.reason}) in"
@@ -129,27 +129,27 @@ def _shift(request: HandOverRequest, now: datetime) -> HandOverProgress:
         return places.unfinished(_POLL_TARGETS_S)
     moved = tuple(dict.fromkeys(r.target_group_arn for r in known.values()))
     logger.info("targets handed over", moved=moved)
-    return HandOverProgress(done=True, traffic=places.traffic, moved=moved)
+    return HandOverProgress(done=True, load_balancing=places.load_balancing, moved=moved)
 
 
 def _wait_until_served(
     request: HandOverRequest, places: "_Places", unserved: Registration, now: datetime
 ) -> HandOverProgress:
-    since = places.traffic.unserved_since or now
+    since = places.load_balancing.unserved_since or now
     if now - since >= UNSERVED_MAX:
         raise TargetsNotHealthy(
             f"{request.replacement_id} is {unserved.state} ({unserved.reason}) in"
             f" {unserved.target_group_arn} port {unserved.port}: its load balancer does not serve the"
             " zone that the replacement is in; enable that zone for the load balancer"
         )
-    traffic = places.traffic.model_copy(update={"unserved_since": since})
-    return HandOverProgress(done=False, wait_s=_POLL_TARGETS_S, traffic=traffic)
+    load_balancing = places.load_balancing.model_copy(update={"unserved_since": since})
+    return HandOverProgress(done=False, wait_s=_POLL_TARGETS_S, load_balancing=load_balancing)
 
 
 def _refuse_classic_load_balancers(original_id: str) -> None:
     balancers = read_classic_load_balancers(original_id)
     if balancers:
-        raise TrafficNotMovable(
+        raise LoadBalancerNotSupported(
             f"{original_id} is registered with the Classic Load Balancer"
             f" {', '.join(repr(name) for name in balancers)}, which is not moved along: register it"
             " with a target group instead, or tag it spot-optimizer:mode = off"
@@ -167,7 +167,7 @@ def _register(
             f" {nameless[0].target_group_arn} port {nameless[0].port}, where the original's is:"
             " it has ended, or its subnet gives none of that kind"
         )
-    if request.traffic is None and any(r.by_address for r in wanted):
+    if request.load_balancing is None and any(r.by_address for r in wanted):
         # Noted before it is registered: a machine that ends leaves no trace of its address.
         return places.unfinished(_POLL_NOW_S)
     try:
@@ -202,7 +202,7 @@ def _move_addresses(request: HandOverRequest) -> list[str]:
 def _handed_addresses(request: HandOverRequest) -> tuple[list[str], list[str]]:
     try:
         return _take_addresses(request)
-    except MachineEnded as error:
+    except InstanceEnded as error:
         raise _ended_or_not_yet(request, f"is given no address: {error}") from error
 
 
@@ -240,11 +240,11 @@ def _is_waiting(registration: Registration, *, in_use: bool) -> bool:
 def _undo(request: HandOverRequest, now: datetime) -> HandOverProgress:
     try:
         _give_addresses_back(request)
-    except MachineEnded as error:
+    except InstanceEnded as error:
         logger.warning("the original has ended meanwhile", reason=str(error))
     places = _places(request, now)
     deregister(places.replacement_names, [r for r in places.replacement if not r.leaves])
-    return HandOverProgress(done=True, traffic=places.traffic)
+    return HandOverProgress(done=True, load_balancing=places.load_balancing)
 
 
 def _give_addresses_back(request: HandOverRequest) -> None:
@@ -261,7 +261,7 @@ def _give_addresses_back(request: HandOverRequest) -> None:
             take_free_address(address["AllocationId"], request.original_id)
 
 
-def _had_by(original_id: str, standing: StandingTraffic | None) -> tuple[str, ...]:
+def _had_by(original_id: str, standing: StandingLoadBalancing | None) -> tuple[str, ...]:
     """Its elastic addresses before the hand-over, as far as they are known."""
     return standing.allocation_ids if standing and standing.instance_id == original_id else ()
 
@@ -272,7 +272,7 @@ def _release(request: HandOverRequest, now: datetime) -> HandOverProgress:
     if serving:
         deregister(places.original_names, serving)
     if not places.original:
-        return HandOverProgress(done=True, traffic=places.traffic)
+        return HandOverProgress(done=True, load_balancing=places.load_balancing)
     return places.unfinished(_POLL_DRAIN_S)
 
 
@@ -284,7 +284,7 @@ class _Places:
     replacement: list[Registration]
     original_names: Names
     replacement_names: Names
-    traffic: Traffic
+    load_balancing: FoundLoadBalancing
     lost: list[Registration]
     """Places that a gone original had, and that are to be had again."""
 
@@ -293,32 +293,32 @@ class _Places:
         return [*(r for r in self.original if not r.leaves), *self.lost]
 
     def unfinished(self, wait_s: int) -> HandOverProgress:
-        return HandOverProgress(done=False, wait_s=wait_s, traffic=self.traffic)
+        return HandOverProgress(done=False, wait_s=wait_s, load_balancing=self.load_balancing)
 
 
 def _places(request: HandOverRequest, now: datetime) -> _Places:
     original_id, replacement_id = request.original_id, request.replacement_id
-    traffic = request.traffic or _find_traffic(request, now)
+    load_balancing = request.load_balancing or _find_traffic(request, now)
     names = {
-        original_id: (original_id, *traffic.original_addresses),
-        replacement_id: (replacement_id, *traffic.replacement_addresses),
+        original_id: (original_id, *load_balancing.original_addresses),
+        replacement_id: (replacement_id, *load_balancing.replacement_addresses),
     }
-    found = read_registrations(traffic.groups, names)
-    lost = _lost(request, traffic, found[original_id])
+    found = read_registrations(load_balancing.groups, names)
+    lost = _lost(request, load_balancing, found[original_id])
     concerned = {r.target_group_arn for some in (*found.values(), lost) for r in some}
-    groups = tuple(arn for arn in traffic.groups if arn in concerned)
+    groups = tuple(arn for arn in load_balancing.groups if arn in concerned)
     return _Places(
         found[original_id],
         found[replacement_id],
         names[original_id],
         names[replacement_id],
-        traffic.model_copy(update={"groups": groups}),
+        load_balancing.model_copy(update={"groups": groups}),
         lost,
     )
 
 
 def _lost(
-    request: HandOverRequest, traffic: Traffic, original: list[Registration]
+    request: HandOverRequest, load_balancing: FoundLoadBalancing, original: list[Registration]
 ) -> list[Registration]:
     """What the standing plan remembers and a gone original has no more.
 
@@ -331,13 +331,13 @@ def _lost(
             r.target_group_arn, r.port, "healthy" if r.in_use else "unused", "", r.position
         )
         for r in (request.standing.registrations if request.standing else ())
-        if r.target_group_arn in traffic.groups
+        if r.target_group_arn in load_balancing.groups
     ]
     lost = [r for r in remembered if r.place not in held]
     return lost if lost and is_gone(request.original_id) else []
 
 
-def _find_traffic(request: HandOverRequest, now: datetime) -> Traffic:
+def _find_traffic(request: HandOverRequest, now: datetime) -> FoundLoadBalancing:
     original_id, replacement_id = request.original_id, request.replacement_id
     standing = request.standing
     rows = read_instances([original_id, replacement_id])
@@ -348,7 +348,7 @@ def _find_traffic(request: HandOverRequest, now: datetime) -> Traffic:
     addresses = private_addresses(rows.get(original_id, {}))
     if not any(addresses) and standing is not None and standing.instance_id == original_id:
         addresses = _still_its_own(standing, vpcs)
-    return Traffic(
+    return FoundLoadBalancing(
         groups=tuple(arn for vpc_id in sorted(vpcs) for arn in read_target_groups(vpc_id)),
         original_addresses=addresses,
         replacement_addresses=private_addresses(rows.get(replacement_id, {})),
@@ -356,7 +356,7 @@ def _find_traffic(request: HandOverRequest, now: datetime) -> Traffic:
     )
 
 
-def _still_its_own(standing: StandingTraffic, vpcs: Iterable[str]) -> tuple[str, ...]:
+def _still_its_own(standing: StandingLoadBalancing, vpcs: Iterable[str]) -> tuple[str, ...]:
     """The addresses of a gone original. EC2 gives a free IPv4 address of a subnet to whoever comes
     next, who is not to be taken out of a target group; of IPv6 it has enough."""
     ipv4, *others = standing.addresses

@@ -26,7 +26,7 @@ from spot_optimizer.aws.ledger.items import PlanItem, WorkloadItem
 from spot_optimizer.aws.ledger.signals import (
     first_of_its_kind,
     flag_pool,
-    pool_history,
+    pool_signals,
     read_pointer,
     record_signal,
 )
@@ -46,8 +46,8 @@ from spot_optimizer.decision.quiet_hours import is_quiet_hour
 from spot_optimizer.telemetry import logger, metrics
 from spot_optimizer.vocabulary import DecisionKind, Pool
 from spot_optimizer.workflow.failover_order import (
-    NoRescue,
-    rescue_order,
+    NoFailover,
+    failover_order,
     why_held,
 )
 
@@ -178,7 +178,7 @@ class _Answer:
         return self._outcome("DRAIN", told)
 
     def _probability(self, pool: Pool, age: timedelta, plan: PlanItem | None) -> float:
-        seen = [s.kind for s in pool_history(self.ledger, pool, self.signal.time)]
+        seen = [s.kind for s in pool_signals(self.ledger, pool, self.signal.time)]
         return interruption_probability(
             age=age,
             recommendations=seen.count(_REBALANCE),
@@ -194,7 +194,7 @@ class _Answer:
             self._flag()
             return self._recorded(f"{reason}; {hold}")
         try:
-            order = rescue_order(
+            order = failover_order(
                 self.workload,
                 plan,
                 reason=reason,
@@ -203,7 +203,7 @@ class _Answer:
                 keeps_request=self._action in ("stop", "hibernate", "stopped"),
                 now=self.now,
             )
-        except NoRescue as error:
+        except NoFailover as error:
             return self._cannot(reason, str(error))
         start_switch(self.env.fail_over_arn, order)
         self._flag()

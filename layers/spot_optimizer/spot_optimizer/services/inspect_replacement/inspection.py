@@ -22,10 +22,10 @@ from spot_optimizer.switching.instance_record import (
 from spot_optimizer.switching.launch_refusals import refusal_of_state_reason
 from spot_optimizer.switching.parity import (
     Expected,
-    MachineFacts,
+    InstanceFacts,
     differences,
-    machine_digest,
-    machine_facts,
+    identity_digest,
+    instance_facts,
 )
 
 HEALTH_DEADLINE = timedelta(minutes=10)
@@ -85,7 +85,7 @@ def _comparison(request: InspectRequest, original: Record, replacement: Record) 
     if was.pending or now.pending:
         return _PENDING
     remembered = request.launch_template.machine
-    as_read = remembered == machine_digest(was)
+    as_read = remembered == identity_digest(was)
     expected = Expected(
         instance_type=request.target.instance_type,
         availability_zone=request.target.availability_zone,
@@ -108,13 +108,13 @@ def _told(found: Iterable[object]) -> tuple[str, ...]:
     return tuple(str(each) for each in found)
 
 
-def _facts(*instances: Record) -> list[MachineFacts]:
+def _facts(*instances: Record) -> list[InstanceFacts]:
     volumes = read_volumes(instances)
     credits = read_credit_modes(
         i["InstanceId"] for i in instances if is_burstable(i["InstanceType"])
     )
     return [
-        machine_facts(
+        instance_facts(
             instance,
             volumes.values(),
             user_data_hash=user_data_hash(read_user_data(instance["InstanceId"])),

@@ -8,7 +8,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from spot_optimizer.aws.clients import TryAgain, client, error_code, http_status, is_passing
+from spot_optimizer.aws.clients import TryAgain, client, error_code, http_status, is_transient
 from spot_optimizer.aws.environment import StepEnvironment
 from spot_optimizer.aws.launch_templates import read_template_data
 from spot_optimizer.aws.ledger.claims import ClaimLost, held_record
@@ -134,7 +134,7 @@ def _remembered(reply: Record) -> Record:
     try:
         found = client("ec2").describe_fleets(FleetIds=[reply["FleetId"]])["Fleets"]
     except ClientError as error:
-        if is_passing(error) or not reply.get("Errors"):
+        if is_transient(error) or not reply.get("Errors"):
             raise TryAgain(str(error)) from error
         # The fleet is so new that EC2 does not find it, or may not be asked for: it has told its errors.
         return reply
@@ -189,7 +189,7 @@ def _meaning(error: ClientError, *, rescues: bool) -> Exception | None:
     the same."""
     code, message = error_code(error), str(error.response["Error"].get("Message", ""))
     refusal = known_refusal(code, message)
-    passes = is_passing(error) if refusal is None else refusal.scope is Scope.TIME
+    passes = is_transient(error) if refusal is None else refusal.scope is Scope.TIME
     if passes and code not in TEMPLATE_UNSEEN:
         return TryAgain(str(error))
     if refusal is None and _is_rejected(error):

@@ -8,8 +8,8 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from spot_optimizer.aws.clients import error_code, is_passing
-from spot_optimizer.aws.data_bucket import Archive
+from spot_optimizer.aws.clients import error_code, is_transient
+from spot_optimizer.aws.data_bucket import DataBucket
 from spot_optimizer.aws.spot_prices import PriceReceipt, read_spot_prices
 from spot_optimizer.market.collection_plan import Slice, halves
 from spot_optimizer.market.price_book import PriceBook
@@ -48,7 +48,7 @@ class Collected:
 
 
 def collect(
-    store: Archive,
+    store: DataBucket,
     book: PriceBook,
     slices: Iterable[Slice],
     *,
@@ -75,7 +75,7 @@ def collect(
                 todo += reversed(halves(wanted))
                 continue
             found.failed.append(_in_words(wanted, error))
-            if is_passing(error):
+            if is_transient(error):
                 break
             continue
         pages, unsaved = pages + receipt.pages, unsaved + receipt.pages
@@ -113,7 +113,7 @@ def _in_words(wanted: Slice, error: Exception) -> str:
     return f"{len(wanted.types)} types ({types}): {error}"
 
 
-def _keep(store: Archive, receipt: PriceReceipt, now: datetime, name: str) -> None:
+def _keep(store: DataBucket, receipt: PriceReceipt, now: datetime, name: str) -> None:
     if receipt.received:
         store.write_json_lines("receipts", now, receipt.received, name)
 

@@ -7,9 +7,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from spot_optimizer.aws.announcements import FORECAST, announce
 from spot_optimizer.aws.data_bucket import (
-    FORETOLD,
+    ISSUED_FORECASTS,
     SCORES,
-    Archive,
+    DataBucket,
 )
 from spot_optimizer.aws.environment import Environment
 from spot_optimizer.aws.ledger import keys
@@ -18,7 +18,7 @@ from spot_optimizer.codec import DamagedState
 from spot_optimizer.contracts.announcements import ForecastJudged
 from spot_optimizer.forecast.accuracy import Sums, score
 from spot_optimizer.forecast.forecaster import HOUR_S
-from spot_optimizer.forecast.issued_forecasts import Foretold, foretell
+from spot_optimizer.forecast.issued_forecasts import IssuedForecasts, issue_forecasts
 from spot_optimizer.forecast.last_price import LastPrice
 from spot_optimizer.forecast.model_registry import Registry
 from spot_optimizer.forecast.raw_forecast import HORIZONS_H
@@ -69,14 +69,16 @@ def _keep_scores(
         _record(env, past.market.now, roles, registry, book, scored)
         book = _judged(env, past.market.now, forecast.version, book)
     if book.is_due(now_s) and past.changes.pools:
-        foretold = foretell(past.changes, now_s, forecasters_to_score(past, forecast, registry))
-        store.write(_key(past.market.now), foretold.to_bytes())
+        issued = issue_forecasts(
+            past.changes, now_s, forecasters_to_score(past, forecast, registry)
+        )
+        store.write(_key(past.market.now), issued.to_bytes())
         book = book.opened(now_s)
     if book is not before:
         store.write(SCORES, book.to_bytes())
 
 
-def read_scores(store: Archive) -> ScoreBook:
+def read_scores(store: DataBucket) -> ScoreBook:
     """The scores so far; none where they cannot be read."""
     try:
         return store.load(SCORES, ScoreBook.from_bytes) or ScoreBook()
@@ -89,29 +91,29 @@ def _closed(past: Past, book: ScoreBook, as_of_s: int) -> tuple[ScoreBook, set[S
     """The book after all that has come due, and which figures of it are new."""
     scored: set[Scored] = set()
     for made_s, come in list(book.due(as_of_s)):
-        foretold = _read(past.market.store, made_s)
+        issued = _read(past.market.store, made_s)
         for hours in come:
             found: dict[str, Sums] = {}
-            if foretold is not None:
-                found = dict(score(foretold, past.changes, HORIZONS_H.index(hours), as_of_s))
+            if issued is not None:
+                found = dict(score(issued, past.changes, HORIZONS_H.index(hours), as_of_s))
             book = book.closed(made_s, hours, found)
             scored |= {(day_of(made_s + hours * HOUR_S), hours, model) for model in found}
     return book, scored
 
 
-def _read(store: Archive, made_s: int) -> Foretold | None:
+def _read(store: DataBucket, made_s: int) -> IssuedForecasts | None:
     """What was foretold then; what is lost is not scored."""
     key = _key(datetime.fromtimestamp(made_s, UTC))
     body = store.read(key)
     try:
-        return Foretold.from_bytes(body) if body else None
+        return IssuedForecasts.from_bytes(body) if body else None
     except DamagedState as damage:
         logger.error("a forecast cannot be read and is not scored", key=key, reason=str(damage))
         return None
 
 
 def _key(made_at: datetime) -> str:
-    return f"{FORETOLD}/dt={made_at:%Y-%m-%d}/{made_at:%H%M%S}.npz"
+    return f"{ISSUED_FORECASTS}/dt={made_at:%Y-%m-%d}/{made_at:%H%M%S}.npz"
 
 
 def _record(

@@ -9,7 +9,7 @@ from functools import cached_property
 from spot_optimizer.aws.data_bucket import (
     KEPT_MODELS,
     LESSONS,
-    Archive,
+    DataBucket,
 )
 from spot_optimizer.codec import DamagedState
 from spot_optimizer.forecast.boosters import load_booster
@@ -134,7 +134,7 @@ def forecasters_to_score(
     return found
 
 
-def history_since(store: Archive, registry: Registry, now: datetime) -> datetime | None:
+def history_since(store: DataBucket, registry: Registry, now: datetime) -> datetime | None:
     """How far back the archive should reach: to the last moment of which the live model knew
     anything, and at least as far as models are compared over. None, as far as AWS answers, without
     a model."""
@@ -166,7 +166,7 @@ def model_forecaster(past: Past, slot: Slot) -> ModelForecaster:
     )
 
 
-def kept_model(store: Archive, slot: Slot) -> Model:
+def kept_model(store: DataBucket, slot: Slot) -> Model:
     """The model of a version that is kept, loaded once. Raises UnusableModel."""
     read = model_reader(store, slot)
     body = read(METADATA) or b""
@@ -177,7 +177,7 @@ def kept_model(store: Archive, slot: Slot) -> Model:
     return model
 
 
-def model_reader(store: Archive, slot: Slot) -> Callable[[str], bytes | None]:
+def model_reader(store: DataBucket, slot: Slot) -> Callable[[str], bytes | None]:
     """Reads the files of a version. Raises UnusableModel where they are not those that were
     validated."""
     if slot.version == SHIPPED_VERSION:
@@ -213,7 +213,7 @@ def _lessons_key(slot: Slot) -> str:
     return f"{LESSONS}/{slot.version}.npz"
 
 
-def _lessons(store: Archive, slot: Slot, metadata: Metadata) -> Lessons | None:
+def _lessons(store: DataBucket, slot: Slot, metadata: Metadata) -> Lessons | None:
     """What this model has learned here, None where it has not."""
     body = store.read(_lessons_key(slot))
     if body is None:

@@ -9,7 +9,7 @@ from typing import Any
 from spot_optimizer.aws.data_bucket import (
     KEPT_MODELS,
     UPLOADED_MODELS,
-    Archive,
+    DataBucket,
 )
 from spot_optimizer.aws.environment import Environment
 from spot_optimizer.aws.ledger.models import ModelItem, ModelLedger, UploadState
@@ -80,7 +80,7 @@ class ModelUploads:
 
     def __init__(self, market: Market, env: Environment) -> None:
         self._market, self._env = market, env
-        self._store: Archive = market.store
+        self._store: DataBucket = market.store
         self._ledger = ModelLedger(Ledger(env.ledger_table))
 
     def uploaded(self, key: str, requester: str) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import json
 from datetime import datetime
 from typing import Any
 
-from spot_optimizer.aws.data_bucket import IMPORTS, Archive
+from spot_optimizer.aws.data_bucket import IMPORTS, DataBucket
 from spot_optimizer.contracts.boundary import InvalidRequest
 from spot_optimizer.market.import_book import book_of_rows
 from spot_optimizer.market.import_file import UnreadableFile, read_import
@@ -55,7 +55,7 @@ def import_prices(market: Market, key: str, rows_are: RowsAre, region: str) -> d
     return answer
 
 
-def read_imports(store: Archive) -> list[dict[str, Any]]:
+def read_imports(store: DataBucket) -> list[dict[str, Any]]:
     """What was imported, the newest last."""
     return _records(store.read(IMPORTS))
 

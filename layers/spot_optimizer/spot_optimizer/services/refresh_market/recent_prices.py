@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from spot_optimizer.aws.data_bucket import Archive
+from spot_optimizer.aws.data_bucket import DataBucket
 from spot_optimizer.aws.price_store import PriceStore
 from spot_optimizer.market.collection_plan import plan_slices
 from spot_optimizer.market.gaps import count_gaps, find_gaps
@@ -27,7 +27,7 @@ NOT_YET_DUE = timedelta(minutes=65)
 class Market:
     """Where prices are kept, which types are wanted, and against what they are checked."""
 
-    store: Archive
+    store: DataBucket
     types: frozenset[str]
     on_demand_usd_per_hour: Mapping[str, float]
     now: datetime

@@ -9,7 +9,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from spot_optimizer.aws import data_bucket as keys
 from spot_optimizer.aws.announcements import alert
-from spot_optimizer.aws.data_bucket import Archive
+from spot_optimizer.aws.data_bucket import DataBucket
 from spot_optimizer.aws.environment import Environment
 from spot_optimizer.aws.reference_data import (
     read_instance_types,
@@ -34,7 +34,7 @@ class MissingInRegion(Exception):
     """The region lacks what nothing can be decided without; the text says what to do."""
 
 
-def read_catalog(store: Archive) -> Catalog | None:
+def read_catalog(store: DataBucket) -> Catalog | None:
     """The catalogue as it was last read, or None when there is none yet, or none that is whole."""
     try:
         return store.load(keys.MARKET_CATALOG, catalog_from_bytes)
@@ -43,7 +43,7 @@ def read_catalog(store: Archive) -> Catalog | None:
         return None
 
 
-def read_advisor(store: Archive) -> AdvisorCopy | None:
+def read_advisor(store: DataBucket) -> AdvisorCopy | None:
     """The last good copy of the Spot Advisor, or None."""
     try:
         return store.load(keys.MARKET_ADVISOR, AdvisorCopy.from_bytes)
@@ -53,7 +53,7 @@ def read_advisor(store: Archive) -> AdvisorCopy | None:
 
 
 def refresh_reference(
-    store: Archive, env: Environment, now: datetime, accepted_prices: Collection[str] = ()
+    store: DataBucket, env: Environment, now: datetime, accepted_prices: Collection[str] = ()
 ) -> tuple[Catalog, dict[str, Any]]:
     """Read catalogue and Spot Advisor anew. Neither the advisor nor, where there are prices already,
     the price list keeps the rest back when it fails."""
@@ -106,7 +106,7 @@ def _products(region: str, *, has_prices: bool) -> list[str]:
         return []
 
 
-def _refresh_advisor(store: Archive, region: str, now: datetime) -> dict[str, Any]:
+def _refresh_advisor(store: DataBucket, region: str, now: datetime) -> dict[str, Any]:
     """Entries and age of the copy in use; the last good one stays when there is no better."""
     copy = read_advisor(store)
     try:
@@ -134,7 +134,7 @@ def _refresh_advisor(store: Archive, region: str, now: datetime) -> dict[str, An
     }
 
 
-def _tell_doubts(store: Archive, env: Environment, doubted: Sequence[DoubtedPrice]) -> None:
+def _tell_doubts(store: DataBucket, env: Environment, doubted: Sequence[DoubtedPrice]) -> None:
     """Alert to what is doubted for the first time; the same doubt is told once."""
     body = store.read(keys.MARKET_DOUBTED)
     told: dict[str, float] = json.loads(body) if body else {}

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from typing import Any, assert_never
 
 from spot_optimizer.aws import data_bucket as keys
-from spot_optimizer.aws.data_bucket import Archive
+from spot_optimizer.aws.data_bucket import DataBucket
 from spot_optimizer.aws.environment import Environment
 from spot_optimizer.aws.ledger.models import ModelLedger
 from spot_optimizer.aws.ledger.table import Ledger
@@ -62,7 +62,7 @@ def refresh_market(
     request: RefreshMarketRequest, env: Environment, now: datetime
 ) -> dict[str, Any]:
     """Carry out one task; the answer counts what was received and kept."""
-    store = Archive(env.data_bucket)
+    store = DataBucket(env.data_bucket)
     if isinstance(request, ReadReferenceData):
         return refresh_reference(store, env, now, request.accept_prices)[1]
     catalog = read_catalog(store) or refresh_reference(store, env, now)[0]
@@ -153,7 +153,7 @@ def _write_snapshot(
     store.write_and_keep(snapshot_key, keys.KEPT_SNAPSHOTS, snapshot_to_bytes(snapshot))
 
 
-def _read_safety(store: Archive, key: str) -> SafetyHistory:
+def _read_safety(store: DataBucket, key: str) -> SafetyHistory:
     """What is damaged counts as never looked at: pools must then be seen safe anew."""
     body = store.read(key)
     try:

@@ -28,7 +28,6 @@ from spot_optimizer.contracts.switch import (
     ResumeOrder,
     SwitchOrder,
 )
-from spot_optimizer.services.update_ledger.steps import close_left_over, fail_left_over
 from spot_optimizer.switching.instance_record import (
     FLEET_TAG,
     SWITCH_TAG,
@@ -38,26 +37,27 @@ from spot_optimizer.switching.instance_record import (
 from spot_optimizer.switching.reconcile import (
     Action,
     Finding,
-    Machine,
     Run,
     Switch,
+    TaggedInstance,
     Workload,
     findings,
     in_question,
     interruption_mark,
     interruptions,
-    machine_of,
     may_be_left,
-    not_rescued,
+    not_failed_over,
+    tagged_instance,
     without_record,
 )
 from spot_optimizer.telemetry import logger, metrics
 from spot_optimizer.vocabulary import DecisionKind
 from spot_optimizer.workflow.failover_order import (
-    NoRescue,
-    rescue_order,
+    NoFailover,
+    failover_order,
     why_held,
 )
+from spot_optimizer.workflow.switch_outcome import close_leftover, fail_leftover
 
 LEASE = "sweep"
 LEASE_S = 300
@@ -108,7 +108,7 @@ class _Sweep:
         living = [i for i in instances if i["State"]["Name"] not in _ENDING]
         ended = {i["InstanceId"] for i in instances if i["State"]["Name"] in _ENDING}
         tokens = _tokens_of_fleets(living, {item.instance_id for item in items.values()})
-        machines = [machine_of(i, tokens) for i in living]
+        machines = [tagged_instance(i, tokens) for i in living]
         read = self._read(machines, items)
         replacements = {s.replacement_id for s in read.records.values() if s.switch_id in read.runs}
         ended |= {i["InstanceId"] for i in self._ended(instances, replacements)}
@@ -125,9 +125,9 @@ class _Sweep:
             interrupted,
             self.now,
         )
-        found += not_rescued(workloads, interrupted)
-        rescues = self._judged([f for f in found if f.action is Action.RESCUE], items, rows)
-        found = [f for f in found if f.action is not Action.RESCUE]
+        found += not_failed_over(workloads, interrupted)
+        rescues = self._judged([f for f in found if f.action is Action.FAIL_OVER], items, rows)
+        found = [f for f in found if f.action is not Action.FAIL_OVER]
         found += [each.finding for each in rescues.values()]
         held = [f for f in found if self.settings.dry_run and f.action in _TOUCHES_INSTANCES]
         failed = [
@@ -165,7 +165,7 @@ class _Sweep:
         unlisted = read_instances(each for each in instance_ids if each and each not in known)
         return [row for row in unlisted.values() if row["State"]["Name"] in _ENDING]
 
-    def _read(self, machines: list[Machine], items: Mapping[str, WorkloadItem]) -> _Read:
+    def _read(self, machines: list[TaggedInstance], items: Mapping[str, WorkloadItem]) -> _Read:
         """A workload that cannot be read is left for the next sweep and stops no other."""
         read = _Read()
         workloads = [_workload(item) for item in items.values()]
@@ -186,7 +186,7 @@ class _Sweep:
         return read
 
     def _pointed(
-        self, workload: Workload, machines: list[Machine], records: list[SwitchItem]
+        self, workload: Workload, machines: list[TaggedInstance], records: list[SwitchItem]
     ) -> set[str]:
         unknown = without_record(workload, machines, map(_switch, records))
         return {m.instance_id for m in unknown if self.ledger.has_pointer(m.instance_id)}
@@ -231,7 +231,7 @@ class _Sweep:
                 self._remember(item, mark)
                 return None
             try:
-                order = rescue_order(
+                order = failover_order(
                     item,
                     plan,
                     reason=finding.reason,
@@ -243,7 +243,7 @@ class _Sweep:
                     now=self.now,
                 )
                 return _Interrupted(finding, mark, ended, order)
-            except NoRescue as error:
+            except NoFailover as error:
                 why = str(error)
         if finding.switch_id:
             # What broke off holds the workload still; the next sweep tells.
@@ -276,12 +276,12 @@ class _Sweep:
                     self._end(finding, records[finding.switch_id])
                 case Action.CLOSE:
                     record = records[finding.switch_id]
-                    close_left_over(self.ledger, record, self.env, self.now)
+                    close_leftover(self.ledger, record, self.env, self.now)
                 case Action.RESUME:
                     self._resume(finding, records[finding.switch_id])
                 case Action.REMOVE:
                     self._remove(finding)
-                case Action.RESCUE:
+                case Action.FAIL_OVER:
                     self._rescue(interrupted[finding.workload_id])
                 case Action.TELL:
                     self._tell(interrupted[finding.workload_id])
@@ -292,7 +292,7 @@ class _Sweep:
 
     def _end(self, finding: Finding, record: SwitchItem) -> None:
         failure = LeftFailure(Cause=finding.reason).model_dump()
-        fail_left_over(self.ledger, record, failure, self.env, self.now)
+        fail_leftover(self.ledger, record, failure, self.env, self.now)
 
     def _resume(self, finding: Finding, record: SwitchItem) -> None:
         order = ResumeOrder(
@@ -302,7 +302,7 @@ class _Sweep:
             claim=LeftClaim(token=str(record.fence)),
             original=LeftInstance(instance_id=finding.original_id),
             replacement=LeftInstance(instance_id=finding.instance_id),
-            standing_traffic=record.order.standing_traffic,
+            standing_load_balancing=record.order.standing_load_balancing,
             failure=LeftFailure(Cause=finding.reason),
         )
         # The count is written after the start: a start without its count meets its own name again.
