@@ -96,7 +96,7 @@ def _shift(
             token="1",
             original_id=ORIGINAL,
             replacement_id=REPLACEMENT,
-            traffic=known
+            load_balancing=known
             or FoundLoadBalancing(
                 groups=(GROUP,),
                 original_addresses=ADDRESSES[0],
@@ -114,12 +114,12 @@ def test_a_zone_that_the_load_balancer_has_not_enabled_is_no_place_to_go(aws: _A
     seen_at = STARTED + timedelta(minutes=4)
     first = _shift(seen_at)
     assert (first.done, first.wait_s) == (False, 15)
-    later = _shift(seen_at + UNSERVED_MAX - timedelta(seconds=1), known=first.traffic)
+    later = _shift(seen_at + UNSERVED_MAX - timedelta(seconds=1), known=first.load_balancing)
     assert not later.done
     with pytest.raises(
         TargetsNotHealthy, match="does not serve the zone that the replacement is in"
     ):
-        _shift(seen_at + UNSERVED_MAX, known=later.traffic)
+        _shift(seen_at + UNSERVED_MAX, known=later.load_balancing)
 
 
 def test_a_zone_that_is_served_after_a_moment_is_taken(aws: _Aws) -> None:
@@ -127,17 +127,17 @@ def test_a_zone_that_is_served_after_a_moment_is_taken(aws: _Aws) -> None:
     aws.health = {ORIGINAL: ("healthy", ""), REPLACEMENT: ("unused", "Target.NotInUse")}
     first = _shift()
     aws.health[REPLACEMENT] = ("initial", "Elb.InitialHealthChecking")
-    checked = _shift(STARTED + 2 * UNSERVED_MAX, known=first.traffic)
+    checked = _shift(STARTED + 2 * UNSERVED_MAX, known=first.load_balancing)
     assert not checked.done
     aws.health[REPLACEMENT] = ("healthy", "")
-    assert _shift(STARTED + 3 * UNSERVED_MAX, known=checked.traffic).done
+    assert _shift(STARTED + 3 * UNSERVED_MAX, known=checked.load_balancing).done
 
 
 def test_a_rescue_waits_for_its_zone_until_the_deadline(aws: _Aws) -> None:
     """Its replacement may be all that is left: somebody may enable the zone for it."""
     aws.health = {ORIGINAL: ("healthy", ""), REPLACEMENT: ("unused", "Target.NotInUse")}
     first = _shift(action="rescue")
-    assert not _shift(STARTED + TARGET_DEADLINE, action="rescue", known=first.traffic).done
+    assert not _shift(STARTED + TARGET_DEADLINE, action="rescue", known=first.load_balancing).done
     with pytest.raises(TargetsNotHealthy, match=r"unused \(Target.NotInUse\)"):
         _shift(STARTED + TARGET_DEADLINE + timedelta(seconds=1), action="rescue")
 
