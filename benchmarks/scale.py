@@ -39,7 +39,7 @@ from simulator.costs.meter import Meter
 from simulator.costs.month import Life, market_for
 from simulator.costs.tables import table_sizes
 from spot_optimizer.aws import data_bucket as archive
-from spot_optimizer.services.decide import inventory as fleet
+from spot_optimizer.services.decide import refresh_templates
 from spot_optimizer.services.refresh_market import market_forecast
 
 SIZES = (100, 1_000, 10_000)
@@ -241,7 +241,7 @@ def main() -> None:
             sys.executable, [sys.executable, *sys.argv], {**os.environ, "PYTHONHASHSEED": "0"}
         )
     collect_seldom()
-    vars(fleet)["READS_MAX"] = READ_AT_ONCE
+    vars(refresh_templates)["READS_MAX"] = READ_AT_ONCE
     print(
         f"machine: {os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
     )

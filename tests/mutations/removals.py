@@ -20,7 +20,7 @@ from spot_optimizer.aws.clients import client
 from spot_optimizer.aws.ledger import claims
 from spot_optimizer.contracts.steps import Inspection
 from spot_optimizer.decision.guards import hold as guards
-from spot_optimizer.services.decide import inventory as fleet
+from spot_optimizer.services.decide import observe as fleet
 from spot_optimizer.services.handle_signal import answer as handle_signal
 from spot_optimizer.services.inspect_replacement import inspection as inspect_replacement
 from spot_optimizer.services.launch_replacement import launch as launch_replacement

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spot_optimizer.settings import Settings
-from spot_optimizer.switching.adoption import Adoption, Protections, judge_adoption
+from spot_optimizer.switching.adoption import Adoption, judge_adoption
+from spot_optimizer.switching.protections import Protections, refuse_protected
 from spot_optimizer.vocabulary import Mode
 from tests.switching.machines import CATALOG, STACK, device, instance
 
@@ -188,18 +189,26 @@ def test_a_volume_goes_with_its_instance_only_if_the_team_says_so() -> None:
 def test_termination_protection_and_auto_terminate_exclude_each_other(auto_terminate: str) -> None:
     """The original could never be terminated; where it need not be, spot's lack of it is said."""
     machine = tagged(1, auto_terminate=auto_terminate)
-    context = {"protections": {machine["InstanceId"]: Protections(termination=True, stop=False)}}
+    protections = {machine["InstanceId"]: Protections(termination=True, stop=False)}
+    verdict = refuse_protected(judge(machine).adopted, protections)
     if auto_terminate == "true":
-        assert "termination protection is on" in reason(machine, **context)
+        assert "termination protection is on" in verdict.refused[0].reason
     else:
-        (adopted,) = judge(machine, **context).adopted
+        (adopted,) = verdict.adopted
         assert any("termination protection" in warning for warning in adopted.warnings)
 
 
 def test_stop_protection_is_refused() -> None:
     """A replacement could not have it."""
     protections = {instance()["InstanceId"]: Protections(termination=False, stop=True)}
-    assert "stop protection" in reason(instance(), protections=protections)
+    verdict = refuse_protected(judge(instance()).adopted, protections)
+    assert "stop protection" in verdict.refused[0].reason
+
+
+def test_an_instance_that_was_not_read_is_not_refused_for_protections() -> None:
+    """What a cycle does not know of an instance counts neither way."""
+    adopted = judge(instance()).adopted
+    assert refuse_protected(adopted, {}).adopted == adopted
 
 
 def test_owners_that_lose_sight_are_warned() -> None:

@@ -118,7 +118,7 @@ def test_what_no_call_shows_of_many_is_read_once_a_day(stage: Stage) -> None:
 def test_machines_that_age_together_are_read_in_turn(stage: Stage) -> None:
     """A few in each cycle, the oldest first: where there are more than can be read, none is forgotten."""
     instances = [stage.launch(name) for name in ("a", "b", "c")]
-    memory = "spot_optimizer.services.decide.template_renewal"
+    memory = "spot_optimizer.services.decide.refresh_templates"
     with (
         mock.patch(f"{memory}.AGED_READS_MAX", 1),
         mock.patch(f"{memory}.READ_AGAIN_AFTER", 2 * HOUR),
@@ -134,7 +134,7 @@ def test_a_machine_that_has_changed_is_read_before_one_that_is_only_old(stage: S
     """Where a cycle comes to one of them only."""
     stage.launch("a")
     changed = stage.launch("b")
-    memory = "spot_optimizer.services.decide.template_renewal"
+    memory = "spot_optimizer.services.decide.refresh_templates"
     with mock.patch(f"{memory}.READS_MAX", 1), mock.patch(f"{memory}.READ_AGAIN_AFTER", HOUR):
         stage.take_in()
         stage.cycle()
@@ -152,7 +152,7 @@ def test_a_machine_that_a_reading_refuses_takes_nobodys_turn(stage: Stage) -> No
     other = stage.launch("b")
     stage.take_in()
     stage.world.protect(protected)
-    with mock.patch("spot_optimizer.services.decide.template_renewal.AGED_READS_MAX", 1):
+    with mock.patch("spot_optimizer.services.decide.refresh_templates.AGED_READS_MAX", 1):
         stage.account.run_for(timedelta(hours=23))
         stage.api.clear()
         stage.account.run_for(3 * HOUR)
@@ -173,7 +173,7 @@ def test_a_machine_that_is_refused_again_and_again_keeps_no_new_one_waiting(stag
         ],
     )
     tag(volumes_of(odd)["/dev/sdf"]["VolumeId"], backup="never")
-    with mock.patch("spot_optimizer.services.decide.template_renewal.READS_MAX", 1):
+    with mock.patch("spot_optimizer.services.decide.refresh_templates.READS_MAX", 1):
         stage.take_in()
         assert "different tags" in stage.workload("a")["status_reason"]
         stage.launch("b")
@@ -205,7 +205,7 @@ def test_changed_machines_stay_managed_while_they_wait_to_be_read(stage: Stage) 
     stage.take_in()
     for instance in instances:
         stage.world.modify_volume(instance, ROOT, Size=GROWN_GIB)
-    with mock.patch("spot_optimizer.services.decide.template_renewal.READS_MAX", 1):
+    with mock.patch("spot_optimizer.services.decide.refresh_templates.READS_MAX", 1):
         stage.account.run_for(HOUR)
         for read in (1, 2, 3):
             assert sum(template_version(stage, name) == 2 for name in names) == read

@@ -299,7 +299,7 @@ def test_a_left_over_that_becomes_the_workload_without_its_traffic_is_told() -> 
         assert stage.workload()["instance_id"] == left_over
         (address,) = boto3.client("ec2").describe_addresses()["Addresses"]
         (alert,) = [call.params["Message"] for call in stage.calls_of("Publish")]
-        assert alert.startswith(f"{left_over}, launched by a switch that broke off")
+        assert alert.startswith(f"{left_over}, launched by an interrupted switch")
         assert f"{group} port 80; elastic address {address['AllocationId']}." in alert
         stage.cycle()
         assert len(stage.calls_of("Publish")) == 1

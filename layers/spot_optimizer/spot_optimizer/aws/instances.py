@@ -11,7 +11,10 @@ from spot_optimizer.switching.instance_record import (
     MANAGED_TAG,
     WORKLOAD_TAG,
     Record,
+    tags_of,
 )
+
+_NOT_TERMINATED = ("pending", "running", "shutting-down", "stopping", "stopped")
 
 IDS_MAX = 200
 """Ids that one describe call names: far below every limit, and one bad id spoils fewer."""
@@ -22,7 +25,7 @@ def read_managed_instances(
 ) -> list[dict[str, Any]]:
     """All instances that bear our tag with this stack's name; terminated ones, which EC2 shows for
     about an hour, only when they are asked for."""
-    states = ["pending", "running", "shutting-down", "stopping", "stopped"]
+    states = list(_NOT_TERMINATED)
     pages = (
         client("ec2")
         .get_paginator("describe_instances")
@@ -38,6 +41,30 @@ def read_managed_instances(
         )
     )
     return [i for page in pages for r in page["Reservations"] for i in r["Instances"]]
+
+
+def read_instances_of_workload(
+    managed_as: str, workload_id: str, instance_id: str
+) -> dict[str, dict[str, Any]]:
+    """Instances by id that have our tag and this workload's id, or that are ``instance_id``: without a
+    workload tag the instance id is the workload's. Terminated ones are left out."""
+    by_tag = {"Name": f"tag:{WORKLOAD_TAG}", "Values": [workload_id]}
+    by_id = {"Name": "instance-id", "Values": [instance_id]}
+    found: dict[str, dict[str, Any]] = {}
+    for own in (by_tag, by_id):
+        reply = client("ec2").describe_instances(
+            Filters=[
+                {"Name": f"tag:{MANAGED_TAG}", "Values": [managed_as]},
+                {"Name": "instance-state-name", "Values": list(_NOT_TERMINATED)},
+                own,
+            ]
+        )
+        found |= {i["InstanceId"]: i for r in reply["Reservations"] for i in r["Instances"]}
+    return {
+        i: row
+        for i, row in found.items()
+        if (tags_of(row).get(WORKLOAD_TAG, "").strip() or i) == workload_id
+    }
 
 
 def read_instances(instance_ids: Iterable[str]) -> dict[str, dict[str, Any]]:

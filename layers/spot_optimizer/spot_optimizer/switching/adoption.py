@@ -1,7 +1,7 @@
 """Which tagged instances become workloads, and why the others do not (spec section 1, Adoption)."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -23,16 +23,6 @@ from spot_optimizer.switching.zones import is_availability_zone
 from spot_optimizer.vocabulary import TAG_PREFIX, Mode
 
 _LIVE_STATES = frozenset({"running", "stopping", "stopped"})
-
-
-@dataclass(frozen=True, slots=True)
-class Protections:
-    """What DescribeInstanceAttribute (or GetLaunchTemplateData) says of one instance."""
-
-    termination: bool
-    """``disableApiTermination``"""
-    stop: bool
-    """``disableApiStop``"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,17 +70,14 @@ def judge_adoption(
     in_switch: frozenset[str] = frozenset(),
     of_another: frozenset[str] = frozenset(),
     own_fleet_ids: frozenset[str] = frozenset(),
-    protections: Mapping[str, Protections] | None = None,
 ) -> Adoption:
     """Judge every instance (DescribeInstances dicts) whose tag ``spot-optimizer:managed`` is
     ``stack``; others are not looked at.
 
     ``in_switch`` are the instances that a live switch or standby names beside its workload's own:
     they are neither judged nor duplicates. ``of_another`` are those that bear the tag of a switch of
-    which the ledger can know nothing. ``protections``, by instance id, come from one call per
-    instance, so only for those that are new or changed; an absent one is not judged. Instances that
-    come up or go down are left out: the next cycle sees them. An instance that cannot be judged is
-    refused; it never stops the others.
+    which the ledger can know nothing. Instances that come up or go down are left out: the next cycle
+    sees them. An instance that cannot be judged is refused; it never stops the others.
     """
     ours = [
         instance
@@ -104,10 +91,9 @@ def judge_adoption(
     refused: list[Refused] = []
     for instance in sorted(ours, key=lambda i: (_workload_id(i), i["InstanceId"])):
         workload_id, instance_id = _workload_id(instance), instance["InstanceId"]
-        protection = (protections or {}).get(instance_id)
         try:
             tags = parse_tags(tags_of(instance), settings)
-            reasons = _reasons(instance, tags, catalog, own_fleet_ids, protection)
+            reasons = _reasons(instance, tags, catalog, own_fleet_ids)
         except InvalidTags as error:
             reasons = [str(error)]
         except Exception as error:  # one bad instance must not stop the others (spec section 9)
@@ -135,7 +121,7 @@ def judge_adoption(
                 windows=tags.windows,
                 not_before=tags.not_before,
                 image=_image(instance),
-                warnings=tuple(_warnings(instance, tags, protection)),
+                warnings=tuple(_warnings(instance, tags)),
             )
         )
     return Adoption(tuple(adopted), tuple(refused))
@@ -173,7 +159,6 @@ def _reasons(
     tags: WorkloadTags,
     catalog: Catalog,
     own_fleet_ids: frozenset[str],
-    protection: Protections | None,
 ) -> list[str]:
     reasons = _state_reasons(instance)
     belongs = owner(instance, own_fleet_ids)
@@ -192,13 +177,6 @@ def _reasons(
             reasons.append(f"{TAG_PREFIX}types: '{glob}' matches no type of the region")
     reasons += limits(instance, instance_type)
     reasons += _disks(instance, tags)
-    if protection and protection.termination and tags.settings.auto_terminate:
-        reasons.append(
-            "its termination protection is on while the original is to be terminated: switch it"
-            f" off, or tag it {TAG_PREFIX}auto-terminate = false"
-        )
-    if protection and protection.stop:
-        reasons.append("its stop protection is on, which a replacement could not be given")
     return reasons
 
 
@@ -222,9 +200,7 @@ def _disks(instance: Record, tags: WorkloadTags) -> list[str]:
     return reasons
 
 
-def _warnings(
-    instance: Record, tags: WorkloadTags, protection: Protections | None
-) -> Iterable[str]:
+def _warnings(instance: Record, tags: WorkloadTags) -> Iterable[str]:
     all_tags = tags_of(instance)
     cloudformation = all_tags.get("aws:cloudformation:stack-name")
     if cloudformation:
@@ -240,8 +216,6 @@ def _warnings(
             f"it is moved within its Local Zone {zone} only, and judged by the Region's on-demand"
             " prices, for the Local Zone's, which may be higher, are not read"
         )
-    if protection and protection.termination:
-        yield "spot instances cannot have termination protection: a spot replacement has none"
     if not tags.stateless_by_tag:
         yield (
             "nothing on its root disk survives a switch: the state is stateless by default; write"

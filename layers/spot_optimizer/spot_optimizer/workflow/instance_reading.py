@@ -19,7 +19,7 @@ from spot_optimizer.aws.instances import (
 from spot_optimizer.aws.launch_templates import write_template
 from spot_optimizer.aws.ledger.items import PlanItem
 from spot_optimizer.contracts.switch import LaunchTemplateRef
-from spot_optimizer.switching.adoption import Adopted, Protections
+from spot_optimizer.switching.adoption import Adopted
 from spot_optimizer.switching.instance_record import (
     Record,
     is_burstable,
@@ -39,6 +39,7 @@ from spot_optimizer.switching.parity import (
     identity_digest,
     instance_facts,
 )
+from spot_optimizer.switching.protections import Protections
 from spot_optimizer.telemetry import logger
 
 READS_MAX = 100

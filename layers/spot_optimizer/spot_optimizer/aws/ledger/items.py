@@ -1,7 +1,7 @@
 """The items of the ledger."""
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Literal, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
@@ -95,6 +95,14 @@ class WorkloadItem(Item):
     """The last interruption that the sweep found without an event: instance id and launch time."""
     gone_at: AwareDatetime | None = None
     """When a cycle found that its instance is no more; counts while the status is ``gone``."""
+
+    def claim_is_live(self, now: datetime) -> bool:
+        """Whether a switch holds the workload and its claim has not expired."""
+        return (
+            self.claim_switch_id is not None
+            and self.claim_expires_at is not None
+            and self.claim_expires_at > now
+        )
 
 
 class FailoverTerms(Item):

@@ -71,6 +71,16 @@ class Ledger:
         managed = (row for row in rows if row.get("status") == "managed")
         return {row["home_type"] for row in managed if row.get("home_type")}
 
+    def switches_in_flight(self, now: datetime) -> int:
+        """Claims of the stack that have not expired."""
+        rows = self._partition(keys.WORKLOADS, ("claim_switch_id", "claim_expires_at"))
+        expiries = (row["claim_expires_at"] for row in rows if row.get("claim_switch_id"))
+        return sum(expires > instant(now) for expires in expiries)
+
+    def workload_ids(self) -> list[str]:
+        """The ids of all workloads, in order."""
+        return [row["sk"] for row in self._partition(keys.WORKLOADS, ("sk",))]
+
     def workload(self, workload_id: str) -> WorkloadItem | None:
         return self.item(keys.workload_key(workload_id), WorkloadItem)
 

@@ -1,15 +1,17 @@
-"""What turns traffic towards the workloads' machines, and in which zones; kept in their standing plans.
+"""Target groups and elastic addresses of the workloads, kept in their standing plans.
 
-EC2 and the load balancers forget it with a machine, and a rescue may come after its end. What a cycle
-costs for it: one DescribeAddresses; for new, switched and changed machines, and once an hour for all,
-one DescribeTargetGroups (a page of 400), one DescribeTargetHealth for each target group of their VPCs and
-one DescribeLoadBalancers for every 20 that serve them. A plan is written only where something changed.
+EC2 and the load balancers forget them with an instance, and a failover may start after its end. What
+a cycle costs for it: one DescribeAddresses; for new, switched and changed instances, and once an hour
+for all, one DescribeTargetGroups (a page of 400), one DescribeTargetHealth for each target group of
+their VPCs and one DescribeLoadBalancers for every 20 that serve them.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
 
 from spot_optimizer.aws.ledger.items import PlanItem
 from spot_optimizer.aws.load_balancing import (
@@ -20,51 +22,133 @@ from spot_optimizer.aws.load_balancing import (
     read_target_groups,
 )
 from spot_optimizer.contracts.switch import StandingLoadBalancing, StandingRegistration
+from spot_optimizer.services.decide.inventory import Inventory
+from spot_optimizer.services.decide.standing_plans import StandingPlans
 from spot_optimizer.switching.instance_record import Record, private_addresses
+from spot_optimizer.telemetry import logger, metrics
 
 LOOK_EVERY = timedelta(hours=1)
-"""How long a machine that a user registers with a target group may go unnoticed. A rescue that comes
-in time, and every switch, reads the target groups themselves."""
+"""How long the cycle may miss that a user registered an instance with a target group. A failover that
+starts while the original runs, and every switch, reads the target groups themselves."""
+
+Changes = dict[str, dict[str, Any]]
+"""Workload id -> attributes of its plan that change."""
+
+
+class LoadBalancingWatch:
+    """Where load balancers and elastic addresses lead, looked up and kept in the standing plans.
+
+    Trouble with these calls stops no cycle: the plans keep what they have.
+    """
+
+    def __init__(self, plans: StandingPlans) -> None:
+        self._plans = plans
+        self._looked: Changes = {}
+
+    def look_before_deciding(
+        self, instances: Mapping[str, Record], doubted: Collection[str], *, keep_misses: bool
+    ) -> None:
+        """Read the target groups of workloads that a decision could otherwise send to a zone that
+        their load balancers do not serve: those never read, and the ``doubted``.
+
+        ``instances``: running instances at rest, by workload id. ``keep_misses``: what a look misses
+        is noted, and forgotten when the next one misses it too; so not where the next look may come
+        seconds later.
+        """
+        first = {
+            w: row
+            for w, row in instances.items()
+            if w in doubted
+            or self._plans[w].load_balancing is None
+            or self._plans[w].served_zones is None
+        }
+        changes = self._changed(first, first)
+        if changes is None:
+            return
+        if not keep_misses:
+            changes = {w: {"served_zones": each["served_zones"]} for w, each in changes.items()}
+        self._note({w: changes.get(w, {}) for w in first})
+
+    def confined(self, inventory: Inventory) -> Inventory:
+        """The inventory, each workload confined to the zones that its load balancers serve."""
+        zones = {w: plan.served_zones for w, plan in self._plans.items() if plan.served_zones}
+        return replace(
+            inventory,
+            workloads=tuple(
+                each.served_in(zones[each.workload_id]) if each.workload_id in zones else each
+                for each in inventory.workloads
+            ),
+        )
+
+    def look_at_the_others(
+        self, instances: Mapping[str, Record], read: Collection[str], *, everybody: bool
+    ) -> bool:
+        """Look at the workloads that this cycle has not looked at; False if that failed.
+
+        ``read``: workloads whose instance this cycle has read; ``everybody``: read the target groups
+        of all.
+        """
+        others = {w: row for w, row in instances.items() if w not in self._looked}
+        changes = self._changed(others, others if everybody else read)
+        self._note(changes or {})
+        return changes is not None
+
+    def lost(self, workload_ids: Iterable[str]) -> dict[str, str]:
+        """What the plans of these workloads still name and this cycle did not find, in words."""
+        found = {}
+        for workload_id in sorted(workload_ids):
+            change = self._looked.get(workload_id)
+            if change:
+                found[workload_id] = "; ".join(
+                    _missed_in_words(change["load_balancing"], change["load_balancing_missed"])
+                )
+        return {w: text for w, text in found.items() if text}
+
+    def _changed(self, instances: Mapping[str, Record], due: Collection[str]) -> Changes | None:
+        try:
+            return changed_load_balancing(instances, self._plans, due)
+        except (BotoCoreError, ClientError):
+            logger.exception("load balancing not read")
+            metrics.add_metric("TrafficNotRead", "Count", 1)
+            return None
+
+    def _note(self, changes: Changes) -> None:
+        self._plans.change(changes)
+        self._looked |= changes
 
 
 def is_due(read_at: datetime | None, now: datetime) -> bool:
-    """Whether the target groups of all workloads are to be read."""
+    """Whether to read the target groups of all workloads."""
     return read_at is None or now - read_at >= LOOK_EVERY
 
 
-def must_be_known(plan: PlanItem) -> bool:
-    """Whether the target groups are to be read before anything is decided about the workload: it could
-    be sent where its load balancer serves nobody."""
-    return plan.load_balancing is None or plan.served_zones is None
-
-
 def changed_load_balancing(
-    machines: Mapping[str, Record],
+    instances: Mapping[str, Record],
     plans: Mapping[str, PlanItem],
-    anew: Iterable[str],
-) -> dict[str, dict[str, Any]]:
-    """Workload id -> what changes in its plan.
+    due: Iterable[str],
+) -> Changes:
+    """What changes in the plans.
 
-    ``machines``: the running instances (DescribeInstances rows) of workloads that no switch moves just
-    now, by workload id; ``anew``: those whose target groups are to be read in any case.
+    ``instances``: the running instances (DescribeInstances rows) of workloads at rest, by workload
+    id; ``due``: those whose target groups are read in any case.
     """
-    known = {w: row for w, row in machines.items() if w in plans}
+    known = {w: row for w, row in instances.items() if w in plans}
     if not known:
         return {}
     addresses = _Addresses.read()
-    due = set(anew).intersection(known)
-    due |= {w for w, row in known.items() if _is_in_doubt(plans[w], row["InstanceId"])}
-    groups, registrations = _registrations([known[w] for w in sorted(due)])
+    to_read = set(due).intersection(known)
+    to_read |= {w for w, row in known.items() if _is_in_doubt(plans[w], row["InstanceId"])}
+    groups, registrations = _registrations([known[w] for w in sorted(to_read)])
     looks = {
         workload_id: _remembered(
             plans[workload_id],
             row,
-            registrations.get(row["InstanceId"]) if workload_id in due else None,
+            registrations.get(row["InstanceId"]) if workload_id in to_read else None,
             addresses,
         )
         for workload_id, row in known.items()
     }
-    zones = _served_zones({w: looks[w]["load_balancing"] for w in due}, groups)
+    zones = _served_zones({w: looks[w]["load_balancing"] for w in to_read}, groups)
     for workload_id, served in zones.items():
         looks[workload_id]["served_zones"] = served
     return {
@@ -74,8 +158,8 @@ def changed_load_balancing(
     }
 
 
-def missed_in_words(load_balancing: StandingLoadBalancing, missed: Iterable[str]) -> list[str]:
-    """What of a plan's memory the last look has missed, as a person finds it in AWS's console."""
+def _missed_in_words(load_balancing: StandingLoadBalancing, missed: Iterable[str]) -> list[str]:
+    """What of a plan the last look has missed, by the names that AWS's console shows."""
     gone = frozenset(missed)
     groups = [
         f"{r.target_group_arn} port {r.port}"
@@ -109,9 +193,9 @@ class _Addresses:
 
 
 def _is_in_doubt(plan: PlanItem, instance_id: str) -> bool:
-    """Whether the target groups have to be read, because nothing else tells what is there now."""
+    """Whether the target groups must be read, because nothing else shows what is there now."""
     load_balancing = plan.load_balancing
-    if load_balancing is None or must_be_known(plan):
+    if load_balancing is None or plan.served_zones is None:
         return True
     return load_balancing.instance_id != instance_id or bool(plan.load_balancing_missed)
 
@@ -119,8 +203,8 @@ def _is_in_doubt(plan: PlanItem, instance_id: str) -> bool:
 def _registrations(
     rows: list[Record],
 ) -> tuple[dict[str, tuple[str, ...]], dict[str, list[Registration]]]:
-    """The target groups of the machines' VPCs, with their load balancers; and instance id -> where
-    it is registered and not about to leave."""
+    """The target groups of the instances' VPCs, with their load balancers; and instance id -> its
+    registrations that are not draining."""
     groups: dict[str, tuple[str, ...]] = {}
     found: dict[str, list[Registration]] = {}
     for vpc_id in sorted({row["VpcId"] for row in rows if "VpcId" in row}):
@@ -162,10 +246,10 @@ def _remembered(
     found: list[Registration] | None,
     addresses: _Addresses,
 ) -> dict[str, Any]:
-    """The new memory, and what of it this look has missed, by their names in the plan.
+    """The attributes of the plan after this look.
 
-    A machine that still seems to run may have ended a moment ago, its address free and its targets
-    gone: what is missed once is kept, what is missed twice was taken away by its user.
+    An instance that still seems to run may have ended a moment ago, its address free and its targets
+    gone. So what is missed once is kept; what is missed twice was removed by its user.
     """
     old = plan.load_balancing or StandingLoadBalancing(instance_id=row["InstanceId"], addresses=())
     registrations = old.registrations

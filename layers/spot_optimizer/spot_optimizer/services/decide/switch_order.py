@@ -1,4 +1,4 @@
-"""From a decision to the order that a switch is carried out by."""
+"""The order of a switch, from its decision; and the terms of a failover, for the standing plan."""
 
 from datetime import datetime
 
@@ -12,7 +12,7 @@ from spot_optimizer.contracts.switch import (
 from spot_optimizer.decision.decision import Candidate, Decision
 from spot_optimizer.market.catalog import Catalog
 from spot_optimizer.market.snapshot import MarketSnapshot
-from spot_optimizer.services.decide.inventory import Member
+from spot_optimizer.services.decide.inventory import ManagedWorkload
 from spot_optimizer.settings import Settings
 from spot_optimizer.switching.instance_record import lifecycle_of
 from spot_optimizer.vocabulary import Lifecycle, Pool
@@ -20,16 +20,16 @@ from spot_optimizer.vocabulary import Lifecycle, Pool
 
 def switch_order(
     decision: Decision,
-    member: Member,
+    workload: ManagedWorkload,
     plan: PlanItem,
     market: MarketSnapshot | None,
     catalog: Catalog,
     now: datetime,
 ) -> SwitchOrder:
-    """The input of one SwitchInstance execution. Raises ValueError where the plan has no template."""
+    """The input of one SwitchInstance execution. Raises ValueError if the plan has no template."""
     if plan.launch_template is None:
         raise ValueError(f"workload '{decision.workload_id}' has no launch template yet")
-    settings = member.settings
+    settings = workload.settings
     return SwitchOrder.model_validate(
         {
             "switch_id": decision.decision_id,
@@ -39,7 +39,7 @@ def switch_order(
             "kind": decision.kind,
             "row": decision.row,
             "reason": decision.reason,
-            "original": _original(member, plan, market, catalog),
+            "original": _original(workload, plan, market, catalog),
             "candidates": tuple(target(c) for c in decision.candidates),
             "launch_template": plan.launch_template,
             "home_type_after": decision.home_type_after,
@@ -55,21 +55,21 @@ ON_DEMAND_ZONES_MAX = 3
 
 
 def failover_terms(
-    member: Member, market: MarketSnapshot | None, stack_settings: Settings
+    workload: ManagedWorkload, market: MarketSnapshot | None, stack_settings: Settings
 ) -> FailoverTerms:
-    """What the standing plan tells a rescue of the workload, so that it needs no tag."""
-    zone = member.instance["Placement"]["AvailabilityZone"]
-    row = market.index_of(Pool(member.instance["InstanceType"], zone)) if market else None
-    zones = sorted(member.subnets, key=lambda name: (name != zone, name))[:ON_DEMAND_ZONES_MAX]
+    """What a failover must know of the workload's tags and settings: events carry none."""
+    zone = workload.instance["Placement"]["AvailabilityZone"]
+    row = market.index_of(Pool(workload.instance["InstanceType"], zone)) if market else None
+    zones = sorted(workload.subnets, key=lambda name: (name != zone, name))[:ON_DEMAND_ZONES_MAX]
     return FailoverTerms(
-        mode=member.item.mode or member.adopted.mode,
+        mode=workload.item.mode or workload.adopted.mode,
         dry_run=stack_settings.dry_run,
-        fallback_to_on_demand=member.settings.fallback_to_on_demand,
-        guard=_guard(member.settings),
+        fallback_to_on_demand=workload.settings.fallback_to_on_demand,
+        guard=_guard(workload.settings),
         advisor_bucket=(
             int(market.advisor_bucket[row]) if market is not None and row is not None else -1
         ),
-        on_demand=tuple(f"{name}/{member.subnets[name]}" for name in zones),
+        on_demand=tuple(f"{name}/{workload.subnets[name]}" for name in zones),
     )
 
 
@@ -83,7 +83,7 @@ def _guard(settings: Settings) -> GuardRules:
 
 
 def target(candidate: Candidate) -> Target:
-    """A candidate as it stands in orders and events."""
+    """A candidate as orders and events name it."""
     return Target(
         instance_type=candidate.instance_type,
         availability_zone=candidate.availability_zone,
@@ -94,9 +94,9 @@ def target(candidate: Candidate) -> Target:
 
 
 def _original(
-    member: Member, plan: PlanItem, market: MarketSnapshot | None, catalog: Catalog
+    workload: ManagedWorkload, plan: PlanItem, market: MarketSnapshot | None, catalog: Catalog
 ) -> Original:
-    instance = member.instance
+    instance = workload.instance
     pool = Pool(instance["InstanceType"], instance["Placement"]["AvailabilityZone"])
     lifecycle = lifecycle_of(instance)
     return Original(

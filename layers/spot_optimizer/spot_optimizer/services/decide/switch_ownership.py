@@ -1,6 +1,7 @@
-"""Whose the instances are that bear our tag: a switch's, another owner's, or of a fleet of ours."""
+"""Ownership of tagged instances: a switch's, another stack's, or of an EC2 Fleet that we made."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 
 from pydantic import ValidationError
@@ -20,18 +21,46 @@ from spot_optimizer.switching.launch_request import is_token_of
 from spot_optimizer.telemetry import logger
 
 
-def in_switch(
+@dataclass(frozen=True, slots=True)
+class InstanceOwnership:
+    """Instances that have our tag but are no workload of their own, by id, and fleets that are ours."""
+
+    in_switch: frozenset[str]
+    """Of a switch, beside the instance that its workload runs on."""
+    of_another_stack: frozenset[str]
+    """Launched by a switch of which this ledger can know nothing."""
+    own_fleets: frozenset[str]
+    """EC2 Fleets, of type instant, that failovers of this stack made."""
+
+
+def ownership_of(
+    ledger: Ledger,
+    instances: Mapping[str, Record],
+    items: Mapping[str, WorkloadItem],
+    live: Mapping[str, SwitchItem],
+    now: datetime,
+) -> InstanceOwnership:
+    """Whose the tagged ``instances`` are; ``live``: the switches that hold claims."""
+    in_switch = _in_switch(instances, items, live)
+    return InstanceOwnership(
+        in_switch | _about_to_be_terminated(ledger, instances, items, in_switch, now),
+        _of_another_stack(ledger, instances, items),
+        _own_fleets(instances, items),
+    )
+
+
+def _in_switch(
     instances: Mapping[str, Record],
     items: Mapping[str, WorkloadItem],
     live: Mapping[str, SwitchItem],
 ) -> frozenset[str]:
-    """Instances that belong to a switch beside the workload's own: original and replacement of a live
-    one, and whatever else bears a switch tag while the workload's own instance is there, or a switch
-    of it is under way: a rescue decides itself what the workload runs on.
+    """Original and replacement of a live switch, and every other instance with a switch tag while the
+    workload's own instance exists or a switch of it is live: a failover decides itself what the
+    workload runs on.
 
-    Between the launch and its record, and where an undo failed, a replacement is known only by its
-    tag; taken for a duplicate it would have its workload refused. Adopted before its commit, it would
-    be ended by a rescue that fails, and nobody would rescue what we have ended ourselves.
+    Between the launch and its record, and after an undo that failed, only its tag identifies a
+    replacement. Taken for a duplicate, it would have its workload refused. Adopted before its commit,
+    it would be terminated by a failover that fails, and no failover follows what we terminated.
     """
     named = {switch.order.original.instance_id for switch in live.values()}
     named |= {switch.replacement_id for switch in live.values() if switch.replacement_id}
@@ -44,16 +73,18 @@ def in_switch(
         in_motion = item.workload_id in live or tags[SWITCH_TAG] in running
         if item.instance_id in instances or in_motion:
             named.add(instance_id)
-    return frozenset(
-        (named | _left_besides(instances, items, named)) - {i.instance_id for i in items.values()}
-    )
+    leftover = _surplus_leftovers(instances, items, named)
+    return frozenset((named | leftover) - {i.instance_id for i in items.values()})
 
 
-def _left_besides(
+def _surplus_leftovers(
     instances: Mapping[str, Record], items: Mapping[str, WorkloadItem], named: set[str]
 ) -> set[str]:
-    """What switches have left of workloads whose own instance is gone, but for one each: a machine
-    that no switch launched, else the oldest, stands for the workload; the sweep undoes the others."""
+    """Leftover replacements of workloads whose own instance is gone, except one for each workload.
+
+    An instance that no switch launched, otherwise the oldest, becomes the workload; the sweep undoes
+    the others.
+    """
     held: dict[str, list[tuple[bool, datetime, str]]] = {}
     for instance_id, row in instances.items():
         tags = tags_of(row)
@@ -68,19 +99,19 @@ def _left_besides(
     }
 
 
-def being_ended(
+def _about_to_be_terminated(
     ledger: Ledger,
     instances: Mapping[str, Record],
     items: Mapping[str, WorkloadItem],
     in_switch: frozenset[str],
     now: datetime,
 ) -> frozenset[str]:
-    """Originals that a committed switch is about to terminate, though a rescue has taken its claim over.
+    """Originals that a committed switch is about to terminate, although a failover has its claim.
 
-    Such a switch goes on to its end. Where the rescue has failed meanwhile, its original is the only
-    machine that bears the workload's id; adopted, it would be ended under the workload, by us, and
-    what we have ended ourselves is not rescued. A switch lives no longer than its claim. One that the
-    sweep has closed ends nothing any more: its original may be the workload's last machine.
+    Such a switch goes on to its end. If the failover fails meanwhile, the original is the only
+    instance with the workload's id. Adopted, it would be terminated by us, and no failover follows
+    what we terminated. A switch lives no longer than its claim. One that the sweep has closed
+    terminates nothing: its original may be the workload's last instance.
     """
     found = set()
     for instance_id, row in instances.items():
@@ -104,11 +135,13 @@ def being_ended(
     return frozenset(found)
 
 
-def of_another(
+def _of_another_stack(
     ledger: Ledger, instances: Mapping[str, Record], items: Mapping[str, WorkloadItem]
 ) -> frozenset[str]:
-    """Instances that a switch launched for a workload that this ledger has never managed: no switch of
-    its own can have. One that a workload of ours has run on was given another id since."""
+    """Instances that a switch launched for a workload that this ledger has never managed.
+
+    An instance that a workload of ours has run on was only given another workload id since.
+    """
     managed = {item.workload_id for item in items.values() if item.adopted_at is not None}
     return frozenset(
         instance_id
@@ -119,13 +152,13 @@ def of_another(
     )
 
 
-def own_fleets(
+def _own_fleets(
     instances: Mapping[str, Record], items: Mapping[str, WorkloadItem]
 ) -> frozenset[str]:
-    """Ids of the instant fleets by which rescues of ours launched instances.
+    """Ids of the instant fleets with which our failovers launched instances.
 
-    One that a workload runs on has been committed. For another the fleet's own client token has to
-    prove it: a rescue that broke off may have left the only machine that its workload has.
+    The fleet of an instance that a workload runs on was committed. Any other fleet must prove it by
+    its client token: an interrupted failover may have left the only instance that its workload has.
     """
     known = {item.instance_id for item in items.values()}
     by_fleet = {

@@ -1,4 +1,4 @@
-"""How much network and disk throughput a workload uses, read only where a decision depends on it."""
+"""Network and disk throughput of workloads, read only if a decision depends on it."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -18,7 +18,7 @@ from spot_optimizer.telemetry import logger, metrics
 
 READ_AGAIN_AFTER = timedelta(hours=24)
 READ_AGAIN_AFTER_NOTHING = timedelta(hours=1)
-"""A machine is reported on from its first whole hour."""
+"""CloudWatch reports an instance from its first whole hour."""
 KEPT = timedelta(days=7)
 READS_MAX = 100
 """Workloads read in one cycle: four metrics with a week of hourly sums each."""
@@ -33,8 +33,8 @@ class _Reading:
 
 
 class ThroughputBook:
-    """The readings that are kept between cycles, by workload id. A reading counts for the instance
-    that it was made of."""
+    """The readings that are kept between cycles, by workload id. A reading holds for its instance
+    only."""
 
     def __init__(self, store: DataBucket, now: datetime) -> None:
         self._store, self._now = store, now
@@ -43,7 +43,7 @@ class ThroughputBook:
         self._readings = {name: _Reading(**row) for name, row in rows.items()}
 
     def known(self, view: WorkloadView) -> WorkloadView:
-        """The workload with what is known of its throughput."""
+        """The workload with its known throughput."""
         reading = self._readings.get(view.workload_id)
         if view.usage is None or reading is None or not self._counts(reading, view, KEPT):
             return view
@@ -57,9 +57,9 @@ class ThroughputBook:
     def read_where_it_matters(
         self, views: Iterable[WorkloadView], decisions: Iterable[Decision]
     ) -> bool:
-        """Read what decides whether a slower type will do; whether anything new is known.
+        """Read the workloads for which a slower type was rejected; True if anything new is known.
 
-        Where CloudWatch does not answer, types stay as fast as they are.
+        If CloudWatch does not answer, replacements stay as fast as the current type.
         """
         by_id = {view.workload_id: view for view in views}
         label = Reason.TOO_SLOW.label

@@ -16,31 +16,39 @@ from spot_optimizer.aws.usage_metrics import (
     read_points,
 )
 from spot_optimizer.market.catalog import Catalog
-from spot_optimizer.services.decide.inventory import Member
+from spot_optimizer.services.decide.inventory import ManagedWorkload
 from spot_optimizer.telemetry import logger, metrics
 from spot_optimizer.usage.usage_book import MeasuredInstance, UsageBook, UsagePoint
 
 _LISTING_LIFE = timedelta(hours=1)
-"""An agent that is new shows up within this time."""
+"""A new agent is found within this time."""
 
 
 def read_usage(
-    store: DataBucket, members: Sequence[Member], catalog: Catalog, now: datetime
+    store: DataBucket,
+    workloads: Sequence[ManagedWorkload],
+    catalog: Catalog,
+    now: datetime,
+    *,
+    all_workloads: bool,
 ) -> UsageBook:
-    """The usage book, with those workloads read anew that are due; as it was, when CloudWatch does
-    not answer: prices can be judged without it."""
+    """The usage book after reading the workloads that are due; as it was if CloudWatch does not answer,
+    because prices can be judged without it.
+
+    ``all_workloads``: they are all of the stack's, so the usage of others is dropped.
+    """
     body = store.read(keys.USAGE)
     book = UsageBook.from_bytes(body) if body else UsageBook()
-    machines = {m.item.workload_id: _machine(m, catalog) for m in members}
+    instances = {each.workload_id: _measured(each, catalog) for each in workloads}
     due = {
         workload_id: start
-        for workload_id, machine in machines.items()
-        if (start := book.due(now, workload_id, machine)) is not None
+        for workload_id, instance in instances.items()
+        if (start := book.due(now, workload_id, instance)) is not None
     }
     if not due:
         return book
     try:
-        points = _read_points(store, machines, due, now)
+        points = _read_points(store, instances, due, now)
     except (BotoCoreError, ClientError):
         logger.exception("usage not read")
         metrics.add_metric("UsageNotRead", "Count", 1)
@@ -49,32 +57,33 @@ def read_usage(
         book.record(
             now,
             workload_id,
-            machines[workload_id],
+            instances[workload_id],
             cpu=points[workload_id, "cpu"],
             memory=points.get((workload_id, "memory"), ()),
         )
-    book.keep_only(machines)
+    if all_workloads:
+        book.keep_only(instances)
     store.write(keys.USAGE, book.to_bytes())
     return book
 
 
 def _read_points(
     store: DataBucket,
-    machines: Mapping[str, MeasuredInstance],
+    instances: Mapping[str, MeasuredInstance],
     due: Mapping[str, datetime],
     now: datetime,
 ) -> dict[tuple[str, str], list[UsagePoint]]:
-    memory = _memory_metrics(store, {machines[w].instance_id for w in due}, now)
-    wanted = {(w, "cpu"): (cpu_metric(machines[w].instance_id), due[w]) for w in due}
+    memory = _memory_metrics(store, {instances[w].instance_id for w in due}, now)
+    wanted = {(w, "cpu"): (cpu_metric(instances[w].instance_id), due[w]) for w in due}
     for workload_id, start in due.items():
-        metric = memory.get(machines[workload_id].instance_id)
+        metric = memory.get(instances[workload_id].instance_id)
         if metric is not None:
             wanted[workload_id, "memory"] = (metric, start)
     return read_points(wanted, now)
 
 
-def _machine(member: Member, catalog: Catalog) -> MeasuredInstance:
-    instance = member.instance
+def _measured(workload: ManagedWorkload, catalog: Catalog) -> MeasuredInstance:
+    instance = workload.instance
     instance_type = catalog.types[instance["InstanceType"]]
     return MeasuredInstance(
         instance["InstanceId"],
@@ -87,7 +96,7 @@ def _machine(member: Member, catalog: Catalog) -> MeasuredInstance:
 def _memory_metrics(
     store: DataBucket, instance_ids: set[str], now: datetime
 ) -> dict[str, MetricOfInstance]:
-    """The agent's metrics by instance, listed anew when an instance is missing and an hour is over."""
+    """The agent's metrics by instance; listed again if an instance is missing, once an hour at most."""
     body = store.read(keys.MEMORY_METRICS)
     kept: dict[str, Any] = json.loads(body) if body else {"listed_at_s": 0, "metrics": {}}
     stale = now.timestamp() - kept["listed_at_s"] > _LISTING_LIFE.total_seconds()

@@ -1,0 +1,57 @@
+"""Termination and stop protection: a filter on adopted instances.
+
+Whether an instance is protected takes a call of its own, so it is known only of instances that this
+cycle has read.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from spot_optimizer.switching.adoption import Adopted, Adoption, Refused
+from spot_optimizer.vocabulary import TAG_PREFIX
+
+
+@dataclass(frozen=True, slots=True)
+class Protections:
+    """What DescribeInstanceAttribute (or GetLaunchTemplateData) shows of one instance."""
+
+    termination: bool
+    """``disableApiTermination``"""
+    stop: bool
+    """``disableApiStop``"""
+
+
+def refuse_protected(
+    adopted: Iterable[Adopted], protections: Mapping[str, Protections]
+) -> Adoption:
+    """The instances that their protection allows to manage, and those that it does not.
+
+    ``protections``: by instance id; an instance that is missing there is not judged.
+    """
+    allowed: list[Adopted] = []
+    refused: list[Refused] = []
+    for each in adopted:
+        protection = protections.get(each.instance_id, Protections(False, False))
+        reasons = _reasons(each, protection)
+        if reasons:
+            refused.append(Refused(each.instance_id, each.workload_id, "; ".join(reasons)))
+        elif protection.termination:
+            warning = (
+                "spot instances cannot have termination protection: a spot replacement has none"
+            )
+            allowed.append(replace(each, warnings=(*each.warnings, warning)))
+        else:
+            allowed.append(each)
+    return Adoption(tuple(allowed), tuple(refused))
+
+
+def _reasons(adopted: Adopted, protection: Protections) -> list[str]:
+    reasons = []
+    if protection.termination and adopted.settings.auto_terminate:
+        reasons.append(
+            "its termination protection is on, but the original is to be terminated: switch the"
+            f" protection off, or tag the instance {TAG_PREFIX}auto-terminate = false"
+        )
+    if protection.stop:
+        reasons.append("its stop protection is on, which a replacement could not be given")
+    return reasons
