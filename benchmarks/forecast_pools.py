@@ -15,11 +15,10 @@ import numpy as np
 
 from models.artifact_files import SHIPPED, read_model
 from spot_optimizer.forecast.daily_lessons import learn_day
-from spot_optimizer.forecast.forecaster import HOUR_S
 from spot_optimizer.forecast.model_forecaster import ModelForecaster
 from spot_optimizer.forecast.raw_forecast import HORIZONS_H
 from spot_optimizer.market.prices import PriceChanges
-from spot_optimizer.vocabulary import Pool
+from spot_optimizer.vocabulary import HOUR_S, Pool
 
 POOLS = 3_000
 DAYS = 17

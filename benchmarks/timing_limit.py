@@ -17,13 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.markets import Market, read_markets
-from spot_optimizer.forecast.forecaster import HOUR_S
 from spot_optimizer.forecast.raw_forecast import HORIZONS_H
+from spot_optimizer.vocabulary import HOUR_S, WEEK_S
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-WEEK_S = 7 * 24 * HOUR_S
+
 SHORT_GAP_S = 8 * HOUR_S
 """Shorter gaps lie between two updates that follow each other, longer ones have some in between."""
 STEP_S = 300

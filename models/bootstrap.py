@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 
 from models.metrics import Ranked
 from spot_optimizer.market.prices import Floats, Times
+from spot_optimizer.vocabulary import WEEK_S
 
 DRAWS = 400
 RANKED_DRAWS = 60
-_WEEK_S = 7 * 86_400
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Blocks:
         cls, made_s: Times, market: NDArray[np.int64], family: NDArray[np.str_], seed: int
     ) -> "Blocks":
         _, number = np.unique(family, return_inverse=True)
-        week = (made_s - made_s.min()) // _WEEK_S
+        week = (made_s - made_s.min()) // WEEK_S
         key = (market * (week.max() + 1) + week) * (number.max() + 1) + number
         _, block = np.unique(key, return_inverse=True)
         count = int(block.max()) + 1

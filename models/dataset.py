@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from models.markets import Market
 from spot_optimizer.forecast.features import compute_features
-from spot_optimizer.forecast.forecaster import HOUR_S
 from spot_optimizer.forecast.model_forecaster import Rows, select_rows
 from spot_optimizer.forecast.outcomes import Outcomes, compute_outcomes
 from spot_optimizer.market.prices import Floats, Times
+from spot_optimizer.vocabulary import HOUR_S
 
 HOURS_AT_ONCE = 240
 """Hours whose features are computed together: bounds the memory."""

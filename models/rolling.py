@@ -15,13 +15,13 @@ from models.dataset import Dataset, hours_between, joined, rows_of
 from models.markets import Market
 from models.rivals import Rivals, last_change, pool_frequency
 from spot_optimizer.forecast.calibration import Calibration
-from spot_optimizer.forecast.daily_lessons import DAY_S, observed
+from spot_optimizer.forecast.daily_lessons import observed
 from spot_optimizer.forecast.features import FEATURES
-from spot_optimizer.forecast.forecaster import HOUR_S
 from spot_optimizer.forecast.model_artifact import Model
 from spot_optimizer.forecast.model_forecaster import forecast_rows
 from spot_optimizer.forecast.raw_forecast import HORIZONS_H, RISES, RawForecast, predict_rows
 from spot_optimizer.market.prices import Floats, Times
+from spot_optimizer.vocabulary import DAY_S, HOUR_S
 
 WARM_UP_S = 8 * DAY_S
 """Not scored unless a start is given: features look back up to two weeks, most of them one."""

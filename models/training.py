@@ -27,7 +27,6 @@ from price_files.on_demand import OnDemandByRegion
 from spot_optimizer.forecast.boosters import Booster
 from spot_optimizer.forecast.calibration import Calibration, Observed
 from spot_optimizer.forecast.features import FEATURES
-from spot_optimizer.forecast.forecaster import HOUR_S
 from spot_optimizer.forecast.model_artifact import (
     BOOSTERS,
     CALIBRATION,
@@ -42,10 +41,11 @@ from spot_optimizer.forecast.raw_forecast import (
     predict_rows,
 )
 from spot_optimizer.market.prices import Floats
+from spot_optimizer.vocabulary import DAY_S, HOUR_S
 
-WARM_UP_S = 4 * 24 * HOUR_S
+WARM_UP_S = 4 * DAY_S
 """At a market's start too little is known of every pool to learn from."""
-PURGE_S = 24 * HOUR_S
+PURGE_S = DAY_S
 """Between training, validation and what follows: the longest horizon, so that no outcome of one
 part lies in the next (spec section 3 wants 12 h at least)."""
 VALIDATION_SHARE = 0.14

@@ -13,7 +13,7 @@ from spot_optimizer.forecast.accuracy import (
     Sums,
     score,
 )
-from spot_optimizer.forecast.forecaster import HOUR_S, Forecast
+from spot_optimizer.forecast.forecaster import Forecast
 from spot_optimizer.forecast.issued_forecasts import IssuedForecasts, issue_forecasts
 from spot_optimizer.forecast.last_price import LastPrice
 from spot_optimizer.forecast.raw_forecast import HORIZONS_H
@@ -25,7 +25,7 @@ from spot_optimizer.forecast.score_history import (
     judge,
 )
 from spot_optimizer.market.prices import PriceChanges
-from spot_optimizer.vocabulary import Pool
+from spot_optimizer.vocabulary import HOUR_S, Pool
 
 DAY_S = 24 * HOUR_S
 START_S = 1_700_006_400

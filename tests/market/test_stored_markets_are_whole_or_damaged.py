@@ -38,6 +38,14 @@ def test_a_snapshot_comes_back_whole() -> None:
     np.testing.assert_array_equal(again.forecast_p95, SNAPSHOT.forecast_p95)
 
 
+def test_a_snapshot_has_the_columns_that_version_0_1_0_requires() -> None:
+    """Version 0.1.0 refuses a snapshot without ``volatility_24h``; the column says unknown."""
+    columns = (*vars(SNAPSHOT), "types", "zones", "volatility_24h")
+    names = tuple(name for name in columns if name not in ("pools", "_rows"))
+    stored = unpack_columns(snapshot_to_bytes(SNAPSHOT), "market-snapshot", 1, names)
+    assert np.isnan(stored["volatility_24h"]).tolist() == [True, True]
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [

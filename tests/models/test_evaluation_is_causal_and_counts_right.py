@@ -24,10 +24,11 @@ from models.metrics import (
     pinball,
 )
 from models.rolling import Scored, roll
-from spot_optimizer.forecast.daily_lessons import DAY_S, learn_day
+from spot_optimizer.forecast.daily_lessons import learn_day
 from spot_optimizer.forecast.model_forecaster import forecast_rows
 from spot_optimizer.forecast.raw_forecast import predict_rows
 from spot_optimizer.market.prices import PriceChanges
+from spot_optimizer.vocabulary import DAY_S
 from tests.models.small_markets import HOUR_S, START_S, small_market, write_csv
 
 FORECASTS = ("mean", "low", "median", "high", "change", "rise", "smoothed", "empirical", "cadence")

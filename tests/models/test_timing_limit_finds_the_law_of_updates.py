@@ -5,9 +5,8 @@ import pytest
 
 from benchmarks.timing_limit import SHARES, STEP_S, law_of, survival_of
 from models.markets import Market
-from spot_optimizer.forecast.forecaster import HOUR_S
 from spot_optimizer.market.prices import PriceChanges
-from spot_optimizer.vocabulary import Pool
+from spot_optimizer.vocabulary import HOUR_S, Pool
 
 BEAT_S = 450
 LEAST, MOST = 36, 56

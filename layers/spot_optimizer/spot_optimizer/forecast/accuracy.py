@@ -10,16 +10,16 @@ from typing import Any
 
 import numpy as np
 
-from spot_optimizer.forecast.forecaster import HOUR_S, Forecast
+from spot_optimizer.forecast.forecaster import Forecast
 from spot_optimizer.forecast.issued_forecasts import IssuedForecasts
 from spot_optimizer.forecast.outcomes import compute_outcomes
 from spot_optimizer.forecast.raw_forecast import HORIZONS_H, RISE_HOURS
 from spot_optimizer.market.prices import Floats, PriceChanges
+from spot_optimizer.vocabulary import HOUR_S
 
 LEVELS = (0.05, 0.95)
 """Of the interval's limits."""
 
-INTERVAL = 0.90
 
 _ROUNDING = 1e-6
 """Prices are whole ticks of 0.0001; what was kept in single precision is this far off at most."""

@@ -9,7 +9,6 @@ import numpy as np
 from spot_optimizer.codec import DamagedState
 from spot_optimizer.forecast.calibration import Calibration, Observed
 from spot_optimizer.forecast.features import WINDOW_S, compute_features
-from spot_optimizer.forecast.forecaster import HOUR_S
 from spot_optimizer.forecast.model_artifact import Model
 from spot_optimizer.forecast.model_forecaster import Rows, select_rows
 from spot_optimizer.forecast.outcomes import Outcomes, compute_outcomes
@@ -21,8 +20,8 @@ from spot_optimizer.forecast.raw_forecast import (
     predict_rows,
 )
 from spot_optimizer.market.prices import PriceChanges, Times
+from spot_optimizer.vocabulary import DAY_S, HOUR_S
 
-DAY_S = 24 * HOUR_S
 LOOK_BACK_S = DAY_S + max(HORIZONS_H) * HOUR_S
 """The oldest forecast whose time passed within the last day was made this long ago."""
 HISTORY_S = LOOK_BACK_S + WINDOW_S

@@ -12,18 +12,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spot_optimizer.forecast.forecaster import HOUR_S, PRICE_TICK_USD
+from spot_optimizer.forecast.forecaster import PRICE_TICK_USD
 from spot_optimizer.forecast.groups import Group, PoolGroups
 from spot_optimizer.market.prices import Floats, PriceChanges, Times
+from spot_optimizer.vocabulary import DAY_S, HOUR_S, WEEK_S
 
-WINDOW_S = 14 * 24 * HOUR_S
+WINDOW_S = 14 * DAY_S
 """How far back any feature looks."""
 
-WEEK_S = 7 * 24 * HOUR_S
+
 CHANGES_BACK = 8
 _RETURN_HOURS = (6, 12, 24, 48, 72, 120, 168, 336)
 _COUNT_HOURS = (24, 72, 168)
-_RESTATED_EVERY_S = 20 * HOUR_S
+
 
 Columns = dict[str, NDArray[Any]]
 
@@ -283,8 +284,8 @@ def _others(
 
 def _clock(look: _Look, columns: Columns) -> None:
     shape = look.row.shape
-    hour = (look.times_s % (24 * HOUR_S)) / HOUR_S
-    weekday = (look.times_s // (24 * HOUR_S) + 3) % 7  # 1970-01-01 was a Thursday
+    hour = (look.times_s % DAY_S) / HOUR_S
+    weekday = (look.times_s // DAY_S + 3) % 7  # 1970-01-01 was a Thursday
     is_weekend = weekday >= 5
     is_business = ~is_weekend & (hour >= 9) & (hour < 17)
     clock = {

@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 
 from spot_optimizer.market.prices import Floats, PriceChanges
 
-HOUR_S = 3_600
 PRICE_TICK_USD = 0.0001
 """Spot prices move in these steps (measured: in 2024, 71 % of the changes are a single one)."""
 

@@ -11,11 +11,11 @@ from spot_optimizer.codec import (
     pack_columns,
     unpack_columns,
 )
-from spot_optimizer.forecast.forecaster import HOUR_S, Forecaster
+from spot_optimizer.forecast.forecaster import Forecaster
 from spot_optimizer.forecast.model_forecaster import ModelForecaster
 from spot_optimizer.forecast.raw_forecast import HORIZONS_H
 from spot_optimizer.market.prices import Floats, PriceChanges
-from spot_optimizer.vocabulary import Pool
+from spot_optimizer.vocabulary import HOUR_S, Pool
 
 _KIND, _VERSION = "foretold", 1
 _PRICES = ("low", "median", "high", "mean")

@@ -2,11 +2,12 @@
 
 import numpy as np
 
-from spot_optimizer.forecast.forecaster import HOUR_S, PRICE_TICK_USD, Forecast
+from spot_optimizer.forecast.forecaster import PRICE_TICK_USD, Forecast
 from spot_optimizer.forecast.ticks import to_tick
 from spot_optimizer.market.prices import Floats, PriceChanges
+from spot_optimizer.vocabulary import HOUR_S, WEEK_S
 
-HISTORY_S = 7 * 24 * HOUR_S
+HISTORY_S = WEEK_S
 OWN_HALF_WEIGHT_CHANGES = 20
 """Changes at which a pool's own moves count as much as those of all pools together."""
 MOVES_MIN = 24

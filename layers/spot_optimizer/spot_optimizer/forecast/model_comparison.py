@@ -8,9 +8,8 @@ from numpy.typing import NDArray
 
 from spot_optimizer.forecast.accuracy import Came, Sums
 from spot_optimizer.forecast.calibration import Calibration
-from spot_optimizer.forecast.daily_lessons import DAY_S, observed
+from spot_optimizer.forecast.daily_lessons import observed
 from spot_optimizer.forecast.features import WINDOW_S, compute_features
-from spot_optimizer.forecast.forecaster import HOUR_S
 from spot_optimizer.forecast.model_artifact import Model
 from spot_optimizer.forecast.model_forecaster import Rows, forecast_rows, select_rows
 from spot_optimizer.forecast.outcomes import Outcomes, compute_outcomes
@@ -21,6 +20,7 @@ from spot_optimizer.forecast.raw_forecast import (
     predict_rows,
 )
 from spot_optimizer.market.prices import Floats, PriceChanges, Times
+from spot_optimizer.vocabulary import DAY_S, HOUR_S
 
 DAYS = 7
 REHEARSAL_S = DAYS * DAY_S + WINDOW_S

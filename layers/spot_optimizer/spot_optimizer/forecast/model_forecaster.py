@@ -8,12 +8,13 @@ from numpy.typing import NDArray
 
 from spot_optimizer.forecast.calibration import Calibration
 from spot_optimizer.forecast.features import FeatureBlock, compute_features
-from spot_optimizer.forecast.forecaster import HOUR_S, UNKNOWN_INSTABILITY, Forecast
+from spot_optimizer.forecast.forecaster import UNKNOWN_INSTABILITY, Forecast
 from spot_optimizer.forecast.groups import family_of
 from spot_optimizer.forecast.model_artifact import Model
 from spot_optimizer.forecast.raw_forecast import HORIZONS_H, RawForecast, predict_rows
 from spot_optimizer.forecast.ticks import moved_ticks, price_after
 from spot_optimizer.market.prices import Floats, PriceChanges, Times
+from spot_optimizer.vocabulary import HOUR_S
 
 
 @dataclass(frozen=True)

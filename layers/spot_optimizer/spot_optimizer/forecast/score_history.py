@@ -11,17 +11,17 @@ from spot_optimizer.codec import (
     unpack_json,
 )
 from spot_optimizer.forecast.accuracy import Sums
-from spot_optimizer.forecast.forecaster import HOUR_S
 from spot_optimizer.forecast.raw_forecast import HORIZONS_H
+from spot_optimizer.vocabulary import DAY_S, HOUR_S
 
 WINDOW_DAYS = 7
 """Judged by the last days, the present one among them."""
 
-GIVEN_UP_S = 3 * 24 * HOUR_S
+GIVEN_UP_S = 3 * DAY_S
 """A forecast that could not be scored for so long after its time never is."""
 
 _KIND, _VERSION = "scores", 1
-_DAY_S = 24 * HOUR_S
+
 
 ByHorizon = Mapping[int, Sums]
 """Hours ahead -> sums."""
@@ -68,7 +68,7 @@ class ScoreBook:
 
     def tidied(self, now_s: int) -> "ScoreBook":
         """Without the days before the window, and what cannot be scored any more."""
-        first = day_of(now_s - WINDOW_DAYS * _DAY_S)
+        first = day_of(now_s - WINDOW_DAYS * DAY_S)
         longest_s = max(HORIZONS_H) * HOUR_S + GIVEN_UP_S
         return replace(
             self,

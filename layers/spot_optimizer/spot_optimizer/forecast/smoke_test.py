@@ -3,12 +3,11 @@
 import numpy as np
 
 from spot_optimizer.forecast.features import WINDOW_S
-from spot_optimizer.forecast.forecaster import HOUR_S
 from spot_optimizer.forecast.model_artifact import Model, UnusableModel
 from spot_optimizer.forecast.model_forecaster import ModelForecaster
 from spot_optimizer.forecast.raw_forecast import HORIZONS_H
 from spot_optimizer.market.prices import PriceChanges
-from spot_optimizer.vocabulary import Pool
+from spot_optimizer.vocabulary import HOUR_S, Pool
 
 _POOLS = tuple(Pool(f"m5.{size}", "us-east-1a") for size in ("large", "xlarge", "2xlarge"))
 _STRIDE_S = 5 * HOUR_S

@@ -5,11 +5,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from spot_optimizer.market.coverage import Coverage, Span, missing
+from spot_optimizer.vocabulary import DAY_S
 
 HISTORY_DAYS_MAX = 90
 """DescribeSpotPriceHistory answers for so many days (EC2 API reference)."""
 
-DAY_S = 86_400
+
 OVERLAP_S = 15 * 60
 """A collection begins this long before what is missing: a change may be published late."""
 

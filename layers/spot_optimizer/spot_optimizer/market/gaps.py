@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from spot_optimizer.market.coverage import Coverage, Span, between, joined
+from spot_optimizer.market.prices import GRID_STEP_S
 from spot_optimizer.vocabulary import Pool
 
-BUCKET_S = 300
+BUCKET_S = GRID_STEP_S
 
 
 class Method(IntEnum):

@@ -17,7 +17,6 @@ from spot_optimizer.aws.ledger.table import Ledger
 from spot_optimizer.codec import DamagedState
 from spot_optimizer.contracts.announcements import ForecastJudged
 from spot_optimizer.forecast.accuracy import Sums, score
-from spot_optimizer.forecast.forecaster import HOUR_S
 from spot_optimizer.forecast.issued_forecasts import IssuedForecasts, issue_forecasts
 from spot_optimizer.forecast.last_price import LastPrice
 from spot_optimizer.forecast.model_registry import Registry
@@ -33,6 +32,7 @@ from spot_optimizer.services.refresh_market.market_forecast import (
     forecasters_to_score,
 )
 from spot_optimizer.telemetry import logger, metrics, publish
+from spot_optimizer.vocabulary import HOUR_S
 
 Scored = tuple[str, int, str]
 """Day, hours ahead and model of one item of the ledger."""

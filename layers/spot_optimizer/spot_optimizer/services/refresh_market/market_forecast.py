@@ -13,12 +13,7 @@ from spot_optimizer.aws.data_bucket import (
 )
 from spot_optimizer.codec import DamagedState
 from spot_optimizer.forecast.boosters import load_booster
-from spot_optimizer.forecast.daily_lessons import (
-    DAY_S,
-    HISTORY_S,
-    Lessons,
-    is_long_enough,
-)
+from spot_optimizer.forecast.daily_lessons import HISTORY_S, Lessons, is_long_enough
 from spot_optimizer.forecast.forecaster import Forecaster, unknown_instability
 from spot_optimizer.forecast.last_price import LastPrice
 from spot_optimizer.forecast.model_artifact import (
@@ -40,6 +35,7 @@ from spot_optimizer.forecast.model_registry import (
 from spot_optimizer.market.prices import Floats, PriceChanges
 from spot_optimizer.services.refresh_market.recent_prices import Market
 from spot_optimizer.telemetry import logger, metrics
+from spot_optimizer.vocabulary import DAY_S
 
 STALE_AFTER_DAYS = 3.0
 """A model that has not learned from its market for so long is not believed."""

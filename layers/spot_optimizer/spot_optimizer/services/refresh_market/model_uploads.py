@@ -44,6 +44,7 @@ from spot_optimizer.market.prices import PriceChanges
 from spot_optimizer.services.refresh_market.market_forecast import kept_model
 from spot_optimizer.services.refresh_market.recent_prices import Market
 from spot_optimizer.telemetry import logger
+from spot_optimizer.vocabulary import DAY_S
 from spot_optimizer.workflow.model_announcements import note_and_announce
 
 NEEDED = (METADATA, BOOSTERS, CALIBRATION)
@@ -52,8 +53,6 @@ BESIDE = ("rivals.json", "model_card.md")
 BYTES_MAX = 32 * 2**20
 UPLOAD_TAKES_MAX = timedelta(minutes=30)
 """An upload whose files are not all there by then is refused."""
-
-_DAY_S = 86_400
 
 
 class _Refused(Exception):
@@ -180,7 +179,7 @@ class ModelUploads:
         model = load_model(bodies.get, load_booster)
         smoke_test(model)
         live = self._rival()
-        until_s = self._market.now_s // _DAY_S * _DAY_S
+        until_s = self._market.now_s // DAY_S * DAY_S
         try:
             losses = rehearse(
                 {"candidate": model, "live": live},
@@ -204,7 +203,7 @@ class ModelUploads:
             return kept_model(self._store, Slot(SHIPPED_VERSION))
 
     def _prices(self, until_s: int) -> PriceChanges:
-        span = (until_s - REHEARSAL_S - _DAY_S, until_s + 1)
+        span = (until_s - REHEARSAL_S - DAY_S, until_s + 1)
         changes = self._market.prices.read("reported", span).changes
         return changes.restrict(self._market.types)
 

@@ -14,6 +14,7 @@ from spot_optimizer.market.price_months import Month, months_in
 from spot_optimizer.services.refresh_market.collection import Collected, collect
 from spot_optimizer.services.refresh_market.price_imports import read_imports
 from spot_optimizer.services.refresh_market.recent_prices import KEPT_AT_HAND, Market
+from spot_optimizer.vocabulary import DAY_S
 
 ARCHIVED_AFTER = timedelta(days=6)
 """Days older than this are archived: the oldest whole day at hand then still is at hand."""
@@ -137,7 +138,7 @@ def _take_over(market: Market) -> int:
     """Archive the days that are about to leave the prices at hand; how many type-days were new."""
     at_hand = market.prices.at_hand()
     oldest_s = market.now_s - int(KEPT_AT_HAND.total_seconds())
-    end_s = (market.now_s - int(ARCHIVED_AFTER.total_seconds())) // 86_400 * 86_400
+    end_s = (market.now_s - int(ARCHIVED_AFTER.total_seconds())) // DAY_S * DAY_S
     new_s = 0
     for month in months_in((oldest_s, end_s)):
         span = (max(oldest_s, month.span[0]), min(end_s, month.span[1]))
@@ -147,7 +148,7 @@ def _take_over(market: Market) -> int:
         if lacking_s:
             market.prices.add_to_month("reported", month, leaving)
             new_s += lacking_s
-    return round(new_s / 86_400)
+    return round(new_s / DAY_S)
 
 
 def _lacking_s(leaving: Coverage, archived: Coverage, name: str) -> int:
