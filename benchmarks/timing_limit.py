@@ -131,10 +131,10 @@ def score(market: Market, law: Law, from_s: int, until_s: int) -> None:
         base = changed.mean()
         skill = 1 - ((said - changed) ** 2).mean() / (base * (1 - base))
         square = (log_price[then] - log_price[row])[usable][changed] ** 2
-        weighed = square @ said[changed] / square.sum()
+        scaled = square @ said[changed] / square.sum()
         print(
             f"{hours:3} h ahead: {100 * base:5.1f} % change, Brier skill {skill:.3f}; "
-            f"probability before a change, weighed by its square: {weighed:.3f}"
+            f"probability before a change, scaled by its square: {scaled:.3f}"
         )
 
 

@@ -1,4 +1,4 @@
-"""Skill by horizon and reliability, as one picture."""
+"""Draw an evaluation: skill by horizon, and reliability."""
 
 from pathlib import Path
 from typing import Any

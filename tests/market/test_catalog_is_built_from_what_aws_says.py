@@ -237,11 +237,11 @@ def test_a_stored_catalogue_comes_back():
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        (b"", "no gzipped JSON"),
+        (b"", "not gzipped JSON"),
         (pack_json("catalog", 2, {}), "stored form is 'catalog/2', allowed is 'catalog/1'"),
         (pack_json("usage-book", 1, {}), "stored form is 'usage-book/1'"),
-        (pack_json("catalog", 1, {}), "missing or of another type"),
-        (pack_json("catalog", 1, {"types": [{"colour": 1}]}), "missing or of another type"),
+        (pack_json("catalog", 1, {}), "missing or has a wrong type"),
+        (pack_json("catalog", 1, {"types": [{"colour": 1}]}), "missing or has a wrong type"),
     ],
 )
 def test_a_catalogue_that_cannot_be_read_is_refused_in_words(data, words):

@@ -42,7 +42,7 @@ def build_snapshot(
         [advisor_buckets.get(pool.instance_type, NO_BUCKET) for pool in changes.pools],
         dtype=np.int8,
     )
-    history = previous.with_look(changes.pools, now_s, instability, buckets)
+    history = previous.with_observation(changes.pools, now_s, instability, buckets)
     worst_instability, worst_bucket = history.worst(now_s, confirm_safe_minutes)
     forecast = forecaster.forecast(changes, now_s, HOUR_S)
     snapshot = MarketSnapshot(

@@ -1,4 +1,4 @@
-"""Outcomes say what a price did within each horizon, and nothing that is not known yet."""
+"""Outcomes are what a price did within each horizon; what is not known yet is NaN."""
 
 import numpy as np
 import pytest
@@ -29,23 +29,23 @@ def test_moves_and_changes_are_those_by_the_end_of_each_horizon():
 @pytest.mark.parametrize(
     ("price", "rose"), [(0.1030, [1, 1]), (0.1029, [0, 1]), (0.1010, [0, 1]), (0.1009, [0, 0])]
 )
-def test_a_rise_counts_from_its_level_on_at_any_time_within_12_h(price, rose):
-    """3 % and 1 % exactly count, although the price falls back before the 12 h are over."""
+def test_rise_counts_from_its_level_on_at_any_time_within_12_h(price, rose):
+    """Exactly 3 % and 1 % count, although the price falls back before the 12 h are over."""
     found = came([(0, 0.10), (15.5, price), (20, 0.09)], at_h=10, known_until_h=40)
     assert found.rose[:, 0, 0].tolist() == rose
     leads = [5.5 if yes else np.nan for yes in rose]
     np.testing.assert_array_equal(found.rise_lead_h[:, 0, 0], leads)
 
 
-def test_a_rise_after_12_h_is_none():
-    """The horizon ends."""
+def test_rise_after_12_h_does_not_count():
+    """The horizon has ended."""
     found = came([(0, 0.10), (22.5, 0.2)], at_h=10, known_until_h=40)
     assert not found.rose.any()
     assert np.isnan(found.rise_lead_h).all()
 
 
-def test_what_ends_after_the_recording_is_unknown():
-    """Known for 6 h: outcomes of 1 and 6 h, none of 12 and 24, none of rises."""
+def test_outcome_is_unknown_if_the_horizon_ends_after_the_recording():
+    """Known for 6 h: outcomes of 1 and 6 h, none of 12 and 24, no rises."""
     found = came([(0, 0.10), (11.5, 0.2)], at_h=10, known_until_h=16)
     assert np.isfinite(found.move[:, 0, 0]).tolist() == [True, True, False, False]
     assert np.isfinite(found.changed[:, 0, 0]).tolist() == [True, True, False, False]
@@ -54,8 +54,8 @@ def test_what_ends_after_the_recording_is_unknown():
 
 @settings(deadline=None, max_examples=40)
 @given(rows_within(3 * 86_400))
-def test_outcomes_known_at_a_moment_do_not_move_with_what_follows(rows):
-    """What was learned once is never another thing later."""
+def test_known_outcomes_do_not_depend_on_later_prices(rows):
+    """An outcome that was learned never changes."""
     until_s = START_S + 2 * 86_400
     opening = [(pool, START_S, 0.2) for pool in POOLS]
     later = [row for row in rows if row[1] > START_S]
