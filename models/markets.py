@@ -35,12 +35,12 @@ class Market:
 
 @dataclass(frozen=True)
 class ReadMarkets:
-    """Markets of price files, and the rows that were left out."""
+    """Markets of price files, and the dropped rows."""
 
     markets: tuple[Market, ...]
     rows: int
     dropped: Mapping[str, int]
-    """Reason -> rows left out."""
+    """Reason -> dropped rows."""
     feed_gaps: int
     """Number of gaps of more than 48 h in the recording of a region."""
 
@@ -64,7 +64,7 @@ def read_markets(paths: Sequence[Path], on_demand: OnDemandByRegion | None = Non
         account = DroppedRows(len(rows.time_s))
         drop_unusable(rows, account)
         if not account.kept.any():
-            raise UnreadableFile(f"path: {path} has no usable row; left out: {account.counts}")
+            raise UnreadableFile(f"path: {path} has no usable row; dropped: {account.counts}")
         dropped.update(account.counts)
         for region, part in _by_region(rows, account.kept):
             by_region.setdefault(region, []).extend(part)

@@ -32,7 +32,7 @@ def _with(name: str, body: bytes):
 
 
 @pytest.mark.parametrize(
-    ("name", "body", "said"),
+    ("name", "body", "message"),
     [
         (BOOSTERS, pack_json("boosters", 1, {"change_1h": "tree"}), "move_1h.* missing"),
         (BOOSTERS, pack_json("trees", 1, {}), "stored form is 'trees/1'"),
@@ -40,9 +40,9 @@ def _with(name: str, body: bytes):
         (CALIBRATION, b"no archive", "not an npz archive"),
     ],
 )
-def test_files_with_wrong_content_make_the_model_unusable(name, body, said):
+def test_files_with_wrong_content_make_the_model_unusable(name, body, message):
     """The checksum is right, the content is not."""
-    with pytest.raises(UnusableModel, match=said):
+    with pytest.raises(UnusableModel, match=message):
         load_model(_with(name, body), lambda text: SimpleNamespace(predict=text))
 
 
@@ -59,7 +59,7 @@ def _lightgbm(error: type[Exception]) -> ModuleType:
 
 
 @pytest.mark.parametrize(
-    ("module", "said"),
+    ("module", "message"),
     [
         (None, "lightgbm cannot be imported"),
         (_lightgbm(KeyError), "a booster's text cannot be read"),
@@ -67,10 +67,10 @@ def _lightgbm(error: type[Exception]) -> ModuleType:
     ],
     ids=["missing", "text", "libgomp"],
 )
-def test_broken_lightgbm_makes_the_model_unusable(monkeypatch, module, said):
+def test_broken_lightgbm_makes_the_model_unusable(monkeypatch, module, message):
     """It is missing, lacks its own libraries, or refuses the text."""
     monkeypatch.setitem(sys.modules, "lightgbm", module)
-    with pytest.raises(UnusableModel, match=said):
+    with pytest.raises(UnusableModel, match=message):
         load_booster("tree")
 
 

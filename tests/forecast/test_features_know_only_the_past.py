@@ -21,7 +21,7 @@ ELSEWHERE = Pool("m5.large", "us-east-1b")
 histories = rows_within(6 * DAY_S).map(lambda rows: [r for r in rows if r[1] > START_S])
 
 
-def seen(changes, times_s):
+def feature_values(changes, times_s):
     """Feature values by name, (P, T) each."""
     values = compute_features(changes, np.array(times_s), ON_DEMAND).values
     return {name: values[:, :, column] for column, name in enumerate(FEATURES)}
@@ -31,7 +31,7 @@ def at(rows, time_s, pool):
     """Feature values by name of one pool at one moment."""
     changes = merged(rows)
     row = changes.pools.index(pool)
-    return {name: float(value[row, 0]) for name, value in seen(changes, [time_s]).items()}
+    return {name: float(value[row, 0]) for name, value in feature_values(changes, [time_s]).items()}
 
 
 @settings(deadline=None, max_examples=40)
@@ -59,8 +59,8 @@ def test_short_history_gives_the_features_of_a_long_one(rows):
     changes = merged([(pool, START_S, 0.2) for pool in POOLS], rows)
     at_s = START_S + 40 * DAY_S
     short = changes.trim(at_s - WINDOW_S)
-    for name, value in seen(changes, [at_s]).items():
-        np.testing.assert_array_equal(value, seen(short, [at_s])[name], err_msg=name)
+    for name, value in feature_values(changes, [at_s]).items():
+        np.testing.assert_array_equal(value, feature_values(short, [at_s])[name], err_msg=name)
 
 
 @settings(deadline=None, max_examples=40)

@@ -20,17 +20,17 @@ MINUTE_S = 60
 AT_S = START_S + 10 * 86_400
 
 
-def history_of(looks):
+def history_of(observations):
     """A history of pool A alone from (time, instability, bucket)."""
     history = SafetyHistory()
-    for time_s, instability, bucket in looks:
+    for time_s, instability, bucket in observations:
         history = history.with_observation(
             (A,), time_s, np.array([instability]), np.array([bucket], np.int8)
         )
     return history
 
 
-looks = st.lists(
+observations = st.lists(
     st.tuples(
         st.integers(-200, 0).map(lambda minutes: AT_S + MINUTE_S * minutes),
         st.sampled_from([0.1, 0.5, 0.9]),
@@ -38,25 +38,25 @@ looks = st.lists(
     ),
     min_size=1,
     max_size=15,
-    unique_by=lambda look: look[0],
+    unique_by=lambda row: row[0],
 ).map(sorted)
 
 
-@given(looks, st.integers(0, 119))
+@given(observations, st.integers(0, 119))
 def test_worst_is_the_worst_value_in_force_at_any_minute(made, minutes):
     """The highest of the values that were in force in each minute."""
     values = []
     for minute in range(minutes + 1):
-        seen = [look for look in made if look[0] <= AT_S - MINUTE_S * minute]
-        is_kept = seen and seen[-1][0] > made[-1][0] - KEPT_S
-        values.append(seen[-1][1:] if is_kept else (np.nan, -1))
+        in_force = [row for row in made if row[0] <= AT_S - MINUTE_S * minute]
+        is_kept = in_force and in_force[-1][0] > made[-1][0] - KEPT_S
+        values.append(in_force[-1][1:] if is_kept else (np.nan, -1))
     instability, bucket = history_of(made).worst(AT_S, minutes)
     expected = np.fmax.reduce(np.array(values)[:, 0])
     np.testing.assert_array_equal(instability, [expected])
     assert bucket.tolist() == [max(value[1] for value in values)]
 
 
-@given(looks)
+@given(observations)
 def test_observations_older_than_two_hours_are_dropped(made):
     """The state stays small however long it runs."""
     history = history_of(made)
@@ -82,7 +82,7 @@ def test_history_stays_with_its_pool_if_the_list_of_pools_changes():
     assert bucket.tolist() == [0, 4]
 
 
-@given(looks)
+@given(observations)
 def test_stored_history_round_trips(made):
     """All observations survive."""
     stored = history_of(made).to_bytes()

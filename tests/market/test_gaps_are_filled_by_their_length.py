@@ -199,10 +199,10 @@ def test_filling_changes_no_collected_price_and_stays_within_gaps(rows, spans):
     for place, pool in enumerate(grid.pools):
         in_gap = {b for g in gaps if pool in g.pools for b in range(g.start_s, g.end_s, BUCKET_S)}
         for column, time_s in enumerate(grid.time_s.tolist()):
-            looked = any(a <= time_s < b for a, b in reported.coverage.of_pool(pool))
+            is_covered = any(a <= time_s < b for a, b in reported.coverage.of_pool(pool))
             method = grid.method[place, column]
             assert np.isnan(grid.price[place, column]) == (method == Method.NONE)
-            if looked:
+            if is_covered:
                 np.testing.assert_equal(grid.price[place, column], actual[place, column])
                 assert time_s not in in_gap
             else:

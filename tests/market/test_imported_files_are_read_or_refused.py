@@ -114,7 +114,7 @@ def test_unknown_columns_are_named_and_times_without_offset_are_counted():
 
 
 @pytest.mark.parametrize(
-    ("body", "said"),
+    ("body", "message"),
     [
         ("", "has no rows"),
         (HEADER, "has no rows"),
@@ -128,9 +128,9 @@ def test_unknown_columns_are_named_and_times_without_offset_are_counted():
         (gzip.compress(b" " * (BYTES_MAX + 1)), "larger than 64 MiB"),
     ],
 )
-def test_unreadable_file_is_refused_with_the_reason(body, said):
+def test_unreadable_file_is_refused_with_the_reason(body, message):
     """One sentence says what was found and what is allowed."""
-    with pytest.raises(UnreadableFile, match=said):
+    with pytest.raises(UnreadableFile, match=message):
         read(body)
 
 

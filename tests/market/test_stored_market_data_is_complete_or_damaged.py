@@ -48,15 +48,15 @@ def test_snapshot_has_the_columns_that_version_0_1_0_requires() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"price": np.array([0.03])}, "price has shape"),
         ({"pools": (POOL,)}, "has shape"),
     ],
 )
-def test_snapshot_with_columns_of_different_lengths_is_damaged(changes, said) -> None:
+def test_snapshot_with_columns_of_different_lengths_is_damaged(changes, message) -> None:
     """Otherwise prices would be assigned to the wrong pools."""
-    with pytest.raises(DamagedState, match=said):
+    with pytest.raises(DamagedState, match=message):
         snapshot_from_bytes(snapshot_to_bytes(replace(SNAPSHOT, **changes)))
 
 

@@ -76,11 +76,11 @@ def test_rising_price_has_its_plain_volatility(series, window_s):
 def test_volatility_does_not_depend_on_later_prices(rows, other, at_s, window_s):
     """Prices after the moment have no influence."""
     past = [(pool, START_S, 0.2) for pool in POOLS] + [r for r in rows if START_S < r[1] <= at_s]
-    seen = merged(past)
+    known = merged(past)
     with_future = merged(past, [row for row in other if row[1] > max(at_s, START_S)])
     for figure in (volatility, rise_volatility):
         np.testing.assert_array_equal(
-            figure(with_future, at_s, window_s), figure(seen, at_s, window_s)
+            figure(with_future, at_s, window_s), figure(known, at_s, window_s)
         )
 
 
@@ -88,8 +88,8 @@ def test_volatility_does_not_depend_on_later_prices(rows, other, at_s, window_s)
 def test_worst_recent_volatility_is_the_highest_of_all_samples(rows, minutes):
     """A pool counts as safe only if it was safe at every sample, the oldest included."""
     changes, at_s = merged(rows), START_S + SPAN_S * 10
-    looks = [at_s - 300 * k for k in range(minutes // 5 + 1)] + [at_s - 60 * minutes]
-    figures = [rise_volatility(changes, look, 3_600) for look in looks]
+    times_s = [at_s - 300 * k for k in range(minutes // 5 + 1)] + [at_s - 60 * minutes]
+    figures = [rise_volatility(changes, time_s, 3_600) for time_s in times_s]
     worst = rise_volatility_worst(changes, at_s, 3_600, minutes)
     np.testing.assert_array_equal(worst, np.fmax.reduce(figures))
 

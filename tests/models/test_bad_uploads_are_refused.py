@@ -165,7 +165,7 @@ def test_reserved_names_cannot_be_uploaded(stage, trained, version):
 
 
 @pytest.mark.parametrize(
-    ("request_", "said"),
+    ("request_", "message"),
     [
         ({"command": "roll-back-model"}, "there is no previous model"),
         ({"command": "activate-model", "version": "nobody"}, "allowed are none"),
@@ -176,10 +176,10 @@ def test_reserved_names_cannot_be_uploaded(stage, trained, version):
     ],
     ids=["nothing before", "unknown", "live", "not pending", "no upload", "no version"],
 )
-def test_forbidden_registry_change_is_refused_with_the_reason(stage, request_, said):
+def test_forbidden_registry_change_is_refused_with_the_reason(stage, request_, message):
     """The error says what is allowed, and the registry stays as it is."""
     before = ledger_of(stage).registry()
-    with pytest.raises(FunctionFailed, match=said) as failure:
+    with pytest.raises(FunctionFailed, match=message) as failure:
         stage.command(**request_)
     assert failure.value.error_type == "InvalidRequest"
     assert ledger_of(stage).registry() == before

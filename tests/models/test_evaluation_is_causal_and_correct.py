@@ -80,10 +80,12 @@ def test_evaluation_learns_the_corrections_of_the_deployed_function(trained, sco
     day_rows = joined(list(rows_of(market, times)))
     raw = predict_rows(trained.model.boosters, day_rows.values)
     for h in range(4):
-        said = forecast_rows(raw, day_rows.rows, calibration, h)
-        np.testing.assert_allclose(said.change[: len(chosen)], scored.change[h][chosen], rtol=1e-6)
+        forecast = forecast_rows(raw, day_rows.rows, calibration, h)
         np.testing.assert_allclose(
-            np.log(said.forecast.p95 / day_rows.price)[: len(chosen)],
+            forecast.change[: len(chosen)], scored.change[h][chosen], rtol=1e-6
+        )
+        np.testing.assert_allclose(
+            np.log(forecast.forecast.p95 / day_rows.price)[: len(chosen)],
             scored.high[h][chosen],
             atol=1e-9,
         )
@@ -164,11 +166,11 @@ def test_expensive_pools_count_more_in_dollars_and_alike_in_log_prices(trained, 
     """A forecast that is right about one expensive pool alone has skill in dollars, but little in
     logs."""
     known = np.isfinite(scored.move)
-    dear = scored.pool == 0
+    expensive = scored.pool == 0
     favoured = replace(
         scored,
-        price=np.where(dear, 1_000 * scored.price, scored.price),
-        mean=np.where(dear & known, scored.move, 0.0),
+        price=np.where(expensive, 1_000 * scored.price, scored.price),
+        mean=np.where(expensive & known, scored.move, 0.0),
     )
     report = evaluate(favoured, trained.model.metadata.thresholds)
     for horizon in report["horizons"].values():

@@ -54,8 +54,8 @@ def test_changed_files_of_a_kept_model_are_not_used(stage, trained):
     )
     stage.refresh()
     stage.account.invoke("Decide", {"trigger": "schedule"})
-    said = _evidence(stage)["market_degraded"]
-    assert "it was changed after validation" in said
+    reason = _evidence(stage)["market_degraded"]
+    assert "it was changed after validation" in reason
 
 
 def test_last_two_models_are_kept_and_older_ones_removed(stage, trained):
@@ -82,8 +82,10 @@ def test_every_decision_reports_that_no_model_forecast(stage, trained):
     stage.refresh()
     stage.account.invoke("Decide", {"trigger": "schedule"})
     assert published(stage, "ForecastDegraded")[-1][1] == 1.0
-    said = _evidence(stage)
-    assert "no model: last price, instability 0.5 (gone: metadata.json" in said["market_degraded"]
+    evidence = _evidence(stage)
+    assert (
+        "no model: last price, instability 0.5 (gone: metadata.json" in evidence["market_degraded"]
+    )
     stage.command(command="activate-model", version="shipped")
     stage.refresh()
     stage.account.run_for(timedelta(seconds=1))
@@ -153,7 +155,7 @@ def test_weak_model_sets_the_metric_and_is_reported_once(stage, trained):
     stage.account.run_for(timedelta(hours=20))
     worse = published(stage, "ForecastWorse")[before:]
     values = [value for _, value in worse]
-    assert values[0] == 0.0, "too little has come true to judge"
+    assert values[0] == 0.0, "too few actual prices are known for a rating"
     assert values[-1] == 1.0
     assert values == sorted(values)
     alarms = boto3.client("cloudwatch").describe_alarms()["MetricAlarms"]

@@ -46,7 +46,7 @@ def test_shipped_model_is_less_sure_of_tomorrow_than_of_the_next_hour():
     forecaster = ModelForecaster(model, model.calibration, {})
     bands = []
     for hours in (1, 24):
-        said = forecaster.forecast(changes, START_S + 16 * DAY_S, hours * HOUR_S)
-        bands.append(said.p95 - said.p05)
+        forecast = forecaster.forecast(changes, START_S + 16 * DAY_S, hours * HOUR_S)
+        bands.append(forecast.p95 - forecast.p05)
     assert np.median(bands[1]) > np.median(bands[0])
     assert np.median(bands[1]) >= 0.0002

@@ -67,7 +67,7 @@ def test_imported_prices_have_less_confidence_and_never_replace_reported_ones(st
 
 
 @pytest.mark.parametrize(
-    ("body", "said"),
+    ("body", "message"),
     [
         (None, "no such object"),
         (b"", "has no rows"),
@@ -75,12 +75,12 @@ def test_imported_prices_have_less_confidence_and_never_replace_reported_ones(st
     ],
 )
 def test_file_without_prices_is_refused_and_changes_nothing(
-    stage: Stage, body: bytes | None, said: str
+    stage: Stage, body: bytes | None, message: str
 ) -> None:
     """The error names the key and the reason."""
     if body is not None:
         put(stage, "import/mine.csv", body)
-    with pytest.raises(FunctionFailed, match=f"InvalidRequest.*import/mine.csv.*{said}"):
+    with pytest.raises(FunctionFailed, match=f"InvalidRequest.*import/mine.csv.*{message}"):
         ask(stage, "import", key="import/mine.csv", rows_are="samples")
     assert not stage.objects("history/")
 
