@@ -15,7 +15,7 @@ from models.dataset import Dataset, hours_between, joined, rows_of
 from models.markets import Market
 from models.simple_rules import SimpleRules, last_change, pool_frequency
 from spot_optimizer.forecast.calibration import Calibration
-from spot_optimizer.forecast.daily_lessons import label_forecasts
+from spot_optimizer.forecast.daily_lessons import label_forecasts, learn_hours
 from spot_optimizer.forecast.features import FEATURES
 from spot_optimizer.forecast.model_artifact import Model
 from spot_optimizer.forecast.model_forecaster import forecast_rows
@@ -154,13 +154,11 @@ def _learned(
     day_s: int,
     every_h: int,
 ) -> Calibration:
-    """One daily lesson; a row weighs as many hours as it stands for."""
-    calibration = calibration.forget(1.0).scaled(1 / every_h)
-    for data, raw in recent[-2:]:
-        calibration = calibration.learn(
-            label_forecasts(raw, data.rows, data.outcomes, data.made_s, day_s)
-        )
-    return calibration.scaled(every_h)
+    labeled = (
+        label_forecasts(raw, data.rows, data.outcomes, data.made_s, day_s)
+        for data, raw in recent[-2:]
+    )
+    return learn_hours(calibration, labeled, every_h)
 
 
 def _score(

@@ -13,6 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spot_optimizer.vocabulary import Pool
+
+POOL_COLUMNS = ("types", "zones")
+"""Names of the columns of ``pools_to_columns``."""
 _FORM = "form"
 
 
@@ -45,6 +49,19 @@ def unpack_columns(
     if missing:
         raise DamagedState(f"{kind}: columns {', '.join(missing)} are missing")
     return {name: columns[name] for name in names}
+
+
+def pools_to_columns(pools: tuple[Pool, ...]) -> dict[str, NDArray[Any]]:
+    """Pools as the columns ``POOL_COLUMNS``."""
+    return {
+        "types": np.array([pool.instance_type for pool in pools], dtype=np.str_),
+        "zones": np.array([pool.availability_zone for pool in pools], dtype=np.str_),
+    }
+
+
+def pools_from_columns(columns: Mapping[str, NDArray[Any]]) -> tuple[Pool, ...]:
+    """Read what ``pools_to_columns`` gave."""
+    return tuple(map(Pool, columns["types"].tolist(), columns["zones"].tolist()))
 
 
 def pack_json(kind: str, version: int, body: Mapping[str, Any]) -> bytes:

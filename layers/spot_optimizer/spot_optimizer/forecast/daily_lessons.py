@@ -1,7 +1,7 @@
 """Daily lessons: once a day a model's corrections learn from the forecasts whose horizon has ended."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -111,7 +111,17 @@ def learn_from_day(
     outcomes = compute_outcomes(changes, times_s, until_s).take(is_known)
     made_s = np.broadcast_to(times_s, is_known.shape)[is_known]
     raw = predict_rows(model.boosters, rows.values)
-    return calibration.forget(1.0).learn(label_forecasts(raw, rows, outcomes, made_s, until_s))
+    return learn_hours(calibration, [label_forecasts(raw, rows, outcomes, made_s, until_s)])
+
+
+def learn_hours(
+    calibration: Calibration, labeled: Iterable[LabeledForecasts], every_h: int = 1
+) -> Calibration:
+    """One daily lesson. If only every ``every_h``-th hour is labeled, each row weighs as many hours."""
+    learned = calibration.forget(1.0).scaled(1 / every_h)
+    for part in labeled:
+        learned = learned.learn(part)
+    return learned.scaled(float(every_h))
 
 
 def label_forecasts(

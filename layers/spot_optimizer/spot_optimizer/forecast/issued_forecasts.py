@@ -7,8 +7,11 @@ from typing import Any
 import numpy as np
 
 from spot_optimizer.codec import (
+    POOL_COLUMNS,
     DamagedState,
     pack_columns,
+    pools_from_columns,
+    pools_to_columns,
     unpack_columns,
 )
 from spot_optimizer.forecast.forecaster import Forecaster
@@ -46,8 +49,7 @@ class IssuedForecasts:
         columns: dict[str, Any] = {
             "made_s": np.array([self.made_s], dtype=np.int64),
             "models": np.array(self.models, dtype=np.str_),
-            "types": np.array([pool.instance_type for pool in self.pools], dtype=np.str_),
-            "zones": np.array([pool.availability_zone for pool in self.pools], dtype=np.str_),
+            **pools_to_columns(self.pools),
             "price": self.price,
             "instability": self.instability.astype(np.float32),
         }
@@ -57,10 +59,10 @@ class IssuedForecasts:
     @classmethod
     def from_bytes(cls, data: bytes) -> "IssuedForecasts":
         """Read what ``to_bytes`` wrote. Raises DamagedState."""
-        names = ("made_s", "models", "types", "zones", "price", "instability", *_OF_MODELS)
+        names = ("made_s", "models", *POOL_COLUMNS, "price", "instability", *_OF_MODELS)
         stored = unpack_columns(data, _KIND, _VERSION, names)
         models = tuple(stored["models"].tolist())
-        pools = tuple(map(Pool, stored["types"].tolist(), stored["zones"].tolist()))
+        pools = pools_from_columns(stored)
         shapes: dict[str, tuple[int, ...]] = dict.fromkeys(
             _OF_MODELS, (len(models), len(HORIZONS_H), len(pools))
         )

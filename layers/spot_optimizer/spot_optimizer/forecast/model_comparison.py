@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from spot_optimizer.forecast.accuracy import AccuracySums, Actuals
 from spot_optimizer.forecast.calibration import Calibration
-from spot_optimizer.forecast.daily_lessons import label_forecasts
+from spot_optimizer.forecast.daily_lessons import label_forecasts, learn_hours
 from spot_optimizer.forecast.features import WINDOW_S, compute_features
 from spot_optimizer.forecast.model_artifact import Model
 from spot_optimizer.forecast.model_forecaster import Rows, forecast_rows, select_rows
@@ -152,11 +152,10 @@ def _replay(model: Model, past: _LabeledPast, every_h: int) -> dict[int, Accurac
 def _learn_day(
     calibration: Calibration, past: _LabeledPast, raw: RawForecast, day_s: int, every_h: int
 ) -> Calibration:
-    """One daily lesson; a row weighs as many hours as it stands for."""
     recent = (past.made_s < day_s) & (past.made_s >= day_s - 2 * DAY_S)
     data = past.take(recent)
     labeled = label_forecasts(raw.take(recent), data.rows, data.outcomes, data.made_s, day_s)
-    return calibration.forget(1.0).scaled(1 / every_h).learn(labeled).scaled(float(every_h))
+    return learn_hours(calibration, [labeled], every_h)
 
 
 def _score_day(

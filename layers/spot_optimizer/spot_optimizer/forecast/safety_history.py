@@ -11,8 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spot_optimizer.codec import (
+    POOL_COLUMNS,
     DamagedState,
     pack_columns,
+    pools_from_columns,
+    pools_to_columns,
     unpack_columns,
 )
 from spot_optimizer.market.prices import Floats, Times
@@ -75,8 +78,7 @@ class SafetyHistory:
             _KIND,
             _VERSION,
             {
-                "types": np.array([pool.instance_type for pool in self.pools], dtype=np.str_),
-                "zones": np.array([pool.availability_zone for pool in self.pools], dtype=np.str_),
+                **pools_to_columns(self.pools),
                 "time_s": self.time_s,
                 "instability": self.instability,
                 "advisor_bucket": self.advisor_bucket,
@@ -86,9 +88,9 @@ class SafetyHistory:
     @classmethod
     def from_bytes(cls, data: bytes) -> "SafetyHistory":
         """Read what ``to_bytes`` wrote. Raises DamagedState."""
-        names = ("types", "zones", "time_s", "instability", "advisor_bucket")
+        names = (*POOL_COLUMNS, "time_s", "instability", "advisor_bucket")
         stored = unpack_columns(data, _KIND, _VERSION, names)
-        pools = tuple(map(Pool, stored["types"].tolist(), stored["zones"].tolist()))
+        pools = pools_from_columns(stored)
         shape = (len(stored["time_s"]), len(pools))
         for name in ("instability", "advisor_bucket"):
             if stored[name].shape != shape:

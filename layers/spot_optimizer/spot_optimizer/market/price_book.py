@@ -12,8 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spot_optimizer.codec import (
+    POOL_COLUMNS,
     DamagedState,
     pack_columns,
+    pools_from_columns,
     unpack_columns,
 )
 from spot_optimizer.market.cleaning import Cleaning, PriceRow
@@ -93,9 +95,8 @@ class PriceBook:
 
 def contents_from_bytes(data: bytes) -> tuple[Coverage, tuple[Pool, ...]]:
     """Read only coverage and pools of what ``PriceBook.to_bytes`` wrote. Raises DamagedState."""
-    columns = unpack_columns(data, _KIND, _VERSION, (*COVERAGE_COLUMNS, "types", "zones"))
-    pools = map(Pool, columns["types"].tolist(), columns["zones"].tolist())
+    columns = unpack_columns(data, _KIND, _VERSION, (*COVERAGE_COLUMNS, *POOL_COLUMNS))
     try:
-        return Coverage.from_columns(columns), tuple(pools)
+        return Coverage.from_columns(columns), pools_from_columns(columns)
     except ValueError as error:
         raise DamagedState(f"{_KIND}: {error}") from error

@@ -9,8 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spot_optimizer.codec import (
+    POOL_COLUMNS,
     DamagedState,
     pack_columns,
+    pools_from_columns,
+    pools_to_columns,
     unpack_columns,
 )
 from spot_optimizer.market.cleaning import Cleaning, CleanRows, PriceRow, clean
@@ -23,8 +26,7 @@ PoolIndex = NDArray[np.int32]
 GRID_STEP_S = 300
 _KIND, _VERSION = "price-changes", 1
 COLUMNS = (
-    "types",
-    "zones",
+    *POOL_COLUMNS,
     "pool_index",
     "time_s",
     "price",
@@ -233,8 +235,7 @@ class PriceChanges:
     def to_columns(self) -> dict[str, NDArray[Any]]:
         """The arrays ``COLUMNS``."""
         return {
-            "types": np.array([pool.instance_type for pool in self.pools], dtype=np.str_),
-            "zones": np.array([pool.availability_zone for pool in self.pools], dtype=np.str_),
+            **pools_to_columns(self.pools),
             "pool_index": self.pool_index,
             "time_s": self.time_s,
             "price": self.price,
@@ -254,9 +255,8 @@ class PriceChanges:
     @classmethod
     def from_columns(cls, columns: Mapping[str, NDArray[Any]]) -> "PriceChanges":
         """Read what ``to_columns`` gave. Raises DamagedState."""
-        pools = tuple(map(Pool, columns["types"].tolist(), columns["zones"].tolist()))
         changes = cls(
-            pools,
+            pools_from_columns(columns),
             columns["pool_index"].astype(np.int32),
             columns["time_s"].astype(np.int64),
             columns["price"].astype(np.float64),

@@ -7,12 +7,14 @@ from typing import Any
 import numpy as np
 
 from spot_optimizer.codec import (
+    POOL_COLUMNS,
     DamagedState,
     pack_columns,
+    pools_from_columns,
+    pools_to_columns,
     unpack_columns,
 )
 from spot_optimizer.market.snapshot import MarketSnapshot
-from spot_optimizer.vocabulary import Pool
 
 _KIND, _VERSION = "market-snapshot", 1
 _TEXTS = ("forecaster", "degraded")
@@ -29,19 +31,16 @@ def snapshot_to_bytes(snapshot: MarketSnapshot) -> bytes:
     texts = {name: np.array(getattr(snapshot, name), dtype=np.str_) for name in _TEXTS}
     columns = {name: getattr(snapshot, name) for name in _COLUMNS}
     columns |= {name: np.full(len(snapshot.pools), np.nan) for name in _UNUSED_COLUMNS}
-    pools = {
-        "types": np.array([pool.instance_type for pool in snapshot.pools], dtype=np.str_),
-        "zones": np.array([pool.availability_zone for pool in snapshot.pools], dtype=np.str_),
-    }
+    pools = pools_to_columns(snapshot.pools)
     as_of = {"as_of": np.array(snapshot.as_of.isoformat(), dtype=np.str_)}
     return pack_columns(_KIND, _VERSION, {**as_of, **texts, **pools, **columns})
 
 
 def snapshot_from_bytes(data: bytes) -> MarketSnapshot:
     """Read what ``snapshot_to_bytes`` wrote. Raises DamagedState."""
-    names = ("as_of", *_TEXTS, "types", "zones", *_COLUMNS)
+    names = ("as_of", *_TEXTS, *POOL_COLUMNS, *_COLUMNS)
     stored = unpack_columns(data, _KIND, _VERSION, names)
-    pools = tuple(map(Pool, stored["types"].tolist(), stored["zones"].tolist()))
+    pools = pools_from_columns(stored)
     for name in _COLUMNS:
         if stored[name].shape != (len(pools),):
             raise DamagedState(f"{_KIND}: {name} has shape {stored[name].shape}, not {len(pools)}")
