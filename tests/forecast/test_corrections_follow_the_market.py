@@ -15,6 +15,7 @@ from spot_optimizer.forecast.calibration import (
     LabeledForecasts,
     interval_scores,
 )
+from spot_optimizer.forecast.daily_lessons import learn_hours
 from spot_optimizer.forecast.raw_forecast import HORIZONS_H, RISES, RawForecast
 from spot_optimizer.forecast.ticks import moved_ticks, price_after
 
@@ -127,6 +128,17 @@ def test_lessons_fade_and_new_ones_take_over():
     halved = learned.forget(HALF_LIFE_DAYS)
     np.testing.assert_allclose(halved.predicted, learned.predicted / 2)
     np.testing.assert_allclose(halved.scores, learned.scores / 2)
+
+
+def test_daily_lesson_fades_old_sums_by_a_day_and_weighs_rows_by_hours():
+    """If only every third hour is labeled, each row counts three times."""
+    labeled, _ = market(rows=100)
+    learned = Calibration.blank().learn(labeled)
+    lesson = learn_hours(learned, [labeled], every_h=3)
+    faded = 0.5 ** (1 / HALF_LIFE_DAYS)
+    for name in ("predicted", "happened", "gram", "moment", "scores"):
+        before = getattr(learned, name)
+        np.testing.assert_allclose(getattr(lesson, name), (faded + 3) * before, rtol=1e-9)
 
 
 def test_unknown_outcomes_change_nothing():
