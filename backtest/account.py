@@ -23,15 +23,12 @@ from spot_optimizer.aws.reference_data import (
 from spot_optimizer.aws.spot_prices import read_spot_prices
 from spot_optimizer.market.catalog import Catalog, types_that_matter
 from spot_optimizer.market.catalog_file import build_catalog
-from spot_optimizer.market.collection_plan import (
-    DAY_S,
-    HISTORY_DAYS_MAX,
-    plan_slices,
-)
+from spot_optimizer.market.collection_plan import HISTORY_DAYS_MAX, plan_slices
 from spot_optimizer.market.coverage import Coverage
 from spot_optimizer.market.prices import PriceChanges
 from spot_optimizer.settings import Settings
 from spot_optimizer.switching.workload_tags import InvalidTags, parse_tags
+from spot_optimizer.vocabulary import DAY_S
 
 Progress = Callable[[int, int, str], None]
 

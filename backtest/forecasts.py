@@ -7,15 +7,15 @@ from datetime import UTC, datetime
 import numpy as np
 
 from backtest.period import Period
-from models.artifact_files import SHIPPED, read_model, read_rivals
+from models.artifact_files import SHIPPED, read_model, read_simple_rules
 from models.rolling import Progress, roll
-from spot_optimizer.forecast.forecaster import HOUR_S, unknown_instability
+from spot_optimizer.forecast.forecaster import unknown_instability
 from spot_optimizer.forecast.last_price import HISTORY_S, LastPrice
 from spot_optimizer.forecast.safety_history import SafetyHistory
 from spot_optimizer.forecast.snapshot_builder import build_snapshot
 from spot_optimizer.market.prices import Floats
 from spot_optimizer.market.snapshot import MarketSnapshot
-from spot_optimizer.market.volatility import WEEK_S
+from spot_optimizer.vocabulary import HOUR_S, WEEK_S
 
 LAST_PRICE, MODEL, PERFECT = "last price", "model", "perfect 1 h forecast"
 FORECASTS = (LAST_PRICE, MODEL, PERFECT)
@@ -70,7 +70,7 @@ def with_model(snapshots: Snapshots, period: Period, progress: Progress) -> list
     scored = roll(
         [period.market],
         read_model(SHIPPED),
-        read_rivals(SHIPPED),
+        read_simple_rules(SHIPPED),
         from_s=period.start_s,
         until_s=period.at_s(period.hours),
         every_h=1,

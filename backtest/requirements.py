@@ -161,7 +161,7 @@ def _blank(period: Period, now: datetime) -> MarketSnapshot:
     bucket = nothing.astype(np.int8)
     return MarketSnapshot(
         as_of=now, forecaster="", degraded="", pools=period.pools, price=low, forecast_p05=low,
-        forecast_p50=low, forecast_p95=low, forecast_mean=low, volatility_24h=nothing,
+        forecast_p50=low, forecast_p95=low, forecast_mean=low,
         rise_volatility_24h=nothing, volatility_7d=nothing, instability=nothing,
         advisor_bucket=bucket, rise_volatility_worst_recent=nothing,
         instability_worst_recent=nothing, advisor_bucket_worst_recent=bucket,

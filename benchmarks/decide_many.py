@@ -42,7 +42,7 @@ def world(workloads: int, pools: int, engine: str, rng: np.random.Generator) -> 
     market = MarketSnapshot(
         as_of=NOW, forecaster="last-price", degraded="", pools=tuple(names), price=price,
         forecast_p05=price, forecast_p50=price, forecast_p95=price, forecast_mean=price,
-        volatility_24h=calm, rise_volatility_24h=calm, volatility_7d=calm,
+        rise_volatility_24h=calm, volatility_7d=calm,
         instability=calm + 0.5, advisor_bucket=bucket, rise_volatility_worst_recent=calm,
         instability_worst_recent=calm + 0.5, advisor_bucket_worst_recent=bucket,
         history_s=calm + 1e6,

@@ -14,12 +14,11 @@ from time import perf_counter
 import numpy as np
 
 from models.artifact_files import SHIPPED, read_model
-from spot_optimizer.forecast.daily_lessons import learn_day
-from spot_optimizer.forecast.forecaster import HOUR_S
+from spot_optimizer.forecast.daily_lessons import learn_from_day
 from spot_optimizer.forecast.model_forecaster import ModelForecaster
 from spot_optimizer.forecast.raw_forecast import HORIZONS_H
 from spot_optimizer.market.prices import PriceChanges
-from spot_optimizer.vocabulary import Pool
+from spot_optimizer.vocabulary import HOUR_S, Pool
 
 POOLS = 3_000
 DAYS = 17
@@ -73,7 +72,7 @@ def main() -> None:
         forecaster.forecast(changes, NOW_S, hours * HOUR_S)
     print(f"{len(changes.pools)} pools, all horizons, features   {perf_counter() - started:6.2f} s")
     started = perf_counter()
-    learn_day(model, model.calibration, changes, {}, NOW_S)
+    learn_from_day(model, model.calibration, changes, {}, NOW_S)
     print(f"daily lesson                         {perf_counter() - started:6.2f} s")
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"peak memory                          {peak_mb:6.0f} MB")

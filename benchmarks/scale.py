@@ -40,7 +40,7 @@ from simulator.costs.month import Life, market_for
 from simulator.costs.tables import table_sizes
 from spot_optimizer.aws import data_bucket as archive
 from spot_optimizer.services.decide import refresh_templates
-from spot_optimizer.services.refresh_market import market_forecast
+from spot_optimizer.services.refresh_market import kept_models
 
 SIZES = (100, 1_000, 10_000)
 READ_AT_ONCE = 2_000
@@ -137,7 +137,7 @@ class Bench:
         """Record a run of a cold function, and replay it."""
         # Nothing is at hand in a new environment.
         archive._loaded.clear()
-        market_forecast._loaded.clear()
+        kept_models._loaded.clear()
         deployed = self.account.lambdas.find(function)
         with tempfile.NamedTemporaryFile(suffix=".pickle") as file:
             with self._recording(deployed, event, file):

@@ -17,13 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.markets import Market, read_markets
-from spot_optimizer.forecast.forecaster import HOUR_S
 from spot_optimizer.forecast.raw_forecast import HORIZONS_H
+from spot_optimizer.vocabulary import HOUR_S, WEEK_S
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-WEEK_S = 7 * 24 * HOUR_S
+
 SHORT_GAP_S = 8 * HOUR_S
 """Shorter gaps lie between two updates that follow each other, longer ones have some in between."""
 STEP_S = 300
@@ -131,10 +131,10 @@ def score(market: Market, law: Law, from_s: int, until_s: int) -> None:
         base = changed.mean()
         skill = 1 - ((said - changed) ** 2).mean() / (base * (1 - base))
         square = (log_price[then] - log_price[row])[usable][changed] ** 2
-        weighed = square @ said[changed] / square.sum()
+        scaled = square @ said[changed] / square.sum()
         print(
             f"{hours:3} h ahead: {100 * base:5.1f} % change, Brier skill {skill:.3f}; "
-            f"probability before a change, weighed by its square: {weighed:.3f}"
+            f"probability before a change, scaled by its square: {scaled:.3f}"
         )
 
 

@@ -1,4 +1,4 @@
-"""``spot-optimizer evaluate``: how good a model's forecasts are on any price file."""
+"""``spot-optimizer evaluate``: measure a model's forecasts on price files."""
 
 import json
 from pathlib import Path
@@ -16,29 +16,25 @@ def evaluate(
     prices: Annotated[
         list[Path],
         typer.Option(
-            help="Price files: parquet, CSV or JSON, of any regions and types. Give the option once"
-            " for each file.",
+            help="Price file: parquet, CSV or JSON, of any regions and types. Repeat the option for"
+            " several files.",
             exists=True,
             dir_okay=False,
         ),
     ],
     model: Annotated[
         Path | None,
-        typer.Option(
-            help="Folder of a model; left out: the one that comes along.", file_okay=False
-        ),
+        typer.Option(help="Folder of a model; default: the bundled one.", file_okay=False),
     ] = None,
     on_demand: OnDemandFile = None,
     start: Annotated[
         str | None,
         typer.Option(
-            "--from", help="First day to score, UTC; left out: after 8 days of each region."
+            "--from", help="First day to score, UTC; default: after 8 days of each region."
         ),
     ] = None,
-    until: Annotated[str | None, typer.Option(help="Day before which to stop, UTC.")] = None,
-    every_hours: Annotated[
-        int, typer.Option(min=1, max=24, help="Forecast every so many hours.")
-    ] = 1,
+    until: Annotated[str | None, typer.Option(help="Stop before this day, UTC.")] = None,
+    every_hours: Annotated[int, typer.Option(min=1, max=24, help="Hours between forecasts.")] = 1,
     recalibrate: Annotated[
         bool, typer.Option(help="Correct the model every day, as the deployed function does.")
     ] = True,
@@ -48,10 +44,10 @@ def evaluate(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
-    """Forecast a recorded market hour by hour, with only the past known, and measure it.
+    """Forecast a recorded market hour by hour, using only the past, and measure the forecasts.
 
-    Every figure stands beside those of simple rules. Errors are of log prices, squared errors of
-    prices in dollars too; intervals in brackets are 90 %, drawn by week and family.
+    Every figure is shown with those of simple rules. Errors are of log prices; squared errors also of
+    prices in dollars. Intervals in brackets are 90 %, drawn by week and family.
     """
     if picture and not picture.parent.is_dir():
         raise typer.BadParameter(f"--picture {picture}: there is no folder {picture.parent}")
@@ -100,13 +96,13 @@ def _print(report: dict[str, Any]) -> None:
         f"{data['from']} to {data['until']}, {', '.join(data['regions'])}"
     )
     if data["dropped"]:
-        left = ", ".join(f"{n} {reason}" for reason, n in data["dropped"].items())
-        typer.echo(f"rows of the files left out: {left} of {data['rows']}")
+        dropped = ", ".join(f"{n} {reason}" for reason, n in data["dropped"].items())
+        typer.echo(f"dropped rows: {dropped} of {data['rows']}")
     if data["feed_gaps"]:
-        typer.echo(f"gaps of over 48 h in the recording, at which it was cut: {data['feed_gaps']}")
+        typer.echo(f"recording split at gaps of over 48 h: {data['feed_gaps']}")
     for hours, h in report["horizons"].items():
         if not h["rows"]:
-            typer.echo(f"\n{hours}: no outcome is known")
+            typer.echo(f"\n{hours}: no actual price is known")
             continue
         typer.echo(f"\n{hours} ahead ({100 * h['changed_share']:.1f} % change)")
         for name in ("squared_error", "absolute_error"):
@@ -119,20 +115,20 @@ def _print(report: dict[str, Any]) -> None:
         typer.echo(
             "  in dollars      skill "
             + _with(squared["skill_in_dollars"], squared["skill_in_dollars_90"])
-            + ", squared error; dear pools count for more"
+            + ", squared error; expensive pools count for more"
         )
         p, i = h["pinball"], h["interval"]
         typer.echo(
             f"  pinball         skill {_with(p['skill'], p['skill_90'])} over empirical quantiles"
         )
         typer.echo(
-            f"  90 % interval   holds {_of(i['coverage'])}, of those that change "
+            f"  90 % interval   contains {_of(i['coverage'])}, of the changed prices "
             f"{_with(i['coverage_changed'], i['coverage_changed_90'])}; width "
             f"{100 * i['width']:.2f} % of the price; families outside 88 to 92 %: "
             f"{', '.join(i['families_outside_88_to_92']) or 'none'} of {len(i['by_family'])}"
         )
         for name in ("change", "change_recent_pools"):
-            label = "change" if name == "change" else "of pools that changed in 7 days"
+            label = "change" if name == "change" else "change of pools that changed in 7 days"
             typer.echo(f"  {label:15} {_alarm(h[name])}")
     for name, rise in report["instability"].items():
         typer.echo(f"\n{name.replace('_', ' by ')} % within 12 h: {_alarm(rise)}")
@@ -140,8 +136,8 @@ def _print(report: dict[str, Any]) -> None:
 
 def _alarm(part: dict[str, Any]) -> str:
     if "too_few" in part:
-        return f"too few cases for a figure ({part['too_few']})"
-    told = [
+        return f"too few cases for figures ({part['too_few']})"
+    figures = [
         f"base rate {_of(part['base_rate'])}",
         f"AUC {_with(part['auc'], part.get('auc_90'))}",
         f"average precision {_with(part['average_precision'], part.get('average_precision_90'))}",
@@ -150,18 +146,18 @@ def _alarm(part: dict[str, Any]) -> str:
     ]
     at = part.get("at_threshold")
     if at:
-        told.append(
+        figures.append(
             f"at {at['threshold']:.3f}: precision {_of(at['precision'])}, recall "
             f"{_of(at['recall'])}, F1 {_of(at['f1'])}"
         )
         if at.get("recall_by_event") is not None:
             lead = f", median lead {at['lead_h_median']} h" if at["lead_h_median"] else ""
-            told.append(f"{_of(at['recall_by_event'])} of {at['events']} events foreseen{lead}")
+            figures.append(f"{_of(at['recall_by_event'])} of {at['events']} events predicted{lead}")
     rules = {
         name: rule.get("brier_skill", rule.get("average_precision"))
         for name, rule in part["rules"].items()
     }
-    return ", ".join(told) + "; " + _rules(rules)
+    return ", ".join(figures) + "; " + _rules(rules)
 
 
 def _rules(rules: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""``spot-optimizer train``: a forecasting model from price files."""
+"""``spot-optimizer train``: train a forecasting model on price files."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,8 +14,8 @@ from price_files.on_demand import OnDemandByRegion, read_on_demand_by_region
 OnDemandFile = Annotated[
     Path | None,
     typer.Option(
-        help="On-demand prices, CSV or JSON, with a region column where there are several; a"
-        " column on_demand_price of the price files is stronger.",
+        help="On-demand prices, CSV or JSON, with a region column if there are several regions. A"
+        " column on_demand_price in the price files wins.",
         exists=True,
         dir_okay=False,
     ),
@@ -26,20 +26,20 @@ def train(
     prices: Annotated[
         list[str],
         typer.Option(
-            help="Price files: parquet, CSV or JSON. FILE@2021-05-11 uses what is before that day"
-            " (UTC) alone. Give the option once for each file."
+            help="Price file: parquet, CSV or JSON. FILE@2021-05-11 uses only rows before that day"
+            " (UTC). Repeat the option for several files."
         ),
     ],
     out: Annotated[Path, typer.Option(help="Folder for the model's files.", file_okay=False)],
     on_demand: OnDemandFile = None,
-    name: Annotated[str, typer.Option(help="The model's name on every decision.")] = "lightgbm",
+    name: Annotated[str, typer.Option(help="Name of the model in decisions.")] = "lightgbm",
     seed: Annotated[int, typer.Option(min=0, help="Same seed, files and threads: same bytes.")] = 1,
     threads: Annotated[int, typer.Option(min=1, max=64, help="Threads of LightGBM.")] = 2,
 ) -> None:
-    """Train a model for prices and instability; validate it; write it with its card.
+    """Train and validate a model for prices and instability; write its files and model card.
 
-    The last 14 % of each file validate: they choose the thresholds and the corrections to begin
-    with, and the figures of the card come from them.
+    The last 14 % of each file are for validation: thresholds, initial corrections and the figures of
+    the model card come from them.
     """
     from models.model_card import write_model_card  # LightGBM takes a second to import
     from models.training import TooLittleData
@@ -69,12 +69,12 @@ def train(
     write_model_card(metadata, out)
     typer.echo(f"{out}: {metadata.name}, trained until {metadata.trained_until:%Y-%m-%d %H:%M} UTC")
     for part, figures in metadata.metrics.items():
-        told = ", ".join(f"{key.replace('_', ' ')} {value:g}" for key, value in figures.items())
-        typer.echo(f"  {part}: {told}")
+        text = ", ".join(f"{key.replace('_', ' ')} {value:g}" for key, value in figures.items())
+        typer.echo(f"  {part}: {text}")
 
 
 def on_demand_prices(path: Path | None) -> OnDemandByRegion:
-    """The prices of a file by region; none without a file. Exit code 2 on one that is no such."""
+    """The prices of a file by region; empty without a file. Exit code 2 if it cannot be read."""
     if path is None:
         return {}
     try:
@@ -85,7 +85,7 @@ def on_demand_prices(path: Path | None) -> OnDemandByRegion:
 
 
 def day_s(option: str, text: str) -> int:
-    """Epoch seconds of a day or moment, UTC; exit code 2 on what is none."""
+    """Epoch seconds of a day or time, UTC; exit code 2 for other text."""
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as error:

@@ -1,9 +1,9 @@
-"""A model's files in a folder."""
+"""Read a model's files from a folder."""
 
 from pathlib import Path
 
-from models.rivals import Rivals
-from models.training import RIVALS
+from models.simple_rules import SimpleRules
+from models.training import SIMPLE_RULES
 from spot_optimizer.forecast.boosters import load_booster
 from spot_optimizer.forecast.model_artifact import (
     SHIPPED,
@@ -12,11 +12,11 @@ from spot_optimizer.forecast.model_artifact import (
     load_model,
 )
 
-__all__ = ["SHIPPED", "read_model", "read_rivals"]
+__all__ = ["SHIPPED", "read_model", "read_simple_rules"]
 
 
 def read_model(folder: Path) -> Model:
-    """Raises UnusableModel."""
+    """Load the model in ``folder``. Raises UnusableModel."""
 
     def read(name: str) -> bytes | None:
         path = folder / name
@@ -25,10 +25,10 @@ def read_model(folder: Path) -> Model:
     return load_model(read, load_booster)
 
 
-def read_rivals(folder: Path) -> Rivals:
-    """The rules that learned from the same data. Raises UnusableModel."""
-    path = folder / RIVALS
+def read_simple_rules(folder: Path) -> SimpleRules:
+    """Read the simple rules that were fitted to the same data. Raises UnusableModel."""
+    path = folder / SIMPLE_RULES
     try:
-        return Rivals.from_json(path.read_bytes())
+        return SimpleRules.from_json(path.read_bytes())
     except (OSError, ValueError, KeyError) as error:
-        raise UnusableModel(f"{RIVALS}: cannot be read: {error}") from error
+        raise UnusableModel(f"{SIMPLE_RULES}: cannot be read: {error}") from error

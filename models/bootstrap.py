@@ -1,4 +1,5 @@
-"""Confidence intervals: families and weeks are drawn again, not rows, for rows of one are alike."""
+"""Confidence intervals by block bootstrap: whole weeks and families are drawn, because rows within
+one are alike."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,10 +9,10 @@ from numpy.typing import NDArray
 
 from models.metrics import Ranked
 from spot_optimizer.market.prices import Floats, Times
+from spot_optimizer.vocabulary import WEEK_S
 
 DRAWS = 400
 RANKED_DRAWS = 60
-_WEEK_S = 7 * 86_400
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,7 @@ class Blocks:
     """B blocks, one per week, market and family."""
 
     block: NDArray[np.int64]
-    """Shape (N,): of each row."""
+    """Shape (N,): block of each row."""
     draws: Floats
     """Shape (D, B): how often each block was drawn."""
 
@@ -28,7 +29,7 @@ class Blocks:
         cls, made_s: Times, market: NDArray[np.int64], family: NDArray[np.str_], seed: int
     ) -> "Blocks":
         _, number = np.unique(family, return_inverse=True)
-        week = (made_s - made_s.min()) // _WEEK_S
+        week = (made_s - made_s.min()) // WEEK_S
         key = (market * (week.max() + 1) + week) * (number.max() + 1) + number
         _, block = np.unique(key, return_inverse=True)
         count = int(block.max()) + 1
@@ -37,12 +38,12 @@ class Blocks:
         return cls(block.astype(np.int64), draws)
 
     def interval_of_skill(
-        self, loss: Floats, rival: Floats, rows: NDArray[np.bool_]
+        self, loss: Floats, reference: Floats, rows: NDArray[np.bool_]
     ) -> tuple[float, float]:
-        """90 % interval of 1 - sum(loss) / sum(rival); both (n,) over the chosen ``rows``."""
+        """90 % interval of 1 - sum(loss) / sum(reference); both (n,) over the chosen ``rows``."""
         sums = [
             self.draws @ np.bincount(self.block[rows], weights=part, minlength=self.draws.shape[1])
-            for part in (loss, rival)
+            for part in (loss, reference)
         ]
         return _interval(1 - sums[0] / np.maximum(sums[1], 1e-300))
 

@@ -1,4 +1,4 @@
-"""Training rows: one per pool and hour, with what the model sees and what came."""
+"""Training rows: one per pool and hour, with features and outcomes."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
@@ -9,18 +9,18 @@ from numpy.typing import NDArray
 
 from models.markets import Market
 from spot_optimizer.forecast.features import compute_features
-from spot_optimizer.forecast.forecaster import HOUR_S
 from spot_optimizer.forecast.model_forecaster import Rows, select_rows
 from spot_optimizer.forecast.outcomes import Outcomes, compute_outcomes
 from spot_optimizer.market.prices import Floats, Times
+from spot_optimizer.vocabulary import HOUR_S
 
 HOURS_AT_ONCE = 240
-"""Hours whose features are computed together: bounds the memory."""
+"""Hours whose features are computed together; limits memory."""
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """N rows. Outcomes have the rows as last axis."""
+    """N rows. Outcomes have the rows as their last axis."""
 
     values: NDArray[np.float32]
     price: Floats
@@ -40,12 +40,12 @@ class Dataset:
 
     @property
     def rows(self) -> Rows:
-        """What a forecast is made from."""
+        """The input of a forecast."""
         return Rows(self.values, self.price, self.return_24h, self.family)
 
     @property
     def outcomes(self) -> Outcomes:
-        """What came."""
+        """The labels."""
         return Outcomes(self.move, self.changed, self.rose, self.rise_lead_h)
 
     def take(self, chosen: NDArray[np.bool_] | NDArray[np.int64]) -> "Dataset":
@@ -57,7 +57,7 @@ class Dataset:
 
 
 def joined(parts: Sequence[Dataset]) -> Dataset:
-    """All rows of ``parts``, one after the other."""
+    """Concatenate the rows of ``parts``."""
     columns: dict[str, Any] = {
         f.name: np.concatenate(
             [getattr(part, f.name) for part in parts], axis=0 if f.name == "values" else -1
@@ -74,16 +74,16 @@ def hours_between(start_s: int, end_s: int, every_h: int = 1) -> Times:
 
 
 def rows_of(market: Market, times_s: Times, known_until_s: int | None = None) -> Iterator[Dataset]:
-    """Rows of all pools with a known price at ``times_s``, some days at a time.
+    """Rows of all pools with a known price at ``times_s``, in chunks of some days.
 
-    Outcomes are those known at ``known_until_s``, by default the end of the recording.
+    Outcomes are those known at ``known_until_s``; default: the end of the recording.
     """
     until_s = market.end_s if known_until_s is None else min(known_until_s, market.end_s)
     for begin in range(0, len(times_s), HOURS_AT_ONCE):
         times = times_s[begin : begin + HOURS_AT_ONCE]
         block = compute_features(market.changes, times, market.on_demand_usd_per_hour)
         rows, known = select_rows(market.changes, block)
-        outcomes = compute_outcomes(market.changes, times, until_s)
+        outcomes = compute_outcomes(market.changes, times, until_s).take(known)
         pools = np.arange(len(market.changes.pools), dtype=np.int64)[:, None]
         yield Dataset(
             values=rows.values,
@@ -93,8 +93,8 @@ def rows_of(market: Market, times_s: Times, known_until_s: int | None = None) ->
             changed_7d=block.changed_7d[known],
             made_s=np.broadcast_to(times, known.shape)[known],
             pool=np.broadcast_to(pools, known.shape)[known],
-            move=outcomes.move[:, known],
-            changed=outcomes.changed[:, known],
-            rose=outcomes.rose[:, known],
-            rise_lead_h=outcomes.rise_lead_h[:, known],
+            move=outcomes.move,
+            changed=outcomes.changed,
+            rose=outcomes.rose,
+            rise_lead_h=outcomes.rise_lead_h,
         )

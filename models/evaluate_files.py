@@ -1,10 +1,10 @@
-"""Evaluation of a model on price files."""
+"""Evaluate a model on price files."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from models.artifact_files import SHIPPED, read_model, read_rivals
+from models.artifact_files import SHIPPED, read_model, read_simple_rules
 from models.evaluation import Report, evaluate
 from models.markets import read_markets
 from models.rolling import Progress, roll
@@ -22,17 +22,17 @@ def evaluate_files(
     recalibrate: bool,
     progress: Progress,
 ) -> Report:
-    """All figures of a model (default: the one that comes along) on price files.
+    """All figures of a model (default: the bundled one) on price files.
 
-    Raises UnreadableFile, UnusableModel, and ValueError where there is nothing to score.
+    Raises UnreadableFile, UnusableModel, and ValueError if there is nothing to score.
     """
     folder = model_folder or SHIPPED
-    model, rivals = read_model(folder), read_rivals(folder)
+    model, rules = read_model(folder), read_simple_rules(folder)
     read = read_markets(prices, on_demand)
     scored = roll(
         read.markets,
         model,
-        rivals,
+        rules,
         from_s=from_s,
         until_s=until_s,
         every_h=every_h,

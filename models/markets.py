@@ -1,4 +1,4 @@
-"""Price files as markets: one per region and unbroken stretch of its feed."""
+"""Read price files as markets: one per region and uninterrupted stretch of its recording."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,47 +11,47 @@ from numpy.typing import NDArray
 from price_files.columns import UnreadableFile
 from price_files.dropped_rows import DroppedRows
 from price_files.on_demand import ANY_REGION, OnDemandByRegion
-from price_files.spot_prices import PriceRows, leave_out_unusable, read_rows
+from price_files.spot_prices import PriceRows, drop_unusable, read_rows
 from spot_optimizer.market.cleaning import PriceRow
 from spot_optimizer.market.prices import PriceChanges, Times
 from spot_optimizer.vocabulary import Pool
 
 FEED_GAP_S = 48 * 3_600
-"""AWS states every price again within 24 h (measured: 32 h at most), so a region without any row
-for longer was not recorded: what follows is a market of its own, for nothing is known between."""
+"""AWS restates every price within 24 h (measured: 32 h at most), so a region without a row for longer
+was not recorded. What follows is a separate market, because nothing is known in between."""
 
 
 @dataclass(frozen=True)
 class Market:
-    """Prices of one region without a break in the recording."""
+    """Prices of one region without a gap in the recording."""
 
     region: str
     changes: PriceChanges
     on_demand_usd_per_hour: Mapping[str, float]
     start_s: int
     end_s: int
-    """Until when prices are known to hold: the last row of the region."""
+    """Time of the region's last row: prices are known until then."""
 
 
 @dataclass(frozen=True)
 class ReadMarkets:
-    """Markets of some files, and what of the files was left out."""
+    """Markets of price files, and the dropped rows."""
 
     markets: tuple[Market, ...]
     rows: int
     dropped: Mapping[str, int]
-    """Reason -> rows left out."""
+    """Reason -> dropped rows."""
     feed_gaps: int
-    """Times that a region's recording broke off for more than 48 h."""
+    """Number of gaps of more than 48 h in the recording of a region."""
 
 
 def read_markets(paths: Sequence[Path], on_demand: OnDemandByRegion | None = None) -> ReadMarkets:
-    """The markets of ``paths`` together; of rows that disagree on pool and time the later wins.
+    """The markets of all ``paths``; of rows with the same pool and time the later wins.
 
-    On-demand prices come from a column of the files, where there is one, or as given.
+    On-demand prices come from a column of the files if there is one, else from ``on_demand``.
 
     Raises:
-        UnreadableFile: a format or columns that cannot be read, or no usable row.
+        UnreadableFile: the format or columns cannot be read, or there is no usable row.
         OSError: a file cannot be opened.
     """
     dropped: Counter[str] = Counter()
@@ -62,9 +62,9 @@ def read_markets(paths: Sequence[Path], on_demand: OnDemandByRegion | None = Non
         rows = read_rows(path)
         total += len(rows.time_s)
         account = DroppedRows(len(rows.time_s))
-        leave_out_unusable(rows, account)
+        drop_unusable(rows, account)
         if not account.kept.any():
-            raise UnreadableFile(f"path: {path} has no usable row; left out: {account.counts}")
+            raise UnreadableFile(f"path: {path} has no usable row; dropped: {account.counts}")
         dropped.update(account.counts)
         for region, part in _by_region(rows, account.kept):
             by_region.setdefault(region, []).extend(part)
@@ -95,7 +95,7 @@ def _of_region(on_demand: OnDemandByRegion, region: str) -> Mapping[str, float]:
 def _by_region(rows: PriceRows, kept: NDArray[np.bool_]) -> Iterator[tuple[str, list[PriceRow]]]:
     used = np.flatnonzero(kept)
     if rows.time_s[used[0]] > rows.time_s[used[-1]]:
-        used = used[::-1]  # AWS answers from the newest to the oldest: the newer of two wins
+        used = used[::-1]  # AWS returns the newest first; the newer of two rows must win
     region_names = sorted({region for region in rows.regions if region is not None})
     region_of = np.array([region_names.index(r) if r else -1 for r in rows.regions])
     for number, name in enumerate(region_names):
@@ -122,7 +122,7 @@ def _price_rows(rows: PriceRows, here: Times) -> list[PriceRow]:
 
 
 def _listed(rows: PriceRows) -> dict[str, dict[str, float]]:
-    """On-demand prices that a column of the file states, by region and type."""
+    """On-demand prices from a column of the file, by region and type."""
     if rows.on_demand_usd_per_hour is None:
         return {}
     listed: dict[str, dict[str, float]] = {}
@@ -139,7 +139,7 @@ def _listed(rows: PriceRows) -> dict[str, dict[str, float]]:
 
 
 def _stretches(rows: list[PriceRow]) -> list[list[PriceRow]]:
-    """Rows between breaks of the recording, each in the order of the file."""
+    """Rows between gaps of the recording, each in the order of the file."""
     times = np.array([row[1] for row in rows], dtype=np.int64)
     ordered = np.sort(times)
     begins = ordered[1:][np.diff(ordered) > FEED_GAP_S]

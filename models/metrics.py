@@ -1,4 +1,4 @@
-"""Measures of forecasts. All take row weights, so that a bootstrap can count a block several times."""
+"""Measures of probability forecasts and alarms, and skill."""
 
 from dataclasses import dataclass
 
@@ -12,24 +12,26 @@ CALIBRATION_BINS = 10
 
 @dataclass(frozen=True)
 class Ranked:
-    """Probabilities in falling order, once sorted for many measures and weights. Ties are one step."""
+    """Probabilities in descending order, sorted once for many measures and row weights (a bootstrap
+    counts rows several times). Ties are one step."""
 
     order: NDArray[np.int64]
     happened: Floats
     """In that order."""
     ends: NDArray[np.int64]
     """Last position of each group of equal probabilities."""
-    said: Floats
+    predicted: Floats
+    """In that order."""
 
     @classmethod
-    def of(cls, said: Floats, happened: Floats) -> "Ranked":
-        order = np.argsort(-said, kind="stable")
-        ranked = said[order]
+    def of(cls, predicted: Floats, happened: Floats) -> "Ranked":
+        order = np.argsort(-predicted, kind="stable")
+        ranked = predicted[order]
         ends = np.append(np.flatnonzero(ranked[1:] != ranked[:-1]), len(ranked) - 1)
         return cls(order, happened[order], ends, ranked)
 
     def counts(self, weight: Floats | None = None) -> tuple[Floats, Floats]:
-        """True and false alarms if the threshold is at each step."""
+        """True and false alarms with the threshold at each step."""
         w = np.ones(len(self.order)) if weight is None else weight[self.order]
         hits = np.cumsum(w * self.happened)[self.ends]
         return hits, np.cumsum(w)[self.ends] - hits
@@ -54,16 +56,16 @@ def average_precision(hits: Floats, alarms: Floats) -> float:
 
 
 def best_f1_threshold(ranked: Ranked) -> tuple[float, float]:
-    """The threshold of the highest F1, and that F1."""
+    """The threshold with the highest F1, and that F1."""
     hits, alarms = ranked.counts()
     f1 = 2 * hits / np.maximum(hits + alarms + hits[-1], 1e-12)
     best = int(np.argmax(f1))
-    return float(ranked.said[ranked.ends[best]]), float(f1[best])
+    return float(ranked.predicted[ranked.ends[best]]), float(f1[best])
 
 
 @dataclass(frozen=True)
 class AtThreshold:
-    """How alarms at one threshold do."""
+    """Quality of alarms at one threshold."""
 
     precision: float
     recall: float
@@ -71,8 +73,8 @@ class AtThreshold:
     alarm_share: float
 
     @classmethod
-    def of(cls, said: Floats, happened: Floats, threshold: float) -> "AtThreshold":
-        alarm = said >= threshold
+    def of(cls, predicted: Floats, happened: Floats, threshold: float) -> "AtThreshold":
+        alarm = predicted >= threshold
         hits = float(happened[alarm].sum())
         precision = hits / alarm.sum() if alarm.any() else float("nan")
         recall = hits / happened.sum() if happened.any() else float("nan")
@@ -80,39 +82,32 @@ class AtThreshold:
         return cls(float(precision), float(recall), float(f1), float(alarm.mean()))
 
 
-def brier_skill(said: Floats, happened: Floats) -> float:
-    """1 - Brier score / that of the base rate."""
+def brier_skill(predicted: Floats, happened: Floats) -> float:
+    """1 - Brier score / Brier score of the base rate."""
     base = happened.mean()
-    return 1 - float(((said - happened) ** 2).mean() / max(base * (1 - base), 1e-12))
+    return 1 - float(((predicted - happened) ** 2).mean() / max(base * (1 - base), 1e-12))
 
 
-def calibration_error(said: Floats, happened: Floats) -> float:
-    """Mean distance of what was said and what happened over ten bins of equally many rows."""
-    return float(sum(len(s) * abs(s.mean() - h.mean()) for s, h in _bins(said, happened))) / max(
-        len(said), 1
-    )
+def calibration_error(predicted: Floats, happened: Floats) -> float:
+    """Mean difference between predicted and actual rate over ten bins of equal size."""
+    bins = _bins(predicted, happened)
+    return float(sum(len(p) * abs(p.mean() - h.mean()) for p, h in bins)) / max(len(predicted), 1)
 
 
-def reliability(said: Floats, happened: Floats) -> list[dict[str, float]]:
-    """Bins of equally many rows: what was said, what happened, how many."""
+def reliability(predicted: Floats, happened: Floats) -> list[dict[str, float]]:
+    """Predicted rate, actual rate and number of rows, in ten bins of equal size."""
     return [
-        {"said": float(s.mean()), "happened": float(h.mean()), "rows": len(s)}
-        for s, h in _bins(said, happened)
+        {"said": float(p.mean()), "happened": float(h.mean()), "rows": len(p)}
+        for p, h in _bins(predicted, happened)
     ]
 
 
-def _bins(said: Floats, happened: Floats) -> list[tuple[Floats, Floats]]:
-    order = np.argsort(said, kind="stable")
+def skill(loss: float, reference_loss: float) -> float:
+    """1 - loss / loss of the reference; NaN if the reference has no loss."""
+    return 1 - loss / reference_loss if reference_loss > 0 else float("nan")
+
+
+def _bins(predicted: Floats, happened: Floats) -> list[tuple[Floats, Floats]]:
+    order = np.argsort(predicted, kind="stable")
     parts = np.array_split(order, CALIBRATION_BINS)
-    return [(said[part], happened[part]) for part in parts if len(part)]
-
-
-def pinball(level: float, limit: Floats, came: Floats) -> Floats:
-    """Shape (N,): the loss that the quantile ``level`` makes least."""
-    over = came - limit
-    return np.maximum(level * over, (level - 1) * over)
-
-
-def skill(loss: float, rival: float) -> float:
-    """1 - loss / rival's loss; NaN where the rival makes none."""
-    return 1 - loss / rival if rival > 0 else float("nan")
+    return [(predicted[part], happened[part]) for part in parts if len(part)]

@@ -1,4 +1,4 @@
-"""Skill by horizon and reliability, as one picture."""
+"""Draw an evaluation: skill by horizon, and reliability."""
 
 from pathlib import Path
 from typing import Any
@@ -66,5 +66,5 @@ def _draw_reliability(axes: Any, report: Report) -> None:
                 label=f"{name.replace('_', ' by ')} % within 12 h",
             )
     axes.plot([0, 1], [0, 1], color="black", linewidth=0.8)
-    axes.set(xlabel="probability said", ylabel="share that happened", title="Reliability")
+    axes.set(xlabel="predicted probability", ylabel="share that happened", title="Reliability")
     axes.legend(fontsize=8)

@@ -1,7 +1,7 @@
-"""Rolling evaluation: day by day, with nothing known that was not known then.
+"""Rolling evaluation: forecast a recorded market day by day, using only what was known then.
 
-Each day is forecast hour by hour, after the corrections have learned from the forecasts whose time
-passed the day before, as the deployed function does it.
+Each day is forecast hour by hour, after the corrections have learned from the forecasts whose horizon
+ended the day before, as the deployed function does.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -13,18 +13,18 @@ from numpy.typing import NDArray
 
 from models.dataset import Dataset, hours_between, joined, rows_of
 from models.markets import Market
-from models.rivals import Rivals, last_change, pool_frequency
+from models.simple_rules import SimpleRules, last_change, pool_frequency
 from spot_optimizer.forecast.calibration import Calibration
-from spot_optimizer.forecast.daily_lessons import DAY_S, observed
+from spot_optimizer.forecast.daily_lessons import label_forecasts, learn_hours
 from spot_optimizer.forecast.features import FEATURES
-from spot_optimizer.forecast.forecaster import HOUR_S
 from spot_optimizer.forecast.model_artifact import Model
 from spot_optimizer.forecast.model_forecaster import forecast_rows
 from spot_optimizer.forecast.raw_forecast import HORIZONS_H, RISES, RawForecast, predict_rows
 from spot_optimizer.market.prices import Floats, Times
+from spot_optimizer.vocabulary import DAY_S, HOUR_S
 
 WARM_UP_S = 8 * DAY_S
-"""Not scored unless a start is given: features look back up to two weeks, most of them one."""
+"""Days at a market's start that are not scored by default: most features look back a week, some two."""
 SMOOTHING_PER_HOUR = 0.3
 LEVELS = (0.05, 0.5, 0.95)
 _EMPIRICAL_DAYS = 7
@@ -35,7 +35,7 @@ Progress = Callable[[int, int, str], None]
 
 @dataclass(frozen=True)
 class Scored:
-    """N forecasts with what came. H horizons, R rises; moves are log ratios to the price."""
+    """N forecasts with outcomes. H horizons, R rises; moves are log ratios to the price."""
 
     market: NDArray[np.int64]
     """Number of the market."""
@@ -45,12 +45,12 @@ class Scored:
     price: Floats
     changed_7d: NDArray[np.bool_]
     move: Floats
-    """Shape (H, N): what came, as all below."""
+    """Shape (H, N): outcome, as the next three."""
     changed: Floats
     rose: Floats
     rise_lead_h: Floats
     mean: Floats
-    """Shape (H, N): what was forecast, as all below."""
+    """Shape (H, N): forecast, as the next four."""
     low: Floats
     median: Floats
     high: Floats
@@ -58,7 +58,7 @@ class Scored:
     rise: Floats
     """Shape (R, N)."""
     drift_24h: Floats
-    """Shape (H, N): what simple rules say, as all below."""
+    """Shape (H, N): forecast of a simple rule, as the next four."""
     drift_last_change: Floats
     smoothed: Floats
     cadence: Floats
@@ -75,7 +75,7 @@ class Scored:
 def roll(
     markets: Sequence[Market],
     model: Model,
-    rivals: Rivals,
+    rules: SimpleRules,
     *,
     from_s: int | None,
     until_s: int | None,
@@ -83,16 +83,16 @@ def roll(
     recalibrate: bool,
     progress: Progress,
 ) -> Scored:
-    """Forecast every pool of ``markets`` each ``every_h`` hours and note what came.
+    """Forecast every pool of ``markets`` every ``every_h`` hours, and add the outcomes.
 
-    Scored are forecasts made from ``from_s`` (default: after the warm-up of each market) to before
-    ``until_s``. Raises ValueError where nothing remains to be scored.
+    Only forecasts from ``from_s`` (default: after each market's warm-up) to before ``until_s`` are
+    returned. Raises ValueError if there are none.
     """
     parts: list[Scored] = []
     for number, market in enumerate(markets):
         progress(number, len(markets), f"forecasting {market.region}")
         parts.extend(
-            _roll_market(number, market, model, rivals, from_s, until_s, every_h, recalibrate)
+            _roll_market(number, market, model, rules, from_s, until_s, every_h, recalibrate)
         )
     progress(len(markets), len(markets), "measuring")
     if not parts:
@@ -111,7 +111,7 @@ def _roll_market(
     number: int,
     market: Market,
     model: Model,
-    rivals: Rivals,
+    rules: SimpleRules,
     from_s: int | None,
     until_s: int | None,
     every_h: int,
@@ -130,13 +130,13 @@ def _roll_market(
         if recent and recalibrate:
             calibration = _learned(calibration, recent, day_s, every_h)
         if day.made_s.max() >= score_s:
-            scored = _score(number, day, raw, calibration, rivals, recent, smoothed, day_s)
+            scored = _score(number, day, raw, calibration, rules, recent, smoothed, day_s)
             yield _take(scored, day.made_s >= score_s)
         recent = [*recent[-(_EMPIRICAL_DAYS):], (day, raw)]
 
 
 def _days(market: Market, model: Model, times_s: Times) -> Iterator[tuple[Dataset, RawForecast]]:
-    """The rows of one UTC day after the other; boosters are asked for some days at a time."""
+    """The rows of each UTC day with their raw forecasts, which are computed for some days at once."""
     days = np.unique(times_s // DAY_S)
     for begin in range(0, len(days), _DAYS_AT_ONCE):
         chosen = np.isin(times_s // DAY_S, days[begin : begin + _DAYS_AT_ONCE])
@@ -154,11 +154,11 @@ def _learned(
     day_s: int,
     every_h: int,
 ) -> Calibration:
-    """A day's lesson; rows of every other hour weigh two, for the sums count hours."""
-    calibration = calibration.forget(1.0).weighed(1 / every_h)
-    for data, raw in recent[-2:]:
-        calibration = calibration.learn(observed(raw, data.rows, data.outcomes, data.made_s, day_s))
-    return calibration.weighed(every_h)
+    labeled = (
+        label_forecasts(raw, data.rows, data.outcomes, data.made_s, day_s)
+        for data, raw in recent[-2:]
+    )
+    return learn_hours(calibration, labeled, every_h)
 
 
 def _score(
@@ -166,15 +166,15 @@ def _score(
     day: Dataset,
     raw: RawForecast,
     calibration: Calibration,
-    rivals: Rivals,
+    rules: SimpleRules,
     recent: Sequence[tuple[Dataset, RawForecast]],
     smoothed: "_Smoothed",
     day_s: int,
 ) -> Scored:
-    said = [forecast_rows(raw, day.rows, calibration, h) for h in range(len(HORIZONS_H))]
+    forecasts = [forecast_rows(raw, day.rows, calibration, h) for h in range(len(HORIZONS_H))]
 
     def moves(name: str) -> Floats:
-        return np.log(np.array([getattr(s.forecast, name) for s in said]) / day.price)
+        return np.log(np.array([getattr(f.forecast, name) for f in forecasts]) / day.price)
 
     return Scored(
         market=np.full(len(day), number),
@@ -191,14 +191,16 @@ def _score(
         low=moves("p05"),
         median=moves("p50"),
         high=moves("p95"),
-        change=np.array([s.change for s in said]),
+        change=np.array([f.change for f in forecasts]),
         rise=np.array(
             [calibration.probability(len(HORIZONS_H) + r, raw.rise[r]) for r in range(len(RISES))]
         ),
-        drift_24h=np.outer(rivals.drift_24h, day.return_24h),
-        drift_last_change=np.outer(rivals.drift_last_change, last_change(day.values)),
+        drift_24h=np.outer(rules.drift_24h, day.return_24h),
+        drift_last_change=np.outer(rules.drift_last_change, last_change(day.values)),
         smoothed=np.broadcast_to(smoothed.move(day), (len(HORIZONS_H), len(day))),
-        cadence=np.array([rivals.cadence_says(h, day.values) for h in range(len(HORIZONS_H))]),
+        cadence=np.array(
+            [rules.cadence_probability(h, day.values) for h in range(len(HORIZONS_H))]
+        ),
         frequency=np.array([pool_frequency(h, day.values) for h in HORIZONS_H]),
         empirical=_empirical(recent, day_s, len(day)),
         rose_12h=np.nan_to_num(day.values[:, FEATURES.index("return_12h")].astype(np.float64)),
@@ -206,7 +208,7 @@ def _score(
 
 
 def _empirical(recent: Sequence[tuple[Dataset, RawForecast]], day_s: int, rows: int) -> Floats:
-    """Quantiles of all moves of the last week whose end was known at ``day_s``; 0 without any."""
+    """Quantiles of all moves of the last week that were known at ``day_s``; 0 without any."""
     limits = np.zeros((len(LEVELS), len(HORIZONS_H), rows))
     for h, hours in enumerate(HORIZONS_H):
         moves = [

@@ -1,4 +1,4 @@
-"""Training: from price files to a model's files."""
+"""Train a model: from price files to a model's files."""
 
 import hashlib
 from collections.abc import Sequence
@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from models.booster_training import STEPS, BoosterTrainer, Progress
 from models.dataset import Dataset, hours_between, joined, rows_of
 from models.markets import ReadMarkets, read_markets
 from models.metrics import (
@@ -21,13 +22,11 @@ from models.metrics import (
     skill,
 )
 from models.metrics import auc as area_under_curve
-from models.rivals import Rivals
-from models.school import STEPS, Progress, School
+from models.simple_rules import SimpleRules
 from price_files.on_demand import OnDemandByRegion
 from spot_optimizer.forecast.boosters import Booster
-from spot_optimizer.forecast.calibration import Calibration, Observed
+from spot_optimizer.forecast.calibration import Calibration, LabeledForecasts
 from spot_optimizer.forecast.features import FEATURES
-from spot_optimizer.forecast.forecaster import HOUR_S
 from spot_optimizer.forecast.model_artifact import (
     BOOSTERS,
     CALIBRATION,
@@ -42,28 +41,29 @@ from spot_optimizer.forecast.raw_forecast import (
     predict_rows,
 )
 from spot_optimizer.market.prices import Floats
+from spot_optimizer.vocabulary import DAY_S, HOUR_S
 
-WARM_UP_S = 4 * 24 * HOUR_S
-"""At a market's start too little is known of every pool to learn from."""
-PURGE_S = 24 * HOUR_S
-"""Between training, validation and what follows: the longest horizon, so that no outcome of one
-part lies in the next (spec section 3 wants 12 h at least)."""
+WARM_UP_S = 4 * DAY_S
+"""Rows at a market's start are not used: too little is known of each pool."""
+PURGE_S = DAY_S
+"""Time dropped between training and validation: the longest horizon, so that no outcome of a training
+row lies in the validation part."""
 VALIDATION_SHARE = 0.14
-"""The last part of each file, of which training knows nothing."""
+"""Share of each file, at its end, that only validation uses."""
 ROWS_PER_FILE_MAX = 500_000
 IDLE_SHARE = 0.25
-"""Of the rows of pools that did not change for a week, which are many and alike, this share is
-taken, with a weight that makes up for it."""
-RIVALS = "rivals.json"
+"""Share used of the rows of pools that did not change for a week, which are many and alike; their
+weight compensates for it."""
+SIMPLE_RULES = "rivals.json"
 
 
 class TooLittleData(ValueError):
-    """Files that hold too little to learn from."""
+    """The price files are too short or have too few changes to train on."""
 
 
 @dataclass(frozen=True)
 class PriceFile:
-    """A price file, and until when it may be used."""
+    """A price file; rows at or after ``until_s`` are not used."""
 
     path: Path
     until_s: int | None = None
@@ -71,7 +71,7 @@ class PriceFile:
 
 @dataclass(frozen=True)
 class Prepared:
-    """Rows of one file."""
+    """Training and validation rows of one file."""
 
     train: Dataset
     weight: Floats
@@ -90,13 +90,13 @@ def train(
     threads: int,
     progress: Progress,
 ) -> Metadata:
-    """Train on ``files``, write the model's files to ``out``, and say what it is.
+    """Train on ``files``, write the model's files to ``out``, and return its metadata.
 
     ``on_demand`` is by region and type. The same files, seed and threads give the same bytes.
 
     Raises:
-        UnreadableFile: a file that gives no usable rows.
-        TooLittleData: less than a week of training, or no change to learn from.
+        UnreadableFile: a file has no usable rows.
+        TooLittleData: a file is too short, or has too few changes.
     """
     steps = len(files) + STEPS + 2
     prepared = []
@@ -105,20 +105,20 @@ def train(
         prepared.append(_prepare(file, on_demand, seed))
     data = joined([part.train for part in prepared])
     weight = np.concatenate([part.weight for part in prepared])
-    _check(data)
-    school = School(data, weight, seed, threads, progress, len(files), steps)
-    texts = school.texts()
+    _require_changes(data)
+    trainer = BoosterTrainer(data, weight, seed, threads, progress, len(files), steps)
+    texts = trainer.texts()
     boosters = {name: Booster(text) for name, text in texts.items()}
     progress(steps - 2, steps, "validating")
     raws = [predict_rows(boosters, part.validate.values) for part in prepared]
     calibration = _calibrate(prepared, raws)
     validate = joined([part.validate for part in prepared])
-    metrics, thresholds = _judge(validate, raws, calibration)
+    metrics, thresholds = _validate(validate, raws, calibration)
     progress(steps - 1, steps, "writing")
     bodies = {
         BOOSTERS: pack_boosters(texts),
         CALIBRATION: calibration.to_bytes(),
-        RIVALS: Rivals.learn(data, weight).to_json(),
+        SIMPLE_RULES: SimpleRules.learn(data, weight).to_json(),
     }
     metadata = Metadata(
         name=name,
@@ -141,7 +141,7 @@ def train(
 
 def _prepare(file: PriceFile, on_demand: OnDemandByRegion, seed: int) -> Prepared:
     read = read_markets([file.path], on_demand)
-    chosen = np.random.default_rng(seed)
+    random = np.random.default_rng(seed)
     train: list[tuple[Dataset, Floats]] = []
     validate: list[Dataset] = []
     facts, last_s = [], 0
@@ -153,7 +153,7 @@ def _prepare(file: PriceFile, on_demand: OnDemandByRegion, seed: int) -> Prepare
         if border_s - PURGE_S <= start_s:
             continue
         for part in rows_of(market, hours_between(start_s, border_s - PURGE_S), border_s):
-            train.append(_thinned(part, share, chosen))
+            train.append(_thin(part, share, random))
         validate.extend(rows_of(market, hours_between(border_s, end_s), end_s))
         last_s = max(last_s, end_s)
         facts.append((market.region, start_s, border_s - PURGE_S, border_s, end_s))
@@ -166,7 +166,7 @@ def _prepare(file: PriceFile, on_demand: OnDemandByRegion, seed: int) -> Prepare
     weight = np.concatenate([w for _, w in train])
     return Prepared(
         rows,
-        # Files of few rows are other markets and times; the square root evens them out in part.
+        # Small files are other markets and times; the square root partly balances their weight.
         weight * np.sqrt(ROWS_PER_FILE_MAX / weight.sum()),
         joined(validate),
         _facts(file, read, facts, len(rows)),
@@ -175,7 +175,7 @@ def _prepare(file: PriceFile, on_demand: OnDemandByRegion, seed: int) -> Prepare
 
 
 def _share_of_rows(read: ReadMarkets, until_s: int | None) -> float:
-    """Which share of the rows to take, so that one large file does not make training long."""
+    """Share of the rows to use, so that a large file does not make training slow."""
     rows = sum(
         len(m.changes.pools) * max(min(m.end_s, until_s or m.end_s) - m.start_s, 0) / HOUR_S
         for m in read.markets
@@ -183,9 +183,10 @@ def _share_of_rows(read: ReadMarkets, until_s: int | None) -> float:
     return min(1.0, ROWS_PER_FILE_MAX / max(rows, 1))
 
 
-def _thinned(part: Dataset, share: float, chosen: np.random.Generator) -> tuple[Dataset, Floats]:
+def _thin(part: Dataset, share: float, random: np.random.Generator) -> tuple[Dataset, Floats]:
+    """A random part of the rows, and weights that compensate for the dropped ones."""
     odds = np.where(part.changed_7d, 1.0, IDLE_SHARE) * share
-    taken = chosen.random(len(part)) < odds
+    taken = random.random(len(part)) < odds
     return part.take(taken), share / odds[taken]
 
 
@@ -211,7 +212,7 @@ def _facts(
     }
 
 
-def _check(data: Dataset) -> None:
+def _require_changes(data: Dataset) -> None:
     for h, hours in enumerate(HORIZONS_H):
         changes = int((data.changed[h] == 1).sum())
         if changes < 200:
@@ -222,29 +223,29 @@ def _check(data: Dataset) -> None:
 
 
 _PRIOR_ROWS = 500.0
-"""A new market's own rows outweigh the corrections of the validation data after about as many."""
+"""Weight of the initial corrections in a new market, in rows of that market."""
 
 
 def _calibrate(prepared: Sequence[Prepared], raws: Sequence[RawForecast]) -> Calibration:
-    """The corrections to begin with: those of the validation data, each file counting alike."""
+    """The initial corrections, learned on validation data; each file has the same weight."""
     calibration = Calibration.blank()
     for part, raw in zip(prepared, raws, strict=True):
         data = part.validate
-        seen = Observed(
+        labeled = LabeledForecasts(
             raw, data.price, data.return_24h, data.family, data.move, data.changed, data.rose
         )
-        calibration = _plus(calibration, Calibration.blank().learn(seen).as_prior(1.0))
+        calibration = _add(calibration, Calibration.blank().learn(labeled).as_prior(1.0))
     return calibration.as_prior(_PRIOR_ROWS)
 
 
-def _plus(one: Calibration, other: Calibration) -> Calibration:
+def _add(one: Calibration, other: Calibration) -> Calibration:
     families = tuple(dict.fromkeys((*one.families, *other.families)))
     scores = np.zeros((one.scores.shape[0], len(families), one.scores.shape[2]))
     for part in (one, other):
         for row, family in enumerate(part.families):
             scores[:, families.index(family)] += part.scores[:, row]
     return Calibration(
-        one.said + other.said,
+        one.predicted + other.predicted,
         one.happened + other.happened,
         one.gram + other.gram,
         one.moment + other.moment,
@@ -253,10 +254,10 @@ def _plus(one: Calibration, other: Calibration) -> Calibration:
     )
 
 
-def _judge(
+def _validate(
     data: Dataset, raws: Sequence[RawForecast], calibration: Calibration
 ) -> tuple[dict[str, Any], dict[str, float]]:
-    """Figures on the validation rows, and the threshold of each alarm with the highest F1 there."""
+    """Figures on the validation rows, and for each alarm the threshold with the highest F1."""
     change = np.concatenate([raw.change for raw in raws], axis=1)
     move = np.concatenate([raw.move for raw in raws], axis=1)
     rise = np.concatenate([raw.rise for raw in raws], axis=1)
@@ -264,11 +265,11 @@ def _judge(
     thresholds = {}
     for h, hours in enumerate(HORIZONS_H):
         known = np.isfinite(data.move[h])
-        came, said = data.move[h][known], (change[h] * move[h])[known]
+        actual, mean = data.move[h][known], (change[h] * move[h])[known]
         happened, p = data.changed[h][known], calibration.probability(h, change[h][known])
         metrics[f"{hours}h"] = {
             "squared_error_skill": round(
-                skill(float(((came - said) ** 2).sum()), float((came**2).sum())), 4
+                skill(float(((actual - mean) ** 2).sum()), float((actual**2).sum())), 4
             ),
             "change_brier_skill": round(brier_skill(p, happened), 4),
             "change_calibration_error": round(calibration_error(p, happened), 4),
@@ -277,8 +278,8 @@ def _judge(
     for r, level in enumerate(RISES):
         key = f"rise_{round(100 * level)}"
         known = np.isfinite(data.rose[r])
-        said = calibration.probability(len(HORIZONS_H) + r, rise[r][known])
-        ranked = Ranked.of(said, data.rose[r][known])
+        p = calibration.probability(len(HORIZONS_H) + r, rise[r][known])
+        ranked = Ranked.of(p, data.rose[r][known])
         counts = ranked.counts()
         thresholds[key], f1 = best_f1_threshold(ranked)
         metrics[key] = {

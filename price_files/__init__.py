@@ -1,1 +1,1 @@
-"""Price files as people have them: any of the common formats, spellings and zone notations."""
+"""Read recorded prices from files in the common formats, column spellings and zone notations."""

@@ -1,4 +1,4 @@
-"""Columns of a user's file, whatever its format and however it spells them."""
+"""Read the columns of a user's file in any format and spelling."""
 
 import json
 import re
@@ -17,24 +17,24 @@ from numpy.typing import NDArray
 FORMATS = (".parquet", ".csv", ".csv.gz", ".json")
 
 UNKNOWN_TIME_S = np.iinfo(np.int64).min
-"""Stands for a time that could not be read."""
+"""Marks a time that cannot be read."""
 
 _EPOCH_MS_FROM = 100_000_000_000
 
 
 class UnreadableFile(ValueError):
-    """A file that gives no usable rows; the message says what is allowed."""
+    """The file has no usable rows; the message says what is allowed."""
 
 
 def read_table(path: Path, rows_key: str | None = None) -> pa.Table:
-    """Read a file into a table; columns of CSV and JSON arrive as text.
+    """Read a file into a table; columns of CSV and JSON are text.
 
     Args:
-        rows_key: the key of a JSON object that holds the list of rows. A JSON list is taken as
-            rows anyway.
+        rows_key: key of the list of rows, if the JSON is an object. A JSON list is always read as
+            rows.
 
     Raises:
-        UnreadableFile: an unknown format, unreadable content, no row.
+        UnreadableFile: the format is unknown, the content unreadable, or there is no row.
         OSError: the file cannot be opened.
     """
     name = path.name.lower()
@@ -55,7 +55,7 @@ def read_table(path: Path, rows_key: str | None = None) -> pa.Table:
 
 
 def find_column(table: pa.Table, spellings: Sequence[str]) -> str | None:
-    """The first column spelt in one of these ways, whatever the case, `_`, `-` and spaces."""
+    """The column with the first matching spelling; case, `_`, `-` and spaces make no difference."""
     names = {_plain(name): name for name in table.column_names}
     return next((names[_plain(s)] for s in spellings if _plain(s) in names), None)
 
@@ -64,7 +64,7 @@ def require_columns(table: pa.Table, wanted: Mapping[str, Sequence[str]], path: 
     """One column for each meaning.
 
     Raises:
-        UnreadableFile: a meaning without a column; names all of them and the accepted spellings.
+        UnreadableFile: meanings without a column, with the accepted spellings.
     """
     found = {meaning: find_column(table, spellings) for meaning, spellings in wanted.items()}
     missing = [
@@ -81,7 +81,7 @@ def require_columns(table: pa.Table, wanted: Mapping[str, Sequence[str]], path: 
 
 
 def text_codes(table: pa.Table, column: str) -> tuple[list[str], NDArray[np.int64]]:
-    """A text column as its distinct values and, per row, a position in them (-1: no value)."""
+    """A text column as its distinct values and, per row, the index of its value (-1: no value)."""
     text = pc.utf8_trim_whitespace(pc.cast(table[column], pa.string()))
     encoded = text.combine_chunks().dictionary_encode()
     codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
@@ -89,20 +89,20 @@ def text_codes(table: pa.Table, column: str) -> tuple[list[str], NDArray[np.int6
 
 
 def numbers(table: pa.Table, column: str) -> NDArray[np.float64]:
-    """A column as float64; NaN where it holds no number."""
+    """A column as float64; NaN for values that are not numbers."""
     if pa.types.is_integer(table[column].type) or pa.types.is_floating(table[column].type):
         return np.asarray(table[column].cast(pa.float64()).to_numpy(), dtype=np.float64)
     values, codes = text_codes(table, column)
-    # One slot more for the code -1, no value.
+    # One more slot for the code -1, no value.
     parsed = np.array([_number(value) for value in values] + [np.nan])
     return np.asarray(parsed[codes])
 
 
 def epoch_seconds(table: pa.Table, column: str) -> NDArray[np.int64]:
-    """A time column as epoch seconds, UTC; `UNKNOWN_TIME_S` where it holds no time.
+    """A time column as epoch seconds, UTC; `UNKNOWN_TIME_S` for values that are not times.
 
     Reads timestamps, ISO 8601 text with any offset, and epoch seconds or milliseconds. A time
-    without an offset is taken as UTC, as AWS writes it.
+    without an offset is read as UTC, as AWS writes it.
     """
     if pa.types.is_timestamp(table[column].type):
         whole = pc.cast(table[column], pa.timestamp("s"), safe=False).cast(pa.int64())

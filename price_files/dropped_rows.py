@@ -1,30 +1,30 @@
-"""The account of the rows of a file that are not used, and why."""
+"""Count the unusable rows of a file by reason."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 
 class DroppedRows:
-    """Which rows remain, and how many were left out for which reason.
+    """Which rows remain, and how many were dropped for which reason.
 
     Attributes:
         kept: bool, shape (rows,).
-        counts: rows left out by reason; a reason without a row is absent.
+        counts: reason -> dropped rows; reasons without rows are missing.
     """
 
     def __init__(self, rows: int) -> None:
         self.kept = np.ones(rows, dtype=bool)
         self.counts: dict[str, int] = {}
 
-    def leave_out(self, reason: str, rows: NDArray[np.bool_]) -> None:
-        """A row that several reasons hit is counted under the first."""
+    def drop(self, reason: str, rows: NDArray[np.bool_]) -> None:
+        """Drop ``rows``; a row with several reasons counts for the first."""
         self._count(reason, int((self.kept & rows).sum()))
         self.kept &= ~rows
 
     def count_repeats(
         self, pool: NDArray[np.int64], time_s: NDArray[np.int64], prices: NDArray[np.float64]
     ) -> None:
-        """Rows that a newer one of the same pool and time replaces."""
+        """Count the rows that a newer row of the same pool and time replaces."""
         order = np.lexsort((time_s, pool))
         pool, time_s, prices = pool[order], time_s[order], prices[order]
         repeated = (pool[1:] == pool[:-1]) & (time_s[1:] == time_s[:-1])

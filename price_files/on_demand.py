@@ -1,4 +1,4 @@
-"""On-demand prices from files."""
+"""Read on-demand prices from files."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -17,7 +17,7 @@ from price_files.columns import (
 
 _INSTANCE_TYPE = ("InstanceType", "Instance")
 ANY_REGION = "*"
-"""Stands for the region in a file without a column for it."""
+"""The region of all prices in a file without a region column."""
 
 OnDemandByRegion = Mapping[str, Mapping[str, float]]
 """Region -> instance type -> USD per hour."""
@@ -37,13 +37,13 @@ def read_on_demand(path: Path | str, region: str) -> dict[str, float]:
     """On-demand prices of a region, USD per hour by instance type.
 
     Reads Parquet, CSV or JSON: rows with an instance type, a price (usd_per_hour, on_demand_price,
-    OndemandPrice, PricePerUnit, Price) and perhaps a region; or a JSON object of prices by type.
-    Without a region column every row is taken. Of several prices for a type the last row wins;
-    rows without a positive price are skipped.
+    OndemandPrice, PricePerUnit, Price) and optionally a region; or a JSON object of prices by type.
+    Without a region column all rows are used. Of several prices for a type the last row wins; rows
+    without a positive price are skipped.
 
     Raises:
-        UnreadableFile: a format, a content or columns that cannot be read, or no usable row.
-        ValueError: the file has a region column without `region`.
+        UnreadableFile: the format, content or columns cannot be read, or there is no usable row.
+        ValueError: the file has a region column, but not `region`.
         OSError: the file cannot be opened.
     """
     by_region = read_on_demand_by_region(path)
@@ -55,7 +55,7 @@ def read_on_demand(path: Path | str, region: str) -> dict[str, float]:
 
 
 def read_on_demand_by_region(path: Path | str) -> OnDemandByRegion:
-    """The same for every region of the file; ``ANY_REGION`` where it has no region column."""
+    """The same for every region of the file; ``ANY_REGION`` if it has no region column."""
     path = Path(path)
     by_type = _json_prices_by_type(path)
     if by_type is not None:

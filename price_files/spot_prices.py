@@ -1,8 +1,8 @@
-"""Rows of recorded spot prices, column by column.
+"""Read recorded spot prices column by column.
 
-Spot prices come from Parquet, CSV (plain or gzip) or JSON as `aws ec2 describe-spot-price-history`
-prints it. Columns are found by their common spellings, whatever the case; `_`, `-` and spaces do
-not matter; further columns are ignored:
+Formats: Parquet, CSV (plain or gzip), and JSON as `aws ec2 describe-spot-price-history` prints it.
+Columns are found by their common spellings; case, `_`, `-` and spaces make no difference. Other
+columns are ignored:
 
 | meaning | spellings | source |
 |---|---|---|
@@ -13,8 +13,7 @@ not matter; further columns are ignored:
 | product (optional) | ProductDescription, Product, OS, operating_system | AWS, Kaggle |
 | on-demand price (optional) | on_demand_price, on_demand_usd_per_hour | SpotLake |
 
-Kaggle's set keeps the zone in a column named `region`; that is understood where no other column
-holds a zone.
+Kaggle's set has the zone in a column named `region`; it is used if no other column has a zone.
 """
 
 from collections.abc import Collection, Sequence
@@ -49,7 +48,7 @@ _LINUX = ("linux/unix", "linux/unix (amazon vpc)", "linux")
 
 @dataclass(frozen=True)
 class PriceRows:
-    """A file's rows in columns; text is a code into its distinct values, -1 where it is missing."""
+    """A file's rows in columns; text is an index into its distinct values, -1 if it is missing."""
 
     types: list[str]
     type_code: NDArray[np.int64]
@@ -63,6 +62,7 @@ class PriceRows:
 
 
 def read_rows(path: Path) -> PriceRows:
+    """Read a file of spot prices. Raises UnreadableFile and OSError."""
     table = read_table(path, "SpotPriceHistory")
     found_zone = _zone_column(table)
     time_column, type_column, price_column, zone_column = require_columns(
@@ -96,22 +96,23 @@ def read_rows(path: Path) -> PriceRows:
     )
 
 
-def leave_out_unusable(rows: PriceRows, dropped: DroppedRows) -> None:
+def drop_unusable(rows: PriceRows, dropped: DroppedRows) -> None:
+    """Drop rows of other products, and rows without a type, zone, time or positive price."""
     prices = rows.price_usd_per_hour
     if rows.is_linux is not None:
-        dropped.leave_out("other_product", ~rows.is_linux)
+        dropped.drop("other_product", ~rows.is_linux)
     named = {name for name in rows.types if name}
-    dropped.leave_out("no_instance_type", ~holds(rows.types, rows.type_code, named))
+    dropped.drop("no_instance_type", ~holds(rows.types, rows.type_code, named))
     known = {region for region in rows.regions if region is not None}
-    dropped.leave_out("unknown_zone", ~holds(rows.regions, rows.zone_code, known))
-    dropped.leave_out("unreadable_time", rows.time_s == UNKNOWN_TIME_S)
-    dropped.leave_out("unusable_price", ~(np.isfinite(prices) & (prices > 0)))
+    dropped.drop("unknown_zone", ~holds(rows.regions, rows.zone_code, known))
+    dropped.drop("unreadable_time", rows.time_s == UNKNOWN_TIME_S)
+    dropped.drop("unusable_price", ~(np.isfinite(prices) & (prices > 0)))
 
 
 def holds(
     values: Sequence[str | None], code: NDArray[np.int64], accepted: Collection[str]
 ) -> NDArray[np.bool_]:
-    """Per row, whether its value is accepted; a missing one (code -1, the last slot) is not."""
+    """Per row: whether its value is accepted; a missing value (code -1, the last slot) is not."""
     return np.array([value in accepted for value in values] + [False])[code]
 
 

@@ -1,4 +1,4 @@
-"""Availability zone names and ids, and the region that each belongs to."""
+"""The region of an availability zone, by its name or id."""
 
 import re
 
@@ -24,7 +24,7 @@ _REGION = re.compile(r"[a-z]{2}(-gov|-iso[a-z]?)?-[a-z]+-\d+")
 
 
 def region_of_zone(zone: str) -> str | None:
-    """The region of a zone name (us-east-1a, us-east-1-bos-1a) or id (use1-az4); None for neither.
+    """The region of a zone name (us-east-1a, us-east-1-bos-1a) or id (use1-az4); None for others.
 
     Sources: AWS documentation, "Availability Zone IDs for your AWS resources" (AWS RAM User
     Guide), and "Regions and Zones" (EC2 User Guide) for local and wavelength zones.
@@ -37,7 +37,7 @@ def region_of_zone(zone: str) -> str | None:
 
 
 def is_zone_id(zone: str) -> bool:
-    """Whether this is an id such as use1-az4, which names one place in every account."""
+    """Whether this is an id such as use1-az4, which means the same zone in every account."""
     return _ZONE_ID.fullmatch(zone) is not None
 
 

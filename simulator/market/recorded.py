@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from price_files.columns import UnreadableFile
 from price_files.dropped_rows import DroppedRows
-from price_files.spot_prices import holds, leave_out_unusable, read_rows
+from price_files.spot_prices import drop_unusable, holds, read_rows
 from price_files.zones import is_zone_id
 from simulator.market.history import Pool, PriceHistory
 
@@ -59,13 +59,13 @@ def read_prices(path: Path | str, *, region: str | None = None) -> RecordedPrice
     path = Path(path)
     rows = read_rows(path)
     dropped = DroppedRows(len(rows.time_s))
-    leave_out_unusable(rows, dropped)
+    drop_unusable(rows, dropped)
     if not dropped.kept.any():
         raise UnreadableFile(f"path: {path} has no usable row; left out: {dropped.counts}")
 
     pool_code = rows.type_code * len(rows.zones) + rows.zone_code
     chosen, others = _choose_region(rows.regions, np.unique(pool_code[dropped.kept]), region)
-    dropped.leave_out("other_region", ~holds(rows.regions, rows.zone_code, {chosen}))
+    dropped.drop("other_region", ~holds(rows.regions, rows.zone_code, {chosen}))
     used_zones = {rows.zones[code] for code in np.unique(rows.zone_code[dropped.kept])}
 
     used = np.flatnonzero(dropped.kept)

@@ -72,7 +72,6 @@ HERE = Pool(HOME, ZONES[0])
 
 QUIET: Mapping[str, float] = {
     "forecast_p95": float("nan"),
-    "volatility_24h": 0.0,
     "rise_volatility_24h": 0.0,
     "volatility_7d": 0.0,
     "instability": 0.1,
@@ -118,7 +117,6 @@ def market(
         forecast_p50=column("forecast_mean"),
         forecast_p95=p95.reshape(len(facts)),
         forecast_mean=column("forecast_mean"),
-        volatility_24h=column("volatility_24h"),
         rise_volatility_24h=column("rise_volatility_24h"),
         volatility_7d=column("volatility_7d"),
         instability=column("instability"),

@@ -1,4 +1,4 @@
-"""What a model sees of a pool depends neither on the future nor on how much history is kept."""
+"""Features of a pool depend neither on later prices nor on how much history is kept."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ ELSEWHERE = Pool("m5.large", "us-east-1b")
 histories = rows_within(6 * DAY_S).map(lambda rows: [r for r in rows if r[1] > START_S])
 
 
-def seen(changes, times_s):
+def feature_values(changes, times_s):
     """Feature values by name, (P, T) each."""
     values = compute_features(changes, np.array(times_s), ON_DEMAND).values
     return {name: values[:, :, column] for column, name in enumerate(FEATURES)}
@@ -31,13 +31,13 @@ def at(rows, time_s, pool):
     """Feature values by name of one pool at one moment."""
     changes = merged(rows)
     row = changes.pools.index(pool)
-    return {name: float(value[row, 0]) for name, value in seen(changes, [time_s]).items()}
+    return {name: float(value[row, 0]) for name, value in feature_values(changes, [time_s]).items()}
 
 
 @settings(deadline=None, max_examples=40)
 @given(histories, st.randoms(use_true_random=False))
-def test_features_do_not_move_when_the_future_is_permuted(rows, random):
-    """Prices after the moment of looking are dealt out anew among all pools: no bit changes."""
+def test_features_do_not_change_if_the_future_is_permuted(rows, random):
+    """Prices after the moment are permuted among all pools: not a single bit changes."""
     past = [row for row in rows if row[1] <= AT_S]
     future = [row for row in rows if row[1] > AT_S]
     prices = [price for *_, price in future]
@@ -54,19 +54,19 @@ def test_features_do_not_move_when_the_future_is_permuted(rows, random):
 
 @settings(deadline=None, max_examples=40)
 @given(rows_within(40 * DAY_S, max_size=80))
-def test_a_short_history_gives_the_features_of_a_long_one(rows):
+def test_short_history_gives_the_features_of_a_long_one(rows):
     """What Lambda keeps is enough: two weeks, and the last change before."""
     changes = merged([(pool, START_S, 0.2) for pool in POOLS], rows)
     at_s = START_S + 40 * DAY_S
     short = changes.trim(at_s - WINDOW_S)
-    for name, value in seen(changes, [at_s]).items():
-        np.testing.assert_array_equal(value, seen(short, [at_s])[name], err_msg=name)
+    for name, value in feature_values(changes, [at_s]).items():
+        np.testing.assert_array_equal(value, feature_values(short, [at_s])[name], err_msg=name)
 
 
 @settings(deadline=None, max_examples=40)
 @given(histories)
-def test_looking_at_many_moments_is_looking_at_each(rows):
-    """Training computes weeks at once, Lambda one moment: both see the same."""
+def test_features_of_many_moments_equal_those_of_each(rows):
+    """Training computes weeks at once, Lambda one moment: both give the same."""
     changes = merged(OPENING, rows)
     times = [AT_S - 5 * HOUR_S, AT_S, AT_S + HOUR_S]
     together = compute_features(changes, np.array(times), ON_DEMAND).values
@@ -75,8 +75,8 @@ def test_looking_at_many_moments_is_looking_at_each(rows):
         np.testing.assert_array_equal(together[:, column], alone[:, 0])
 
 
-def test_cadence_direction_and_standing_are_what_they_say():
-    """One pool by hand: 0.10, after 10 h 0.12, 6 h later 0.11, looked at 2 h after that."""
+def test_cadence_direction_and_price_position_are_correct():
+    """One pool by hand: 0.10, after 10 h 0.12, 6 h later 0.11, seen 2 h after that."""
     rows = [
         (LARGE, START_S, 0.10),
         (LARGE, START_S + 10 * HOUR_S, 0.12),
@@ -106,8 +106,8 @@ def test_cadence_direction_and_standing_are_what_they_say():
     assert np.isnan(found["return_24h"])
 
 
-def test_others_are_the_same_type_elsewhere_and_the_same_family_here():
-    """A sibling's move is seen as a sibling's, the pool's own is not."""
+def test_group_features_use_the_type_in_other_zones_and_the_family_in_the_zone():
+    """The move of a sibling counts, the pool's own does not."""
     rows = [
         *(
             (pool, START_S, price)
@@ -125,15 +125,15 @@ def test_others_are_the_same_type_elsewhere_and_the_same_family_here():
     assert found["family_changed_6h"] == 1
 
 
-def test_a_feed_that_states_every_price_each_hour_tells_nothing_by_stating_it():
-    """AWS states a price again after a day; an hourly extract states all of them."""
+def test_restatements_do_not_count_in_a_feed_that_states_every_price_hourly():
+    """AWS restates a price after a day; an hourly extract states all of them."""
     hourly = [(LARGE, START_S + HOUR_S * h, 0.1) for h in range(100)]
     daily = [(LARGE, START_S + DAY_S * d, 0.1) for d in range(5)]
     assert np.isnan(at(hourly, START_S + 99 * HOUR_S, LARGE)["seen_age_h"])
     assert at(daily, START_S + 99 * HOUR_S, LARGE)["seen_age_h"] == 3
 
 
-def test_an_empty_market_and_one_without_a_price_yet_are_no_error():
+def test_empty_market_and_pool_without_a_price_are_not_errors():
     """No pools give no rows; a pool's price before its first change is unknown."""
     assert compute_features(PriceChanges(), np.array([AT_S]), {}).values.shape == (
         0,

@@ -1,4 +1,4 @@
-"""Neither the forecast nor the snapshot looks at what happens after the moment of looking."""
+"""Neither forecast nor snapshot uses prices after their moment."""
 
 from datetime import UTC, datetime
 
@@ -33,8 +33,8 @@ def columns(forecast):
 
 
 @given(histories, horizons)
-def test_the_forecast_is_the_same_whatever_follows(rows, horizon_s):
-    """Changes after the moment of looking move no quantile by a single bit."""
+def test_forecast_does_not_depend_on_later_prices(rows, horizon_s):
+    """Later changes do not move a quantile by a single bit."""
     known, all_of_it = merged(OPENING, until_now(rows)), merged(OPENING, rows)
     np.testing.assert_array_equal(
         columns(LastPrice().forecast(all_of_it, AT_S, horizon_s)),
@@ -43,8 +43,8 @@ def test_the_forecast_is_the_same_whatever_follows(rows, horizon_s):
 
 
 @given(histories)
-def test_the_snapshot_is_the_same_whatever_follows(rows):
-    """Every column of the snapshot, byte for byte."""
+def test_snapshot_does_not_depend_on_later_prices(rows):
+    """Every column of the snapshot is equal, byte for byte."""
     stored = []
     for known in (until_now(rows), rows):
         changes = merged(OPENING, known)

@@ -1,4 +1,4 @@
-"""Without a model the last price is forecast, with a band as wide as prices moved before."""
+"""Without a model the last price is forecast, with a band as wide as past moves."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ RESTLESS, QUIET, YOUNG = POOLS
 
 @given(rows_within(3 * DAY_S), st.integers(START_S, START_S + 3 * DAY_S))
 def test_quantiles_are_ordered_positive_and_on_ticks(rows, at_s):
-    """p05 <= last <= p95 for every pool, in steps of 0.0001 USD, never free of charge."""
+    """p05 <= last <= p95 for every pool, in steps of 0.0001 USD, and never 0."""
     changes = merged(rows)
     forecast = LastPrice().forecast(changes, at_s, HOUR_S)
     known = np.isfinite(changes.price_at(at_s))
@@ -32,15 +32,15 @@ def test_quantiles_are_ordered_positive_and_on_ticks(rows, at_s):
 
 
 @pytest.mark.parametrize("price", [0.00003, 0.10004, 0.10006])
-def test_the_band_holds_a_price_that_lies_between_ticks(price):
-    """Rounding to ticks neither excludes the last price nor makes a band limit free of charge."""
+def test_band_contains_a_price_between_ticks(price):
+    """Rounding to ticks neither excludes the last price nor makes a limit 0."""
     changes = merged([(QUIET, START_S, price)])
     forecast = LastPrice().forecast(changes, START_S + 2 * DAY_S, HOUR_S)
     assert 0 < forecast.p05[0] <= price <= forecast.p95[0]
 
 
-def test_with_too_little_history_the_last_price_is_all_there_is():
-    """Nothing is made up from a handful of moves."""
+def test_band_is_the_last_price_with_too_little_history():
+    """A handful of moves is not enough for a band."""
     changes = merged([(RESTLESS, START_S, 0.1), (RESTLESS, START_S + HOUR_S, 0.2)])
     forecast = LastPrice().forecast(changes, START_S + 2 * HOUR_S, HOUR_S)
     for column in (forecast.p05, forecast.p50, forecast.p95, forecast.mean):
@@ -48,14 +48,14 @@ def test_with_too_little_history_the_last_price_is_all_there_is():
 
 
 def swinging(pool, hours, low, high, every=1):
-    """A pool that changes between two prices every hour, or every few."""
+    """A pool that alternates between two prices every hour, or every few."""
     steps = range(0, hours, every)
     return [(pool, START_S + HOUR_S * h, (low, high)[k % 2]) for k, h in enumerate(steps)]
 
 
-def test_own_moves_count_by_the_number_of_own_changes():
-    """Over 5 % of the pool's hours doubled its price, under 5 % of all hours did: 19 changes make
-    19/39 of a doubling, and none make none."""
+def test_own_moves_weigh_by_the_number_of_own_changes():
+    """More than 5 % of the pool's hours doubled its price, less than 5 % of all hours did: 19
+    changes make 19/39 of a doubling, and none make none."""
     changes = merged(swinging(RESTLESS, 160, 0.1, 0.2, every=8), [(QUIET, START_S, 0.1)])
     forecast = LastPrice().forecast(changes, START_S + 159 * HOUR_S + 60, HOUR_S)
     factor = 2 ** (19 / 39)
@@ -63,29 +63,29 @@ def test_own_moves_count_by_the_number_of_own_changes():
     np.testing.assert_allclose(forecast.p05, [0.2 / factor, 0.1], atol=0.0001)
 
 
-def test_a_quiet_pool_borrows_its_band_from_the_others():
+def test_quiet_pool_takes_its_band_from_the_others():
     """A pool without moves of its own may still move as others did."""
     changes = merged(swinging(RESTLESS, 100, 0.1, 0.2), [(QUIET, START_S, 0.1)])
     forecast = LastPrice().forecast(changes, START_S + 99 * HOUR_S + 60, HOUR_S)
     np.testing.assert_allclose(forecast.p95[1], 0.2, atol=0.0001)
 
 
-def test_the_band_of_a_pool_that_always_swings_holds_its_swing():
-    """From the low price an hour later is the high one: p95 must come near it."""
+def test_band_of_a_swinging_pool_contains_its_swing():
+    """From the low price, the high price follows an hour later: p95 must come near it."""
     changes = merged(swinging(RESTLESS, 101, 0.1, 0.2))
     forecast = LastPrice().forecast(changes, START_S + 100 * HOUR_S + 60, HOUR_S)
     assert forecast.p50.tolist() == [0.1]
     np.testing.assert_allclose(forecast.p95, [0.2], atol=0.0001)
 
 
-def test_moves_older_than_a_week_are_forgotten():
+def test_moves_older_than_a_week_do_not_count():
     """A market that calmed down is calm."""
     changes = merged(swinging(RESTLESS, 48, 0.1, 0.2))
     forecast = LastPrice().forecast(changes, START_S + 10 * DAY_S, HOUR_S)
     assert forecast.p05.tolist() == forecast.p95.tolist() == [0.2]
 
 
-def test_a_pool_without_a_price_yet_has_no_forecast():
+def test_pool_without_a_price_has_no_forecast():
     """Unknown stays unknown instead of becoming 0."""
     changes = merged(swinging(RESTLESS, 100, 0.1, 0.2), [(YOUNG, START_S + 30 * DAY_S, 0.1)])
     forecast = LastPrice().forecast(changes, START_S + 100 * HOUR_S, HOUR_S)
@@ -93,8 +93,8 @@ def test_a_pool_without_a_price_yet_has_no_forecast():
 
 
 @given(st.data())
-def test_row_quantiles_are_those_of_numpy(data):
-    """Leaving out the unknown by hand gives what nanquantile gives."""
+def test_row_quantiles_equal_those_of_numpy(data):
+    """Excluding unknown values by hand gives what nanquantile gives."""
     value = st.one_of(st.just(np.nan), st.floats(-1, 1))
     row = st.lists(value, min_size=7, max_size=7)
     values = np.array(data.draw(st.lists(row, min_size=1, max_size=4)))
@@ -105,12 +105,12 @@ def test_row_quantiles_are_those_of_numpy(data):
     np.testing.assert_allclose(_row_quantile(values, level), expected, atol=1e-12)
 
 
-def test_an_empty_market_has_an_empty_forecast():
-    """No pools are no error."""
+def test_empty_market_has_an_empty_forecast():
+    """No pools are not an error."""
     assert LastPrice().forecast(PriceChanges(), START_S, HOUR_S).p50.shape == (0,)
     assert unknown_instability(PriceChanges()).shape == (0,)
 
 
-def test_without_a_model_every_pool_is_half_unstable():
-    """Spec section 3: instability 0.5."""
+def test_instability_is_one_half_without_a_model():
+    """Every pool has instability 0.5 if no model forecasts it."""
     assert unknown_instability(merged([(QUIET, START_S, 0.1)])).tolist() == [0.5]

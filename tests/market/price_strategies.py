@@ -27,7 +27,7 @@ def rows_within(span_s: int, max_size: int = 40) -> st.SearchStrategy[list[Price
 
 
 def merged(*batches: list[PriceRow]) -> PriceChanges:
-    """The series that arises from these batches, one after the other."""
+    """The series after merging these batches one after the other."""
     changes = PriceChanges()
     for batch in batches:
         changes, _ = changes.merge(batch, {})

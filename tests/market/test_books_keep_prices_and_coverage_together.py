@@ -1,4 +1,4 @@
-"""A price book is one truth: what was said, when somebody looked, and which zone was meant."""
+"""A price book keeps prices, coverage and zone ids consistent."""
 
 import numpy as np
 import pytest
@@ -25,8 +25,8 @@ def book(rows, *spans):
 
 @given(rows_within(3 * DAY_S), rows_within(3 * DAY_S))
 @settings(max_examples=40, deadline=None)
-def test_two_series_in_one_are_as_if_their_rows_had_come_together(first, second):
-    """Archive and prices at hand overlap by days, and nothing is doubled or lost."""
+def test_merged_series_equal_one_merge_of_all_rows(first, second):
+    """Archive and recent prices overlap by days, and nothing is duplicated or lost."""
     there = {(pool, time_s) for pool, time_s, _ in second}
     first = [row for row in first if row[:2] not in there]
     assert merged(first).merge_series(merged(second)).to_bytes() == merged(first, second).to_bytes()
@@ -34,8 +34,8 @@ def test_two_series_in_one_are_as_if_their_rows_had_come_together(first, second)
 
 @given(rows_within(3 * DAY_S), moments, moments)
 @settings(max_examples=40, deadline=None)
-def test_a_part_says_of_its_span_what_the_whole_says(rows, one, other):
-    """The change in force at its start comes along, so a month can be read alone."""
+def test_part_of_a_book_equals_the_book_in_its_span(rows, one, other):
+    """The change in force at its start is included, so a month can be read alone."""
     span = (min(one, other), max(one, other))
     whole = book(rows, (START_S, START_S + 3 * DAY_S))
     part = whole.between(span)
@@ -51,8 +51,8 @@ def test_a_part_says_of_its_span_what_the_whole_says(rows, one, other):
 
 @given(rows_within(DAY_S))
 @settings(max_examples=40, deadline=None)
-def test_a_stored_book_comes_back(rows):
-    """Changes, coverage and zone ids are what was written, and equal books are equal bytes."""
+def test_stored_book_round_trips(rows):
+    """Changes, coverage and zone ids survive, and equal books give equal bytes."""
     written = book(rows, (START_S, START_S + 100), (START_S + 200, START_S + 300))
     read = PriceBook.from_bytes(written.to_bytes())
     assert read.to_bytes() == written.to_bytes()
@@ -63,8 +63,8 @@ def test_a_stored_book_comes_back(rows):
 
 @given(st.data())
 @settings(max_examples=40, deadline=None)
-def test_damaged_bytes_are_refused_in_words(data):
-    """A broken object is one clear error, whatever broke it."""
+def test_damaged_book_is_refused_with_the_reason(data):
+    """Any damage gives one clear error."""
     good = book([(POOLS[0], START_S, 0.1)], (START_S, START_S + 9)).to_bytes()
     cut = data.draw(st.integers(0, len(good) - 1))
     for read in (PriceBook.from_bytes, contents_from_bytes):
@@ -72,8 +72,8 @@ def test_damaged_bytes_are_refused_in_words(data):
             read(good[:cut])
 
 
-def test_types_that_are_no_longer_wanted_lose_their_coverage_too():
-    """When such a type is wanted again, its whole history is asked for, not only what is new."""
+def test_unwanted_types_lose_their_coverage_too():
+    """If such a type is wanted again, its whole history is requested, not only new prices."""
     both = book([(pool, START_S, 0.1) for pool in POOLS], (START_S, START_S + DAY_S))
     kept = both.restrict(frozenset({"m5.large"}))
     assert {pool.instance_type for pool in kept.changes.pools} == {"m5.large"}

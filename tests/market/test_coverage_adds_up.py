@@ -1,4 +1,4 @@
-"""Coverage says exactly which seconds were collected, however the collections came."""
+"""Coverage is exactly the seconds that were collected, in whatever order."""
 
 import itertools
 
@@ -26,14 +26,14 @@ coverages = st.lists(st.tuples(types, edges, edges), max_size=8).map(
 
 
 def seconds(parts):
-    """Every second that spans cover."""
+    """Every second that the spans cover."""
     return {second for start, end in parts for second in range(start, end)}
 
 
 @given(spans)
 @settings(deadline=None)
 def test_joined_spans_cover_the_same_seconds_once(parts):
-    """Disjoint, in order, never touching, and no second more or less."""
+    """The spans are disjoint, in order and never touch, and cover the same seconds."""
     result = joined(parts)
     assert seconds(result) == seconds(parts)
     assert sum(end - start for start, end in result) == len(seconds(parts))
@@ -42,8 +42,8 @@ def test_joined_spans_cover_the_same_seconds_once(parts):
 
 @given(spans, st.tuples(edges, edges).filter(lambda span: span[0] < span[1]))
 @settings(deadline=None)
-def test_what_is_missing_and_what_is_covered_make_the_whole(parts, within):
-    """A span is split between the two without rest and without overlap."""
+def test_missing_and_covered_parts_make_up_the_span(parts, within):
+    """They neither overlap nor leave a rest."""
     covered, lacking = clipped(parts, within), missing(parts, within)
     assert seconds(covered) | seconds(lacking) == seconds([within])
     assert not seconds(covered) & seconds(lacking)
@@ -51,8 +51,8 @@ def test_what_is_missing_and_what_is_covered_make_the_whole(parts, within):
 
 @given(spans)
 @settings(deadline=None)
-def test_gaps_lie_strictly_between_what_is_covered(parts):
-    """What is before the first or after the last collection is no gap."""
+def test_gaps_lie_strictly_between_covered_spans(parts):
+    """Time before the first or after the last collection is not a gap."""
     covered = joined(parts)
     whole = [(covered[0][0], covered[-1][1])] if covered else []
     assert seconds(between(parts)) == seconds(whole) - seconds(covered)
@@ -60,16 +60,16 @@ def test_gaps_lie_strictly_between_what_is_covered(parts):
 
 @given(coverages, coverages)
 @settings(deadline=None)
-def test_the_order_of_collections_does_not_matter(first, second):
-    """Two coverages make one, whichever came first, and what is stored comes back."""
+def test_coverage_does_not_depend_on_the_order_of_collections(first, second):
+    """A union is commutative, and stored coverage round-trips."""
     both = first.union(second)
     assert both == second.union(first)
     stored = {name: np.asarray(column) for name, column in both.to_columns().items()}
     assert Coverage.from_columns(stored) == both
 
 
-def test_a_pool_is_covered_by_itself_and_by_its_type():
-    """AWS is asked by type, a file covers single pools."""
+def test_pool_is_covered_by_itself_and_by_its_type():
+    """AWS is queried by type, an imported file covers single pools."""
     pool = Pool("m5.large", "us-east-1a")
     coverage = Coverage({"m5.large": ((0, 10),), str(pool): ((8, 20),)})
     assert coverage.of_pool(pool) == ((0, 20),)
@@ -80,8 +80,8 @@ def test_a_pool_is_covered_by_itself_and_by_its_type():
 
 @given(coverages, st.integers(1, 60))
 @settings(deadline=None)
-def test_after_all_slices_nothing_is_missing_and_none_asks_for_what_is_known(coverage, end_s):
-    """The plan is whole and has no waste beyond the overlap for late rows."""
+def test_slices_cover_what_is_missing_and_nothing_known(coverage, end_s):
+    """The plan is complete, and repeats nothing but the overlap for late rows."""
     within, wanted = (0, end_s), ["c5.large", "m5.large"]
     slices = plan_slices(coverage, wanted, within)
     after = coverage
@@ -94,7 +94,7 @@ def test_after_all_slices_nothing_is_missing_and_none_asks_for_what_is_known(cov
     assert plan_slices(after, wanted, within) == []
 
 
-def test_slices_are_of_bearable_size_and_the_newest_comes_first():
+def test_slices_are_limited_and_the_newest_comes_first():
     """A region's 90 days: at most 200 types and eight days each, plus the overlap."""
     names = [f"m{number}.large" for number in range(450)]
     slices = plan_slices(Coverage(), names, (NOW_S - 90 * DAY_S, NOW_S))
@@ -105,8 +105,8 @@ def test_slices_are_of_bearable_size_and_the_newest_comes_first():
     assert len(slices) == 3 * 12
 
 
-def test_half_slices_ask_for_the_same():
-    """A slice that is refused for one type is asked in two."""
+def test_half_slices_request_the_same():
+    """A slice that AWS refuses because of one type is split in two."""
     (whole,) = plan_slices(Coverage(), ["a.b", "c.d", "e.f"], (0, 10))
     first, second = halves(whole)
     assert (*first.types, *second.types) == whole.types
@@ -116,8 +116,8 @@ def test_half_slices_ask_for_the_same():
 @pytest.mark.parametrize(
     ("trained_days_ago", "days"), [(None, 84), (400, 84), (30, 24), (7, 1), (6, 0), (3, 0), (0, 0)]
 )
-def test_history_goes_back_to_the_training_but_90_days_at_most(trained_days_ago, days):
-    """Whole days up to six days ago; none where the model is younger than what is at hand."""
+def test_history_goes_back_to_the_training_data_but_90_days_at_most(trained_days_ago, days):
+    """Whole days up to six days ago; none if the model is younger than the recent prices."""
     trained = None if trained_days_ago is None else NOW_S - trained_days_ago * DAY_S
     start_s, end_s = history_span(trained, NOW_S + 3_600, 6 * DAY_S)
     assert start_s % DAY_S == end_s % DAY_S == 0
@@ -129,7 +129,7 @@ def test_history_goes_back_to_the_training_but_90_days_at_most(trained_days_ago,
 @given(st.integers(0, 2_000_000_000), st.integers(1, 500 * DAY_S))
 @settings(deadline=None)
 def test_months_cover_a_span_without_gap_or_overlap(start_s, length_s):
-    """Every second of a span lies in one month object."""
+    """Every second of a span is in exactly one month."""
     months = months_in((start_s, start_s + length_s))
     assert months[0].span[0] <= start_s < months[0].span[1]
     assert months[-1].span[0] < start_s + length_s <= months[-1].span[1]

@@ -1,4 +1,4 @@
-"""Volatility is the figure of the piecewise constant price, not of samples of it."""
+"""Volatility is exact for the piecewise constant price, not for samples of it."""
 
 import numpy as np
 import pytest
@@ -15,13 +15,13 @@ windows = st.integers(1, SPAN_S + 100)
 
 
 def every_second(changes, at_s, window_s):
-    """The price of each pool in each second of the window that it had one."""
+    """The price of each pool in each second of the window in which it had one."""
     grid = changes.grid(at_s - window_s, at_s, step_s=1)
     return [row[np.isfinite(row)] for row in grid]
 
 
 def expected(series, is_known):
-    """Standard deviation / mean of equally long pieces; 0 when no time has passed."""
+    """Standard deviation / mean of pieces of equal length; 0 if no time has passed."""
     if not is_known:
         return np.nan
     return float(np.std(series) / np.mean(series)) if len(series) else 0.0
@@ -55,16 +55,16 @@ def test_rise_volatility_equals_the_brute_force_figure(rows, at_s, window_s):
 
 
 @given(st.lists(prices, min_size=1, max_size=20), windows)
-def test_a_pool_that_only_gets_cheaper_has_no_rise_volatility(series, window_s):
-    """Falls make no pool unsafe: exactly 0, not almost."""
+def test_falling_price_has_no_rise_volatility(series, window_s):
+    """Falls do not make a pool unsafe: exactly 0, not almost."""
     falling = sorted(set(series), reverse=True)
     changes = merged([(POOLS[0], START_S + 13 * k, price) for k, price in enumerate(falling)])
     assert rise_volatility(changes, START_S + SPAN_S, window_s).tolist() == [0.0]
 
 
 @given(st.lists(prices, min_size=1, max_size=20), windows)
-def test_a_pool_that_only_rises_has_its_plain_volatility(series, window_s):
-    """Nothing is left out where nothing falls."""
+def test_rising_price_has_its_plain_volatility(series, window_s):
+    """Without falls both figures are equal."""
     changes = merged([(POOLS[0], START_S + 13 * k, p) for k, p in enumerate(sorted(set(series)))])
     at_s = START_S + SPAN_S
     np.testing.assert_allclose(
@@ -73,29 +73,30 @@ def test_a_pool_that_only_rises_has_its_plain_volatility(series, window_s):
 
 
 @given(rows_within(SPAN_S), rows_within(SPAN_S), moments, windows)
-def test_what_happens_later_moves_no_figure(rows, other, at_s, window_s):
-    """Whatever follows the moment of looking is invisible."""
+def test_volatility_does_not_depend_on_later_prices(rows, other, at_s, window_s):
+    """Prices after the moment have no influence."""
     past = [(pool, START_S, 0.2) for pool in POOLS] + [r for r in rows if START_S < r[1] <= at_s]
-    seen = merged(past)
+    known = merged(past)
     with_future = merged(past, [row for row in other if row[1] > max(at_s, START_S)])
     for figure in (volatility, rise_volatility):
         np.testing.assert_array_equal(
-            figure(with_future, at_s, window_s), figure(seen, at_s, window_s)
+            figure(with_future, at_s, window_s), figure(known, at_s, window_s)
         )
 
 
 @given(rows_within(SPAN_S * 10), st.integers(0, 120))
-def test_the_worst_of_the_last_minutes_is_the_highest_figure_of_each_look(rows, minutes):
-    """A pool counts as safe only if it would have been safe at every look, the oldest included."""
+def test_worst_recent_volatility_is_the_highest_of_all_samples(rows, minutes):
+    """A pool counts as safe only if it was safe at every sample, the oldest included."""
     changes, at_s = merged(rows), START_S + SPAN_S * 10
-    looks = [at_s - 300 * k for k in range(minutes // 5 + 1)] + [at_s - 60 * minutes]
-    figures = [rise_volatility(changes, look, 3_600) for look in looks]
+    times_s = [at_s - 300 * k for k in range(minutes // 5 + 1)] + [at_s - 60 * minutes]
+    figures = [rise_volatility(changes, time_s, 3_600) for time_s in times_s]
     worst = rise_volatility_worst(changes, at_s, 3_600, minutes)
     np.testing.assert_array_equal(worst, np.fmax.reduce(figures))
 
 
-def test_a_spike_that_left_the_window_is_remembered_by_the_worst_figure():
-    """The rise of a day and a minute ago no longer shows, but did within the last half hour."""
+def test_worst_recent_volatility_includes_a_rise_that_left_the_window():
+    """A rise a day and a minute ago is out of the window now, but was in it within the last half
+    hour."""
     day_s = 86_400
     changes = merged([(POOLS[0], START_S, 0.1), (POOLS[0], START_S + 60, 0.4)])
     at_s = START_S + 60 + day_s + 60
@@ -103,12 +104,12 @@ def test_a_spike_that_left_the_window_is_remembered_by_the_worst_figure():
     assert rise_volatility_worst(changes, at_s, day_s, 30)[0] > 0
 
 
-def test_no_pools_have_no_figures():
-    """An empty market is no error."""
+def test_market_without_pools_has_no_volatility():
+    """An empty market is not an error."""
     assert rise_volatility_worst(PriceChanges(), START_S, 3_600, 30).shape == (0,)
 
 
-def test_a_window_without_length_is_refused():
+def test_window_without_length_is_refused():
     """The message names the value."""
     with pytest.raises(ValueError, match="window_s = 0"):
         volatility(PriceChanges(), START_S, 0)

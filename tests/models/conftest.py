@@ -1,12 +1,12 @@
-"""One small model for all tests of training, evaluation and forecasting with a model."""
+"""One small trained model for all tests of training, evaluation and model forecasts."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from models.artifact_files import read_model, read_rivals
-from models.rivals import Rivals
+from models.artifact_files import read_model, read_simple_rules
+from models.simple_rules import SimpleRules
 from models.training import PriceFile, train
 from spot_optimizer.forecast.model_artifact import Model
 from tests.models.small_markets import small_market, write_csv
@@ -17,12 +17,12 @@ SEED = 3
 
 @dataclass(frozen=True)
 class Trained:
-    """A model, its folder and what it learned from."""
+    """A model, its folder and its training data."""
 
     folder: Path
     prices: Path
     model: Model
-    rivals: Rivals
+    rules: SimpleRules
 
 
 def train_small(prices: Path, folder: Path) -> None:
@@ -45,4 +45,4 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     prices = write_csv(folder / "prices.csv", small_market(DAYS))
     train_small(prices, folder / "artifact")
     artifact = folder / "artifact"
-    return Trained(artifact, prices, read_model(artifact), read_rivals(artifact))
+    return Trained(artifact, prices, read_model(artifact), read_simple_rules(artifact))

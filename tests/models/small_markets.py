@@ -1,4 +1,4 @@
-"""A made-up market that has what real ones have: cadence, persistence of direction, ticks."""
+"""A synthetic market with the properties of real ones: cadence, persistent direction, ticks."""
 
 import csv
 from pathlib import Path
@@ -17,7 +17,7 @@ ZONES = ("us-east-1a", "us-east-1b", "us-east-1c")
 
 
 def small_market(days: float, seed: int = 7) -> list[PriceRow]:
-    """Twelve pools that change every 5 to 7 hours, mostly on in their direction; one never does."""
+    """Twelve pools that change every 5 to 7 hours, mostly in the same direction; one never changes."""
     chance = np.random.default_rng(seed)
     rows: list[PriceRow] = []
     for number, pool in enumerate(Pool(t, z) for t in TYPES for z in ZONES):
@@ -34,7 +34,7 @@ def small_market(days: float, seed: int = 7) -> list[PriceRow]:
 
 
 def write_csv(path: Path, rows: list[PriceRow]) -> Path:
-    """As a file that AWS's own tools could have written."""
+    """Write rows as a file in the format of AWS's tools."""
     with path.open("w", newline="", encoding="utf-8") as file:
         out = csv.writer(file)
         out.writerow(["Timestamp", "InstanceType", "AvailabilityZone", "SpotPrice"])

@@ -1,4 +1,4 @@
-"""What cannot be used is refused: the ledger and the bus say what is wrong, the live model stays."""
+"""Unusable uploads are refused with the reason on ledger and bus, and the live model stays."""
 
 import gzip
 import io
@@ -13,20 +13,20 @@ import pytest
 
 from simulator.account.account import FunctionFailed
 from spot_optimizer.forecast.model_registry import SHIPPED_VERSION
-from spot_optimizer.services.refresh_market import market_forecast
+from spot_optimizer.services.refresh_market import kept_models
 from tests.models.uploads import (
     Files,
+    events_of,
     files_of,
     ledger_of,
     misled,
     priced_stage,
-    told,
     upload,
 )
 
 
 class _Trap:
-    """Runs code when it is unpickled."""
+    """Runs code if it is unpickled."""
 
     def __reduce__(self):
         return (pytest.fail, ("a pickle was read",))
@@ -34,8 +34,8 @@ class _Trap:
 
 @pytest.fixture(scope="module")
 def stage():
-    """An account in which the shipped model decides, with prices enough to compare."""
-    market_forecast._loaded.clear()
+    """An account in which the shipped model is live, with enough prices to compare models."""
+    kept_models._loaded.clear()
     with priced_stage() as opened:
         yield opened
 
@@ -87,7 +87,7 @@ def other_columns(folder) -> Files:
 
 
 def huge_prices(folder) -> Files:
-    """Boosters whose every word is a million."""
+    """Boosters that predict a million for everything."""
     import lightgbm
 
     width = len(json.loads((folder / "metadata.json").read_text())["features"])
@@ -101,24 +101,24 @@ BAD = {
     other_features: "features: the model has other features.*phase_of_the_moon",
     cut_short: "boosters.json.gz: checksum",
     no_metadata: "metadata.json: the whole",
-    pickled: r"model.pkl: no file of a model; allowed are LightGBM's text and JSON alone",
-    pickled_inside: "calibration: .* no npz archive",
+    pickled: r"model.pkl: not a file of a model; allowed are LightGBM's text and JSON",
+    pickled_inside: "calibration: .* not an npz archive",
     no_text: "booster's text cannot be read",
     other_columns: "a booster cannot predict",
-    huge_prices: "smoke prediction",
+    huge_prices: "smoke test",
     misled: "worse than the live model",
 }
 
 
 @pytest.mark.parametrize("bad", BAD, ids=lambda bad: bad.__name__)
-def test_a_bad_model_is_refused_with_the_reason(stage, trained, bad):
-    """Ledger, bus and answer say the same; who decides has not changed."""
+def test_bad_model_is_refused_with_the_reason(stage, trained, bad):
+    """Ledger, bus and answer agree; the live model has not changed."""
     version = f"bad-{bad.__name__}"
     upload(stage, version, bad(trained.folder))
     item = ledger_of(stage).version(version)
     assert item.state == "refused"
-    events = [e for e in told(stage, "Spot Optimizer Model") if e["version"] == version]
-    assert [e["status"] for e in events] == ["refused"], "told once, whatever else came with it"
+    events = [e for e in events_of(stage, "Spot Optimizer Model") if e["version"] == version]
+    assert [e["status"] for e in events] == ["refused"], "reported once, whatever else was uploaded"
     assert events[-1]["reason"] == item.reason
     assert re.search(BAD[bad], item.reason), item.reason
     registry = ledger_of(stage).registry()
@@ -127,59 +127,59 @@ def test_a_bad_model_is_refused_with_the_reason(stage, trained, bad):
         stage.command(command="activate-model", version=version)
 
 
-def test_an_upload_that_never_ends_is_refused_after_half_an_hour(stage, trained):
-    """Until then it is incomplete, and says what is not there; nobody has to look."""
+def test_incomplete_upload_is_refused_after_half_an_hour(stage, trained):
+    """Until then it is incomplete and names the missing files; no request is needed."""
     files = files_of(trained.folder, "half")
     del files["boosters.json.gz"]
     upload(stage, "half", files)
     item = ledger_of(stage).version("half")
     assert (item.state, item.reason) == ("incomplete", "boosters.json.gz: not there")
-    assert not [e for e in told(stage, "Spot Optimizer Model") if e["version"] == "half"]
+    assert not [e for e in events_of(stage, "Spot Optimizer Model") if e["version"] == "half"]
     stage.account.run_for(timedelta(minutes=31))
     stage.account.invoke("RefreshMarket", {"task": "gaps"})
     item = ledger_of(stage).version("half")
     assert item.state == "refused"
     assert "30 minutes" in item.reason
-    assert [e["status"] for e in told(stage, "Spot Optimizer Model") if e["version"] == "half"] == [
-        "refused"
-    ]
+    assert [
+        e["status"] for e in events_of(stage, "Spot Optimizer Model") if e["version"] == "half"
+    ] == ["refused"]
 
 
 @pytest.mark.parametrize("key", ["model.txt", "a b/metadata.json", "-x/metadata.json"])
-def test_files_that_belong_to_no_version_are_told(stage, key):
-    """The event names the file and where models go."""
+def test_file_outside_a_version_folder_is_reported(stage, key):
+    """The event names the file and where models belong."""
     put = {"Bucket": stage.bucket, "Key": f"models/uploads/{key}", "Body": b"x"}
     boto3.client("s3").put_object(**put)
     stage.account.run_for(timedelta(seconds=30))
-    event = told(stage, "Spot Optimizer Model")[-1]
+    event = events_of(stage, "Spot Optimizer Model")[-1]
     assert event["status"] == "refused"
     assert event["reason"].startswith(f"models/uploads/{key}: put the files of a model under")
 
 
 @pytest.mark.parametrize("version", ["shipped", "last-price"])
-def test_names_of_the_product_are_no_versions(stage, trained, version):
-    """Scores bear them already."""
+def test_reserved_names_cannot_be_uploaded(stage, trained, version):
+    """The product's own forecasts are scored under them."""
     upload(stage, version, files_of(trained.folder, "mine"))
-    assert "a name of the product already" in told(stage, "Spot Optimizer Model")[-1]["reason"]
+    assert "already reserved" in events_of(stage, "Spot Optimizer Model")[-1]["reason"]
     assert ledger_of(stage).registry().pending is None
 
 
 @pytest.mark.parametrize(
-    ("request_", "said"),
+    ("request_", "message"),
     [
         ({"command": "roll-back-model"}, "there is no previous model"),
         ({"command": "activate-model", "version": "nobody"}, "allowed are none"),
-        ({"command": "activate-model", "version": "shipped"}, "is live already"),
+        ({"command": "activate-model", "version": "shipped"}, "is already live"),
         ({"command": "drop-model", "version": "nobody"}, "pending is none"),
         ({"command": "validate-model", "version": "nobody"}, "there is nothing under"),
         ({"command": "activate-model", "version": "../market"}, "version"),
     ],
     ids=["nothing before", "unknown", "live", "not pending", "no upload", "no version"],
 )
-def test_what_the_registry_does_not_allow_is_refused_in_words(stage, request_, said):
-    """The error says what is allowed, and who is in play stays so."""
+def test_forbidden_registry_change_is_refused_with_the_reason(stage, request_, message):
+    """The error says what is allowed, and the registry stays as it is."""
     before = ledger_of(stage).registry()
-    with pytest.raises(FunctionFailed, match=said) as failure:
+    with pytest.raises(FunctionFailed, match=message) as failure:
         stage.command(**request_)
     assert failure.value.error_type == "InvalidRequest"
     assert ledger_of(stage).registry() == before

@@ -1,4 +1,4 @@
-"""A model behind the port of forecasters: whole ticks, ordered, the past alone, nothing made up."""
+"""A model obeys the forecaster Protocol: ordered quantiles in whole ticks, from past prices only."""
 
 import numpy as np
 import pytest
@@ -30,35 +30,35 @@ def forecaster(trained):
 
 @pytest.mark.parametrize("hours", HORIZONS_H)
 def test_quantiles_are_ordered_ticks_around_the_last_price(forecaster, changes, hours):
-    """p05 <= last <= p95, p50 between, in steps of 0.0001 USD; the young pool is unknown."""
-    said = forecaster.forecast(changes, AT_S, hours * HOUR_S)
+    """p05 <= last <= p95, p50 between, in steps of 0.0001 USD; the new pool is unknown."""
+    forecast = forecaster.forecast(changes, AT_S, hours * HOUR_S)
     last = changes.price_at(AT_S)
     known = np.isfinite(last)
     assert known.sum() == len(changes.pools) - 1
-    for column in (said.p05, said.p50, said.p95, said.mean):
+    for column in (forecast.p05, forecast.p50, forecast.p95, forecast.mean):
         assert np.isnan(column[changes.pools.index(YOUNG)])
         assert np.isfinite(column[known]).all()
-    for column in (said.p05, said.p50, said.p95):
+    for column in (forecast.p05, forecast.p50, forecast.p95):
         np.testing.assert_array_equal(column[known], np.round(column[known], 4))
-    assert (said.p05[known] <= said.p50[known]).all()
-    assert (said.p50[known] <= said.p95[known]).all()
-    assert (said.p05[known] <= last[known]).all()
-    assert (last[known] <= said.p95[known]).all()
-    assert (said.p05[known] > 0).all()
+    assert (forecast.p05[known] <= forecast.p50[known]).all()
+    assert (forecast.p50[known] <= forecast.p95[known]).all()
+    assert (forecast.p05[known] <= last[known]).all()
+    assert (last[known] <= forecast.p95[known]).all()
+    assert (forecast.p05[known] > 0).all()
 
 
-def test_a_restless_pool_has_a_wider_band_than_one_that_never_moves(forecaster, changes):
+def test_volatile_pool_has_a_wider_band_than_one_that_never_moves(forecaster, changes):
     """The first pool of the market never changed."""
-    said = forecaster.forecast(changes, AT_S, 24 * HOUR_S)
-    width = said.p95 - said.p05
+    forecast = forecaster.forecast(changes, AT_S, 24 * HOUR_S)
+    width = forecast.p95 - forecast.p05
     known = np.isfinite(width)
     still = changes.pools.index(ROWS[0][0])
     assert width[still] <= 0.0001
     assert np.median(width[known]) >= 0.0004
 
 
-def test_forecast_and_instability_are_the_same_whatever_follows(forecaster, changes):
-    """Rows after the moment of looking move nothing by a bit."""
+def test_forecast_and_instability_do_not_depend_on_later_prices(forecaster, changes):
+    """Later rows do not change a bit."""
     known = series([row for row in ROWS if row[1] <= AT_S])
     there = [changes.pools.index(pool) for pool in known.pools]
     for hours in HORIZONS_H:
@@ -70,20 +70,20 @@ def test_forecast_and_instability_are_the_same_whatever_follows(forecaster, chan
     )
 
 
-def test_instability_is_a_probability_and_half_where_nothing_is_known(forecaster, changes):
-    """Spec section 3: 0.5 without a price."""
-    said = forecaster.instability(changes, AT_S)
-    assert ((said >= 0) & (said <= 1)).all()
-    assert said[changes.pools.index(YOUNG)] == 0.5
+def test_instability_is_a_probability_and_one_half_without_a_price(forecaster, changes):
+    """A pool without a price has instability 0.5."""
+    instability = forecaster.instability(changes, AT_S)
+    assert ((instability >= 0) & (instability <= 1)).all()
+    assert instability[changes.pools.index(YOUNG)] == 0.5
 
 
-def test_a_horizon_that_was_not_learned_is_refused(forecaster, changes):
+def test_untrained_horizon_is_refused(forecaster, changes):
     """The message names the value and what is allowed."""
     with pytest.raises(ValueError, match=r"horizon_s = 7200, allowed are 3600, 21600"):
         forecaster.forecast(changes, AT_S, 2 * HOUR_S)
 
 
-def test_an_empty_market_has_an_empty_forecast(forecaster):
-    """No pools are no error."""
+def test_empty_market_has_an_empty_forecast(forecaster):
+    """No pools are not an error."""
     assert forecaster.forecast(PriceChanges(), AT_S, HOUR_S).mean.shape == (0,)
     assert forecaster.instability(PriceChanges(), AT_S).shape == (0,)

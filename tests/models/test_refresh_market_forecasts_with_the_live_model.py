@@ -1,4 +1,4 @@
-"""refresh_market uses the model when it can, and says on the snapshot why when it cannot."""
+"""refresh_market forecasts with the live model if it can; if not, the snapshot says why."""
 
 import hashlib
 from datetime import timedelta
@@ -14,7 +14,7 @@ from spot_optimizer.forecast.daily_lessons import Lessons
 from spot_optimizer.forecast.model_registry import Registry, Slot
 from spot_optimizer.market.snapshot import MarketSnapshot
 from spot_optimizer.market.snapshot_file import snapshot_from_bytes
-from spot_optimizer.services.refresh_market import market_forecast
+from spot_optimizer.services.refresh_market import kept_models
 from tests.workflow.stage import START, TYPES, ZONES, Stage, open_stage
 
 POOLS = [Pool(instance_type, zone) for instance_type in TYPES for zone in ZONES]
@@ -22,12 +22,12 @@ POOLS = [Pool(instance_type, zone) for instance_type in TYPES for zone in ZONES]
 
 @pytest.fixture(autouse=True)
 def cold() -> None:
-    """Each test begins with a function that has loaded no model."""
-    market_forecast._loaded.clear()
+    """Each test starts with a function that has loaded no model."""
+    kept_models._loaded.clear()
 
 
 def moving_market(days: int) -> PriceHistory:
-    """Each pool changes every six hours at its own time, up and down, since so many days."""
+    """Each pool changes every six hours at its own time, up and down, for this many days."""
     first = int((START - timedelta(days=days)).timestamp())
     times = np.arange(first, first + (days + 2) * 86_400, 6 * 3600) + 3 * 3600
     index = np.repeat(np.arange(len(POOLS)), len(times))
@@ -36,7 +36,7 @@ def moving_market(days: int) -> PriceHistory:
 
 
 def put_live(stage: Stage, trained, damaged: str = "") -> None:
-    """The trained model as the live one, one of its files cut short."""
+    """Make the trained model live; ``damaged`` names a file to truncate."""
     bodies = {path.name: path.read_bytes() for path in trained.folder.iterdir()}
     if damaged:
         bodies[damaged] = bodies[damaged][:-9]
@@ -50,7 +50,7 @@ def put_live(stage: Stage, trained, damaged: str = "") -> None:
 
 
 def refreshed(stage: Stage) -> MarketSnapshot:
-    """What a cycle would read after one collection."""
+    """The snapshot that a cycle would read after one collection."""
     stage.launch()
     stage.account.invoke("Decide", {"trigger": "schedule"})
     assert stage.refresh()["pools"] > 0
@@ -59,8 +59,8 @@ def refreshed(stage: Stage) -> MarketSnapshot:
     return snapshot_from_bytes(stage.object("market/snapshot.npz"))
 
 
-def test_with_history_enough_the_live_model_forecasts_and_learns_once_a_day(trained):
-    """Name, band and instability are the model's; the lesson is kept and not repeated."""
+def test_live_model_forecasts_and_learns_once_a_day_with_enough_history(trained):
+    """Name, band and instability are the model's; the lesson is stored and not repeated."""
     with open_stage(market=moving_market(18)) as stage:
         put_live(stage, trained)
         snapshot = refreshed(stage)
@@ -79,8 +79,8 @@ def test_with_history_enough_the_live_model_forecasts_and_learns_once_a_day(trai
         assert "market/lessons/small.npz" not in written
 
 
-def test_with_too_little_history_the_last_price_is_forecast_and_it_is_said(trained):
-    """A model that has not seen this market is not believed; the decision says why."""
+def test_last_price_is_forecast_with_too_little_history_and_the_reason(trained):
+    """A model that has not learned from this market is not used; the decision says why."""
     with open_stage(market=moving_market(9)) as stage:
         put_live(stage, trained)
         snapshot = refreshed(stage)
@@ -91,7 +91,7 @@ def test_with_too_little_history_the_last_price_is_forecast_and_it_is_said(train
 
 
 @pytest.mark.parametrize("damaged", ["metadata.json", "boosters.json.gz"])
-def test_a_model_that_does_not_load_keeps_no_price_back(trained, damaged):
+def test_model_that_does_not_load_stops_no_price(trained, damaged):
     """Prices are collected, the fallback forecasts, the damaged file is named."""
     with open_stage(market=moving_market(18)) as stage:
         put_live(stage, trained, damaged)
@@ -101,8 +101,8 @@ def test_a_model_that_does_not_load_keeps_no_price_back(trained, damaged):
         assert np.isfinite(snapshot.price).all()
 
 
-def test_a_model_that_cannot_learn_any_more_is_stale_after_three_days(trained):
-    """Its lessons are old and the history has become too short: the last price again."""
+def test_model_without_lessons_is_stale_after_three_days(trained):
+    """Its lessons are old and the history has become too short: the last price is forecast again."""
     with open_stage(market=moving_market(9)) as stage:
         put_live(stage, trained)
         four_days_ago = int((START - timedelta(days=4)).timestamp())

@@ -1,13 +1,12 @@
-"""The benchmark of the best possible timing finds the law by which a market was made."""
+"""The benchmark of the best possible timing finds the law by which a market was generated."""
 
 import numpy as np
 import pytest
 
 from benchmarks.timing_limit import SHARES, STEP_S, law_of, survival_of
 from models.markets import Market
-from spot_optimizer.forecast.forecaster import HOUR_S
 from spot_optimizer.market.prices import PriceChanges
-from spot_optimizer.vocabulary import Pool
+from spot_optimizer.vocabulary import HOUR_S, Pool
 
 BEAT_S = 450
 LEAST, MOST = 36, 56
@@ -16,7 +15,7 @@ PAIRED = {number: (number * 7 + 3) % (MOST - LEAST + 1) for number in range(MOST
 
 
 def market(*, is_drawn: bool) -> Market:
-    """Sixty pools that change at every update; the next gap drawn, or following from the last."""
+    """Sixty pools that change at every update; the next gap is random, or follows from the last."""
     rng = np.random.default_rng(5)
     rows = []
     for number in range(60):
@@ -29,7 +28,7 @@ def market(*, is_drawn: bool) -> Market:
     return Market("us-east-1", changes, {}, START_S, int(changes.time_s.max()))
 
 
-def test_the_beat_and_the_span_of_gaps_are_those_of_the_market():
+def test_beat_and_span_of_gaps_are_those_of_the_market():
     """A beat of 450 s and gaps of 36 to 56 beats; a price is never younger than the least gap."""
     law = law_of(market(is_drawn=True), until_s=2 * START_S)
     assert law.beat_s == pytest.approx(BEAT_S, abs=0.5)
@@ -41,15 +40,16 @@ def test_the_beat_and_the_span_of_gaps_are_those_of_the_market():
     assert (survival[0] == 1).all()
 
 
-def test_gaps_that_are_drawn_tell_no_more_of_the_next_than_chance_and_others_all():
-    """Information near that of unrelated gaps, or the whole entropy where one follows from the other."""
-    told, chance, _ = law_of(market(is_drawn=True), 2 * START_S).information()
-    assert told == pytest.approx(chance, rel=0.2)
-    told, _, entropy = law_of(market(is_drawn=False), 2 * START_S).information()
-    assert told == pytest.approx(entropy, rel=0.05)
+def test_random_gaps_predict_nothing_and_regular_ones_everything():
+    """The information is near that of unrelated gaps, or the whole entropy if one follows from the
+    other."""
+    information, chance, _ = law_of(market(is_drawn=True), 2 * START_S).information()
+    assert information == pytest.approx(chance, rel=0.2)
+    information, _, entropy = law_of(market(is_drawn=False), 2 * START_S).information()
+    assert information == pytest.approx(entropy, rel=0.05)
 
 
-def test_what_lies_ahead_is_not_in_the_law():
+def test_law_uses_only_past_gaps():
     """Only gaps that ended before the day count."""
     law = law_of(market(is_drawn=True), START_S + 10 * 24 * HOUR_S)
     assert 0 < len(law.beats) <= 60 * 10 * 24 * HOUR_S // (LEAST * BEAT_S)

@@ -1,4 +1,4 @@
-"""Models to upload, good and bad, and an account in which to do it."""
+"""Good and bad models to upload, and an account to upload them to."""
 
 import hashlib
 import json
@@ -25,7 +25,7 @@ Files = dict[str, bytes]
 
 
 def moving_market(days: int) -> PriceHistory:
-    """Each pool changes every six hours at its own time, up and down, since so many days."""
+    """Each pool changes every six hours at its own time, up and down, for this many days."""
     first = int((START - timedelta(days=days)).timestamp())
     times = np.arange(first, first + (days + 2) * 86_400, 6 * 3600) + 3 * 3600
     index = np.repeat(np.arange(len(POOLS)), len(times))
@@ -34,7 +34,8 @@ def moving_market(days: int) -> PriceHistory:
 
 
 def files_of(folder: Path, name: str, trained_until: str = "", **bodies: bytes) -> Files:
-    """A model's files under another name, some replaced (``calibration_npz=...``), checksums right."""
+    """A model's files under another name, some replaced (``calibration_npz=...``), with correct
+    checksums."""
     files = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
     files |= {name.replace("_", "."): body for name, body in bodies.items()}
     metadata = json.loads(files["metadata.json"])
@@ -47,7 +48,7 @@ def files_of(folder: Path, name: str, trained_until: str = "", **bodies: bytes) 
 
 
 def misled(folder: Path, name: str = "misled") -> Files:
-    """A model whose corrections are far off: the mean goes the wrong way, the interval is nothing."""
+    """A model with wrong corrections: the mean goes in the wrong direction, the interval is empty."""
     blank = Calibration.blank()
     many = 1e9
     scores = blank.scores.copy()
@@ -63,7 +64,7 @@ def misled(folder: Path, name: str = "misled") -> Files:
 
 @contextmanager
 def priced_stage(days: int = 27, **parameters: Any) -> Iterator[Stage]:
-    """An account with one workload, hourly cycles and the prices of so many days."""
+    """An account with one workload, hourly cycles and prices of this many days."""
     with open_stage(market=moving_market(days), CycleMinutes=60, **parameters) as stage:
         stage.launch()
         stage.take_in()
@@ -90,7 +91,7 @@ def ledger_of(stage: Stage) -> ModelLedger:
 
 
 def make_live(stage: Stage, version: str, files: Mapping[str, bytes]) -> None:
-    """A model as if it had been activated, whatever validation would say."""
+    """Make a model live without validation."""
     for name, body in files.items():
         boto3.client("s3").put_object(
             Bucket=stage.bucket, Key=f"models/kept/{version}/{name}", Body=body
@@ -99,8 +100,8 @@ def make_live(stage: Stage, version: str, files: Mapping[str, bytes]) -> None:
     ledger_of(stage).change(lambda _: Registry(live=Slot(version, sha256)))
 
 
-def told(stage: Stage, detail_type: str) -> list[dict[str, Any]]:
-    """Details of the events of one kind that were put on the stack's bus."""
+def events_of(stage: Stage, detail_type: str) -> list[dict[str, Any]]:
+    """Details of the events of one kind on the stack's bus."""
     return [
         json.loads(entry["Detail"])
         for call in stage.calls_of("PutEvents")
@@ -110,7 +111,7 @@ def told(stage: Stage, detail_type: str) -> list[dict[str, Any]]:
 
 
 def published(stage: Stage, metric: str) -> list[tuple[dict[str, str], float]]:
-    """Dimensions and value of each time that a metric was published, oldest first."""
+    """Dimensions and value of each publication of a metric, oldest first."""
     found = []
     for invocation in stage.account.trace:
         for line in invocation.logs.splitlines():

@@ -204,7 +204,7 @@ def test_a_stored_book_comes_back():
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        (b"nothing", "no gzipped JSON"),
+        (b"nothing", "not gzipped JSON"),
         (pack_json("usage-book", 2, {}), "allowed is 'usage-book/1'"),
         (pack_json("usage-book", 1, {}), "missing or wrong"),
         (pack_json("usage-book", 1, {"workloads": {"w": {}}}), "missing or wrong"),

@@ -1,4 +1,4 @@
-"""A market that moves, and what a scenario does to the prices that were collected of it."""
+"""A moving market for workflow tests, and helpers that change the collected prices."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,7 +16,7 @@ DAY_S = 86_400
 
 
 def moving_market(days: int) -> PriceHistory:
-    """Every pool's price changes every four hours, for so many days before the start."""
+    """Every pool's price changes every four hours, for this many days before the start."""
     first = int((START - timedelta(days=days)).timestamp())
     times = np.arange(first, int(START.timestamp()) + 3 * DAY_S, 4 * 3600) + 1_800
     index = np.repeat(np.arange(len(POOLS)), len(times))
@@ -35,19 +35,19 @@ def put(stage: Stage, key: str, body: bytes) -> None:
 
 
 def ask(stage: Stage, task: str, **details: Any) -> dict[str, Any]:
-    """One task of refresh_market."""
+    """Run one task of refresh_market."""
     answer: dict[str, Any] = stage.account.invoke("RefreshMarket", {"task": task, **details})
     return answer
 
 
 def adopt(stage: Stage) -> None:
-    """One workload, so that the types that fit it matter."""
+    """Launch one workload, so that the types that fit it are collected."""
     stage.launch()
     stage.account.invoke("Decide", {"trigger": "schedule"})
 
 
 def punch(stage: Stage, start: datetime, buckets: int) -> None:
-    """Forget what was collected of all types in so many buckets."""
+    """Forget what was collected of all types in these buckets."""
     book = book_of(stage)
     hole = (int(start.timestamp()), int(start.timestamp()) + 300 * buckets)
     lo, hi = (0, hole[0]), (hole[1], 2**40)

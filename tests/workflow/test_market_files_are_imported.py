@@ -1,4 +1,4 @@
-"""A file of prices is a source of its own: taken in whole, believed less than AWS, or refused."""
+"""A file of prices is imported as a source of its own with less confidence than AWS, or refused."""
 
 import gzip
 from datetime import UTC, datetime, timedelta
@@ -20,8 +20,8 @@ def csv_of(*rows: tuple[datetime, str, str, object]) -> bytes:
     return gzip.compress("\n".join(lines).encode())
 
 
-def test_two_that_write_one_month_at_once_lose_nothing(stage: Stage) -> None:
-    """Who finds that the object has changed since it was read takes the newer one and adds to it."""
+def test_simultaneous_writers_of_one_month_lose_nothing(stage: Stage) -> None:
+    """A writer that finds the object changed since its read merges with the newer one."""
     adopt(stage)
     stage.refresh()
     key, span = "history/imported/2026-02.npz", (1_770_000_000, 1_770_003_600)
@@ -38,8 +38,9 @@ def test_two_that_write_one_month_at_once_lose_nothing(stage: Stage) -> None:
     assert [p.availability_zone for p in book_of(stage, key).changes.pools] == list(ZONES[:2])
 
 
-def test_an_imported_file_is_believed_less_than_aws_and_never_replaces_it(stage: Stage) -> None:
-    """Confidence 0.95 where only the file tells, 1.00 where AWS told; the same again is no change."""
+def test_imported_prices_have_less_confidence_and_never_replace_reported_ones(stage: Stage) -> None:
+    """Confidence 0.95 if only the file has a price, 1.00 if AWS reported it; importing again
+    changes nothing."""
     adopt(stage)
     stage.refresh()
     since = START - timedelta(days=10)
@@ -47,7 +48,7 @@ def test_an_imported_file_is_believed_less_than_aws_and_never_replaces_it(stage:
     put(stage, "import/mine.csv.gz", csv_of(*rows, (START, "m5.large", "eu-west-1a", 0.05)))
     answer = ask(stage, "import", key="import/mine.csv.gz", rows_are="changes")
     assert (answer["rows"], answer["pools"], answer["changes"]) == (21, 1, 1)
-    assert answer["dropped"] == {"zone is not one of this region": 1}
+    assert answer["dropped"] == {"zone is not in this region": 1}
     stored = stage.objects("history/imported/")
     assert sorted(stored) == [f"history/imported/2026-{month}.npz" for month in ("02", "03")]
     shown = {}
@@ -66,20 +67,20 @@ def test_an_imported_file_is_believed_less_than_aws_and_never_replaces_it(stage:
 
 
 @pytest.mark.parametrize(
-    ("body", "said"),
+    ("body", "message"),
     [
         (None, "no such object"),
-        (b"", "holds no rows"),
-        (csv_of((START, "m5.large", ZONES[0], -1)), "no row is a price.*zero or negative"),
+        (b"", "has no rows"),
+        (csv_of((START, "m5.large", ZONES[0], -1)), "no row has a usable price.*zero or negative"),
     ],
 )
-def test_a_file_without_prices_is_refused_and_changes_nothing(
-    stage: Stage, body: bytes | None, said: str
+def test_file_without_prices_is_refused_and_changes_nothing(
+    stage: Stage, body: bytes | None, message: str
 ) -> None:
-    """The error names the key and what is wrong with it."""
+    """The error names the key and the reason."""
     if body is not None:
         put(stage, "import/mine.csv", body)
-    with pytest.raises(FunctionFailed, match=f"InvalidRequest.*import/mine.csv.*{said}"):
+    with pytest.raises(FunctionFailed, match=f"InvalidRequest.*import/mine.csv.*{message}"):
         ask(stage, "import", key="import/mine.csv", rows_are="samples")
     assert not stage.objects("history/")
 
@@ -100,7 +101,7 @@ def test_a_file_without_prices_is_refused_and_changes_nothing(
     ],
     ids=["key", "rows_are", "no offset", "more than a day", "backwards"],
 )
-def test_requests_that_cannot_be_meant_are_refused(stage: Stage, details: dict[str, str]) -> None:
-    """Field, value and what is allowed."""
+def test_invalid_requests_are_refused(stage: Stage, details: dict[str, str]) -> None:
+    """The error names field, value and what is allowed."""
     with pytest.raises(FunctionFailed, match=r"InvalidRequest"):
         stage.account.invoke("RefreshMarket", details)

@@ -1,4 +1,4 @@
-"""The last 90 days are fetched in slices and kept by month, whatever breaks off in between."""
+"""The last 90 days are collected in slices and stored by month, even if runs are interrupted."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -14,12 +14,12 @@ from tests.workflow.stage import START, ZONES, Stage, open_stage
 
 
 def archive(stage: Stage) -> Mapping[str, bytes]:
-    """Objects of the archive of what AWS reported."""
+    """Objects of the archive of reported prices."""
     return stage.objects("history/reported/")
 
 
-def test_the_archive_grows_by_a_slice_a_tick_until_it_is_whole() -> None:
-    """Ninety days in slices, each stored when it is there; then nothing more is asked."""
+def test_archive_grows_by_one_slice_per_run_until_it_is_complete() -> None:
+    """Ninety days in slices, each stored at once; then nothing more is requested."""
     with open_stage(market=moving_market(95)) as stage:
         adopt(stage)
         stage.refresh()
@@ -50,8 +50,8 @@ def test_the_archive_grows_by_a_slice_a_tick_until_it_is_whole() -> None:
         assert len(january.price) > 31 * 5 * len(january.pools)
 
 
-def test_a_back_fill_that_is_killed_goes_on_and_ends_as_if_it_had_not_been() -> None:
-    """Calls and writes that fail between and within slices cost a slice each, and change nothing."""
+def test_killed_back_fill_continues_and_ends_with_the_same_archive() -> None:
+    """Calls and writes that fail between and within slices cost one slice each and change nothing."""
     with open_stage(market=moving_market(60)) as stage:
         adopt(stage)
         stage.refresh()
@@ -79,8 +79,8 @@ def test_a_back_fill_that_is_killed_goes_on_and_ends_as_if_it_had_not_been() -> 
         assert archive(stage) == whole
 
 
-def test_days_that_leave_the_prices_at_hand_are_archived_without_asking_aws() -> None:
-    """A week later the archive holds what the book at hand has dropped."""
+def test_days_that_leave_the_recent_prices_are_archived_without_requests() -> None:
+    """A week later the archive has what the recent prices have dropped."""
     with open_stage(market=moving_market(9)) as stage:
         adopt(stage)
         stage.refresh()
@@ -98,8 +98,8 @@ def test_days_that_leave_the_prices_at_hand_are_archived_without_asking_aws() ->
         assert not stage.calls_of("DescribeSpotPriceHistory")
 
 
-def test_what_aws_can_still_tell_and_what_it_cannot_is_told_apart() -> None:
-    """Analyse names the spans that a back-fill will bring, and gaps by kind."""
+def test_analysis_separates_what_aws_can_still_return_from_gaps() -> None:
+    """It names the spans that a back-fill will collect, and gaps by kind."""
     with open_stage(market=moving_market(20)) as stage:
         adopt(stage)
         stage.refresh()

@@ -1,4 +1,4 @@
-"""Absurd or missing reference data change nothing that is known, and a person is told."""
+"""Absurd or missing reference data changes nothing that is known, and an alert is sent."""
 
 import json
 from datetime import timedelta
@@ -14,26 +14,26 @@ from tests.workflow.stage import START, Stage
 
 
 def read(stage: Stage, **details: Any) -> dict[str, Any]:
-    """Read the reference data anew."""
+    """Run the task that reads the reference data."""
     answer: dict[str, Any] = stage.account.invoke("RefreshMarket", {"task": "reference", **details})
     return answer
 
 
 def price_of(stage: Stage, instance_type: str) -> float:
-    """On-demand price in the catalogue."""
+    """On-demand price in the catalog."""
     catalog = catalog_from_bytes(stage.object("market/catalog.json.gz"))
     return catalog.on_demand_usd_per_hour[instance_type]
 
 
 def advisor_of(stage: Stage) -> AdvisorCopy:
-    """The copy of the Spot Advisor."""
+    """The stored copy of the Spot Advisor."""
     return AdvisorCopy.from_bytes(stage.object("market/advisor.json.gz"))
 
 
-def test_a_price_that_moves_by_more_than_half_is_doubted_until_someone_accepts_it(
+def test_price_that_changes_by_more_than_half_is_doubted_until_someone_accepts_it(
     stage: Stage,
 ) -> None:
-    """The old one stays and an alert says how to accept the new one; it is sent once."""
+    """The old price stays, and one alert says how to accept the new one."""
     price = 0.145
     stage.world.set_listed_price("m5.large", price)
     for _ in range(2):
@@ -51,14 +51,14 @@ def test_a_price_that_moves_by_more_than_half_is_doubted_until_someone_accepts_i
     assert len(stage.calls_of("Publish")) == 1
 
 
-def test_a_price_that_is_no_longer_listed_stays(stage: Stage) -> None:
-    """A hole in the price list must not take the type out of the market."""
+def test_price_that_is_no_longer_listed_stays(stage: Stage) -> None:
+    """A gap in the price list must not remove the type from the market."""
     stage.world.set_listed_price("m5.large", None)
     assert read(stage)["unlisted_prices"] == 1
     assert price_of(stage, "m5.large") == 0.096
 
 
-def test_without_the_price_list_the_old_prices_stay_and_the_rest_is_read(stage: Stage) -> None:
+def test_old_prices_stay_without_the_price_list_and_the_rest_is_read(stage: Stage) -> None:
     """Types and advisor are refreshed all the same."""
     stage.faults.append(Fault("GetProducts", caller="RefreshMarket"))
     counts = read(stage)
@@ -67,10 +67,10 @@ def test_without_the_price_list_the_old_prices_stay_and_the_rest_is_read(stage: 
     assert price_of(stage, "m5.large") == 0.096
 
 
-def test_an_advisor_that_cannot_be_reached_leaves_the_last_copy_and_its_age_is_told(
+def test_unreachable_advisor_leaves_the_last_copy_and_reports_its_age(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Time-outs keep nothing back; the age of what is used is in the answer."""
+    """Time-outs stop nothing else; the answer has the age of the copy in use."""
 
     def silent(_self: SpotAdvisor, _asked: object) -> None:
         raise TimeoutError("timed out")
@@ -85,8 +85,8 @@ def test_an_advisor_that_cannot_be_reached_leaves_the_last_copy_and_its_age_is_t
     assert advisor_of(stage) == before
 
 
-def test_an_unchanged_advisor_is_not_sent_again_and_counts_as_checked(stage: Stage) -> None:
-    """The stored ETag is asked with; 304 renews the copy's age and nothing else."""
+def test_unchanged_advisor_is_not_sent_again_and_counts_as_checked(stage: Stage) -> None:
+    """The request has the stored ETag; 304 renews the copy's age and nothing else."""
     read(stage)
     before = advisor_of(stage)
     assert before.etag

@@ -9,6 +9,9 @@ TAG_PREFIX = "spot-optimizer:"
 VERSION_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 """A model's version: one step of a path in the data bucket."""
 
+HOUR_S, DAY_S, WEEK_S = 3_600, 86_400, 604_800
+"""Seconds."""
+
 
 class Pool(NamedTuple):
     """A spot pool: capacity of one instance type in one availability zone (product Linux/UNIX)."""

@@ -1,4 +1,4 @@
-"""Price books in the data bucket: the last days at hand, and the archive by month."""
+"""Price books in the data bucket: the recent prices, and the archive by month."""
 
 from collections.abc import Iterable
 from typing import Literal
@@ -19,25 +19,25 @@ Source = Literal["reported", "imported"]
 
 
 class PriceStore:
-    """Every book is one object. One that is damaged counts as empty, so that it is collected anew as
-    far as AWS still tells it."""
+    """Reads and writes price books; each is one object. A damaged book counts as empty, so that its
+    prices are collected again as far as AWS still returns them."""
 
     def __init__(self, store: DataBucket) -> None:
         self._store = store
 
     def at_hand(self) -> PriceBook:
-        """The last days, which the snapshot is made of."""
+        """The prices of the last days, from which the snapshot is made."""
         return self._read(MARKET_PRICES)
 
     def write_at_hand(self, book: PriceBook) -> None:
         self._store.write(MARKET_PRICES, book.to_bytes())
 
     def month(self, source: Source, month: Month) -> PriceBook:
-        """What the archive holds of a month."""
+        """The archive's book of a month."""
         return self._read(_key(source, month))
 
     def add_to_month(self, source: Source, month: Month, book: PriceBook) -> None:
-        """Put what ``book`` says into the archive's month; whoever else does so loses nothing."""
+        """Add ``book`` to the archive's month; a simultaneous writer's prices are not lost."""
         key = _key(source, month)
 
         def joined(before: bytes | None) -> bytes:
@@ -46,14 +46,14 @@ class PriceStore:
         self._store.update(key, joined)
 
     def read(self, source: Source, span: Span) -> PriceBook:
-        """What archive and the book at hand say of a span."""
+        """The prices of a span, from the archive and, if reported, the recent prices."""
         book = PriceBook()
         for month in months_in(span):
             book = book.union(self.month(source, month).between(span))
         return book.union(self.at_hand().between(span)) if source == "reported" else book
 
     def contents(self, source: Source, months: Iterable[Month]) -> tuple[Coverage, set[Pool]]:
-        """What the archive covers in these months, and of which pools; read only where changed."""
+        """Coverage and pools of the archive in these months; unchanged objects are not read again."""
         coverage, pools = Coverage(), set[Pool]()
         for month in months:
             key = _key(source, month)
@@ -85,4 +85,4 @@ def _key(source: Source, month: Month) -> str:
 
 def _report(key: str, damage: DamagedState) -> None:
     metrics.add_metric("PriceBooksDamaged", "Count", 1)
-    logger.error("prices that cannot be read are collected anew", key=key, reason=str(damage))
+    logger.error("damaged prices are collected again", key=key, reason=str(damage))

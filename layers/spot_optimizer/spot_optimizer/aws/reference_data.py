@@ -1,4 +1,4 @@
-"""Instance types, offerings, on-demand prices and the Spot Advisor file, as AWS publishes them."""
+"""Read instance types, offerings, on-demand prices and the Spot Advisor file from AWS."""
 
 import http.client
 import urllib.error
@@ -17,16 +17,16 @@ SPOT_ADVISOR_URL = "https://spot-bid-advisor.s3.amazonaws.com/spot-advisor-data.
 """The file behind https://aws.amazon.com/ec2/spot/instance-advisor/."""
 _ADVISOR_TIMEOUT_S = 20
 _ADVISOR_BYTES_MAX = 64 * 1024 * 1024
-"""It has 5 MB; an answer without end must not fill the memory."""
+"""The file has 5 MB; an endless answer must not fill the memory."""
 
 _PRICE_LIST_REGIONS = {"eu": "eu-central-1", "ap": "ap-south-1"}
-"""Beginning of the region -> the nearest endpoint of the Price List API. There is one more, in
+"""Prefix of the region -> nearest endpoint of the Price List API. The only other endpoint is in
 us-east-1 (AWS Billing user guide, "Price List Query API", Service endpoints)."""
 _PRICE_LIST_REGION = "us-east-1"
 
 
 def read_instance_types() -> list[dict[str, Any]]:
-    """Rows of DescribeInstanceTypes that can be bought as spot and are no bare metal."""
+    """Rows of DescribeInstanceTypes for types that are offered on spot and are not bare metal."""
     pages = (
         client("ec2")
         .get_paginator("describe_instance_types")
@@ -53,7 +53,7 @@ def read_offerings() -> list[dict[str, Any]]:
 def read_price_list(region: str) -> list[str]:
     """Products of the price list that may be on-demand prices of the region's Linux instances.
 
-    Asked of the nearest endpoint, and where that fails of the first one. Raises what AWS said last.
+    Reads from the nearest endpoint; if that fails, from us-east-1. Raises AWS's last error.
     """
     nearest = _PRICE_LIST_REGIONS.get(region.partition("-")[0], _PRICE_LIST_REGION)
     try:
@@ -61,7 +61,7 @@ def read_price_list(region: str) -> list[str]:
     except (BotoCoreError, ClientError) as error:
         if nearest == _PRICE_LIST_REGION:
             raise
-        logger.warning("price list not read, the next is asked", asked=nearest, reason=str(error))
+        logger.warning("price list not read, trying us-east-1", endpoint=nearest, reason=str(error))
         return _products(region, _PRICE_LIST_REGION)
 
 
@@ -80,20 +80,20 @@ def _products(region: str, endpoint: str) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class AdvisorAnswer:
-    """What came of asking for the Spot Advisor file."""
+    """Answer to a conditional request for the Spot Advisor file."""
 
     body: bytes | None
-    """None where it has not changed."""
+    """None if the file has not changed."""
     etag: str = ""
     last_modified: str = ""
 
 
 def read_spot_advisor(etag: str = "", last_modified: str = "") -> AdvisorAnswer:
-    """The Spot Advisor file as it is served, unless it is still the one with this ETag or date
-    (RFC 9110, conditional requests). Raises OSError where it cannot be had."""
-    asked = {"If-None-Match": etag, "If-Modified-Since": last_modified}
+    """Read the Spot Advisor file, unless it still has this ETag or date (RFC 9110, conditional
+    requests). Raises OSError if it cannot be read."""
+    conditions = {"If-None-Match": etag, "If-Modified-Since": last_modified}
     request = urllib.request.Request(
-        SPOT_ADVISOR_URL, headers={name: value for name, value in asked.items() if value}
+        SPOT_ADVISOR_URL, headers={name: value for name, value in conditions.items() if value}
     )
     try:
         with urllib.request.urlopen(request, timeout=_ADVISOR_TIMEOUT_S) as reply:
@@ -104,5 +104,5 @@ def read_spot_advisor(etag: str = "", last_modified: str = "") -> AdvisorAnswer:
             return AdvisorAnswer(None, etag, last_modified)
         raise
     except http.client.HTTPException as error:
-        raise OSError(f"the answer broke off: {error!r}") from error
+        raise OSError(f"the answer was interrupted: {error!r}") from error
     return AdvisorAnswer(body, headers.get("ETag", ""), headers.get("Last-Modified", ""))

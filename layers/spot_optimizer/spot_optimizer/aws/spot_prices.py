@@ -1,4 +1,4 @@
-"""Spot price history from EC2."""
+"""Read the spot price history from EC2."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,13 +15,13 @@ PRODUCT = "Linux/UNIX"
 
 @dataclass(frozen=True, slots=True)
 class PriceReceipt:
-    """Rows of DescribeSpotPriceHistory as they came, and the same as price rows."""
+    """Rows of DescribeSpotPriceHistory as AWS returned them."""
 
     received: list[dict[str, Any]]
     pages: int
 
     def rows(self) -> list[PriceRow]:
-        """Pool, epoch seconds, USD per hour; a price that is no number becomes NaN."""
+        """The rows as pool, epoch seconds, USD per hour; NaN if the price is not a number."""
         return [
             (
                 Pool(row["InstanceType"], row["AvailabilityZone"]),
@@ -32,7 +32,7 @@ class PriceReceipt:
         ]
 
     def zone_ids(self) -> dict[str, str]:
-        """Zone name -> zone id, as far as the rows say it."""
+        """Zone name -> zone id, for the rows that have both."""
         return {
             row["AvailabilityZone"]: row["AvailabilityZoneId"]
             for row in self.received
@@ -41,7 +41,7 @@ class PriceReceipt:
 
 
 def read_spot_prices(wanted: Slice) -> PriceReceipt:
-    """All price changes that a slice asks for, and the last one before its start for every pool
+    """All price changes of a slice, and the last one before its start for every pool
     (DescribeSpotPriceHistory API reference, StartTime).
 
     Always filtered by product and types. An empty NextToken ends the pages; a page may be empty

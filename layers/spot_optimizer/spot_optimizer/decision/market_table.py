@@ -13,15 +13,13 @@ from spot_optimizer.decision.image_requirements import Image
 from spot_optimizer.decision.pool_history import REFUSAL_WEIGHT_MAX, PoolHistory
 from spot_optimizer.decision.risk import NEGLIGIBLE_RISK, risk_scores
 from spot_optimizer.market.catalog import Catalog, InstanceType, fits_machine
+from spot_optimizer.market.cleaning import PRICE_TO_ON_DEMAND_MAX
 from spot_optimizer.market.snapshot import Floats, MarketSnapshot
 from spot_optimizer.vocabulary import Pool
 
 Bools = NDArray[np.bool_]
 Codes = NDArray[np.int8]
 Rows = NDArray[np.intp]
-
-PRICE_TO_ON_DEMAND_MAX = 10.0
-"""A spot price beyond this many times on-demand is an error of the data (spec section 2)."""
 
 
 _OF_NAMES_ALONE = (

@@ -1,1 +1,1 @@
-"""What a pool will cost: forecasters behind one Protocol."""
+"""Price forecasts: models, their corrections, and the accuracy of what they forecast."""

@@ -1,4 +1,4 @@
-"""The one place that imports LightGBM, and only when a model is loaded: it costs a second."""
+"""LightGBM boosters. Only this module imports LightGBM, and only on loading: it takes a second."""
 
 from typing import Any
 
@@ -24,21 +24,21 @@ class Booster:
         self._fails: type[Exception] = lightgbm.basic.LightGBMError
 
     def predict(self, rows: NDArray[np.float32]) -> Floats:
-        """See ``Predictor.predict``. Raises UnusableModel, as for text of another number of columns."""
+        """See ``Predictor.predict``. Raises UnusableModel, such as for a different number of columns."""
         if not len(rows):
             return np.empty(0)
         try:
-            said = self._booster.predict(rows, num_threads=_THREADS, validate_features=False)
+            predicted = self._booster.predict(rows, num_threads=_THREADS, validate_features=False)
         except self._fails as error:
             raise UnusableModel(f"a booster cannot predict: {error}") from error
-        return np.asarray(said, dtype=np.float64)
+        return np.asarray(predicted, dtype=np.float64)
 
 
 def load_booster(text: str) -> Booster:
-    """Raises UnusableModel, also where LightGBM itself cannot be imported."""
+    """Load a booster. Raises UnusableModel, also if LightGBM itself cannot be imported."""
     try:
         return Booster(text)
     except ImportError as error:
         raise UnusableModel(f"lightgbm cannot be imported: {error}") from error
-    except OSError as error:  # its shared library lacks another, such as libgomp
+    except OSError as error:  # a library that LightGBM needs is missing, such as libgomp
         raise UnusableModel(f"lightgbm cannot be loaded: {error}") from error

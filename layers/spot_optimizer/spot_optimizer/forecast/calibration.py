@@ -1,14 +1,15 @@
-"""Corrections of a model from forecasts whose time has passed: the model follows the market.
+"""Calibration: corrections of a model, learned from its past forecasts and the actual prices.
 
-Three things are corrected for every horizon, all from small sums that forget with a half-life of a
-week, so that the whole state is a few tables:
+Three things are corrected for every horizon. The state is a few tables of sums that fade with a
+half-life of a week:
 
-- probabilities: Platt scaling, a logistic fit of what happened on the logit of what was said;
+- probabilities: Platt scaling, a logistic fit of what happened on the logit of the prediction;
 - the mean: a ridge regression of the moves on [P(change) x E[move | change], move of the last
   24 h, P(change) x usual move in the last direction], drawn towards (1, 0, 0);
 - the 90 % interval: both limits times one factor, the 90 % quantile of the scores s of the rows
-  that changed, where s is the least factor at which the interval, in whole ticks, holds what came
-  (split conformal prediction). Families have a factor of their own, drawn towards that of all.
+  that changed, where s is the least factor at which the interval, in whole ticks, contains the
+  actual price (split conformal prediction). Each family has its own factor, drawn towards that of
+  all families.
 """
 
 from collections.abc import Mapping, Sequence
@@ -36,34 +37,35 @@ _LOGIT_EDGES = np.linspace(-7, 7, 57)
 _SCORE_EDGES = np.concatenate(([0.0], np.geomspace(1 / 16, 16, 81)))
 _PROBABILITIES = len(HORIZONS_H) + len(RISES)
 _PLATT_PRIOR = 50.0
-"""Rows of evidence that the model's own probabilities count as."""
+"""Weight of the model's own probabilities, in rows."""
 _MEAN_PRIOR = 0.25
-"""Share of the sums' own size by which the mean is drawn towards the model's."""
-_OWN_WORD = np.array([1.0, 0.0, 0.0])
+"""Weight of the model's own mean, as a share of the sums' own size."""
+_UNCORRECTED = np.array([1.0, 0.0, 0.0])
 _INDEPENDENT_SHARE = 0.41
-"""Scores of a pool's successive hours overlap by all but one hour of the horizon, and successive days
-go on alike (autocorrelation 0.42, measured on 2024): so many of the rest count as independent. The
-quantile of n scores holds 90 % of what comes at the level 0.9 (n + 1) / n (conformal prediction)."""
-_INDEPENDENT_LEAST = 40.0
-"""Further out the quantile is a handful of jumps, and the interval as wide as the largest of them."""
-_FACTOR_MOST = 5.0
-"""Changes that were held for next to impossible have scores without bound: a family of them would
-stretch the interval of all its pools beyond use."""
+"""Share of the scores, after division by the horizon, that count as independent. Scores of a pool's
+successive hours overlap by all but one hour of the horizon, and successive days are correlated
+(autocorrelation 0.42, measured on 2024). The quantile of n independent scores contains 90 % of the
+future ones at the level 0.9 (n + 1) / n (conformal prediction)."""
+_INDEPENDENT_MIN = 40.0
+"""With fewer, the quantile depends on a handful of jumps, and the interval on the largest of them."""
+_FACTOR_MAX = 5.0
+"""Changes that were predicted to be almost impossible have unbounded scores: a family of them would
+make the intervals of all its pools too wide to use."""
 _FAMILY_PRIOR = 150.0
-"""Scores that all families together count as, beside a family's own."""
+"""Weight of the scores of all families beside a family's own, in scores."""
 
 
 @dataclass(frozen=True)
-class Observed:
-    """N forecasts whose labels are known, of one horizon each time."""
+class LabeledForecasts:
+    """N forecasts with their outcomes as labels, for H horizons and R rises."""
 
     raw: RawForecast
     price: Floats
-    """Shape (N,): price in force when it was forecast."""
+    """Shape (N,): price in force when the forecast was made."""
     return_24h: Floats
     family: NDArray[np.str_]
     move: Floats
-    """Shape (H, N): what came, NaN where it is not known (yet) or was learned before."""
+    """Shape (H, N): actual log move; NaN if it is not known yet or already learned."""
     changed: Floats
     """Shape (H, N): 1, 0 or NaN."""
     rose: Floats
@@ -74,10 +76,10 @@ class Observed:
 class Calibration:
     """The decayed sums. B logit bins, S score bins, G families (the first is ``ALL``)."""
 
-    said: Floats
-    """Shape (H + R, B): rows by what was said."""
+    predicted: Floats
+    """Shape (H + R, B): rows by predicted probability; stored as ``said``."""
     happened: Floats
-    """Shape (H + R, B): those of them that came true."""
+    """Shape (H + R, B): those of them that happened."""
     gram: Floats
     """Shape (H, 3, 3)."""
     moment: Floats
@@ -88,10 +90,10 @@ class Calibration:
 
     @classmethod
     def blank(cls) -> "Calibration":
-        """Nothing seen: every correction leaves the model's word as it is."""
+        """No data: all predictions stay as they are."""
         horizons = len(HORIZONS_H)
         return cls(
-            said=np.zeros((_PROBABILITIES, len(_LOGIT_EDGES) + 1)),
+            predicted=np.zeros((_PROBABILITIES, len(_LOGIT_EDGES) + 1)),
             happened=np.zeros((_PROBABILITIES, len(_LOGIT_EDGES) + 1)),
             gram=np.zeros((horizons, 3, 3)),
             moment=np.zeros((horizons, 3)),
@@ -100,15 +102,14 @@ class Calibration:
         )
 
     def forget(self, days: float) -> "Calibration":
-        """The same sums ``days`` later."""
-        kept = 0.5 ** (days / HALF_LIFE_DAYS)
-        return self.weighed(kept)
+        """The sums after they have faded for ``days``."""
+        return self.scaled(0.5 ** (days / HALF_LIFE_DAYS))
 
-    def weighed(self, weight: float) -> "Calibration":
+    def scaled(self, weight: float) -> "Calibration":
         """All sums times ``weight``."""
         return replace(
             self,
-            said=self.said * weight,
+            predicted=self.predicted * weight,
             happened=self.happened * weight,
             gram=self.gram * weight,
             moment=self.moment * weight,
@@ -116,54 +117,56 @@ class Calibration:
         )
 
     def as_prior(self, rows: float) -> "Calibration":
-        """What to begin with in another market: probabilities and scores as if from so many rows
-        of each horizon; the mean as the model says it, for its slope is each market's own."""
-        said = np.maximum(self.said.sum(axis=1, keepdims=True), 1e-9)
+        """Corrections for the start in another market: probabilities and scores weigh as much as
+        ``rows`` rows of each horizon; the mean is not corrected, because its slope differs between
+        markets."""
+        predicted = np.maximum(self.predicted.sum(axis=1, keepdims=True), 1e-9)
         scores = np.maximum(self.scores[:, :1].sum(axis=2, keepdims=True), 1e-9)
         return replace(
             self,
-            said=self.said / said * rows,
-            happened=self.happened / said * rows,
+            predicted=self.predicted / predicted * rows,
+            happened=self.happened / predicted * rows,
             gram=np.zeros_like(self.gram),
             moment=np.zeros_like(self.moment),
             scores=self.scores / scores * rows,
         )
 
-    def learn(self, seen: Observed) -> "Calibration":
-        """With what came of these forecasts added."""
-        said, happened = self.said.copy(), self.happened.copy()
-        probabilities = np.vstack((seen.raw.change, seen.raw.rise))
-        outcomes = np.vstack((seen.changed, seen.rose))
+    def learn(self, labeled: LabeledForecasts) -> "Calibration":
+        """Add labeled forecasts to the sums."""
+        predicted, happened = self.predicted.copy(), self.happened.copy()
+        probabilities = np.vstack((labeled.raw.change, labeled.raw.rise))
+        outcomes = np.vstack((labeled.changed, labeled.rose))
         for number in range(_PROBABILITIES):
             known = np.isfinite(outcomes[number])
             bins = _logit_bin(probabilities[number][known])
-            said[number] += np.bincount(bins, minlength=said.shape[1])
+            predicted[number] += np.bincount(bins, minlength=predicted.shape[1])
             happened[number] += np.bincount(
-                bins, weights=outcomes[number][known], minlength=said.shape[1]
+                bins, weights=outcomes[number][known], minlength=predicted.shape[1]
             )
         gram, moment = self.gram.copy(), self.moment.copy()
         for h in range(len(HORIZONS_H)):
-            known = np.isfinite(seen.move[h])
-            basis = _mean_basis(seen.raw, h, seen.return_24h)[:, known]
+            known = np.isfinite(labeled.move[h])
+            basis = _mean_basis(labeled.raw, h, labeled.return_24h)[:, known]
             gram[h] += basis @ basis.T
-            moment[h] += basis @ seen.move[h][known]
-        families, scores = self._with_scores(seen)
-        return Calibration(said, happened, gram, moment, families, scores)
+            moment[h] += basis @ labeled.move[h][known]
+        families, scores = self._add_scores(labeled)
+        return Calibration(predicted, happened, gram, moment, families, scores)
 
-    def _with_scores(self, seen: Observed) -> tuple[tuple[str, ...], Floats]:
-        new = sorted(set(np.unique(seen.family).tolist()) - set(self.families))
+    def _add_scores(self, labeled: LabeledForecasts) -> tuple[tuple[str, ...], Floats]:
+        """The families, new ones last, and their interval scores."""
+        new = sorted(set(np.unique(labeled.family).tolist()) - set(self.families))
         families = (*self.families, *new)
         number = {family: row for row, family in enumerate(families)}
-        rows = np.array([number[f] for f in seen.family.tolist()], dtype=np.int64)
+        rows = np.array([number[f] for f in labeled.family.tolist()], dtype=np.int64)
         scores = np.zeros((len(HORIZONS_H), len(families), len(_SCORE_EDGES)))
         scores[:, : len(self.families)] = self.scores
         for h in range(len(HORIZONS_H)):
-            changed = seen.changed[h] == 1
+            changed = labeled.changed[h] == 1
             score = interval_scores(
-                seen.price[changed],
-                seen.raw.low[h][changed],
-                seen.raw.high[h][changed],
-                seen.move[h][changed],
+                labeled.price[changed],
+                labeled.raw.low[h][changed],
+                labeled.raw.high[h][changed],
+                labeled.move[h][changed],
             )
             bins = np.minimum(
                 np.searchsorted(_SCORE_EDGES, score, side="left"), len(_SCORE_EDGES) - 1
@@ -172,10 +175,10 @@ class Calibration:
             scores[h, 0] += np.bincount(bins, minlength=len(_SCORE_EDGES))
         return families, scores
 
-    def probability(self, number: int, said: Floats) -> Floats:
+    def probability(self, number: int, predicted: Floats) -> Floats:
         """Corrected probabilities; ``number`` counts the horizons first, then the rises."""
         intercept, slope = self._platt(number)
-        corrected: Floats = 1 / (1 + np.exp(-(intercept + slope * _logit(said))))
+        corrected: Floats = 1 / (1 + np.exp(-(intercept + slope * _logit(predicted))))
         return corrected
 
     def mean_move(self, raw: RawForecast, horizon: int, return_24h: Floats) -> Floats:
@@ -183,12 +186,12 @@ class Calibration:
         basis = _mean_basis(raw, horizon, return_24h)
         gram, moment = self.gram[horizon], self.moment[horizon]
         strength = np.diag(_MEAN_PRIOR * np.diag(gram) + 1e-12)
-        weights = np.linalg.solve(gram + strength, moment + strength @ _OWN_WORD)
+        weights = np.linalg.solve(gram + strength, moment + strength @ _UNCORRECTED)
         move: Floats = weights @ basis
         return move
 
     def interval_factor(self, horizon: int, family: Sequence[str] | NDArray[np.str_]) -> Floats:
-        """Shape (N,): by what to stretch the interval of each row's pool."""
+        """Shape (N,): the factor for the interval of each row's pool."""
         everyone = self.scores[horizon, 0]
         if not everyone.sum():
             return np.ones(len(family))
@@ -196,23 +199,24 @@ class Calibration:
         number = {name: row for row, name in enumerate(self.families)}
         shape_of_all = everyone / everyone.sum()
         independent = _INDEPENDENT_SHARE * everyone.sum() / HORIZONS_H[horizon]
-        level = COVERAGE * (1 + 1 / max(independent, _INDEPENDENT_LEAST))
+        level = COVERAGE * (1 + 1 / max(independent, _INDEPENDENT_MIN))
         factors = []
         for name in names.tolist():
             own = self.scores[horizon, number[name]] if name in number else np.zeros_like(everyone)
-            factors.append(min(_quantile(own + _FAMILY_PRIOR * shape_of_all, level), _FACTOR_MOST))
+            factors.append(min(_quantile(own + _FAMILY_PRIOR * shape_of_all, level), _FACTOR_MAX))
         return np.array(factors)[position]
 
     def _platt(self, number: int) -> tuple[float, float]:
-        """Logistic regression on the bins, drawn towards (0, 1); Newton's method."""
-        said, happened = self.said[number], self.happened[number]
-        if not said.sum():
+        """Intercept and slope of a logistic regression on the bins, drawn towards (0, 1), by Newton's
+        method."""
+        predicted, happened = self.predicted[number], self.happened[number]
+        if not predicted.sum():
             return 0.0, 1.0
         x = np.concatenate(([_LOGIT_EDGES[0]], (_LOGIT_EDGES[1:] + _LOGIT_EDGES[:-1]) / 2))
         x = np.append(x, _LOGIT_EDGES[-1])
-        prior = _PLATT_PRIOR * said / said.sum()
+        prior = _PLATT_PRIOR * predicted / predicted.sum()
         own = 1 / (1 + np.exp(-x))
-        rows, hits = said + prior, happened + prior * own
+        rows, hits = predicted + prior, happened + prior * own
         design = np.vstack((np.ones_like(x), x))
         weights = np.array([0.0, 1.0])
         for _ in range(25):
@@ -226,12 +230,12 @@ class Calibration:
         return float(weights[0]), float(weights[1])
 
     def to_bytes(self) -> bytes:
-        """A compressed npz archive, the same bytes for the same sums."""
+        """A compressed npz archive; equal sums give equal bytes."""
         return pack_columns(
             _KIND,
             _VERSION,
             {
-                "said": self.said,
+                "said": self.predicted,
                 "happened": self.happened,
                 "gram": self.gram,
                 "moment": self.moment,
@@ -242,14 +246,14 @@ class Calibration:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> "Calibration":
-        """What ``to_bytes`` wrote. Raises DamagedState."""
-        names = tuple(cls.__dataclass_fields__)
+        """Read what ``to_bytes`` wrote. Raises DamagedState."""
+        names = ("said", "happened", "gram", "moment", "families", "scores")
         stored = unpack_columns(data, _KIND, _VERSION, names)
         blank = cls.blank()
         families = tuple(stored["families"].tolist())
         shapes: Mapping[str, tuple[int, ...]] = {
-            "said": blank.said.shape,
-            "happened": blank.said.shape,
+            "said": blank.predicted.shape,
+            "happened": blank.happened.shape,
             "gram": blank.gram.shape,
             "moment": blank.moment.shape,
             "scores": (len(HORIZONS_H), len(families), len(_SCORE_EDGES)),
@@ -257,16 +261,16 @@ class Calibration:
         for name, shape in shapes.items():
             if stored[name].shape != shape:
                 raise DamagedState(f"{_KIND}: {name} has shape {stored[name].shape}, not {shape}")
-        columns = {name: stored[name] for name in shapes}
-        return cls(families=families, **columns)
+        columns = {name: stored[name] for name in shapes if name != "said"}
+        return cls(predicted=stored["said"], families=families, **columns)
 
 
 def interval_scores(price: Floats, low: Floats, high: Floats, move: Floats) -> Floats:
     """Shape (N,): the least factor of both limits at which the interval, rounded to whole ticks,
-    holds ``move``. A limit of factor x ticks is rounded up from half a tick on."""
-    came = moved_ticks(price, move)
-    limit = np.where(came > 0, moved_ticks(price, high), -moved_ticks(price, low))
-    needed = np.maximum(np.abs(came) - 0.5, 0.0)
+    contains ``move``. A limit of factor x ticks is rounded up from half a tick on."""
+    actual = moved_ticks(price, move)
+    limit = np.where(actual > 0, moved_ticks(price, high), -moved_ticks(price, low))
+    needed = np.maximum(np.abs(actual) - 0.5, 0.0)
     score: Floats = needed / np.maximum(limit, 1e-3)
     return score
 
@@ -288,7 +292,7 @@ def _logit_bin(probability: Floats) -> NDArray[np.int64]:
 
 
 def _quantile(histogram: Floats, level: float) -> float:
-    """Of scores in bins; straight within a bin, bin 0 being a score of 0."""
+    """Quantile of binned scores, linear within a bin; bin 0 is a score of 0."""
     cumulated = np.cumsum(histogram)
     wanted = level * cumulated[-1]
     bin_ = int(np.searchsorted(cumulated, wanted))

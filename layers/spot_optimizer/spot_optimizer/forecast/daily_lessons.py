@@ -1,15 +1,14 @@
-"""The daily lesson: what came of the forecasts whose time has passed since the day before."""
+"""Daily lessons: once a day a model's corrections learn from the forecasts whose horizon has ended."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from spot_optimizer.codec import DamagedState
-from spot_optimizer.forecast.calibration import Calibration, Observed
+from spot_optimizer.forecast.calibration import Calibration, LabeledForecasts
 from spot_optimizer.forecast.features import WINDOW_S, compute_features
-from spot_optimizer.forecast.forecaster import HOUR_S
 from spot_optimizer.forecast.model_artifact import Model
 from spot_optimizer.forecast.model_forecaster import Rows, select_rows
 from spot_optimizer.forecast.outcomes import Outcomes, compute_outcomes
@@ -21,48 +20,48 @@ from spot_optimizer.forecast.raw_forecast import (
     predict_rows,
 )
 from spot_optimizer.market.prices import PriceChanges, Times
+from spot_optimizer.vocabulary import DAY_S, HOUR_S
 
-DAY_S = 24 * HOUR_S
 LOOK_BACK_S = DAY_S + max(HORIZONS_H) * HOUR_S
-"""The oldest forecast whose time passed within the last day was made this long ago."""
+"""The oldest forecast whose horizon ended within the last day was made this long ago."""
 HISTORY_S = LOOK_BACK_S + WINDOW_S
-"""How much history the lesson needs."""
+"""How much history a lesson needs."""
 
 
 @dataclass(frozen=True)
 class Lessons:
-    """What a market has taught a model so far."""
+    """A model's corrections after all lessons in this market."""
 
     model: str
-    """Checksum of the model's boosters: another model's lessons are no use."""
+    """Checksum of the model's boosters: lessons of one model are useless to another."""
     learned_until_s: int
-    """Up to when the passed forecasts have been learned from; 0: none yet."""
+    """End of the last day learned from; 0 before the first lesson."""
     calibration: Calibration
 
     @classmethod
     def none(cls, model: Model) -> "Lessons":
-        """The corrections that the model came with."""
+        """Before the first lesson: the corrections in the model's files."""
         return cls(model.metadata.checksum, 0, model.calibration)
 
     def age_days(self, now_s: int) -> float:
-        """Since the last lesson; infinite without any."""
+        """Days since the last lesson; infinite before the first."""
         return (now_s - self.learned_until_s) / DAY_S if self.learned_until_s else float("inf")
 
-    def continued(
+    def with_lesson_if_due(
         self,
         model: Model,
         changes: PriceChanges,
         on_demand_usd_per_hour: Mapping[str, float],
         now_s: int,
     ) -> "Lessons":
-        """With the lesson of the last whole UTC day, if it is due and the history long enough.
+        """Add the lesson of the last whole UTC day, if it is due and the history is long enough.
 
-        Days that were missed are forgotten by, but not made up for."""
+        Missed days are not learned later, but the older lessons fade by them."""
         until_s = now_s // DAY_S * DAY_S
-        if self.learned_until_s >= until_s or not is_long_enough(changes, now_s):
+        if self.learned_until_s >= until_s or not has_enough_history(changes, now_s):
             return self
         missed = (until_s - self.learned_until_s) // DAY_S - 1 if self.learned_until_s else 0
-        learned = learn_day(
+        learned = learn_from_day(
             model,
             self.calibration.forget(float(missed)),
             changes,
@@ -72,14 +71,14 @@ class Lessons:
         return Lessons(self.model, until_s, learned)
 
     def to_bytes(self) -> bytes:
-        """The same bytes for the same lessons."""
+        """A JSON line, then an npz archive; equal lessons give equal bytes."""
         head = {"model": self.model, "learned_until_s": self.learned_until_s}
         line = json.dumps(head, sort_keys=True).encode()
         return line + b"\n" + self.calibration.to_bytes()
 
     @classmethod
     def from_bytes(cls, data: bytes) -> "Lessons":
-        """What ``to_bytes`` wrote. Raises DamagedState."""
+        """Read what ``to_bytes`` wrote. Raises DamagedState."""
         line, _, rest = data.partition(b"\n")
         try:
             head = json.loads(line)
@@ -89,43 +88,48 @@ class Lessons:
         return cls(model, learned_until_s, Calibration.from_bytes(rest))
 
 
-def is_long_enough(changes: PriceChanges, now_s: int) -> bool:
-    """Whether most pools are known since long enough for the lesson of the last whole UTC day."""
+def has_enough_history(changes: PriceChanges, now_s: int) -> bool:
+    """Whether most pools have the history that the lesson of the last whole UTC day needs."""
     if not changes.pools:
         return False
     return bool(np.median(changes.known_since_s) <= now_s // DAY_S * DAY_S - HISTORY_S)
 
 
-def learn_day(
+def learn_from_day(
     model: Model,
     calibration: Calibration,
     changes: PriceChanges,
     on_demand_usd_per_hour: Mapping[str, float],
     until_s: int,
 ) -> Calibration:
-    """``calibration`` a day later: with the hourly forecasts whose time passed in the 24 h up to
-    ``until_s``, made again as they were made then, for features look back only."""
+    """Learn from the hourly forecasts whose horizon ended in the 24 h up to ``until_s``.
+
+    The forecasts are recomputed, not read: features only look back, so they are the same."""
     times_s = np.arange(until_s - LOOK_BACK_S, until_s, HOUR_S, dtype=np.int64)
     block = compute_features(changes, times_s, on_demand_usd_per_hour)
     rows, is_known = select_rows(changes, block)
-    outcomes = compute_outcomes(changes, times_s, until_s)
+    outcomes = compute_outcomes(changes, times_s, until_s).take(is_known)
     made_s = np.broadcast_to(times_s, is_known.shape)[is_known]
-    known = Outcomes(
-        outcomes.move[:, is_known],
-        outcomes.changed[:, is_known],
-        outcomes.rose[:, is_known],
-        outcomes.rise_lead_h[:, is_known],
-    )
     raw = predict_rows(model.boosters, rows.values)
-    return calibration.forget(1.0).learn(observed(raw, rows, known, made_s, until_s))
+    return learn_hours(calibration, [label_forecasts(raw, rows, outcomes, made_s, until_s)])
 
 
-def observed(
+def learn_hours(
+    calibration: Calibration, labeled: Iterable[LabeledForecasts], every_h: int = 1
+) -> Calibration:
+    """One daily lesson. If only every ``every_h``-th hour is labeled, each row weighs as many hours."""
+    learned = calibration.forget(1.0).scaled(1 / every_h)
+    for part in labeled:
+        learned = learned.learn(part)
+    return learned.scaled(float(every_h))
+
+
+def label_forecasts(
     raw: RawForecast, rows: Rows, outcomes: Outcomes, made_s: Times, until_s: int
-) -> Observed:
-    """Of N forecasts made at ``made_s`` (N,): those whose time passed in the day up to ``until_s``.
+) -> LabeledForecasts:
+    """Label N forecasts made at ``made_s`` (N,) if their horizon ended in the day up to ``until_s``.
 
-    ``outcomes`` has the rows as its last axis."""
+    ``outcomes`` has the rows as its last axis. Forecasts of other days get NaN as label."""
 
     def is_due(hours: int) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
         end_s = made_s + hours * HOUR_S
@@ -136,7 +140,7 @@ def observed(
 
     due = np.array([is_due(hours) for hours in HORIZONS_H])
     due_rise = np.array([is_due(RISE_HOURS)] * len(RISES))
-    return Observed(
+    return LabeledForecasts(
         raw=raw,
         price=rows.price,
         return_24h=rows.return_24h,

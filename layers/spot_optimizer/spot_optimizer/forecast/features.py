@@ -1,8 +1,8 @@
-"""What a model sees of every pool at a moment; nothing after that moment has any influence.
+"""Features: what a model sees of every pool at a moment. Later prices have no influence.
 
-All values follow from the changes of the last ``WINDOW_S`` alone, so that a short history, as it is
-kept in Lambda, and a long one, as it is trained on, give the same. Sums run within one pool's or one
-group's own rows, so that not even rounding depends on what comes later.
+All values depend only on the changes of the last ``WINDOW_S``, so that the short history in Lambda
+and the long one in training give the same features. Sums run within one pool's or one group's own
+rows, so that later prices do not even change the rounding.
 """
 
 from collections.abc import Mapping
@@ -12,23 +12,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spot_optimizer.forecast.forecaster import HOUR_S, PRICE_TICK_USD
+from spot_optimizer.forecast.forecaster import PRICE_TICK_USD
 from spot_optimizer.forecast.groups import Group, PoolGroups
 from spot_optimizer.market.prices import Floats, PriceChanges, Times
+from spot_optimizer.vocabulary import DAY_S, HOUR_S, WEEK_S
 
-WINDOW_S = 14 * 24 * HOUR_S
+WINDOW_S = 14 * DAY_S
 """How far back any feature looks."""
 
-WEEK_S = 7 * 24 * HOUR_S
+
 CHANGES_BACK = 8
 _RETURN_HOURS = (6, 12, 24, 48, 72, 120, 168, 336)
 _COUNT_HOURS = (24, 72, 168)
-_RESTATED_EVERY_S = 20 * HOUR_S
+
 
 Columns = dict[str, NDArray[Any]]
 
 FEATURES: tuple[str, ...] = (
-    # Cadence: no pool changes within hours of its last change, and each has its own rhythm.
+    # Cadence: a pool does not change again for hours after a change, and each has its own rhythm.
     "age_h",
     "seen_age_h",
     "gap_1_h",
@@ -54,7 +55,7 @@ FEATURES: tuple[str, ...] = (
     "streak",
     "change_1_ticks",
     "tick_share",
-    # Where the price stands.
+    # Price relative to its past and to on-demand.
     "return_6h",
     "return_12h",
     "return_24h",
@@ -94,16 +95,16 @@ FEATURES: tuple[str, ...] = (
 
 @dataclass(frozen=True)
 class FeatureBlock:
-    """Features of P pools at T moments, and what turning model output into prices needs."""
+    """Features of P pools at T moments, and what it takes to turn predictions into prices."""
 
     values: NDArray[np.float32]
-    """Shape (P, T, F), columns as in ``FEATURES``; NaN where there is no telling."""
+    """Shape (P, T, F), columns as in ``FEATURES``; NaN if unknown."""
     price: Floats
     """Shape (P, T): USD per hour in force, NaN before a pool's first change."""
     return_24h: Floats
-    """Shape (P, T): log price change over 24 h, 0 where unknown."""
+    """Shape (P, T): log price change over 24 h, 0 if unknown."""
     changed_7d: NDArray[np.bool_]
-    """Shape (P, T): whether the pool changed in the last seven days."""
+    """Shape (P, T): whether the price changed in the last seven days."""
 
 
 def compute_features(
@@ -114,29 +115,29 @@ def compute_features(
 ) -> FeatureBlock:
     """Features of every pool of one region at each of ``times_s`` (epoch seconds)."""
     groups = groups or PoolGroups.of(changes.pools)
-    look = _Look(changes, np.asarray(times_s, dtype=np.int64))
+    view = _PoolView(changes, np.asarray(times_s, dtype=np.int64))
     columns: Columns = {}
-    _cadence(look, columns)
-    _direction(look, columns)
-    returns = {hours: look.log_return(hours) for hours in _RETURN_HOURS}
+    _cadence(view, columns)
+    _direction(view, columns)
+    returns = {hours: view.log_return(hours) for hours in _RETURN_HOURS}
     for hours, value in returns.items():
         columns[f"return_{hours}h"] = value
-    _standing(look, columns, on_demand_usd_per_hour)
-    _others(look, columns, returns, groups)
-    _clock(look, columns)
-    values = np.empty((*look.row.shape, len(FEATURES)), dtype=np.float32)
+    _standing(view, columns, on_demand_usd_per_hour)
+    _others(view, columns, returns, groups)
+    _clock(view, columns)
+    values = np.empty((*view.row.shape, len(FEATURES)), dtype=np.float32)
     for position, name in enumerate(FEATURES):
         values[:, :, position] = columns[name]
     return FeatureBlock(
         values=values,
-        price=look.price,
+        price=view.price,
         return_24h=np.nan_to_num(returns[24]),
         changed_7d=columns["changes_168h"] > 0,
     )
 
 
-class _Look:
-    """The rows in force at each moment and lookups relative to them, all of shape (P, T)."""
+class _PoolView:
+    """The price change in force in each pool at each moment, and lookups relative to it; (P, T)."""
 
     def __init__(self, changes: PriceChanges, times_s: Times) -> None:
         self.changes = changes
@@ -153,19 +154,19 @@ class _Look:
         self.now_log = np.where(self.is_known, self.log_price[self.row], np.nan)
 
     def change_back(self, back: int) -> tuple[NDArray[np.bool_], Times]:
-        """Whether there was a ``back``-th last change within the window (0: the last), its row."""
+        """Whether the ``back``-th last change is within the window (0: the last), and its row."""
         row = np.maximum(self.row - back, 0)
         is_there = self.row - back > self.first
         is_there &= self.times_s - self.changes.time_s[row] <= WINDOW_S
         return is_there, row
 
     def log_return(self, hours: int) -> Floats:
-        """Log price change over the last ``hours``, NaN where the price then is unknown."""
+        """Log price change over the last ``hours``; NaN if the price back then is unknown."""
         then = self.changes.rows_at(self.times_s - hours * HOUR_S)
         return np.where(then >= 0, self.now_log - self.log_price[then], np.nan)
 
     def changes_within(self, hours: int) -> Floats:
-        """Number of changes in the last ``hours``; a pool's first price is none."""
+        """Number of changes in the last ``hours``; a pool's first price does not count."""
         then = self.changes.rows_at(self.times_s - hours * HOUR_S)
         return np.where(self.is_known, self.row - np.maximum(then, self.first), np.nan).astype(
             np.float64
@@ -182,17 +183,17 @@ class _Look:
         return np.where(self.is_known, low, np.nan), np.where(self.is_known, high, np.nan)
 
 
-def _cadence(look: _Look, columns: Columns) -> None:
-    changes = look.changes
+def _cadence(view: _PoolView, columns: Columns) -> None:
+    changes = view.changes
     window_h = WINDOW_S / HOUR_S
-    age_s = np.where(look.is_known, look.times_s - changes.time_s[look.row], WINDOW_S)
+    age_s = np.where(view.is_known, view.times_s - changes.time_s[view.row], WINDOW_S)
     age_h = np.minimum(age_s / HOUR_S, window_h)
     columns["age_h"] = age_h
-    columns["seen_age_h"] = _seen_age_h(look, age_h)
+    columns["seen_age_h"] = _seen_age_h(view, age_h)
     gaps = []
     for back in range(CHANGES_BACK):
-        newer, row = look.change_back(back)
-        older, before = look.change_back(back + 1)
+        newer, row = view.change_back(back)
+        older, before = view.change_back(back + 1)
         gap_h = (changes.time_s[row] - changes.time_s[before]) / HOUR_S
         gaps.append(np.where(newer & older, gap_h, np.nan))
     stacked = np.array(gaps)
@@ -202,19 +203,19 @@ def _cadence(look: _Look, columns: Columns) -> None:
     columns["gap_least_8_h"] = np.fmin.reduce(stacked)
     columns["age_by_mean_gap"] = age_h / columns["gap_mean_8_h"]
     for hours in _COUNT_HOURS:
-        columns[f"changes_{hours}h"] = look.changes_within(hours)
+        columns[f"changes_{hours}h"] = view.changes_within(hours)
 
 
-def _seen_age_h(look: _Look, age_h: Floats) -> Floats:
-    """Hours since the price was last stated, changed or not; NaN in a feed that states every price
-    at every turn, where it says nothing."""
-    changes = look.changes
+def _seen_age_h(view: _PoolView, age_h: Floats) -> Floats:
+    """Hours since AWS last stated the price, changed or not; NaN in a feed that states every price
+    at every sample, which says nothing."""
+    changes = view.changes
     stated = len(changes.restated_time_s)
     if not stated:
         return age_h
-    row = changes.restated_rows_at(look.times_s)
-    since_s = np.where(row >= 0, look.times_s - changes.restated_time_s[row], WINDOW_S)
-    # Two statements back in under 20 h, again and again, is a grid and no daily re-statement.
+    row = changes.restated_rows_at(view.times_s)
+    since_s = np.where(row >= 0, view.times_s - changes.restated_time_s[row], WINDOW_S)
+    # Eight statements in under 16 h are samples of a grid, not daily restatements.
     before = np.maximum(row - 8, 0)
     is_same = (row >= 8) & (changes.restated_pool_index[before] == changes.restated_pool_index[row])
     span_s = changes.restated_time_s[row] - changes.restated_time_s[before]
@@ -222,11 +223,11 @@ def _seen_age_h(look: _Look, age_h: Floats) -> Floats:
     return np.where(is_grid, np.nan, np.minimum(age_h, since_s / HOUR_S))
 
 
-def _direction(look: _Look, columns: Columns) -> None:
-    deltas, prices = [], look.price
+def _direction(view: _PoolView, columns: Columns) -> None:
+    deltas, prices = [], view.price
     for back in range(CHANGES_BACK):
-        is_there, row = look.change_back(back)
-        deltas.append(np.where(is_there, look.delta[row], np.nan))
+        is_there, row = view.change_back(back)
+        deltas.append(np.where(is_there, view.delta[row], np.nan))
     stacked = np.array(deltas)
     signs = np.sign(stacked)
     for back in range(4):
@@ -244,25 +245,25 @@ def _direction(look: _Look, columns: Columns) -> None:
     columns["tick_share"] = tick
 
 
-def _standing(look: _Look, columns: Columns, on_demand: Mapping[str, float]) -> None:
-    low, high = look.extremes(WEEK_S)
+def _standing(view: _PoolView, columns: Columns, on_demand: Mapping[str, float]) -> None:
+    low, high = view.extremes(WEEK_S)
     width = high - low
     with np.errstate(invalid="ignore", divide="ignore"):
-        columns["position_7d"] = np.where(width > 0, (look.now_log - low) / width, 0.5)
-    columns["position_7d"][~look.is_known] = np.nan
-    columns["below_high_7d"] = high - look.now_log
-    columns["above_low_7d"] = look.now_log - low
-    listed = np.array([on_demand.get(p.instance_type, np.nan) for p in look.changes.pools])
-    columns["discount"] = 1 - look.price / listed[:, None]
+        columns["position_7d"] = np.where(width > 0, (view.now_log - low) / width, 0.5)
+    columns["position_7d"][~view.is_known] = np.nan
+    columns["below_high_7d"] = high - view.now_log
+    columns["above_low_7d"] = view.now_log - low
+    listed = np.array([on_demand.get(p.instance_type, np.nan) for p in view.changes.pools])
+    columns["discount"] = 1 - view.price / listed[:, None]
 
 
 def _others(
-    look: _Look, columns: Columns, returns: Mapping[int, Floats], groups: PoolGroups
+    view: _PoolView, columns: Columns, returns: Mapping[int, Floats], groups: PoolGroups
 ) -> None:
     sign = np.sign(columns["change_1"])
-    # A change long ago says little of where the others are going now.
+    # A change long ago says little about the current direction of the other pools.
     sign = np.where(columns["age_h"] <= 24, sign, np.nan)
-    changed = np.where(look.is_known, columns["age_h"] <= 6, np.nan)
+    changed = np.where(view.is_known, columns["age_h"] <= 6, np.nan)
     columns["family_position_mean"] = groups.family.mean(columns["position_7d"])
     columns["family_position_max"] = groups.family.highest(columns["position_7d"])
     for name, group in (("family", groups.family), ("type", groups.type)):
@@ -271,20 +272,20 @@ def _others(
         columns[f"{name}_changed_6h"] = group.mean_of_others(changed)
     columns["family_return_6h"] = groups.family.mean_of_others(returns[6])
     columns["type_return_6h"] = groups.type.mean_of_others(returns[6])
-    unit_log = look.now_log - np.log(groups.size)[:, None]
+    unit_log = view.now_log - np.log(groups.size)[:, None]
     columns["family_price_gap"] = unit_log - groups.family.mean_of_others(unit_log)
-    columns["type_price_gap"] = look.now_log - groups.type.mean_of_others(look.now_log)
-    columns["type_price_gap_low"] = look.now_log + groups.type.highest(-look.now_log)
-    everyone = Group.whole(len(look.changes.pools))
+    columns["type_price_gap"] = view.now_log - groups.type.mean_of_others(view.now_log)
+    columns["type_price_gap_low"] = view.now_log + groups.type.highest(-view.now_log)
+    everyone = Group.whole(len(view.changes.pools))
     columns["market_changed_6h"] = everyone.mean(changed)
     columns["market_return_24h"] = everyone.mean(returns[24])
     columns["market_sign"] = everyone.mean(sign)
 
 
-def _clock(look: _Look, columns: Columns) -> None:
-    shape = look.row.shape
-    hour = (look.times_s % (24 * HOUR_S)) / HOUR_S
-    weekday = (look.times_s // (24 * HOUR_S) + 3) % 7  # 1970-01-01 was a Thursday
+def _clock(view: _PoolView, columns: Columns) -> None:
+    shape = view.row.shape
+    hour = (view.times_s % DAY_S) / HOUR_S
+    weekday = (view.times_s // DAY_S + 3) % 7  # 1970-01-01 was a Thursday
     is_weekend = weekday >= 5
     is_business = ~is_weekend & (hour >= 9) & (hour < 17)
     clock = {
@@ -298,7 +299,7 @@ def _clock(look: _Look, columns: Columns) -> None:
 
 
 def _mean(values: Floats) -> Floats:
-    """Mean over the first axis of what is known, NaN where nothing is."""
+    """Mean of the known values over the first axis; NaN if there are none."""
     count = np.isfinite(values).sum(axis=0)
     total = np.nansum(values, axis=0)
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)

@@ -1,4 +1,4 @@
-"""The port behind which prices are forecast, and what a forecast is."""
+"""The Protocol of forecasters, and their result."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -8,14 +8,13 @@ from numpy.typing import NDArray
 
 from spot_optimizer.market.prices import Floats, PriceChanges
 
-HOUR_S = 3_600
 PRICE_TICK_USD = 0.0001
-"""Spot prices move in these steps (measured: in 2024, 71 % of the changes are a single one)."""
+"""Step of spot prices (measured: in 2024, 71 % of the changes are a single step)."""
 
 
 @dataclass(frozen=True)
 class Forecast:
-    """Prices one horizon ahead, each of shape (P,), USD per hour, NaN where the price is unknown.
+    """Prices one horizon ahead, each of shape (P,), USD per hour, NaN if the price is unknown.
 
     ``p05 <= p50 <= p95`` for every pool.
     """
@@ -27,7 +26,7 @@ class Forecast:
 
 
 class Forecaster(Protocol):
-    """Says what the price of every pool will be; never looks at what happened after ``at_s``."""
+    """Forecasts the price of every pool; never looks at prices after ``at_s``."""
 
     @property
     def name(self) -> str:
@@ -35,7 +34,7 @@ class Forecaster(Protocol):
         ...
 
     def forecast(self, changes: PriceChanges, at_s: int, horizon_s: int) -> Forecast:
-        """Prices at ``at_s + horizon_s`` (epoch seconds) as foreseen at ``at_s``."""
+        """Prices at ``at_s + horizon_s`` (epoch seconds), as forecast at ``at_s``."""
         ...
 
 
@@ -43,5 +42,5 @@ UNKNOWN_INSTABILITY = 0.5
 
 
 def unknown_instability(changes: PriceChanges) -> Floats:
-    """Shape (P,): the instability of every pool where no model says otherwise (spec section 3)."""
+    """Shape (P,): the instability of every pool if no model forecasts it."""
     return np.full(len(changes.pools), UNKNOWN_INSTABILITY)

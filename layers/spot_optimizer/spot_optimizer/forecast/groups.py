@@ -1,4 +1,4 @@
-"""Pools that move together: the same type in other zones, the sizes of a family in one zone."""
+"""Groups of pools whose prices move together: a type in all zones, a family in one zone."""
 
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ from spot_optimizer.vocabulary import Pool
 
 @dataclass(frozen=True)
 class Group:
-    """A partition of P pools; aggregates are over a pool's own part, by moment."""
+    """A partition of P pools; aggregates are over each pool's own part, by moment."""
 
     order: NDArray[np.int64]
-    """Shape (P,): pools, those of one part together."""
+    """Shape (P,): pools, sorted by part."""
     start: NDArray[np.int64]
-    """Where each part begins in ``order``."""
+    """Start of each part in ``order``."""
     part: NDArray[np.int64]
     """Shape (P,): the part of each pool."""
 
@@ -35,13 +35,13 @@ class Group:
         return cls.by([0] * pools)
 
     def mean(self, value: Floats) -> Floats:
-        """Shape (P, T): mean of the known values of each pool's part, NaN where none is."""
+        """Shape (P, T): mean of the known values of each pool's part; NaN if there are none."""
         total, count = self._sums(value)
         with np.errstate(invalid="ignore", divide="ignore"):
             return (total / count)[self.part]
 
     def mean_of_others(self, value: Floats) -> Floats:
-        """Shape (P, T): the same without the pool itself, NaN where there is no other."""
+        """Shape (P, T): the same without the pool itself; NaN if there is no other."""
         total, count = self._sums(value)
         is_known = np.isfinite(value)
         others = count[self.part] - is_known
@@ -50,7 +50,7 @@ class Group:
             return np.where(others > 0, total_of_others / others, np.nan)
 
     def highest(self, value: Floats) -> Floats:
-        """Shape (P, T): the highest known value of each pool's part, NaN where none is."""
+        """Shape (P, T): the highest known value of each pool's part; NaN if there are none."""
         if not len(self.order):
             return value
         return np.fmax.reduceat(value[self.order], self.start, axis=0)[self.part]
@@ -73,7 +73,7 @@ class PoolGroups:
     family: Group
     """All sizes of a family in one zone."""
     size: Floats
-    """Shape (P,): size by name in units of ``large``, NaN for one that the name does not tell."""
+    """Shape (P,): size by name in units of ``large``; NaN for sizes such as ``metal``."""
 
     @classmethod
     def of(cls, pools: Sequence[Pool]) -> "PoolGroups":
@@ -88,8 +88,9 @@ _SIZES = {"nano": 1 / 16, "micro": 1 / 8, "small": 1 / 4, "medium": 1 / 2, "larg
 
 
 def size_of(pool: Pool) -> float:
-    """4 for ``m5.2xlarge``: sizes double from name to name, and n-xlarge is n times xlarge. NaN for
-    others such as ``metal`` (EC2 User Guide, "Instance type naming conventions")."""
+    """Size in units of ``large``: 4 for ``m5.2xlarge``. Sizes double from name to name, and n-xlarge
+    is n times xlarge (EC2 User Guide, "Instance type naming conventions"). NaN for others such as
+    ``metal``."""
     name = pool.instance_type.partition(".")[2]
     number = name.removesuffix("xlarge")
     if name != number and number.isdecimal():
@@ -98,5 +99,5 @@ def size_of(pool: Pool) -> float:
 
 
 def family_of(pool: Pool) -> str:
-    """``m5`` of ``m5.large``."""
+    """Instance family: ``m5`` for ``m5.large``."""
     return pool.instance_type.partition(".")[0]

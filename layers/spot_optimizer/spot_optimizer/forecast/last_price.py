@@ -1,16 +1,17 @@
-"""The forecast that needs no model, and that every model has to beat."""
+"""The last price as forecast: the fallback without a model, and the yardstick for every model."""
 
 import numpy as np
 
-from spot_optimizer.forecast.forecaster import HOUR_S, PRICE_TICK_USD, Forecast
+from spot_optimizer.forecast.forecaster import PRICE_TICK_USD, Forecast
 from spot_optimizer.forecast.ticks import to_tick
 from spot_optimizer.market.prices import Floats, PriceChanges
+from spot_optimizer.vocabulary import HOUR_S, WEEK_S
 
-HISTORY_S = 7 * 24 * HOUR_S
+HISTORY_S = WEEK_S
 OWN_HALF_WEIGHT_CHANGES = 20
-"""Changes at which a pool's own moves count as much as those of all pools together."""
+"""Changes at which a pool's own moves weigh as much as those of all pools together."""
 MOVES_MIN = 24
-"""With fewer past moves over all pools there is no telling how far a price may move."""
+"""With fewer past moves over all pools the band is only the last price."""
 
 
 class LastPrice:
@@ -23,8 +24,8 @@ class LastPrice:
 
         q = w q_own + (1 - w) q_all,    w = n / (n + 20),
 
-    because a pool that seldom moved says little about how far it can. Band limits are whole ticks
-    and never exclude the last price.
+    because the few moves of a quiet pool say little about how far it can move. Band limits are whole
+    ticks, and the band always contains the last price.
     """
 
     name = "last-price"
@@ -52,7 +53,7 @@ class LastPrice:
 
 
 def _past_moves(changes: PriceChanges, at_s: int, horizon_s: int) -> Floats:
-    """Shape (P, T): log price ratios over ``horizon_s`` that ended by ``at_s``, NaN if unknown."""
+    """Shape (P, T): log moves over ``horizon_s`` that ended by ``at_s``; NaN if unknown."""
     ends_s = np.arange(at_s, at_s - HISTORY_S, -HOUR_S, dtype=np.int64)
     before, after = changes.rows_at(ends_s - horizon_s), changes.rows_at(ends_s)
     log_price = np.log(changes.price)
@@ -63,7 +64,7 @@ def _past_moves(changes: PriceChanges, at_s: int, horizon_s: int) -> Floats:
 
 
 def _own_weight(changes: PriceChanges, at_s: int) -> Floats:
-    """Shape (P,): how much a pool's own moves count, 0 to below 1. The first price is no change."""
+    """Shape (P,): weight of a pool's own moves, 0 to below 1. The first price is not a change."""
     is_counted = (changes.time_s > at_s - HISTORY_S) & (changes.time_s <= at_s)
     is_counted[changes.first_row[:-1]] = False
     count = np.bincount(changes.pool_index[is_counted], minlength=len(changes.pools))
@@ -73,7 +74,7 @@ def _own_weight(changes: PriceChanges, at_s: int) -> Floats:
 def _row_quantile(values: Floats, level: float) -> Floats:
     """Shape (P,): the quantile of each row's finite values, 0 for a row without any.
 
-    Does what ``np.nanquantile`` does, which takes one row at a time and so a hundred times as long.
+    The same as ``np.nanquantile``, which works row by row and takes a hundred times as long.
     """
     ordered = np.sort(values, axis=1)
     count = np.isfinite(values).sum(axis=1)

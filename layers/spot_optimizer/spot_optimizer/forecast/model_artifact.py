@@ -1,10 +1,10 @@
-"""A trained model as files: LightGBM text and JSON, nothing that runs code when it is read.
+"""The files of a trained model: text, JSON and arrays. Reading them runs no code of theirs.
 
-| file | what |
+| file | content |
 |---|---|
-| ``metadata.json`` | what the model is: features, data, metrics, versions, checksums |
+| ``metadata.json`` | features, training data, metrics, library versions, checksums |
 | ``boosters.json.gz`` | LightGBM's text of each booster, by name |
-| ``calibration.npz`` | the corrections to begin with, learned on validation data |
+| ``calibration.npz`` | initial corrections, learned on validation data |
 """
 
 import hashlib
@@ -25,7 +25,7 @@ from spot_optimizer.forecast.features import FEATURES
 from spot_optimizer.forecast.raw_forecast import Predictor, booster_names
 
 SHIPPED = Path(__file__).parent / "shipped"
-"""The model of the deployment."""
+"""Folder of the model that is part of the deployment."""
 
 METADATA = "metadata.json"
 BOOSTERS = "boosters.json.gz"
@@ -33,15 +33,15 @@ CALIBRATION = "calibration.npz"
 _KIND, _VERSION = "boosters", 1
 
 Load = Callable[[str], Predictor]
-"""LightGBM's text to a booster; raises ValueError when it cannot be read."""
+"""Makes a booster of LightGBM's text; raises ValueError if it cannot be read."""
 
 
 class UnusableModel(ValueError):
-    """Files that make no model; the message says which, and why."""
+    """A model that cannot be loaded or used; the message says why."""
 
 
 class Metadata(BaseModel):
-    """What a model is. ``schema_version`` counts the form of these files."""
+    """Description of a model. ``schema_version`` is that of its files."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -49,27 +49,27 @@ class Metadata(BaseModel):
     name: str = Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")
     features: tuple[str, ...]
     trained_until: AwareDatetime
-    """The last moment of which the training data knew anything."""
+    """The end of the training data."""
     trained_on: tuple[dict[str, Any], ...]
-    """File by file: name, SHA-256, rows, span used for training and for validation."""
+    """Of each file: name, SHA-256, rows, spans used for training and for validation."""
     metrics: dict[str, Any]
-    """On validation data."""
+    """Measured on validation data."""
     thresholds: dict[str, float]
-    """Alert threshold of each probability, by booster, chosen on validation data."""
+    """Alarm threshold of each probability, by booster, chosen on validation data."""
     seed: int
     libraries: dict[str, str]
     sha256: dict[str, str]
-    """Of every other file of the model."""
+    """Checksum of every other file of the model, by name."""
 
     @property
     def checksum(self) -> str:
-        """Of the boosters: tells one model from another whatever its name."""
+        """Checksum of the boosters: identifies a model whatever its name."""
         return self.sha256.get(BOOSTERS, "")
 
 
 @dataclass(frozen=True)
 class Model:
-    """A model that has been loaded and checked."""
+    """A loaded and checked model."""
 
     metadata: Metadata
     boosters: Mapping[str, Predictor]
@@ -77,7 +77,7 @@ class Model:
 
 
 def parse_metadata(body: bytes) -> Metadata:
-    """Raises UnusableModel."""
+    """Read ``metadata.json``. Raises UnusableModel."""
     try:
         return Metadata.model_validate_json(body)
     except ValidationError as error:
@@ -87,10 +87,10 @@ def parse_metadata(body: bytes) -> Metadata:
 
 
 def load_model(read: Callable[[str], bytes | None], load: Load) -> Model:
-    """The model whose files ``read`` gives by name (None: there is no such file).
+    """Load the model whose files ``read`` returns by name; ``read`` returns None for a missing file.
 
-    Raises UnusableModel on a file that is missing, damaged or not the one that the metadata
-    speaks of, and on features other than this version's.
+    Raises UnusableModel if a file is missing, damaged or does not match its checksum in the
+    metadata, or if the features are not those of this version.
     """
     metadata = parse_metadata(_must_read(read, METADATA))
     if metadata.features != FEATURES:
@@ -105,7 +105,7 @@ def load_model(read: Callable[[str], bytes | None], load: Load) -> Model:
         found = hashlib.sha256(body).hexdigest()
         if found != metadata.sha256.get(name):
             raise UnusableModel(
-                f"{name}: checksum {found[:12]} is not that of the metadata, "
+                f"{name}: checksum {found[:12]} does not match the metadata, "
                 f"{metadata.sha256.get(name, 'nothing')[:12]}"
             )
     try:
@@ -121,7 +121,7 @@ def load_model(read: Callable[[str], bytes | None], load: Load) -> Model:
 
 
 def pack_boosters(texts: Mapping[str, str]) -> bytes:
-    """``boosters.json.gz``, the same bytes for the same texts."""
+    """The content of ``boosters.json.gz``; equal texts give equal bytes."""
     return pack_json(_KIND, _VERSION, texts)
 
 

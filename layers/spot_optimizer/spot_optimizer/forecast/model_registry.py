@@ -1,7 +1,7 @@
-"""Which model decides, which is scored beside it, and which one can be gone back to.
+"""The model registry: which version is live, which is pending, and which to roll back to.
 
-Versions are folders in the data bucket. ``shipped`` is the model that came with the deployment; it
-is always there.
+Versions are folders in the data bucket. ``shipped`` is the model that is part of the deployment; it
+is always available.
 """
 
 import re
@@ -12,42 +12,42 @@ from spot_optimizer.vocabulary import VERSION_PATTERN
 
 SHIPPED_VERSION = "shipped"
 RESERVED = frozenset({SHIPPED_VERSION, "last-price"})
-"""Names under which forecasts of the product itself are scored."""
+"""Versions that uploads cannot have: the product's own forecasts are scored under these names."""
 
 
 class NotPossible(ValueError):
-    """A change that the state of the registry does not allow; the text says what it does allow."""
+    """The registry does not allow this change; the text says what it allows."""
 
 
 @dataclass(frozen=True)
 class Slot:
-    """A version that is kept."""
+    """A version in the registry."""
 
     version: str
     sha256: str = ""
-    """Of its metadata, which hold the checksums of everything else: what is loaded is what was
-    validated. Empty for the shipped one, whose files come with the code."""
+    """Checksum of its metadata, which holds the checksums of all other files: only files that were
+    validated are loaded. Empty for the shipped model, whose files are part of the code."""
 
 
 @dataclass(frozen=True)
 class Registry:
-    """The models in play. The last two that decided are kept, and one that waits."""
+    """The live model, the previous live model and one pending model."""
 
     live: Slot = Slot(SHIPPED_VERSION)
-    """It decides."""
+    """Its forecasts are used for decisions."""
     previous: Slot | None = None
-    """It decided before, or is what was rolled back from."""
+    """It was live before; a rollback makes it live again."""
     pending: Slot | None = None
-    """Validated; it is scored beside the live one."""
+    """Validated; its forecasts are scored but not used, except in a trial."""
     trial_share: float = 0.0
-    """Share of the workloads for which the pending one decides, 0 to 1."""
+    """Share of the workloads that are decided with the pending model, 0 to 1."""
 
     def kept(self) -> Iterator[Slot]:
-        """All versions whose files must stay."""
+        """All versions whose files must be kept."""
         yield from (slot for slot in (self.live, self.previous, self.pending) if slot is not None)
 
     def role_of(self, version: str) -> str:
-        """live, previous, pending, or empty."""
+        """``live``, ``previous``, ``pending``, or empty for a version that is not in the registry."""
         for role in ("live", "previous", "pending"):
             slot: Slot | None = getattr(self, role)
             if slot is not None and slot.version == version:
@@ -55,25 +55,25 @@ class Registry:
         return ""
 
     def accepted(self, slot: Slot) -> "Registry":
-        """With a newly validated version as the pending one, in the place of another.
+        """Make a newly validated version the pending one; it replaces another.
 
-        Raises NotPossible for a version that is in play already: what decides, and what was
-        compared, must not change under its name.
+        Raises NotPossible if the version is already in the registry: the files of a live or
+        compared model must not change under its name.
         """
         role = self.role_of(slot.version)
         if slot.version in RESERVED:
-            role = "a name of the product"
+            role = "reserved"
         if role:
             raise NotPossible(
-                f"version = '{slot.version}' is {role} already; "
+                f"version = '{slot.version}' is already {role}; "
                 "upload other files as another version"
             )
         return replace(self, pending=slot, trial_share=0.0)
 
     def activated(self, version: str) -> "Registry":
-        """With ``version`` as the live one. Raises NotPossible for one that is not kept."""
+        """Make ``version`` the live one. Raises NotPossible if it is not in the registry."""
         if self.live.version == version:
-            raise NotPossible(f"version = '{version}' is live already")
+            raise NotPossible(f"version = '{version}' is already live")
         if self.pending is not None and self.pending.version == version:
             return Registry(live=self.pending, previous=self.live)
         if self.previous is not None and self.previous.version == version:
@@ -85,20 +85,20 @@ class Registry:
         )
 
     def rolled_back(self) -> "Registry":
-        """With the previous model as the live one. Raises NotPossible without one."""
+        """Make the previous model the live one. Raises NotPossible if there is none."""
         if self.previous is None:
             raise NotPossible("there is no previous model to roll back to")
         return replace(self, live=self.previous, previous=self.live)
 
     def dropped(self, version: str) -> "Registry":
-        """Without the pending ``version``. Raises NotPossible for any other."""
+        """Remove the pending ``version``. Raises NotPossible for any other."""
         if self.role_of(version) != "pending":
-            waiting = f"'{self.pending.version}'" if self.pending else "none"
-            raise NotPossible(f"version = '{version}' is not pending; pending is {waiting}")
+            pending = f"'{self.pending.version}'" if self.pending else "none"
+            raise NotPossible(f"version = '{version}' is not pending; pending is {pending}")
         return replace(self, pending=None, trial_share=0.0)
 
     def tried(self, version: str, share: float) -> "Registry":
-        """With the pending ``version`` deciding for a share of the workloads, 0 to end it. Raises
+        """Use the pending ``version`` for a share of the workloads; 0 ends the trial. Raises
         NotPossible."""
         return replace(self.dropped(version), pending=self.pending, trial_share=share)
 

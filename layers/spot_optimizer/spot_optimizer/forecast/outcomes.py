@@ -1,31 +1,35 @@
-"""What became of every pool after a moment: the only code that looks ahead."""
+"""What each price did after a moment: labels for training and learning. Only this code looks ahead."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
 
-from spot_optimizer.forecast.forecaster import HOUR_S
 from spot_optimizer.forecast.raw_forecast import HORIZONS_H, RISE_HOURS, RISES
 from spot_optimizer.market.prices import Floats, PriceChanges, Times
+from spot_optimizer.vocabulary import HOUR_S
 
 
 @dataclass(frozen=True)
 class Outcomes:
-    """Of P pools at T moments. What ends after the recording is unknown: NaN."""
+    """Outcomes of P pools at T moments; NaN if the horizon ends after the recording."""
 
     move: Floats
     """Shape (H, P, T): log price change by the end of each horizon."""
     changed: Floats
-    """Shape (H, P, T): 1 where the price changed at least once within the horizon, else 0."""
+    """Shape (H, P, T): 1 if the price changed at least once within the horizon, else 0."""
     rose: Floats
-    """Shape (R, P, T): 1 where the price was higher by each of ``RISES`` at any time within 12 h."""
+    """Shape (R, P, T): 1 if the price was higher by each of ``RISES`` at any time within 12 h."""
     rise_lead_h: Floats
-    """Shape (R, P, T): hours until the price was first higher by each of ``RISES``; NaN if not."""
+    """Shape (R, P, T): hours until the price was first higher by each of ``RISES``; NaN if never."""
+
+    def take(self, chosen: NDArray[np.bool_]) -> "Outcomes":
+        """The chosen of the last axis, or of the last two if ``chosen`` has shape (P, T)."""
+        return Outcomes(*(getattr(self, f.name)[:, chosen] for f in fields(self)))
 
 
 def compute_outcomes(changes: PriceChanges, times_s: Times, known_until_s: int) -> Outcomes:
-    """Of every pool at each of ``times_s``, as far as ``known_until_s`` allows to tell."""
+    """Outcomes of every pool at each of ``times_s``, from prices known up to ``known_until_s``."""
     log_price = np.log(changes.price)
     now = changes.rows_at(times_s)
     is_known = now >= 0
@@ -62,9 +66,8 @@ def _lead_h(
     """Hours from each moment to the first price higher by ``level``, NaN without one."""
     lead_h = np.full(now.shape, np.nan)
     last_row = changes.first_row[1:, None] - 1
-    for ahead in range(
-        1, 13
-    ):  # changes are hours apart: twelve within 12 h are more than there are
+    # Changes are hours apart: no pool has more than twelve within 12 h.
+    for ahead in range(1, 13):
         row = np.minimum(now + ahead, last_row)
         wait_h = (changes.time_s[row] - times_s) / HOUR_S
         is_hit = is_usable & np.isnan(lead_h) & (row == now + ahead) & (wait_h <= RISE_HOURS)

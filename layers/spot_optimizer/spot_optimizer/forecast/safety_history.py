@@ -1,7 +1,8 @@
-"""What was known about the safety of each pool over the last two hours.
+"""Safety history: instability and advisor bucket of each pool over the last two hours.
 
-A pool may be entered from on-demand only when it has been safe for a while (spec section 1, row 3).
-Prices can be looked up for any past moment; a model's instability and the advisor's bucket cannot.
+A workload leaves on-demand only for a pool that has been safe for the time of the setting
+``confirm_safe_minutes``. Prices can be looked up for any past moment; a model's instability and the
+Spot Advisor's bucket cannot.
 """
 
 from dataclasses import dataclass, field
@@ -10,8 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spot_optimizer.codec import (
+    POOL_COLUMNS,
     DamagedState,
     pack_columns,
+    pools_from_columns,
+    pools_to_columns,
     unpack_columns,
 )
 from spot_optimizer.market.prices import Floats, Times
@@ -26,21 +30,21 @@ Buckets = NDArray[np.int8]
 
 @dataclass(frozen=True, eq=False)
 class SafetyHistory:
-    """T looks at P pools. A look holds until the next one."""
+    """T observations of P pools. An observation holds until the next one."""
 
     pools: tuple[Pool, ...] = ()
     time_s: Times = field(default_factory=lambda: np.empty(0, np.int64))
     """Shape (T,): epoch seconds, ascending."""
     instability: Floats = field(default_factory=lambda: np.empty((0, 0)))
-    """Shape (T, P): probability, NaN where the pool was not known then."""
+    """Shape (T, P): probability; NaN if the pool was not known then."""
     advisor_bucket: Buckets = field(default_factory=lambda: np.empty((0, 0), np.int8))
     """Shape (T, P): 0 to 4, -1 without an entry."""
 
-    def with_look(
+    def with_observation(
         self, pools: tuple[Pool, ...], time_s: int, instability: Floats, advisor_bucket: Buckets
     ) -> "SafetyHistory":
-        """This history for ``pools`` with a look at ``time_s`` added, a former one at that time
-        replaced, and without what is older than two hours."""
+        """Add or replace the observation at ``time_s``, for ``pools``; drop those older than two
+        hours."""
         keep = (self.time_s > time_s - KEPT_S) & (self.time_s != time_s)
         row = {pool: column for column, pool in enumerate(self.pools)}
         source = np.array([row.get(pool, -1) for pool in pools], dtype=np.int64)
@@ -60,22 +64,21 @@ class SafetyHistory:
 
     def worst(self, at_s: int, recent_minutes: float) -> tuple[Floats, Buckets]:
         """Highest instability and bucket of each pool, both (P,), in force at any moment of the
-        last ``recent_minutes`` up to ``at_s``. What nobody looked at does not count."""
+        last ``recent_minutes`` up to ``at_s``. Unknown values do not count."""
         in_force = int(np.searchsorted(self.time_s, at_s - recent_minutes * 60, side="right")) - 1
-        looks = slice(max(in_force, 0), int(np.searchsorted(self.time_s, at_s, side="right")))
+        recent = slice(max(in_force, 0), int(np.searchsorted(self.time_s, at_s, side="right")))
         return (
-            np.fmax.reduce(self.instability[looks], axis=0, initial=np.nan),
-            np.max(self.advisor_bucket[looks], axis=0, initial=NO_BUCKET),
+            np.fmax.reduce(self.instability[recent], axis=0, initial=np.nan),
+            np.max(self.advisor_bucket[recent], axis=0, initial=NO_BUCKET),
         )
 
     def to_bytes(self) -> bytes:
-        """A compressed npz archive, the same bytes for the same history."""
+        """A compressed npz archive; equal histories give equal bytes."""
         return pack_columns(
             _KIND,
             _VERSION,
             {
-                "types": np.array([pool.instance_type for pool in self.pools], dtype=np.str_),
-                "zones": np.array([pool.availability_zone for pool in self.pools], dtype=np.str_),
+                **pools_to_columns(self.pools),
                 "time_s": self.time_s,
                 "instability": self.instability,
                 "advisor_bucket": self.advisor_bucket,
@@ -84,10 +87,10 @@ class SafetyHistory:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> "SafetyHistory":
-        """What ``to_bytes`` wrote. Raises DamagedState."""
-        names = ("types", "zones", "time_s", "instability", "advisor_bucket")
+        """Read what ``to_bytes`` wrote. Raises DamagedState."""
+        names = (*POOL_COLUMNS, "time_s", "instability", "advisor_bucket")
         stored = unpack_columns(data, _KIND, _VERSION, names)
-        pools = tuple(map(Pool, stored["types"].tolist(), stored["zones"].tolist()))
+        pools = pools_from_columns(stored)
         shape = (len(stored["time_s"]), len(pools))
         for name in ("instability", "advisor_bucket"):
             if stored[name].shape != shape:

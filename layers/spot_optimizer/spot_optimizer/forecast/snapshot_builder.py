@@ -1,21 +1,20 @@
-"""The market snapshot: everything that a cycle needs to know about every pool, in one pass."""
+"""Build the market snapshot: prices, forecasts and safety of every pool at one moment."""
 
 from collections.abc import Mapping
 from datetime import datetime
 
 import numpy as np
 
-from spot_optimizer.forecast.forecaster import HOUR_S, Forecaster
+from spot_optimizer.forecast.forecaster import Forecaster
 from spot_optimizer.forecast.safety_history import NO_BUCKET, SafetyHistory
 from spot_optimizer.market.prices import Floats, PriceChanges
 from spot_optimizer.market.snapshot import MarketSnapshot
 from spot_optimizer.market.volatility import (
-    DAY_S,
-    WEEK_S,
     rise_volatility,
     rise_volatility_worst,
     volatility,
 )
+from spot_optimizer.vocabulary import DAY_S, HOUR_S, WEEK_S
 
 
 def build_snapshot(
@@ -30,12 +29,12 @@ def build_snapshot(
     previous: SafetyHistory,
     confirm_safe_minutes: float,
 ) -> tuple[MarketSnapshot, SafetyHistory]:
-    """The market at ``now`` and the safety history to hand to the next call.
+    """The market at ``now``, and the safety history to pass to the next call.
 
     ``as_of`` is when prices were last collected. ``advisor_buckets`` is by instance type.
-    ``instability`` has shape (P,) over ``changes.pools``, 0 to 1. ``degraded`` says why the
-    forecast is the fallback's, empty when it is not. Nothing after ``now`` has any influence.
-    Raises ValueError on an instability that is no probability.
+    ``instability`` has shape (P,) over ``changes.pools``, 0 to 1. ``degraded`` says why the fallback
+    made the forecast; it is empty if the model did. Prices after ``now`` have no influence. Raises
+    ValueError if an instability is not a probability.
     """
     _check_instability(instability, changes)
     now_s = int(now.timestamp())
@@ -43,7 +42,7 @@ def build_snapshot(
         [advisor_buckets.get(pool.instance_type, NO_BUCKET) for pool in changes.pools],
         dtype=np.int8,
     )
-    history = previous.with_look(changes.pools, now_s, instability, buckets)
+    history = previous.with_observation(changes.pools, now_s, instability, buckets)
     worst_instability, worst_bucket = history.worst(now_s, confirm_safe_minutes)
     forecast = forecaster.forecast(changes, now_s, HOUR_S)
     snapshot = MarketSnapshot(
@@ -56,7 +55,6 @@ def build_snapshot(
         forecast_p50=forecast.p50,
         forecast_p95=forecast.p95,
         forecast_mean=forecast.mean,
-        volatility_24h=volatility(changes, now_s, DAY_S),
         rise_volatility_24h=rise_volatility(changes, now_s, DAY_S),
         volatility_7d=volatility(changes, now_s, WEEK_S),
         instability=instability,

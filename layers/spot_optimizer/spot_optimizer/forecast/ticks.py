@@ -1,4 +1,4 @@
-"""Spot prices are whole ticks of 0.0001 USD per hour."""
+"""Arithmetic in ticks: spot prices are multiples of 0.0001 USD per hour."""
 
 import numpy as np
 
@@ -14,11 +14,11 @@ def to_tick(price: Floats) -> Floats:
 
 
 def moved_ticks(price: Floats, log_move: Floats) -> Floats:
-    """By how many ticks, not rounded, a log move changes a price."""
+    """A log move in ticks, not rounded."""
     return price * np.expm1(log_move) / PRICE_TICK_USD
 
 
 def price_after(price: Floats, ticks: Floats) -> Floats:
-    """The price that whole ticks from ``price`` give; never below one tick, unless it was."""
+    """``price`` moved by whole ticks; never below one tick, unless ``price`` already is."""
     moved = np.round(price + np.round(ticks) * PRICE_TICK_USD, 6)
     return np.maximum(moved, np.minimum(price, PRICE_TICK_USD))

@@ -1,1 +1,1 @@
-"""What the market offers: prices, instance types, on-demand prices, the Spot Advisor."""
+"""Market data: spot prices, instance types, on-demand prices, the Spot Advisor."""

@@ -1,4 +1,4 @@
-"""The Spot Advisor file: how often AWS interrupted each instance type over the last month."""
+"""Parse the Spot Advisor file: how often AWS interrupted each instance type in the last month."""
 
 import json
 from typing import Any
@@ -9,21 +9,20 @@ BUCKETS = range(5)
 
 
 class AdvisorFileChanged(ValueError):
-    """The file has another shape; the text names the path, the value and what is allowed."""
+    """The file has a different structure; the text names the path, the value and what is allowed."""
 
 
 def parse_advisor(data: bytes, region: str) -> dict[str, int]:
-    """Instance type -> bucket in ``region`` for Linux.
+    """Instance type -> bucket in ``region`` for Linux. Raises AdvisorFileChanged.
 
-    The file is undocumented. Its shape, the same from 2022 to 2025, is
-    ``spot_advisor.<region>.<operating system>.<type>.r``; ``ranges`` says what each ``r`` means.
-    Another meaning would turn a safety rule round silently, so it is checked. Raises
-    AdvisorFileChanged.
+    The file is undocumented. Its structure, the same from 2022 to 2025, is
+    ``spot_advisor.<region>.<operating system>.<type>.r``; ``ranges`` defines each ``r``. The ranges are
+    checked, because a different definition would silently reverse a safety rule.
     """
     try:
         document = json.loads(data)
     except ValueError as error:
-        raise AdvisorFileChanged(f"Spot Advisor file is no JSON: {error}") from error
+        raise AdvisorFileChanged(f"Spot Advisor file is not JSON: {error}") from error
     _check_ranges(document)
     entries = document
     path = ""

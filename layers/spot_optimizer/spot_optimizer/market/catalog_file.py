@@ -1,4 +1,4 @@
-"""The catalogue as it is built from AWS's answers and stored."""
+"""Build the catalog from AWS's answers; write it to a file and read it."""
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -18,7 +18,7 @@ _KIND, _VERSION = "catalog", 1
 
 @dataclass(frozen=True, slots=True)
 class CatalogBuilt:
-    """A new catalogue and what did not get into it."""
+    """A new catalog, and what was left out of it."""
 
     catalog: Catalog
     types_dropped: Mapping[str, int]
@@ -26,9 +26,9 @@ class CatalogBuilt:
     products_dropped: Mapping[str, int]
     """Reason -> products of the price list."""
     doubted: tuple[DoubtedPrice, ...]
-    """New prices not believed; the old ones stay."""
+    """New prices that changed too much; the old prices stay."""
     unlisted: tuple[str, ...]
-    """Types whose price is gone from the price list, though EC2 still has them; the old one stays."""
+    """Types that EC2 still has but the price list no longer prices; the old prices stay."""
 
 
 def build_catalog(
@@ -40,9 +40,9 @@ def build_catalog(
     previous: Catalog | None,
     accepted_prices: Collection[str] = (),
 ) -> CatalogBuilt:
-    """The catalogue of ``region`` from DescribeInstanceTypes, DescribeInstanceTypeOfferings and the
-    price list; ``previous`` holds against absurd new prices, except of the types
-    ``accepted_prices``, and against prices that are missing."""
+    """Build the catalog of ``region`` from DescribeInstanceTypes, DescribeInstanceTypeOfferings and
+    the price list. Prices of ``previous`` replace missing prices, and new prices that changed too much
+    unless their type is in ``accepted_prices``."""
     types, types_dropped = parse_instance_types(type_rows)
     prices, products_dropped = parse_price_list(products, region)
     old_prices = previous.on_demand_usd_per_hour if previous else {}
@@ -58,7 +58,7 @@ def build_catalog(
 
 
 def catalog_to_bytes(catalog: Catalog) -> bytes:
-    """Gzipped JSON, the same bytes for the same catalogue."""
+    """Gzipped JSON; equal catalogs give equal bytes."""
     return pack_json(
         _KIND,
         _VERSION,
@@ -71,11 +71,11 @@ def catalog_to_bytes(catalog: Catalog) -> bytes:
 
 
 def catalog_from_bytes(data: bytes) -> Catalog:
-    """What ``catalog_to_bytes`` wrote. Raises DamagedState."""
+    """Read what ``catalog_to_bytes`` wrote. Raises DamagedState."""
     body = unpack_json(data, _KIND, _VERSION)
     try:
         types = [InstanceType(**row) for row in body["types"]]
         zones = {name: frozenset(places) for name, places in body["zones"].items()}
         return Catalog({t.name: t for t in types}, dict(body["on_demand_usd_per_hour"]), zones)
     except (KeyError, TypeError, AttributeError) as error:
-        raise DamagedState(f"{_KIND}: a field is missing or of another type ({error})") from error
+        raise DamagedState(f"{_KIND}: a field is missing or has a wrong type ({error})") from error

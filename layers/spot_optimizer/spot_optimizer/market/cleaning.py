@@ -1,4 +1,4 @@
-"""Which of the received prices can be believed (spec section 2, Cleaning)."""
+"""Which of the received prices are usable: positive numbers up to ten times the on-demand price."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -11,30 +11,30 @@ from spot_optimizer.vocabulary import Pool
 PriceRow = tuple[Pool, int, float]
 """Pool, time of the change in epoch seconds, USD per hour (NaN where the text was no number)."""
 
-ON_DEMAND_FACTOR_MAX = 10.0
-"""A price beyond this many times the on-demand price is a defect of the feed (spec section 2)."""
+PRICE_TO_ON_DEMAND_MAX = 10.0
+"""A spot price above this many times the on-demand price is an error in the data."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cleaning:
-    """What became of the rows of one merge: ``received`` is the sum of all the others."""
+    """What one merge did with its rows: ``received`` is the sum of all the others."""
 
     received: int = 0
     changes: int = 0
-    """New rows that changed the price, or began a pool's series."""
+    """New rows that changed the price or started a pool's series."""
     restated: int = 0
-    """New times with the price that held already: AWS re-states prices every 24 h."""
+    """New times with an unchanged price: AWS restates prices every 24 h."""
     repeated: int = 0
-    """Rows that were known already, such as the last change before StartTime."""
+    """Rows that were already known, such as the last change before StartTime."""
     corrected: int = 0
-    """Another price for a known pool and time: the newest received wins."""
+    """A different price for a known pool and time: the newest received wins."""
     dropped: Mapping[str, int] = field(default_factory=dict)
-    """Reason -> rows that are no price."""
+    """Reason -> rows without a usable price."""
 
 
 @dataclass(frozen=True, slots=True)
 class CleanRows:
-    """Believable rows as columns of shape (N,), in the order received, over ``pools``."""
+    """Usable rows as columns of shape (N,), in the order received, over ``pools``."""
 
     pools: tuple[Pool, ...]
     pool_index: NDArray[np.int32]
@@ -45,7 +45,7 @@ class CleanRows:
 
 
 def clean(rows: Iterable[PriceRow], on_demand_usd_per_hour: Mapping[str, float]) -> CleanRows:
-    """``rows`` without prices that are none: NaN, zero, negative, > 10 x the on-demand price.
+    """Drop rows whose price is NaN, zero, negative or above ``PRICE_TO_ON_DEMAND_MAX`` x on-demand.
 
     Types without an on-demand price have no upper limit.
     """
@@ -61,17 +61,20 @@ def clean(rows: Iterable[PriceRow], on_demand_usd_per_hour: Mapping[str, float])
     pool_index = np.array(pool_list, dtype=np.int32)
     price_usd = np.array(price_list, dtype=np.float64)
     limit = np.array(
-        [ON_DEMAND_FACTOR_MAX * on_demand_usd_per_hour.get(p.instance_type, np.inf) for p in pools]
+        [
+            PRICE_TO_ON_DEMAND_MAX * on_demand_usd_per_hour.get(p.instance_type, np.inf)
+            for p in pools
+        ]
     )
-    no_number = ~np.isfinite(price_usd)
-    not_positive = ~no_number & (price_usd <= 0)
-    too_high = ~no_number & (price_usd > limit[pool_index]) if pools else no_number
+    is_number = np.isfinite(price_usd)
+    not_positive = is_number & (price_usd <= 0)
+    too_high = is_number & (price_usd > limit[pool_index]) if pools else ~is_number
     dropped = {
-        "not a number": int(no_number.sum()),
+        "not a number": int((~is_number).sum()),
         "zero or negative": int(not_positive.sum()),
-        "above 10 x on-demand": int(too_high.sum()),
+        f"above {PRICE_TO_ON_DEMAND_MAX:g} x on-demand": int(too_high.sum()),
     }
-    kept = ~(no_number | not_positive | too_high)
+    kept = is_number & ~not_positive & ~too_high
     return CleanRows(
         pools=pools,
         pool_index=pool_index[kept],

@@ -1,28 +1,29 @@
-"""What to ask AWS for next: the prices of which types in which span, in slices of bearable size."""
+"""Plan price requests: which types and spans to request from AWS, in slices of limited size."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from spot_optimizer.market.coverage import Coverage, Span, missing
+from spot_optimizer.vocabulary import DAY_S
 
 HISTORY_DAYS_MAX = 90
-"""DescribeSpotPriceHistory answers for so many days (EC2 API reference)."""
+"""DescribeSpotPriceHistory returns prices of the last 90 days (EC2 API reference)."""
 
-DAY_S = 86_400
+
 OVERLAP_S = 15 * 60
-"""A collection begins this long before what is missing: a change may be published late."""
+"""Requests start this long before the missing span, because AWS may publish a change late."""
 
 TYPES_MAX = 200
-"""Types a request names at most: a longer filter makes the request itself too large."""
+"""Instance types per request; more make the request itself too large."""
 
 SLICE_DAYS_MAX = 8
-"""Eight days of 200 types are about 20 pages of 1,000 rows: half a minute at most."""
+"""Eight days of 200 types are about 20 pages of 1,000 rows, which take half a minute at most."""
 
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """One question: all prices of these types from ``start_s`` to before ``end_s``."""
+    """One request: all prices of these types from ``start_s`` to before ``end_s``."""
 
     types: tuple[str, ...]
     """Sorted, at most ``TYPES_MAX``."""
@@ -35,9 +36,9 @@ class Slice:
 
 
 def plan_slices(coverage: Coverage, types: Iterable[str], within: Span) -> list[Slice]:
-    """Slices that together cover what ``coverage`` lacks of ``within``, the newest first.
+    """Slices that together cover what ``coverage`` lacks of ``within``.
 
-    The order makes a long collection useful at once: what decides now comes before what is old.
+    The newest come first, so that a long collection is useful for decisions from the start.
     """
     lacking: dict[Span, list[str]] = defaultdict(list)
     for name in sorted(types):
@@ -53,7 +54,7 @@ def plan_slices(coverage: Coverage, types: Iterable[str], within: Span) -> list[
 
 
 def halves(whole: Slice) -> tuple[Slice, Slice]:
-    """The same question in two, each for half of the types."""
+    """Split a slice into two, each with half of the types."""
     middle = len(whole.types) // 2
     return (
         Slice(whole.types[:middle], whole.start_s, whole.end_s),
@@ -62,10 +63,10 @@ def halves(whole: Slice) -> tuple[Slice, Slice]:
 
 
 def history_span(wanted_since_s: int | None, now_s: int, kept_at_hand_s: int) -> Span:
-    """The past that the archive should hold: whole days, from the one of ``wanted_since_s`` on.
+    """The span that the archive should cover: whole days from ``wanted_since_s`` on.
 
-    Without it, and at most, it is as far back as AWS answers. The last ``kept_at_hand_s``
-    are not archived yet. Empty (both ends alike) when it begins later than that.
+    Default and maximum are the days for which AWS returns prices. The last ``kept_at_hand_s`` are not
+    archived yet. The span is empty (both ends equal) if it would start later than that.
     """
     oldest_s = now_s - HISTORY_DAYS_MAX * DAY_S
     start_s = max(oldest_s, oldest_s if wanted_since_s is None else wanted_since_s)

@@ -1,7 +1,7 @@
-"""Which times of the market have been collected: what tells a gap from a quiet pool.
+"""Coverage: for which times prices have been collected. It distinguishes a gap from a quiet pool.
 
-A spot price holds until the next change, so the prices alone cannot say whether nothing happened or
-nobody asked. Every successful collection therefore leaves the span of time that it covers.
+A spot price holds until the next change, so prices alone do not show whether nothing changed or
+nothing was collected. Every successful collection therefore records the span that it covers.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,7 +19,7 @@ Span = tuple[int, int]
 
 
 def joined(spans: Iterable[Span]) -> tuple[Span, ...]:
-    """The same times as disjoint spans in order, those that touch made one, empty ones left out."""
+    """The same times as disjoint spans in order; touching spans are merged, empty ones dropped."""
     result: list[Span] = []
     for start_s, end_s in sorted(spans):
         if end_s <= start_s:
@@ -32,19 +32,19 @@ def joined(spans: Iterable[Span]) -> tuple[Span, ...]:
 
 
 def clipped(spans: Iterable[Span], within: Span) -> tuple[Span, ...]:
-    """What of ``spans`` lies within."""
+    """The parts of ``spans`` that lie within ``within``."""
     return joined((max(a, within[0]), min(b, within[1])) for a, b in spans)
 
 
 def missing(spans: Iterable[Span], within: Span) -> tuple[Span, ...]:
-    """What of ``within`` none of ``spans`` covers."""
+    """The parts of ``within`` that no span covers."""
     covered = clipped(spans, within)
     edges = [within[0], *(edge for span in covered for edge in span), within[1]]
     return joined(zip(edges[::2], edges[1::2], strict=True))
 
 
 def between(spans: Sequence[Span]) -> tuple[Span, ...]:
-    """The gaps between spans, with what is covered on either side."""
+    """The gaps between consecutive spans."""
     return tuple((before[1], after[0]) for before, after in pairwise(joined(spans)))
 
 
@@ -56,38 +56,38 @@ class Coverage:
     """Disjoint and in order; no key without a span."""
 
     def of_type(self, instance_type: str) -> tuple[Span, ...]:
-        """When all pools of a type have been covered."""
+        """Spans in which all pools of a type are covered."""
         return self.spans.get(instance_type, ())
 
     def of_pool(self, pool: Pool) -> tuple[Span, ...]:
-        """When a pool has been covered, by itself or with its type."""
+        """Spans in which a pool is covered, by itself or with its type."""
         own, of_type = self.spans.get(str(pool), ()), self.of_type(pool.instance_type)
         return joined((*own, *of_type)) if own and of_type else own or of_type
 
     def with_span(self, keys: Iterable[str], span: Span) -> "Coverage":
-        """This coverage and ``span`` for each of ``keys``."""
+        """Add ``span`` for each of ``keys``."""
         return self.union(Coverage({key: (span,) for key in keys if span[0] < span[1]}))
 
     def union(self, other: "Coverage") -> "Coverage":
-        """What either covers."""
+        """The spans that either coverage has."""
         both = {
             key: joined((*self.spans.get(key, ()), *spans)) for key, spans in other.spans.items()
         }
         return Coverage({**self.spans, **both})
 
     def clip(self, within: Span) -> "Coverage":
-        """What of this coverage lies within."""
+        """The part of this coverage that lies within ``within``."""
         kept = {key: clipped(spans, within) for key, spans in self.spans.items()}
         return Coverage({key: spans for key, spans in kept.items() if spans})
 
     def restrict(self, instance_types: frozenset[str]) -> "Coverage":
-        """Only what is covered of these types."""
+        """The coverage of these types only."""
         return Coverage(
             {k: spans for k, spans in self.spans.items() if k.partition("/")[0] in instance_types}
         )
 
     def to_columns(self) -> dict[str, NDArray[Any]]:
-        """Arrays to store. Keys with the same spans share them: mostly all types have the same."""
+        """Arrays to store. Keys with equal spans share them; mostly all types have equal spans."""
         groups: dict[tuple[Span, ...], int] = {}
         keys = sorted(self.spans)
         group_of = [groups.setdefault(self.spans[key], len(groups)) for key in keys]
@@ -100,7 +100,7 @@ class Coverage:
 
     @classmethod
     def from_columns(cls, columns: Mapping[str, NDArray[Any]]) -> "Coverage":
-        """What ``to_columns`` gave. Raises ValueError where the columns do not fit each other."""
+        """Read what ``to_columns`` gave. Raises ValueError if the columns contradict each other."""
         groups: dict[int, list[Span]] = {}
         for group, start_s, end_s in columns["covered_spans"].tolist():
             groups.setdefault(group, []).append((start_s, end_s))

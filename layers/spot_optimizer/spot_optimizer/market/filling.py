@@ -1,4 +1,7 @@
-"""What stands in for prices that nobody can tell any more (spec section 2, the table of gaps)."""
+"""Fill gaps in prices that AWS no longer returns, by the method for the gap's length.
+
+Methods and confidences: docs/market-data.md and ``gaps.py``.
+"""
 
 import warnings
 from collections.abc import Sequence
@@ -8,8 +11,9 @@ from numpy.typing import NDArray
 
 from spot_optimizer.market.gaps import BUCKET_S, Method, method_for
 from spot_optimizer.market.prices import Floats
+from spot_optimizer.vocabulary import HOUR_S
 
-NEIGHBOURS = 3600 // BUCKET_S
+NEIGHBORS = HOUR_S // BUCKET_S
 """Buckets in the hour on each side of a medium gap."""
 
 Rows = NDArray[np.int64]
@@ -20,9 +24,9 @@ def fill_gap(
 ) -> Floats:
     """Shape (len(rows), buckets): prices for buckets ``first`` to ``first + buckets`` of ``rows``.
 
-    ``known`` (P, T) holds the prices that were reported or imported, NaN for all others: filled
-    ones never beget filled ones. ``peer_group`` (P,) numbers the instance types. NaN where the
-    method has nothing to go by, and throughout a blackout.
+    ``known`` (P, T) holds reported and imported prices only, NaN for others: filled prices are never
+    used to fill. ``peer_group`` (P,) numbers the instance types. The result is NaN where the method
+    lacks data, and for a blackout.
     """
     method = method_for(buckets)
     if method is Method.LINEAR:
@@ -35,7 +39,7 @@ def fill_gap(
 
 
 def _linear(known: Floats, rows: Rows, first: int, buckets: int) -> Floats:
-    """On the line between the prices at either side, by time."""
+    """Linear interpolation between the prices on both sides."""
     before, after = known[rows, first - 1], known[rows, first + buckets]
     share = np.arange(1, buckets + 1) / (buckets + 1)
     filled: Floats = before[:, None] + (after - before)[:, None] * share
@@ -43,12 +47,12 @@ def _linear(known: Floats, rows: Rows, first: int, buckets: int) -> Floats:
 
 
 def _inverse_distance(known: Floats, rows: Rows, first: int, buckets: int) -> Floats:
-    """Mean of what is known in the hour on each side, with weights 1 / (minutes + 1)."""
+    """Mean of the known prices in the hour on each side, with weights 1 / (minutes + 1)."""
     last = first + buckets
     beside = np.concatenate(
         (
-            np.arange(max(first - NEIGHBOURS, 0), first),
-            np.arange(last, min(last + NEIGHBOURS, known.shape[1])),
+            np.arange(max(first - NEIGHBORS, 0), first),
+            np.arange(last, min(last + NEIGHBORS, known.shape[1])),
         )
     )
     minutes = np.abs(np.arange(first, last)[:, None] - beside) * (BUCKET_S / 60)
@@ -65,13 +69,13 @@ def _inverse_distance(known: Floats, rows: Rows, first: int, buckets: int) -> Fl
 def _moved_like_peers(
     known: Floats, rows: Rows, first: int, buckets: int, peer_group: NDArray[np.int64]
 ) -> Floats:
-    """Last price x median of how far the peers' prices are from theirs at that time."""
+    """Last price x median relative move of the peers (same type, other zones) since then."""
     filled = np.full((len(rows), buckets), np.nan)
     for place, row in enumerate(rows):
-        # The pool itself is among them, but has no known price here and so no say.
+        # The group includes the pool itself, which has no known price here and so does not count.
         peers = np.flatnonzero(peer_group == peer_group[row])
         move = known[peers, first : first + buckets] / known[peers, first - 1, None]
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)  # no peer is known: NaN is the answer
+            warnings.simplefilter("ignore", RuntimeWarning)  # no peer is known: the result is NaN
             filled[place] = known[row, first - 1] * np.nanmedian(move, axis=0)
     return filled

@@ -1,8 +1,8 @@
-"""Gaps in collected prices, and what each may be filled with (spec section 2, the table of gaps).
+"""Gaps in collected prices, and the method and confidence to fill each (docs/market-data.md).
 
-A gap is a 5-minute bucket that no successful collection covers, with covered buckets before and
-after it: what lies before the first collection or after the last one is not yet collected, not
-missed.
+A gap is a run of 5-minute buckets that no successful collection covers, with covered buckets before
+and after it. Buckets before the first or after the last collection are not a gap: they are not
+collected yet.
 """
 
 from collections import Counter, defaultdict
@@ -11,20 +11,21 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from spot_optimizer.market.coverage import Coverage, Span, between, joined
+from spot_optimizer.market.prices import GRID_STEP_S
 from spot_optimizer.vocabulary import Pool
 
-BUCKET_S = 300
+BUCKET_S = GRID_STEP_S
 
 
 class Method(IntEnum):
-    """How the price of a bucket came about."""
+    """Source of a bucket's price."""
 
     NONE = 0
-    """Left empty: a blackout, or nothing there to fill it with."""
+    """Empty: a blackout, or no data to fill it with."""
     REPORTED = 1
-    """AWS said so."""
+    """Reported by AWS."""
     IMPORTED = 2
-    """A file of the user's said so."""
+    """From a file of the user."""
     LINEAR = 3
     INVERSE_DISTANCE = 4
     PEERS = 5
@@ -38,7 +39,7 @@ CONFIDENCE: Mapping[Method, float] = {
     Method.INVERSE_DISTANCE: 0.75,
     Method.PEERS: 0.70,
 }
-"""Spec section 2; a bucket that was left empty has none."""
+"""Confidence of a price by its method; an empty bucket has none."""
 
 SHORT_BUCKETS_MAX = 2
 MEDIUM_BUCKETS_MAX = 6
@@ -53,7 +54,7 @@ def gap_kind(buckets: int) -> str:
 
 
 def method_for(buckets: int) -> Method:
-    """What a gap of so many buckets is filled with."""
+    """Method for a gap of this many buckets."""
     return {
         "short": Method.LINEAR,
         "medium": Method.INVERSE_DISTANCE,
@@ -64,7 +65,7 @@ def method_for(buckets: int) -> Method:
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Buckets that were missed, and the pools of which they were missed."""
+    """Consecutive missing buckets, and the pools that miss them."""
 
     start_s: int
     """Start of the first bucket, epoch seconds."""
@@ -81,8 +82,8 @@ class Gap:
 def find_gaps(coverages: Sequence[Coverage], pools: Iterable[Pool], within: Span) -> list[Gap]:
     """Gaps of ``pools`` that none of ``coverages`` covers, in order of time.
 
-    A gap that ``within`` cuts is given whole, because its length decides what it may be filled
-    with. Pools that miss the same buckets share one entry.
+    A gap that crosses an edge of ``within`` is returned whole, because its length decides the method.
+    Pools that miss the same buckets share one entry.
     """
     pools_of: dict[tuple[int, int], list[Pool]] = defaultdict(list)
     buckets_of: dict[tuple[Span, ...], list[tuple[int, int]]] = {}
@@ -103,17 +104,16 @@ def find_gaps(coverages: Sequence[Coverage], pools: Iterable[Pool], within: Span
 
 
 def _missed_buckets(holes: Iterable[Span]) -> list[tuple[int, int]]:
-    """Start and number of the buckets that begin within each hole.
+    """Start and number of the buckets that start within each hole.
 
-    Holes with no bucket's start covered between them are one: what was covered in between says
-    nothing about any bucket.
+    Holes are merged if no bucket starts in the covered time between them.
     """
     ranges = [(-(-start_s // BUCKET_S), -(-end_s // BUCKET_S)) for start_s, end_s in holes]
     return [(first * BUCKET_S, last - first) for first, last in joined(ranges)]
 
 
 def count_gaps(gaps: Iterable[Gap]) -> dict[str, dict[str, int]]:
-    """Kind -> numbers of gaps and of buckets, pool by pool; kinds without any are left out."""
+    """Kind -> numbers of gaps and buckets, counted per pool; kinds without gaps are omitted."""
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     for gap in gaps:
         pools = len(gap.pools)

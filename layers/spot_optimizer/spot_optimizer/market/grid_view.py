@@ -1,8 +1,7 @@
-"""Prices every five minutes, each with where it comes from and how far it can be believed.
+"""Grid view: a price every five minutes, each with its method and confidence.
 
-Nothing that is filled in is ever stored: the view is made of what was reported and imported each
-time, so a price that is measured later replaces what stood in for it, and filling twice is the same
-as filling once.
+Filled prices are never stored. Every view is computed from reported and imported prices, so a price
+that is collected later replaces the filled one, and filling twice equals filling once.
 """
 
 from collections.abc import Sequence
@@ -12,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spot_optimizer.market.coverage import Span, clipped
-from spot_optimizer.market.filling import NEIGHBOURS, fill_gap
+from spot_optimizer.market.filling import NEIGHBORS, fill_gap
 from spot_optimizer.market.gaps import (
     BUCKET_S,
     CONFIDENCE,
@@ -26,8 +25,8 @@ from spot_optimizer.market.price_book import PriceBook
 from spot_optimizer.market.prices import Floats, Times
 from spot_optimizer.vocabulary import Pool
 
-LOOK_AROUND_S = (LONG_BUCKETS_MAX + NEIGHBOURS) * BUCKET_S
-"""How far before and after a span prices are needed to fill the gaps that its edges cut."""
+LOOK_AROUND_S = (LONG_BUCKETS_MAX + NEIGHBORS) * BUCKET_S
+"""How far before and after a span prices are needed to fill gaps that cross its edges."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,17 +42,16 @@ class PriceGrid:
 
     @property
     def confidence(self) -> Floats:
-        """Shape (P, T): 0 to 1, NaN where there is no price."""
+        """Shape (P, T): 0 to 1; NaN without a price."""
         by_method = np.array([CONFIDENCE.get(method, np.nan) for method in Method])
         return by_method[self.method]
 
 
 def grid_view(reported: PriceBook, imported: PriceBook, within: Span) -> PriceGrid:
-    """Every bucket that begins ``within``. Reported prices come first, then imported ones, then
-    what the table of gaps allows.
+    """Prices of every bucket that starts ``within``: reported, else imported, else filled.
 
     The books should reach ``LOOK_AROUND_S`` beyond the span. A pool has no price before its first
-    change, nor where nobody looked before and after.
+    change, nor before the first or after the last collection.
     """
     wide = (within[0] - LOOK_AROUND_S, within[1] + LOOK_AROUND_S)
     time_s = np.arange(-(-wide[0] // BUCKET_S) * BUCKET_S, wide[1], BUCKET_S, dtype=np.int64)
@@ -81,7 +79,7 @@ def grid_view(reported: PriceBook, imported: PriceBook, within: Span) -> PriceGr
 def _known(
     pools: tuple[Pool, ...], time_s: Times, sources: Sequence[tuple[PriceBook, Method]]
 ) -> tuple[Floats, NDArray[np.int8]]:
-    """Prices that some source knows, the first one's where several do, and which one's it is."""
+    """Known prices, each of the first source that has one, and the method of that source."""
     price = np.full((len(pools), len(time_s)), np.nan)
     method = np.zeros(price.shape, dtype=np.int8)
     for book, source in sources:
@@ -107,7 +105,7 @@ def _is_covered(book: PriceBook, pool: Pool, time_s: Times) -> NDArray[np.bool_]
 
 
 def count_methods(grid: PriceGrid, gaps: Sequence[Gap]) -> dict[str, int]:
-    """Method -> buckets of ``gaps`` that the grid fills so."""
+    """Method -> number of buckets of ``gaps`` that the grid fills with it."""
     counts = np.zeros(len(Method), dtype=np.int64)
     row_of = {pool: row for row, pool in enumerate(grid.pools)}
     for gap in gaps:

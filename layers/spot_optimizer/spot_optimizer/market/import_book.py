@@ -1,4 +1,4 @@
-"""What an imported file covers: nobody recorded when its prices were collected."""
+"""Turn imported rows into a price book, and infer which times they cover."""
 
 from collections.abc import Iterable, Mapping
 from itertools import pairwise
@@ -13,17 +13,17 @@ from spot_optimizer.market.price_book import PriceBook
 from spot_optimizer.vocabulary import RowsAre
 
 HOLDS_S = 25 * 3600
-"""AWS states every price again within 24 hours (measured), so after a longer silence something is
-missing; one hour more because it is not punctual."""
+"""A row covers this long at most. AWS restates every price within 24 hours (measured), not always on
+time; a longer silence means that rows are missing."""
 
 
 def book_of_rows(
     rows: Iterable[PriceRow], rows_are: RowsAre, on_demand_usd_per_hour: Mapping[str, float]
 ) -> tuple[PriceBook, Cleaning]:
-    """Imported rows as a book that covers what they say, and what became of each row.
+    """Imported rows as a book with their coverage, and counts of what happened to the rows.
 
-    A change covers the time to the pool's next row, or to the file's last one, 25 hours at most. A
-    sample covers its 5-minute bucket, and is moved to its start.
+    A change covers the time until the pool's next row, or until the file's last row, but 25 hours at
+    most. A sample covers its 5-minute bucket and is moved to its start.
     """
     everything = list(rows)
     if rows_are is RowsAre.SAMPLES:

@@ -1,15 +1,15 @@
-"""Files of spot prices that users bring: CSV, and the JSON that the AWS CLI prints.
+"""Read files of spot prices from users: CSV, and JSON as the AWS CLI prints it.
 
 | meaning | spellings |
 |---|---|
 | time | Timestamp, Time, DateTime, Date |
 | instance type | InstanceType, Instance |
 | zone | AvailabilityZone, AZ, Zone |
-| zone id (stronger than the name, which differs between accounts) | AvailabilityZoneId, AzId |
+| zone id (wins over the name, which differs between accounts) | AvailabilityZoneId, AzId |
 | price | SpotPrice, Price, UsdPerHour |
-| product (left out: Linux) | ProductDescription, Product, OS, OperatingSystem |
+| product (default: Linux) | ProductDescription, Product, OS, OperatingSystem |
 
-Upper and lower case, ``_``, ``-`` and spaces make no difference. Other columns are ignored and named.
+Case, ``_``, ``-`` and spaces make no difference. Other columns are ignored and reported.
 """
 
 import csv
@@ -27,7 +27,7 @@ from spot_optimizer.market.cleaning import PriceRow
 from spot_optimizer.vocabulary import Pool
 
 BYTES_MAX = 64 * 1024 * 1024
-"""Unpacked; a year of a region's prices fits when split by quarter."""
+"""Unpacked. A quarter of a year of a region's prices fits."""
 
 _SPELLINGS: Mapping[str, tuple[str, ...]] = {
     "time": ("timestamp", "time", "datetime", "date"),
@@ -45,28 +45,28 @@ _ZONE_ID = re.compile(r"[a-z]+\d-([a-z]+\d-)?az\d+")
 
 
 class UnreadableFile(ValueError):
-    """A file that holds no prices; the text says what was found and what is allowed."""
+    """The file cannot be read as prices; the text says what was found and what is allowed."""
 
 
 @dataclass(frozen=True, slots=True)
 class FileRows:
-    """What a file holds."""
+    """The rows of a file, and what was dropped or assumed."""
 
     rows: list[PriceRow]
-    """In the file's order: of two prices for one pool and time the later one counts."""
+    """In the file's order; of two prices for one pool and time the later one wins."""
     read: int
     dropped: Mapping[str, int]
     """Reason -> rows."""
     times_without_offset: int
-    """Times that name no zone; they were taken for UTC, which is what AWS prints."""
+    """Times without a UTC offset; they are taken as UTC, as AWS prints them."""
     columns_ignored: tuple[str, ...]
 
 
 def read_import(data: bytes, *, region: str, zone_names: Mapping[str, str], now_s: int) -> FileRows:
-    """The rows of a file, plain or gzipped. ``zone_names`` is by zone id, of this account.
+    """Read the rows of a file, plain or gzipped. ``zone_names`` maps zone ids to this account's names.
 
-    A row that cannot be used is dropped and counted. Raises UnreadableFile when there is nothing to
-    read, or no column for what a price needs.
+    Unusable rows are dropped and counted. Raises UnreadableFile if the file has no rows or lacks a
+    required column.
     """
     text = _text(data)
     records = _json_records(text) if text.lstrip()[:1] in ("{", "[") else _csv_records(text)
@@ -79,7 +79,7 @@ def read_import(data: bytes, *, region: str, zone_names: Mapping[str, str], now_
         if (row := reader.row(record)) is not None:
             rows.append(row)
     if reader is None:
-        raise UnreadableFile("the file holds no rows; allowed are CSV with a header, or JSON")
+        raise UnreadableFile("the file has no rows; allowed are CSV with a header, or JSON")
     return FileRows(
         rows, read, dict(reader.dropped), reader.times_without_offset, reader.columns_ignored
     )
@@ -91,14 +91,14 @@ def _text(data: bytes) -> str:
             with gzip.GzipFile(fileobj=io.BytesIO(data)) as packed:
                 data = packed.read(BYTES_MAX + 1)
         except (OSError, EOFError, ValueError) as error:
-            raise UnreadableFile(f"the file begins like gzip but is damaged: {error}") from error
+            raise UnreadableFile(f"the file starts like gzip but is damaged: {error}") from error
     if len(data) > BYTES_MAX:
         raise UnreadableFile(f"the file is larger than {BYTES_MAX >> 20} MiB unpacked: split it")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise UnreadableFile(
-            f"the file is no UTF-8 text: {error}; allowed are CSV and JSON"
+            f"the file is not UTF-8 text: {error}; allowed are CSV and JSON"
         ) from error
 
 
@@ -106,11 +106,11 @@ def _csv_records(text: str) -> Iterable[Mapping[str, Any]]:
     try:
         yield from csv.DictReader(io.StringIO(text))
     except csv.Error as error:
-        raise UnreadableFile(f"the file is no CSV: {error}") from error
+        raise UnreadableFile(f"the file is not CSV: {error}") from error
 
 
 def _json_records(text: str) -> Iterable[Mapping[str, Any]]:
-    """Rows of ``aws ec2 describe-spot-price-history``, of a list, or of JSON lines."""
+    """Rows from the output of ``aws ec2 describe-spot-price-history``, a list, or JSON lines."""
     try:
         document = json.loads(text)
     except ValueError:
@@ -119,8 +119,8 @@ def _json_records(text: str) -> Iterable[Mapping[str, Any]]:
         document = document.get("SpotPriceHistory", [document])
     if not isinstance(document, list) or not all(isinstance(row, dict) for row in document):
         raise UnreadableFile(
-            'the JSON holds no rows; allowed are {"SpotPriceHistory": [...]}, a list of rows, or a '
-            "row a line"
+            'the JSON has no rows; allowed are {"SpotPriceHistory": [...]}, a list of rows, or one '
+            "row per line"
         )
     return document
 
@@ -132,12 +132,12 @@ def _json_lines(text: str) -> list[Any]:
             try:
                 rows.append(json.loads(line))
             except ValueError as error:
-                raise UnreadableFile(f"line {number} is no JSON: {error}") from error
+                raise UnreadableFile(f"line {number} is not JSON: {error}") from error
     return rows
 
 
 class _Reader:
-    """Turns records into price rows, and counts those that it cannot."""
+    """Turns records into price rows, and counts the unusable ones."""
 
     def __init__(
         self, columns: Iterable[str], region: str, zone_names: Mapping[str, str], now_s: int
@@ -147,14 +147,14 @@ class _Reader:
             field: next((plain[s] for s in spellings if s in plain), None)
             for field, spellings in _SPELLINGS.items()
         }
-        self._demand(plain.values())
+        self._require_columns(plain.values())
         used = set(self._column.values())
         self.columns_ignored = tuple(sorted(str(n) for n in plain.values() if n not in used))
         self.dropped: Counter[str] = Counter()
         self.times_without_offset = 0
         self._region, self._zone_names, self._now_s = region, zone_names, now_s
 
-    def _demand(self, found: Iterable[str]) -> None:
+    def _require_columns(self, found: Iterable[str]) -> None:
         for fields in (("time",), ("instance_type",), ("zone", "zone_id"), ("price",)):
             if not any(self._column[field] for field in fields):
                 allowed = ", ".join(s for field in fields for s in _SPELLINGS[field])
@@ -165,14 +165,14 @@ class _Reader:
                 )
 
     def row(self, record: Mapping[str, Any]) -> PriceRow | None:
-        """A price row, or None when the record is of no use."""
+        """The record as a price row; None if it is unusable."""
         try:
             return (
                 Pool(self._type(record), self._zone(record)),
                 self._time(record),
                 self._price(record),
             )
-        except _Useless as reason:
+        except _Unusable as reason:
             self.dropped[str(reason)] += 1
             return None
 
@@ -183,10 +183,10 @@ class _Reader:
 
     def _type(self, record: Mapping[str, Any]) -> str:
         if self._column["product"] and self._value(record, "product").lower() not in _LINUX:
-            raise _Useless("product is not Linux/UNIX")
+            raise _Unusable("product is not Linux/UNIX")
         name = self._value(record, "instance_type").lower()
         if not _TYPE_NAME.fullmatch(name):
-            raise _Useless("instance type is none")
+            raise _Unusable("not an instance type")
         return name
 
     def _zone(self, record: Mapping[str, Any]) -> str:
@@ -196,9 +196,9 @@ class _Reader:
         if zone_id in self._zone_names:
             return self._zone_names[zone_id]
         if zone_id and not name:
-            raise _Useless("zone id is not one of this region, or not known yet")
+            raise _Unusable("zone id is not in this region, or not known yet")
         if not re.fullmatch(re.escape(self._region) + r"(-[a-z]+-\d)?[a-z]", name):
-            raise _Useless("zone is not one of this region")
+            raise _Unusable("zone is not in this region")
         return name
 
     def _time(self, record: Mapping[str, Any]) -> int:
@@ -206,24 +206,24 @@ class _Reader:
         try:
             moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
         except ValueError:
-            raise _Useless("time is none") from None
+            raise _Unusable("not a time") from None
         if moment.tzinfo is None:
             self.times_without_offset += 1
             moment = moment.replace(tzinfo=UTC)
         time_s = int(moment.timestamp())
         if time_s > self._now_s:
-            raise _Useless("time is in the future")
+            raise _Unusable("time is in the future")
         if time_s < _SPOT_BEGAN_S:
-            raise _Useless("time is before spot instances began (2009-12-14)")
+            raise _Unusable("time is before the start of spot instances (2009-12-14)")
         return time_s
 
     def _price(self, record: Mapping[str, Any]) -> float:
-        """Prices that are none become NaN; cleaning counts them with the other absurd ones."""
+        """NaN if the text is not a number; cleaning then drops and counts the row."""
         try:
             return float(self._value(record, "price").removeprefix("$"))
         except ValueError:
             return float("nan")
 
 
-class _Useless(Exception):
-    """Why a record is no price row."""
+class _Unusable(Exception):
+    """Why a record is unusable."""

@@ -1,4 +1,4 @@
-"""What EC2 says about its instance types and where it offers them."""
+"""Parse EC2's descriptions of instance types and the zones that offer them."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -7,7 +7,7 @@ from typing import Any
 from spot_optimizer.market.catalog import InstanceType
 
 ARCHITECTURES = ("x86_64", "arm64")
-"""Those of images that may run as spot. macOS ones (``arm64_mac``) run on dedicated hosts only."""
+"""Architectures that can run on spot. macOS (``arm64_mac``) runs on dedicated hosts only."""
 
 
 def parse_instance_types(
@@ -15,7 +15,7 @@ def parse_instance_types(
 ) -> tuple[dict[str, InstanceType], dict[str, int]]:
     """Types by name from rows of DescribeInstanceTypes, and reason -> rows dropped.
 
-    A row that lacks what choosing needs is dropped and counted; it does not stop the others.
+    A row that lacks a required field is dropped and counted; the others are kept.
     """
     types: dict[str, InstanceType] = {}
     dropped: Counter[str] = Counter()
@@ -57,17 +57,17 @@ def _instance_type(row: Mapping[str, Any], architecture: str) -> InstanceType:
 
 
 def _network_gbps(row: Mapping[str, Any]) -> float | None:
-    """Baselines of all cards; None where one states none."""
+    """Sum of the baselines of all network cards; None if a card has no baseline."""
     cards = row.get("NetworkInfo", {}).get("NetworkCards", ())
     baselines = [card.get("BaselineBandwidthInGbps") for card in cards]
     return sum(baselines) if baselines and None not in baselines else None
 
 
 def _accelerators(row: Mapping[str, Any]) -> str:
-    """Every device beside the CPU in words; two types are alike only where these are equal.
+    """All accelerators as text; types can replace each other only if these texts are equal.
 
-    A type with part of a GPU states Count 0 and GpuPartitionSize (measured: g6f.large, 0.125 of an
-    L4). Inferentia stands under NeuronInfo and InferenceAcceleratorInfo; one is enough.
+    A type with part of a GPU has Count 0 and a GpuPartitionSize (measured: g6f.large, 0.125 of an
+    L4). Inferentia is listed in both NeuronInfo and InferenceAcceleratorInfo; one is enough.
     """
     devices = [
         *row.get("GpuInfo", {}).get("Gpus", ()),

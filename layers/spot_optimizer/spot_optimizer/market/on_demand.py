@@ -1,4 +1,4 @@
-"""On-demand prices out of the Price List API."""
+"""Parse on-demand prices of the Price List API, and refuse prices that change too much."""
 
 import json
 from collections import Counter
@@ -12,11 +12,11 @@ REQUIRED_ATTRIBUTES: Mapping[str, str] = {
     "preInstalledSw": "NA",
     "capacitystatus": "Used",
 }
-"""Attributes of the product that a Linux spot instance replaces; the same serve as filters of
-GetProducts (AWS Price List Query API, attributes of service AmazonEC2)."""
+"""Attributes of the on-demand product that a Linux spot instance replaces. GetProducts takes the same
+as filters (AWS Price List Query API, attributes of service AmazonEC2)."""
 
 CHANGE_FRACTION_MAX = 0.5
-"""A price that moved further than this at once is doubted (spec section 2)."""
+"""A price that changed by more than this at once is doubted: the old price stays, an alert is sent."""
 
 
 def parse_price_list(
@@ -24,8 +24,8 @@ def parse_price_list(
 ) -> tuple[dict[str, float], dict[str, int]]:
     """Type -> on-demand USD per hour, from GetProducts strings, and reason -> products dropped.
 
-    Local and wavelength zones have a ``regionCode`` of their own and are dropped. Where two
-    products of a type differ, the lower price counts: no saving is claimed that is not there.
+    Local and wavelength zones have a ``regionCode`` of their own and are dropped. If two products of
+    a type differ in price, the lower price counts, so that no saving is overstated.
     """
     prices: dict[str, float] = {}
     dropped: Counter[str] = Counter()
@@ -49,7 +49,7 @@ def parse_price_list(
 
 
 def _unfit(attributes: Mapping[str, Any], region: str) -> str:
-    """Why this product is not what we look for; empty when it is."""
+    """Why this product does not match; empty if it does."""
     if attributes.get("regionCode") != region:
         return f"regionCode {attributes.get('regionCode')}"
     for name, allowed in REQUIRED_ATTRIBUTES.items():
@@ -61,7 +61,7 @@ def _unfit(attributes: Mapping[str, Any], region: str) -> str:
 
 
 def _usd_per_hour(terms: Mapping[str, Any]) -> float | None:
-    """The price of the term that took effect last, or None without one in USD per hour."""
+    """The price of the latest term; None if there is no price in USD per hour."""
     dimensions = [
         (term.get("effectiveDate", ""), float(dimension["pricePerUnit"].get("USD", 0)))
         for term in terms.values()
@@ -74,7 +74,7 @@ def _usd_per_hour(terms: Mapping[str, Any]) -> float | None:
 
 @dataclass(frozen=True, slots=True)
 class DoubtedPrice:
-    """A new on-demand price that is too far from the old one to be believed."""
+    """A new on-demand price that differs too much from the old one."""
 
     instance_type: str
     old_usd_per_hour: float
@@ -84,9 +84,9 @@ class DoubtedPrice:
 def settle_prices(
     new: Mapping[str, float], old: Mapping[str, float], accepted: Collection[str] = ()
 ) -> tuple[dict[str, float], tuple[DoubtedPrice, ...]]:
-    """``new``, with the old price kept where it moved by more than 50 %, and those doubted.
+    """``new`` prices, with the old price kept where it changed too much, and the doubted prices.
 
-    Prices of the types ``accepted`` are believed: a person has looked at them.
+    Prices of the types ``accepted`` are never doubted: a person has confirmed them.
     """
     settled = dict(new)
     doubted: list[DoubtedPrice] = []

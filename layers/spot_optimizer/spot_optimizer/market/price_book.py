@@ -1,6 +1,8 @@
-"""Prices of a span of time together with what makes them readable later: when they were collected,
-and which zone each zone name means. All in one object, so that a reader never sees one without the
-other and of two writers at once the later leaves a state that is true."""
+"""Price book: prices of one source with their coverage and zone ids.
+
+All three are one object, so that a reader never sees one without the other, and the later of two
+simultaneous writers leaves a consistent state.
+"""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -10,8 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spot_optimizer.codec import (
+    POOL_COLUMNS,
     DamagedState,
     pack_columns,
+    pools_from_columns,
     unpack_columns,
 )
 from spot_optimizer.market.cleaning import Cleaning, PriceRow
@@ -25,12 +29,12 @@ _ZONES = ("zone_names", "zone_ids")
 
 @dataclass(frozen=True, eq=False)
 class PriceBook:
-    """Price changes of one source and the times that it covers."""
+    """Price changes of one source, and the times that they cover."""
 
     changes: PriceChanges = field(default_factory=PriceChanges)
     coverage: Coverage = field(default_factory=Coverage)
     zone_ids: Mapping[str, str] = field(default_factory=dict)
-    """Zone name -> zone id. A name means another zone in every account; the id does not."""
+    """Zone name -> zone id. A name can mean different zones in different accounts; an id cannot."""
 
     def received(
         self,
@@ -39,13 +43,13 @@ class PriceBook:
         zone_ids: Mapping[str, str],
         on_demand_usd_per_hour: Mapping[str, float],
     ) -> tuple["PriceBook", Cleaning]:
-        """This book with newly received rows and what they cover, and what became of each row."""
+        """Add received rows and their coverage; also returns what happened to the rows."""
         changes, cleaning = self.changes.merge(rows, on_demand_usd_per_hour)
         zones = {**self.zone_ids, **zone_ids}
         return PriceBook(changes, self.coverage.union(coverage), zones), cleaning
 
     def union(self, other: "PriceBook") -> "PriceBook":
-        """Both books in one; where they disagree on a price, ``other`` is right."""
+        """Both books in one; if they disagree on a price, that of ``other`` wins."""
         return PriceBook(
             self.changes.merge_series(other.changes),
             self.coverage.union(other.coverage),
@@ -53,12 +57,12 @@ class PriceBook:
         )
 
     def between(self, span: Span) -> "PriceBook":
-        """What it says of ``span``: changes in it, those in force at its start, and its coverage."""
+        """The part of ``span``: changes in it and those in force at its start, and coverage."""
         changes = self.changes.trim(span[0]).until(span[1])
         return PriceBook(changes, self.coverage.clip(span), self.zone_ids)
 
     def restrict(self, instance_types: frozenset[str]) -> "PriceBook":
-        """Only these types: one that is no longer collected would go stale unseen."""
+        """Only these types. Types that are no longer collected must go, or they become stale."""
         return PriceBook(
             self.changes.restrict(instance_types),
             self.coverage.restrict(instance_types),
@@ -66,7 +70,7 @@ class PriceBook:
         )
 
     def to_bytes(self) -> bytes:
-        """A compressed npz archive, the same bytes for the same book."""
+        """A compressed npz archive; equal books give equal bytes."""
         names = sorted(self.zone_ids)
         columns: dict[str, NDArray[Any]] = {
             **self.changes.to_columns(),
@@ -78,7 +82,7 @@ class PriceBook:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> "PriceBook":
-        """What ``to_bytes`` wrote. Raises DamagedState."""
+        """Read what ``to_bytes`` wrote. Raises DamagedState."""
         columns = unpack_columns(data, _KIND, _VERSION, (*COLUMNS, *COVERAGE_COLUMNS, *_ZONES))
         names, ids = columns["zone_names"].tolist(), columns["zone_ids"].tolist()
         changes = PriceChanges.from_columns(columns)
@@ -90,10 +94,9 @@ class PriceBook:
 
 
 def contents_from_bytes(data: bytes) -> tuple[Coverage, tuple[Pool, ...]]:
-    """Coverage and pools alone of what ``PriceBook.to_bytes`` wrote. Raises DamagedState."""
-    columns = unpack_columns(data, _KIND, _VERSION, (*COVERAGE_COLUMNS, "types", "zones"))
-    pools = map(Pool, columns["types"].tolist(), columns["zones"].tolist())
+    """Read only coverage and pools of what ``PriceBook.to_bytes`` wrote. Raises DamagedState."""
+    columns = unpack_columns(data, _KIND, _VERSION, (*COVERAGE_COLUMNS, *POOL_COLUMNS))
     try:
-        return Coverage.from_columns(columns), tuple(pools)
+        return Coverage.from_columns(columns), pools_from_columns(columns)
     except ValueError as error:
         raise DamagedState(f"{_KIND}: {error}") from error

@@ -1,4 +1,4 @@
-"""The archive of prices by month: an object a month, so that none grows without end."""
+"""Calendar months: the price archive has one object per month, so that none grows forever."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -37,7 +37,7 @@ class Month:
 
 
 def months_in(span: Span) -> list[Month]:
-    """The months that a span touches, in order; none for an empty span."""
+    """The months that a span overlaps, in order; none for an empty span."""
     months: list[Month] = []
     if span[0] < span[1]:
         months.append(Month.of(span[0]))

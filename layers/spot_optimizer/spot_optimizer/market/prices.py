@@ -1,4 +1,4 @@
-"""Spot prices of many pools, stored as changes; the 5-minute grid is a view."""
+"""Spot prices of many pools as price changes; the 5-minute grid is computed from them."""
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -9,8 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spot_optimizer.codec import (
+    POOL_COLUMNS,
     DamagedState,
     pack_columns,
+    pools_from_columns,
+    pools_to_columns,
     unpack_columns,
 )
 from spot_optimizer.market.cleaning import Cleaning, CleanRows, PriceRow, clean
@@ -23,8 +26,7 @@ PoolIndex = NDArray[np.int32]
 GRID_STEP_S = 300
 _KIND, _VERSION = "price-changes", 1
 COLUMNS = (
-    "types",
-    "zones",
+    *POOL_COLUMNS,
     "pool_index",
     "time_s",
     "price",
@@ -36,11 +38,11 @@ COLUMNS = (
 
 @dataclass(frozen=True, eq=False)
 class PriceChanges:
-    """Change series of P pools as columns over N changes, sorted by pool, then time.
+    """Price changes of P pools as columns over N changes, sorted by pool, then time.
 
-    A price holds from its change to the next one, so a quiet pool is no gap. Times at which AWS
-    only stated the same price again are no changes; they are kept apart (R rows) because a change
-    that is received late may fall before them, and then they say when the price came back. So the
+    A price holds from its change to the next one, so a quiet pool is not a gap. Times at which AWS
+    restated an unchanged price are not changes. They are kept separately (R rows), because a change
+    that is received late may fall before them, and then they say when the old price returned. So the
     series does not depend on the order in which rows arrive.
     """
 
@@ -57,7 +59,7 @@ class PriceChanges:
 
     @cached_property
     def first_row(self) -> Times:
-        """Shape (P + 1,): where each pool's changes begin; the last entry is N."""
+        """Shape (P + 1,): row of each pool's first change; the last entry is N."""
         return np.searchsorted(self.pool_index, np.arange(len(self.pools) + 1)).astype(np.int64)
 
     @cached_property
@@ -68,11 +70,11 @@ class PriceChanges:
     def merge(
         self, rows: Iterable[PriceRow], on_demand_usd_per_hour: Mapping[str, float]
     ) -> tuple["PriceChanges", Cleaning]:
-        """This series with newly received ``rows`` in any order, and what became of each row.
+        """Add received ``rows`` in any order; also returns what happened to the rows.
 
         DescribeSpotPriceHistory also returns the last price change before StartTime for every pool
-        (its API reference) and states unchanged prices again every 24 h (measured): neither counts
-        as a change. Of two prices for one pool and time the newest received wins.
+        (its API reference) and restates unchanged prices every 24 h (measured): neither counts as a
+        change. Of two prices for one pool and time the newest received wins.
         """
         return self._merged(clean(rows, on_demand_usd_per_hour))
 
@@ -135,7 +137,7 @@ class PriceChanges:
         return self.price[self._rows_at(self.restated_pool_index, self.restated_time_s)]
 
     def trim(self, before_s: int) -> "PriceChanges":
-        """Without what is older than ``before_s``, except each pool's last change up to then."""
+        """Drop changes before ``before_s``, except each pool's last one: it is in force then."""
         keep = self.time_s >= before_s
         rows = self.rows_at(np.array([before_s]))[:, 0]
         keep[rows[rows >= 0]] = True
@@ -150,12 +152,12 @@ class PriceChanges:
         )
 
     def restrict(self, instance_types: Collection[str]) -> "PriceChanges":
-        """Only the pools of these types: one that is no longer collected would go stale unseen."""
+        """Only the pools of these types."""
         wanted = np.array([pool.instance_type in instance_types for pool in self.pools], dtype=bool)
         return self._of(wanted, wanted[self.pool_index], wanted[self.restated_pool_index])
 
     def until(self, end_s: int) -> "PriceChanges":
-        """Without what happened at ``end_s`` or later, and without pools that began only then."""
+        """Drop changes at ``end_s`` or later, and pools whose first change is then."""
         began = self.known_since_s < end_s
         return self._of(began, self.time_s < end_s, self.restated_time_s < end_s)
 
@@ -179,11 +181,11 @@ class PriceChanges:
         return self._rows_at(pools[:, None], np.asarray(times_s, dtype=np.int64)[None, :])
 
     def restated_rows_at(self, times_s: Times) -> Times:
-        """Shape (P, T): row of ``restated_time_s`` with the last re-statement, -1 before any."""
+        """Shape (P, T): row of ``restated_time_s`` with the last restatement, -1 before any."""
         pools = np.arange(len(self.pools), dtype=np.int32)[:, None]
         if not len(self.restated_time_s):
             return np.full((len(self.pools), len(times_s)), -1, dtype=np.int64)
-        # As in _rows_at, but re-statements go on after the last change.
+        # As in _rows_at, but restatements continue after the last change.
         origin = int(self.restated_time_s.min()) - 1
         span = int(np.ptp(self.restated_time_s)) + 2
         keys = self.restated_pool_index * np.int64(span) + (self.restated_time_s - origin)
@@ -223,7 +225,7 @@ class PriceChanges:
     def _rows_at(self, pool: PoolIndex, time_s: Times) -> Times:
         """Row of the change of ``pool`` in force at ``time_s`` (broadcast), -1 before its first.
 
-        Pool and time make one ascending key, so one binary search serves all pools at once.
+        Pool and time form one ascending key, so that one binary search works for all pools.
         """
         origin, span = self._time_span
         wanted = pool * np.int64(span) + np.clip(time_s - origin, 0, span - 1)
@@ -233,8 +235,7 @@ class PriceChanges:
     def to_columns(self) -> dict[str, NDArray[Any]]:
         """The arrays ``COLUMNS``."""
         return {
-            "types": np.array([pool.instance_type for pool in self.pools], dtype=np.str_),
-            "zones": np.array([pool.availability_zone for pool in self.pools], dtype=np.str_),
+            **pools_to_columns(self.pools),
             "pool_index": self.pool_index,
             "time_s": self.time_s,
             "price": self.price,
@@ -243,20 +244,19 @@ class PriceChanges:
         }
 
     def to_bytes(self) -> bytes:
-        """A compressed npz archive, the same bytes for the same series."""
+        """A compressed npz archive; equal series give equal bytes."""
         return pack_columns(_KIND, _VERSION, self.to_columns())
 
     @classmethod
     def from_bytes(cls, data: bytes) -> "PriceChanges":
-        """What ``to_bytes`` wrote. Raises DamagedState."""
+        """Read what ``to_bytes`` wrote. Raises DamagedState."""
         return cls.from_columns(unpack_columns(data, _KIND, _VERSION, COLUMNS))
 
     @classmethod
     def from_columns(cls, columns: Mapping[str, NDArray[Any]]) -> "PriceChanges":
-        """What ``to_columns`` gave. Raises DamagedState."""
-        pools = tuple(map(Pool, columns["types"].tolist(), columns["zones"].tolist()))
+        """Read what ``to_columns`` gave. Raises DamagedState."""
         changes = cls(
-            pools,
+            pools_from_columns(columns),
             columns["pool_index"].astype(np.int32),
             columns["time_s"].astype(np.int64),
             columns["price"].astype(np.float64),
@@ -278,7 +278,7 @@ class PriceChanges:
 def _from_observations(
     pools: tuple[Pool, ...], pool: PoolIndex, time_s: Times, price: Floats
 ) -> tuple[PriceChanges, NDArray[np.bool_]]:
-    """The series behind sorted observations without duplicates, and which of them are changes."""
+    """The series of sorted observations without duplicates, and which of them are changes."""
     is_change = np.ones(len(price), dtype=bool)
     is_change[1:] = (pool[1:] != pool[:-1]) | (price[1:] != price[:-1])
     changes = PriceChanges(

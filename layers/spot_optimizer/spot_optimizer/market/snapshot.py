@@ -14,18 +14,18 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class MarketSnapshot:
-    """Columns over P pools, all of shape (P,), prices in USD per hour, NaN where unknown.
+    """Columns over P pools, all of shape (P,), prices in USD per hour, NaN if unknown.
 
     The ``*_worst_recent`` columns hold the worst value of the last ``confirm_safe_minutes``: a pool is
-    confirmed safe when its worst recent values are safe, whatever thresholds a workload sets.
+    confirmed safe if its worst recent values are safe by the workload's own thresholds.
     """
 
     as_of: datetime
-    """When prices were last collected; its age decides whether they may be trusted."""
+    """When prices were last collected; a decision needs them to be recent."""
     forecaster: str
-    """Name and version of what made the forecast, for the record."""
+    """Name of the forecaster, for the decision record."""
     degraded: str
-    """Why the forecast is the fallback's, empty when it is not."""
+    """Why the fallback made the forecast; empty if the model did."""
     pools: tuple[Pool, ...]
     price: Floats
     forecast_p05: Floats
@@ -33,11 +33,10 @@ class MarketSnapshot:
     forecast_p50: Floats
     forecast_p95: Floats
     forecast_mean: Floats
-    volatility_24h: Floats
-    """Time-weighted standard deviation / mean of the price over 24 h."""
     rise_volatility_24h: Floats
-    """The same with falls left out: a pool that gets cheaper is not unsafe."""
+    """As ``volatility_7d`` but over 24 h and without falls: a pool that gets cheaper is not unsafe."""
     volatility_7d: Floats
+    """Time-weighted standard deviation / mean of the price over 7 days."""
     instability: Floats
     """Probability of a rise of >= 3 % within 12 h."""
     advisor_bucket: NDArray[np.int8]
@@ -46,10 +45,11 @@ class MarketSnapshot:
     instability_worst_recent: Floats
     advisor_bucket_worst_recent: NDArray[np.int8]
     history_s: Floats
-    """Seconds of price history behind each pool: a pool younger than the confirmation is unconfirmed."""
+    """Seconds of price history of each pool. A pool with less than the confirmation time is not
+    confirmed safe."""
 
     def index_of(self, pool: Pool) -> int | None:
-        """Row of a pool, or None when the market knows no price of it."""
+        """Row of a pool; None if the snapshot has no price for it."""
         return self._rows.get(pool)
 
     @cached_property

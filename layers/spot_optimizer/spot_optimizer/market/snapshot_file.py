@@ -1,4 +1,4 @@
-"""The market snapshot as it is stored between ``refresh_market`` and ``decide``."""
+"""The market snapshot as a file: ``refresh_market`` writes it, ``decide`` reads it."""
 
 from dataclasses import fields
 from datetime import datetime
@@ -7,44 +7,47 @@ from typing import Any
 import numpy as np
 
 from spot_optimizer.codec import (
+    POOL_COLUMNS,
     DamagedState,
     pack_columns,
+    pools_from_columns,
+    pools_to_columns,
     unpack_columns,
 )
 from spot_optimizer.market.snapshot import MarketSnapshot
-from spot_optimizer.vocabulary import Pool
 
 _KIND, _VERSION = "market-snapshot", 1
 _TEXTS = ("forecaster", "degraded")
 _COLUMNS = tuple(
     f.name for f in fields(MarketSnapshot) if f.name not in ("as_of", "pools", *_TEXTS)
 )
+_UNUSED_COLUMNS = ("volatility_24h",)
+"""Version 0.1.0 of ``decide`` refuses a snapshot without them but never uses their values. They are
+written as NaN (unknown) so that a gradual deployment and a rollback work."""
 
 
 def snapshot_to_bytes(snapshot: MarketSnapshot) -> bytes:
-    """A compressed npz archive, the same bytes for the same snapshot."""
+    """A compressed npz archive; equal snapshots give equal bytes."""
     texts = {name: np.array(getattr(snapshot, name), dtype=np.str_) for name in _TEXTS}
     columns = {name: getattr(snapshot, name) for name in _COLUMNS}
-    pools = {
-        "types": np.array([pool.instance_type for pool in snapshot.pools], dtype=np.str_),
-        "zones": np.array([pool.availability_zone for pool in snapshot.pools], dtype=np.str_),
-    }
+    columns |= {name: np.full(len(snapshot.pools), np.nan) for name in _UNUSED_COLUMNS}
+    pools = pools_to_columns(snapshot.pools)
     as_of = {"as_of": np.array(snapshot.as_of.isoformat(), dtype=np.str_)}
     return pack_columns(_KIND, _VERSION, {**as_of, **texts, **pools, **columns})
 
 
 def snapshot_from_bytes(data: bytes) -> MarketSnapshot:
-    """What ``snapshot_to_bytes`` wrote. Raises DamagedState."""
-    names = ("as_of", *_TEXTS, "types", "zones", *_COLUMNS)
+    """Read what ``snapshot_to_bytes`` wrote. Raises DamagedState."""
+    names = ("as_of", *_TEXTS, *POOL_COLUMNS, *_COLUMNS)
     stored = unpack_columns(data, _KIND, _VERSION, names)
-    pools = tuple(map(Pool, stored["types"].tolist(), stored["zones"].tolist()))
+    pools = pools_from_columns(stored)
     for name in _COLUMNS:
         if stored[name].shape != (len(pools),):
             raise DamagedState(f"{_KIND}: {name} has shape {stored[name].shape}, not {len(pools)}")
     try:
         as_of = datetime.fromisoformat(str(stored["as_of"]))
     except ValueError as error:
-        raise DamagedState(f"{_KIND}: as_of = '{stored['as_of']}' is no time") from error
+        raise DamagedState(f"{_KIND}: as_of = '{stored['as_of']}' is not a time") from error
     texts: dict[str, Any] = {name: str(stored[name]) for name in _TEXTS}
     columns: dict[str, Any] = {name: stored[name] for name in _COLUMNS}
     return MarketSnapshot(as_of=as_of, pools=pools, **texts, **columns)

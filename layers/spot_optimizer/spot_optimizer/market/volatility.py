@@ -1,4 +1,4 @@
-"""How restless a price is: time-weighted standard deviation / mean over a window.
+"""Volatility of a price: time-weighted standard deviation / mean over a window.
 
 Prices are piecewise constant, so the figures are exact sums over the changes, not samples of a
 grid: with x_i the price of piece i and d_i the seconds that it lasts within the window,
@@ -6,7 +6,7 @@ grid: with x_i the price of piece i and d_i the seconds that it lasts within the
     mean = sum(d_i x_i) / sum(d_i)
     volatility = sqrt(sum(d_i (x_i - mean)^2) / sum(d_i)) / mean
 
-A pool whose history begins within the window is judged on what there is.
+For a pool whose history starts within the window, the window starts with the history.
 """
 
 import math
@@ -15,27 +15,25 @@ import numpy as np
 
 from spot_optimizer.market.prices import GRID_STEP_S, Floats, PriceChanges
 
-DAY_S = 86_400
-WEEK_S = 7 * DAY_S
 _RISE_UNIT_USD = 1e-9
 """A thousandth of the last digit of AWS's spot prices, which have six decimals."""
 
 
 def volatility(changes: PriceChanges, at_s: int, window_s: int) -> Floats:
-    """Shape (P,): volatility over ``window_s`` seconds up to ``at_s``; NaN for an unknown price."""
+    """Shape (P,): volatility over the ``window_s`` up to ``at_s``; NaN if the price is unknown."""
     window = _Window(changes, at_s, window_s)
     return window.deviation_over_mean(changes.price - window.opening_price[changes.pool_index])
 
 
 def rise_volatility(changes: PriceChanges, at_s: int, window_s: int) -> Floats:
-    """Shape (P,): the volatility of a price without its falls; NaN for an unknown price.
+    """Shape (P,): volatility of the price without its falls; NaN if the price is unknown.
 
     Within the window the price p(t) is replaced by x(t) = p at the window's start + the sum of all
-    rises up to t, and x judged as above. So a price that only falls has 0, one that only rises has
-    its plain volatility, and one that swings up and down has at least one rise counted per swing.
+    rises up to t; the result is the volatility of x. A price that only falls has 0, one that only
+    rises has its plain volatility, and one that swings has at least one rise per swing.
     """
     window = _Window(changes, at_s, window_s)
-    # Whole numbers, because one sum runs through all pools: it must not round by what others do.
+    # Integers: one cumulative sum runs through all pools, and rounding must not leak between them.
     rise = np.zeros(len(changes.price), dtype=np.int64)
     rise[1:] = np.rint(np.maximum(np.diff(changes.price), 0.0) / _RISE_UNIT_USD)
     risen = np.cumsum(rise)
@@ -46,9 +44,9 @@ def rise_volatility(changes: PriceChanges, at_s: int, window_s: int) -> Floats:
 def rise_volatility_worst(
     changes: PriceChanges, at_s: int, window_s: int, recent_minutes: float
 ) -> Floats:
-    """Shape (P,): the highest rise volatility of the last ``recent_minutes``, looked at every 5.
+    """Shape (P,): the highest rise volatility of the last ``recent_minutes``, sampled every 5.
 
-    A time at which a pool had no price yet does not count.
+    Times before a pool's first price do not count.
     """
     recent_s = round(recent_minutes * 60)
     ages_s = {*range(0, recent_s, GRID_STEP_S), recent_s}
@@ -59,10 +57,9 @@ def rise_volatility_worst(
 
 
 class _Window:
-    """The part of each piece that lies in (``at_s - window_s``, ``at_s``], and each pool's opening.
+    """The part of each piece in (``at_s - window_s``, ``at_s``], and each pool's opening price.
 
-    Values are given relative to the opening price: then a constant series has a deviation of
-    exactly 0, free of rounding.
+    Values are relative to the opening price, so that a constant price has a deviation of exactly 0.
     """
 
     def __init__(self, changes: PriceChanges, at_s: int, window_s: int) -> None:
@@ -81,7 +78,7 @@ class _Window:
         self.duration_s = np.maximum(end_s - np.maximum(changes.time_s, start_s), 0)
 
     def deviation_over_mean(self, value: Floats) -> Floats:
-        """Shape (P,), of ``value`` (N,) relative to the opening price; 0 if no time has passed."""
+        """Shape (P,): of ``value`` (N,) relative to the opening price; 0 if no time has passed."""
         lasted_s = np.maximum(self._sum(np.ones_like(value)), math.ulp(0.0))
         mean = self._sum(value) / lasted_s
         deviation = np.sqrt(self._sum((value - mean[self._pool_index]) ** 2) / lasted_s)

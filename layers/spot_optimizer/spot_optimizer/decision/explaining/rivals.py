@@ -10,10 +10,10 @@ from spot_optimizer.decision.explaining.what_if import (
     Verdict,
     last_that_holds,
 )
-from spot_optimizer.decision.market_table import PRICE_TO_ON_DEMAND_MAX
 from spot_optimizer.decision.pool_history import PoolHistory
 from spot_optimizer.decision.risk import ADVISOR_BUCKET_WORST
 from spot_optimizer.decision.stages import Reason, Safety
+from spot_optimizer.market.cleaning import PRICE_TO_ON_DEMAND_MAX
 from spot_optimizer.vocabulary import DecisionKind, Lifecycle
 
 

@@ -1,1 +1,1 @@
-"""The market: prices, forecasts, scores, models."""
+"""Refresh the market: collect prices, forecast them, score the forecasts, validate models."""

@@ -1,4 +1,4 @@
-"""Asking AWS for prices, slice by slice, so that whatever breaks off has kept what it got."""
+"""Collect prices from AWS slice by slice, so that an interrupted run keeps what it received."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -16,28 +16,28 @@ from spot_optimizer.market.price_book import PriceBook
 from spot_optimizer.telemetry import logger, metrics
 
 PAGES_MAX = 200
-"""Pages of 1,000 rows that one invocation asks for: some two minutes of its five."""
+"""Pages of 1,000 rows that one invocation requests: about two minutes of its five."""
 _SAVE_EVERY_PAGES = 20
-"""A run that dies loses this many pages at most."""
+"""A run that dies loses at most this many pages."""
 
 
 @dataclass
 class Collected:
-    """What came of a collection; the counts are those of ``Cleaning``."""
+    """Result of a collection; the counts are those of ``Cleaning``."""
 
     book: PriceBook
     slices: int = 0
     left: int = 0
-    """Slices for the next run, because this one had enough or AWS was busy."""
+    """Slices left to the next run: this one reached its page limit, or AWS was busy."""
     failed: list[str] = field(default_factory=list)
     """What could not be collected and why, in words."""
     error: ClientError | BotoCoreError | None = None
-    """The first thing that AWS refused."""
+    """The first error of AWS."""
     counts: Counter[str] = field(default_factory=Counter)
     dropped: Counter[str] = field(default_factory=Counter)
 
     def answer(self) -> dict[str, Any]:
-        """As the function's answer shows it."""
+        """For the function's answer."""
         kept = {name: self.counts[name] for name in ("received", "changes", "corrected")}
         answer: dict[str, Any] = {**kept, "dropped": dict(self.dropped), "slices": self.slices}
         if self.left:
@@ -57,10 +57,10 @@ def collect(
     name: str,
     save: Callable[[PriceBook], None],
 ) -> Collected:
-    """``book`` with the answers to ``slices``. Receipts are kept before the book is saved.
+    """Add the prices of ``slices`` to ``book``. Receipts are stored before the book is saved.
 
-    A slice that AWS refuses for one of its types is asked in halves; what is refused for good is
-    left out and told. When AWS is busy, the rest waits for the next run.
+    A slice that AWS refuses because of one of its types is split in halves; what AWS still refuses
+    is skipped and reported. If AWS is busy, the remaining slices wait for the next run.
     """
     found = Collected(book)
     todo = list(slices)[::-1]
@@ -74,13 +74,13 @@ def collect(
             if _blames_a_type(error) and len(wanted.types) > 1:
                 todo += reversed(halves(wanted))
                 continue
-            found.failed.append(_in_words(wanted, error))
+            found.failed.append(_describe(wanted, error))
             if is_transient(error):
                 break
             continue
         pages, unsaved = pages + receipt.pages, unsaved + receipt.pages
-        _keep(store, receipt, now, f"-{name}-{found.slices + 1}")
-        _take_in(found, wanted, receipt, on_demand_usd_per_hour)
+        _store_receipt(store, receipt, now, f"-{name}-{found.slices + 1}")
+        _add_receipt(found, wanted, receipt, on_demand_usd_per_hour)
         if unsaved >= _SAVE_EVERY_PAGES and todo:
             save(found.book)
             unsaved = 0
@@ -91,7 +91,7 @@ def collect(
     return found
 
 
-def _take_in(
+def _add_receipt(
     found: Collected, wanted: Slice, receipt: PriceReceipt, on_demand: Mapping[str, float]
 ) -> None:
     found.book, cleaning = found.book.received(
@@ -108,12 +108,12 @@ def _blames_a_type(error: Exception) -> bool:
     return isinstance(error, ClientError) and error_code(error).startswith("Invalid")
 
 
-def _in_words(wanted: Slice, error: Exception) -> str:
+def _describe(wanted: Slice, error: Exception) -> str:
     types = ", ".join(wanted.types[:3]) + (" ..." if len(wanted.types) > 3 else "")
     return f"{len(wanted.types)} types ({types}): {error}"
 
 
-def _keep(store: DataBucket, receipt: PriceReceipt, now: datetime, name: str) -> None:
+def _store_receipt(store: DataBucket, receipt: PriceReceipt, now: datetime, name: str) -> None:
     if receipt.received:
         store.write_json_lines("receipts", now, receipt.received, name)
 

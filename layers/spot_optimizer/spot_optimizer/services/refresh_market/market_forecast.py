@@ -1,235 +1,167 @@
-"""Which forecast the snapshot is made with: the model's, or the fallback and why."""
+"""Choose the forecast for the snapshot: the live model's, or the fallback with the reason."""
 
-import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 
-from spot_optimizer.aws.data_bucket import (
-    KEPT_MODELS,
-    LESSONS,
-    DataBucket,
-)
+from spot_optimizer.aws.data_bucket import LESSONS, DataBucket
 from spot_optimizer.codec import DamagedState
-from spot_optimizer.forecast.boosters import load_booster
 from spot_optimizer.forecast.daily_lessons import (
-    DAY_S,
     HISTORY_S,
     Lessons,
-    is_long_enough,
+    has_enough_history,
 )
 from spot_optimizer.forecast.forecaster import Forecaster, unknown_instability
 from spot_optimizer.forecast.last_price import LastPrice
-from spot_optimizer.forecast.model_artifact import (
-    METADATA,
-    SHIPPED,
-    Metadata,
-    Model,
-    UnusableModel,
-    load_model,
-    parse_metadata,
-)
-from spot_optimizer.forecast.model_comparison import REHEARSAL_S
+from spot_optimizer.forecast.model_artifact import Metadata, UnusableModel
+from spot_optimizer.forecast.model_comparison import COMPARISON_HISTORY_S
 from spot_optimizer.forecast.model_forecaster import ModelForecaster
-from spot_optimizer.forecast.model_registry import (
-    SHIPPED_VERSION,
-    Registry,
-    Slot,
-)
+from spot_optimizer.forecast.model_registry import Registry, Slot
 from spot_optimizer.market.prices import Floats, PriceChanges
+from spot_optimizer.services.refresh_market.kept_models import (
+    load_kept_model,
+    read_kept_metadata,
+)
 from spot_optimizer.services.refresh_market.recent_prices import Market
 from spot_optimizer.telemetry import logger, metrics
+from spot_optimizer.vocabulary import DAY_S
 
 STALE_AFTER_DAYS = 3.0
-"""A model that has not learned from its market for so long is not believed."""
-
-_LOADED_MAX = 3
-_loaded: dict[bytes, Model] = {}
-"""Metadata -> model, for as long as the execution environment lives."""
+"""A model without a lesson for so long is not used."""
 
 
 @dataclass(frozen=True)
 class MarketForecast:
-    """What ``build_snapshot`` wants to know of the forecast."""
+    """The forecast for a snapshot."""
 
     forecaster: Forecaster
     instability: Floats
     degraded: str
+    """Why the fallback forecasts; empty if a model does."""
     version: str
-    """Of the model; ``last-price`` where none forecasts."""
+    """Version of the model; ``last-price`` for the fallback."""
 
 
 @dataclass(frozen=True)
-class Past:
-    """The prices at hand, and what the archive has beside them: models look back further than the
-    snapshot does. Read once, when it is first asked for."""
+class ForecastInputs:
+    """The prices that forecasts are made from."""
 
     market: Market
     changes: PriceChanges
+    """Recent prices of the pools to forecast."""
 
     @cached_property
     def history(self) -> PriceChanges:
-        """Of the types of ``changes``: the days that a lesson and its features look back."""
+        """The same types with the archive: as far back as a lesson and its features look."""
         span = (self.market.now_s - DAY_S - HISTORY_S, self.market.now_s + 1)
         types = {pool.instance_type for pool in self.changes.pools}
         return self.market.prices.read("reported", span).changes.restrict(types)
 
 
-def forecast_market(past: Past, live: Slot) -> MarketForecast:
-    """The live model's forecast, after the daily lesson; the last price when there is no such model.
+def forecast_market(inputs: ForecastInputs, live: Slot) -> MarketForecast:
+    """The live model's forecast after its daily lesson; the last price if the model is unusable.
 
-    No trouble with a model keeps prices from being refreshed: why it was not used is on every
-    decision (``degraded``) and counted (``ForecastDegraded``, 1 or 0).
+    An unusable model never stops the refresh of prices. The reason is on every decision
+    (``degraded``), and the metric ``ForecastDegraded`` is 1.
     """
-    changes = past.changes
     try:
-        forecaster = model_forecaster(past, live)
-        instability = forecaster.instability(changes, past.market.now_s)
-        found = MarketForecast(forecaster, instability, "", live.version)
+        forecast = _forecast_with_model(inputs, live)
     except UnusableModel as error:
         logger.warning("forecasting with the last price", model=live.version, reason=str(error))
-        found = MarketForecast(
+        forecast = MarketForecast(
             LastPrice(),
-            unknown_instability(changes),
+            unknown_instability(inputs.changes),
             f"no model: last price, instability 0.5 ({error})",
             LastPrice.name,
         )
-    metrics.add_metric("ForecastDegraded", "Count", 1 if found.degraded else 0)
-    return found
+    metrics.add_metric("ForecastDegraded", "Count", 1 if forecast.degraded else 0)
+    return forecast
 
 
-def trial_forecast(past: Past, registry: Registry) -> MarketForecast | None:
-    """The pending model's forecast where it decides for some workloads; None where it does not, or
-    cannot: then the live one decides for all."""
+def forecast_trial(inputs: ForecastInputs, registry: Registry) -> MarketForecast | None:
+    """The pending model's forecast if it is on trial. None if it is not, or if it is unusable: then
+    the live model decides for all workloads."""
     slot = registry.pending
     if slot is None or not registry.trial_share:
         return None
     try:
-        forecaster = model_forecaster(past, slot)
-        instability = forecaster.instability(past.changes, past.market.now_s)
+        return _forecast_with_model(inputs, slot)
     except UnusableModel as error:
-        logger.warning("no trial", model=slot.version, reason=str(error))
+        logger.warning("no trial of the pending model", model=slot.version, reason=str(error))
         return None
-    return MarketForecast(forecaster, instability, "", slot.version)
 
 
 def forecasters_to_score(
-    past: Past, forecast: MarketForecast, registry: Registry
+    inputs: ForecastInputs, forecast: MarketForecast, registry: Registry
 ) -> dict[str, Forecaster]:
-    """Who is scored, by version: what decides, the pending model beside it, and the last price."""
-    found: dict[str, Forecaster] = {forecast.version: forecast.forecaster}
+    """Forecasters to score, by version: the one in use, the pending model and the last price."""
+    forecasters: dict[str, Forecaster] = {forecast.version: forecast.forecaster}
     if registry.pending is not None:
+        version = registry.pending.version
         try:
-            beside = model_forecaster(past, registry.pending)
-            beside.instability(past.changes, past.market.now_s)  # a model may load and yet fail
-            found[registry.pending.version] = beside
+            forecasters[version] = _forecast_with_model(inputs, registry.pending).forecaster
         except UnusableModel as error:
-            logger.warning(
-                "the pending model is not scored",
-                model=registry.pending.version,
-                reason=str(error),
-            )
-    found.setdefault(LastPrice.name, LastPrice())
-    return found
+            logger.warning("the pending model is not scored", model=version, reason=str(error))
+    forecasters.setdefault(LastPrice.name, LastPrice())
+    return forecasters
 
 
 def history_since(store: DataBucket, registry: Registry, now: datetime) -> datetime | None:
-    """How far back the archive should reach: to the last moment of which the live model knew
-    anything, and at least as far as models are compared over. None, as far as AWS answers, without
-    a model."""
+    """How far back the archive should reach: to the end of the live model's training data, and at
+    least as far as a comparison of models needs. None, as far as AWS answers, without a model."""
     try:
-        metadata = _metadata(model_reader(store, registry.live))
+        metadata = read_kept_metadata(store, registry.live)
     except UnusableModel:
         return None
-    return min(metadata.trained_until, now - timedelta(seconds=REHEARSAL_S + DAY_S))
+    return min(metadata.trained_until, now - timedelta(seconds=COMPARISON_HISTORY_S + DAY_S))
 
 
-def model_forecaster(past: Past, slot: Slot) -> ModelForecaster:
-    """A kept model with what it has learned here, after today's lesson. Raises UnusableModel.
+def _forecast_with_model(inputs: ForecastInputs, slot: Slot) -> MarketForecast:
+    """A model's forecast. Raises UnusableModel, also if the model loads but cannot predict."""
+    forecaster = _model_forecaster(inputs, slot)
+    instability = forecaster.instability(inputs.changes, inputs.market.now_s)
+    return MarketForecast(forecaster, instability, "", slot.version)
 
-    What needs no booster is looked at first: loading them takes a second.
+
+def _model_forecaster(inputs: ForecastInputs, slot: Slot) -> ModelForecaster:
+    """A model with its lessons, including today's. Raises UnusableModel.
+
+    Checks that need no booster come first, because loading boosters takes a second.
     """
-    market = past.market
-    read = model_reader(market.store, slot)
-    metadata = _metadata(read)
-    lessons = _lessons(market.store, slot, metadata)
-    _check(metadata, lessons, past.history, market.now_s)
-    model = kept_model(market.store, slot)
-    continued = (lessons or Lessons.none(model)).continued(
-        model, past.history, market.on_demand_usd_per_hour, market.now_s
+    market = inputs.market
+    metadata = read_kept_metadata(market.store, slot)
+    lessons = _read_lessons(market.store, slot, metadata)
+    _require_recent_lesson(metadata, lessons, inputs.history, market.now_s)
+    model = load_kept_model(market.store, slot)
+    updated = (lessons or Lessons.none(model)).with_lesson_if_due(
+        model, inputs.history, market.on_demand_usd_per_hour, market.now_s
     )
-    if continued is not lessons:
-        market.store.write(_lessons_key(slot), continued.to_bytes())
+    if updated is not lessons:
+        market.store.write(_lessons_key(slot), updated.to_bytes())
     return ModelForecaster(
-        model, continued.calibration, market.on_demand_usd_per_hour, past.history
+        model, updated.calibration, market.on_demand_usd_per_hour, inputs.history
     )
 
 
-def kept_model(store: DataBucket, slot: Slot) -> Model:
-    """The model of a version that is kept, loaded once. Raises UnusableModel."""
-    read = model_reader(store, slot)
-    body = read(METADATA) or b""
-    model = _loaded.pop(body, None) or load_model(read, load_booster)
-    _loaded[body] = model
-    while len(_loaded) > _LOADED_MAX:
-        _loaded.pop(next(iter(_loaded)))
-    return model
-
-
-def model_reader(store: DataBucket, slot: Slot) -> Callable[[str], bytes | None]:
-    """Reads the files of a version. Raises UnusableModel where they are not those that were
-    validated."""
-    if slot.version == SHIPPED_VERSION:
-        return _read_shipped
-    folder = f"{KEPT_MODELS}{slot.version}/"
-    metadata = store.read(f"{folder}{METADATA}")
-    if metadata is None:
-        raise UnusableModel(f"{slot.version}: {METADATA}: there is no such file")
-    if hashlib.sha256(metadata).hexdigest() != slot.sha256:
-        raise UnusableModel(
-            f"{slot.version}: {METADATA}: it has been changed since it was validated"
-        )
-
-    def read(name: str) -> bytes | None:
-        return metadata if name == METADATA else store.read(f"{folder}{name}")
-
-    return read
-
-
-def _read_shipped(name: str) -> bytes | None:
-    path = SHIPPED / name
-    return path.read_bytes() if path.is_file() else None
-
-
-def _metadata(read: Callable[[str], bytes | None]) -> Metadata:
-    body = read(METADATA)
-    if body is None:
-        raise UnusableModel("none is live and none was shipped")
-    return parse_metadata(body)
-
-
-def _lessons_key(slot: Slot) -> str:
-    return f"{LESSONS}/{slot.version}.npz"
-
-
-def _lessons(store: DataBucket, slot: Slot, metadata: Metadata) -> Lessons | None:
-    """What this model has learned here, None where it has not."""
+def _read_lessons(store: DataBucket, slot: Slot, metadata: Metadata) -> Lessons | None:
+    """The model's lessons in this market; None before the first."""
     body = store.read(_lessons_key(slot))
     if body is None:
         return None
     try:
         lessons = Lessons.from_bytes(body)
     except DamagedState as error:
-        logger.warning("lessons of the model lost, it begins anew", reason=str(error))
+        logger.warning("the model's lessons are damaged; it learns again", reason=str(error))
         return None
     return lessons if lessons.model == metadata.checksum else None
 
 
-def _check(metadata: Metadata, lessons: Lessons | None, changes: PriceChanges, now_s: int) -> None:
-    """Raises UnusableModel where the model knows too little of the market of now."""
-    if is_long_enough(changes, now_s):
-        return  # the lesson of the last day is there, or comes now
+def _require_recent_lesson(
+    metadata: Metadata, lessons: Lessons | None, history: PriceChanges, now_s: int
+) -> None:
+    """Raises UnusableModel if the model has no recent lesson and there is no history for one."""
+    if has_enough_history(history, now_s):
+        return  # the last day's lesson is known, or comes next
     if lessons is None:
         raise UnusableModel(
             f"{metadata.name} has not learned from this market yet: it needs "
@@ -241,3 +173,7 @@ def _check(metadata: Metadata, lessons: Lessons | None, changes: PriceChanges, n
             f"{metadata.name} is stale: it last learned from this market {age_days:.1f} days "
             f"ago, allowed are {STALE_AFTER_DAYS:g}"
         )
+
+
+def _lessons_key(slot: Slot) -> str:
+    return f"{LESSONS}/{slot.version}.npz"

@@ -1,4 +1,4 @@
-"""The archive of prices: back-fill from AWS in slices, and what can be said of any past day."""
+"""The price archive: back-fill it from AWS in slices, report its gaps, show prices of any past day."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,23 +14,24 @@ from spot_optimizer.market.price_months import Month, months_in
 from spot_optimizer.services.refresh_market.collection import Collected, collect
 from spot_optimizer.services.refresh_market.price_imports import read_imports
 from spot_optimizer.services.refresh_market.recent_prices import KEPT_AT_HAND, Market
+from spot_optimizer.vocabulary import DAY_S
 
 ARCHIVED_AFTER = timedelta(days=6)
-"""Days older than this are archived: the oldest whole day at hand then still is at hand."""
+"""Days older than this are archived, before they leave the recent prices."""
 
 SLICES_BY_HAND = 8
-"""Slices of one ``fill``: a scheduled run takes one."""
+"""Slices of one ``fill`` request; a scheduled run takes one."""
 
 
 def fill_history(market: Market, wanted_since: datetime | None, slices: int) -> dict[str, Any]:
-    """Take the archive on by so many slices, and tell how far it is.
+    """Add up to ``slices`` slices to the archive, and report how complete it is.
 
-    Days that leave the prices at hand are taken over from there; what they lack is asked of AWS,
-    the newest first. Each slice is stored before the next is asked for, so a run that dies loses
-    one.
+    Days that leave the recent prices are copied from there; what is still missing is requested from
+    AWS, the newest first. Each slice is stored before the next is requested, so that a run that dies
+    loses one slice.
     """
     span = _wanted(market, wanted_since)
-    taken_over = _take_over(market)
+    archived_days = _archive_leaving_days(market)
     rows = changes = done = 0
     for _ in range(slices):
         wanted = _next_slice(market, span)
@@ -46,12 +47,12 @@ def fill_history(market: Market, wanted_since: datetime | None, slices: int) -> 
         "slices_done": done,
         "received": rows,
         "changes": changes,
-        "days_taken_over": taken_over,
+        "days_taken_over": archived_days,
     }
 
 
 def history_status(market: Market, wanted_since: datetime | None) -> dict[str, Any]:
-    """How much of the wanted past the archive holds; asks AWS nothing and changes nothing."""
+    """How much of the wanted past the archive has. Calls no price API and changes nothing."""
     span = _wanted(market, wanted_since)
     coverage, _ = market.prices.contents("reported", months_in(span))
     wanted_s = len(market.types) * (span[1] - span[0])
@@ -73,8 +74,8 @@ def history_status(market: Market, wanted_since: datetime | None) -> dict[str, A
 def analyse_history(
     market: Market, wanted_since: datetime | None, since: datetime | None, until: datetime | None
 ) -> dict[str, Any]:
-    """What is missing in a span (by default the wanted past up to now), who can still tell it, and
-    what the rest is filled with."""
+    """What a span lacks (default: the wanted past up to now): what AWS can still return, and gaps by
+    kind, which decides how views fill them."""
     start_s = int(since.timestamp()) if since else _wanted(market, wanted_since)[0]
     end_s = int(until.timestamp()) if until else market.now_s
     span = (start_s, min(end_s, market.now_s))
@@ -83,15 +84,15 @@ def analyse_history(
     archived, pools = market.prices.contents("reported", months_in(wide))
     imported, imported_pools = market.prices.contents("imported", months_in(wide))
     reported = archived.union(at_hand.coverage)
-    told_since_s = history_span(None, market.now_s, 0)[0]
-    from_aws = plan_slices(reported, market.types, (max(span[0], told_since_s), span[1]))
+    aws_since_s = history_span(None, market.now_s, 0)[0]
+    from_aws = plan_slices(reported, market.types, (max(span[0], aws_since_s), span[1]))
     everything = {*pools, *imported_pools, *at_hand.changes.pools}
     gaps = find_gaps([reported, imported], everything, span)
     return {
         "from": _iso(span[0]),
         "until": _iso(span[1]),
         "pools": len(everything),
-        "aws_can_tell": [_described(part) for part in from_aws],
+        "aws_can_tell": [_describe(part) for part in from_aws],
         "gaps": count_gaps(gaps),
     }
 
@@ -99,7 +100,7 @@ def analyse_history(
 def price_grid(
     market: Market, instance_type: str, since: datetime, until: datetime
 ) -> dict[str, Any]:
-    """Five-minute prices of a type in all its zones, each with method and confidence."""
+    """Five-minute prices of a type in all its zones, with method and confidence."""
     span = (int(since.timestamp()), int(until.timestamp()))
     wide = (span[0] - LOOK_AROUND_S, span[1] + LOOK_AROUND_S)
     only = frozenset({instance_type})
@@ -133,11 +134,11 @@ def _wanted(market: Market, wanted_since: datetime | None) -> Span:
     return history_span(since_s, market.now_s, int(ARCHIVED_AFTER.total_seconds()))
 
 
-def _take_over(market: Market) -> int:
-    """Archive the days that are about to leave the prices at hand; how many type-days were new."""
+def _archive_leaving_days(market: Market) -> int:
+    """Archive the days that will soon leave the recent prices; returns the number of new type-days."""
     at_hand = market.prices.at_hand()
     oldest_s = market.now_s - int(KEPT_AT_HAND.total_seconds())
-    end_s = (market.now_s - int(ARCHIVED_AFTER.total_seconds())) // 86_400 * 86_400
+    end_s = (market.now_s - int(ARCHIVED_AFTER.total_seconds())) // DAY_S * DAY_S
     new_s = 0
     for month in months_in((oldest_s, end_s)):
         span = (max(oldest_s, month.span[0]), min(end_s, month.span[1]))
@@ -147,7 +148,7 @@ def _take_over(market: Market) -> int:
         if lacking_s:
             market.prices.add_to_month("reported", month, leaving)
             new_s += lacking_s
-    return round(new_s / 86_400)
+    return round(new_s / DAY_S)
 
 
 def _lacking_s(leaving: Coverage, archived: Coverage, name: str) -> int:
@@ -158,7 +159,7 @@ def _lacking_s(leaving: Coverage, archived: Coverage, name: str) -> int:
 
 
 def _next_slice(market: Market, span: Span) -> Slice | None:
-    """The newest slice that is missing, cut to one month: one object is written for it."""
+    """The newest missing slice, cut to one month: it is stored in that month's object."""
     coverage, _ = market.prices.contents("reported", months_in(span))
     slices = plan_slices(coverage, market.types, span)
     if not slices:
@@ -181,7 +182,7 @@ def _collect_slice(market: Market, wanted: Slice) -> Collected:
     )
 
 
-def _described(part: Slice) -> dict[str, Any]:
+def _describe(part: Slice) -> dict[str, Any]:
     return {"types": len(part.types), "from": _iso(part.start_s), "until": _iso(part.end_s)}
 
 

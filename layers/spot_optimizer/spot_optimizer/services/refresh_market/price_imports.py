@@ -1,4 +1,4 @@
-"""Taking a file of prices into the archive."""
+"""Import a file of prices into the archive."""
 
 import json
 from datetime import datetime
@@ -13,14 +13,14 @@ from spot_optimizer.services.refresh_market.recent_prices import Market
 from spot_optimizer.vocabulary import RowsAre
 
 _RECORDS_MAX = 100
-"""Imports that the archive remembers."""
+"""Number of imports whose records are kept."""
 
 
 def import_prices(market: Market, key: str, rows_are: RowsAre, region: str) -> dict[str, Any]:
-    """Take the prices of one object of the bucket in; nothing changes when it cannot be read.
+    """Import the prices of one object of the bucket; if it cannot be read, nothing changes.
 
-    They never replace what AWS reported: both are kept apart, and every view prefers AWS's. The
-    same file again changes nothing. Raises InvalidRequest.
+    Imported prices never replace reported ones: both are stored apart, and every view prefers the
+    reported ones. Importing a file again changes nothing. Raises InvalidRequest.
     """
     body = market.store.read(key)
     if body is None:
@@ -44,19 +44,21 @@ def import_prices(market: Market, key: str, rows_are: RowsAre, region: str) -> d
         "columns_ignored": list(found.columns_ignored),
     }
     if not book.changes.pools:
-        raise InvalidRequest(f"key = {key!r}: no row is a price: {json.dumps(answer['dropped'])}")
+        raise InvalidRequest(
+            f"key = {key!r}: no row has a usable price: {json.dumps(answer['dropped'])}"
+        )
     edges = [edge for spans in book.coverage.spans.values() for edge in (spans[0][0], spans[-1][1])]
     for month in months_in((min(edges), max(edges))):
         part = book.between(month.span)
         if part.coverage.spans:
             market.prices.add_to_month("imported", month, part)
     answer |= {"from": _iso(market, min(edges)), "until": _iso(market, max(edges))}
-    _remember(market, answer)
+    _add_record(market, answer)
     return answer
 
 
 def read_imports(store: DataBucket) -> list[dict[str, Any]]:
-    """What was imported, the newest last."""
+    """Records of the imports, the newest last."""
     return _records(store.read(IMPORTS))
 
 
@@ -65,7 +67,7 @@ def _records(body: bytes | None) -> list[dict[str, Any]]:
     return records
 
 
-def _remember(market: Market, answer: dict[str, Any]) -> None:
+def _add_record(market: Market, answer: dict[str, Any]) -> None:
     record = {"imported_at": market.now.isoformat(), **answer}
 
     def with_record(before: bytes | None) -> bytes:

@@ -1,4 +1,4 @@
-"""The prices of the last days: collected every cycle, healed every quarter of an hour."""
+"""Prices of the last days: collected every cycle; every 15 minutes gaps are requested again."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,16 +16,16 @@ from spot_optimizer.services.refresh_market.collection import Collected, collect
 from spot_optimizer.telemetry import metrics
 
 KEPT_AT_HAND = timedelta(days=8)
-"""The longest look back of the snapshot is seven days; one more for late rows."""
+"""The snapshot looks back seven days at most; one more for late rows."""
 
 GAPS_LOOK_BACK = timedelta(hours=24)
 NOT_YET_DUE = timedelta(minutes=65)
-"""Cycles are up to 60 minutes apart: what is younger than that is not missed yet."""
+"""Cycles are up to 60 minutes apart: prices younger than this are not missing yet."""
 
 
 @dataclass(frozen=True)
 class Market:
-    """Where prices are kept, which types are wanted, and against what they are checked."""
+    """What collecting prices needs: the bucket, the wanted types, and on-demand prices to check by."""
 
     store: DataBucket
     types: frozenset[str]
@@ -42,8 +42,8 @@ class Market:
 
 
 def collect_prices(market: Market) -> Collected:
-    """Everything of the last eight days that is not collected yet: since the last time, what was
-    missed before, and all of a new type. Raises what AWS said when it answered nothing at all."""
+    """Collect what is missing of the last eight days: new prices, earlier gaps, and the history of new
+    types. Raises AWS's error if every request failed."""
     start_s = market.now_s - int(KEPT_AT_HAND.total_seconds())
     known = market.prices.at_hand().restrict(market.types)
     slices = plan_slices(known.coverage, market.types, (start_s, market.now_s))
@@ -63,22 +63,21 @@ def collect_prices(market: Market) -> Collected:
 
 
 def heal_gaps(market: Market) -> dict[str, Any]:
-    """Find what was missed in the last 24 hours, ask AWS for it, and tell what remains.
+    """Find the gaps of the last 24 hours, request them from AWS, and report what remains.
 
-    What remains is not stored as anything: every view of it is filled by the table of gaps, until
-    AWS answers.
+    Filled prices are not stored: views fill the remaining gaps until AWS returns the prices.
     """
     book = market.prices.at_hand()
     span = (market.now_s - int(GAPS_LOOK_BACK.total_seconds()), market.now_s)
-    missed = find_gaps([book.coverage], book.changes.pools, span)
+    gaps = find_gaps([book.coverage], book.changes.pools, span)
     due = (span[0], market.now_s - int(NOT_YET_DUE.total_seconds()))
     slices = [
         part
-        for begun_s, types in _by_beginning(book, market.types).items()
-        for part in plan_slices(book.coverage, types, (max(begun_s, due[0]), due[1]))
-        if begun_s < due[1]
+        for first_s, types in _by_first_collection(book, market.types).items()
+        for part in plan_slices(book.coverage, types, (max(first_s, due[0]), due[1]))
+        if first_s < due[1]
     ]
-    answer: dict[str, Any] = {"gaps": count_gaps(missed)}
+    answer: dict[str, Any] = {"gaps": count_gaps(gaps)}
     if slices:
         found = collect(
             market.store,
@@ -101,20 +100,12 @@ def heal_gaps(market: Market) -> dict[str, Any]:
     return answer
 
 
-def _by_beginning(book: PriceBook, types: frozenset[str]) -> dict[int, list[str]]:
-    """When collecting began -> types. A type that was never collected has missed nothing yet."""
-    beginnings: dict[int, list[str]] = {}
-    for name in sorted(types):
-        if spans := book.coverage.of_type(name):
-            beginnings.setdefault(spans[0][0], []).append(name)
-    return beginnings
+def trusted_prices(
+    book: PriceBook, now: datetime, age_max: timedelta
+) -> tuple[PriceChanges, datetime]:
+    """The prices that decisions may use, and when the oldest of them were collected.
 
-
-def trusted(book: PriceBook, now: datetime, age_max: timedelta) -> tuple[PriceChanges, datetime]:
-    """The prices that may be decided upon, and when the oldest of them was collected.
-
-    A type whose prices AWS has not told for longer than ``age_max`` is left out: the others are
-    trusted without it.
+    A type that was not collected for longer than ``age_max`` is excluded; the others stay usable.
     """
     now_s = int(now.timestamp())
     until = {name: spans[-1][1] for name, spans in book.coverage.spans.items()}
@@ -122,3 +113,12 @@ def trusted(book: PriceBook, now: datetime, age_max: timedelta) -> tuple[PriceCh
     oldest_s = min(fresh.values(), default=now_s)
     as_of = now if oldest_s >= now_s else datetime.fromtimestamp(oldest_s, UTC)
     return book.changes.restrict(fresh.keys()), as_of
+
+
+def _by_first_collection(book: PriceBook, types: frozenset[str]) -> dict[int, list[str]]:
+    """Time of the first collection -> types. Types that were never collected have no gaps yet."""
+    types_by_first: dict[int, list[str]] = {}
+    for name in sorted(types):
+        if spans := book.coverage.of_type(name):
+            types_by_first.setdefault(spans[0][0], []).append(name)
+    return types_by_first

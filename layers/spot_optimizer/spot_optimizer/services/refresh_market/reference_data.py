@@ -1,4 +1,4 @@
-"""Instance types, on-demand prices and the Spot Advisor, read anew every six hours."""
+"""Reference data: instance types, on-demand prices and the Spot Advisor, read every six hours."""
 
 import json
 from collections.abc import Collection, Sequence
@@ -31,32 +31,32 @@ from spot_optimizer.telemetry import logger, metrics
 
 
 class MissingInRegion(Exception):
-    """The region lacks what nothing can be decided without; the text says what to do."""
+    """The region lacks data that every decision needs; the text says what to do."""
 
 
 def read_catalog(store: DataBucket) -> Catalog | None:
-    """The catalogue as it was last read, or None when there is none yet, or none that is whole."""
+    """The stored catalog; None if there is none or it is damaged."""
     try:
         return store.load(keys.MARKET_CATALOG, catalog_from_bytes)
     except DamagedState as damage:
-        logger.error("the catalogue cannot be read, it is made anew", reason=str(damage))
+        logger.error("the catalog is damaged and is built again", reason=str(damage))
         return None
 
 
 def read_advisor(store: DataBucket) -> AdvisorCopy | None:
-    """The last good copy of the Spot Advisor, or None."""
+    """The stored copy of the Spot Advisor; None if there is none or it is damaged."""
     try:
         return store.load(keys.MARKET_ADVISOR, AdvisorCopy.from_bytes)
     except DamagedState as damage:
-        logger.error("the copy of the Spot Advisor cannot be read", reason=str(damage))
+        logger.error("the copy of the Spot Advisor is damaged", reason=str(damage))
         return None
 
 
-def refresh_reference(
+def refresh_reference_data(
     store: DataBucket, env: Environment, now: datetime, accepted_prices: Collection[str] = ()
 ) -> tuple[Catalog, dict[str, Any]]:
-    """Read catalogue and Spot Advisor anew. Neither the advisor nor, where there are prices already,
-    the price list keeps the rest back when it fails."""
+    """Read the catalog and the Spot Advisor. A failure of the advisor, or of the price list if prices
+    are already known, does not stop the rest."""
     previous = read_catalog(store)
     built = build_catalog(
         type_rows=read_instance_types(),
@@ -68,7 +68,7 @@ def refresh_reference(
     )
     _refuse_region_without(env.region, built.catalog)
     store.write_and_keep(keys.MARKET_CATALOG, keys.KEPT_CATALOGS, catalog_to_bytes(built.catalog))
-    _tell_doubts(store, env, built.doubted)
+    _alert_doubted_prices(store, env, built.doubted)
     counts: dict[str, Any] = {
         "types": len(built.catalog.types),
         "on_demand_prices": len(built.catalog.on_demand_usd_per_hour),
@@ -85,14 +85,14 @@ def refresh_reference(
 def _refuse_region_without(region: str, catalog: Catalog) -> None:
     if not catalog.types:
         raise MissingInRegion(
-            f"EC2 in {region} has no instance type that can be bought on spot, so there is nothing to"
-            " optimise: delete this stack and deploy it in a region that has some"
+            f"EC2 in {region} offers no instance type on spot, so there is nothing to optimize:"
+            " delete this stack and deploy it in another region"
         )
     if not catalog.on_demand_usd_per_hour:
         raise MissingInRegion(
-            f"the Price List knows no on-demand price of Linux instances in {region}, without which no"
-            " discount can be counted: deploy in a region that it lists, or, where the region is new,"
-            " leave the stack in dry run until it does, or delete it; AWS is asked again in every cycle"
+            f"the Price List has no on-demand prices of Linux instances in {region}, and discounts"
+            " cannot be computed without them: deploy in a region that it lists; if the region is new,"
+            " keep the stack in dry run until it is listed, or delete it; every cycle checks again"
         )
 
 
@@ -102,12 +102,12 @@ def _products(region: str, *, has_prices: bool) -> list[str]:
     except (BotoCoreError, ClientError) as error:
         if not has_prices:
             raise
-        logger.error("price list not read, the old prices stay", reason=str(error))
+        logger.error("the price list cannot be read; the old prices stay", reason=str(error))
         return []
 
 
 def _refresh_advisor(store: DataBucket, region: str, now: datetime) -> dict[str, Any]:
-    """Entries and age of the copy in use; the last good one stays when there is no better."""
+    """Refresh the stored copy and return its figures; if that fails, the last copy stays in use."""
     copy = read_advisor(store)
     try:
         answer = read_spot_advisor(*((copy.etag, copy.last_modified) if copy else ()))
@@ -116,12 +116,12 @@ def _refresh_advisor(store: DataBucket, region: str, now: datetime) -> dict[str,
         elif copy is not None:
             buckets = dict(copy.buckets)
         else:
-            raise OSError("304 Not Modified was answered, but there is no copy")
+            raise OSError("the answer was 304 Not Modified, but there is no copy")
         copy = AdvisorCopy(buckets, now, answer.etag, answer.last_modified)
         store.write(keys.MARKET_ADVISOR, copy.to_bytes())
         state = "new" if answer.body is not None else "unchanged"
     except (OSError, ValueError) as error:
-        logger.error("spot advisor not read, the last copy stays", reason=str(error))
+        logger.error("the Spot Advisor cannot be read; the last copy stays", reason=str(error))
         state = f"not read: {error}"
     if copy is None:
         return {"advisor_entries": 0, "advisor": state}
@@ -134,19 +134,22 @@ def _refresh_advisor(store: DataBucket, region: str, now: datetime) -> dict[str,
     }
 
 
-def _tell_doubts(store: DataBucket, env: Environment, doubted: Sequence[DoubtedPrice]) -> None:
-    """Alert to what is doubted for the first time; the same doubt is told once."""
+def _alert_doubted_prices(
+    store: DataBucket, env: Environment, doubted: Sequence[DoubtedPrice]
+) -> None:
+    """Send one alert for prices that are doubted for the first time."""
     body = store.read(keys.MARKET_DOUBTED)
-    told: dict[str, float] = json.loads(body) if body else {}
-    fresh = [d for d in doubted if told.get(d.instance_type) != d.new_usd_per_hour]
-    if fresh:
-        alert(env.alert_topic_arn, f"{len(fresh)} on-demand prices doubted", _doubts_text(fresh))
+    alerted: dict[str, float] = json.loads(body) if body else {}
+    new = [d for d in doubted if alerted.get(d.instance_type) != d.new_usd_per_hour]
+    if new:
+        count = "1 on-demand price" if len(new) == 1 else f"{len(new)} on-demand prices"
+        alert(env.alert_topic_arn, f"{count} doubted", _alert_text(new))
     now_doubted = {d.instance_type: d.new_usd_per_hour for d in doubted}
-    if now_doubted != told:
+    if now_doubted != alerted:
         store.write(keys.MARKET_DOUBTED, json.dumps(now_doubted, sort_keys=True).encode())
 
 
-def _doubts_text(doubts: Sequence[DoubtedPrice]) -> str:
+def _alert_text(doubts: Sequence[DoubtedPrice]) -> str:
     lines = [
         f"{d.instance_type}: the price list says {d.new_usd_per_hour:.4f} USD per hour, "
         f"{d.old_usd_per_hour:.4f} is kept"
@@ -155,9 +158,9 @@ def _doubts_text(doubts: Sequence[DoubtedPrice]) -> str:
     request = {"task": "reference", "accept_prices": [d.instance_type for d in doubts]}
     return "\n".join(
         [
-            "These on-demand prices moved by more than 50 % at once, so the old ones are kept:",
+            "These on-demand prices changed by more than 50 % at once, so the old prices are kept:",
             *lines,
-            "If the new prices are right, invoke the function RefreshMarket with",
+            "If the new prices are correct, invoke the function RefreshMarket with",
             json.dumps(request),
         ]
     )

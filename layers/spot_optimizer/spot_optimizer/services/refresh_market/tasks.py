@@ -1,4 +1,4 @@
-"""``refresh_market``: collect prices, forecast them, write the market snapshot; keep their past."""
+"""The tasks of ``refresh_market``: every request, and the steps of the two scheduled ones."""
 
 from datetime import datetime, timedelta
 from typing import Any, assert_never
@@ -27,13 +27,13 @@ from spot_optimizer.forecast.safety_history import SafetyHistory
 from spot_optimizer.forecast.snapshot_builder import build_snapshot
 from spot_optimizer.market.catalog import types_that_matter
 from spot_optimizer.market.snapshot_file import snapshot_to_bytes
-from spot_optimizer.services.refresh_market.forecast_scores import keep_scores
+from spot_optimizer.services.refresh_market.forecast_scores import update_forecast_scores
 from spot_optimizer.services.refresh_market.market_forecast import (
+    ForecastInputs,
     MarketForecast,
-    Past,
     forecast_market,
+    forecast_trial,
     history_since,
-    trial_forecast,
 )
 from spot_optimizer.services.refresh_market.model_uploads import ModelUploads
 from spot_optimizer.services.refresh_market.price_history import (
@@ -48,12 +48,12 @@ from spot_optimizer.services.refresh_market.recent_prices import (
     Market,
     collect_prices,
     heal_gaps,
-    trusted,
+    trusted_prices,
 )
 from spot_optimizer.services.refresh_market.reference_data import (
     read_advisor,
     read_catalog,
-    refresh_reference,
+    refresh_reference_data,
 )
 from spot_optimizer.telemetry import logger, metrics
 
@@ -61,18 +61,18 @@ from spot_optimizer.telemetry import logger, metrics
 def refresh_market(
     request: RefreshMarketRequest, env: Environment, now: datetime
 ) -> dict[str, Any]:
-    """Carry out one task; the answer counts what was received and kept."""
+    """Carry out one task; the answer reports what was done."""
     store = DataBucket(env.data_bucket)
     if isinstance(request, ReadReferenceData):
-        return refresh_reference(store, env, now, request.accept_prices)[1]
-    catalog = read_catalog(store) or refresh_reference(store, env, now)[0]
+        return refresh_reference_data(store, env, now, request.accept_prices)[1]
+    catalog = read_catalog(store) or refresh_reference_data(store, env, now)[0]
     types = types_that_matter(catalog, Ledger(env.ledger_table).home_types())
     market = Market(store, types, catalog.on_demand_usd_per_hour, now)
     match request:
         case CollectPrices():
             return _refresh_prices(market, env)
         case HealGaps():
-            return _look_after(market, env)
+            return _maintain(market, env)
         case AnalyseHistory(since=since, until=until):
             return analyse_history(market, _wanted_since(market, env), since, until)
         case FillHistory():
@@ -92,20 +92,25 @@ def refresh_market(
 
 
 def _refresh_prices(market: Market, env: Environment) -> dict[str, Any]:
-    found = collect_prices(market)
+    """Every cycle: collect prices, forecast them, write the snapshots, score past forecasts."""
+    # 1. Collect.
+    collected = collect_prices(market)
     age_max = timedelta(minutes=env.settings.snapshot_age_minutes_max)
-    changes, as_of = trusted(found.book, market.now, age_max)
-    past, registry = Past(market, changes), _models(env).registry()
-    forecast = forecast_market(past, registry.live)
-    _write_trial(past, env, as_of, registry)
-    _write_snapshot(past, env, as_of, forecast, keys.MARKET_SNAPSHOT, keys.MARKET_SAFETY)
-    keep_scores(past, env, registry, forecast, as_of)
+    changes, as_of = trusted_prices(collected.book, market.now, age_max)
+    # 2. Forecast.
+    inputs, registry = ForecastInputs(market, changes), _models(env).registry()
+    forecast = forecast_market(inputs, registry.live)
+    # 3. Write the snapshots.
+    _write_trial_snapshot(inputs, env, as_of, registry)
+    _write_snapshot(inputs, env, as_of, forecast, keys.MARKET_SNAPSHOT, keys.MARKET_SAFETY)
+    # 4. Score.
+    update_forecast_scores(inputs, env, registry, forecast, as_of)
     metrics.add_metric("PoolsWatched", "Count", len(changes.pools))
-    return {"pools": len(changes.pools), **found.answer()}
+    return {"pools": len(changes.pools), **collected.answer()}
 
 
-def _look_after(market: Market, env: Environment) -> dict[str, Any]:
-    """Every 15 minutes: what is missing of the last day, the archive, the models."""
+def _maintain(market: Market, env: Environment) -> dict[str, Any]:
+    """Every 15 minutes: request gaps of the last day, grow the archive, tidy model uploads."""
     answer = heal_gaps(market)
     answer["history"] = fill_history(market, _wanted_since(market, env), slices=1)
     tidied = ModelUploads(market, env).tidy()
@@ -120,26 +125,28 @@ def _wanted_since(market: Market, env: Environment) -> datetime | None:
     return history_since(market.store, _models(env).registry(), market.now)
 
 
-def _write_trial(past: Past, env: Environment, as_of: datetime, registry: Registry) -> None:
-    """What the pending model says, where it decides for some workloads. What is left over of an
-    older cycle is not believed: it is of other prices."""
-    forecast = trial_forecast(past, registry)
+def _write_trial_snapshot(
+    inputs: ForecastInputs, env: Environment, as_of: datetime, registry: Registry
+) -> None:
+    """The snapshot with the pending model's forecast, if it is on trial. ``decide`` ignores a trial
+    snapshot of an older cycle."""
+    forecast = forecast_trial(inputs, registry)
     if forecast is not None:
-        _write_snapshot(past, env, as_of, forecast, keys.MARKET_TRIAL, keys.MARKET_TRIAL_SAFETY)
+        _write_snapshot(inputs, env, as_of, forecast, keys.MARKET_TRIAL, keys.MARKET_TRIAL_SAFETY)
 
 
 def _write_snapshot(
-    past: Past,
+    inputs: ForecastInputs,
     env: Environment,
     as_of: datetime,
     forecast: MarketForecast,
     snapshot_key: str,
     safety_key: str,
 ) -> None:
-    store, now = past.market.store, past.market.now
+    store, now = inputs.market.store, inputs.market.now
     advisor = read_advisor(store)
     snapshot, history = build_snapshot(
-        past.changes,
+        inputs.changes,
         as_of=as_of,
         now=now,
         advisor_buckets=advisor.buckets if advisor else {},
@@ -154,10 +161,10 @@ def _write_snapshot(
 
 
 def _read_safety(store: DataBucket, key: str) -> SafetyHistory:
-    """What is damaged counts as never looked at: pools must then be seen safe anew."""
+    """The stored history; an empty one if it is damaged: pools must then be confirmed safe again."""
     body = store.read(key)
     try:
         return SafetyHistory.from_bytes(body) if body else SafetyHistory()
     except DamagedState as damage:
-        logger.error("safety history that cannot be read begins anew", reason=str(damage))
+        logger.error("the safety history is damaged and starts again", reason=str(damage))
         return SafetyHistory()

@@ -1,4 +1,4 @@
-"""An evaluation knows nothing that was not known, and its figures are what they are called."""
+"""An evaluation uses only what was known at the time, and its figures follow their definitions."""
 
 import json
 from dataclasses import fields, replace
@@ -21,13 +21,14 @@ from models.metrics import (
     auc,
     average_precision,
     best_f1_threshold,
-    pinball,
 )
 from models.rolling import Scored, roll
-from spot_optimizer.forecast.daily_lessons import DAY_S, learn_day
+from spot_optimizer.forecast.accuracy import pinball_loss
+from spot_optimizer.forecast.daily_lessons import learn_from_day
 from spot_optimizer.forecast.model_forecaster import forecast_rows
 from spot_optimizer.forecast.raw_forecast import predict_rows
 from spot_optimizer.market.prices import PriceChanges
+from spot_optimizer.vocabulary import DAY_S
 from tests.models.small_markets import HOUR_S, START_S, small_market, write_csv
 
 FORECASTS = ("mean", "low", "median", "high", "change", "rise", "smoothed", "empirical", "cadence")
@@ -39,7 +40,7 @@ def rolled(trained, tmp_path, rows, name="prices.csv", **options):
     """Scored forecasts of these rows."""
     read = read_markets([write_csv(tmp_path / name, rows)])
     asked = {"from_s": None, "until_s": None, "every_h": 1, "recalibrate": True} | options
-    return roll(read.markets, trained.model, trained.rivals, progress=lambda *_: None, **asked)
+    return roll(read.markets, trained.model, trained.rules, progress=lambda *_: None, **asked)
 
 
 @pytest.fixture(scope="module")
@@ -47,9 +48,9 @@ def scored(trained, tmp_path_factory) -> Scored:
     return rolled(trained, tmp_path_factory.mktemp("rolled"), MARKET)
 
 
-def test_forecasts_do_not_move_when_the_future_is_permuted(trained, scored, tmp_path):
-    """Prices from some day on are dealt out anew: no forecast made before moves by a bit, with
-    all daily corrections and rules in it."""
+def test_forecasts_do_not_change_if_the_future_is_permuted(trained, scored, tmp_path):
+    """Prices from some day on are permuted: no earlier forecast changes by a bit, daily corrections
+    and rules included."""
     before = [row for row in MARKET if row[1] <= LATER_S]
     after = [row for row in MARKET if row[1] > LATER_S]
     prices = np.random.default_rng(5).permutation([price for *_, price in after])
@@ -64,39 +65,41 @@ def test_forecasts_do_not_move_when_the_future_is_permuted(trained, scored, tmp_
         )
 
 
-def test_the_evaluated_corrections_are_those_that_the_function_learns(trained, scored, tmp_path):
-    """A day's lesson from the stored prices gives what the evaluation learned day by day."""
+def test_evaluation_learns_the_corrections_of_the_deployed_function(trained, scored, tmp_path):
+    """A daily lesson from the stored prices gives what the evaluation learned day by day."""
     market = read_markets([write_csv(tmp_path / "prices.csv", MARKET)]).markets[0]
     first_s = START_S // DAY_S * DAY_S
     calibration = trained.model.calibration
     for day in range(1, 13):
         until_s = first_s + day * DAY_S
         known = PriceChanges().merge([row for row in MARKET if row[1] <= until_s], {})[0]
-        calibration = learn_day(trained.model, calibration, known, {}, until_s)
+        calibration = learn_from_day(trained.model, calibration, known, {}, until_s)
     last = scored.made_s >= first_s + 12 * DAY_S
     chosen = np.flatnonzero(last)[:50]
     times = np.unique(scored.made_s[last])
     day_rows = joined(list(rows_of(market, times)))
     raw = predict_rows(trained.model.boosters, day_rows.values)
     for h in range(4):
-        said = forecast_rows(raw, day_rows.rows, calibration, h)
-        np.testing.assert_allclose(said.change[: len(chosen)], scored.change[h][chosen], rtol=1e-6)
+        forecast = forecast_rows(raw, day_rows.rows, calibration, h)
         np.testing.assert_allclose(
-            np.log(said.forecast.p95 / day_rows.price)[: len(chosen)],
+            forecast.change[: len(chosen)], scored.change[h][chosen], rtol=1e-6
+        )
+        np.testing.assert_allclose(
+            np.log(forecast.forecast.p95 / day_rows.price)[: len(chosen)],
             scored.high[h][chosen],
             atol=1e-9,
         )
 
 
-def test_the_order_of_rows_and_repeated_rows_do_not_matter(trained, scored, tmp_path):
-    """Unsorted, stated twice, in another zone notation of time: the same forecasts."""
+def test_evaluation_does_not_depend_on_the_order_and_repetition_of_rows(trained, scored, tmp_path):
+    """Unsorted, repeated, in another notation of time: the forecasts are equal."""
     mixed = [MARKET[i] for i in np.random.default_rng(1).permutation(len(MARKET))]
     other = rolled(trained, tmp_path, [*mixed, *mixed[:200]])
     for field in fields(Scored):
         np.testing.assert_array_equal(getattr(scored, field.name), getattr(other, field.name))
 
 
-def test_times_of_any_offset_and_zones_by_id_are_the_same_market(tmp_path):
+def test_times_with_any_offset_and_zones_by_id_give_the_same_market(tmp_path):
     """09:00 in India is 03:30 UTC; use1-az1 lies in us-east-1 as us-east-1a does."""
     rows = small_market(2)
     path = tmp_path / "mixed.csv"
@@ -114,8 +117,8 @@ def test_times_of_any_offset_and_zones_by_id_are_the_same_market(tmp_path):
     np.testing.assert_array_equal(by_id[0].changes.price, by_name[0].changes.price)
 
 
-def test_rows_that_are_left_out_are_counted_by_reason(tmp_path):
-    """Negative prices, repeated and conflicting rows: each is named, none is silently lost."""
+def test_dropped_rows_are_counted_by_reason(tmp_path):
+    """Negative prices, repeated and conflicting rows: each reason is reported, none is lost."""
     rows = small_market(2)
     pool, time_s, price = rows[0]
     extra = [rows[5], (pool, time_s, price + 1), (pool, time_s + 60, -1.0)]
@@ -125,7 +128,7 @@ def test_rows_that_are_left_out_are_counted_by_reason(tmp_path):
     assert price + 1 in read.markets[0].changes.price
 
 
-def test_a_gap_in_the_recording_cuts_the_market(tmp_path):
+def test_gap_in_the_recording_splits_the_market(tmp_path):
     """After a year without rows nothing looks back across it, and no outcome lies in it."""
     rows = small_market(4)
     late = [(p, t + 365 * DAY_S, price * 2) for p, t, price in rows]
@@ -136,8 +139,8 @@ def test_a_gap_in_the_recording_cuts_the_market(tmp_path):
     assert second.start_s >= START_S + 365 * DAY_S
 
 
-def test_a_single_pool_is_enough_to_evaluate_and_few_rises_give_no_figure(trained, tmp_path):
-    """Figures that cannot be had are said to be missing, not made up."""
+def test_single_pool_can_be_evaluated_and_few_rises_give_no_figure(trained, tmp_path):
+    """Figures that cannot be computed are reported as missing."""
     one = [row for row in MARKET if row[0] == MARKET[-1][0]]
     report = evaluate(rolled(trained, tmp_path, one), trained.model.metadata.thresholds)
     assert report["pools"] == 1
@@ -146,8 +149,8 @@ def test_a_single_pool_is_enough_to_evaluate_and_few_rises_give_no_figure(traine
     json.dumps(report, allow_nan=False)
 
 
-def test_limits_and_medians_are_whole_ticks_and_hold_the_last_price(scored):
-    """Prices move in ticks of 0.0001 dollars; the mean alone is no price."""
+def test_limits_and_medians_are_whole_ticks_and_contain_the_last_price(scored):
+    """Prices move in ticks of 0.0001 dollars; only the mean is not a whole tick."""
     for limits in (scored.low, scored.median, scored.high):
         ticks = scored.price * np.exp(limits) / 1e-4
         np.testing.assert_allclose(ticks, np.round(ticks), atol=1e-5)
@@ -159,14 +162,15 @@ def test_limits_and_medians_are_whole_ticks_and_hold_the_last_price(scored):
     np.testing.assert_allclose(scored.median[unlikely], 0, atol=1e-9)
 
 
-def test_in_dollars_dear_pools_count_for_more_and_in_log_price_all_alike(trained, scored):
-    """A forecast that is right about one dear pool alone has skill in dollars, little in logs."""
+def test_expensive_pools_count_more_in_dollars_and_alike_in_log_prices(trained, scored):
+    """A forecast that is right about one expensive pool alone has skill in dollars, but little in
+    logs."""
     known = np.isfinite(scored.move)
-    dear = scored.pool == 0
+    expensive = scored.pool == 0
     favoured = replace(
         scored,
-        price=np.where(dear, 1_000 * scored.price, scored.price),
-        mean=np.where(dear & known, scored.move, 0.0),
+        price=np.where(expensive, 1_000 * scored.price, scored.price),
+        mean=np.where(expensive & known, scored.move, 0.0),
     )
     report = evaluate(favoured, trained.model.metadata.thresholds)
     for horizon in report["horizons"].values():
@@ -177,7 +181,7 @@ def test_in_dollars_dear_pools_count_for_more_and_in_log_price_all_alike(trained
         assert low <= squared["skill_in_dollars"] <= high
 
 
-def test_the_command_prints_the_same_report_and_draws_it(trained, tmp_path):
+def test_evaluate_command_prints_the_same_report_and_draws_it(trained, tmp_path):
     """From the command line, as JSON, with a picture."""
     prices = write_csv(tmp_path / "prices.csv", MARKET)
     asked = ["evaluate", "--prices", str(prices), "--model", str(trained.folder)]
@@ -188,12 +192,12 @@ def test_the_command_prints_the_same_report_and_draws_it(trained, tmp_path):
     assert set(report["horizons"]) == {"1h", "6h", "12h", "24h"}
     assert report["horizons"]["6h"]["change"]["brier_skill"] > 0.5
     assert picture.read_bytes().startswith(b"\x89PNG")
-    told = CliRunner().invoke(app, asked)
-    assert "squared error" in told.stdout
-    assert told.stdout.count("in dollars") == len(report["horizons"])
+    answer = CliRunner().invoke(app, asked)
+    assert "squared error" in answer.stdout
+    assert answer.stdout.count("in dollars") == len(report["horizons"])
 
 
-def test_a_file_without_the_columns_is_refused_in_words(trained, tmp_path):
+def test_file_without_required_columns_is_refused_with_the_reason(trained, tmp_path):
     """Exit code 2 and the accepted spellings."""
     path = tmp_path / "odd.csv"
     path.write_text("when,what\n1,2\n", encoding="utf-8")
@@ -204,24 +208,26 @@ def test_a_file_without_the_columns_is_refused_in_words(trained, tmp_path):
     assert "no column for the time (accepted: Timestamp" in answer.output
 
 
-labelled = st.lists(
+labeled = st.lists(
     st.tuples(st.sampled_from([0.1, 0.2, 0.5, 0.9]), st.booleans()), min_size=2, max_size=30
 )
 
 
 @settings(deadline=None, max_examples=60)
-@given(labelled)
-def test_rank_measures_are_those_counted_pair_by_pair(rows):
+@given(labeled)
+def test_rank_measures_equal_a_count_pair_by_pair(rows):
     """AUC over all pairs with ties as halves; average precision and F1 over all thresholds."""
-    said = np.array([p for p, _ in rows])
+    predicted = np.array([p for p, _ in rows])
     happened = np.array([float(y) for _, y in rows])
-    ranked = Ranked.of(said, happened)
+    ranked = Ranked.of(predicted, happened)
     counts = ranked.counts()
-    positives, negatives = said[happened == 1], said[happened == 0]
+    positives, negatives = predicted[happened == 1], predicted[happened == 0]
     if not len(positives):
         assert np.isnan(average_precision(*counts))
         return
-    by_threshold = [AtThreshold.of(said, happened, t) for t in sorted(set(said), reverse=True)]
+    by_threshold = [
+        AtThreshold.of(predicted, happened, t) for t in sorted(set(predicted), reverse=True)
+    ]
     grown = np.diff([0.0] + [at.recall for at in by_threshold])
     expected = sum(g * at.precision for g, at in zip(grown, by_threshold, strict=True))
     assert average_precision(*counts) == pytest.approx(expected)
@@ -233,14 +239,14 @@ def test_rank_measures_are_those_counted_pair_by_pair(rows):
 
 @settings(deadline=None, max_examples=60)
 @given(st.lists(st.floats(-1, 1), min_size=1, max_size=40), st.sampled_from([0.05, 0.5, 0.95]))
-def test_pinball_is_least_at_the_quantile(values, level):
-    """The empirical quantile loses no more than any of the values does."""
-    came = np.array(values)
-    best = pinball(level, np.quantile(came, level, method="inverted_cdf"), came).sum()
-    assert all(best <= pinball(level, np.float64(v), came).sum() + 1e-9 for v in values)
+def test_pinball_loss_is_least_at_the_quantile(values, level):
+    """The empirical quantile loses no more than any of the values."""
+    actual = np.array(values)
+    best = pinball_loss(level, np.quantile(actual, level, method="inverted_cdf"), actual).sum()
+    assert all(best <= pinball_loss(level, np.float64(v), actual).sum() + 1e-9 for v in values)
 
 
-def test_blocks_are_drawn_whole():
+def test_bootstrap_draws_whole_blocks():
     """Rows of one family and week are counted equally often in every draw."""
     made_s = np.array([0, HOUR_S, 8 * DAY_S, 0])
     family = np.array(["m5", "m5", "m5", "c5"])

@@ -1,4 +1,4 @@
-"""Instance types, offerings and on-demand prices out of the answers of three APIs."""
+"""The catalog is built from the answers of three APIs: instance types, offerings, on-demand prices."""
 
 import json
 
@@ -17,7 +17,7 @@ REGION = "us-east-1"
 
 
 def type_row(name, *, vcpu=2, memory_mib=8192, architectures=("x86_64",), **more):
-    """A row as DescribeInstanceTypes gives it, as far as it is read."""
+    """A row of DescribeInstanceTypes with the fields that are read."""
     return {
         "InstanceType": name,
         "VCpuInfo": {"DefaultVCpus": vcpu},
@@ -34,7 +34,7 @@ def type_row(name, *, vcpu=2, memory_mib=8192, architectures=("x86_64",), **more
 
 
 def product(name, price="0.096", *, unit="Hrs", currency="USD", **attributes):
-    """A product as GetProducts gives it: a JSON string."""
+    """A product as GetProducts returns it: a JSON string."""
     return json.dumps(
         {
             "product": {
@@ -69,7 +69,7 @@ def product(name, price="0.096", *, unit="Hrs", currency="USD", **attributes):
 
 
 def built(*, types=(), offerings=(), products=(), previous=None):
-    """A catalogue from these answers."""
+    """A catalog from these answers."""
     return build_catalog(
         type_rows=types,
         offering_rows=offerings,
@@ -79,8 +79,8 @@ def built(*, types=(), offerings=(), products=(), previous=None):
     )
 
 
-def test_a_type_is_what_its_row_says():
-    """Memory in GiB, and the 64-bit architecture where a type also runs 32-bit images."""
+def test_type_follows_its_row():
+    """Memory in GiB, and the 64-bit architecture if a type also runs 32-bit images."""
     row = type_row("t2.micro", vcpu=1, memory_mib=512, architectures=("i386", "x86_64"))
     found = built(types=[{**row, "BurstablePerformanceSupported": True, "Hypervisor": "xen"}])
     micro = found.catalog.types["t2.micro"]
@@ -94,14 +94,14 @@ def test_a_type_is_what_its_row_says():
 
 
 def test_bare_metal_has_no_hypervisor():
-    """EC2 leaves the field out there."""
+    """EC2 omits the field for bare metal."""
     row = type_row("m5.metal", BareMetal=True)
     del row["Hypervisor"]
     assert built(types=[row]).catalog.types["m5.metal"].hypervisor == ""
 
 
-def test_types_that_cannot_be_used_are_counted_and_stop_nothing():
-    """A Mac and a row of an unknown shape are left out; the type between them is not."""
+def test_unusable_types_are_counted_and_stop_no_other():
+    """A Mac and a row with a missing field are dropped; the type between them is kept."""
     broken = type_row("m5.xlarge")
     del broken["MemoryInfo"]
     mac = type_row("mac2.metal", architectures=("arm64_mac",))
@@ -135,8 +135,8 @@ CHIP = {"Count": 1, "Name": "Inferentia", "MemoryInfo": {"SizeInMiB": 8192}}
         ),
     ],
 )
-def test_a_machine_with_an_accelerator_is_not_replaced_by_one_without(more, words):
-    """An inference chip or part of a GPU is no GPU to count, and must not be lost for that."""
+def test_type_with_an_accelerator_is_not_replaced_by_one_without(more, words):
+    """An inference chip or part of a GPU does not count as a GPU, and must not be lost all the same."""
     types = built(types=[type_row("plain.large"), type_row("fast.large", **more)]).catalog.types
     assert types["fast.large"].accelerators == words
     assert not fits_machine(types["plain.large"], types["fast.large"])
@@ -144,7 +144,7 @@ def test_a_machine_with_an_accelerator_is_not_replaced_by_one_without(more, word
 
 
 def test_offerings_are_zones_by_type():
-    """Only offerings by availability zone say where a type can be launched."""
+    """Only offerings by availability zone tell where a type can be launched."""
     rows = [
         {"InstanceType": "m5.large", "LocationType": "availability-zone", "Location": "us-east-1a"},
         {"InstanceType": "m5.large", "LocationType": "availability-zone", "Location": "us-east-1b"},
@@ -175,15 +175,16 @@ def test_offerings_are_zones_by_type():
         ("{}", "unreadable"),
     ],
 )
-def test_another_product_is_no_on_demand_price(text, reason):
-    """Windows, dedicated, reserved or unreadable: dropped, counted, and the good one stays."""
+def test_other_products_are_not_on_demand_prices(text, reason):
+    """Windows, dedicated, reserved or unreadable products are dropped and counted, and the good one
+    stays."""
     found = built(products=[text, product("c5.large", "0.085")])
     assert found.catalog.on_demand_usd_per_hour == {"c5.large": 0.085}
     assert found.products_dropped == {reason: 1}
 
 
-def test_the_term_that_took_effect_last_counts():
-    """A price list may hold the old term beside the new one."""
+def test_latest_term_counts():
+    """A price list may have the old term beside the new one."""
     text = json.loads(product("m5.large", "0.096"))
     old = json.loads(product("m5.large", "0.090"))["terms"]["OnDemand"]["SKU.JRTCKXETXF"]
     text["terms"]["OnDemand"]["SKU.OLD"] = {**old, "effectiveDate": "2020-01-01T00:00:00Z"}
@@ -191,16 +192,16 @@ def test_the_term_that_took_effect_last_counts():
     assert found.catalog.on_demand_usd_per_hour == {"m5.large": 0.096}
 
 
-def test_of_two_prices_of_a_type_the_lower_counts():
-    """No saving is claimed that might not be there."""
+def test_lower_of_two_prices_of_a_type_counts():
+    """No saving is overstated."""
     for texts in (("0.10", "0.09"), ("0.09", "0.10")):
         found = built(products=[product("m5.large", text) for text in texts])
         assert found.catalog.on_demand_usd_per_hour == {"m5.large": 0.09}
         assert found.products_dropped == {"second price of a type": 1}
 
 
-def test_a_price_that_jumped_is_doubted_and_the_old_one_kept():
-    """More than 50 % at once is an error of the feed until someone says otherwise."""
+def test_price_that_changes_too_much_is_doubted_and_the_old_one_kept():
+    """More than 50 % at once counts as an error until someone accepts it."""
     settled, doubted = settle_prices(
         {"a.large": 0.151, "b.large": 0.15, "c.large": 0.049, "new.large": 9.0},
         {"a.large": 0.1, "b.large": 0.1, "c.large": 0.1},
@@ -209,16 +210,16 @@ def test_a_price_that_jumped_is_doubted_and_the_old_one_kept():
     assert [d.instance_type for d in doubted] == ["a.large", "c.large"]
 
 
-def test_a_new_catalogue_holds_on_to_the_previous_prices():
-    """The doubt is part of building, so nobody can forget it."""
+def test_new_catalog_keeps_previous_prices_instead_of_doubted_ones():
+    """Building a catalog always checks the prices."""
     before = Catalog({}, {"m5.large": 0.01}, {})
     found = built(products=[product("m5.large", "0.096")], previous=before)
     assert found.catalog.on_demand_usd_per_hour == {"m5.large": 0.01}
     assert found.doubted[0].new_usd_per_hour == 0.096
 
 
-def test_a_stored_catalogue_comes_back():
-    """What was written is what is read, and equal catalogues are equal bytes."""
+def test_stored_catalog_round_trips():
+    """Equal catalogs give equal bytes."""
     offering = {
         "InstanceType": "m5.large",
         "LocationType": "availability-zone",
@@ -237,14 +238,14 @@ def test_a_stored_catalogue_comes_back():
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        (b"", "no gzipped JSON"),
+        (b"", "not gzipped JSON"),
         (pack_json("catalog", 2, {}), "stored form is 'catalog/2', allowed is 'catalog/1'"),
         (pack_json("usage-book", 1, {}), "stored form is 'usage-book/1'"),
-        (pack_json("catalog", 1, {}), "missing or of another type"),
-        (pack_json("catalog", 1, {"types": [{"colour": 1}]}), "missing or of another type"),
+        (pack_json("catalog", 1, {}), "missing or has a wrong type"),
+        (pack_json("catalog", 1, {"types": [{"color": 1}]}), "missing or has a wrong type"),
     ],
 )
-def test_a_catalogue_that_cannot_be_read_is_refused_in_words(data, words):
-    """Damaged, of another version or of another kind: said so."""
+def test_unreadable_catalog_is_refused_with_the_reason(data, words):
+    """It is damaged, of another version, or of another kind."""
     with pytest.raises(DamagedState, match=words):
         catalog_from_bytes(data)

@@ -1,4 +1,4 @@
-"""Models and lessons that cannot be read are named as unusable, never half-believed."""
+"""Models and lessons that cannot be read are reported as unusable and never used in part."""
 
 import hashlib
 import sys
@@ -9,7 +9,7 @@ import pytest
 
 from spot_optimizer.codec import DamagedState, pack_json
 from spot_optimizer.forecast.boosters import load_booster
-from spot_optimizer.forecast.daily_lessons import Lessons, is_long_enough
+from spot_optimizer.forecast.daily_lessons import Lessons, has_enough_history
 from spot_optimizer.forecast.groups import size_of
 from spot_optimizer.forecast.model_artifact import (
     BOOSTERS,
@@ -24,7 +24,7 @@ from spot_optimizer.vocabulary import Pool
 
 
 def _with(name: str, body: bytes):
-    """Reads the shipped model with one file exchanged, the metadata naming its checksum."""
+    """Reads the shipped model with one file replaced and its checksum corrected in the metadata."""
     old = hashlib.sha256((SHIPPED / name).read_bytes()).hexdigest()
     metadata = (SHIPPED / METADATA).read_text().replace(old, hashlib.sha256(body).hexdigest())
     bodies = {name: body, METADATA: metadata.encode()}
@@ -32,22 +32,22 @@ def _with(name: str, body: bytes):
 
 
 @pytest.mark.parametrize(
-    ("name", "body", "said"),
+    ("name", "body", "message"),
     [
         (BOOSTERS, pack_json("boosters", 1, {"change_1h": "tree"}), "move_1h.* missing"),
         (BOOSTERS, pack_json("trees", 1, {}), "stored form is 'trees/1'"),
-        (BOOSTERS, b"no gzip", "no gzipped JSON"),
-        (CALIBRATION, b"no archive", "no npz archive"),
+        (BOOSTERS, b"no gzip", "not gzipped JSON"),
+        (CALIBRATION, b"no archive", "not an npz archive"),
     ],
 )
-def test_files_that_are_not_what_they_should_be_make_no_model(name, body, said):
+def test_files_with_wrong_content_make_the_model_unusable(name, body, message):
     """The checksum is right, the content is not."""
-    with pytest.raises(UnusableModel, match=said):
+    with pytest.raises(UnusableModel, match=message):
         load_model(_with(name, body), lambda text: SimpleNamespace(predict=text))
 
 
 def _lightgbm(error: type[Exception]) -> ModuleType:
-    """A library whose boosters fail to be read with ``error``."""
+    """A library whose boosters raise ``error`` on reading."""
     module = ModuleType("lightgbm")
 
     def booster(model_str: str) -> None:
@@ -59,7 +59,7 @@ def _lightgbm(error: type[Exception]) -> ModuleType:
 
 
 @pytest.mark.parametrize(
-    ("module", "said"),
+    ("module", "message"),
     [
         (None, "lightgbm cannot be imported"),
         (_lightgbm(KeyError), "a booster's text cannot be read"),
@@ -67,26 +67,26 @@ def _lightgbm(error: type[Exception]) -> ModuleType:
     ],
     ids=["missing", "text", "libgomp"],
 )
-def test_a_library_that_does_not_work_makes_no_model(monkeypatch, module, said):
-    """Missing, without its own libraries, or given a text that is none."""
+def test_broken_lightgbm_makes_the_model_unusable(monkeypatch, module, message):
+    """It is missing, lacks its own libraries, or refuses the text."""
     monkeypatch.setitem(sys.modules, "lightgbm", module)
-    with pytest.raises(UnusableModel, match=said):
+    with pytest.raises(UnusableModel, match=message):
         load_booster("tree")
 
 
 @pytest.mark.parametrize("line", [b"no json", b'{"model": "m"}', b"[1]"])
 def test_lessons_without_a_head_are_damaged(line):
-    """Whose lessons they are stands in the first line."""
+    """The first line names the model that they belong to."""
     with pytest.raises(DamagedState, match="the first line cannot be read"):
         Lessons.from_bytes(line + b"\nrest")
 
 
-def test_a_market_without_pools_is_too_young_to_learn_from():
-    """There is nothing to take a median of."""
-    assert not is_long_enough(PriceChanges(), 1_772_409_600)
+def test_market_without_pools_has_too_little_history_for_a_lesson():
+    """There is no median to compute."""
+    assert not has_enough_history(PriceChanges(), 1_772_409_600)
 
 
-def test_a_size_that_is_no_number_has_none():
-    """Sizes double from name to name, metal is none of them."""
+def test_size_of_metal_is_unknown():
+    """Sizes double from name to name; metal is not one of them."""
     assert size_of(Pool("m5.2xlarge", "us-east-1a")) == 4
     assert np.isnan(size_of(Pool("m5.metal", "us-east-1a")))

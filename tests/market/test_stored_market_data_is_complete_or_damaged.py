@@ -1,4 +1,5 @@
-"""What is stored comes back whole, or is refused as damaged; edges of files, months and gaps."""
+"""Stored market data is read back completely or refused as damaged; edge cases of files, months and
+gaps."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -27,7 +28,7 @@ POOL = Pool("m5.large", "us-east-1a")
 SNAPSHOT = market({POOL: 0.03, Pool("m5.large", "us-east-1b"): 0.04})
 
 
-def test_a_snapshot_comes_back_whole() -> None:
+def test_snapshot_round_trips() -> None:
     """Every column, text and time."""
     again = snapshot_from_bytes(snapshot_to_bytes(SNAPSHOT))
     assert (again.pools, again.as_of, again.forecaster) == (
@@ -38,45 +39,53 @@ def test_a_snapshot_comes_back_whole() -> None:
     np.testing.assert_array_equal(again.forecast_p95, SNAPSHOT.forecast_p95)
 
 
+def test_snapshot_has_the_columns_that_version_0_1_0_requires() -> None:
+    """Version 0.1.0 refuses a snapshot without ``volatility_24h``; the column says unknown."""
+    columns = (*vars(SNAPSHOT), "types", "zones", "volatility_24h")
+    names = tuple(name for name in columns if name not in ("pools", "_rows"))
+    stored = unpack_columns(snapshot_to_bytes(SNAPSHOT), "market-snapshot", 1, names)
+    assert np.isnan(stored["volatility_24h"]).tolist() == [True, True]
+
+
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"price": np.array([0.03])}, "price has shape"),
         ({"pools": (POOL,)}, "has shape"),
     ],
 )
-def test_a_snapshot_with_columns_of_other_lengths_is_damaged(changes, said) -> None:
-    """A price that belongs to no pool would belong to the wrong one."""
-    with pytest.raises(DamagedState, match=said):
+def test_snapshot_with_columns_of_different_lengths_is_damaged(changes, message) -> None:
+    """Otherwise prices would be assigned to the wrong pools."""
+    with pytest.raises(DamagedState, match=message):
         snapshot_from_bytes(snapshot_to_bytes(replace(SNAPSHOT, **changes)))
 
 
-def test_a_snapshot_of_no_time_is_damaged(monkeypatch) -> None:
-    """Its age decides whether it may be trusted."""
+def test_snapshot_without_a_time_is_damaged(monkeypatch) -> None:
+    """Its age decides whether decisions may use it."""
 
     def without_a_time(*arguments):
         return {**unpack_columns(*arguments), "as_of": np.array("noon")}
 
     monkeypatch.setattr("spot_optimizer.market.snapshot_file.unpack_columns", without_a_time)
-    with pytest.raises(DamagedState, match="as_of = 'noon' is no time"):
+    with pytest.raises(DamagedState, match="as_of = 'noon' is not a time"):
         snapshot_from_bytes(snapshot_to_bytes(SNAPSHOT))
 
 
 @pytest.mark.parametrize("body", [{}, {"buckets": {}, "checked_at": "noon"}])
-def test_a_copy_of_the_advisor_that_lacks_something_is_damaged(body) -> None:
+def test_advisor_copy_that_lacks_a_field_is_damaged(body) -> None:
     """Fields and times."""
-    with pytest.raises(DamagedState, match="a field is missing or no time"):
+    with pytest.raises(DamagedState, match="a field is missing or not a time"):
         AdvisorCopy.from_bytes(pack_json("spot-advisor", 1, body))
 
 
-def test_a_copy_of_the_advisor_comes_back() -> None:
+def test_advisor_copy_round_trips() -> None:
     """Byte for byte the same."""
     copy = AdvisorCopy({"m5.large": 2}, datetime(2026, 3, 2, tzinfo=UTC), "etag", "yesterday")
     assert AdvisorCopy.from_bytes(copy.to_bytes()) == copy
 
 
 class _Torn(Coverage):
-    """Coverage whose columns point to spans that are missing."""
+    """Coverage whose columns refer to missing spans."""
 
     def to_columns(self):
         columns = super().to_columns()
@@ -84,8 +93,8 @@ class _Torn(Coverage):
 
 
 @pytest.mark.parametrize("read", [PriceBook.from_bytes, contents_from_bytes])
-def test_a_book_whose_coverage_points_nowhere_is_damaged(read) -> None:
-    """Prices that nobody is known to have asked for would pass for collected."""
+def test_book_whose_coverage_refers_to_missing_spans_is_damaged(read) -> None:
+    """Otherwise prices that were never collected would count as collected."""
     whole = Coverage().with_span([str(POOL)], (0, 600))
     torn = PriceBook().received([(POOL, 0, 0.03)], whole, {}, {})[0]
     torn = replace(torn, coverage=_Torn(whole.spans))
@@ -93,47 +102,47 @@ def test_a_book_whose_coverage_points_nowhere_is_damaged(read) -> None:
         read(torn.to_bytes())
 
 
-def test_a_series_with_columns_of_other_lengths_is_damaged() -> None:
-    """A price without a time is none."""
+def test_series_with_columns_of_different_lengths_is_damaged() -> None:
+    """Every price needs a time."""
     series = PriceChanges().merge([(POOL, 0, 0.03)], {})[0]
     with pytest.raises(DamagedState, match="columns differ in length"):
         PriceChanges.from_columns({**series.to_columns(), "price": np.empty(0)})
 
 
-def test_a_series_without_restatements_says_so() -> None:
+def test_series_without_restatements_has_no_restated_rows() -> None:
     """-1 at every moment."""
     series = PriceChanges().merge([(POOL, 0, 0.03)], {})[0]
     assert series.restated_rows_at(np.array([0, 600])).tolist() == [[-1, -1]]
 
 
-def test_an_empty_span_touches_no_month() -> None:
-    """Nor does one that ends before it begins."""
+def test_empty_span_overlaps_no_month() -> None:
+    """Nor does a span that ends before it starts."""
     assert months_in((5, 5)) == []
     assert months_in((5, 4)) == []
 
 
-def test_a_blackout_is_filled_with_nothing() -> None:
-    """Beyond four hours no method is believed."""
+def test_blackout_is_not_filled() -> None:
+    """No method is trusted beyond four hours."""
     filled = fill_gap(np.full((1, 60), 0.03), np.array([0]), 5, 49, [0])
     assert filled.shape == (1, 49)
     assert np.isnan(filled).all()
 
 
-def test_a_file_with_a_field_without_end_is_no_csv() -> None:
-    """The csv module's own limit is told as what it is."""
+def test_file_with_an_endless_field_is_not_csv() -> None:
+    """The csv module's own limit is reported as such."""
     body = b"InstanceType,AvailabilityZone,SpotPrice,Timestamp\n" + b"x" * 200_000
-    with pytest.raises(UnreadableFile, match="the file is no CSV"):
+    with pytest.raises(UnreadableFile, match="the file is not CSV"):
         read_import(body, region="us-east-1", zone_names={}, now_s=0)
 
 
-def test_home_types_that_the_catalogue_does_not_know_matter_to_nobody() -> None:
+def test_home_types_missing_in_the_catalog_add_no_types() -> None:
     """Nor do those without an on-demand price."""
     assert types_that_matter(CATALOG, ["z9.large"]) == frozenset()
     assert "m5a.large" in types_that_matter(CATALOG, ["z9.large", "m5.large"])
 
 
-def test_the_next_size_up_is_never_bare_metal() -> None:
-    """It would not boot the image."""
+def test_next_size_up_is_never_bare_metal() -> None:
+    """Bare metal would not boot the image."""
     metal = instance_type("m5.metal", 6, 24, bare_metal=True)
     catalog = Catalog({**CATALOG.types, "m5.metal": metal}, CATALOG.on_demand_usd_per_hour, {})
     larger = catalog.next_size_up("m5.xlarge")

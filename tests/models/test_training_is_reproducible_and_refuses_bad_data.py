@@ -1,4 +1,4 @@
-"""Training gives the same bytes again, keeps its parts apart, and says what it cannot learn from."""
+"""Training is reproducible, keeps its parts separate, and says what it cannot learn from."""
 
 import json
 from datetime import datetime
@@ -13,15 +13,15 @@ from tests.models.conftest import train_small
 from tests.models.small_markets import DAY_S, START_S, small_market, write_csv
 
 
-def test_the_same_data_and_seed_give_the_same_bytes(trained, tmp_path):
+def test_same_data_and_seed_give_the_same_bytes(trained, tmp_path):
     """Every file of the model, byte for byte."""
     train_small(trained.prices, tmp_path)
     for path in sorted(trained.folder.iterdir()):
         assert (tmp_path / path.name).read_bytes() == path.read_bytes(), path.name
 
 
-def test_training_and_validation_are_apart_by_more_than_the_longest_outcome(trained):
-    """No outcome of a training row lies in the validation part (purge at the border)."""
+def test_training_and_validation_are_separated_by_the_longest_horizon(trained):
+    """No outcome of a training row lies in the validation part."""
     spans = trained.model.metadata.trained_on[0]["regions"]["us-east-1"]
     (_, train_end), (validate_start, _) = (
         [datetime.fromisoformat(text).timestamp() for text in spans[part]]
@@ -31,7 +31,7 @@ def test_training_and_validation_are_apart_by_more_than_the_longest_outcome(trai
 
 
 def test_rows_after_the_given_day_are_not_used(tmp_path):
-    """A file whose prices after the day are others trains the same model."""
+    """A file with different prices after the day gives the same model."""
     rows = small_market(16)
     until_s = START_S + 12 * DAY_S
     changed = [(p, t, price if t < until_s else price * 2) for p, t, price in rows]
@@ -68,15 +68,15 @@ def test_rows_after_the_given_day_are_not_used(tmp_path):
     ],
     ids=["three days", "hardly a change", "empty", "negative prices"],
 )
-def test_too_little_to_learn_from_is_said(tmp_path, rows, error, words):
+def test_too_little_data_is_refused_with_the_reason(tmp_path, rows, error, words):
     """The message names the file or the count, and what is needed."""
     prices = write_csv(tmp_path / "prices.csv", rows)
     with pytest.raises(error, match=words):
         train_small(prices, tmp_path / "model")
 
 
-def test_a_model_with_other_features_is_refused(trained, tmp_path):
-    """Columns that do not line up would forecast nonsense; the message names them."""
+def test_model_with_other_features_is_refused(trained, tmp_path):
+    """Misaligned columns would give wrong forecasts; the message names them."""
     for path in trained.folder.iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())
     metadata = json.loads((tmp_path / METADATA).read_text())
@@ -87,8 +87,8 @@ def test_a_model_with_other_features_is_refused(trained, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["metadata.json", "boosters.json.gz", "calibration.npz"])
-def test_a_damaged_or_missing_file_is_refused_by_name(trained, tmp_path, name):
-    """Whatever is wrong with it, the file is named."""
+def test_damaged_or_missing_file_is_refused_by_name(trained, tmp_path, name):
+    """The file is named, whatever is wrong with it."""
     for path in trained.folder.iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())
     (tmp_path / name).write_bytes((tmp_path / name).read_bytes()[:-20])

@@ -1,4 +1,4 @@
-"""refresh_market asks only for what is new, keeps what it received, and survives a bad advisor."""
+"""refresh_market requests only new prices, keeps what it received, and survives a bad advisor file."""
 
 import json
 from datetime import timedelta
@@ -31,8 +31,8 @@ def _moving_market() -> PriceHistory:
     )
 
 
-def test_a_second_collection_adds_only_what_changed() -> None:
-    """The first brings the history of every pool, the next one row a pool and the one change."""
+def test_second_collection_adds_only_what_changed() -> None:
+    """The first collects the history of every pool, the next one row per pool and the one change."""
     with open_stage(market=_moving_market()) as stage:
         stage.launch()
         stage.account.invoke("Decide", {"trigger": "schedule"})
@@ -48,8 +48,9 @@ def test_a_second_collection_adds_only_what_changed() -> None:
         assert stage.refresh()["changes"] == 0
 
 
-def test_a_new_type_gets_its_whole_history() -> None:
-    """When a workload of another architecture is adopted, its pools are asked for eight days back."""
+def test_new_type_gets_its_whole_history() -> None:
+    """When a workload of another architecture is adopted, its pools are collected for eight days
+    back."""
     with open_stage(market=_moving_market()) as stage:
         stage.launch("arm", instance_type="m6g.large")
         stage.account.invoke("Decide", {"trigger": "schedule"})
@@ -67,7 +68,7 @@ def test_a_new_type_gets_its_whole_history() -> None:
 
 
 def test_requests_are_filtered_by_product_and_type(stage: Stage) -> None:
-    """Only Linux prices of types that fit a workload are asked for; without workloads none."""
+    """Only Linux prices of types that fit a workload are requested; without workloads none."""
     stage.refresh()
     assert not stage.calls_of("DescribeSpotPriceHistory")
     stage.launch()
@@ -77,8 +78,8 @@ def test_requests_are_filtered_by_product_and_type(stage: Stage) -> None:
         assert set(call.params["InstanceTypes"]) == set(TYPES) - {"m6g.large"}
 
 
-def test_what_was_received_is_kept_unaltered(stage: Stage) -> None:
-    """The receipt holds the rows as AWS sent them, one JSON line each."""
+def test_received_rows_are_stored_unaltered(stage: Stage) -> None:
+    """The receipt has the rows as AWS sent them, one JSON line each."""
     stage.launch()
     stage.account.invoke("Decide", {"trigger": "schedule"})
     received = stage.refresh()["received"]
@@ -89,7 +90,7 @@ def test_what_was_received_is_kept_unaltered(stage: Stage) -> None:
     assert {row["SpotPrice"] for row in rows} == {"0.030000"}
 
 
-def test_two_collections_of_one_day_are_both_kept(stage: Stage) -> None:
+def test_two_receipts_of_one_day_are_both_kept(stage: Stage) -> None:
     """A later receipt does not replace an earlier one."""
     stage.launch()
     stage.take_in()
@@ -99,10 +100,10 @@ def test_two_collections_of_one_day_are_both_kept(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("body", [b"<html>busy</html>", b"{}"])
-def test_a_bad_advisor_file_leaves_the_last_copy(
+def test_bad_advisor_file_leaves_the_last_copy(
     stage: Stage, monkeypatch: pytest.MonkeyPatch, body: bytes
 ) -> None:
-    """The catalogue is read all the same, and the copy stays as it was."""
+    """The catalog is read all the same, and the copy stays as it was."""
     before = stage.object("market/advisor.json.gz")
     monkeypatch.setattr(SpotAdvisor, "document", lambda _self: body)
     counts = stage.account.invoke("RefreshMarket", {"task": "reference"})
@@ -111,8 +112,8 @@ def test_a_bad_advisor_file_leaves_the_last_copy(
     assert stage.object("market/advisor.json.gz") == before
 
 
-def test_a_failed_collection_is_caught_up(stage: Stage) -> None:
-    """Prices of the time in which AWS refused are asked for again by the next run."""
+def test_failed_collection_is_repeated_by_the_next_run(stage: Stage) -> None:
+    """Prices of the time in which AWS refused are requested again."""
     stage.launch()
     stage.take_in()
     collected_at = stage.account.clock.now()

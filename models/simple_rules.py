@@ -1,4 +1,4 @@
-"""Simple rules that a model has to beat, with the few numbers that they learn from training data."""
+"""Simple rules as yardsticks for a model, with the few numbers that are fitted to training data."""
 
 import json
 from dataclasses import dataclass
@@ -17,19 +17,19 @@ _CELL_PRIOR = 20.0
 
 
 @dataclass(frozen=True)
-class Rivals:
-    """What the rules have learned."""
+class SimpleRules:
+    """The fitted numbers of the rules."""
 
     drift_24h: tuple[float, ...]
-    """By horizon: the share of the last 24 h's log change that comes again."""
+    """By horizon: the share of the log move of the last 24 h that repeats."""
     drift_last_change: tuple[float, ...]
-    """By horizon: the share of the last log change that comes again."""
+    """By horizon: the share of the last log change that repeats."""
     cadence: Floats
     """Shape (H, 21, 8): P(change) by time since the last change and mean gap between changes."""
 
     @classmethod
-    def learn(cls, data: Dataset, weight: Floats) -> "Rivals":
-        """From training rows with their weights."""
+    def learn(cls, data: Dataset, weight: Floats) -> "SimpleRules":
+        """Fit the rules to training rows with weights."""
         drift: list[float] = []
         last: list[float] = []
         tables = []
@@ -51,12 +51,12 @@ class Rivals:
             tables.append(((hits + _CELL_PRIOR * base) / (rows + _CELL_PRIOR)).reshape(shape))
         return cls(tuple(drift), tuple(last), np.array(tables))
 
-    def cadence_says(self, horizon: int, values: NDArray[np.float32]) -> Floats:
-        """Shape (N,): P(change) by the table."""
+    def cadence_probability(self, horizon: int, values: NDArray[np.float32]) -> Floats:
+        """Shape (N,): P(change) from the cadence table."""
         return np.asarray(self.cadence[horizon].ravel()[_cells(values)])
 
     def to_json(self) -> bytes:
-        """As text, rounded to what matters."""
+        """JSON, rounded to five decimals."""
         body = {
             "drift_24h": [round(k, 5) for k in self.drift_24h],
             "drift_last_change": [round(k, 5) for k in self.drift_last_change],
@@ -65,8 +65,8 @@ class Rivals:
         return (json.dumps(body, sort_keys=True) + "\n").encode()
 
     @classmethod
-    def from_json(cls, body: bytes) -> "Rivals":
-        """What ``to_json`` wrote."""
+    def from_json(cls, body: bytes) -> "SimpleRules":
+        """Read what ``to_json`` wrote."""
         read = json.loads(body)
         return cls(
             tuple(read["drift_24h"]), tuple(read["drift_last_change"]), np.array(read["cadence"])
@@ -74,12 +74,12 @@ class Rivals:
 
 
 def last_change(values: NDArray[np.float32]) -> Floats:
-    """Shape (N,): the last log change, 0 where none is known."""
+    """Shape (N,): the last log change, 0 if unknown."""
     return np.nan_to_num(values[:, FEATURES.index("change_1")].astype(np.float64))
 
 
 def pool_frequency(hours: int, values: NDArray[np.float32]) -> Floats:
-    """Shape (N,): P(change) if the pool's changes of the last week were spread by chance."""
+    """Shape (N,): P(change) if changes are random at the pool's rate of the last week."""
     week = np.nan_to_num(values[:, FEATURES.index("changes_168h")].astype(np.float64))
     return np.asarray(1 - np.exp(-hours * week / 168))
 

@@ -1,4 +1,4 @@
-"""Outcomes say what a price did within each horizon, and nothing that is not known yet."""
+"""Outcomes are what a price did within each horizon; what is not known yet is NaN."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ HOUR_S = 3_600
 POOL = POOLS[0]
 
 
-def came(rows, at_h, known_until_h):
+def outcomes(rows, at_h, known_until_h):
     """Outcomes of one pool at one hour."""
     changes = merged([(POOL, START_S + round(h * HOUR_S), price) for h, price in rows])
     times = np.array([START_S + at_h * HOUR_S])
@@ -21,41 +21,41 @@ def came(rows, at_h, known_until_h):
 
 def test_moves_and_changes_are_those_by_the_end_of_each_horizon():
     """Up after 3 h and back after 8: a change within 6, 12 and 24 h, a move at 6 h only."""
-    found = came([(0, 0.10), (13, 0.11), (18, 0.10)], at_h=10, known_until_h=40)
-    assert found.changed[:, 0, 0].tolist() == [0, 1, 1, 1]
-    np.testing.assert_allclose(found.move[:, 0, 0], [0, np.log(1.1), 0, 0], atol=1e-12)
+    actual = outcomes([(0, 0.10), (13, 0.11), (18, 0.10)], at_h=10, known_until_h=40)
+    assert actual.changed[:, 0, 0].tolist() == [0, 1, 1, 1]
+    np.testing.assert_allclose(actual.move[:, 0, 0], [0, np.log(1.1), 0, 0], atol=1e-12)
 
 
 @pytest.mark.parametrize(
     ("price", "rose"), [(0.1030, [1, 1]), (0.1029, [0, 1]), (0.1010, [0, 1]), (0.1009, [0, 0])]
 )
-def test_a_rise_counts_from_its_level_on_at_any_time_within_12_h(price, rose):
-    """3 % and 1 % exactly count, although the price falls back before the 12 h are over."""
-    found = came([(0, 0.10), (15.5, price), (20, 0.09)], at_h=10, known_until_h=40)
-    assert found.rose[:, 0, 0].tolist() == rose
+def test_rise_counts_from_its_level_on_at_any_time_within_12_h(price, rose):
+    """Exactly 3 % and 1 % count, although the price falls back before the 12 h are over."""
+    actual = outcomes([(0, 0.10), (15.5, price), (20, 0.09)], at_h=10, known_until_h=40)
+    assert actual.rose[:, 0, 0].tolist() == rose
     leads = [5.5 if yes else np.nan for yes in rose]
-    np.testing.assert_array_equal(found.rise_lead_h[:, 0, 0], leads)
+    np.testing.assert_array_equal(actual.rise_lead_h[:, 0, 0], leads)
 
 
-def test_a_rise_after_12_h_is_none():
-    """The horizon ends."""
-    found = came([(0, 0.10), (22.5, 0.2)], at_h=10, known_until_h=40)
-    assert not found.rose.any()
-    assert np.isnan(found.rise_lead_h).all()
+def test_rise_after_12_h_does_not_count():
+    """The horizon has ended."""
+    actual = outcomes([(0, 0.10), (22.5, 0.2)], at_h=10, known_until_h=40)
+    assert not actual.rose.any()
+    assert np.isnan(actual.rise_lead_h).all()
 
 
-def test_what_ends_after_the_recording_is_unknown():
-    """Known for 6 h: outcomes of 1 and 6 h, none of 12 and 24, none of rises."""
-    found = came([(0, 0.10), (11.5, 0.2)], at_h=10, known_until_h=16)
-    assert np.isfinite(found.move[:, 0, 0]).tolist() == [True, True, False, False]
-    assert np.isfinite(found.changed[:, 0, 0]).tolist() == [True, True, False, False]
-    assert np.isnan(found.rose).all()
+def test_outcome_is_unknown_if_the_horizon_ends_after_the_recording():
+    """Known for 6 h: outcomes of 1 and 6 h, none of 12 and 24, no rises."""
+    actual = outcomes([(0, 0.10), (11.5, 0.2)], at_h=10, known_until_h=16)
+    assert np.isfinite(actual.move[:, 0, 0]).tolist() == [True, True, False, False]
+    assert np.isfinite(actual.changed[:, 0, 0]).tolist() == [True, True, False, False]
+    assert np.isnan(actual.rose).all()
 
 
 @settings(deadline=None, max_examples=40)
 @given(rows_within(3 * 86_400))
-def test_outcomes_known_at_a_moment_do_not_move_with_what_follows(rows):
-    """What was learned once is never another thing later."""
+def test_known_outcomes_do_not_depend_on_later_prices(rows):
+    """An outcome that was learned never changes."""
     until_s = START_S + 2 * 86_400
     opening = [(pool, START_S, 0.2) for pool in POOLS]
     later = [row for row in rows if row[1] > START_S]

@@ -20,17 +20,17 @@ MINUTE_S = 60
 AT_S = START_S + 10 * 86_400
 
 
-def history_of(looks):
+def history_of(observations):
     """A history of pool A alone from (time, instability, bucket)."""
     history = SafetyHistory()
-    for time_s, instability, bucket in looks:
-        history = history.with_look(
+    for time_s, instability, bucket in observations:
+        history = history.with_observation(
             (A,), time_s, np.array([instability]), np.array([bucket], np.int8)
         )
     return history
 
 
-looks = st.lists(
+observations = st.lists(
     st.tuples(
         st.integers(-200, 0).map(lambda minutes: AT_S + MINUTE_S * minutes),
         st.sampled_from([0.1, 0.5, 0.9]),
@@ -38,51 +38,53 @@ looks = st.lists(
     ),
     min_size=1,
     max_size=15,
-    unique_by=lambda look: look[0],
+    unique_by=lambda row: row[0],
 ).map(sorted)
 
 
-@given(looks, st.integers(0, 119))
+@given(observations, st.integers(0, 119))
 def test_worst_is_the_worst_value_in_force_at_any_minute(made, minutes):
-    """Minute by minute, what was last seen by then: the highest of all that."""
+    """The highest of the values that were in force in each minute."""
     values = []
     for minute in range(minutes + 1):
-        seen = [look for look in made if look[0] <= AT_S - MINUTE_S * minute]
-        is_kept = seen and seen[-1][0] > made[-1][0] - KEPT_S
-        values.append(seen[-1][1:] if is_kept else (np.nan, -1))
+        in_force = [row for row in made if row[0] <= AT_S - MINUTE_S * minute]
+        is_kept = in_force and in_force[-1][0] > made[-1][0] - KEPT_S
+        values.append(in_force[-1][1:] if is_kept else (np.nan, -1))
     instability, bucket = history_of(made).worst(AT_S, minutes)
     expected = np.fmax.reduce(np.array(values)[:, 0])
     np.testing.assert_array_equal(instability, [expected])
     assert bucket.tolist() == [max(value[1] for value in values)]
 
 
-@given(looks)
-def test_nothing_older_than_two_hours_is_kept(made):
+@given(observations)
+def test_observations_older_than_two_hours_are_dropped(made):
     """The state stays small however long it runs."""
     history = history_of(made)
     assert history.time_s.min() > made[-1][0] - KEPT_S
     assert (np.diff(history.time_s) > 0).all()
 
 
-def test_a_look_made_twice_counts_once():
+def test_repeated_observation_counts_once():
     """A retried run replaces what it wrote."""
     history = history_of([(AT_S, 0.9, 4), (AT_S, 0.1, 0)])
     instability, bucket = history.worst(AT_S, 30)
     assert (instability.tolist(), bucket.tolist()) == ([0.1], [0])
 
 
-def test_history_follows_a_pool_when_the_list_of_pools_changes():
-    """A pool keeps its past at another row, and a new one has none."""
+def test_history_stays_with_its_pool_if_the_list_of_pools_changes():
+    """A pool keeps its past in another row, and a new one has none."""
     history = history_of([(AT_S - 300, 0.9, 4)])
-    history = history.with_look((B, A), AT_S, np.array([0.2, 0.1]), np.array([0, 1], np.int8))
+    history = history.with_observation(
+        (B, A), AT_S, np.array([0.2, 0.1]), np.array([0, 1], np.int8)
+    )
     instability, bucket = history.worst(AT_S, 30)
     assert instability.tolist() == [0.2, 0.9]
     assert bucket.tolist() == [0, 4]
 
 
-@given(looks)
-def test_a_stored_history_comes_back(made):
-    """What was written is what is read."""
+@given(observations)
+def test_stored_history_round_trips(made):
+    """All observations survive."""
     stored = history_of(made).to_bytes()
     assert SafetyHistory.from_bytes(stored).to_bytes() == stored
 
@@ -90,21 +92,21 @@ def test_a_stored_history_comes_back(made):
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        (b"", "no npz archive"),
-        (b"PK\x03\x04 and then nothing", "no npz archive"),
+        (b"", "not an npz archive"),
+        (b"PK\x03\x04 and then nothing", "not an npz archive"),
         (pack_columns("safety-history", 9, {}), "allowed is 'safety-history/1'"),
         (pack_columns("market-snapshot", 1, {}), "stored form is 'market-snapshot/1'"),
         (pack_columns("safety-history", 1, {"types": np.array(["m5.large"])}), "are missing"),
     ],
 )
-def test_a_history_that_cannot_be_read_is_refused_in_words(data, words):
-    """Damaged, of an unknown version, of another kind, or incomplete: said so."""
+def test_unreadable_history_is_refused_with_the_reason(data, words):
+    """It is damaged, of an unknown version, of another kind, or incomplete."""
     with pytest.raises(DamagedState, match=words):
         SafetyHistory.from_bytes(data)
 
 
-def test_a_history_of_another_shape_is_refused():
-    """The columns must fit the pools and times."""
+def test_history_with_a_wrong_shape_is_refused():
+    """The columns must match the pools and times."""
     crooked = SafetyHistory((A,), np.array([1, 2]), np.zeros((1, 1)), np.zeros((2, 1), np.int8))
     with pytest.raises(DamagedState, match=r"instability has shape \(1, 1\), not \(2, 1\)"):
         SafetyHistory.from_bytes(crooked.to_bytes())
@@ -127,8 +129,8 @@ def snapshot_at(at_s, instability, previous, advisor=None, rows=((A, START_S, 0.
     )
 
 
-def test_a_pool_that_was_unsafe_twenty_minutes_ago_is_not_confirmed_yet():
-    """The snapshot carries the worst of the confirmation time, from one call to the next."""
+def test_pool_that_was_unsafe_twenty_minutes_ago_is_not_confirmed_yet():
+    """The snapshot has the worst values of the confirmation time, from one call to the next."""
     first, history = snapshot_at(AT_S, 0.9, SafetyHistory(), {"c5.large": 4})
     assert first.instability_worst_recent.tolist() == [0.9]
     second, history = snapshot_at(AT_S + 20 * MINUTE_S, 0.2, history, {"c5.large": 1})
@@ -140,7 +142,7 @@ def test_a_pool_that_was_unsafe_twenty_minutes_ago_is_not_confirmed_yet():
     assert third.advisor_bucket_worst_recent.tolist() == [1]
 
 
-def test_a_snapshot_says_how_long_each_pool_is_known():
+def test_snapshot_has_the_length_of_each_pools_history():
     """A pool younger than the confirmation time cannot be confirmed."""
     rows = ((A, AT_S - 600, 0.1), (B, AT_S - 60, 0.3))
     snapshot, _ = snapshot_at(AT_S, 0.2, SafetyHistory(), rows=rows)
@@ -151,14 +153,14 @@ def test_a_snapshot_says_how_long_each_pool_is_known():
 
 
 @pytest.mark.parametrize("instability", [np.nan, -0.1, 1.1])
-def test_an_instability_that_is_no_probability_is_refused(instability):
-    """A model's nonsense must not pass for safety; the message names pool and value."""
+def test_instability_outside_0_to_1_is_refused(instability):
+    """An invalid prediction must not count as safe; the message names pool and value."""
     with pytest.raises(ValueError, match=r"instability of c5\.large/us-east-1b = .* allowed are 0"):
         snapshot_at(AT_S, instability, SafetyHistory())
 
 
-def test_an_instability_for_other_pools_is_refused():
-    """Rows that do not line up would give every pool its neighbour's risk."""
+def test_instability_of_a_wrong_length_is_refused():
+    """Misaligned rows would give every pool its neighbor's risk."""
     changes = merged([(A, START_S, 0.1), (B, START_S, 0.1)])
     with pytest.raises(ValueError, match=r"shape \(1,\), allowed is \(2,\)"):
         build_snapshot(
@@ -174,8 +176,8 @@ def test_an_instability_for_other_pools_is_refused():
         )
 
 
-def test_a_stored_snapshot_comes_back():
-    """What ``decide`` reads is what ``refresh_market`` wrote, to the last bit."""
+def test_stored_snapshot_round_trips():
+    """``decide`` reads what ``refresh_market`` wrote, to the last bit."""
     snapshot, _ = snapshot_at(AT_S, 0.2, SafetyHistory(), {"c5.large": 3})
     stored = snapshot_to_bytes(snapshot)
     read = snapshot_from_bytes(stored)
@@ -188,8 +190,8 @@ def test_a_stored_snapshot_comes_back():
     assert read.advisor_bucket.tolist() == [3]
 
 
-def test_a_damaged_snapshot_is_refused_in_words():
-    """A cycle that cannot read the market must say so, not crash."""
+def test_damaged_snapshot_is_refused_with_the_reason():
+    """A cycle that cannot read the market must report it, not crash."""
     snapshot, _ = snapshot_at(AT_S, 0.2, SafetyHistory())
     with pytest.raises(DamagedState, match="market-snapshot"):
         snapshot_from_bytes(snapshot_to_bytes(snapshot)[:-30])

@@ -1,4 +1,4 @@
-"""An uploaded model is looked at, scored beside the live one, activated and rolled back."""
+"""An uploaded model is validated, scored beside the live one, activated and rolled back."""
 
 from datetime import timedelta
 
@@ -7,14 +7,14 @@ import pytest
 from simulator.account.account import FunctionFailed
 from spot_optimizer.forecast.model_registry import Slot
 from spot_optimizer.market.snapshot_file import snapshot_from_bytes
-from spot_optimizer.services.refresh_market import market_forecast
+from spot_optimizer.services.refresh_market import kept_models
 from tests.models.uploads import (
+    events_of,
     files_of,
     ledger_of,
     make_live,
     priced_stage,
     published,
-    told,
     upload,
 )
 
@@ -23,13 +23,13 @@ HORIZONS = (1, 6, 12, 24)
 
 @pytest.fixture(autouse=True)
 def cold() -> None:
-    """Each test begins with a function that has loaded no model."""
-    market_forecast._loaded.clear()
+    """Each test starts with a function that has loaded no model."""
+    kept_models._loaded.clear()
 
 
 @pytest.fixture(scope="module")
 def way(trained):
-    """Upload, a day of being scored, activation, roll-back: what there was to see after each."""
+    """Upload, a day of scoring, activation, rollback: what was visible after each."""
     seen = {}
     with priced_stage() as stage:
         make_live(stage, "small", files_of(trained.folder, "small"))
@@ -49,7 +49,7 @@ def way(trained):
         seen["rolled back"] = stage.command(command="roll-back-model")
         stage.account.run_for(timedelta(hours=1))
         seen["snapshot again"] = snapshot_from_bytes(stage.object("market/snapshot.npz"))
-        seen["events"] = told(stage, "Spot Optimizer Model")
+        seen["events"] = events_of(stage, "Spot Optimizer Model")
         seen["changes"] = [i for i in stage.items() if i["sk"].startswith("CHANGE#")]
         seen["commands"] = [
             i for i in stage.items() if i["pk"] == "STACK" and i["sk"].startswith("COMMAND#")
@@ -57,8 +57,8 @@ def way(trained):
     return seen
 
 
-def test_a_good_upload_is_pending_by_s3_event_alone(way):
-    """Nobody was asked for anything: files were put, and the comparison is on the ledger."""
+def test_good_upload_becomes_pending_by_s3_events_alone(way):
+    """Uploading the files is enough, and the comparison is on the ledger."""
     registry, item = way["uploaded"]
     assert (registry.live.version, registry.pending.version) == ("small", "twin")
     assert (item.state, item.name) == ("accepted", "twin")
@@ -68,9 +68,9 @@ def test_a_good_upload_is_pending_by_s3_event_alone(way):
     assert item.comparison["changed"] > 100
 
 
-def test_every_forecast_is_scored_at_every_horizon_when_its_time_has_come(way):
-    """One item for each day, horizon and model: 24, 19, 13 and one hour of 12 pools, the first an hour
-    after the model began to decide."""
+def test_every_forecast_is_scored_at_every_horizon_when_it_ends(way):
+    """One item per day, horizon and model: 24, 19, 13 and one hour of 12 pools; the first hour is
+    after the model became live."""
     hours = dict.fromkeys(HORIZONS, 0)
     for item in way["scores"]:
         if item["model"] == "small":
@@ -80,7 +80,7 @@ def test_every_forecast_is_scored_at_every_horizon_when_its_time_has_come(way):
     assert models == {"small": "live", "twin": "pending", "last-price": "beside"}
 
 
-def test_the_pending_model_is_scored_beside_the_live_one(way):
+def test_pending_model_is_scored_beside_the_live_one(way):
     """The same model under another name, with lessons of its own, has the same scores."""
     figures = {}
     for item in way["scores"]:
@@ -95,7 +95,7 @@ def test_the_pending_model_is_scored_beside_the_live_one(way):
 
 
 def test_skill_and_coverage_are_metrics_by_horizon_and_nothing_else(way):
-    """Four horizons of two metrics; a pool or workload as dimension would cost a fortune."""
+    """Two metrics with four horizons; pools or workloads as dimensions would be expensive."""
     for name in ("skill", "coverage"):
         dimensions = [dimensions for dimensions, _ in way[name]]
         assert {d["Horizon"] for d in dimensions} == {f"{h}h" for h in HORIZONS}
@@ -103,8 +103,8 @@ def test_skill_and_coverage_are_metrics_by_horizon_and_nothing_else(way):
     assert {dimensions["service"] for dimensions, _ in way["worse"]} == {"spot-optimizer"}
 
 
-def test_activation_and_roll_back_change_who_decides_from_the_next_cycle_on(way):
-    """The snapshot bears the forecaster's name; the two models change places."""
+def test_activation_and_rollback_change_the_forecaster_from_the_next_cycle_on(way):
+    """The snapshot names the forecaster; the two models swap roles."""
     assert way["activated"]["live"] == "twin"
     assert way["activated"]["previous"] == "small"
     assert way["snapshot"].forecaster == "twin"
@@ -115,7 +115,7 @@ def test_activation_and_roll_back_change_who_decides_from_the_next_cycle_on(way)
 
 
 def test_every_change_is_on_the_ledger_and_the_bus_with_who_asked(way):
-    """Upload, activation and roll-back, each with its author; the requests as they came."""
+    """Upload, activation and rollback, each with its requester; requests as they were sent."""
     wanted = [
         ("twin", "pending", "S3 upload by 123456789012"),
         ("twin", "activated", "ann"),
@@ -127,16 +127,16 @@ def test_every_change_is_on_the_ledger_and_the_bus_with_who_asked(way):
     assert sorted(asked) == ["activate-model", "models", "roll-back-model"]
 
 
-def test_the_registry_can_be_asked_for(way):
-    """Who is in play, every upload, and the scores of the last week."""
+def test_registry_can_be_queried(way):
+    """The registered models, every upload, and the scores of the last week."""
     shown = way["shown"]
     assert (shown["live"], shown["previous"], shown["pending"]) == ("small", None, "twin")
     assert [(u["version"], u["role"]) for u in shown["uploads"]] == [("twin", "pending")]
     assert {row["horizon_hours"] for row in shown["scores"]} == set(HORIZONS)
 
 
-def test_without_enough_prices_a_model_waits_to_be_compared(trained):
-    """It is pending but cannot decide; when there are enough it is looked at again, by request."""
+def test_model_waits_to_be_compared_without_enough_prices(trained):
+    """It is pending but cannot be activated; with enough prices it is validated again on request."""
     with priced_stage(days=9) as stage:
         upload(stage, "early", files_of(trained.folder, "early"))
         item = ledger_of(stage).version("early")

@@ -1,4 +1,4 @@
-"""The boosters: what each learns from, with which settings."""
+"""Train the boosters: the rows, labels, weights and settings of each."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,10 +13,10 @@ from spot_optimizer.forecast.raw_forecast import HORIZONS_H, MOVE_SCALE, RISES, 
 from spot_optimizer.market.prices import Floats
 
 Progress = Callable[[int, int, str], None]
-"""Steps done, steps in all, what comes now."""
+"""Steps done, total steps, description of the current step."""
 
 STEPS = 4 * len(HORIZONS_H) + len(RISES)
-"""How often a school tells of its progress."""
+"""Progress steps of ``BoosterTrainer``."""
 
 _COMMON: dict[str, Any] = {
     "verbosity": -1,
@@ -32,7 +32,7 @@ _CHANGE = {
     "num_leaves": 31,
     "learning_rate": 0.08,
     "min_data_in_leaf": 200,
-    "bagging_fraction": 0.35,  # of all rows, which are many
+    "bagging_fraction": 0.35,  # all rows are used, and there are many
 }
 _MOVE = {
     "objective": "regression",
@@ -58,13 +58,13 @@ _RISE = {
 }
 _ROUNDS = {"change": 100, "move": 150, "low": 80, "high": 80, "median": 80, "rise": 180}
 _UNITS_MAX = 30.0
-"""Moves beyond this many usual ones count as this many: a few would rule the quantiles."""
+"""Moves are clipped at this many usual moves, or a few would dominate the quantiles."""
 _MEDIAN_FROM = 0.35
-"""Rows less likely to change have the last price as median whatever a booster says."""
+"""Rows that are less likely to change have the last price as median anyway."""
 
 
-class School:
-    """Trains one booster after the other on the same rows."""
+class BoosterTrainer:
+    """Trains all boosters on the same rows."""
 
     def __init__(
         self,
@@ -85,36 +85,36 @@ class School:
         """LightGBM's text of every booster, by name."""
         texts: dict[str, str] = {}
         for h, hours in enumerate(HORIZONS_H):
-            self._learn_horizon(h, hours, texts)
+            self._train_horizon(h, hours, texts)
         for r, rise in enumerate(RISES):
-            self._tell(f"rise by {100 * rise:g} % within 12 h")
+            self._report(f"rise by {100 * rise:g} % within 12 h")
             known = np.isfinite(self._data.rose[r])
             texts[f"rise_{round(100 * rise)}"] = self._text(
                 _RISE, "rise", known, self._data.rose[r][known], self._weight[known]
             )
         return texts
 
-    def _learn_horizon(self, h: int, hours: int, texts: dict[str, str]) -> None:
+    def _train_horizon(self, h: int, hours: int, texts: dict[str, str]) -> None:
         data, weight, unit = self._data, self._weight, self._unit
         known = np.isfinite(data.changed[h])
         changed = known & (data.changed[h] == 1)
-        self._tell(f"change within {hours} h")
+        self._report(f"change within {hours} h")
         texts[f"change_{hours}h"] = self._text(
             _CHANGE, "change", known, data.changed[h][known], weight[known]
         )
-        self._tell(f"move over {hours} h")
+        self._report(f"move over {hours} h")
         texts[f"move_{hours}h"] = self._text(
             _MOVE, "move", changed, data.move[h][changed] / MOVE_SCALE, weight[changed]
         )
         moved = np.clip(data.move[h] / unit, -_UNITS_MAX, _UNITS_MAX)
-        self._tell(f"limits over {hours} h")
+        self._report(f"limits over {hours} h")
         for part, level in (("low", 0.05), ("high", 0.95)):
             texts[f"{part}_{hours}h"] = self._text(
                 {**_LIMIT, "alpha": level}, part, changed, moved[changed], weight[changed]
             )
-        self._tell(f"median over {hours} h")
-        said = Booster(texts[f"change_{hours}h"]).predict(data.values)
-        likely = known & (said >= _MEDIAN_FROM)
+        self._report(f"median over {hours} h")
+        probability = Booster(texts[f"change_{hours}h"]).predict(data.values)
+        likely = known & (probability >= _MEDIAN_FROM)
         if likely.sum() < 1_000:
             likely = known
         texts[f"median_{hours}h"] = self._text(
@@ -138,9 +138,9 @@ class School:
         )
         booster = lightgbm.train({**self._common, **settings}, rows, _ROUNDS[part])
         text = str(booster.model_to_string())
-        # What follows the trees repeats the settings; a booster reads without it.
+        # After the trees come the settings, which a booster does not need.
         return text.split("\nparameters:", maxsplit=1)[0] + "\n"
 
-    def _tell(self, what: str) -> None:
+    def _report(self, what: str) -> None:
         self._progress(self._done, self._steps, f"learning {what}")
         self._done += 1

@@ -1,4 +1,4 @@
-"""Whatever AWS can still tell is asked for again; until it answers, a view says what stands in."""
+"""Everything that AWS can still return is requested again; until then views fill the gap."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -30,13 +30,13 @@ from tests.workflow.stage import START, ZONES, Stage, open_stage
 
 
 def prices_every_five_minutes(stage: Stage, hours: int) -> np.ndarray[Any, Any]:
-    """What the book at hand says of the last hours."""
+    """The recent prices of the last hours on the 5-minute grid."""
     end_s = int(stage.account.clock.now().timestamp())
     return book_of(stage).changes.grid(end_s - hours * 3600, end_s)
 
 
-def test_an_outage_of_three_hours_leaves_no_trace_once_aws_answers() -> None:
-    """Failed runs say so, and the first that succeeds brings every change of the outage."""
+def test_outage_of_three_hours_leaves_no_trace_once_aws_answers() -> None:
+    """Failed runs report it, and the first successful one collects every change of the outage."""
     with open_stage(market=moving_market(9), CycleMinutes=20) as stage:
         adopt(stage)
         stage.refresh()
@@ -70,10 +70,8 @@ def test_an_outage_of_three_hours_leaves_no_trace_once_aws_answers() -> None:
     ("buckets", "kind", "filled"),
     [(2, "short", "linear"), (6, "medium", "inverse_distance"), (20, "long", "none")],
 )
-def test_a_gap_is_asked_for_again_before_anything_stands_in(
-    buckets: int, kind: str, filled: str
-) -> None:
-    """While AWS refuses, the view is filled by the table; when it answers, nothing is filled."""
+def test_gap_is_requested_again_before_it_is_filled(buckets: int, kind: str, filled: str) -> None:
+    """While AWS refuses, views fill the gap; once it answers, nothing is filled."""
     with open_stage(market=moving_market(9)) as stage:
         adopt(stage)
         stage.refresh()
@@ -107,8 +105,8 @@ def test_a_gap_is_asked_for_again_before_anything_stands_in(
         assert ask(stage, "gaps")["gaps"] == {}
 
 
-def test_a_type_that_aws_refuses_is_left_out_and_stops_no_other() -> None:
-    """One bad type does not break its batch: the others are collected and trusted without it."""
+def test_type_that_aws_refuses_is_skipped_and_stops_no_other() -> None:
+    """One bad type does not break its batch: the others are collected and used."""
     with open_stage(market=moving_market(9)) as stage:
         adopt(stage)
         bad = Fault(
@@ -127,8 +125,8 @@ def test_a_type_that_aws_refuses_is_left_out_and_stops_no_other() -> None:
         assert stage.refresh()["pools"] == len(FITTING) * len(ZONES)
 
 
-def test_a_type_whose_prices_grow_old_is_no_longer_decided_upon() -> None:
-    """The oldest of what is trusted dates the snapshot, and what is too old is left out of it."""
+def test_type_with_old_prices_is_no_longer_in_the_snapshot() -> None:
+    """The oldest usable prices date the snapshot; types with older ones are excluded."""
     with open_stage(market=moving_market(9), CycleMinutes=29, SnapshotAgeMinutesMax=30) as stage:
         adopt(stage)
         stage.refresh()
@@ -151,10 +149,10 @@ def test_a_type_whose_prices_grow_old_is_no_longer_decided_upon() -> None:
         assert {pool.instance_type for pool in snapshot.pools} == FITTING - {"m5a.large"}
 
 
-def test_a_first_collection_is_taken_up_where_it_broke_off(
+def test_interrupted_first_collection_continues_where_it_stopped(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """What an invocation has no time for is left to the next, which asks for that alone."""
+    """The next run requests only what the first invocation had no time for."""
     monkeypatch.setattr(collection_plan, "TYPES_MAX", 1)
     monkeypatch.setattr(market_collection, "PAGES_MAX", 2)
     with open_stage(market=moving_market(9)) as stage:
@@ -169,8 +167,8 @@ def test_a_first_collection_is_taken_up_where_it_broke_off(
         assert second["pools"] == len(FITTING) * len(ZONES)
 
 
-def test_a_collection_that_dies_keeps_what_it_had(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Slices are stored on the way: the next run asks only for what the dead one did not store."""
+def test_collection_that_dies_keeps_its_stored_slices(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Slices are stored on the way: the next run requests only what was not stored."""
     monkeypatch.setattr(collection_plan, "TYPES_MAX", 1)
     monkeypatch.setattr(market_collection, "_SAVE_EVERY_PAGES", 1)
     with open_stage(market=moving_market(9)) as stage:
@@ -195,7 +193,7 @@ def test_a_collection_that_dies_keeps_what_it_had(monkeypatch: pytest.MonkeyPatc
         assert answer["pools"] == len(FITTING) * len(ZONES)
 
 
-def test_empty_pages_and_empty_tokens_end_nothing_and_lose_nothing(
+def test_empty_pages_and_empty_tokens_lose_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A page without rows is not the last; an empty token is."""
@@ -209,8 +207,8 @@ def test_empty_pages_and_empty_tokens_end_nothing_and_lose_nothing(
         assert answer["received"] == len(FITTING) * len(ZONES) * (8 * 6 + 1)
 
 
-def test_damaged_state_is_made_anew() -> None:
-    """What cannot be read counts as never collected or seen, and AWS tells it all again."""
+def test_damaged_state_is_rebuilt() -> None:
+    """Damaged state counts as missing, and AWS returns the prices again."""
     with open_stage(market=moving_market(9)) as stage:
         adopt(stage)
         stage.refresh()
@@ -221,7 +219,7 @@ def test_damaged_state_is_made_anew() -> None:
         assert {key: stage.object(key) for key in before} == before
 
 
-def test_the_ids_of_zones_are_kept_with_the_prices() -> None:
+def test_zone_ids_are_stored_with_the_prices() -> None:
     """Names differ between accounts; the id says which zone it was."""
     with open_stage(market=moving_market(9)) as stage:
         adopt(stage)
@@ -232,7 +230,7 @@ def test_the_ids_of_zones_are_kept_with_the_prices() -> None:
 
 
 def test_receipts_of_one_second_do_not_replace_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each slice leaves its own receipt, and together they hold every row."""
+    """Each slice has its own receipt, and together they have every row."""
     monkeypatch.setattr(collection_plan, "TYPES_MAX", 1)
     with open_stage(market=moving_market(9)) as stage:
         adopt(stage)
@@ -243,8 +241,8 @@ def test_receipts_of_one_second_do_not_replace_each_other(monkeypatch: pytest.Mo
         assert len(rows) == received
 
 
-def test_coverage_is_what_was_asked_and_not_what_was_answered(stage: Stage) -> None:
-    """A market that stands still is covered all the same."""
+def test_coverage_follows_the_request_and_not_the_rows(stage: Stage) -> None:
+    """A market without changes is covered all the same."""
     adopt(stage)
     stage.refresh()
     now_s = int(START.timestamp())

@@ -1,4 +1,4 @@
-"""Which model decides changes only in steps that can be gone back."""
+"""The live model changes only in steps that can be undone."""
 
 import pytest
 from hypothesis import given
@@ -31,8 +31,8 @@ def taken(registry: Registry, step: str, name: str) -> Registry:
 
 
 @given(steps)
-def test_any_steps_leave_one_that_decides_and_nothing_twice(steps):
-    """At most three versions, each in one role; what decides has been accepted, or was shipped."""
+def test_any_steps_leave_one_live_model_and_no_version_twice(steps):
+    """At most three versions, each in one role; the live one was accepted or shipped."""
     registry, accepted = Registry(), {SHIPPED_VERSION}
     for step, name in steps:
         before = registry
@@ -58,8 +58,8 @@ def test_any_steps_leave_one_that_decides_and_nothing_twice(steps):
 
 
 @given(steps)
-def test_the_shipped_model_can_always_decide_again(steps):
-    """Whatever was done before, one step leads back to what came with the deployment."""
+def test_shipped_model_can_always_be_activated(steps):
+    """From any state one step returns to the model of the deployment."""
     registry = Registry()
     for step, name in steps:
         try:
@@ -72,12 +72,12 @@ def test_the_shipped_model_can_always_decide_again(steps):
 
 @pytest.mark.parametrize("name", sorted(RESERVED))
 def test_reserved_names_are_never_accepted(name):
-    """Scores of the product itself bear them."""
-    with pytest.raises(NotPossible, match="a name of the product"):
+    """The product's own forecasts are scored under them."""
+    with pytest.raises(NotPossible, match="already reserved"):
         Registry(live=Slot("x", "y")).accepted(Slot(name, "z"))
 
 
 @pytest.mark.parametrize("text", ["", ".hidden", "a/b", "..", "a b", "x" * 65, "ä"])
-def test_what_is_no_step_of_a_path_is_no_version(text):
+def test_version_is_one_step_of_a_path(text):
     """A version becomes part of keys in the bucket."""
     assert not is_version(text)

@@ -1,4 +1,4 @@
-"""A view of prices tells what was reported, what was imported, and what only stands in."""
+"""A view of prices distinguishes reported, imported and filled prices."""
 
 import numpy as np
 import pytest
@@ -26,7 +26,7 @@ EMPTY = PriceBook()
 
 
 def at(bucket):
-    """The start of a bucket, epoch seconds."""
+    """Start of a bucket, epoch seconds."""
     return START_S + bucket * BUCKET_S
 
 
@@ -58,14 +58,15 @@ def row(grid, pool):
     ],
 )
 def test_each_length_has_its_method_and_confidence(buckets, kind, method, confidence):
-    """The table of the specification, at its borders."""
+    """The table of gaps at its limits."""
     assert (gap_kind(buckets), method_for(buckets)) == (kind, method)
     assert CONFIDENCE.get(method) == confidence
 
 
 @pytest.mark.parametrize("buckets", [1, 2, 3, 6, 7, 48, 49])
-def test_a_gap_of_each_length_is_filled_as_the_table_says(buckets):
-    """Exactly the missed buckets bear method and confidence of the table; a blackout is empty."""
+def test_gap_is_filled_by_the_method_for_its_length(buckets):
+    """Exactly the missing buckets have the method and confidence for the length; a blackout is
+    empty."""
     end = 20 + buckets
     reported = book([(A, 0, 0.1), (B, 0, 0.2)], [(A, 0, 20), (A, end, end + 20), (B, 0, end + 20)])
     price, method, confidence = row(grid_view(reported, EMPTY, (at(0), at(end + 20))), A)
@@ -79,15 +80,15 @@ def test_a_gap_of_each_length_is_filled_as_the_table_says(buckets):
         np.testing.assert_allclose(confidence[20:end], CONFIDENCE[expected])
 
 
-def test_a_short_gap_lies_on_the_line():
+def test_short_gap_is_interpolated_linearly():
     """Two buckets between 0.10 and 0.16."""
     reported = book([(A, 0, 0.10), (A, 12, 0.16)], [(A, 0, 10), (A, 12, 20)])
     price, _, _ = row(grid_view(reported, EMPTY, (at(0), at(20))), A)
     np.testing.assert_allclose(price[9:13], [0.10, 0.12, 0.14, 0.16])
 
 
-def test_a_medium_gap_is_the_weighted_mean_of_the_hour_on_each_side():
-    """Weights are 1 / (minutes + 1), and nothing beyond an hour counts."""
+def test_medium_gap_is_the_weighted_mean_of_the_hour_on_each_side():
+    """Weights are 1 / (minutes + 1), and prices beyond an hour do not count."""
     reported = book(
         [(A, 0, 9.0), (A, 8, 0.10), (A, 24, 0.20), (A, 36, 9.0)], [(A, 0, 20), (A, 24, 60)]
     )
@@ -100,7 +101,7 @@ def test_a_medium_gap_is_the_weighted_mean_of_the_hour_on_each_side():
     assert price[20] < price[23]
 
 
-def test_a_long_gap_moves_like_the_median_peer():
+def test_long_gap_moves_like_the_median_peer():
     """Last price x median relative move of the same type in other zones; other types do not count."""
     reported = book(
         [
@@ -116,16 +117,16 @@ def test_a_long_gap_moves_like_the_median_peer():
     np.testing.assert_allclose(price[15:20], 0.10 * (1.1 + 1.2) / 2)
 
 
-def test_a_long_gap_without_peers_is_left_empty():
-    """One pool alone: nobody can tell how far its price moved."""
+def test_long_gap_without_peers_is_left_empty():
+    """Without peers the move of a pool is unknown."""
     reported = book([(A, 0, 0.10), (OTHER, 0, 1.0)], [(A, 0, 10), (A, 20, 30), (OTHER, 0, 30)])
     price, method, _ = row(grid_view(reported, EMPTY, (at(0), at(30))), A)
     assert np.isnan(price[10:20]).all()
     assert method[10:20] == [Method.NONE] * 10
 
 
-def test_what_was_filled_begets_nothing():
-    """A medium gap goes by what is known in the hour beside it, not by the short gap filled there."""
+def test_filled_prices_are_never_used_to_fill():
+    """A medium gap uses the known prices of the hours beside it, not the filled short gap there."""
     rows = [(A, 0, 0.10), (A, 12, 0.30), (A, 18, 0.40)]
     reported = book(rows, [(A, 0, 10), (A, 12, 14), (A, 18, 40)])
     price, method, _ = row(grid_view(reported, EMPTY, (at(0), at(40))), A)
@@ -139,7 +140,7 @@ def test_what_was_filled_begets_nothing():
 
 
 @pytest.mark.parametrize("within", [(22, 40), (0, 22), (21, 23)])
-def test_a_gap_that_the_view_cuts_counts_with_its_whole_length(within):
+def test_gap_that_crosses_the_edge_of_a_view_counts_whole(within):
     """Two buckets of a gap of four are filled as those of a gap of four."""
     reported = book([(A, 0, 0.10)], [(A, 0, 20), (A, 24, 40)])
     grid = grid_view(reported, EMPTY, (at(within[0]), at(within[1])))
@@ -147,8 +148,8 @@ def test_a_gap_that_the_view_cuts_counts_with_its_whole_length(within):
     assert shown == {Method.INVERSE_DISTANCE}
 
 
-def test_a_quiet_pool_is_no_gap():
-    """A price holds until the next change, for days, while somebody looks."""
+def test_quiet_pool_is_not_a_gap():
+    """A price holds until the next change, for days, as long as collections succeed."""
     reported = book([(A, 0, 0.10)], [(A, 0, 1000)])
     price, method, confidence = row(grid_view(reported, EMPTY, (at(0), at(1000))), A)
     assert set(price) == {0.10}
@@ -156,8 +157,8 @@ def test_a_quiet_pool_is_no_gap():
     assert set(confidence) == {1.0}
 
 
-def test_before_the_first_and_after_the_last_collection_nothing_is_filled():
-    """There is no side to go by, and AWS may still tell it."""
+def test_nothing_is_filled_before_the_first_and_after_the_last_collection():
+    """One side has no price, and AWS may still return it."""
     reported = book([(A, 10, 0.10)], [(A, 10, 20)])
     _, method, _ = row(grid_view(reported, EMPTY, (at(0), at(30))), A)
     assert method == [Method.NONE] * 10 + [Method.REPORTED] * 10 + [Method.NONE] * 10
@@ -189,20 +190,20 @@ SPAN = (at(0), at(90))
 
 @given(prices, covered)
 @settings(max_examples=30, deadline=None)
-def test_filling_touches_nothing_that_was_measured_and_stays_within_gaps(rows, spans):
-    """Where AWS was asked the view shows what it said; elsewhere only buckets of gaps are filled."""
+def test_filling_changes_no_collected_price_and_stays_within_gaps(rows, spans):
+    """Covered buckets show what AWS reported; only buckets of gaps are filled."""
     reported = book(rows, spans)
     grid = grid_view(reported, EMPTY, SPAN)
-    told = reported.changes.prices_at(grid.time_s)
+    actual = reported.changes.prices_at(grid.time_s)
     gaps = find_gaps([reported.coverage], grid.pools, SPAN)
     for place, pool in enumerate(grid.pools):
         in_gap = {b for g in gaps if pool in g.pools for b in range(g.start_s, g.end_s, BUCKET_S)}
         for column, time_s in enumerate(grid.time_s.tolist()):
-            looked = any(a <= time_s < b for a, b in reported.coverage.of_pool(pool))
+            is_covered = any(a <= time_s < b for a, b in reported.coverage.of_pool(pool))
             method = grid.method[place, column]
             assert np.isnan(grid.price[place, column]) == (method == Method.NONE)
-            if looked:
-                np.testing.assert_equal(grid.price[place, column], told[place, column])
+            if is_covered:
+                np.testing.assert_equal(grid.price[place, column], actual[place, column])
                 assert time_s not in in_gap
             else:
                 assert method not in (Method.REPORTED, Method.IMPORTED)
@@ -211,21 +212,21 @@ def test_filling_touches_nothing_that_was_measured_and_stays_within_gaps(rows, s
 
 @given(prices, covered, st.sampled_from([A, "m5.large"]), buckets, buckets)
 @settings(max_examples=30, deadline=None)
-def test_what_is_measured_later_replaces_what_stood_in(rows, spans, key, first, last):
-    """Whatever was filled before, a span that is asked for again shows what AWS says."""
-    asked_again = book(rows, [*spans, (key, first, last)])
-    grid = grid_view(asked_again, EMPTY, SPAN)
-    told = asked_again.changes.prices_at(grid.time_s)
+def test_prices_collected_later_replace_filled_ones(rows, spans, key, first, last):
+    """A span that is requested again shows what AWS reports, whatever was filled before."""
+    collected_later = book(rows, [*spans, (key, first, last)])
+    grid = grid_view(collected_later, EMPTY, SPAN)
+    actual = collected_later.changes.prices_at(grid.time_s)
     inside = (grid.time_s >= at(first)) & (grid.time_s < at(last))
     for place, pool in enumerate(grid.pools):
         if str(key) in (str(pool), pool.instance_type):
-            np.testing.assert_array_equal(grid.price[place, inside], told[place, inside])
+            np.testing.assert_array_equal(grid.price[place, inside], actual[place, inside])
 
 
 @given(prices, covered, buckets)
 @settings(max_examples=30, deadline=None)
-def test_a_view_of_a_part_is_that_part_of_the_view(rows, spans, cut):
-    """Filling does not depend on where one looks, so filling twice is filling once."""
+def test_view_of_a_part_equals_that_part_of_the_view(rows, spans, cut):
+    """Filling does not depend on the span of the view."""
     reported = book(rows, spans)
     whole = grid_view(reported, EMPTY, SPAN)
     part = grid_view(reported, EMPTY, (at(cut), SPAN[1]))
@@ -235,8 +236,8 @@ def test_a_view_of_a_part_is_that_part_of_the_view(rows, spans, cut):
 
 @given(prices, covered)
 @settings(max_examples=30, deadline=None)
-def test_filled_prices_lie_within_what_is_known(rows, spans):
-    """Lines and means stay between the pool's own prices; nothing is filled below zero."""
+def test_filled_prices_lie_within_the_known_ones(rows, spans):
+    """Interpolations and means stay between the pool's own prices; nothing is filled below zero."""
     reported = book(rows, spans)
     grid = grid_view(reported, EMPTY, SPAN)
     for place in range(len(grid.pools)):
@@ -248,16 +249,16 @@ def test_filled_prices_lie_within_what_is_known(rows, spans):
     assert (grid.price[np.isfinite(grid.price)] > 0).all()
 
 
-def test_gaps_are_counted_pool_by_pool():
-    """Two zones of a type that was missed are two gaps, and the counts say what fills them."""
+def test_gaps_are_counted_per_pool():
+    """Two zones of a missing type are two gaps, and the counts name the methods."""
     reported = book([(A, 0, 0.1), (B, 0, 0.2)], [("m5.large", 0, 10), ("m5.large", 12, 20)])
     gaps = find_gaps([reported.coverage], [A, B], SPAN)
     assert count_gaps(gaps) == {"short": {"gaps": 2, "buckets": 4}}
     assert count_methods(grid_view(reported, EMPTY, SPAN), gaps) == {"linear": 4}
 
 
-def test_a_collection_between_two_buckets_joins_the_gaps_around_it():
-    """A look that saw the start of no bucket covers none, so the gap is one and its length counts."""
+def test_collection_between_two_bucket_starts_does_not_split_a_gap():
+    """It covers no bucket's start, so the gap around it counts as one."""
     coverage = Coverage({"m5.large": ((at(0), at(2)), (at(4) + 10, at(5) - 10), (at(8), at(9)))})
     (gap,) = find_gaps([coverage], [A], SPAN)
     assert (gap.start_s, gap.buckets) == (at(2), 6)

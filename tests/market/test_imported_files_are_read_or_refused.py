@@ -1,4 +1,4 @@
-"""A file that a user brings is read row by row; what is of no use is counted, never guessed."""
+"""A file of a user is read row by row; unusable rows are counted and never guessed."""
 
 import gzip
 import json
@@ -62,33 +62,36 @@ ROW = {
     ],
     ids=["csv", "bom", "spellings", "zone id", "aws cli", "list", "lines", "gzip"],
 )
-def test_every_usual_form_gives_the_same_row(body):
-    """CSV, what the AWS CLI prints, and our own receipts."""
+def test_every_common_format_gives_the_same_row(body):
+    """CSV, the AWS CLI's output, and our own receipts."""
     assert read(body).rows == [(A, START_S, 0.1)]
 
 
 @pytest.mark.parametrize(
     ("row", "reason"),
     [
-        (line(time="yesterday"), "time is none"),
+        (line(time="yesterday"), "not a time"),
         (line(time="2031-01-01T00:00:00Z"), "time is in the future"),
-        (line(time="1970-01-01T00:00:00Z"), "time is before spot instances began (2009-12-14)"),
-        (line(name="large"), "instance type is none"),
-        (line(zone="eu-west-1a"), "zone is not one of this region"),
-        (line(zone="use1-az9"), "zone id is not one of this region, or not known yet"),
-        (line(zone=""), "zone is not one of this region"),
-        ("m5.large\n", "instance type is none"),
+        (
+            line(time="1970-01-01T00:00:00Z"),
+            "time is before the start of spot instances (2009-12-14)",
+        ),
+        (line(name="large"), "not an instance type"),
+        (line(zone="eu-west-1a"), "zone is not in this region"),
+        (line(zone="use1-az9"), "zone id is not in this region, or not known yet"),
+        (line(zone=""), "zone is not in this region"),
+        ("m5.large\n", "not an instance type"),
     ],
 )
-def test_a_row_of_no_use_is_counted_and_stops_no_other(row, reason):
-    """Broken pieces are dropped by reason, the rest is read."""
+def test_unusable_row_is_counted_and_stops_no_other(row, reason):
+    """Unusable rows are dropped by reason, the others are read."""
     found = read(HEADER + line() + row + line(price="0.2", time="2025-06-02T00:00:00Z"))
     assert found.dropped == {reason: 1}
     assert (len(found.rows), found.read) == (2, 3)
 
 
 def test_absurd_prices_are_dropped_with_the_reasons_of_cleaning():
-    """Negative, zero, beyond ten times on-demand, and no number at all."""
+    """Negative, zero, above ten times on-demand, and not a number."""
     body = HEADER + "".join(
         line(price=price, time=f"2025-06-0{day}T00:00:00Z")
         for day, price in enumerate(["-1", "0", "9.9", "cheap", "nan", "0.1"], start=1)
@@ -102,8 +105,8 @@ def test_absurd_prices_are_dropped_with_the_reasons_of_cleaning():
     assert book.changes.price.tolist() == [0.1]
 
 
-def test_unknown_columns_are_named_and_naive_times_are_counted():
-    """What was ignored or assumed is said, so that nobody is misled in silence."""
+def test_unknown_columns_are_named_and_times_without_offset_are_counted():
+    """Everything ignored or assumed is reported."""
     found = read("time,instance,zone,price,mood\n2025-06-01T00:00:00,m5.large,us-east-1a,0.1,x\n")
     assert found.columns_ignored == ("mood",)
     assert found.times_without_offset == 1
@@ -111,35 +114,36 @@ def test_unknown_columns_are_named_and_naive_times_are_counted():
 
 
 @pytest.mark.parametrize(
-    ("body", "said"),
+    ("body", "message"),
     [
-        ("", "holds no rows"),
-        (HEADER, "holds no rows"),
-        ("[]", "holds no rows"),
+        ("", "has no rows"),
+        (HEADER, "has no rows"),
+        ("[]", "has no rows"),
         ("time,type,zone\n1,2,3\n", "no column for instance type; allowed are instancetype"),
         ("time,instance,zone\n1,2,3\n", "no column for price; allowed are spotprice"),
-        ("{broken\n", "line 1 is no JSON"),
-        ("[1, 2]", "holds no rows"),
+        ("{broken\n", "line 1 is not JSON"),
+        ("[1, 2]", "has no rows"),
         (b"\x1f\x8bnot gzip", "damaged"),
-        (b"PAR1\xff\xfe", "no UTF-8 text"),
+        (b"PAR1\xff\xfe", "not UTF-8 text"),
         (gzip.compress(b" " * (BYTES_MAX + 1)), "larger than 64 MiB"),
     ],
 )
-def test_a_file_that_cannot_be_read_is_refused_in_words(body, said):
+def test_unreadable_file_is_refused_with_the_reason(body, message):
     """One sentence says what was found and what is allowed."""
-    with pytest.raises(UnreadableFile, match=said):
+    with pytest.raises(UnreadableFile, match=message):
         read(body)
 
 
-def test_of_conflicting_rows_the_later_one_counts():
-    """Doubles are counted as repeated, contradictions as corrected."""
+def test_later_of_conflicting_rows_wins():
+    """Duplicates count as repeated, contradictions as corrected."""
     book, cleaning = imported((A, 0, 0.1), (A, 0, 0.1), (A, 0, 0.3))
     assert book.changes.price.tolist() == [0.3]
     assert (cleaning.repeated, cleaning.corrected) == (1, 1)
 
 
-def test_changes_hold_for_a_day_and_a_year_of_silence_is_a_blackout():
-    """AWS states every price again each day: after that something is missing, and stays empty."""
+def test_changes_hold_for_a_day_and_a_year_without_rows_is_a_blackout():
+    """AWS restates every price each day: after a longer silence rows are missing, and the view
+    stays empty."""
     year = 365 * 86_400
     book, _ = imported((A, 0, 0.1), (A, 86_400, 0.1), (A, 86_400 + year, 0.2))
     span = (START_S, START_S + 2 * year)
@@ -149,7 +153,7 @@ def test_changes_hold_for_a_day_and_a_year_of_silence_is_a_blackout():
 
 
 def test_samples_cover_their_own_five_minutes_and_the_missing_one_is_filled():
-    """A sample says nothing of the next bucket."""
+    """A sample says nothing about the next bucket."""
     book, _ = imported((A, 7, 0.1), (A, 304, 0.1), (A, 901, 0.2), rows_are=RowsAre.SAMPLES)
     grid = grid_view(PriceBook(), book, (START_S, START_S + 1_200))
     assert grid.method[0].tolist() == [Method.IMPORTED] * 2 + [Method.LINEAR, Method.IMPORTED]
@@ -159,8 +163,8 @@ def test_samples_cover_their_own_five_minutes_and_the_missing_one_is_filled():
 
 @given(st.permutations(range(8)), st.sampled_from(list(RowsAre)))
 @settings(max_examples=25, deadline=None)
-def test_the_order_of_rows_does_not_matter(order, rows_are):
-    """An unsorted file is as good as a sorted one."""
+def test_import_does_not_depend_on_the_order_of_rows(order, rows_are):
+    """An unsorted file gives the same book as a sorted one."""
     rows = [((A, B)[n % 2], n * 1_000, 0.1 + n / 100) for n in range(8)]
     shuffled = [rows[n] for n in order]
     sorted_book, _ = imported(*rows, rows_are=rows_are)
@@ -168,7 +172,7 @@ def test_the_order_of_rows_does_not_matter(order, rows_are):
     assert book.to_bytes() == sorted_book.to_bytes()
 
 
-def test_one_pool_is_enough():
-    """A file of a single pool is read; its last price holds up to the file's last row."""
+def test_file_of_one_pool_is_read():
+    """Its last price holds up to the file's last row."""
     book, _ = imported((A, 0, 0.1), (A, 3_600, 0.2))
     assert book.coverage.spans == {str(A): ((START_S, START_S + 3_601),)}

@@ -1,4 +1,4 @@
-"""The Spot Advisor file is undocumented, so whatever is not known is named and refused."""
+"""The Spot Advisor file is undocumented, so any unknown structure is refused with its path."""
 
 import copy
 import json
@@ -26,7 +26,7 @@ FILE = {
 
 
 def changed(*path_and_value):
-    """The file with one value replaced, or left out where the value is None."""
+    """The file with one value replaced, or removed if the value is None."""
     *path, key, value = path_and_value
     document = copy.deepcopy(FILE)
     place = document
@@ -39,15 +39,15 @@ def changed(*path_and_value):
     return json.dumps(document).encode()
 
 
-def test_buckets_of_the_region_are_those_of_linux():
-    """Windows has buckets of its own for the same type."""
+def test_buckets_are_those_of_linux_in_the_region():
+    """Windows has different buckets for the same type."""
     assert parse_advisor(json.dumps(FILE).encode(), "us-east-1") == {"m5.large": 0, "m6i.large": 4}
 
 
 @pytest.mark.parametrize(
     ("data", "path"),
     [
-        (b"<html>", "no JSON"),
+        (b"<html>", "not JSON"),
         (b"[]", "ranges is missing"),
         (changed("spot_advisor", None), "spot_advisor is missing"),
         (changed("spot_advisor", "us-east-1", None), r"spot_advisor\.us-east-1 is missing"),
@@ -66,7 +66,7 @@ def test_buckets_of_the_region_are_those_of_linux():
         (changed("ranges", 0, "max", None), "ranges = "),
     ],
 )
-def test_another_shape_is_refused_by_its_path(data, path):
-    """The error says where the file is not what we know."""
+def test_unknown_structure_is_refused_with_its_path(data, path):
+    """The error names where the file differs from the known structure."""
     with pytest.raises(AdvisorFileChanged, match=path):
         parse_advisor(data, "us-east-1")

@@ -1,4 +1,4 @@
-"""``spot-optimizer train`` makes a model with its card, or says what is wrong with what it was given."""
+"""``spot-optimizer train`` writes a model with its card, or says what is wrong with its input."""
 
 import pytest
 from typer.testing import CliRunner
@@ -12,8 +12,8 @@ DAY = "2023-11-29"
 """The fourteenth of the small market."""
 
 
-def test_it_writes_a_model_that_loads_and_says_what_it_is(tmp_path):
-    """FILE@DAY uses what is before the day alone, and the card says so."""
+def test_train_command_writes_a_model_that_loads_and_its_card(tmp_path):
+    """FILE@DAY uses only rows before the day, and the card says so."""
     prices = write_csv(tmp_path / "prices.csv", small_market(20))
     out = tmp_path / "made"
     answer = CliRunner().invoke(
@@ -40,7 +40,7 @@ def test_it_writes_a_model_that_loads_and_says_what_it_is(tmp_path):
         ("{}@2023-11-17", "too little time to learn from"),
     ],
 )
-def test_what_it_cannot_use_is_refused_in_words(tmp_path, prices, words):
+def test_unusable_input_is_refused_with_the_reason(tmp_path, prices, words):
     """Exit code 2, the option or the file, and what is allowed."""
     path = write_csv(tmp_path / "prices.csv", small_market(20))
     answer = CliRunner().invoke(
