@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import boto3
 import numpy as np
@@ -16,9 +16,7 @@ from simulator.account.executions import Execution
 from simulator.faults.aftermath import FaultSummary
 from simulator.ledger_items import DecisionKind, Phase, SwitchItem, WorkloadItem
 from simulator.ledger_view import LedgerView
-
-if TYPE_CHECKING:
-    from simulator.simulation import Simulation
+from simulator.scene import Scene
 
 
 @dataclass(frozen=True)
@@ -135,7 +133,7 @@ class Summary:
         return json.dumps(asdict(self), default=str, indent=2)
 
 
-def summarise(simulation: "Simulation") -> Summary:
+def summarise(simulation: Scene) -> Summary:
     """Read the ledger, the decisions of each cycle and the bill."""
     account, market = simulation.account, simulation.market
     ledger = LedgerView(account)
@@ -198,14 +196,14 @@ def _decided(bucket: str) -> dict[str, Counter[str]]:
     return decided
 
 
-def machines_of(simulation: "Simulation", name: str, switches: Iterable[SwitchItem]) -> list[str]:
+def machines_of(simulation: Scene, name: str, switches: Iterable[SwitchItem]) -> list[str]:
     """The instances that a workload has had, in the order of their launches."""
     replacements = (s.replacement_id for s in switches if s.workload_id == name)
     return list(dict.fromkeys([simulation.first_instances[name], *filter(None, replacements)]))
 
 
 def _workload(
-    simulation: "Simulation",
+    simulation: Scene,
     ledger: LedgerView,
     name: str,
     shows: str,
@@ -243,14 +241,14 @@ def _workload(
     )
 
 
-def cost_on_demand_usd(simulation: "Simulation", name: str, until: datetime) -> float:
+def cost_on_demand_usd(simulation: Scene, name: str, until: datetime) -> float:
     """Of the type that a workload began with, on-demand all the time until then."""
     began = simulation.world.instances[simulation.first_instances[name]]
     hours = (until - simulation.market.start).total_seconds() / 3600
     return simulation.market.on_demand_usd_per_hour[began.instance_type] * hours
 
 
-def cost_standing_still_usd(simulation: "Simulation", name: str, until: datetime) -> float:
+def cost_standing_still_usd(simulation: Scene, name: str, until: datetime) -> float:
     """Of the place that a workload began in: the integral of its price until then."""
     instance = simulation.world.instances[simulation.first_instances[name]]
     if instance.lifecycle == "on-demand":
@@ -269,7 +267,7 @@ def cost_standing_still_usd(simulation: "Simulation", name: str, until: datetime
     return float(np.dot(np.diff(edges_s), prices[rows]) / 3600)
 
 
-def _place(simulation: "Simulation", instance_id: str) -> str:
+def _place(simulation: Scene, instance_id: str) -> str:
     instance = simulation.world.instances[instance_id]
     return f"{instance.instance_type}/{instance.availability_zone} {instance.lifecycle}"
 
@@ -288,13 +286,13 @@ def signal_summary(row: Mapping[str, Any]) -> SignalSummary:
     )
 
 
-def _ended_at(simulation: "Simulation", instance_id: str) -> datetime | None:
+def _ended_at(simulation: Scene, instance_id: str) -> datetime | None:
     """When an instance began to stop or to end."""
     transitions = simulation.world.instances[instance_id].transitions
     return next((at for at, state in transitions if state in ("stopping", "shutting-down")), None)
 
 
-def hand_over_downtime_s(simulation: "Simulation", switch: SwitchItem) -> float | None:
+def hand_over_downtime_s(simulation: Scene, switch: SwitchItem) -> float | None:
     """For how long nothing served before a switch's hand-over."""
     if switch.handed_over_at is None:
         return None
@@ -304,7 +302,7 @@ def hand_over_downtime_s(simulation: "Simulation", switch: SwitchItem) -> float 
 
 
 def _downtime_s(
-    simulation: "Simulation", item: WorkloadItem, own: Iterable[SwitchItem], end: datetime
+    simulation: Scene, item: WorkloadItem, own: Iterable[SwitchItem], end: datetime
 ) -> float:
     total = sum(hand_over_downtime_s(simulation, s) or 0.0 for s in own if s.phase is Phase.DONE)
     reason = simulation.world.instances[item.instance_id].state_reason
@@ -314,7 +312,7 @@ def _downtime_s(
     return total
 
 
-def _served(simulation: "Simulation", name: str, instance_id: str) -> bool | None:
+def _served(simulation: Scene, name: str, instance_id: str) -> bool | None:
     group, allocation_id = simulation.target_groups.get(name), simulation.addresses.get(name)
     answers = []
     if group is not None:
@@ -330,7 +328,7 @@ def _served(simulation: "Simulation", name: str, instance_id: str) -> bool | Non
     return all(answers) if answers else None
 
 
-def _switch(simulation: "Simulation", switch: SwitchItem, execution: Execution) -> SwitchSummary:
+def _switch(simulation: Scene, switch: SwitchItem, execution: Execution) -> SwitchSummary:
     order = switch.order
     assert switch.ended_at is not None
     handed_over_at = switch.handed_over_at
