@@ -73,7 +73,8 @@ class Signals:
         self._emit("EC2 Instance State-change Notification", instance_id, {"state": state})
 
     def _emit(self, detail_type: str, instance_id: str, detail: dict[str, str]) -> None:
-        arn = f"arn:aws:ec2:{self._account.region}:123456789012:instance/{instance_id}"
+        place = f"{self._account.region}:{self._account.account_id}"
+        arn = f"arn:aws:ec2:{place}:instance/{instance_id}"
         self._account.emit(
             "aws.ec2",
             detail_type,

@@ -109,7 +109,8 @@ class Interceptor:
     Those that their caller's role does not allow go nowhere.
     """
 
-    def __init__(self, callers: Callers, rates: Rates, guard: Guard) -> None:
+    def __init__(self, callers: Callers, rates: Rates, guard: Guard, account_id: str) -> None:
+        self._account_id = account_id
         self._worlds: dict[str, World] = {}
         self._callers = callers
         self._guard = guard
@@ -187,8 +188,8 @@ class Interceptor:
     ) -> tuple[AWSResponse, dict[str, Any]]:
         """moto's answer to a call of items in DynamoDB."""
         if self._is_first_of_two():
-            dynamodb_calls.call(model, request, region)
-        return dynamodb_calls.call(model, request, region)
+            dynamodb_calls.call(model, request, self._account_id, region)
+        return dynamodb_calls.call(model, request, self._account_id, region)
 
     def deliver_first(self, request: Any) -> None:
         """Have moto answer a request that arrives twice for the first time."""

@@ -9,7 +9,6 @@ from functools import partial
 from typing import Any
 
 from botocore.exceptions import ConnectionClosedError
-from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 
 from simulator.account import EmbeddedAccount
@@ -367,7 +366,7 @@ class Injector:
             self._account.redrive(name)
 
     def _abort(self, name: str) -> None:
-        backend = stepfunctions_parser_backends[DEFAULT_ACCOUNT_ID][self._account.region]
+        backend = stepfunctions_parser_backends[self._account.account_id][self._account.region]
         for machine in backend.state_machines:
             for execution in machine.executions:
                 if execution.name == name and execution.status == "RUNNING":

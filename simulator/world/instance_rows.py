@@ -11,7 +11,7 @@ from simulator.world.network import (
     public_dns_name,
 )
 from simulator.world.queries import Row, tag_list
-from simulator.world.state import ACCOUNT_ID, WorldState
+from simulator.world.state import WorldState
 from simulator.world.volumes import ebs_parameters
 
 
@@ -19,7 +19,7 @@ def reservation_row(state: WorldState, instances: list[Instance]) -> Row:
     """A reservation with these of its instances."""
     return {
         "ReservationId": instances[0].reservation_id,
-        "OwnerId": ACCOUNT_ID,
+        "OwnerId": state.account_id,
         "Groups": [],
         "Instances": [instance_row(state, instance) for instance in instances],
     }
@@ -167,7 +167,7 @@ def _interface_row(state: WorldState, interface: Interface) -> Row:
         "NetworkInterfaceId": interface.interface_id,
         "SubnetId": interface.subnet_id,
         "VpcId": state.subnets[interface.subnet_id].vpc_id,
-        "OwnerId": ACCOUNT_ID,
+        "OwnerId": state.account_id,
         "Description": interface.description,
         "MacAddress": interface.mac_address,
         "InterfaceType": "interface",

@@ -27,8 +27,6 @@ from simulator.world.model import (
     Zone,
 )
 
-ACCOUNT_ID = "123456789012"
-
 
 class WorldState:
     """Everything that exists, and the agenda of what is due.
@@ -42,6 +40,7 @@ class WorldState:
         clock: Callable[[], datetime],
         *,
         seed: int,
+        account_id: str,
         region: str,
         zones: tuple[Zone, ...],
         prices: PriceHistory,
@@ -51,6 +50,7 @@ class WorldState:
         self._clock = clock
         self.seed = seed
         self.limits = limits
+        self.account_id = account_id
         self.region = region
         self.zones = zones
         self.local_zones: list[Zone] = []

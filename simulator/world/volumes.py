@@ -14,7 +14,7 @@ from simulator.world.errors import AwsError
 from simulator.world.model import BlockDevice, Image, Instance, Volume
 from simulator.world.operations import Params, Reply, operation
 from simulator.world.queries import Row, filtered, no_paging_with_ids, page, select, tag_list
-from simulator.world.state import ACCOUNT_ID, WorldState
+from simulator.world.state import WorldState
 
 _TYPES = ("gp2", "gp3", "io1", "io2", "st1", "sc1", "standard")
 
@@ -218,7 +218,7 @@ def _row(state: WorldState, volume: Volume) -> Row:
     ]
     key = device.kms_key_id
     if device.encrypted and key is None:
-        key = f"arn:aws:kms:{state.region}:{ACCOUNT_ID}:key/aws-ebs-default"
+        key = f"arn:aws:kms:{state.region}:{state.account_id}:key/aws-ebs-default"
     return {
         "VolumeId": volume.volume_id,
         "AvailabilityZone": volume.availability_zone,

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from simulator.account_id import DEFAULT_ACCOUNT_ID
 from simulator.limits import LIMITS, Limits
 from simulator.permissions.demand import Demand
 from simulator.world import (  # noqa: F401 - imported for the operations that they register
@@ -47,7 +48,7 @@ from simulator.world.model import (
 from simulator.world.network import make_subnet
 from simulator.world.operations import CHECKS_BEFORE_DRY_RUN, OPERATIONS, Params
 from simulator.world.shapes import checked_reply
-from simulator.world.state import ACCOUNT_ID, WorldState
+from simulator.world.state import WorldState
 from simulator.world.volumes import changed_device, volume_at
 
 _TARGET_TYPES = ("instance", "ip")
@@ -57,8 +58,9 @@ _LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 _FOREVER = datetime(9999, 1, 1, tzinfo=UTC)
 
 
-INSTANCE_ROLE_ARN = f"arn:aws:iam::{ACCOUNT_ID}:role/workload"
-"""The role in the instance profile that every machine of a user's own bears."""
+_INSTANCE_ROLE = "arn:aws:iam::{}:role/workload"
+INSTANCE_ROLE_ARN = _INSTANCE_ROLE.format(DEFAULT_ACCOUNT_ID)
+"""The role in the instance profile of every instance that a user launches, in the default account."""
 
 
 class World:
@@ -77,6 +79,7 @@ class World:
         now: Callable[[], datetime],
         *,
         seed: int,
+        account_id: str = DEFAULT_ACCOUNT_ID,
         region: str = "us-east-1",
         prices: PriceHistory,
         on_demand_usd_per_hour: Mapping[str, float],
@@ -87,6 +90,7 @@ class World:
         self._state = WorldState(
             now,
             seed=seed,
+            account_id=account_id,
             region=region,
             zones=zones,
             prices=prices,
@@ -163,6 +167,11 @@ class World:
     def zones(self) -> tuple[str, ...]:
         """Names of the availability zones."""
         return tuple(zone.name for zone in self._state.zones)
+
+    @property
+    def instance_role_arn(self) -> str:
+        """The role in the instance profile of every instance that a user launches."""
+        return _INSTANCE_ROLE.format(self._state.account_id)
 
     @property
     def instances(self) -> Mapping[str, Instance]:
@@ -390,9 +399,8 @@ class World:
         if any(group.name == name for group in state.target_groups.values()):
             raise ValueError(f"name: a target group {name!r} is there already")
         number = state.digest("target-group", name).hex()[:16]
-        arn = (
-            f"arn:aws:elasticloadbalancing:{state.region}:{ACCOUNT_ID}:targetgroup/{name}/{number}"
-        )
+        place = f"{state.region}:{state.account_id}"
+        arn = f"arn:aws:elasticloadbalancing:{place}:targetgroup/{name}/{number}"
         state.target_groups[arn] = TargetGroup(
             arn=arn,
             name=name,
@@ -532,9 +540,8 @@ class World:
         ipv6: it has an IPv6 block as well. outpost: it is on an Outpost of the zone.
         """
         state = self._state
-        arn = (
-            f"arn:aws:outposts:{state.region}:{ACCOUNT_ID}:outpost/op-{state.count('outpost'):017x}"
-        )
+        place = f"{state.region}:{state.account_id}"
+        arn = f"arn:aws:outposts:{place}:outpost/op-{state.count('outpost'):017x}"
         subnet = make_subnet(
             state,
             availability_zone,
@@ -618,7 +625,7 @@ def _furnish(state: WorldState) -> None:
         group_id, "default", "default VPC security group", state.vpc_id
     )
     state.key_names.add("team-key")
-    state.instance_profile_arns.add(f"arn:aws:iam::{ACCOUNT_ID}:instance-profile/workload")
+    state.instance_profile_arns.add(f"arn:aws:iam::{state.account_id}:instance-profile/workload")
     for architecture in ("x86_64", "arm64"):
         image_id = state.new_id("ami")
         state.images[image_id] = Image(

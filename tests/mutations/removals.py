@@ -11,7 +11,6 @@ from datetime import timedelta
 from itertools import count
 from typing import Any
 
-from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 
 from simulator.trials.ground import STACK, Ground
@@ -182,7 +181,7 @@ def commit(ground: Ground) -> None:
 
 def _rewrite(ground: Ground, machine: str, change: Callable[[dict[str, Any]], None]) -> None:
     """Change the deployed definition of a state machine."""
-    backend = stepfunctions_parser_backends[DEFAULT_ACCOUNT_ID][ground.account.region]
+    backend = stepfunctions_parser_backends[ground.account.account_id][ground.account.region]
     arn = ground.account.stack.physical_ids[machine]
     deployed = next(each for each in backend.state_machines if each.arn == arn)
     definition = json.loads(deployed.definition)

@@ -1,6 +1,6 @@
 """A missing right in the middle of the product: told, and nothing lost."""
 
-from simulator.account.account import ACCOUNT_ID
+from simulator.account_id import DEFAULT_ACCOUNT_ID as ACCOUNT_ID
 from simulator.world import INSTANCE_ROLE_ARN
 from tests.workflow.stage import open_stage
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import pytest
 
-from simulator.account.account import ACCOUNT_ID
+from simulator.account_id import DEFAULT_ACCOUNT_ID as ACCOUNT_ID
 from simulator.permissions.demand import Demand, demand, tag_context
 from tests.permissions.conftest import INSTANCE_ROLE, KEY, LICENSE, Deployed
 from tests.workflow.stage import REGION, STACK

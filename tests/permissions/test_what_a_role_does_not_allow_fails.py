@@ -7,8 +7,8 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from simulator.account.account import ACCOUNT_ID
 from simulator.account.callers import Caller
+from simulator.account_id import DEFAULT_ACCOUNT_ID as ACCOUNT_ID
 from simulator.permissions.services import Place, Unmapped, service_demands
 from tests.workflow.stage import REGION, STACK, Stage, open_stage
 
