@@ -93,7 +93,7 @@ class Scene:
             self._launch(spec)
 
     def _may_fail(self, invocation: Invocation) -> bool:
-        """Where a fault was let happen in it, or a rate of the scenario's own refused its calls."""
+        """Whether a fault was injected into it, or a rate of the scenario refused its calls."""
         refused = bool(self.scenario.rates) and speaks_of_rates(invocation.error_message or "")
         return refused or self.injector.excuses(invocation.caller)
 
@@ -123,17 +123,19 @@ class Scene:
         if group is not None:
             self.target_groups[spec.name] = group
         if spec.elastic_address:
-            asked = [{"Name": "instance-id", "Values": [self.first_instances[spec.name]]}]
-            (address,) = boto3.client("ec2").describe_addresses(Filters=asked)["Addresses"]
+            own = [self.first_instances[spec.name]]
+            (address,) = boto3.client("ec2").describe_addresses(
+                Filters=[{"Name": "instance-id", "Values": own}]
+            )["Addresses"]
             self.addresses[spec.name] = address["AllocationId"]
 
     def _demand(self, curve: Curve) -> Callable[[datetime], float]:
         return lambda when: curve.at(self._hours(when))
 
     def _zone(self, spec: WorkloadSpec) -> str:
-        """The zone that is named; else where the type costs most or least at the start.
+        """The named zone; else the one in which the type costs most or least at the start.
 
-        A recorded market may lack a zone: then it is the cheapest.
+        If the market lacks the zone, the cheapest one.
         """
         zones = [p.availability_zone for p in pools_by_price(self.market, (spec.instance_type,))]
         if spec.placement in zones:
@@ -147,8 +149,8 @@ class Scene:
 def placed(scenario: Scenario, market: Market) -> Scenario:
     """The scenario with types that the market knows.
 
-    A recorded market may lack a type: then the workload runs on the next larger one in it, of its
-    list of types if possible; the list is lifted where nothing would be left of it.
+    If a recorded market lacks a type, the workload runs on the next larger one, from its list of types
+    if possible. A list of which the market has no type no longer limits the workload.
     """
     known = {pool.instance_type for pool in pools_by_price(market, _all_types(market))}
     return replace(scenario, workloads=tuple(_placed(spec, known) for spec in scenario.workloads))
@@ -172,7 +174,7 @@ def _placed(spec: WorkloadSpec, known: set[str]) -> WorkloadSpec:
 
 
 def with_surges(scenario: Scenario, market: Market) -> Market:
-    """The market with the scenario's price surges laid over it, as far as they fall into its time."""
+    """The market with the scenario's price surges, as far as they fall into its time."""
     prices = market.prices
     for event in scenario.scripted:
         if not isinstance(event, PriceSurge):

@@ -27,7 +27,7 @@ from simulator.scenario import (
 )
 from simulator.scene import Scene
 from simulator.signals import Delivery
-from simulator.world.catalogue import instance_types
+from simulator.world.catalog import instance_types
 from spot_optimizer.vocabulary import TAG_PREFIX
 
 _ALWAYS_H = 10 * 8760

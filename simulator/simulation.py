@@ -1,4 +1,4 @@
-"""One simulation: the real template in the embedded account, on a market, with a scenario's workloads."""
+"""One simulation: a scenario runs from its first hour to its last."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,34 +10,34 @@ from simulator.markets import Market
 from simulator.scenario import Scenario, Scripted
 from simulator.scene import Scene
 from simulator.scripted import happen
-from simulator.summary import Summary, summarise
+from simulator.summary import Summary, summarize
 
 _TICK = timedelta(minutes=5)
 _RECOVERED = timedelta(minutes=21)
-"""Of the last fault: two runs of the sweep (invariant 3)."""
+"""After the last fault: two runs of the sweep (invariant 3)."""
 _PATIENCE = timedelta(minutes=45)
-"""Of the last fault: then what is not settled yet never will be."""
+"""After the last fault: what is not settled by then never will be."""
 
 
 @dataclass(frozen=True)
 class Observer:
-    """Whom to tell while it runs."""
+    """What is called while it runs."""
 
     on_tick: Callable[[datetime], None]
     on_happening: Callable[[Happening], None]
 
 
 def silent() -> Observer:
-    """Tells nobody."""
+    """An observer that does nothing."""
     return Observer(lambda _: None, lambda _: None)
 
 
 def simulate(
     scenario: Scenario, market: Market, *, seed: int, observer: Observer | None = None
 ) -> Summary:
-    """Run ``scenario`` on ``market`` and sum up what the ledger and the account say afterwards.
+    """Run ``scenario`` on ``market`` and summarize the ledger and the account.
 
-    The product's invariants are asserted all the while. Two runs with one seed are alike.
+    The product's invariants are asserted throughout. Two runs with one seed are identical.
     """
     with Simulation(scenario, market, seed=seed, observer=observer or silent()) as simulation:
         return simulation.run()
@@ -57,22 +57,22 @@ class Simulation(Scene):
         self._watcher = Watcher(self.account, self.aftermath)
 
     def run(self) -> Summary:
-        """Let the whole time pass, then let running switches end."""
+        """Run the whole time, then let running switches end."""
         waiting = sorted(self.scenario.scripted, key=lambda event: event.hour)
         while self.account.clock.now() < self.market.end:
             while waiting and self._due(waiting[0]) <= self.account.clock.now():
                 event = waiting.pop(0)
-                told = happen(event, self)
+                text = happen(event, self)
                 self._observer.on_happening(
-                    Happening(self.account.clock.now(), "", "scripted", told)
+                    Happening(self.account.clock.now(), "", "scripted", text)
                 )
             self.pass_time(self._next_look(waiting) - self.account.clock.now())
-        # Another cycle would start new switches: only what is under way may end.
+        # No further cycle: it would start new switches.
         self.account.run_until_quiet()
         self._recover()
         self._look()
         self.auditor.check_quiet(self.injector.last_fault)
-        return summarise(self)
+        return summarize(self)
 
     def _due(self, event: Scripted) -> datetime:
         return self.market.start + timedelta(hours=event.hour)
@@ -84,7 +84,7 @@ class Simulation(Scene):
         return min(tick, self._due(waiting[0])) if waiting else tick
 
     def _recover(self) -> None:
-        """Give the sweep the time that it has to clear away what the last fault left."""
+        """Give the sweep its time to clear what the last fault left."""
         last = self.injector.last_fault
         if last is None:
             return

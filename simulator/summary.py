@@ -1,4 +1,4 @@
-"""What a simulation brought, read from the ledger, the archive and the bill of the account."""
+"""The result of a simulation, read from the ledger, the data bucket and the bill of the account."""
 
 import gzip
 import json
@@ -34,14 +34,14 @@ class WorkloadSummary:
     """Kind -> cycles that decided so."""
     breaker_open: bool
     switches: int
-    rescues: int
+    failovers: int
     downtime_seconds: float
-    """While no machine served it because EC2 had taken the one that did."""
+    """While no instance served it because EC2 had taken the one that did."""
     original: str
     """State of the instance that it began on."""
     served: bool | None
-    """Whether target group and elastic address are with the machine that it runs on; None where it
-    has neither."""
+    """Whether target group and elastic address are with the instance that it runs on; None if it has
+    neither."""
     cost_usd: float
     cost_on_demand_usd: float
     """Of the type that it began with, on-demand all the time."""
@@ -65,24 +65,24 @@ class SwitchSummary:
     saving_usd_per_hour: float | None
     seconds: float
     hand_over_seconds: float | None
-    """From the claim until traffic reached the replacement; None where it never did."""
+    """From the claim until traffic reached the replacement; None if it never did."""
     downtime_seconds: float | None
-    """From the end of the original to the hand-over, as EC2 knows it: who sees that end late cannot
-    tell since when the machine was gone. None where nothing was handed over."""
+    """From the end of the original, by EC2's own record, to the hand-over: the product may see that end
+    late. None if nothing was handed over."""
     taken_over: bool
-    """Broken off by a rescue, which went on with what it had launched."""
+    """Ended by a failover, which continued with its replacement."""
     refused_launches: int
     states: tuple[str, ...]
 
     @property
-    def is_rescue(self) -> bool:
+    def is_failover(self) -> bool:
         """Whether EC2 took the original back."""
         return self.kind == DecisionKind.EVACUATE
 
 
 @dataclass(frozen=True)
 class SignalSummary:
-    """What EC2 said of an instance, and what it led to."""
+    """What EC2 reported of an instance, and its effect."""
 
     workload_id: str
     instance_id: str
@@ -119,7 +119,7 @@ class Summary:
     workloads: tuple[WorkloadSummary, ...]
     switches: tuple[SwitchSummary, ...]
     signals: tuple[SignalSummary, ...]
-    """Duplicates, and those of other machines, left out."""
+    """Without duplicates and without those of other instances."""
     faults: tuple[FaultSummary, ...]
     """Those that happened in their order, then those that never met a call."""
     decisions: Mapping[str, int]
@@ -130,10 +130,13 @@ class Summary:
 
     def to_json(self) -> str:
         """The summary as JSON text."""
-        return json.dumps(asdict(self), default=str, indent=2)
+        plain = asdict(self)
+        for workload in plain["workloads"]:
+            workload["rescues"] = workload["failovers"]  # its name in version 0.1.0
+        return json.dumps(plain, default=str, indent=2)
 
 
-def summarise(simulation: Scene) -> Summary:
+def summarize(simulation: Scene) -> Summary:
     """Read the ledger, the decisions of each cycle and the bill."""
     account, market = simulation.account, simulation.market
     ledger = LedgerView(account)
@@ -178,7 +181,7 @@ def data_bucket(account: EmbeddedAccount) -> str:
 
 
 def archived_decisions(bucket: str) -> Iterator[dict[str, Any]]:
-    """Every decision of every cycle, oldest first, as the archive has it."""
+    """Every decision of every cycle, oldest first, from the data bucket."""
     s3 = boto3.client("s3")
     pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix="decisions/")
     for page in pages:
@@ -196,7 +199,7 @@ def _decided(bucket: str) -> dict[str, Counter[str]]:
     return decided
 
 
-def machines_of(simulation: Scene, name: str, switches: Iterable[SwitchItem]) -> list[str]:
+def instances_of(simulation: Scene, name: str, switches: Iterable[SwitchItem]) -> list[str]:
     """The instances that a workload has had, in the order of their launches."""
     replacements = (s.replacement_id for s in switches if s.workload_id == name)
     return list(dict.fromkeys([simulation.first_instances[name], *filter(None, replacements)]))
@@ -217,7 +220,7 @@ def _workload(
     )
     item = ledger.workloads().get(name, never_seen)
     own = [switch for switch in switches if switch.workload_id == name]
-    rescues = sum(switch.is_failover for switch in own)
+    failovers = sum(switch.is_failover for switch in own)
     return WorkloadSummary(
         workload_id=name,
         shows=shows,
@@ -228,13 +231,13 @@ def _workload(
         home_type=item.home_type,
         decisions=dict(decided.get(name, {})),
         breaker_open=item.breaker_open_since is not None,
-        switches=len(own) - rescues,
-        rescues=rescues,
+        switches=len(own) - failovers,
+        failovers=failovers,
         downtime_seconds=_downtime_s(simulation, item, own, end),
         original=world.state_of(first),
         served=_served(simulation, name, item.instance_id),
         cost_usd=sum(
-            world.bill(machine, start, end) for machine in machines_of(simulation, name, switches)
+            world.bill(each, start, end) for each in instances_of(simulation, name, switches)
         ),
         cost_on_demand_usd=cost_on_demand_usd(simulation, name, end),
         cost_standing_still_usd=cost_standing_still_usd(simulation, name, end),

@@ -17,6 +17,7 @@ from moto import mock_aws
 from moto.dynamodb.models import dynamodb_backends
 from moto.moto_api._internal import mock_random
 from moto.s3.models import s3_backends
+from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 
 from simulator.account import patches, resources
 from simulator.account.callers import Call, Callers
@@ -32,7 +33,7 @@ from simulator.account.executions import (
     read_input,
     read_inputs,
 )
-from simulator.account.interception import Interceptor, Wire, World
+from simulator.account.interception import Interceptor, Rewriter, Wire, World
 from simulator.account.lambdas import Invocation, Lambdas
 from simulator.account.output import route_loggers
 from simulator.account.rates import Rates
@@ -150,6 +151,24 @@ class EmbeddedAccount:
         """Let ``wire`` stand between the callers and AWS, and ``delays`` say when events arrive."""
         self._interceptor.wire = wire
         self.events.delay_deliveries(delays)
+
+    def rewrite_calls(self, rewriter: Rewriter) -> None:
+        """Let ``rewriter`` change the calls of functions and state machines, and their replies."""
+        self._interceptor.rewriter = rewriter
+
+    def state_machine(self, logical_id: str) -> dict[str, Any]:
+        """The deployed definition of a state machine."""
+        definition: dict[str, Any] = json.loads(self._deployed(logical_id).definition)
+        return definition
+
+    def replace_state_machine(self, logical_id: str, definition: Mapping[str, Any]) -> None:
+        """Run executions that start from now on by another definition."""
+        self._deployed(logical_id).definition = json.dumps(definition)
+
+    def _deployed(self, logical_id: str) -> Any:
+        backend = stepfunctions_parser_backends[self.account_id][self.region]
+        arn = self.stack.physical_ids[logical_id]
+        return next(each for each in backend.state_machines if each.arn == arn)
 
     def reseed(self, seed: int) -> None:
         """Draw identifiers and jitter from another seed from now on."""

@@ -36,7 +36,7 @@ from simulator.account.rates import Rates
 from simulator.permissions.demand import Demand
 from simulator.permissions.guard import Guard
 
-__all__ = ["ADVISOR_URL", "Interceptor", "NetworkRefused", "Wire", "WireCall", "World"]
+__all__ = ["ADVISOR_URL", "Interceptor", "NetworkRefused", "Rewriter", "Wire", "WireCall", "World"]
 
 ADVISOR_URL = "https://spot-bid-advisor.s3.amazonaws.com/spot-advisor-data.json"
 _PARAMETERS = "embedded_account_parameters"
@@ -103,6 +103,16 @@ class Wire(Protocol):
         """What the caller sees in place of the reply, or None. May raise what the SDK raises."""
 
 
+class Rewriter(Protocol):
+    """Changes what the stack says to AWS and hears from it: another program in place of the product."""
+
+    def request(self, call: WireCall) -> Mapping[str, Any]:
+        """The parameters that are sent; those of the call are not to be changed."""
+
+    def reply(self, call: WireCall, reply: dict[str, Any]) -> None:
+        """Change a reply before its caller sees it."""
+
+
 class Interceptor:
     """Sends AWS calls to the world where they are its business, and counts all of them.
 
@@ -115,6 +125,7 @@ class Interceptor:
         self._callers = callers
         self._guard = guard
         self.wire: Wire | None = None
+        self.rewriter: Rewriter | None = None
         self._rates = rates
         self.calls: Counter[Call] = Counter()
         self._twice: set[int] = set()
@@ -141,6 +152,14 @@ class Interceptor:
             _active = None
         while self._restore:
             self._restore.pop()()
+
+    def rewrite(self, service: str, operation: str, region: str, params: dict[str, Any]) -> None:
+        """Have the stack's call sent as the rewriter says; the driver's own calls stay."""
+        caller = self._callers.current(region)
+        if self.rewriter is not None and caller.kind != "driver":
+            sent = self.rewriter.request(WireCall(service, operation, dict(params), caller))
+            params.clear()
+            params.update(sent)
 
     def refusal(
         self, service: str, operation: str, region: str, context: dict[str, Any]
@@ -205,6 +224,8 @@ class Interceptor:
     def replace(self, context: dict[str, Any], response: Any, reply: dict[str, Any]) -> None:
         """Put what the caller shall see in the place of what was answered."""
         call = context.get(_CALL)
+        if self.rewriter is not None and call is not None and call.caller.kind != "driver":
+            self.rewriter.reply(call, reply)
         seen = self.wire.after(call, response.status_code, reply) if self.wire and call else None
         if seen is not None:
             response.status_code, parsed = seen
@@ -286,9 +307,11 @@ class _WorldHandler(urllib.request.BaseHandler):
 _active: Interceptor | None = None
 
 
-def _remember(params: dict[str, Any], context: dict[str, Any], **_: Any) -> None:
-    # A reference, not a copy: handlers that run after this one complete the parameters.
+def _remember(params: dict[str, Any], model: Any, context: dict[str, Any], **_: Any) -> None:
     if _active is not None:
+        service = model.service_model.service_name
+        _active.rewrite(service, model.name, context["client_region"], params)
+        # A reference, not a copy: handlers that run after this one complete the parameters.
         context[_PARAMETERS] = params
 
 

@@ -58,12 +58,12 @@ class Met:
     Attributes:
         fault: as it was asked for.
         number: of its call or its delivery.
-        call: None where it happened to the delivery of an event.
+        call: None if it happened to the delivery of an event.
         target, text: of a delivery: the function that it is for, and what it gets.
         chain: who was calling, the outermost first.
         execution, state: in which it happened, if in any; ``events_before`` is the length of the
             execution's history at that moment.
-        refused: further calls that were refused with this one, where it denies all like it.
+        refused: further calls that were refused with this one, if it denies all like it.
     """
 
     at: datetime
@@ -143,7 +143,7 @@ class Injector:
         self._world = world
 
     def arm(self, faults: Iterable[Fault | PlacedFault] = ()) -> None:
-        """Begin to count anew; these faults shall happen."""
+        """Count from 1 again; inject these faults."""
         wanted, begun = list(faults), self._account.clock.now()
         self._waiting = sorted(each for each in wanted if isinstance(each, Fault))
         self._watches = [

@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 from hashlib import md5
 
-from simulator.world.catalogue import instance_types, memory_gib, offerings, vcpus
+from simulator.world.catalog import instance_types, memory_gib, offerings, vcpus
 from simulator.world.state import WorldState
 
 URL = "https://spot-bid-advisor.s3.amazonaws.com/spot-advisor-data.json"

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
-from simulator.world.catalogue import instance_types
+from simulator.world.catalog import instance_types
 from simulator.world.errors import AwsError, reject_unmodelled
 from simulator.world.instance_rows import (
     block_device_row,

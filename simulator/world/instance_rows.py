@@ -1,6 +1,6 @@
 """An instance as EC2's replies show it."""
 
-from simulator.world.catalogue import instance_types
+from simulator.world.catalog import instance_types
 from simulator.world.instances import state_row
 from simulator.world.model import Instance, Interface, Volume
 from simulator.world.network import (

@@ -9,7 +9,7 @@ from typing import Any
 
 from simulator.world import launch_checks, network
 from simulator.world.capacity import check_capacity, check_quota, closed_with
-from simulator.world.catalogue import instance_types, zones_offering
+from simulator.world.catalog import instance_types, zones_offering
 from simulator.world.errors import AwsError, reject_unmodelled
 from simulator.world.images import launchable_image
 from simulator.world.instance_rows import reservation_row

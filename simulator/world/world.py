@@ -26,7 +26,7 @@ from simulator.world.addresses import new_address, point
 from simulator.world.advisor import SpotAdvisor
 from simulator.world.authorization import demands_of, demands_of_overrides
 from simulator.world.capacity import FAMILY_CLASSES, family_class
-from simulator.world.catalogue import instance_types, zones_of
+from simulator.world.catalog import instance_types, zones_of
 from simulator.world.errors import AwsError, NotModelled
 from simulator.world.events import InterruptionWarned, RebalanceRecommended, WorldEvent
 from simulator.world.instances import USER_INITIATED, create, reclaim, terminate

@@ -8,12 +8,12 @@ import pytest
 
 from simulator.world import AwsError, InvalidReply, NotModelled, World
 from simulator.world.advisor import URL
-from simulator.world.catalogue import instance_types
+from simulator.world.catalog import instance_types
 from simulator.world.operations import OPERATIONS
 from simulator.world.shapes import checked_reply
 
 
-def test_every_type_of_the_catalogue_fits_the_service_model(account):
+def test_every_type_of_the_catalog_fits_the_service_model(account):
     """All pages of DescribeInstanceTypes pass the check of botocore's output shape."""
     pages = account.ec2.get_paginator("describe_instance_types").paginate()
     rows = [row for page in pages for row in page["InstanceTypes"]]
