@@ -56,7 +56,7 @@ class NetworkRefused(OSError):
 
 
 class World(Protocol):
-    """What lies outside the account's own services: machines, metrics, prices."""
+    """What lies outside the account's own services: instances, metrics, prices."""
 
     def handle(
         self, service: str, operation: str, params: dict[str, Any], caller: Caller
@@ -80,7 +80,7 @@ class World(Protocol):
 
 @dataclass(frozen=True)
 class WireCall:
-    """One call of the SDK, whoever answers it."""
+    """One call of the SDK, whatever answers it."""
 
     service: str
     operation: str
@@ -89,7 +89,7 @@ class WireCall:
 
 
 class Wire(Protocol):
-    """Stands between whoever calls AWS and whoever answers."""
+    """Stands between the callers of AWS and what answers them."""
 
     def before(self, call: WireCall) -> tuple[int, dict[str, Any]] | None:
         """Status and reply of a call that never arrives, or None."""
@@ -240,8 +240,8 @@ class Interceptor:
         return world.http(url, asked)
 
     def _world_of(self, region: str) -> World | None:
-        """That of a call's region. What is one for all of them, the price list and the Spot Advisor's
-        file, the caller's own world tells."""
+        """That of a call's region. The price list and the Spot Advisor's file, one for all regions, come
+        from the caller's own world."""
         return self._worlds.get(region) or self._worlds.get(os.environ["AWS_REGION"])
 
     def _replace_opener(self) -> None:

@@ -124,7 +124,7 @@ def _loader(search_path: str | None = None) -> Loader:
 
 
 def _keep_service_models(replacements: Replacements) -> None:
-    """Every session reads botocore's service descriptions anew."""
+    """Every session reads botocore's service descriptions again."""
     replacements.set(botocore.session, "create_loader", _loader)
 
 
@@ -139,7 +139,7 @@ def _name_every_execution(replacements: Replacements) -> None:
     """Without a name an execution is called None, so a second one "already exists".
 
     AWS makes a name up ("StartExecution" in the API reference). An alias or version is resolved to
-    its machine.
+    its state machine.
     """
     start = parser_models.StepFunctionsParserBackend.start_execution
 
@@ -195,7 +195,7 @@ def _parse_each_definition_once(replacements: Replacements) -> None:
 
 
 def _follow_definite_paths(replacements: Replacements) -> None:
-    """``$.l[0].p`` yields ``["x"]`` where AWS yields ``"x"``; and every path is parsed anew."""
+    """``$.l[0].p`` yields ``["x"]`` where AWS yields ``"x"``; and every path is parsed again."""
     replacements.set_everywhere(_PARSER, "extract_json", asl_paths.extract_json)
 
 
@@ -245,7 +245,7 @@ def _speak_as_aws_sdk_tasks(replacements: Replacements) -> None:
 
 
 def _tell_who_runs_a_task(replacements: Replacements, account: Patched) -> None:
-    """moto makes a task's calls in nobody's name; AWS makes them as the machine's role."""
+    """moto makes a task's calls without a role; AWS makes them with the state machine's role."""
     for task in (task_service.StateTaskService, lambda_task.StateTaskLambda):
         replacements.set(task, "_eval_execution", _as_machine(task._eval_execution, account))
 
@@ -270,7 +270,7 @@ def _as_machine(
 
 
 def _announce_executions(replacements: Replacements, account: Patched) -> None:
-    """moto does not tell EventBridge how an execution ended ("Step Functions Execution Status
+    """moto sends no event when an execution ends ("Step Functions Execution Status
     Change" in the AWS Step Functions Developer Guide), and keeps every thread that it started.
     """
     worker = execution_models.BaseExecutionWorkerCommunication

@@ -62,7 +62,7 @@ class SpotAdvisor:
         return len(self._shares) - 1
 
     def answer(self, asked: Mapping[str, str]) -> tuple[int, dict[str, str], bytes]:
-        """S3's answer to a GET: the file, or 304 without it where it still has that ETag (S3 API
+        """S3's answer to a GET: the file, or 304 without it if the ETag still matches (S3 API
         reference, GetObject, If-None-Match)."""
         body = self.document()
         headers = {"Content-Type": "application/json", "ETag": f'"{md5(body).hexdigest()}"'}

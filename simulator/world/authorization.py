@@ -1,4 +1,4 @@
-"""What calls of EC2 demand of IAM, with what the things that they touch bear at that moment.
+"""What calls of EC2 demand of IAM, with the tags that their resources have at that moment.
 
 Sources: Service Authorization Reference, "Actions, resources, and condition keys for Amazon EC2"; EC2
 user guide, "Grant permission to tag Amazon EC2 resources during creation" (``ec2:CreateTags`` with

@@ -195,7 +195,7 @@ def launch_template_data(state: WorldState, instance: Instance) -> Row:
     """API data type ResponseLaunchTemplateData, of a live instance.
 
     As AWS does, it names what no second instance can have (the interface, its private addresses,
-    the subnet and the zone), spells out options that nobody has used, and holds what no launch
+    the subnet and the zone), spells out unused options, and holds what no launch
     takes (``Operator``'s parts, the metadata options' ``State``). Source: API_GetLaunchTemplateData,
     the example in the AWS CLI reference "get-launch-template-data", and for the options of an
     ordinary instance what DescribeInstances answers in 2026.

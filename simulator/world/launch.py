@@ -72,7 +72,7 @@ def run_instances(state: WorldState, params: Params, caller: object) -> Reply:
     """API_RunInstances.
 
     A client token counts per zone where the request names one ("Ensuring idempotency in Amazon
-    EC2 API requests", RunInstances idempotency): the same token in another zone launches anew.
+    EC2 API requests", RunInstances idempotency): the same token in another zone launches again.
     """
     merged, template_tags = merged_request(state, params)
     scope = named_zone(state, merged)

@@ -32,7 +32,7 @@ def public_dns_name(state: WorldState, address: str) -> str:
 
 
 def new_public_ip(state: WorldState) -> str:
-    """A public address that nobody else has."""
+    """A public address that is not in use."""
     return str(IPv4Address("3.80.0.0") + state.count("public-ip"))
 
 

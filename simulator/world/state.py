@@ -56,7 +56,7 @@ class WorldState:
         self.local_zones: list[Zone] = []
         self.prices = prices
         self.on_demand_usd_per_hour = on_demand_usd_per_hour
-        # What the price list shows instead, None where it shows nothing.
+        # What the price list shows instead; None if it shows nothing.
         self.listed_usd_per_hour: dict[str, float | None] = {}
         self.pools = {(p.instance_type, p.availability_zone): p for p in prices.pools}
         self.instances: dict[str, Instance] = {}
@@ -144,7 +144,7 @@ class WorldState:
         self._subscribers.append(subscriber)
 
     def publish(self, event: WorldEvent) -> None:
-        """Tell all subscribers, in the order in which they came."""
+        """Call all subscribers, in the order of their subscriptions."""
         for subscriber in self._subscribers:
             subscriber(event)
 

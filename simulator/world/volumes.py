@@ -129,7 +129,7 @@ def attach_new_volume(state: WorldState, instance: Instance, device: BlockDevice
 
 
 def volume_at(state: WorldState, instance: Instance, device_name: str) -> Volume:
-    """The volume at a device of an instance; ValueError where there is none."""
+    """The volume at a device of an instance; ValueError if there is none."""
     for volume_id in instance.volume_ids:
         if state.volumes[volume_id].device.device_name == device_name:
             return state.volumes[volume_id]
@@ -164,7 +164,7 @@ def release_volume(state: WorldState, volume: Volume) -> None:
 
 
 def ebs_parameters(device: BlockDevice) -> Params:
-    """A device as RequestLaunchTemplateData spells it; performance only where it is a choice."""
+    """A device as RequestLaunchTemplateData spells it; performance only if it can be chosen."""
     gp3 = device.volume_type == "gp3"
     chosen_iops = device.iops if gp3 or device.volume_type in ("io1", "io2") else None
     values: dict[str, Any] = {

@@ -106,7 +106,7 @@ class World:
         self.loads: dict[str, Load] = self._state.caches.setdefault("loads", {})
         _furnish(self._state)
 
-    # What callers of AWS see.
+    # For callers of AWS.
 
     def answers(self, service: str, operation: str) -> bool:
         """Whether this call is the world's to answer."""
@@ -161,7 +161,7 @@ class World:
         self.advance()
         return self.advisor.answer(asked)
 
-    # What drivers and scenarios see and do.
+    # For drivers and scenarios.
 
     @property
     def zones(self) -> tuple[str, ...]:
@@ -192,7 +192,7 @@ class World:
         self._state.seed = seed
 
     def advance(self) -> None:
-        """Let happen, and publish, what came due."""
+        """Do, and publish, what is due."""
         self._state.settle()
 
     def next_due(self) -> datetime | None:
@@ -220,7 +220,7 @@ class World:
         persistent: bool = False,
         **details: Any,
     ) -> str:
-        """A machine of the user's own, running since `age` ago; returns its id.
+        """An instance of a user, running since `age` ago; returns its id.
 
         persistent: its spot request is persistent. details: further parameters of RunInstances,
         in AWS's spelling. Capacity and quotas are not asked; all else is checked as AWS does.
@@ -337,7 +337,7 @@ class World:
         state, instance = self._state, self.instances[instance_id]
         volume = volume_at(state, instance, device_name)
         if device_name == state.images[instance.spec.image_id].root_device_name:
-            raise ValueError(f"device_name: {device_name!r} is the root, which a machine runs on")
+            raise ValueError(f"device_name: {device_name!r} is the root device of the instance")
         instance.volume_ids.remove(volume.volume_id)
         del state.volumes[volume.volume_id]
         state.tags.pop(volume.volume_id, None)
@@ -345,7 +345,7 @@ class World:
     def modify_volume(self, instance_id: str, device_name: str, **changes: Any) -> None:
         """Change size, type or speed of a volume in use: ModifyVolume's parameters, in AWS's spelling.
 
-        DescribeVolumes tells the new values while the volume is still being optimized (EBS user guide,
+        DescribeVolumes shows the new values while the volume is still being optimized (EBS user guide,
         "Monitor the progress of EBS volume modifications").
         """
         volume = volume_at(self._state, self.instances[instance_id], device_name)
@@ -391,7 +391,7 @@ class World:
     ) -> str:
         """A target group; target_type: `instance` or `ip`. Returns its ARN.
 
-        zones: those that are enabled for its load balancer, all where it is None.
+        zones: those that are enabled for its load balancer, all if None.
         """
         if target_type not in _TARGET_TYPES:
             raise ValueError(f"target_type: {target_type!r} must be one of {_TARGET_TYPES}")
@@ -451,7 +451,7 @@ class World:
         )
 
     def forget_fleet(self, fleet_id: str) -> None:
-        """EC2 knows this fleet no more; what it has launched runs on."""
+        """EC2 forgets this fleet; its instances keep running."""
         del self._state.fleets[fleet_id]
 
     def reopen_capacity(self) -> None:
@@ -519,7 +519,7 @@ class World:
         return group_id
 
     def delete_security_group(self, group_id: str) -> None:
-        """The group is gone, whoever uses it."""
+        """The group is gone, even if it is in use."""
         del self._state.security_groups[group_id]
 
     def delete_key_pair(self, name: str) -> None:
