@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from simulator.world.errors import AwsError
-from simulator.world.model import BlockDevice, Image, Instance, Volume
+from simulator.world.model import BlockDevice, DataVolume, Image, Instance, Volume
 from simulator.world.operations import Params, Reply, operation
 from simulator.world.queries import Row, filtered, no_paging_with_ids, page, select, tag_list
 from simulator.world.state import WorldState
@@ -235,3 +235,18 @@ def _row(state: WorldState, volume: Volume) -> Row:
         "Attachments": attachments if volume.instance_id else [],
         "Tags": tag_list(state, volume.volume_id),
     }
+
+
+def mapping_of(volume: DataVolume) -> dict[str, Any]:
+    """The block device mapping of a volume, as RunInstances takes it."""
+    ebs = {
+        "VolumeSize": volume.size_gib,
+        "VolumeType": volume.volume_type,
+        "Iops": volume.iops,
+        "Throughput": volume.throughput_mib_per_s,
+        "Encrypted": volume.encrypted,
+        "KmsKeyId": volume.kms_key_id,
+        "DeleteOnTermination": volume.delete_on_termination,
+    }
+    kept = {name: value for name, value in ebs.items() if value is not None}
+    return {"DeviceName": volume.device_name, "Ebs": kept}
