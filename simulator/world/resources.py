@@ -116,7 +116,7 @@ class Resources(WorldView):
         return image.image_id
 
     def deregister_image(self, image_id: str) -> None:
-        """Nothing can be launched from the image any more; what runs goes on."""
+        """Nothing can be launched from the image any more; its instances keep running."""
         self._state.images[image_id].deregistered = True
 
     def add_security_group(self, name: str) -> str:
@@ -131,7 +131,7 @@ class Resources(WorldView):
         del self._state.security_groups[group_id]
 
     def delete_key_pair(self, name: str) -> None:
-        """The key pair is gone; instances that use it go on."""
+        """The key pair is gone; its instances keep running."""
         self._state.key_names.remove(name)
 
     def add_subnet(

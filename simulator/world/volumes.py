@@ -156,7 +156,7 @@ def changed_device(device: BlockDevice, changes: Params) -> BlockDevice:
 
 
 def release_volume(state: WorldState, volume: Volume) -> None:
-    """What becomes of a volume when its instance is gone: deleted, or available."""
+    """Delete a volume whose instance is gone, or make it available."""
     volume.instance_id = None
     if volume.device.delete_on_termination:
         del state.volumes[volume.volume_id]
