@@ -42,8 +42,8 @@ def _story(workload: WorkloadSummary) -> str:
     if workload.status == "managed":
         counts = (f"{count} {kind}" for kind, count in sorted(workload.decisions.items()))
         said = f"{', '.join(counts)}; {workload.switches} switches"
-        if workload.rescues:
-            said += f", {workload.rescues} rescues, {duration(workload.downtime_seconds)} down"
+        if workload.failovers:
+            said += f", {workload.failovers} rescues, {duration(workload.downtime_seconds)} down"
     else:
         said = f"[magenta]{workload.status}[/]: {workload.status_reason}"
     return f"[bold]{workload.workload_id}[/]  {workload.shows}\n{place}\n{said}"
@@ -54,7 +54,7 @@ def ending(switch: SwitchSummary) -> str:
     if switch.taken_over:
         return "taken over"
     done = switch.phase == "DONE"
-    if switch.is_rescue:
+    if switch.is_failover:
         return "rescued" if done else "not rescued"
     return "done" if done else "failed"
 
@@ -85,7 +85,7 @@ def _print_switch(switch: SwitchSummary, console: Console) -> None:
         "why": switch.why,
         "saving": money,
         "took": _took(switch),
-        "outcome": "" if switch.phase == "DONE" and not switch.is_rescue else switch.outcome,
+        "outcome": "" if switch.phase == "DONE" and not switch.is_failover else switch.outcome,
         "states": f"[dim]{states_in_order(switch.states)}[/]",
     }
     grid = Table.grid(padding=(0, 2))
@@ -97,7 +97,7 @@ def _print_switch(switch: SwitchSummary, console: Console) -> None:
 
 def _took(switch: SwitchSummary) -> str:
     parts = [f"{switch.seconds:.0f} s"]
-    if switch.is_rescue and switch.hand_over_seconds is not None:
+    if switch.is_failover and switch.hand_over_seconds is not None:
         parts = [f"{switch.hand_over_seconds:.0f} s until the replacement served"]
     if switch.downtime_seconds is not None:
         parts.append(f"downtime {duration(switch.downtime_seconds)}")

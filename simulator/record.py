@@ -1,15 +1,17 @@
-"""A simulation in full, for people who want to look at it: read from the ledger, the archive, the market
-snapshots and the bill of the account."""
+"""A simulation over time, for reports: read from the ledger, the data bucket and the account's bill."""
 
+import io
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
 
 import boto3
+import numpy as np
 from botocore.exceptions import ClientError
 
 from simulator.account import EmbeddedAccount
+from simulator.ledger_items import SwitchItem
 from simulator.ledger_view import LedgerView
 from simulator.market.history import Pool
 from simulator.markets import Market
@@ -21,14 +23,13 @@ from simulator.summary import (
     cost_on_demand_usd,
     cost_standing_still_usd,
     data_bucket,
-    machines_of,
+    instances_of,
 )
-from spot_optimizer.aws.data_bucket import MARKET_SNAPSHOT
-from spot_optimizer.aws.ledger.items import SwitchItem
-from spot_optimizer.market.snapshot_file import snapshot_from_bytes
 
+_SNAPSHOT = "market/snapshot.npz"
+"""Key of the market snapshot in the data bucket: one row per pool."""
 _LOOKS_MAX = 600
-"""How often the market snapshot is read in one simulation: what a chart can show, and some MB."""
+"""Reads of the market snapshot in one simulation: enough for a chart, at some MB of memory."""
 _MOMENTS = 240
 """Points of the cost curves."""
 _AHEAD = timedelta(hours=1)
@@ -78,11 +79,11 @@ class InstanceRecord:
 
 @dataclass(frozen=True)
 class CycleSpan:
-    """Cycles in a row that decided alike."""
+    """Consecutive cycles with the same decision."""
 
     start: datetime
     end: datetime
-    """When a cycle decided otherwise; for the last span, its last cycle."""
+    """When a cycle decided differently; for the last span, its last cycle."""
     kind: str
     held: bool
     cycles: int
@@ -90,7 +91,7 @@ class CycleSpan:
 
 @dataclass(frozen=True)
 class DecisionRecord:
-    """A decision that differed from the one before: what the ledger keeps."""
+    """A decision that differed from the previous one: what the ledger keeps."""
 
     at: datetime
     workload_id: str
@@ -103,7 +104,7 @@ class DecisionRecord:
 
 @dataclass(frozen=True)
 class RefusedLaunch:
-    """A launch that EC2 refused, and what was done."""
+    """A launch that EC2 refused, and the reaction to it."""
 
     at: datetime
     """When its switch was claimed."""
@@ -157,7 +158,7 @@ class Record:
 
 
 class ForecastHistory:
-    """Keeps the forecast bands of all pools while a simulation runs: each snapshot replaces the last."""
+    """Keeps the forecast bands of all pools: each market snapshot replaces the previous one."""
 
     def __init__(self, market: Market) -> None:
         self._pause = (market.end - market.start) / _LOOKS_MAX
@@ -165,25 +166,22 @@ class ForecastHistory:
         self._bands: dict[Pool, dict[datetime, tuple[float, float]]] = {}
 
     def look(self, account: EmbeddedAccount) -> None:
-        """Read the current snapshot, unless the last look was only a moment ago."""
+        """Read the current snapshot, unless it was read a moment ago."""
         if account.clock.now() < self._next_look:
             return
         self._next_look = account.clock.now() + self._pause
         try:
-            found = boto3.client("s3").get_object(Bucket=data_bucket(account), Key=MARKET_SNAPSHOT)
+            found = boto3.client("s3").get_object(Bucket=data_bucket(account), Key=_SNAPSHOT)
         except ClientError as error:
             if error.response["Error"]["Code"] == "NoSuchKey":
                 return
             raise
-        snapshot = snapshot_from_bytes(found["Body"].read())
-        columns = zip(
-            snapshot.pools,
-            snapshot.forecast_p05.tolist(),
-            snapshot.forecast_p95.tolist(),
-            strict=True,
-        )
-        for pool, low, high in columns:
-            self._bands.setdefault(Pool(*pool), {})[snapshot.as_of + _AHEAD] = (low, high)
+        with np.load(io.BytesIO(found["Body"].read()), allow_pickle=False) as snapshot:
+            at = datetime.fromisoformat(str(snapshot["as_of"])) + _AHEAD
+            names = ("types", "zones", "forecast_p05", "forecast_p95")
+            columns = [snapshot[name].tolist() for name in names]
+        for instance_type, zone, low, high in zip(*columns, strict=True):
+            self._bands.setdefault(Pool(instance_type, zone), {})[at] = (low, high)
 
     def bands(self, pool: Pool, start: datetime, end: datetime) -> tuple[ForecastBand, ...]:
         """Those known for this pool in [start, end], oldest first."""
@@ -197,7 +195,7 @@ class ForecastHistory:
 def simulate_and_record(
     scenario: Scenario, market: Market, *, seed: int, observer: Observer
 ) -> Record:
-    """``simulate``, with all that a picture of it needs."""
+    """``simulate``, with everything that a report shows."""
     forecasts = ForecastHistory(market)
 
     def tick(now: datetime) -> None:
@@ -210,7 +208,7 @@ def simulate_and_record(
 
 
 def record_of(simulation: Simulation, summary: Summary, forecasts: ForecastHistory) -> Record:
-    """The record of a simulation that has run."""
+    """The record of a finished simulation."""
     ledger = LedgerView(simulation.account)
     switches = ledger.switches()
     spans = _cycle_spans(archived_decisions(data_bucket(simulation.account)))
@@ -240,9 +238,9 @@ def _workload(
     cycles: Iterable[CycleSpan],
 ) -> WorkloadRecord:
     instances = [
-        _instance(simulation, forecasts, machine, low, high)
-        for machine in machines_of(simulation, name, switches)
-        for low, high in simulation.world.instances[machine].running_between(
+        _instance(simulation, forecasts, each, low, high)
+        for each in instances_of(simulation, name, switches)
+        for low, high in simulation.world.instances[each].running_between(
             simulation.market.start, simulation.account.clock.now()
         )
     ]
@@ -333,11 +331,10 @@ def _decision(row: Mapping[str, object]) -> DecisionRecord:
 def _refused_launches(switches: list[SwitchItem]) -> Iterator[RefusedLaunch]:
     for switch in switches:
         for refusal in switch.refusals:
-            target = switch.order.candidates[refusal.candidate]
             yield RefusedLaunch(
                 at=switch.claimed_at,
                 workload_id=switch.workload_id,
-                place=f"{target.instance_type}/{target.availability_zone} {target.lifecycle}",
+                place=str(switch.order.candidates[refusal.candidate]),
                 code=refusal.code,
                 message=refusal.message,
                 cure=refusal.cure,
@@ -347,12 +344,12 @@ def _refused_launches(switches: list[SwitchItem]) -> Iterator[RefusedLaunch]:
 def _costs(simulation: Simulation, switches: list[SwitchItem]) -> Iterator[CostMoment]:
     start, end = simulation.market.start, simulation.account.clock.now()
     names = [spec.name for spec in simulation.scenario.workloads]
-    machines = [m for name in names for m in machines_of(simulation, name, switches)]
+    instances = [i for name in names for i in instances_of(simulation, name, switches)]
     for step in range(_MOMENTS + 1):
         at = start + (end - start) * step / _MOMENTS
         yield CostMoment(
             at=at,
-            cost_usd=sum(simulation.world.bill(machine, start, at) for machine in machines),
+            cost_usd=sum(simulation.world.bill(each, start, at) for each in instances),
             on_demand_usd=sum(cost_on_demand_usd(simulation, name, at) for name in names),
             standing_still_usd=sum(cost_standing_still_usd(simulation, n, at) for n in names),
         )

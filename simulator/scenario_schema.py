@@ -21,7 +21,7 @@ from simulator.limit_table import InvalidLimit, changed
 from simulator.limits import LIMITS, Bucket, Limits
 from simulator.scenario import Curve
 from simulator.world.capacity import FAMILY_CLASSES
-from simulator.world.catalogue import instance_types
+from simulator.world.catalog import instance_types
 from spot_optimizer.contracts.boundary import InvalidRequest, parse
 from spot_optimizer.contracts.command import CommandRequest
 

@@ -58,7 +58,7 @@ def _after(refused_launches: int) -> str:
 
 def _took(switch: SwitchSummary) -> str:
     """Of a rescue only the way to the hand-over: then it waits for EC2 to end the original."""
-    served = switch.hand_over_seconds if switch.is_rescue else None
+    served = switch.hand_over_seconds if switch.is_failover else None
     return f"{switch.seconds if served is None else served:.0f} s"
 
 

@@ -7,7 +7,7 @@ Billed seconds of an invocation =
     + the latency of its calls (``latencies.py``)
     + what it waited in virtual time (retries, rates)
     + its start, where its environment is new.
-The processors are taken for alike: Graviton's and this machine's.
+Graviton's processors and those of this host count as equal.
 """
 
 import threading
@@ -99,7 +99,7 @@ class Stopwatch:
             run.resumed_at = self._seconds()
 
     def _start(self, function: Function) -> float:
-        """Seconds of the start of a new environment, 0 for one that is there."""
+        """Seconds of the start of a new environment, 0 for a warm one."""
         now = self._now()
         made, used = self._environments.get(function.name, (now - LIFE, now))
         if now - used < IDLE_LIFE and now - made < LIFE:

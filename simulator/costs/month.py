@@ -31,7 +31,7 @@ from simulator.simulation import Simulation, silent
 __all__ = ["BEGINNING", "HISTORY_DAYS", "Life", "Lived", "market_for", "month_of"]
 
 BEGINNING = timedelta(hours=8)
-"""Adoption takes a cycle for 100 machines, the back-fill of 90 days some six hours, ten moves are in
+"""Adoption takes a cycle for 100 instances, the back-fill of 90 days some six hours, ten switches are in
 flight at a time."""
 HISTORY_DAYS = 20.0
 """What the shipped model needs before it forecasts: 16 days."""
@@ -42,7 +42,7 @@ _LOGS = "logs"
 
 @dataclass(frozen=True)
 class Lived:
-    """What was lived through: usage at the beginning, and in the days after it."""
+    """Usage at the beginning, and in the days after it."""
 
     beginning: timedelta
     days: float
@@ -66,14 +66,14 @@ def market_for(hours: float, seed: int) -> Market:
 
 
 class Life:
-    """A stack with workloads that lives from its deployment on, and is counted.
+    """A stack with workloads, metered from its deployment on.
 
     Args:
         interrupted_per_month: share of the workloads that EC2 interrupts in a month; at least one in
-            each span of days where it is not 0, for a rescue costs something too.
+            each span of days unless it is 0: a failover has its cost too.
         seconds: processor time of the calling thread, by default the real one.
-        on_tick: told the time every five minutes.
-        on_run: told every invocation.
+        on_tick: called with the time every five minutes.
+        on_run: called with every invocation.
     """
 
     def __init__(
@@ -105,14 +105,14 @@ class Life:
         self.simulation.__exit__(*details)
 
     def begin(self, beginning: timedelta) -> None:
-        """Live through what happens once."""
+        """Run the beginning: what happens once."""
         self.live_until(self._start + beginning)
         self._once, self._stored = self.meter.take(), storage.look(self.simulation.account)
         self._beginning = beginning
         self._ran = len(self.simulation.account.executions())
 
     def go_on(self, days: float) -> Lived:
-        """Live through so many days more; all since the beginning."""
+        """Run so many days more; returns everything since the beginning."""
         start = self._start + self._beginning + timedelta(days=self._days)
         span = timedelta(days=days)
         workloads = self.simulation.scenario.workloads
@@ -140,7 +140,7 @@ class Life:
         )
 
     def live_until(self, until: datetime) -> None:
-        """Let the schedules, the market and the machines go on."""
+        """Let the schedules, the market and the instances go on."""
         account = self.simulation.account
         while (now := account.clock.now()) < until:
             account.run_until(min(now + _TICK, until))
@@ -169,7 +169,7 @@ def month_of(lived: Lived) -> Usage:
 
 
 def _kept_days(account: EmbeddedAccount) -> dict[str, float]:
-    """Days that what is stored is kept, as the template says."""
+    """Retention in days, from the template."""
     properties = account.stack.properties
     rules = properties["DataBucket"]["LifecycleConfiguration"]["Rules"]
     kept = {rule["Prefix"]: float(rule["ExpirationInDays"]) for rule in rules}

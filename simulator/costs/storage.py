@@ -1,18 +1,17 @@
-"""What a stack has stored, and what it will store once everything is kept for as long as it may be.
+"""What a stack stores now, and what it will store once its retention periods have passed.
 
-What is kept for a time grows by as much a day as it did while it was watched, until as much expires as
-comes: its size is that of a day times its days. The rest stays as it is.
+Data with a retention period grows by as much a day as it did during the measurement, until as much
+expires as is added: its final size is one day's growth times its days. Other data keeps its size.
 """
 
 from collections import Counter
 from collections.abc import Mapping
 
-from moto.core.models import DEFAULT_ACCOUNT_ID as ACCOUNT_ID
 from moto.s3.models import s3_backends
 
 from simulator.account import EmbeddedAccount
 from simulator.costs.item_sizes import STORAGE_OVERHEAD_BYTES
-from simulator.costs.tables import table_sizes
+from simulator.costs.tables import Tables
 
 __all__ = ["Stored", "full_gb", "look"]
 
@@ -23,12 +22,12 @@ ITEMS = "items"
 
 
 def look(account: EmbeddedAccount) -> Stored:
-    """What is stored at this moment."""
-    bucket = s3_backends[ACCOUNT_ID]["aws"].buckets[account.outputs["DataBucket"]]
+    """What is stored now."""
+    bucket = s3_backends[account.account_id]["aws"].buckets[account.outputs["DataBucket"]]
     stored = Stored()
     for key in bucket.keys.values():
         stored[f"{key.name.partition('/')[0]}/"] += key.size
-    sizes = table_sizes(account.region, account.outputs["LedgerTable"])
+    sizes = Tables(account.account_id).table_sizes(account.region, account.outputs["LedgerTable"])
     stored[ITEMS] = sum(sizes) + STORAGE_OVERHEAD_BYTES * len(sizes)
     return stored
 

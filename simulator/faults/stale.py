@@ -1,4 +1,4 @@
-"""Eventually consistent reads: what the reply lacks of what was created a moment ago."""
+"""Eventually consistent reads: a reply lacks what was created a moment ago."""
 
 from datetime import datetime
 from typing import Any
@@ -11,7 +11,7 @@ from simulator.world import World
 def not_found(
     account: EmbeddedAccount, world: World, call: WireCall, as_of: datetime
 ) -> tuple[int, dict[str, Any]] | None:
-    """The error of a read that names what did not exist then; None where it names nothing such."""
+    """The error of a read that names what did not exist then; None if it names nothing of the kind."""
     if call.operation == "DescribeExecution":
         arn = str(call.params["executionArn"])
         young = any(e.arn == arn and e.start > as_of for e in account.executions())
@@ -24,7 +24,7 @@ def not_found(
 
 
 def can_lag(world: World, as_of: datetime) -> bool:
-    """Whether the world can be seen as of then: what has ended since has lost its interfaces."""
+    """Whether the world can be shown as of then: ended instances have lost their interfaces."""
     return not any(
         at > as_of and state in ("shutting-down", "terminated")
         for instance in world.instances.values()

@@ -7,7 +7,7 @@ family class, spot and on-demand apart), "Error codes for the Amazon EC2 API".
 from fnmatch import fnmatchcase
 from typing import Final
 
-from simulator.world.catalogue import vcpus, zones_offering
+from simulator.world.catalog import vcpus, zones_offering
 from simulator.world.errors import AwsError
 from simulator.world.state import WorldState
 
@@ -29,7 +29,7 @@ FAMILY_CLASSES: Final = (
     "Standard",
     *sorted({name for _, name in _CLASS_BY_FAMILY_START}),
 )
-"""What each has a quota of its own, for spot and for on-demand."""
+"""Each has its own quota, for spot and for on-demand."""
 
 
 def family_class(instance_type: str) -> str:

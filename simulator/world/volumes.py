@@ -11,10 +11,10 @@ from dataclasses import replace
 from typing import Any
 
 from simulator.world.errors import AwsError
-from simulator.world.model import BlockDevice, Image, Instance, Volume
+from simulator.world.model import BlockDevice, DataVolume, Image, Instance, Volume
 from simulator.world.operations import Params, Reply, operation
 from simulator.world.queries import Row, filtered, no_paging_with_ids, page, select, tag_list
-from simulator.world.state import ACCOUNT_ID, WorldState
+from simulator.world.state import WorldState
 
 _TYPES = ("gp2", "gp3", "io1", "io2", "st1", "sc1", "standard")
 
@@ -129,7 +129,7 @@ def attach_new_volume(state: WorldState, instance: Instance, device: BlockDevice
 
 
 def volume_at(state: WorldState, instance: Instance, device_name: str) -> Volume:
-    """The volume at a device of an instance; ValueError where there is none."""
+    """The volume at a device of an instance; ValueError if there is none."""
     for volume_id in instance.volume_ids:
         if state.volumes[volume_id].device.device_name == device_name:
             return state.volumes[volume_id]
@@ -156,7 +156,7 @@ def changed_device(device: BlockDevice, changes: Params) -> BlockDevice:
 
 
 def release_volume(state: WorldState, volume: Volume) -> None:
-    """What becomes of a volume when its instance is gone: deleted, or available."""
+    """Delete a volume whose instance is gone, or make it available."""
     volume.instance_id = None
     if volume.device.delete_on_termination:
         del state.volumes[volume.volume_id]
@@ -164,7 +164,7 @@ def release_volume(state: WorldState, volume: Volume) -> None:
 
 
 def ebs_parameters(device: BlockDevice) -> Params:
-    """A device as RequestLaunchTemplateData spells it; performance only where it is a choice."""
+    """A device as RequestLaunchTemplateData spells it; performance only if it can be chosen."""
     gp3 = device.volume_type == "gp3"
     chosen_iops = device.iops if gp3 or device.volume_type in ("io1", "io2") else None
     values: dict[str, Any] = {
@@ -218,7 +218,7 @@ def _row(state: WorldState, volume: Volume) -> Row:
     ]
     key = device.kms_key_id
     if device.encrypted and key is None:
-        key = f"arn:aws:kms:{state.region}:{ACCOUNT_ID}:key/aws-ebs-default"
+        key = f"arn:aws:kms:{state.region}:{state.account_id}:key/aws-ebs-default"
     return {
         "VolumeId": volume.volume_id,
         "AvailabilityZone": volume.availability_zone,
@@ -235,3 +235,18 @@ def _row(state: WorldState, volume: Volume) -> Row:
         "Attachments": attachments if volume.instance_id else [],
         "Tags": tag_list(state, volume.volume_id),
     }
+
+
+def mapping_of(volume: DataVolume) -> dict[str, Any]:
+    """The block device mapping of a volume, as RunInstances takes it."""
+    ebs = {
+        "VolumeSize": volume.size_gib,
+        "VolumeType": volume.volume_type,
+        "Iops": volume.iops,
+        "Throughput": volume.throughput_mib_per_s,
+        "Encrypted": volume.encrypted,
+        "KmsKeyId": volume.kms_key_id,
+        "DeleteOnTermination": volume.delete_on_termination,
+    }
+    kept = {name: value for name, value in ebs.items() if value is not None}
+    return {"DeviceName": volume.device_name, "Ebs": kept}

@@ -71,7 +71,7 @@ def test_an_interrupted_workload_is_rescued_with_its_traffic(summary: Summary) -
     (signal,) = summary.signals
     assert (signal.workload_id, signal.effect) == ("web-shop", "EVACUATE")
     shop = workload(summary, "web-shop")
-    assert (shop.rescues, shop.served, shop.is_on) == (1, True, back.went_to)
+    assert (shop.failovers, shop.served, shop.is_on) == (1, True, back.went_to)
     assert shop.downtime_seconds == rescue.downtime_seconds
 
 
@@ -133,7 +133,7 @@ def test_the_summary_adds_up(summary: Summary) -> None:
     for each in summary.workloads:
         total.update(each.decisions)
     assert dict(total) == dict(summary.decisions)
-    assert sum(w.switches + w.rescues for w in summary.workloads) == len(summary.switches)
+    assert sum(w.switches + w.failovers for w in summary.workloads) == len(summary.switches)
     still = workload(summary, "search")
     assert still.cost_usd == pytest.approx(still.cost_standing_still_usd)
     assert all(s.states[-1] in ("Switched", "FailedOver") for s in summary.switches)
