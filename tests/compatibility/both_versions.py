@@ -164,7 +164,8 @@ def both_versions(
     prices: Mapping[tuple[str, str], float] | None = None, **parameters: str | int | float
 ) -> Iterator[tuple[Stage, BothVersions]]:
     """A stage, and what says which version runs; today's until something else is said."""
-    with open_stage(prices, **parameters) as stage:
+    given: dict[str, Any] = dict(parameters)
+    with open_stage(prices, **given) as stage:
         yield stage, BothVersions(stage)
 
 

@@ -29,7 +29,12 @@ from pathlib import Path
 from typing import Any
 
 OUT = Path(__file__).parent / "version_0_1_0"
-_KEPT_FILES = ("layers/spot_optimizer/spot_optimizer", "functions", "statemachines", "template.yaml")
+_KEPT_FILES = (
+    "layers/spot_optimizer/spot_optimizer",
+    "functions",
+    "statemachines",
+    "template.yaml",
+)
 _LEFT_OUT = ("/forecast/shipped/", "__pycache__")
 _DATE = (2026, 3, 2, 0, 0, 0)
 """Of the files in an archive, so that its bytes do not depend on when it was made."""
@@ -87,7 +92,8 @@ class Seen:
                     self.ledger[name] = [
                         each
                         for each in _raw_items(stage)
-                        if each["sk"]["S"] in (workload, row["sk"]["S"]) or each["pk"]["S"] == "STACK"
+                        if each["sk"]["S"] in (workload, row["sk"]["S"])
+                        or each["pk"]["S"] == "STACK"
                     ]
 
     def end(self, stage: Any) -> None:
@@ -101,9 +107,7 @@ class Seen:
                     kept.append(json.loads(entry["Detail"]))
         for each in stage.account.trace:
             if isinstance(each.event, dict) and each.error is None:
-                form = json.dumps(
-                    [_shape(each.event), _shape(each.result)], sort_keys=True
-                )
+                form = json.dumps([_shape(each.event), _shape(each.result)], sort_keys=True)
                 of_function = self.steps.setdefault(each.function, {})
                 of_function.setdefault(form, {"request": each.event, "answer": each.result})
         self._keep_objects(stage)
@@ -175,9 +179,7 @@ def _workloads(seen: Seen) -> None:
         stage.launch("web", target_group_arn=group, address=True, tags={"team": "shop"})
         stage.launch("api")
         stage.launch("queue", persistent=True)
-        stage.launch(
-            "batch", "c6i.xlarge", tags={"Name": "batch", "spot-optimizer:mode": "manual"}
-        )
+        stage.launch("batch", "c6i.xlarge", tags={"Name": "batch", "spot-optimizer:mode": "manual"})
         stage.launch("refused", tags={"spot-optimizer:state": "stateful"})
         stage.command(command="set-threshold", name="cooldown_minutes", value=1)
         stage.before_call["StartExecution"] = lambda: seen.look(stage, "in a cycle")

@@ -64,7 +64,9 @@ def load_handler(
 ) -> Callable[[Any, Any], Any]:
     """The handler of ``functions/<function>/app.py``."""
     path = str(root / "functions" / function / "app.py")
-    spec = importlib.util.spec_from_file_location(module_name, path, loader=loader(module_name, path))
+    spec = importlib.util.spec_from_file_location(
+        module_name, path, loader=loader(module_name, path)
+    )
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -115,7 +117,9 @@ class _Finder(MetaPathFinder):
 class _RenamingLoader(SourceFileLoader):
     """Loads a module of the old version under the old package's name."""
 
-    def source_to_code(self, data: Any, path: Any, *, _optimize: int = -1) -> Any:
+    def source_to_code(  # type: ignore[override]  # typeshed has it static, importlib calls it bound
+        self, data: Any, path: Any, *, _optimize: int = -1
+    ) -> Any:
         tree = ast.parse(data, path)
         for node in ast.walk(tree):
             if isinstance(node, ast.ImportFrom) and node.module is not None:

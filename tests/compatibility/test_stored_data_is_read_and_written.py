@@ -130,7 +130,11 @@ REQUESTS: dict[str, tuple[Any, str]] = {
 
 
 def _order_of(text: Any) -> tuple[Any, str]:
-    return (switch.ResumeOrder, "ResumeOrder") if "resume" in text else (switch.SwitchOrder, "SwitchOrder")
+    return (
+        (switch.ResumeOrder, "ResumeOrder")
+        if "resume" in text
+        else (switch.SwitchOrder, "SwitchOrder")
+    )
 
 
 @pytest.mark.parametrize("machine", ["SwitchInstance", "FailOver"])
@@ -244,9 +248,17 @@ OBJECTS: dict[str, tuple[Read, Write, str]] = {
         "market.advisor_copy:AdvisorCopy",
     ),
     "market/lessons/": (Lessons.from_bytes, Lessons.to_bytes, "forecast.recalibration:Lessons"),
-    "forecasts/": (IssuedForecasts.from_bytes, IssuedForecasts.to_bytes, "forecast.foretold:Foretold"),
+    "forecasts/": (
+        IssuedForecasts.from_bytes,
+        IssuedForecasts.to_bytes,
+        "forecast.foretold:Foretold",
+    ),
     "usage/usage.json.gz": (UsageBook.from_bytes, UsageBook.to_bytes, "usage.usage_book:UsageBook"),
-    "market/snapshot.npz": (snapshot_from_bytes, snapshot_to_bytes, "market.snapshot_file:snapshot"),
+    "market/snapshot.npz": (
+        snapshot_from_bytes,
+        snapshot_to_bytes,
+        "market.snapshot_file:snapshot",
+    ),
     "market/trial.npz": (snapshot_from_bytes, snapshot_to_bytes, "market.snapshot_file:snapshot"),
     "inputs/snapshots/": (snapshot_from_bytes, snapshot_to_bytes, "market.snapshot_file:snapshot"),
     "market/catalog.json.gz": (catalog_from_bytes, catalog_to_bytes, "market.catalog_file:catalog"),
@@ -260,7 +272,13 @@ OBJECTS: dict[str, tuple[Read, Write, str]] = {
 """Beginning of a key -> how today's code reads and writes the object, and its class or the beginning
 of its functions' names in version 0.1.0."""
 
-ELSEWHERE = ("usage/memory-metrics.json", "usage/throughput.json", "history/imports.json", "models/", "import/")
+ELSEWHERE = (
+    "usage/memory-metrics.json",
+    "usage/throughput.json",
+    "history/imports.json",
+    "models/",
+    "import/",
+)
 """Objects that the code reads and writes within a larger step: ``test_versions_take_turns.py``."""
 
 
@@ -287,5 +305,8 @@ def _old_functions(name: str) -> tuple[Read, Write]:
     if hasattr(module, attribute):
         kind = getattr(module, attribute)
         return kind.from_bytes, kind.to_bytes
-    read, write = getattr(module, f"{attribute}_from_bytes"), getattr(module, f"{attribute}_to_bytes")
+    read, write = (
+        getattr(module, f"{attribute}_from_bytes"),
+        getattr(module, f"{attribute}_to_bytes"),
+    )
     return read, (lambda kept: _inputs_again(write, kept)) if attribute == "inputs" else write

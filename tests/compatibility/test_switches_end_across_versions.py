@@ -1,4 +1,4 @@
-"""Switches and failovers that one version began are brought to their end, whichever version serves then."""
+"""Switches and failovers that one version began end well, whichever version serves by then."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -22,12 +22,14 @@ PRICES = {("m5a.large", ZONES[2]): 0.015, ("c6i.xlarge", ZONES[0]): 0.06}
 """A pool that is worth a switch, and one that is expensive."""
 
 IN_TURN: tuple[Version, ...] = ("old", "new", "old", "new", "new", "old")
-OLD_ONLY: tuple[Version, ...] = ("old",) * len(IN_TURN)
+OLD_ONLY: tuple[Version, ...] = tuple("old" for _ in IN_TURN)
 
 _FORCED = {1: ("api", "m6i.large", ZONES[1]), 2: ("web", "m6i.large", ZONES[1])}
 """Cycle -> the switch that is forced after it: one by a version that has not ordered the last one."""
 
-_IDS = re.compile(r"\b(i|lt|vol|eipalloc|eni)-[0-9a-f]{8,17}\b|\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
+_IDS = re.compile(
+    r"\b(i|lt|vol|eipalloc|eni)-[0-9a-f]{8,17}\b|\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b"
+)
 _TEXTS = {"reason", "status_reason", "decision_digest", "summary", "findings", "message", "held_by"}
 """Attributes with text for people in them, or a digest of such text: words may change."""
 
