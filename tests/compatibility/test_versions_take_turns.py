@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+import boto3
 import pytest
 
 import spot_optimizer.aws.data_bucket
@@ -21,8 +22,18 @@ from tests.workflow.stage import ZONES, Stage
 PRICES = {("m5a.large", ZONES[2]): 0.015, ("c6i.xlarge", ZONES[0]): 0.06}
 """A pool that is worth a switch, and one that is expensive."""
 
-IN_TURN: tuple[Version, ...] = ("old", "new", "old", "new", "new", "old")
-OLD_ONLY: tuple[Version, ...] = tuple("old" for _ in IN_TURN)
+Turn = tuple[Version, Version]
+
+IN_TURN: tuple[Turn, ...] = (
+    ("old", "old"),
+    ("old", "new"),
+    ("new", "old"),
+    ("new", "new"),
+    ("old", "new"),
+    ("new", "old"),
+)
+"""Which version refreshes the market, and which decides then."""
+OLD_ONLY: tuple[Turn, ...] = tuple(("old", "old") for _ in IN_TURN)
 
 _FORCED = {1: ("api", "m6i.large", ZONES[1]), 2: ("web", "m6i.large", ZONES[1])}
 """Cycle -> the switch that is forced after it: one by a version that has not ordered the last one."""
@@ -44,26 +55,28 @@ class Run:
     events: Mapping[str, set[str]]
     failures: Sequence[str]
     alive: int
+    usage: Mapping[str, Any]
 
 
 @contextmanager
-def _cycles(turns: Sequence[Version]) -> Iterator[tuple[Stage, BothVersions, Run]]:
+def _cycles(turns: Sequence[Turn]) -> Iterator[tuple[Stage, BothVersions, Run]]:
     """Three workloads, an hour between two cycles, a forced switch and a rebalance recommendation."""
     with both_versions(PRICES) as (stage, versions):
         group = stage.world.create_target_group("shop")
         stage.world.loads["batch"] = Load(
             cpu_vcpu=lambda _: 0.2, memory_gib=lambda _: 1.0, network_mib_per_s=lambda _: 1.0
         )
-        versions.serve(turns[0])
+        versions.serve(turns[0][0])
         stage.launch("web", target_group_arn=group, address=True)
         stage.launch("api")
         stage.launch("batch", "c6i.xlarge", tags={"Name": "batch", "spot-optimizer:mode": "manual"})
         stage.take_in()
         summaries = []
-        for number, version in enumerate(turns):
-            versions.serve(version)
+        for number, (refreshing, deciding) in enumerate(turns):
+            versions.serve(refreshing)
             stage.refresh()
-            summaries.append(stage.cycle())
+            versions.serve(deciding)
+            summaries.append(stage.account.invoke("Decide", {"trigger": "schedule"}))
             stage.finish()
             if number in _FORCED:
                 stage.force(*_FORCED[number])
@@ -87,6 +100,7 @@ def _run(stage: Stage, summaries: Sequence[Mapping[str, Any]]) -> Run:
         events,
         failures(stage),
         len(stage.alive()),
+        {key: json.loads(body) for key, body in stage.objects("usage/").items()},
     )
 
 
@@ -98,8 +112,8 @@ def alone() -> Run:
 
 
 @pytest.fixture(scope="module")
-def mixed() -> Iterator[tuple[Stage, BothVersions, Run]]:
-    """The same cycles, old and new in turn."""
+def mixed(alone: Run) -> Iterator[tuple[Stage, BothVersions, Run]]:  # noqa: ARG001
+    """The same cycles, old and new in turn; after ``alone``, for one account is open at a time."""
     with _cycles(IN_TURN) as opened:
         yield opened
 
@@ -179,6 +193,30 @@ def _comparable(value: Any, name: str = "") -> Any:
     if name in _TEXTS:
         return "a text"
     return _IDS.sub("an id", value) if isinstance(value, str) else value
+
+
+def test_readings_of_usage_are_kept_across_versions(alone: Run, mixed: Mixed) -> None:
+    """CPU, memory and throughput that one version has read are not forgotten by the other."""
+    assert alone.usage["usage/throughput.json"]
+    assert alone.usage["usage/memory-metrics.json"]["metrics"]
+    assert _comparable(mixed[2].usage) == _comparable(alone.usage)
+
+
+def test_imported_files_are_recorded_alike(mixed: Mixed) -> None:
+    """Both versions add to one list of imports, in one form."""
+    stage, versions, _ = mixed
+    rows = ["Timestamp,InstanceType,AvailabilityZone,SpotPrice"]
+    rows += [f"2026-02-{day}T00:00:00Z,m5.large,{ZONES[0]},0.0{day}" for day in range(20, 25)]
+    serving: Version
+    for serving in ("old", "new", "old"):
+        versions.serve(serving)
+        key = f"import/{serving}.csv"
+        boto3.client("s3").put_object(Bucket=stage.bucket, Key=key, Body="\n".join(rows).encode())
+        task = {"task": "import", "key": key, "rows_are": "changes"}
+        stage.account.invoke("RefreshMarket", task)
+    records = json.loads(stage.object("history/imports.json"))
+    assert {record["key"] for record in records} == {"import/old.csv", "import/new.csv"}
+    assert len({frozenset(record) for record in records}) == 1
 
 
 def test_a_lease_of_one_version_holds_for_the_other(mixed: Mixed) -> None:
