@@ -10,6 +10,7 @@ def plain_record(decision: Decision) -> dict[str, Any]:
     """A decision as it is kept: on the ledger, and as a line of its cycle."""
     # Field by field: dataclasses.asdict copies all that is in them, a quarter of a large cycle's time.
     record = {field.name: getattr(decision, field.name) for field in fields(decision)}
+    record["rescue"] = record.pop("urgent")  # its stored name (docs/compatibility.md)
     record["kind"] = decision.kind.value
     record["candidates"] = tuple(
         {field.name: getattr(c, field.name) for field in fields(c)} for c in decision.candidates
