@@ -8,6 +8,7 @@ from spot_optimizer.vocabulary import (
     DecisionKind,
     Lifecycle,
     Pool,
+    Rule,
 )
 
 
@@ -46,9 +47,8 @@ class Decision:
     instance_id: str
     at: datetime
     kind: DecisionKind
-    row: int
-    """Row of the truth table that decided, or whose situation another engine judged; 0 where a
-    precondition failed (no price, no catalogue entry, no engine) or the user forced the target."""
+    row: Rule
+    """Row of the decision table that decided, or the row of the state that another engine judged."""
     reason: str
     """One sentence for people, with the figures that decided."""
     candidates: tuple[Candidate, ...] = ()

@@ -11,6 +11,7 @@ def plain_record(decision: Decision) -> dict[str, Any]:
     # Field by field: dataclasses.asdict copies all that is in them, a quarter of a large cycle's time.
     record = {field.name: getattr(decision, field.name) for field in fields(decision)}
     record["kind"] = decision.kind.value
+    record["row"] = int(decision.row)
     record["candidates"] = tuple(
         {field.name: getattr(c, field.name) for field in fields(c)} for c in decision.candidates
     )

@@ -28,6 +28,7 @@ from spot_optimizer.vocabulary import (
     DecisionKind,
     Lifecycle,
     Mode,
+    Rule,
 )
 
 
@@ -97,7 +98,7 @@ def _look_safely(
             instance_id=workload.instance_id,
             at=now,
             kind=DecisionKind.STAY,
-            row=0,
+            row=Rule.NONE,
             reason=f"cannot be judged: {type(error).__name__}: {error}",
             home_type_after=workload.home_type,
             failover_plan_current=False,
@@ -143,7 +144,7 @@ def look_at(
     if force is not None and force.pool is not None:
         return Look(situation, forced_outcome(workload, force, force.pool, table, catalog))
     if situation is None:
-        return Look(None, Outcome(DecisionKind.STAY, 0, problem))
+        return Look(None, Outcome(DecisionKind.STAY, Rule.NONE, problem))
     return Look(situation, *_judged(situation, engines))
 
 
@@ -161,7 +162,7 @@ def _judged(situation: Situation, engines: Engines) -> tuple[Outcome, str]:
         # A user's engine may fail in any way, sys.exit among them; it costs a decision, no more.
         except (Exception, SystemExit) as error:
             problem = f"engine '{name}' failed: {type(error).__name__}: {error}"
-    return Outcome(DecisionKind.STAY, 0, f"stays where it is: {problem}"), problem
+    return Outcome(DecisionKind.STAY, Rule.NONE, f"stays where it is: {problem}"), problem
 
 
 def _trusted(table: MarketTable | None, workload: WorkloadView, now: datetime) -> MarketTable:

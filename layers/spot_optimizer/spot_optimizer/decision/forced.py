@@ -11,6 +11,7 @@ from spot_optimizer.vocabulary import (
     DecisionKind,
     Lifecycle,
     Pool,
+    Rule,
 )
 
 
@@ -22,12 +23,12 @@ def forced_outcome(
     try:
         candidate = _target(workload, pool, force.lifecycle, table, catalog)
     except CannotJudge as refusal:
-        return Outcome(DecisionKind.STAY, 0, f"forced target refused: {refusal}")
+        return Outcome(DecisionKind.STAY, Rule.NONE, f"forced target refused: {refusal}")
     reason = (
         f"forced by {force.asked_by} to {pool} {force.lifecycle}: discount "
         f"{candidate.discount_points:.1f} points at risk {candidate.risk:.2f}"
     )
-    return Outcome(DecisionKind.SWITCH, 0, reason, candidates=(candidate,))
+    return Outcome(DecisionKind.SWITCH, Rule.NONE, reason, candidates=(candidate,))
 
 
 def _target(

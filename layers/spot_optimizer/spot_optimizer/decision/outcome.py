@@ -9,7 +9,7 @@ from spot_optimizer.decision.ranking import on_demand_candidates
 from spot_optimizer.decision.selection import CANDIDATES_MAX, Found
 from spot_optimizer.decision.situation import Situation
 from spot_optimizer.decision.usage_class import UsageClass
-from spot_optimizer.vocabulary import DecisionKind
+from spot_optimizer.vocabulary import DecisionKind, Rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,9 @@ class Outcome:
     """What an engine decided, before it becomes a Decision."""
 
     kind: DecisionKind
-    row: int
+    row: Rule
+    """Row of the decision table: for the engine ``forecast`` the one that decided, for others the one
+    of the state that they judged."""
     reason: str
     found: Found | None = None
     """What was looked at; None where no market was needed or none could be judged."""
@@ -36,24 +38,21 @@ class Outcome:
     """The engine's own inputs and results, for the record's evidence."""
 
 
-UNBEARABLE_ROW = 6
-
-
 def leave_unbearable(found: Found) -> Outcome:
-    """Row 6: the best of the pools found, with on-demand as the last resort; without one, on-demand."""
+    """SWITCH to the best of the pools left, with on-demand as the last resort; FALLBACK without one."""
     situation = found.situation
     if not len(found.ranked):
         why = f"{place_of(situation)} and no pool is safe"
-        return fall_back(found, UNBEARABLE_ROW, why)
+        return fall_back(found, Rule.LEAVE_UNBEARABLE, why)
     last_resort: tuple[Candidate, ...] = ()
     if situation.workload.settings.fallback_to_on_demand:
         last_resort = on_demand_candidates(situation)[:1]
     candidates = found.candidates(CANDIDATES_MAX - len(last_resort)) + last_resort
     reason = f"{place_of(situation)}: {against(situation, candidates[0])}"
-    return Outcome(DecisionKind.SWITCH, UNBEARABLE_ROW, reason, found, candidates)
+    return Outcome(DecisionKind.SWITCH, Rule.LEAVE_UNBEARABLE, reason, found, candidates)
 
 
-def fall_back(found: Found, row: int, why: str) -> Outcome:
+def fall_back(found: Found, row: Rule, why: str) -> Outcome:
     """FALLBACK to the home type on-demand: at once when under-provisioned, otherwise when the next
     cycle still says so. STAY where it is switched off, or where no zone offers it."""
     situation = found.situation
@@ -79,7 +78,7 @@ def fall_back(found: Found, row: int, why: str) -> Outcome:
     return Outcome(DecisionKind.FALLBACK, row, f"{why}; {price}", found, candidates)
 
 
-def resized(row: int, found: Found) -> Outcome:
+def resized(row: Rule, found: Found) -> Outcome:
     """SWITCH to the best of the pools found, whose type becomes the home type."""
     usage, candidates = found.situation.usage, found.candidates()
     return Outcome(

@@ -15,10 +15,8 @@ from spot_optimizer.vocabulary import (
     DecisionKind,
     Lifecycle,
     Mode,
+    Rule,
 )
-
-UNBEARABLE_ROW = 6
-"""Row of the truth table that leaves an unbearable pool."""
 
 BACKOFF_MINUTES_MAX = 60.0
 """An interrupted workload does not run at all: it waits no longer than this for the next try."""
@@ -79,7 +77,7 @@ def failover_order(
         decision_id=name,
         decided_at=now,
         kind=DecisionKind.EVACUATE,
-        row=UNBEARABLE_ROW,
+        row=Rule.LEAVE_UNBEARABLE,
         reason=reason,
         original=_original(workload, plan, keeps_request=keeps_request),
         candidates=candidates,

@@ -29,7 +29,7 @@ from spot_optimizer.decision.risk import NEGLIGIBLE_RISK
 from spot_optimizer.decision.selection import Found, spot_candidate
 from spot_optimizer.decision.situation import Situation, State
 from spot_optimizer.decision.stages import Want
-from spot_optimizer.vocabulary import DecisionKind
+from spot_optimizer.vocabulary import DecisionKind, Rule
 
 _ROUNDING_RISK = 1e-9
 _ROUNDING_USD = 1e-12
@@ -47,15 +47,15 @@ class Forecast:
             return larger
         smaller = _smaller(situation)
         if smaller is not None and len(smaller.ranked):
-            return resized(2, smaller)
-        outcome = _ROW_OF_STATE[situation.state](situation)
+            return resized(Rule.SIZE_DOWN, smaller)
+        outcome = _RULE_OF_STATE[situation.state](situation)
         return with_smaller(outcome, smaller)
 
 
 def _size_up(situation: Situation) -> Outcome | None:
     want = want_one_size_up(situation, situation.safety)
     larger = no_smaller_than_the_best(find(situation, want)) if want else None
-    return resized(1, larger) if larger is not None and len(larger.ranked) else None
+    return resized(Rule.SIZE_UP, larger) if larger is not None and len(larger.ranked) else None
 
 
 def _smaller(situation: Situation) -> Found | None:
@@ -73,7 +73,7 @@ def _at_least_home(situation: Situation) -> Want:
 
 def _leave_on_demand(situation: Situation) -> Outcome:
     found = find(situation, _at_least_home(situation))
-    return _switch_or_stay(3, found, found)
+    return _switch_or_stay(Rule.LEAVE_ON_DEMAND, found, found)
 
 
 def _leave_acceptable(situation: Situation) -> Outcome:
@@ -84,13 +84,15 @@ def _leave_acceptable(situation: Situation) -> Outcome:
     no_riskier = more_risk < NEGLIGIBLE_RISK - _ROUNDING_RISK
     safer = more_risk <= -settings.switch_gain_risk + _ROUNDING_RISK
     no_dearer = found.price <= situation.cost_usd_per_hour
-    return _switch_or_stay(4, found, found.only((cheaper & no_riskier) | (safer & no_dearer)))
+    return _switch_or_stay(
+        Rule.IMPROVE, found, found.only((cheaper & no_riskier) | (safer & no_dearer))
+    )
 
 
 def _leave_dear(situation: Situation) -> Outcome:
     found = find(situation, _at_least_home(situation))
     enough = situation.workload.settings.switch_gain_points - ROUNDING_POINTS
-    return _switch_or_stay(5, found, found.only(gain_points(found) >= enough))
+    return _switch_or_stay(Rule.LEAVE_EXPENSIVE, found, found.only(gain_points(found) >= enough))
 
 
 def _leave_unbearable(situation: Situation) -> Outcome:
@@ -102,10 +104,12 @@ def _leave_unsafe(situation: Situation) -> Outcome:
     highest = situation.cost_usd_per_hour * (
         1 + situation.workload.settings.unsafe_premium_fraction
     )
-    return _switch_or_stay(7, found, found.only(found.price <= highest + _ROUNDING_USD))
+    return _switch_or_stay(
+        Rule.LEAVE_UNSAFE, found, found.only(found.price <= highest + _ROUNDING_USD)
+    )
 
 
-_ROW_OF_STATE: Mapping[State, Callable[[Situation], Outcome]] = {
+_RULE_OF_STATE: Mapping[State, Callable[[Situation], Outcome]] = {
     State.ON_DEMAND: _leave_on_demand,
     State.ACCEPTABLE: _leave_acceptable,
     State.DEAR: _leave_dear,
@@ -114,7 +118,7 @@ _ROW_OF_STATE: Mapping[State, Callable[[Situation], Outcome]] = {
 }
 
 
-def _switch_or_stay(row: int, found: Found, worth: Found) -> Outcome:
+def _switch_or_stay(row: Rule, found: Found, worth: Found) -> Outcome:
     """SWITCH to the best pool that is worth it, else STAY and say what the cheapest one lacks."""
     situation = found.situation
     if len(worth.ranked):

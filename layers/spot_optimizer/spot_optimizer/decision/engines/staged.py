@@ -34,15 +34,15 @@ from spot_optimizer.decision.situation import Situation, State
 from spot_optimizer.decision.stages import Safety, Want
 from spot_optimizer.market.snapshot import Floats
 from spot_optimizer.settings import Settings
-from spot_optimizer.vocabulary import DecisionKind
+from spot_optimizer.vocabulary import DecisionKind, Rule
 
-ROWS: Mapping[State, int] = {
-    State.ON_DEMAND: 3,
-    State.ACCEPTABLE: 4,
-    State.DEAR: 5,
-    State.UNSAFE: 7,
+RULE_OF_STATE: Mapping[State, Rule] = {
+    State.ON_DEMAND: Rule.LEAVE_ON_DEMAND,
+    State.ACCEPTABLE: Rule.IMPROVE,
+    State.DEAR: Rule.LEAVE_EXPENSIVE,
+    State.UNSAFE: Rule.LEAVE_UNSAFE,
 }
-"""What the record calls the situation: the row of the truth table for it."""
+"""Row of the decision table that a record names for each state that an engine judged."""
 
 
 def _no_limits(_settings: Settings) -> Safety | None:
@@ -98,15 +98,15 @@ class StagedEngine:
         if want := want_one_size_up(situation, limits):
             larger = no_smaller_than_the_best(self._ranked(situation, want))
             if len(larger.ranked):
-                return self._told(resized(1, larger), larger, plan)
+                return self._told(resized(Rule.SIZE_UP, larger), larger, plan)
         found, worth = self._worth(situation, want_at_least_home(situation, limits))
         smaller = None
         if want := want_smaller(situation, limits):
             _, smaller = self._worth(situation, want)
             smaller = no_smaller_than_the_best(smaller)
             if len(smaller.ranked) and self._is_better(smaller, worth):
-                reason = f"{resized(2, smaller).reason}; {self.why(smaller, 0)}"
-                outcome = replace(resized(2, smaller), reason=reason)
+                reason = f"{resized(Rule.SIZE_DOWN, smaller).reason}; {self.why(smaller, 0)}"
+                outcome = replace(resized(Rule.SIZE_DOWN, smaller), reason=reason)
                 return self._told(outcome, smaller, plan)
         if situation.state is State.UNBEARABLE:
             return self._told(leave_unbearable(plan), plan, plan)
@@ -115,7 +115,7 @@ class StagedEngine:
 
     def _move_or_stay(self, found: Found, worth: Found) -> Outcome:
         situation = found.situation
-        row, place = ROWS[situation.state], self.place(situation)
+        row, place = RULE_OF_STATE[situation.state], self.place(situation)
         if len(worth.ranked):
             reason = f"{place}: {self.why(worth, 0)}"
             return Outcome(DecisionKind.SWITCH, row, reason, worth, worth.candidates())

@@ -13,11 +13,11 @@ from dataclasses import dataclass, field, replace
 from spot_optimizer.decision.decision import Candidate, Decision
 from spot_optimizer.decision.world import World
 from spot_optimizer.settings import Settings
-from spot_optimizer.vocabulary import Lifecycle, Pool
+from spot_optimizer.vocabulary import Lifecycle, Pool, Rule
 
 DIVERSITY_FROM_WORKLOADS = 10
 """Fewer workloads have too few families to spread over (spec section 4)."""
-RIGHTSIZING_ROWS = (1, 2)
+RIGHTSIZING = (Rule.SIZE_UP, Rule.SIZE_DOWN)
 
 
 def allot(decisions: Sequence[Decision], world: World) -> list[Decision]:
@@ -91,7 +91,7 @@ class _Limits:
             c for c, hurdle in zip(decision.candidates, hurdles, strict=True) if not hurdle
         )
         # The first candidate of a right-sizing becomes the home type: no other may take its place.
-        if not allowed or (first and decision.row in RIGHTSIZING_ROWS):
+        if not allowed or (first and decision.row in RIGHTSIZING):
             return replace(decision, held_by=first)
         # A pool is full for this cycle only: to take one that would be left again is a switch too many.
         if _is_left_again(allowed[0], open_to_it[0], settings):
