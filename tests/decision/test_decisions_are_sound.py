@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from spot_optimizer.decision.decision import Candidate
 from spot_optimizer.decision.engine import decide
 from spot_optimizer.decision.world import WorkloadView, World
-from spot_optimizer.market.catalog import fits_machine
+from spot_optimizer.market.compatibility import incompatibility
 from spot_optimizer.market.snapshot import MarketSnapshot
 from spot_optimizer.usage.usage import Usage
 from spot_optimizer.vocabulary import (
@@ -104,7 +104,7 @@ def _assert_safe(candidate: Candidate, view: WorkloadView, snapshot: MarketSnaps
 
 def _assert_runs_there(candidate: Candidate, view: WorkloadView) -> None:
     kind, home = TYPES[candidate.instance_type], TYPES[view.home_type]
-    assert fits_machine(kind, home)
+    assert not incompatibility(kind, home)
     assert view.subnets[candidate.availability_zone] == candidate.subnet_id
     assert np.isfinite(candidate.price_usd_per_hour)
     assert candidate.price_usd_per_hour > 0

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone
 
 import pytest
 from hypothesis import given
@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 
 from spot_optimizer.decision.decision import Decision
 from spot_optimizer.decision.engine import decide, decision_id
-from spot_optimizer.decision.misfits import misfit
 from spot_optimizer.decision.world import (
     Force,
     WorkloadView,
     World,
 )
-from spot_optimizer.market.catalog import InstanceType, fits_machine
+from spot_optimizer.market.catalog import InstanceType
+from spot_optimizer.market.compatibility import incompatibility
 from spot_optimizer.market.snapshot import MarketSnapshot
 from spot_optimizer.usage.usage import Usage
 from spot_optimizer.vocabulary import (
@@ -36,7 +36,6 @@ from tests.decision.worlds import (
     decide_one,
     market,
     over_provisioned,
-    target_of,
     workload,
 )
 
@@ -363,27 +362,25 @@ KINDS = st.builds(
     instance_store=st.booleans(),
     spot=st.booleans(),
     current_generation=st.booleans(),
+    instance_store_gb=st.sampled_from([0.0, 75.0, 150.0]),
     accelerators=st.sampled_from(["", "1 x NVIDIA T4 16384 MiB"]),
 )
 
 
-@given(KINDS, KINDS)
-def test_what_does_not_fit_is_always_explained(candidate: InstanceType, home: InstanceType) -> None:
-    """The explanation and the rule of the catalogue agree on every pair of types."""
-    assert (misfit(candidate, home) == "") == fits_machine(candidate, home)
-
-
-def test_a_cycle_at_full_width_shares_its_work() -> None:
-    """Workloads alike in home type, settings and zones get the targets of one alone."""
-    views = [workload(workload_id=f"w-{i}", settings=ACTING) for i in range(50)]
-    together = _decide(*views)
-    alone = _decide(views[7])[0]
-    assert together[7].candidates == alone.candidates
-    assert target_of(alone) == THERE
-    assert len({d.decision_id for d in together}) == 50
-
-
-def test_a_decision_is_repeatable() -> None:
-    """Equal arguments give equal decisions."""
-    assert _decide(workload()) == _decide(workload())
-    assert _decide(workload())[0].at == datetime(2025, 6, 3, 15, tzinfo=UTC)
+@given(KINDS, KINDS, st.booleans())
+def test_compatibility_is_explained_for_every_pair_of_types(
+    candidate: InstanceType, home: InstanceType, may_burst: bool
+) -> None:
+    """No reason is given exactly when every clause of the rule holds."""
+    holds = (
+        candidate.architecture == home.architecture
+        and candidate.spot
+        and not candidate.bare_metal
+        and candidate.gpus == home.gpus
+        and candidate.accelerators == home.accelerators
+        and (home.burstable or may_burst or not candidate.burstable)
+        and candidate.hypervisor == home.hypervisor
+        and candidate.instance_store == home.instance_store
+        and candidate.instance_store_gb >= home.instance_store_gb
+    )
+    assert (incompatibility(candidate, home, may_burst=may_burst) == "") == holds

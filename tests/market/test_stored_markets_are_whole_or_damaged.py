@@ -12,7 +12,8 @@ from spot_optimizer.codec import (
     unpack_columns,
 )
 from spot_optimizer.market.advisor_copy import AdvisorCopy
-from spot_optimizer.market.catalog import Catalog, types_that_matter
+from spot_optimizer.market.catalog import Catalog
+from spot_optimizer.market.compatibility import types_to_collect
 from spot_optimizer.market.coverage import Coverage
 from spot_optimizer.market.filling import fill_gap
 from spot_optimizer.market.import_file import UnreadableFile, read_import
@@ -128,8 +129,8 @@ def test_a_file_with_a_field_without_end_is_no_csv() -> None:
 
 def test_home_types_that_the_catalogue_does_not_know_matter_to_nobody() -> None:
     """Nor do those without an on-demand price."""
-    assert types_that_matter(CATALOG, ["z9.large"]) == frozenset()
-    assert "m5a.large" in types_that_matter(CATALOG, ["z9.large", "m5.large"])
+    assert types_to_collect(CATALOG, ["z9.large"]) == frozenset()
+    assert "m5a.large" in types_to_collect(CATALOG, ["z9.large", "m5.large"])
 
 
 def test_the_next_size_up_is_never_bare_metal() -> None:

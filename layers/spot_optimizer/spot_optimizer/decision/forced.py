@@ -2,11 +2,11 @@
 
 from spot_optimizer.decision.decision import Candidate
 from spot_optimizer.decision.market_table import MarketTable
-from spot_optimizer.decision.misfits import misfit
 from spot_optimizer.decision.outcome import Outcome
 from spot_optimizer.decision.situation import CannotJudge, home_of
 from spot_optimizer.decision.world import Force, WorkloadView
 from spot_optimizer.market.catalog import Catalog
+from spot_optimizer.market.compatibility import incompatibility
 from spot_optimizer.vocabulary import (
     DecisionKind,
     Lifecycle,
@@ -44,9 +44,9 @@ def _target(
         raise CannotJudge(f"{pool.instance_type} is unknown to the catalogue")
     if (pool, lifecycle) == (workload.pool, workload.lifecycle):
         raise CannotJudge(f"{workload.workload_id} already runs on {pool} {lifecycle}")
-    if clause := misfit(kind, home, may_burst=workload.settings.allow_burstable):
+    if clause := incompatibility(kind, home, may_burst=workload.settings.allow_burstable):
         raise CannotJudge(f"{kind.name} does not fit the home type {home.name}: {clause}")
-    if clause := workload.image.misfit(kind):
+    if clause := workload.image.incompatibility(kind):
         raise CannotJudge(f"{kind.name} cannot boot the image: {clause}")
     if kind.vcpu < home.vcpu or kind.memory_gib < home.memory_gib:
         raise CannotJudge(

@@ -12,7 +12,8 @@ from spot_optimizer.decision.hourly_hazard import hourly_hazard
 from spot_optimizer.decision.image_requirements import Image
 from spot_optimizer.decision.pool_history import REFUSAL_WEIGHT_MAX, PoolHistory
 from spot_optimizer.decision.risk import NEGLIGIBLE_RISK, risk_scores
-from spot_optimizer.market.catalog import Catalog, InstanceType, fits_machine
+from spot_optimizer.market.catalog import Catalog, InstanceType
+from spot_optimizer.market.compatibility import incompatibility
 from spot_optimizer.market.snapshot import Floats, MarketSnapshot
 from spot_optimizer.vocabulary import Pool
 
@@ -177,15 +178,16 @@ class MarketTable:
         order: Rows = np.lexsort((self.name_ranks, price))
         return order[np.isfinite(price[order])]
 
-    def fits(self, home: InstanceType, *, may_burst: bool = False) -> Bools:
-        """Whether each pool's type can run the image of a ``home`` machine at all."""
+    def compatible(self, home: InstanceType, *, may_burst: bool = False) -> Bools:
+        """Whether each pool's type can run an image that runs on ``home``."""
         return self._bools_by_type(
-            ("fits", home.name, may_burst), lambda t: fits_machine(t, home, may_burst=may_burst)
+            ("compatible", home.name, may_burst),
+            lambda t: not incompatibility(t, home, may_burst=may_burst),
         )
 
     def boots(self, image: Image) -> Bools:
         """Whether each pool's type can boot the image."""
-        return self._bools_by_type(("boots", image), lambda t: not image.misfit(t))
+        return self._bools_by_type(("boots", image), lambda t: not image.incompatibility(t))
 
     def in_types(self, globs: tuple[str, ...]) -> Bools:
         """Whether the name of each pool's type matches one of the user's globs."""

@@ -8,9 +8,9 @@ import numpy as np
 
 from spot_optimizer.decision.decision import Candidate, Rejection
 from spot_optimizer.decision.market_table import Bools, Codes, Rows
-from spot_optimizer.decision.misfits import misfit
 from spot_optimizer.decision.situation import Situation, explain_safety
 from spot_optimizer.decision.stages import Reason, Want
+from spot_optimizer.market.compatibility import incompatibility
 from spot_optimizer.market.snapshot import Floats
 from spot_optimizer.vocabulary import Lifecycle
 
@@ -121,7 +121,7 @@ class Found:
         """Pools that the machine could use at all, left or not: it fits, is allowed and has a price."""
         usable: Bools = (
             (self.codes == Reason.CANDIDATE)
-            | (self.codes > Reason.IMAGE_MISFIT)
+            | (self.codes > Reason.CANNOT_BOOT)
             | self._told_by_smaller
         )
         return usable
@@ -202,16 +202,18 @@ def _detail(found: Found, row: int, code: Reason) -> str:
     pool = table.market.pools[row]
     if code in (Reason.VOLATILE, Reason.UNSTABLE) and want.safety is not None:
         return explain_safety(table, row, want.safety, code)
-    if code is Reason.MISFIT:
+    if code is Reason.INCOMPATIBLE:
         known = table.catalog.types.get(pool.instance_type)
         text = (
-            misfit(known, want.home, may_burst=want.may_burst)
+            incompatibility(known, want.home, may_burst=want.may_burst)
             if known
             else "unknown to the catalogue"
         )
         return f"{code.label}: {text}"
-    if code is Reason.IMAGE_MISFIT:
-        return f"{code.label}: {want.image.misfit(table.catalog.types[pool.instance_type])}"
+    if code is Reason.CANNOT_BOOT:
+        return (
+            f"{code.label}: {want.image.incompatibility(table.catalog.types[pool.instance_type])}"
+        )
     if code is Reason.NOT_IN_TYPES:
         return f"not in types {', '.join(want.globs)}"
     if code is Reason.NO_SUBNET:

@@ -13,9 +13,9 @@ import math
 from collections.abc import Mapping
 from typing import Protocol, runtime_checkable
 
-from spot_optimizer.decision.misfits import misfit
 from spot_optimizer.decision.outcome import Outcome
 from spot_optimizer.decision.situation import Situation
+from spot_optimizer.market.compatibility import incompatibility
 from spot_optimizer.vocabulary import (
     DecisionKind,
     Lifecycle,
@@ -79,7 +79,7 @@ def _check_target(pool: Pool, lifecycle: Lifecycle, subnet_id: str, situation: S
         raise InvalidOutcome(
             f"its target {pool} has the subnet '{subnet_id}', none of the workload's"
         )
-    clause = workload.image.misfit(known) or misfit(
+    clause = workload.image.incompatibility(known) or incompatibility(
         known, situation.home, may_burst=workload.settings.allow_burstable
     )
     if clause and known.name != situation.home.name:
