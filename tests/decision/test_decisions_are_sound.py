@@ -185,7 +185,7 @@ def test_the_best_target_is_the_cheapest_safe_pool(
 def test_a_cheaper_safe_pool_never_loses(
     others: dict[Pool, dict[str, float]], cheap: Pool, fraction: float
 ) -> None:
-    """Whatever else the market holds, the cheapest safe and fitting pool gets a dear workload."""
+    """Whatever else the market holds, the cheapest safe and fitting pool gets an expensive workload."""
     prices = [facts["price"] for facts in others.values() if facts["price"] > 0]
     price = fraction * min([0.05, *prices])
     pools = others | {HERE: {"price": 0.09}, cheap: {"price": price}}

@@ -15,7 +15,7 @@ from spot_optimizer.decision.market_table import MarketTable
 from spot_optimizer.decision.outcome import Outcome
 from spot_optimizer.decision.pool_history import PoolHistory, pool_history_of
 from spot_optimizer.decision.quiet_hours import is_quiet_hour
-from spot_optimizer.decision.ranking import FAILOVER_PLAN_MAX, find
+from spot_optimizer.decision.ranking import FAILOVER_PLAN_MAX, select
 from spot_optimizer.decision.rightsizing import want_when_urgent
 from spot_optimizer.decision.situation import CannotJudge, Situation, State, situation_of
 from spot_optimizer.decision.world import (
@@ -182,11 +182,11 @@ def _assembled(
     outcome: Outcome,
     situation: Situation | None,
 ) -> Decision:
-    force, found = world.force.get(workload.workload_id), outcome.found
+    force, selection = world.force.get(workload.workload_id), outcome.selection
     moves = outcome.kind is not DecisionKind.STAY
     plan = outcome.plan
     if plan is None and situation is not None:
-        plan = find(situation, want_when_urgent(situation, situation.safety))
+        plan = select(situation, want_when_urgent(situation, situation.safety))
     known = known_inputs(situation, workload)
     return Decision(
         decision_id=decision_id(workload.workload_id, now, force),
@@ -197,8 +197,8 @@ def _assembled(
         row=outcome.row,
         reason=outcome.reason,
         candidates=outcome.candidates,
-        rejected=found.rejected() if found else (),
-        rejected_counts=found.counts() if found else {},
+        rejected=selection.rejected() if selection else (),
+        rejected_counts=selection.counts() if selection else {},
         evidence=evidence_of(world, workload, situation, now, outcome.figures),
         fallback_pending=outcome.fallback_pending,
         home_type_after=outcome.home_type_after or workload.home_type,

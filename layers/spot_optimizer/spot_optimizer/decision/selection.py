@@ -26,14 +26,14 @@ class Stage:
 
     label: str
     """The reason in words, the same for all pools: what rejected pools are counted by."""
-    removes: Callable[["Found"], Bools]
-    """Pure; of the N pools left (``found.ranked``, shape (N,)) those to remove, shape (N,)."""
-    detail: Callable[["Found", int], str] | None = None
+    removes: Callable[["Selection"], Bools]
+    """Pure; of the N pools left (``selection.ranked``, shape (N,)) those to remove, shape (N,)."""
+    detail: Callable[["Selection", int], str] | None = None
     """The reason with its figures for one row of the market; the label where there is none."""
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Selection:
     """``codes`` of all P pools, shape (P,), and the rows of the N pools left, the best first."""
 
     situation: Situation
@@ -44,7 +44,7 @@ class Found:
     """An engine's figures for the pools left, in their order, shape (N,); None: the price ranks."""
     stages: tuple[Stage, ...] = ()
     """The engine's own stages so far; number n of them has the code OWN_CODES_FROM + n."""
-    smaller: "Found | None" = None
+    smaller: "Selection | None" = None
     """The look at smaller types that came to nothing: why they were left out stands there."""
 
     @property
@@ -57,11 +57,11 @@ class Found:
         """Risk of the pools left, in their order."""
         return self.situation.table.risk[self.ranked]
 
-    def only(self, worth: Bools) -> "Found":
+    def only(self, worth: Bools) -> "Selection":
         """The pools left that are worth it; the others are recorded as too small a gain."""
         return self._left(worth, Reason.GAIN_TOO_SMALL)
 
-    def after(self, stage: Stage) -> "Found":
+    def after(self, stage: Stage) -> "Selection":
         """What an engine's own stage leaves. Raises ValueError where the stage answers with
         anything but one truth for each pool left."""
         removed = np.asarray(stage.removes(self))
@@ -73,7 +73,7 @@ class Found:
         code = OWN_CODES_FROM + len(self.stages)
         return replace(self._left(~removed, code), stages=(*self.stages, stage))
 
-    def scored(self, scores: Floats, *, key: Callable[[Floats], Floats]) -> "Found":
+    def scored(self, scores: Floats, *, key: Callable[[Floats], Floats]) -> "Selection":
         """The pools left by an engine's figures, those with the lowest ``key`` first; ties as for
         the price. A figure that is unknown (NaN) comes last. Raises ValueError for another shape."""
         figures = np.asarray(scores, dtype=np.float64)
@@ -160,7 +160,7 @@ class Found:
                 counts[self._label(code)] += number
         return counts
 
-    def _left(self, keep: Bools, code: int) -> "Found":
+    def _left(self, keep: Bools, code: int) -> "Selection":
         codes = self.codes.copy()
         codes[self.ranked[~keep]] = code
         scores = None if self.scores is None else self.scores[keep]
@@ -196,8 +196,8 @@ def spot_candidate(situation: Situation, row: int, score: float | None = None) -
     )
 
 
-def _detail(found: Found, row: int, code: Reason) -> str:
-    situation, want = found.situation, found.want
+def _detail(selection: Selection, row: int, code: Reason) -> str:
+    situation, want = selection.situation, selection.want
     table = situation.table
     pool = table.market.pools[row]
     if code in (Reason.VOLATILE, Reason.UNSTABLE) and want.safety is not None:

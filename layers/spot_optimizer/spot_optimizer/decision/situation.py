@@ -26,7 +26,7 @@ class State(StrEnum):
     ON_DEMAND = "on-demand"
     UNBEARABLE = "unbearable"
     ACCEPTABLE = "acceptable"
-    DEAR = "safe, but dear"
+    EXPENSIVE = "safe but expensive"
     UNSAFE = "not safe"
 
 
@@ -158,7 +158,7 @@ def _state_of_spot(
     discount = 100.0 * (1 - float(market.forecast_mean[row]) / home_on_demand)
     wanted = settings.discount_baseline_points - settings.discount_margin_points
     text = f"discount {discount:.1f} points, {wanted:.1f} wanted"
-    return (State.ACCEPTABLE if discount >= wanted else State.DEAR), text
+    return (State.ACCEPTABLE if discount >= wanted else State.EXPENSIVE), text
 
 
 def explain_safety(table: MarketTable, row: int, safety: Safety, code: Reason) -> str:

@@ -247,8 +247,8 @@ def _unconfirmed(table: MarketTable, want: Want) -> Bools:
 def _not_cheaper(table: MarketTable, want: Want) -> Bools:
     own = want.type_on_demand_max_usd_per_hour is not None
     limit = table.on_demand if own else want.home_on_demand_usd_per_hour
-    dear: Bools = table.market.forecast_mean >= limit
-    return dear
+    expensive: Bools = table.market.forecast_mean >= limit
+    return expensive
 
 
 _STAGES: tuple[tuple[Reason, Callable[[MarketTable, Want], Bools]], ...] = (

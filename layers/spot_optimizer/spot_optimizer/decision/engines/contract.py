@@ -2,7 +2,7 @@
 
 An engine gets the :class:`Situation` of one workload (where it stands, what it costs, what it uses,
 its settings, the market as columns) and answers with an :class:`Outcome`: STAY, SWITCH or FALLBACK,
-the targets with their scores, the pools found and rejected with reasons, and one sentence. It is
+the targets with their scores, the pools selected and rejected with reasons, and one sentence. It is
 pure: no clock, no I/O, no randomness, and it writes into nothing that it was given.
 
 The look around an engine is the same for all: what cannot be judged (no price, no catalogue entry)

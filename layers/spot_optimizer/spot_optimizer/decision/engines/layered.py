@@ -16,7 +16,7 @@ import numpy as np
 from spot_optimizer.decision.engines.staged import StagedEngine
 from spot_optimizer.decision.market_table import Bools
 from spot_optimizer.decision.selection import (
-    Found,
+    Selection,
     Stage,
     spot_candidate,
 )
@@ -57,14 +57,16 @@ def yields(situation: Situation, tco: Floats, instability: Floats) -> Floats:
     return result
 
 
-def _scores(found: Found) -> Floats:
-    table, rows = found.situation.table, found.ranked
-    waste = waste_fraction(found.situation, table.vcpu[rows], table.memory_gib[rows])
-    return yields(found.situation, found.price * (1 + waste), table.market.instability[rows])
+def _scores(selection: Selection) -> Floats:
+    table, rows = selection.situation.table, selection.ranked
+    waste = waste_fraction(selection.situation, table.vcpu[rows], table.memory_gib[rows])
+    return yields(
+        selection.situation, selection.price * (1 + waste), table.market.instability[rows]
+    )
 
 
-def _here(found: Found) -> float:
-    situation = found.situation
+def _here(selection: Selection) -> float:
+    situation = selection.situation
     current = situation.table.catalog.types.get(situation.workload.instance_type)
     if current is None:
         return math.nan
@@ -86,34 +88,32 @@ def _is_shut_out(situation: Situation) -> bool:
     return bool(codes[situation.row] != Reason.CANDIDATE)
 
 
-def _oversized(found: Found) -> Bools:
-    situation, home, rows = found.situation, found.situation.home, found.ranked
+def _oversized(selection: Selection) -> Bools:
+    situation, home, rows = selection.situation, selection.situation.home, selection.ranked
     table = situation.table
     larger = (table.vcpu[rows] > home.vcpu) | (table.memory_gib[rows] > home.memory_gib)
-    return larger & (found.price >= situation.cost_usd_per_hour)
+    return larger & (selection.price >= situation.cost_usd_per_hour)
 
 
-def _too_little(found: Found) -> Bools:
-    situation, settings = found.situation, found.situation.workload.settings
-    assert found.scores is not None
+def _too_little(selection: Selection) -> Bools:
+    situation, settings = selection.situation, selection.situation.workload.settings
+    assert selection.scores is not None
     if _is_shut_out(situation):
         most = situation.cost_usd_per_hour * (1 + settings.unsafe_premium_fraction)
-        return ~(found.price <= most + _ROUNDING)
-    return ~(found.scores - _here(found) >= settings.switch_gain_points - _ROUNDING)
+        return ~(selection.price <= most + _ROUNDING)
+    return ~(selection.scores - _here(selection) >= settings.switch_gain_points - _ROUNDING)
 
 
-def _detail(found: Found, row: int) -> str:
-    candidate = spot_candidate(found.situation, row)
+def _detail(selection: Selection, row: int) -> str:
+    candidate = spot_candidate(selection.situation, row)
     return f"gain of yield too small: {candidate.discount_points:.1f} points of discount"
 
 
-def _why(found: Found, position: int) -> str:
-    assert found.scores is not None
-    pool = found.situation.table.market.pools[found.ranked[position]]
-    note = ", which would not be entered" if _is_shut_out(found.situation) else ""
-    return (
-        f"{pool} yields {found.scores[position]:.1f} points against {_here(found):.1f} here{note}"
-    )
+def _why(selection: Selection, position: int) -> str:
+    assert selection.scores is not None
+    pool = selection.situation.table.market.pools[selection.ranked[position]]
+    note = ", which would not be entered" if _is_shut_out(selection.situation) else ""
+    return f"{pool} yields {selection.scores[position]:.1f} points against {_here(selection):.1f} here{note}"
 
 
 LAYERED = StagedEngine(
