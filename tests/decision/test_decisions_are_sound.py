@@ -106,8 +106,8 @@ def _assert_runs_there(candidate: Candidate, view: WorkloadView) -> None:
     kind, home = TYPES[candidate.instance_type], TYPES[view.home_type]
     assert not incompatibility(kind, home)
     assert view.subnets[candidate.availability_zone] == candidate.subnet_id
-    assert np.isfinite(candidate.price_usd_per_hour)
-    assert candidate.price_usd_per_hour > 0
+    assert np.isfinite(candidate.forecast_usd_per_hour)
+    assert candidate.forecast_usd_per_hour > 0
     assert 0 <= candidate.risk <= 1
 
 
@@ -131,7 +131,7 @@ def test_every_target_is_safe_fits_and_has_a_subnet(
         kind, home = TYPES[candidate.instance_type], TYPES[HOME]
         assert kind.vcpu >= home.vcpu
         assert kind.memory_gib >= home.memory_gib
-        assert candidate.price_usd_per_hour < HOME_ON_DEMAND
+        assert candidate.forecast_usd_per_hour < HOME_ON_DEMAND
 
 
 @settings(max_examples=100, deadline=None, print_blob=True)
@@ -170,7 +170,7 @@ def test_the_best_target_is_the_cheapest_safe_pool(
 ) -> None:
     """The plan is ranked by price, and rows 5 to 7 take its first."""
     decision = decide(World((view,), snapshot, CATALOG), NOW, region=REGION)[0]
-    prices = [candidate.price_usd_per_hour for candidate in decision.failover_plan]
+    prices = [candidate.forecast_usd_per_hour for candidate in decision.failover_plan]
     assert prices == sorted(prices)
     if decision.kind is DecisionKind.SWITCH and decision.row in (5, 6, 7):
         assert decision.candidates[0] == decision.failover_plan[0]
@@ -220,9 +220,16 @@ def test_nothing_on_record_is_nan(snapshot: MarketSnapshot, view: WorkloadView) 
     """Evidence, rejections and targets hold finite numbers, so that they can be written as JSON."""
     decision = decide(World((view,), snapshot, CATALOG), NOW, region=REGION)[0]
     numbers = [v for v in decision.evidence.values() if isinstance(v, float)]
-    numbers += [r.price_usd_per_hour for r in decision.rejected]
-    numbers += [c.price_usd_per_hour for c in decision.candidates]
-    numbers.append(decision.saving_usd_per_hour)
+    numbers += [r.spot_usd_per_hour for r in decision.rejected]
+    numbers += [c.forecast_usd_per_hour for c in decision.candidates]
+    numbers += [c.spot_usd_per_hour for c in decision.candidates]
+    numbers.append(decision.saving_forecast_usd_per_hour)
+    prices = (
+        decision.current_spot_usd_per_hour,
+        decision.current_forecast_usd_per_hour,
+        decision.saving_spot_usd_per_hour,
+    )
+    numbers += [price for price in prices if price is not None]
     assert np.isfinite(numbers).all()
 
 

@@ -48,14 +48,14 @@ def test_a_forced_pool_need_be_neither_safe_nor_cheap_nor_in_the_types() -> None
     assert target.discount_points == pytest.approx(-50)
     assert decision.home_type_after == "m5.xlarge"
     assert "forced by ann to m5.2xlarge/us-east-1b" in decision.reason
-    assert decision.saving_usd_per_hour == pytest.approx(0.03 - 0.15)
+    assert decision.saving_forecast_usd_per_hour == pytest.approx(0.03 - 0.15)
 
 
 def test_on_demand_can_be_forced_without_a_market() -> None:
     """The way out when prices are unknown."""
     decision = _forced(HERE, Lifecycle.ON_DEMAND, snapshot=None)
     (target,) = decision.candidates
-    assert (target.lifecycle, target.price_usd_per_hour, target.risk) == (
+    assert (target.lifecycle, target.forecast_usd_per_hour, target.risk) == (
         Lifecycle.ON_DEMAND,
         0.100,
         0.0,

@@ -106,7 +106,7 @@ def test_a_signalled_pool_is_left_even_when_its_price_is_missing() -> None:
     """A rescue needs no price of what it leaves."""
     (decision,) = _decide(workload(signals={HERE: NOW}), snapshot=market({THERE: 0.03}))
     assert (decision.kind, decision.row, decision.urgent) == (DecisionKind.SWITCH, 6, True)
-    assert "m5a.xlarge/us-east-1b costs 0.0300 USD per hour" in decision.reason
+    assert "m5a.xlarge/us-east-1b is forecast to cost 0.0300 USD per hour" in decision.reason
 
 
 def test_an_absurd_candidate_is_no_candidate() -> None:
@@ -229,7 +229,7 @@ def test_a_fallback_tries_the_current_zone_first_and_only_zones_that_can() -> No
         "us-east-1c",
     ]
     assert [c.subnet_id for c in decision.candidates] == ["subnet-b", "subnet-a", "subnet-c"]
-    assert decision.saving_usd_per_hour == pytest.approx(0.05 - 0.10)
+    assert decision.saving_forecast_usd_per_hour == pytest.approx(0.05 - 0.10)
     nowhere = replace(CATALOG, zones={HOME: frozenset({"us-east-1f"})})
     (decision,) = _decide(view, snapshot=snapshot, catalog=nowhere)
     assert decision.kind is DecisionKind.STAY
@@ -248,10 +248,18 @@ def test_reasons_name_the_figures_that_decided() -> None:
     """A sentence for people: where, how much, against what, at which risk."""
     pools = {HERE: 0.0421, Pool("m5a.xlarge", "us-east-1b"): 0.0379}
     reason = decide_one(workload(), pools).reason
-    assert "m5.xlarge/us-east-1a is acceptable (discount 57.9 points, 55.0 wanted)" in reason
-    assert "m5a.xlarge/us-east-1b costs 4.2 points less (62.1 against 57.9) at risk" in reason
+    assert (
+        "m5.xlarge/us-east-1a is acceptable (forecast discount 57.9 points, 55.0 wanted)" in reason
+    )
+    assert (
+        "m5a.xlarge/us-east-1b is forecast to cost 4.2 points less (discount 62.1 against 57.9) at risk"
+        in reason
+    )
     stays = decide_one(workload(), {HERE: 0.0421, THERE: 0.0411}).reason
-    assert "no safe pool gains enough: m5a.xlarge/us-east-1b costs 1.0 points less" in stays
+    assert (
+        "no safe pool gains enough: m5a.xlarge/us-east-1b is forecast to cost 1.0 points less"
+        in stays
+    )
     alone = decide_one(workload(), {HERE: {"price": 0.0421, "instability": 0.91}}).reason
     assert "not safe (instability 0.91, below 0.85 is safe)" in alone
     assert "none of 1 pools is safe, fitting and cheaper" in alone
@@ -272,7 +280,10 @@ REJECTED = {
     Pool("z9.big", "us-east-1b"): (0.010, "no on-demand price"),
     Pool("y9.big", "us-east-1b"): (0.010, "does not fit the home type: unknown to the catalogue"),
     Pool("m5a.xlarge", "us-east-1a"): (0.050, "gain too small"),
-    Pool("m5.2xlarge", "us-east-1a"): (0.120, "not below on-demand: -20.0 points"),
+    Pool("m5.2xlarge", "us-east-1a"): (
+        0.120,
+        "not below on-demand: forecast discount -20.0 points",
+    ),
     Pool("m5.2xlarge", "us-east-1b"): ({"price": 0.030, "advisor_bucket": 4}, "advisor > 20 %"),
 }
 

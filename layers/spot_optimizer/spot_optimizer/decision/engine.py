@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import TypedDict
 
 from spot_optimizer.decision.decision import Decision
 from spot_optimizer.decision.engines.contract import Engines, checked
@@ -206,7 +207,7 @@ def _assembled(
         failover_plan=plan.candidates(FAILOVER_PLAN_MAX) if plan else (),
         failover_plan_current=plan is not None,
         urgent=moves and situation is not None and situation.state is State.UNBEARABLE,
-        saving_usd_per_hour=_saving(outcome, situation),
+        **_prices(outcome, situation),
         engine=workload.settings.engine,
         score_meaning=outcome.score_meaning,
         current_score=outcome.current_score,
@@ -214,7 +215,21 @@ def _assembled(
     )
 
 
-def _saving(outcome: Outcome, situation: Situation | None) -> float:
-    if situation is None or not outcome.candidates or math.isnan(situation.cost_usd_per_hour):
-        return 0.0
-    return situation.cost_usd_per_hour - outcome.candidates[0].price_usd_per_hour
+class _Prices(TypedDict, total=False):
+    current_spot_usd_per_hour: float
+    current_forecast_usd_per_hour: float
+    saving_spot_usd_per_hour: float
+    saving_forecast_usd_per_hour: float
+
+
+def _prices(outcome: Outcome, situation: Situation | None) -> _Prices:
+    """Current prices and savings; without those that are unknown."""
+    if situation is None or math.isnan(situation.forecast_usd_per_hour):
+        return {}
+    spot, forecast = situation.spot_usd_per_hour, situation.forecast_usd_per_hour
+    prices = _Prices(current_spot_usd_per_hour=spot, current_forecast_usd_per_hour=forecast)
+    if outcome.candidates:
+        best = outcome.candidates[0]
+        prices["saving_spot_usd_per_hour"] = spot - best.spot_usd_per_hour
+        prices["saving_forecast_usd_per_hour"] = forecast - best.forecast_usd_per_hour
+    return prices

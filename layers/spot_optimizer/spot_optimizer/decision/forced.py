@@ -25,7 +25,7 @@ def forced_outcome(
     except CannotJudge as refusal:
         return Outcome(DecisionKind.STAY, Rule.NONE, f"forced target refused: {refusal}")
     reason = (
-        f"forced by {force.asked_by} to {pool} {force.lifecycle}: discount "
+        f"forced by {force.asked_by} to {pool} {force.lifecycle}: forecast discount "
         f"{candidate.discount_points:.1f} points at risk {candidate.risk:.2f}"
     )
     return Outcome(DecisionKind.SWITCH, Rule.NONE, reason, candidates=(candidate,))
@@ -60,20 +60,22 @@ def _target(
         known = ", ".join(sorted(workload.subnets)) or "no zone"
         why = workload.why_not_in(pool.availability_zone)
         raise CannotJudge(f"{why}; it may be launched in {known}")
-    price, risk = _price_and_risk(pool, lifecycle, table, catalog)
-    discount = 100.0 * (1 - price / home_on_demand)
-    return Candidate(*pool, lifecycle, subnet, price, discount, risk)
+    spot, forecast, risk = _prices_and_risk(pool, lifecycle, table, catalog)
+    discount = 100.0 * (1 - forecast / home_on_demand)
+    return Candidate(*pool, lifecycle, subnet, spot, forecast, discount, risk)
 
 
-def _price_and_risk(
+def _prices_and_risk(
     pool: Pool, lifecycle: Lifecycle, table: MarketTable | None, catalog: Catalog
-) -> tuple[float, float]:
+) -> tuple[float, float, float]:
+    """Current spot price, forecast and risk."""
     if lifecycle is Lifecycle.ON_DEMAND:
         price = catalog.on_demand_usd_per_hour.get(pool.instance_type)
         if price is None:
             raise CannotJudge(f"{pool.instance_type} has no on-demand price")
-        return price, 0.0
+        return price, price, 0.0
     row = table.market.index_of(pool) if table else None
     if table is None or row is None or not table.usable_price[row]:
         raise CannotJudge(f"no usable price of {pool}")
-    return float(table.market.forecast_mean[row]), float(table.risk[row])
+    market = table.market
+    return float(market.price[row]), float(market.forecast_mean[row]), float(table.risk[row])

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +38,15 @@ _OF_NAMES_ALONE = (
     "refused_lately",
     "vcpu",
 )
+
+
+class PlainColumns(NamedTuple):
+    """Columns of a MarketTable as lists of Python's numbers, one element per pool."""
+
+    spot_usd_per_hour: list[float]
+    forecast_usd_per_hour: list[float]
+    risk: list[float]
+    hazard_per_hour: list[float]
 
 
 @dataclass(frozen=True)
@@ -162,13 +172,14 @@ class MarketTable:
         return order
 
     @cached_property
-    def plain(self) -> tuple[list[float], list[float], list[float]]:
-        """Forecast price, risk and hazard of each pool as Python's numbers: single rows of an array
-        are slow to read, and thousands of targets are made in a cycle."""
-        return (
-            self.market.forecast_mean.tolist(),
-            self.risk.tolist(),
-            self.hazard_per_hour.tolist(),
+    def plain(self) -> PlainColumns:
+        """Columns as lists: reading single elements of an array is slow, and a cycle makes thousands
+        of candidates."""
+        return PlainColumns(
+            spot_usd_per_hour=self.market.price.tolist(),
+            forecast_usd_per_hour=self.market.forecast_mean.tolist(),
+            risk=self.risk.tolist(),
+            hazard_per_hour=self.hazard_per_hour.tolist(),
         )
 
     @cached_property

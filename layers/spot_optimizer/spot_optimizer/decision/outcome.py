@@ -64,7 +64,8 @@ def fall_back(selection: Selection, row: Rule, why: str) -> Outcome:
         reason = f"{why}; no zone to launch in offers {situation.home.name} on-demand"
         return Outcome(DecisionKind.STAY, row, reason, selection)
     price = (
-        f"{situation.home.name} on-demand costs {candidates[0].price_usd_per_hour:.4f} USD per hour"
+        f"{situation.home.name} on-demand costs {situation.home_on_demand_usd_per_hour:.4f} "
+        "USD per hour"
     )
     pending_since = situation.workload.fallback_pending_since
     if situation.usage.usage_class is UsageClass.UNDER:
@@ -104,16 +105,16 @@ def place_of(situation: Situation) -> str:
 
 
 def against(situation: Situation, candidate: Candidate) -> str:
-    """The candidate beside the current place, in points and risk."""
+    """The candidate compared with the current place, by forecast prices and risk."""
     name = f"{candidate.instance_type}/{candidate.availability_zone}"
-    if math.isnan(situation.cost_usd_per_hour):
+    if math.isnan(situation.forecast_usd_per_hour):
         return (
-            f"{name} costs {candidate.price_usd_per_hour:.4f} USD per hour (discount "
+            f"{name} is forecast to cost {candidate.forecast_usd_per_hour:.4f} USD per hour (discount "
             f"{candidate.discount_points:.1f} points) at risk {candidate.risk:.2f}"
         )
     gain = candidate.discount_points - situation.discount_points
     return (
-        f"{name} costs {abs(gain):.1f} points {'less' if gain >= 0 else 'more'} "
-        f"({candidate.discount_points:.1f} against {situation.discount_points:.1f}) "
+        f"{name} is forecast to cost {abs(gain):.1f} points {'less' if gain >= 0 else 'more'} "
+        f"(discount {candidate.discount_points:.1f} against {situation.discount_points:.1f}) "
         f"at risk {candidate.risk:.2f} against {situation.risk:.2f}"
     )

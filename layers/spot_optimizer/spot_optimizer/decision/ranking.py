@@ -39,7 +39,8 @@ def on_demand_candidates(situation: Situation) -> tuple[Candidate, ...]:
             availability_zone=zone,
             lifecycle=Lifecycle.ON_DEMAND,
             subnet_id=workload.subnets[zone],
-            price_usd_per_hour=situation.home_on_demand_usd_per_hour,
+            spot_usd_per_hour=situation.home_on_demand_usd_per_hour,
+            forecast_usd_per_hour=situation.home_on_demand_usd_per_hour,
             discount_points=0.0,
             risk=0.0,
         )

@@ -127,7 +127,7 @@ def want_smaller(situation: Situation, safety: Safety | None) -> Want | None:
 def gain_points(selection: Selection) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
     """By how many points the pools left cost less than the current place; NaN where unknown."""
     situation = selection.situation
-    points = 100.0 * selection.price / situation.home_on_demand_usd_per_hour
+    points = 100.0 * selection.forecast_usd_per_hour / situation.home_on_demand_usd_per_hour
     gain: np.ndarray[tuple[int, ...], np.dtype[np.float64]] = situation.cost_points - points
     return gain
 

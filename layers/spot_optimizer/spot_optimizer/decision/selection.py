@@ -48,8 +48,8 @@ class Selection:
     """The look at smaller types that came to nothing: why they were left out stands there."""
 
     @property
-    def price(self) -> Floats:
-        """Forecast price of the pools left, in their order, USD per hour."""
+    def forecast_usd_per_hour(self) -> Floats:
+        """Mean forecast of the pools left one hour ahead, in their order."""
         return self.situation.table.market.forecast_mean[self.ranked]
 
     @property
@@ -176,22 +176,23 @@ class Selection:
         else:
             stage = self.stages[code - OWN_CODES_FROM]
             reason = stage.detail(self, row) if stage.detail else stage.label
-        return Rejection(market.pools[row], reason, float(market.price[row]))
+        spot, forecast = float(market.price[row]), float(market.forecast_mean[row])
+        return Rejection(market.pools[row], reason, spot, forecast)
 
 
 def spot_candidate(situation: Situation, row: int, score: float | None = None) -> Candidate:
     """A pool of the market as a target, with an engine's figure for it."""
-    table = situation.table
-    prices, risks, _ = table.plain
-    pool, price = table.market.pools[row], prices[row]
+    plain, pool = situation.table.plain, situation.table.market.pools[row]
+    forecast = plain.forecast_usd_per_hour[row]
     return Candidate(
         instance_type=pool.instance_type,
         availability_zone=pool.availability_zone,
         lifecycle=Lifecycle.SPOT,
         subnet_id=situation.workload.subnets[pool.availability_zone],
-        price_usd_per_hour=price,
-        discount_points=100.0 * (1 - price / situation.home_on_demand_usd_per_hour),
-        risk=risks[row],
+        spot_usd_per_hour=plain.spot_usd_per_hour[row],
+        forecast_usd_per_hour=forecast,
+        discount_points=100.0 * (1 - forecast / situation.home_on_demand_usd_per_hour),
+        risk=plain.risk[row],
         score=score,
     )
 
@@ -229,5 +230,6 @@ def _detail(selection: Selection, row: int, code: Reason) -> str:
         return f"not safe for {situation.workload.settings.confirm_safe_minutes:g} minutes yet"
     if code in (Reason.GAIN_TOO_SMALL, Reason.NOT_CHEAPER_THAN_ON_DEMAND):
         candidate = spot_candidate(situation, row)
-        return f"{code.label}: {candidate.discount_points:.1f} points at risk {candidate.risk:.2f}"
+        discount = f"forecast discount {candidate.discount_points:.1f} points"
+        return f"{code.label}: {discount} at risk {candidate.risk:.2f}"
     return code.label

@@ -104,7 +104,7 @@ def _original(workload: WorkloadItem, plan: PlanItem, *, keeps_request: bool) ->
         instance_type=workload.instance_type,
         availability_zone=workload.availability_zone,
         lifecycle=workload.lifecycle,
-        price_usd_per_hour=None,
+        spot_usd_per_hour=None,
         persistent_spot_request_id=None if keeps_request else plan.persistent_spot_request_id,
     )
 
@@ -127,5 +127,5 @@ def _target(text: str, lifecycle: Lifecycle) -> Target:
         availability_zone=zone,
         lifecycle=lifecycle,
         subnet_id=subnet_id,
-        price_usd_per_hour=None,
+        forecast_usd_per_hour=None,
     )

@@ -151,7 +151,7 @@ def success_figures(switch: SwitchItem, now: datetime) -> dict[str, Any]:
     original, target = switch.order.original, switch.order.candidates[switch.candidate]
     assert switch.launched_at is not None
     overlap_s = (now - switch.launched_at).total_seconds()
-    before, after = original.price_usd_per_hour, target.price_usd_per_hour
+    before, after = original.spot_usd_per_hour, target.forecast_usd_per_hour
     saving = None if before is None or after is None else before - after
     overlap_usd = None if before is None or after is None else min(before, after) * overlap_s / 3600
     break_even_hours = (

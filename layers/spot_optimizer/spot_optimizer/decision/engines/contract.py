@@ -65,8 +65,9 @@ def checked(outcome: object, situation: Situation) -> Outcome:
     for target in outcome.candidates:
         pool = Pool(target.instance_type, target.availability_zone)
         _check_target(pool, target.lifecycle, target.subnet_id, situation)
-        if not target.price_usd_per_hour > 0:
-            raise InvalidOutcome(f"its target {pool} has the price {target.price_usd_per_hour}")
+        for name in ("spot_usd_per_hour", "forecast_usd_per_hour"):
+            if not getattr(target, name) > 0:
+                raise InvalidOutcome(f"its target {pool} has {name} = {getattr(target, name)}")
     return outcome
 
 

@@ -42,7 +42,7 @@ def interruption_usd(situation: Situation) -> float:
 def switch_usd(situation: Situation) -> float:
     """What a planned switch costs this workload from where it is, USD. Where the current price is
     unknown the overlap is counted at the home type's on-demand price."""
-    settings, here = situation.workload.settings, situation.cost_usd_per_hour
+    settings, here = situation.workload.settings, situation.forecast_usd_per_hour
     billed_on = situation.home_on_demand_usd_per_hour if math.isnan(here) else here
     return (
         settings.switch_overlap_minutes / 60 * billed_on
@@ -63,7 +63,9 @@ def _hazard(selection: Selection) -> Floats:
 
 def _running_usd_per_hour(selection: Selection) -> Floats:
     """Price and interruptions, without the switch."""
-    return selection.price + _hazard(selection) * interruption_usd(selection.situation)
+    return selection.forecast_usd_per_hour + _hazard(selection) * interruption_usd(
+        selection.situation
+    )
 
 
 def _scores(selection: Selection) -> Floats:
@@ -77,7 +79,7 @@ def _here(selection: Selection) -> float:
 
 def expected_here(situation: Situation) -> float:
     """Expected USD per hour of staying; NaN where the price or the pool is unknown."""
-    return situation.cost_usd_per_hour + situation.hazard_per_hour * interruption_usd(situation)
+    return situation.forecast_usd_per_hour + situation.hazard_per_hour * interruption_usd(situation)
 
 
 def _expensive_as_on_demand(selection: Selection) -> Bools:
@@ -117,14 +119,14 @@ def _place(situation: Situation) -> str:
     """A spot pool by its dollars: what other engines call safe or expensive decides nothing here."""
     if situation.state is State.ON_DEMAND:
         return place_of(situation)
-    price, hazard = situation.cost_usd_per_hour, situation.hazard_per_hour
+    price, hazard = situation.forecast_usd_per_hour, situation.hazard_per_hour
     return f"{situation.workload.pool} {_expected(situation, price, hazard)}"
 
 
 def _expected(situation: Situation, price: float, hazard: float) -> str:
     interruptions = hazard * interruption_usd(situation)
     return (
-        f"is expected to cost {price + interruptions:.4f} USD per hour (price {price:.4f}, "
+        f"is expected to cost {price + interruptions:.4f} USD per hour (forecast price {price:.4f}, "
         f"interruptions {interruptions:.4f})"
     )
 
@@ -137,17 +139,19 @@ def _why(selection: Selection, position: int) -> str:
 def _dollars(selection: Selection, row: int) -> str:
     """One pool of the market against staying, in dollars."""
     situation = selection.situation
-    prices, _, hazards = situation.table.plain
-    text, gain = _expected(situation, prices[row], hazards[row]), _gain(selection, row)
+    plain = situation.table.plain
+    text = _expected(situation, plain.forecast_usd_per_hour[row], plain.hazard_per_hour[row])
+    gain = _gain(selection, row)
     return f"{text} against {expected_here(situation):.4f} here: {gain}" if gain else text
 
 
 def _gain(selection: Selection, row: int) -> str:
     """What a stay in one pool of the market would gain; empty where it is unknown."""
     situation = selection.situation
-    prices, _, hazards = situation.table.plain
-    there = prices[row] + hazards[row] * interruption_usd(situation)
-    stay = 1 / max(hazards[row], 1 / situation.workload.settings.expected_stay_hours)
+    plain = situation.table.plain
+    hazard = plain.hazard_per_hour[row]
+    there = plain.forecast_usd_per_hour[row] + hazard * interruption_usd(situation)
+    stay = 1 / max(hazard, 1 / situation.workload.settings.expected_stay_hours)
     gain = (expected_here(situation) - there) * stay
     if math.isnan(gain):
         return ""

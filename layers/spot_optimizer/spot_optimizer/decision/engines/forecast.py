@@ -83,7 +83,7 @@ def _leave_acceptable(situation: Situation) -> Outcome:
     cheaper = gain >= settings.switch_gain_points - ROUNDING_POINTS
     no_riskier = more_risk < NEGLIGIBLE_RISK - _ROUNDING_RISK
     safer = more_risk <= -settings.switch_gain_risk + _ROUNDING_RISK
-    costs_no_more = selection.price <= situation.cost_usd_per_hour
+    costs_no_more = selection.forecast_usd_per_hour <= situation.forecast_usd_per_hour
     return _switch_or_stay(
         Rule.IMPROVE, selection, selection.only((cheaper & no_riskier) | (safer & costs_no_more))
     )
@@ -103,11 +103,13 @@ def _leave_unbearable(situation: Situation) -> Outcome:
 
 def _leave_unsafe(situation: Situation) -> Outcome:
     selection = select(situation, _at_least_home(situation))
-    highest = situation.cost_usd_per_hour * (
+    highest = situation.forecast_usd_per_hour * (
         1 + situation.workload.settings.unsafe_premium_fraction
     )
     return _switch_or_stay(
-        Rule.LEAVE_UNSAFE, selection, selection.only(selection.price <= highest + _ROUNDING_USD)
+        Rule.LEAVE_UNSAFE,
+        selection,
+        selection.only(selection.forecast_usd_per_hour <= highest + _ROUNDING_USD),
     )
 
 

@@ -61,7 +61,9 @@ def _scores(selection: Selection) -> Floats:
     table, rows = selection.situation.table, selection.ranked
     waste = waste_fraction(selection.situation, table.vcpu[rows], table.memory_gib[rows])
     return yields(
-        selection.situation, selection.price * (1 + waste), table.market.instability[rows]
+        selection.situation,
+        selection.forecast_usd_per_hour * (1 + waste),
+        table.market.instability[rows],
     )
 
 
@@ -76,7 +78,7 @@ def _here(selection: Selection) -> float:
     instability = 0.0
     if situation.state is not State.ON_DEMAND and situation.row is not None:
         instability = float(situation.table.market.instability[situation.row])
-    tco = situation.cost_usd_per_hour * (1 + waste)
+    tco = situation.forecast_usd_per_hour * (1 + waste)
     return float(yields(situation, tco, np.array([instability]))[0])
 
 
@@ -92,28 +94,29 @@ def _oversized(selection: Selection) -> Bools:
     situation, home, rows = selection.situation, selection.situation.home, selection.ranked
     table = situation.table
     larger = (table.vcpu[rows] > home.vcpu) | (table.memory_gib[rows] > home.memory_gib)
-    return larger & (selection.price >= situation.cost_usd_per_hour)
+    return larger & (selection.forecast_usd_per_hour >= situation.forecast_usd_per_hour)
 
 
 def _too_little(selection: Selection) -> Bools:
     situation, settings = selection.situation, selection.situation.workload.settings
     assert selection.scores is not None
     if _is_shut_out(situation):
-        most = situation.cost_usd_per_hour * (1 + settings.unsafe_premium_fraction)
-        return ~(selection.price <= most + _ROUNDING)
+        most = situation.forecast_usd_per_hour * (1 + settings.unsafe_premium_fraction)
+        return ~(selection.forecast_usd_per_hour <= most + _ROUNDING)
     return ~(selection.scores - _here(selection) >= settings.switch_gain_points - _ROUNDING)
 
 
 def _detail(selection: Selection, row: int) -> str:
     candidate = spot_candidate(selection.situation, row)
-    return f"gain of yield too small: {candidate.discount_points:.1f} points of discount"
+    return f"gain of yield too small: forecast discount {candidate.discount_points:.1f} points"
 
 
 def _why(selection: Selection, position: int) -> str:
     assert selection.scores is not None
     pool = selection.situation.table.market.pools[selection.ranked[position]]
     note = ", which would not be entered" if _is_shut_out(selection.situation) else ""
-    return f"{pool} yields {selection.scores[position]:.1f} points against {_here(selection):.1f} here{note}"
+    there, here = selection.scores[position], _here(selection)
+    return f"{pool} yields {there:.1f} points against {here:.1f} here{note}"
 
 
 LAYERED = StagedEngine(

@@ -45,7 +45,9 @@ def _not_worth(selection: Selection) -> Bools:
         return unsafe
     here = classes(np.array([_here(selection)]))[0]
     premium = 1 + settings.unsafe_premium_fraction
-    better = (there > here) & (selection.price <= situation.cost_usd_per_hour * premium + _ROUNDING)
+    better = (there > here) & (
+        selection.forecast_usd_per_hour <= situation.forecast_usd_per_hour * premium + _ROUNDING
+    )
     enough = gain_points(selection) >= settings.switch_gain_points - ROUNDING_POINTS
     poor: Bools = ~(better | ((there == here) & enough))
     return poor
@@ -65,8 +67,8 @@ def _why(selection: Selection, position: int) -> str:
     here = _here(selection)
     return (
         f"{situation.table.market.pools[row]} has the {_score_text(selection, row)} at "
-        f"{selection.price[position]:.4f} USD per hour, against {here:.2f} ({_class_name(here)}) at "
-        f"{situation.cost_usd_per_hour:.4f} here"
+        f"a forecast price of {selection.forecast_usd_per_hour[position]:.4f} USD per hour, against "
+        f"{here:.2f} ({_class_name(here)}) at {situation.forecast_usd_per_hour:.4f} here"
     )
 
 

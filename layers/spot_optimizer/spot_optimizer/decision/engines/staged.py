@@ -151,7 +151,7 @@ class StagedEngine:
 
     def _standing(self, selection: Selection) -> tuple[float, float]:
         assert selection.scores is not None
-        return float(self._key(selection.scores[:1])[0]), float(selection.price[0])
+        return float(self._key(selection.scores[:1])[0]), float(selection.forecast_usd_per_hour[0])
 
     def _told(self, outcome: Outcome, selection: Selection, plan: Selection) -> Outcome:
         here = self.here(selection)

@@ -45,7 +45,7 @@ class PoolFacts:
     """What was known of one pool; None where it was not."""
 
     pool: Pool
-    price_usd_per_hour: float | None
+    spot_usd_per_hour: float | None
     forecast_usd_per_hour: float | None
     """Mean in one hour."""
     forecast_p95_usd_per_hour: float | None
@@ -254,7 +254,7 @@ def _facts_of(table: MarketTable, row: int, home_on_demand: float, fate: str) ->
     market = table.market
     return PoolFacts(
         pool=market.pools[row],
-        price_usd_per_hour=_known(market.price[row]),
+        spot_usd_per_hour=_known(market.price[row]),
         forecast_usd_per_hour=_known(market.forecast_mean[row]),
         forecast_p95_usd_per_hour=_known(market.forecast_p95[row]),
         discount_points=_known(100 * (1 - market.forecast_mean[row] / home_on_demand)),

@@ -23,7 +23,9 @@ RIGHTSIZING = (Rule.SIZE_UP, Rule.SIZE_DOWN)
 def allot(decisions: Sequence[Decision], world: World) -> list[Decision]:
     """The decisions that nothing else holds, ``held_by`` set on those that a limit holds, their
     candidates cut down to what the limits allow. In the order of precedence."""
-    waiting = sorted(decisions, key=lambda d: (not d.urgent, -d.saving_usd_per_hour, d.workload_id))
+    waiting = sorted(
+        decisions, key=lambda d: (not d.urgent, -d.saving_forecast_usd_per_hour, d.workload_id)
+    )
     settings = {w.workload_id: w.settings for w in world.workloads}
     limits = _Limits.of(waiting, world, settings)
     return [limits.take(decision, settings[decision.workload_id]) for decision in waiting]
@@ -98,14 +100,17 @@ class _Limits:
             return replace(decision, held_by=first)
         if not first:
             return replace(decision, candidates=allowed)
-        saving = decision.saving_usd_per_hour + (
-            decision.candidates[0].price_usd_per_hour - allowed[0].price_usd_per_hour
-        )
+        planned, taken = decision.candidates[0], allowed[0]
+        saving_spot = decision.saving_spot_usd_per_hour
+        if saving_spot is not None:
+            saving_spot += planned.spot_usd_per_hour - taken.spot_usd_per_hour
         return replace(
             decision,
             candidates=allowed,
-            saving_usd_per_hour=saving,
-            reason=f"{decision.reason}; {_place(allowed[0])} instead, for {first}",
+            saving_spot_usd_per_hour=saving_spot,
+            saving_forecast_usd_per_hour=decision.saving_forecast_usd_per_hour
+            + (planned.forecast_usd_per_hour - taken.forecast_usd_per_hour),
+            reason=f"{decision.reason}; {_place(taken)} instead, because {first}",
         )
 
     def _pool_is_full(self, candidate: Candidate, settings: Settings) -> str:
