@@ -73,7 +73,7 @@ def views(draw: st.DrawFn, name: str = "web-1") -> WorkloadView:
         lifecycle=draw(st.sampled_from(Lifecycle)),
         instance_type=draw(st.sampled_from([HOME, "m5.2xlarge", "m5a.xlarge"])),
         type_globs=draw(st.sampled_from([("*",), ("m5.*",), ("r5*", "c5*")])),
-        subnets={zone: f"subnet-{zone[-1]}" for zone in zones},
+        subnets={zone: (f"subnet-{zone[-1]}",) for zone in zones},
         usage=draw(USAGES),
         signals=draw(
             st.dictionaries(
@@ -105,7 +105,7 @@ def _assert_safe(candidate: Candidate, view: WorkloadView, snapshot: MarketSnaps
 def _assert_runs_there(candidate: Candidate, view: WorkloadView) -> None:
     kind, home = TYPES[candidate.instance_type], TYPES[view.home_type]
     assert not incompatibility(kind, home)
-    assert view.subnets[candidate.availability_zone] == candidate.subnet_id
+    assert view.subnets[candidate.availability_zone] == (candidate.subnet_id,)
     assert np.isfinite(candidate.forecast_usd_per_hour)
     assert candidate.forecast_usd_per_hour > 0
     assert 0 <= candidate.risk <= 1

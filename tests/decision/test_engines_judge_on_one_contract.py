@@ -192,7 +192,7 @@ def test_absurd_prices_give_no_target(engine: str, price: float) -> None:
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_market_without_any_fitting_pool_means_stay(engine: str) -> None:
     """Types that the tag forbids, zones without a subnet: the counts tell what shut them out."""
-    view = _by(engine, type_globs=("m*",), subnets={ZONES[0]: "subnet-a"})
+    view = _by(engine, type_globs=("m*",), subnets={ZONES[0]: ("subnet-a",)})
     decision = _decide(view, {HERE: 0.060, Pool("c5.xlarge", B): 0.01, THERE: 0.01})
     assert decision.kind is DecisionKind.STAY
     assert decision.rejected_counts["not in the allowed types"] == 1
@@ -299,6 +299,17 @@ def test_an_engine_of_a_users_own_decides() -> None:
     )
     assert (decision.evidence["moon"], decision.evidence["phase"]) == (0.5, "full")
     assert decision.alarm == ""
+
+
+def test_an_engine_may_choose_any_subnet_of_the_zone() -> None:
+    """The first is preferred, the others are allowed."""
+    view = replace(_by("own"), subnets={ZONES[0]: ("subnet-a",), B: ("subnet-b", "subnet-e")})
+    for subnet_id in ("subnet-b", "subnet-e"):
+        own = Own(_to(THERE, subnet_id=subnet_id))
+        (best,) = _decide(view, CHEAPER, {"own": own}).candidates
+        assert best.placement == (*THERE, subnet_id)
+    (best,) = _decide(view, CHEAPER, {"own": Own(_to(THERE))}).candidates
+    assert best.subnet_id == "subnet-b"
 
 
 def test_an_engine_of_stages_says_why_each_stage_removed_a_pool() -> None:

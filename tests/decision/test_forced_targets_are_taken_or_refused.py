@@ -86,13 +86,16 @@ def test_forced_on_demand_may_be_left_for_spot_in_the_same_pool() -> None:
         (
             THERE,
             Lifecycle.SPOT,
-            {"subnets": {"us-east-1a": "subnet-a"}},
+            {"subnets": {"us-east-1a": ("subnet-a",)}},
             "no subnet in us-east-1b; it may be launched in us-east-1a",
         ),
         (
             THERE,
             Lifecycle.SPOT,
-            {"subnets": {"us-east-1a": "subnet-a"}, "refused_zones": {"us-east-1b": "it is full"}},
+            {
+                "subnets": {"us-east-1a": ("subnet-a",)},
+                "refused_zones": {"us-east-1b": "it is full"},
+            },
             "no subnet to use in us-east-1b: it is full; it may be launched in us-east-1a",
         ),
         (THERE, Lifecycle.SPOT, {"subnets": {}}, "it may be launched in no zone"),

@@ -291,7 +291,7 @@ REJECTED = {
 def test_a_zone_with_subnets_that_will_not_do_says_why() -> None:
     """What refused them stands behind the pool; all such pools are counted together."""
     view = workload(
-        subnets={"us-east-1a": "subnet-a"},
+        subnets={"us-east-1a": ("subnet-a",)},
         refused_zones={"us-east-1b": "no free address in subnet-b"},
     )
     elsewhere = Pool("m5.xlarge", "us-east-1c")
@@ -315,7 +315,7 @@ def test_every_rejected_pool_has_its_reason() -> None:
     """Counted by reason, and the cheapest in detail, those that could host the machine first."""
     decision = _rejected_by(
         workload(
-            subnets={"us-east-1a": "subnet-a", "us-east-1b": "subnet-b"},
+            subnets={"us-east-1a": ("subnet-a",), "us-east-1b": ("subnet-b",)},
             type_globs=("m*", "r*", "t*"),
         )
     )

@@ -88,7 +88,7 @@ def appraise(
         launched_at=now - _SETTLED,
         home_type=pool.instance_type,
         settings=settings,
-        subnets=dict.fromkeys(zones, "any"),
+        subnets=dict.fromkeys(zones, ("any",)),
         signals={pool: fresh.at} if fresh else {},
         fallback_pending_since=now - timedelta(minutes=5),
     )

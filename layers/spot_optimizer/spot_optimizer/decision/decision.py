@@ -7,6 +7,7 @@ from datetime import datetime
 from spot_optimizer.vocabulary import (
     DecisionKind,
     Lifecycle,
+    Placement,
     Pool,
     Rule,
 )
@@ -29,6 +30,14 @@ class Candidate:
     risk: float
     score: float | None = None
     """The engine's own figure; ``Decision.score_meaning`` explains it. None if the engine has none."""
+
+    @property
+    def pool(self) -> Pool:
+        return Pool(self.instance_type, self.availability_zone)
+
+    @property
+    def placement(self) -> Placement:
+        return Placement(self.instance_type, self.availability_zone, self.subnet_id)
 
 
 @dataclass(frozen=True, slots=True)

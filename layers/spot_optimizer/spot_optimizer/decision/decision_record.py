@@ -24,9 +24,7 @@ def plain_record(decision: Decision) -> dict[str, Any]:
         for name, value in decision.evidence.items()
     }
     record["rejected"] = [_rejection(r) for r in decision.rejected]
-    record["failover_plan"] = [
-        f"{c.instance_type}/{c.availability_zone}" for c in decision.failover_plan
-    ]
+    record["failover_plan"] = [str(c.pool) for c in decision.failover_plan]
     record["saving_usd_per_hour"] = decision.saving_forecast_usd_per_hour
     record["rescue"] = decision.urgent
     return record

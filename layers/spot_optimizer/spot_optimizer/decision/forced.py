@@ -55,14 +55,14 @@ def _target(
         )
     if pool.availability_zone not in catalog.zones.get(kind.name, frozenset()):
         raise CannotJudge(f"{kind.name} is not offered in {pool.availability_zone}")
-    subnet = workload.subnets.get(pool.availability_zone)
-    if subnet is None:
+    if pool.availability_zone not in workload.subnets:
         known = ", ".join(sorted(workload.subnets)) or "no zone"
         why = workload.why_not_in(pool.availability_zone)
         raise CannotJudge(f"{why}; it may be launched in {known}")
     spot, forecast, risk = _prices_and_risk(pool, lifecycle, table, catalog)
     discount = 100.0 * (1 - forecast / home_on_demand)
-    return Candidate(*pool, lifecycle, subnet, spot, forecast, discount, risk)
+    subnet_id = workload.subnet_in(pool.availability_zone)
+    return Candidate(*pool, lifecycle, subnet_id, spot, forecast, discount, risk)
 
 
 def _prices_and_risk(

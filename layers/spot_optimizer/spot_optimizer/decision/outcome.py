@@ -106,7 +106,7 @@ def place_of(situation: Situation) -> str:
 
 def against(situation: Situation, candidate: Candidate) -> str:
     """The candidate compared with the current place, by forecast prices and risk."""
-    name = f"{candidate.instance_type}/{candidate.availability_zone}"
+    name = str(candidate.pool)
     if math.isnan(situation.forecast_usd_per_hour):
         return (
             f"{name} is forecast to cost {candidate.forecast_usd_per_hour:.4f} USD per hour (discount "

@@ -38,7 +38,7 @@ def on_demand_candidates(situation: Situation) -> tuple[Candidate, ...]:
             instance_type=home.name,
             availability_zone=zone,
             lifecycle=Lifecycle.ON_DEMAND,
-            subnet_id=workload.subnets[zone],
+            subnet_id=workload.subnet_in(zone),
             spot_usd_per_hour=situation.home_on_demand_usd_per_hour,
             forecast_usd_per_hour=situation.home_on_demand_usd_per_hour,
             discount_points=0.0,

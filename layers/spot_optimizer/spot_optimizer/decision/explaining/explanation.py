@@ -172,7 +172,7 @@ def _chosen(look: Look) -> int | None:
     if look.outcome.kind is not DecisionKind.SWITCH or look.situation is None:
         return None
     best = look.outcome.candidates[0]
-    pool = Pool(best.instance_type, best.availability_zone)
+    pool = best.pool
     return look.situation.table.market.index_of(pool)
 
 

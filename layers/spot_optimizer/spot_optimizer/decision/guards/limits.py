@@ -110,11 +110,11 @@ class _Limits:
             saving_spot_usd_per_hour=saving_spot,
             saving_forecast_usd_per_hour=decision.saving_forecast_usd_per_hour
             + (planned.forecast_usd_per_hour - taken.forecast_usd_per_hour),
-            reason=f"{decision.reason}; {_place(taken)} instead, because {first}",
+            reason=f"{decision.reason}; {taken.pool} instead, because {first}",
         )
 
     def _pool_is_full(self, candidate: Candidate, settings: Settings) -> str:
-        pool = Pool(candidate.instance_type, candidate.availability_zone)
+        pool = candidate.pool
         if candidate.lifecycle is Lifecycle.ON_DEMAND or self.pools[pool] < self.pool_max:
             return ""
         share = 100 * settings.moves_into_one_pool_fraction
@@ -135,7 +135,7 @@ class _Limits:
         target, workload_id = decision.candidates[0], decision.workload_id
         self.in_flight += 1
         if not decision.urgent:
-            self.pools[Pool(target.instance_type, target.availability_zone)] += 1
+            self.pools[target.pool] += 1
         family = _family(target.instance_type)
         self.families[self.family_of[workload_id]] -= 1
         self.families[family] += 1
@@ -148,7 +148,3 @@ def _family(instance_type: str) -> str:
 
 def _is_left_again(taken: Candidate, best: Candidate, settings: Settings) -> bool:
     return best.discount_points - taken.discount_points >= settings.switch_gain_points
-
-
-def _place(candidate: Candidate) -> str:
-    return f"{candidate.instance_type}/{candidate.availability_zone}"

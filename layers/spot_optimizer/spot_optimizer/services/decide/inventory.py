@@ -62,8 +62,8 @@ class Member:
     instance: Record
     item: WorkloadItem
     settings: Settings
-    subnets: Mapping[str, str]
-    """Zone -> subnet to launch in."""
+    subnets: Mapping[str, tuple[str, ...]]
+    """Zone -> ids of the subnets to launch in, the preferred one first."""
     refused_zones: Mapping[str, str]
     """Zone with subnets, none of them to launch in -> why."""
 
@@ -77,7 +77,7 @@ class Member:
             return self
         return replace(
             self,
-            subnets={z: subnet for z, subnet in self.subnets.items() if z not in dropped},
+            subnets={z: ids for z, ids in self.subnets.items() if z not in dropped},
             refused_zones={**self.refused_zones, **dict.fromkeys(sorted(dropped), NOT_SERVED)},
         )
 

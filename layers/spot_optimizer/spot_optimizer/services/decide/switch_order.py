@@ -69,7 +69,7 @@ def failover_terms(
         advisor_bucket=(
             int(market.advisor_bucket[row]) if market is not None and row is not None else -1
         ),
-        on_demand=tuple(f"{name}/{member.subnets[name]}" for name in zones),
+        on_demand=tuple(f"{name}/{member.subnets[name][0]}" for name in zones),
     )
 
 
