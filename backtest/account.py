@@ -21,9 +21,10 @@ from spot_optimizer.aws.reference_data import (
     read_price_list,
 )
 from spot_optimizer.aws.spot_prices import read_spot_prices
-from spot_optimizer.market.catalog import Catalog, types_that_matter
+from spot_optimizer.market.catalog import Catalog
 from spot_optimizer.market.catalog_file import build_catalog
 from spot_optimizer.market.collection_plan import HISTORY_DAYS_MAX, plan_slices
+from spot_optimizer.market.compatibility import types_to_collect
 from spot_optimizer.market.coverage import Coverage
 from spot_optimizer.market.prices import PriceChanges
 from spot_optimizer.settings import Settings
@@ -108,7 +109,7 @@ def _prices(
     region: str, catalog: Catalog, homes: Sequence[str], now_s: int, progress: Progress
 ) -> PriceMarket:
     begin_s = now_s - HISTORY_DAYS_MAX * DAY_S
-    types = types_that_matter(catalog, homes)
+    types = types_to_collect(catalog, homes)
     slices = plan_slices(Coverage(), types, (begin_s, now_s))
     changes = PriceChanges()
     for number, wanted in enumerate(slices):

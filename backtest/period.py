@@ -8,7 +8,8 @@ import numpy as np
 
 from backtest.billing import hourly_means
 from models.markets import Market
-from spot_optimizer.market.catalog import Catalog, InstanceType, types_that_matter
+from spot_optimizer.market.catalog import Catalog, InstanceType
+from spot_optimizer.market.compatibility import types_to_collect
 from spot_optimizer.market.prices import Floats, PriceChanges
 from spot_optimizer.vocabulary import Pool
 
@@ -79,7 +80,7 @@ def period_of(
         }
     known = {name: t for name, t in types.items() if name in there or name in homes}
     catalog = Catalog(known, prices, zones)
-    matter = types_that_matter(catalog, homes)
+    matter = types_to_collect(catalog, homes)
     changes = market.changes.restrict(matter)
     if not changes.pools:
         raise ValueError(

@@ -128,7 +128,7 @@ def _view(period: Period, requirement: Requirement) -> WorkloadView:
         settings=requirement.settings,
         mode=Mode.AUTO,
         type_globs=requirement.type_globs,
-        subnets={zone: f"subnet-{zone}" for zone in sorted(zones)},
+        subnets={zone: (f"subnet-{zone}",) for zone in sorted(zones)},
         usage=Usage(
             start,
             _USED_FRACTION * home.vcpu,

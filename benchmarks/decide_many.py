@@ -47,7 +47,7 @@ def world(workloads: int, pools: int, engine: str, rng: np.random.Generator) -> 
         instability_worst_recent=calm + 0.5, advisor_bucket_worst_recent=bucket,
         history_s=calm + 1e6,
     )  # fmt: skip
-    subnets = {zone: f"subnet-{zone[-1]}" for zone in ZONES}
+    subnets = {zone: (f"subnet-{zone[-1]}",) for zone in ZONES}
     first = WorkloadView(
         workload_id="w", instance_id="i-0123456789abcdef0", instance_type="m5.large",
         availability_zone=ZONES[0], lifecycle=Lifecycle.SPOT, launched_at=NOW - timedelta(days=9),

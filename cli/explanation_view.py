@@ -97,7 +97,7 @@ def _print_inputs(told: Explanation, console: Console) -> None:
     if here is not None:
         grid.add_row(
             "  price",
-            f"{_usd(here.price_usd_per_hour)} now, {_usd(here.forecast_usd_per_hour)} forecast, "
+            f"{_usd(here.spot_usd_per_hour)} now, {_usd(here.forecast_usd_per_hour)} forecast, "
             f"{_usd(here.forecast_p95_usd_per_hour)} at most (95 %)",
         )
         grid.add_row("  discount", f"{_number(here.discount_points, 1)} points")

@@ -72,8 +72,17 @@ def test_a_third_of_a_cycles_moves_go_into_one_pool() -> None:
         "3 moves of this cycle go to m5.xlarge/us-east-1b: 34 % of them at most"
     )
     second = next(d for d in decisions if not d.held_by and target_of(d) == C)
-    assert "m5.xlarge/us-east-1c instead, for 3 moves of this cycle go to" in second.reason
-    assert second.saving_usd_per_hour == pytest.approx(0.059)
+    assert "m5.xlarge/us-east-1c instead, because 3 moves of this cycle go to" in second.reason
+    assert second.saving_forecast_usd_per_hour == pytest.approx(0.059)
+
+
+def test_saving_of_the_next_best_pool_is_counted_in_each_kind_of_price() -> None:
+    """By forecasts from forecast to forecast, by current prices from current to current."""
+    pools = {HERE: {"price": 0.08, "forecast_mean": 0.09}, B: 0.03}
+    decisions = _decide(_fleet(10), pools | {C: {"price": 0.033, "forecast_mean": 0.031}})
+    second = next(d for d in decisions if not d.held_by and target_of(d) == C)
+    assert second.saving_forecast_usd_per_hour == pytest.approx(0.059)
+    assert second.saving_spot_usd_per_hour == pytest.approx(0.047)
 
 
 @settings(deadline=None)

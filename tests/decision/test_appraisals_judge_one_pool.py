@@ -32,9 +32,9 @@ def test_the_engine_decides_as_it_would_of_a_machine_there(engine: str) -> None:
     """It stays in a good pool, and leaves one that costs twice another."""
     good = appraised({HERE: 0.03, THERE: 0.03}, engine=engine)
     assert (good.decision, good.target, good.engine) == ("STAY", "", engine)
-    dear = appraised({HERE: 0.08, THERE: 0.03}, engine=engine)
-    assert (dear.decision, dear.target) == ("SWITCH", f"{THERE} spot")
-    assert str(HERE) in dear.reason
+    costly = appraised({HERE: 0.08, THERE: 0.03}, engine=engine)
+    assert (costly.decision, costly.target) == ("SWITCH", f"{THERE} spot")
+    assert str(HERE) in costly.reason
 
 
 def test_figures_are_those_of_the_pool() -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from spot_optimizer.decision.decision import Candidate
 from spot_optimizer.decision.engine import decide
 from spot_optimizer.decision.world import WorkloadView, World
-from spot_optimizer.market.catalog import fits_machine
+from spot_optimizer.market.compatibility import incompatibility
 from spot_optimizer.market.snapshot import MarketSnapshot
 from spot_optimizer.usage.usage import Usage
 from spot_optimizer.vocabulary import (
@@ -73,7 +73,7 @@ def views(draw: st.DrawFn, name: str = "web-1") -> WorkloadView:
         lifecycle=draw(st.sampled_from(Lifecycle)),
         instance_type=draw(st.sampled_from([HOME, "m5.2xlarge", "m5a.xlarge"])),
         type_globs=draw(st.sampled_from([("*",), ("m5.*",), ("r5*", "c5*")])),
-        subnets={zone: f"subnet-{zone[-1]}" for zone in zones},
+        subnets={zone: (f"subnet-{zone[-1]}",) for zone in zones},
         usage=draw(USAGES),
         signals=draw(
             st.dictionaries(
@@ -104,10 +104,10 @@ def _assert_safe(candidate: Candidate, view: WorkloadView, snapshot: MarketSnaps
 
 def _assert_runs_there(candidate: Candidate, view: WorkloadView) -> None:
     kind, home = TYPES[candidate.instance_type], TYPES[view.home_type]
-    assert fits_machine(kind, home)
-    assert view.subnets[candidate.availability_zone] == candidate.subnet_id
-    assert np.isfinite(candidate.price_usd_per_hour)
-    assert candidate.price_usd_per_hour > 0
+    assert not incompatibility(kind, home)
+    assert view.subnets[candidate.availability_zone] == (candidate.subnet_id,)
+    assert np.isfinite(candidate.forecast_usd_per_hour)
+    assert candidate.forecast_usd_per_hour > 0
     assert 0 <= candidate.risk <= 1
 
 
@@ -131,7 +131,7 @@ def test_every_target_is_safe_fits_and_has_a_subnet(
         kind, home = TYPES[candidate.instance_type], TYPES[HOME]
         assert kind.vcpu >= home.vcpu
         assert kind.memory_gib >= home.memory_gib
-        assert candidate.price_usd_per_hour < HOME_ON_DEMAND
+        assert candidate.forecast_usd_per_hour < HOME_ON_DEMAND
 
 
 @settings(max_examples=100, deadline=None, print_blob=True)
@@ -170,7 +170,7 @@ def test_the_best_target_is_the_cheapest_safe_pool(
 ) -> None:
     """The plan is ranked by price, and rows 5 to 7 take its first."""
     decision = decide(World((view,), snapshot, CATALOG), NOW, region=REGION)[0]
-    prices = [candidate.price_usd_per_hour for candidate in decision.failover_plan]
+    prices = [candidate.forecast_usd_per_hour for candidate in decision.failover_plan]
     assert prices == sorted(prices)
     if decision.kind is DecisionKind.SWITCH and decision.row in (5, 6, 7):
         assert decision.candidates[0] == decision.failover_plan[0]
@@ -185,7 +185,7 @@ def test_the_best_target_is_the_cheapest_safe_pool(
 def test_a_cheaper_safe_pool_never_loses(
     others: dict[Pool, dict[str, float]], cheap: Pool, fraction: float
 ) -> None:
-    """Whatever else the market holds, the cheapest safe and fitting pool gets a dear workload."""
+    """Whatever else the market holds, the cheapest safe and fitting pool gets an expensive workload."""
     prices = [facts["price"] for facts in others.values() if facts["price"] > 0]
     price = fraction * min([0.05, *prices])
     pools = others | {HERE: {"price": 0.09}, cheap: {"price": price}}
@@ -220,9 +220,16 @@ def test_nothing_on_record_is_nan(snapshot: MarketSnapshot, view: WorkloadView) 
     """Evidence, rejections and targets hold finite numbers, so that they can be written as JSON."""
     decision = decide(World((view,), snapshot, CATALOG), NOW, region=REGION)[0]
     numbers = [v for v in decision.evidence.values() if isinstance(v, float)]
-    numbers += [r.price_usd_per_hour for r in decision.rejected]
-    numbers += [c.price_usd_per_hour for c in decision.candidates]
-    numbers.append(decision.saving_usd_per_hour)
+    numbers += [r.spot_usd_per_hour for r in decision.rejected]
+    numbers += [c.forecast_usd_per_hour for c in decision.candidates]
+    numbers += [c.spot_usd_per_hour for c in decision.candidates]
+    numbers.append(decision.saving_forecast_usd_per_hour)
+    prices = (
+        decision.current_spot_usd_per_hour,
+        decision.current_forecast_usd_per_hour,
+        decision.saving_spot_usd_per_hour,
+    )
+    numbers += [price for price in prices if price is not None]
     assert np.isfinite(numbers).all()
 
 

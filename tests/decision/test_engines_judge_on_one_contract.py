@@ -87,7 +87,7 @@ def test_every_engine_moves_to_a_pool_that_is_half_as_dear(engine: str) -> None:
         engine,
     )
     assert decision.reason
-    assert decision.saving_usd_per_hour == pytest.approx(0.03)
+    assert decision.saving_forecast_usd_per_hour == pytest.approx(0.03)
     assert decision.rejected_counts["does not fit the home type"] == 1
     assert [c.instance_type for c in decision.failover_plan] == ["m5a.xlarge"]
     has_scores = engine != "forecast"
@@ -123,7 +123,7 @@ def test_a_signalled_pool_without_a_price_is_left_by_every_engine(engine: str) -
     """A rescue needs no price of what it leaves, and is told as it is."""
     decision = _decide(_by(engine, signals={HERE: NOW}, usage=over_provisioned()), {THERE: 0.045})
     assert (decision.kind, target_of(decision)) == (DecisionKind.SWITCH, THERE)
-    assert decision.saving_usd_per_hour == 0.0
+    assert decision.saving_forecast_usd_per_hour == 0.0
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -192,7 +192,7 @@ def test_absurd_prices_give_no_target(engine: str, price: float) -> None:
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_market_without_any_fitting_pool_means_stay(engine: str) -> None:
     """Types that the tag forbids, zones without a subnet: the counts tell what shut them out."""
-    view = _by(engine, type_globs=("m*",), subnets={ZONES[0]: "subnet-a"})
+    view = _by(engine, type_globs=("m*",), subnets={ZONES[0]: ("subnet-a",)})
     decision = _decide(view, {HERE: 0.060, Pool("c5.xlarge", B): 0.01, THERE: 0.01})
     assert decision.kind is DecisionKind.STAY
     assert decision.rejected_counts["not in the allowed types"] == 1
@@ -270,7 +270,11 @@ ANSWERS: dict[str, tuple[Callable[[Situation], Any], str]] = {
         "of a type that the catalogue does not know",
     ),
     "a strange subnet": (_to(THERE, subnet_id="subnet-z"), "none of the workload's"),
-    "no price": (_to(THERE, price_usd_per_hour=float("nan")), "has the price nan"),
+    "no forecast": (
+        _to(THERE, forecast_usd_per_hour=float("nan")),
+        "has forecast_usd_per_hour = nan",
+    ),
+    "no spot price": (_to(THERE, spot_usd_per_hour=0.0), "has spot_usd_per_hour = 0.0"),
     "where it is": (_to(HERE), "is where the workload is"),
 }
 
@@ -297,18 +301,31 @@ def test_an_engine_of_a_users_own_decides() -> None:
     assert decision.alarm == ""
 
 
+def test_an_engine_may_choose_any_subnet_of_the_zone() -> None:
+    """The first is preferred, the others are allowed."""
+    view = replace(_by("own"), subnets={ZONES[0]: ("subnet-a",), B: ("subnet-b", "subnet-e")})
+    for subnet_id in ("subnet-b", "subnet-e"):
+        own = Own(_to(THERE, subnet_id=subnet_id))
+        (best,) = _decide(view, CHEAPER, {"own": own}).candidates
+        assert best.placement == (*THERE, subnet_id)
+    (best,) = _decide(view, CHEAPER, {"own": Own(_to(THERE))}).candidates
+    assert best.subnet_id == "subnet-b"
+
+
 def test_an_engine_of_stages_says_why_each_stage_removed_a_pool() -> None:
     """A user's engine may be made of stages too; a stage without details gives its label."""
 
-    def cheap_first(found: Any) -> Any:
-        return found.price
+    def cheap_first(selection: Any) -> Any:
+        return selection.forecast_usd_per_hour
 
     own = StagedEngine(
         name="own",
         score_meaning="price, less is better",
-        gates=(Stage("built on AMD", lambda found: np.ones(len(found.ranked), dtype=bool)),),
+        gates=(
+            Stage("built on AMD", lambda selection: np.ones(len(selection.ranked), dtype=bool)),
+        ),
         scores=cheap_first,
-        here=lambda found: found.situation.cost_usd_per_hour,
+        here=lambda selection: selection.situation.forecast_usd_per_hour,
         worth=(),
         why=lambda _, n: f"number {n}",
     )

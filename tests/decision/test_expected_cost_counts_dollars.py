@@ -162,8 +162,8 @@ def test_the_reason_says_the_dollars() -> None:
     """What it costs there and here, what the stay gains and what the switch costs."""
     decision = _decide(_view(), {HERE: _pool(40), ONE: _pool(30)})
     assert (
-        "m5.xlarge/us-east-1b is expected to cost 0.0300 USD per hour (price 0.0300, interruptions "
-        "0.0000) against 0.0400 here: saves 0.2400 USD in 24 h, the switch costs 0.0083"
+        "m5.xlarge/us-east-1b is expected to cost 0.0300 USD per hour (forecast price 0.0300, "
+        "interruptions 0.0000) against 0.0400 here: saves 0.2400 USD in 24 h, the switch costs 0.0083"
     ) in decision.reason
     stays = _decide(_view(), {HERE: _pool(40), ONE: _pool(39.7)})
     assert "no pool is worth a switch" in stays.reason
@@ -244,4 +244,4 @@ def test_a_flagged_pool_without_a_price_is_told_without_figures_of_its_own() -> 
     decision = _decide(view, {ONE: _pool(99, 4)})
     assert decision.fallback_pending
     (rejection,) = decision.rejected
-    assert rejection.reason.endswith("USD per hour (price 0.0990, interruptions 0.0066)")
+    assert rejection.reason.endswith("USD per hour (forecast price 0.0990, interruptions 0.0066)")

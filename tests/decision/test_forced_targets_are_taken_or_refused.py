@@ -48,14 +48,14 @@ def test_a_forced_pool_need_be_neither_safe_nor_cheap_nor_in_the_types() -> None
     assert target.discount_points == pytest.approx(-50)
     assert decision.home_type_after == "m5.xlarge"
     assert "forced by ann to m5.2xlarge/us-east-1b" in decision.reason
-    assert decision.saving_usd_per_hour == pytest.approx(0.03 - 0.15)
+    assert decision.saving_forecast_usd_per_hour == pytest.approx(0.03 - 0.15)
 
 
 def test_on_demand_can_be_forced_without_a_market() -> None:
     """The way out when prices are unknown."""
     decision = _forced(HERE, Lifecycle.ON_DEMAND, snapshot=None)
     (target,) = decision.candidates
-    assert (target.lifecycle, target.price_usd_per_hour, target.risk) == (
+    assert (target.lifecycle, target.forecast_usd_per_hour, target.risk) == (
         Lifecycle.ON_DEMAND,
         0.100,
         0.0,
@@ -86,13 +86,16 @@ def test_forced_on_demand_may_be_left_for_spot_in_the_same_pool() -> None:
         (
             THERE,
             Lifecycle.SPOT,
-            {"subnets": {"us-east-1a": "subnet-a"}},
+            {"subnets": {"us-east-1a": ("subnet-a",)}},
             "no subnet in us-east-1b; it may be launched in us-east-1a",
         ),
         (
             THERE,
             Lifecycle.SPOT,
-            {"subnets": {"us-east-1a": "subnet-a"}, "refused_zones": {"us-east-1b": "it is full"}},
+            {
+                "subnets": {"us-east-1a": ("subnet-a",)},
+                "refused_zones": {"us-east-1b": "it is full"},
+            },
             "no subnet to use in us-east-1b: it is full; it may be launched in us-east-1a",
         ),
         (THERE, Lifecycle.SPOT, {"subnets": {}}, "it may be launched in no zone"),

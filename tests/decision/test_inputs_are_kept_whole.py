@@ -1,5 +1,7 @@
 """What a cycle keeps is enough to decide the same again."""
 
+import gzip
+import json
 from dataclasses import replace
 from datetime import timedelta
 
@@ -75,6 +77,23 @@ def test_everything_that_a_workload_can_have_comes_back() -> None:
         {"dry_run": False}, {"cooldown_minutes": 20}, {"web-1": {"engine": "layered"}}
     )
     assert kept(world, layers).with_market(world.market, CATALOG) == world
+
+
+SEVERAL = {"us-east-1a": ("subnet-a", "subnet-d"), "us-east-1b": ("subnet-b",)}
+
+
+def test_subnets_of_a_zone_come_back_in_order() -> None:
+    """One or several per zone, the preferred one first."""
+    world = World((workload(subnets=SEVERAL),), None, CATALOG)
+    assert kept(world, LAYERS).world.workloads[0].subnets == SEVERAL
+
+
+def test_a_single_subnet_is_kept_as_the_first_release_reads_it() -> None:
+    """Text for one subnet, which release 0.1.0 knows; a list for more, which it does not have."""
+    world = World((workload(subnets=SEVERAL),), None, CATALOG)
+    data = inputs_to_bytes(world, NOW, REGION, market_id="m", catalog_id="c", layers=LAYERS)
+    (plain,) = json.loads(gzip.decompress(data))["workloads"]
+    assert plain["subnets"] == {"us-east-1a": ["subnet-a", "subnet-d"], "us-east-1b": "subnet-b"}
 
 
 @pytest.mark.parametrize(

@@ -91,7 +91,7 @@ def test_the_boot_mode_of_the_image_is_one_of_the_types(mode: str, fits: bool) -
         for t in real_catalog().types.values()
         if t.boot_modes == "uefi" and t.architecture == "arm64" and t.name == "m6g.xlarge"
     )
-    assert (Image(mode).misfit(only_uefi) == "") == fits
+    assert (Image(mode).incompatibility(only_uefi) == "") == fits
 
 
 def test_a_burstable_type_is_taken_where_the_workload_says_so() -> None:

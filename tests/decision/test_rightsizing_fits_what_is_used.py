@@ -153,7 +153,7 @@ def test_unpriced_current_pool_means_no_smaller_type_in_a_rescue() -> None:
     view = workload(usage=over_provisioned(), signals={HERE: NOW})
     decision = decide_one(view, {Pool("m5.large", B): 0.01, Pool("m5a.xlarge", B): 0.04})
     assert (decision.row, target_of(decision)) == (6, Pool("m5a.xlarge", B))
-    assert decision.saving_usd_per_hour == 0.0
+    assert decision.saving_forecast_usd_per_hour == 0.0
 
 
 def test_on_demand_is_compared_at_the_price_of_the_current_type() -> None:
@@ -163,7 +163,7 @@ def test_on_demand_is_compared_at_the_price_of_the_current_type() -> None:
     )
     decision = decide_one(view, {Pool("m5.large", B): 0.030})
     assert decision.row == 2
-    assert decision.saving_usd_per_hour == pytest.approx(0.170)
+    assert decision.saving_forecast_usd_per_hour == pytest.approx(0.170)
 
 
 def test_the_catalogue_is_left_as_it_was() -> None:

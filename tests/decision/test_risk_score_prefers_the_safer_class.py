@@ -49,7 +49,10 @@ def test_the_safer_class_comes_before_the_lower_price() -> None:
     decision = _decide(pools)
     assert target_of(decision) == TWO
     assert [c.instance_type for c in decision.candidates] == ["m5a.xlarge", "m5.xlarge"]
-    assert "(safe) at 0.0500 USD per hour, against 0.56 (caution) at 0.0900 here" in decision.reason
+    assert (
+        "(safe) at a forecast price of 0.0500 USD per hour, against 0.56 (caution) at 0.0900 here"
+        in decision.reason
+    )
     pools[ONE] = _pool(0.04, 1)
     assert target_of(_decide(pools)) == ONE
 

@@ -125,7 +125,8 @@ def test_on_demand_is_left_for_a_pool_that_was_safe_for_30_minutes(
 
 
 @pytest.mark.parametrize(
-    ("minutes", "state", "row"), [(0, "unbearable", 6), (119, "unbearable", 6), (120, "dear", 5)]
+    ("minutes", "state", "row"),
+    [(0, "unbearable", 6), (119, "unbearable", 6), (120, "expensive", 5)],
 )
 def test_a_signal_makes_its_pool_unbearable_for_two_hours(
     minutes: int, state: str, row: int

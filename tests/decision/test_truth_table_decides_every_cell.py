@@ -61,7 +61,7 @@ class Offer:
 HERES = {
     "on-demand": Here("on-demand", 0, {}),
     "acceptable": Here("acceptable", 60, {}),
-    "dear": Here("dear", 40, {}),
+    "expensive": Here("expensive", 40, {}),
     "signalled": Here("unbearable", 60, {}, signalled=True),
     "spiking": Here("unbearable", 40, {"forecast_p95": HOME_ON_DEMAND}),
     "spiking and not safe": Here("unbearable", 40, {"forecast_p95": 0.2, "instability": 0.9}),
@@ -122,7 +122,7 @@ def expected(
         cheaper = offer.gain >= 3 and offer.risk != "more"
         safer = offer.risk == "less" and offer.gain >= 0
         return (switch if large_enough and (cheaper or safer) else stay), 4
-    if here.state == "dear":
+    if here.state == "expensive":
         return (switch if large_enough and offer.gain >= 3 else stay), 5
     if here.state == "unbearable":
         if large_enough:

@@ -138,7 +138,7 @@ def workload(**changes: object) -> WorkloadView:
         launched_at=NOW - timedelta(days=3),
         home_type=HOME,
         settings=ACTING,
-        subnets={zone: f"subnet-{zone[-1]}" for zone in ZONES},
+        subnets={zone: (f"subnet-{zone[-1]}",) for zone in ZONES},
     )
     return replace(usual, **changes)  # type: ignore[arg-type]
 

@@ -5,12 +5,13 @@ import json
 import pytest
 
 from spot_optimizer.codec import DamagedState, pack_json
-from spot_optimizer.market.catalog import Catalog, fits_machine
+from spot_optimizer.market.catalog import Catalog
 from spot_optimizer.market.catalog_file import (
     build_catalog,
     catalog_from_bytes,
     catalog_to_bytes,
 )
+from spot_optimizer.market.compatibility import incompatibility
 from spot_optimizer.market.on_demand import settle_prices
 
 REGION = "us-east-1"
@@ -139,8 +140,8 @@ def test_type_with_an_accelerator_is_not_replaced_by_one_without(more, words):
     """An inference chip or part of a GPU does not count as a GPU, and must not be lost all the same."""
     types = built(types=[type_row("plain.large"), type_row("fast.large", **more)]).catalog.types
     assert types["fast.large"].accelerators == words
-    assert not fits_machine(types["plain.large"], types["fast.large"])
-    assert fits_machine(types["fast.large"], types["fast.large"])
+    assert incompatibility(types["plain.large"], types["fast.large"])
+    assert not incompatibility(types["fast.large"], types["fast.large"])
 
 
 def test_offerings_are_zones_by_type():

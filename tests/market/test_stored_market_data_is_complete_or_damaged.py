@@ -13,7 +13,8 @@ from spot_optimizer.codec import (
     unpack_columns,
 )
 from spot_optimizer.market.advisor_copy import AdvisorCopy
-from spot_optimizer.market.catalog import Catalog, types_that_matter
+from spot_optimizer.market.catalog import Catalog
+from spot_optimizer.market.compatibility import types_to_collect
 from spot_optimizer.market.coverage import Coverage
 from spot_optimizer.market.filling import fill_gap
 from spot_optimizer.market.import_file import UnreadableFile, read_import
@@ -137,8 +138,8 @@ def test_file_with_an_endless_field_is_not_csv() -> None:
 
 def test_home_types_missing_in_the_catalog_add_no_types() -> None:
     """Nor do those without an on-demand price."""
-    assert types_that_matter(CATALOG, ["z9.large"]) == frozenset()
-    assert "m5a.large" in types_that_matter(CATALOG, ["z9.large", "m5.large"])
+    assert types_to_collect(CATALOG, ["z9.large"]) == frozenset()
+    assert "m5a.large" in types_to_collect(CATALOG, ["z9.large", "m5.large"])
 
 
 def test_next_size_up_is_never_bare_metal() -> None:

@@ -55,7 +55,7 @@ TABLES = [
 def test_subnets_with_the_originals_route_table_are_taken() -> None:
     """Implicitly the VPC's main one; the private zone and the full one are refused with reasons."""
     choice = subnets_by_zone(SUBNETS, TABLES, "subnet-a")
-    assert choice.by_zone == {"us-east-1a": "subnet-a", "us-east-1b": "subnet-b2"}
+    assert choice.by_zone == {"us-east-1a": ("subnet-a",), "us-east-1b": ("subnet-b2",)}
     assert set(choice.refused) == {"us-east-1c", "us-east-1d"}
     assert "rtb-main" in choice.refused["us-east-1c"]
     assert "spot-optimizer:subnets" in choice.refused["us-east-1c"]
@@ -65,13 +65,13 @@ def test_subnets_with_the_originals_route_table_are_taken() -> None:
 def test_an_explicit_route_table_counts_before_the_main_one() -> None:
     """A private original finds only private neighbours."""
     choice = subnets_by_zone(SUBNETS, TABLES, "subnet-c")
-    assert choice.by_zone == {"us-east-1c": "subnet-c"}
+    assert choice.by_zone == {"us-east-1c": ("subnet-c",)}
 
 
 def test_a_list_is_obeyed_whatever_the_routes() -> None:
     """Who names subnets knows what they reach."""
     choice = subnets_by_zone(SUBNETS, [], "subnet-a", ("subnet-c", "subnet-b1"))
-    assert choice.by_zone == {"us-east-1b": "subnet-b1", "us-east-1c": "subnet-c"}
+    assert choice.by_zone == {"us-east-1b": ("subnet-b1",), "us-east-1c": ("subnet-c",)}
     assert choice.refused["us-east-1a"] == "no subnet of this zone is in spot-optimizer:subnets"
 
 
@@ -79,7 +79,7 @@ def test_a_list_is_obeyed_whatever_the_routes() -> None:
     ("allowed", "words"),
     [
         (("subnet-gone",), "'subnet-gone' does not exist"),
-        (("subnet-other",), "'subnet-other' lies in vpc-2; allowed are subnets of vpc-1"),
+        (("subnet-other",), "'subnet-other' belongs to vpc-2; allowed are subnets of vpc-1"),
     ],
 )
 def test_a_list_that_cannot_be_obeyed_is_refused(allowed: tuple[str, ...], words: str) -> None:
@@ -111,7 +111,7 @@ def test_the_choice_is_the_emptiest_subnet_whatever_the_order(
     known = [subnet("original", "a"), *(subnet(f"{n:02}", zone, free) for n, zone, free in rows)]
     choice = subnets_by_zone(data.draw(st.permutations(known)), TABLES, "subnet-original")
     by_id = {each["SubnetId"]: each for each in known}
-    for zone, chosen in choice.by_zone.items():
+    for zone, (chosen,) in choice.by_zone.items():
         here = [s for s in known if s["AvailabilityZone"] == zone]
         most = max(s["AvailableIpAddressCount"] for s in here)
         assert by_id[chosen]["AvailableIpAddressCount"] == most > 0
@@ -133,16 +133,17 @@ def test_a_machine_of_the_region_is_not_moved_out_of_it(
     far = subnet("far", place, free=200)
     choice = subnets_by_zone([*SUBNETS, far], TABLES, "subnet-a", allowed)
     assert set(choice.by_zone) == {"us-east-1a", "us-east-1b"}
-    assert "no Availability Zone of the Region" in choice.refused[f"us-east-1{place}"]
+    assert "is not an Availability Zone" in choice.refused[f"us-east-1{place}"]
 
 
 def test_a_machine_of_a_local_zone_stays_there() -> None:
     """Neither the Region nor another Local Zone is near its users, and no elastic address goes along."""
     known = [*SUBNETS, subnet("far", BOSTON), subnet("away", "-mia-2a")]
     choice = subnets_by_zone(known, TABLES, "subnet-far")
-    assert choice.by_zone == {f"us-east-1{BOSTON}": "subnet-far"}
+    assert choice.by_zone == {f"us-east-1{BOSTON}": ("subnet-far",)}
     assert (
-        choice.refused["us-east-1a"] == f"a machine of the Local Zone us-east-1{BOSTON} stays there"
+        choice.refused["us-east-1a"]
+        == f"an instance in the Local Zone us-east-1{BOSTON} stays there"
     )
     assert "us-east-1-mia-2a" in choice.refused
 
@@ -171,8 +172,8 @@ def test_an_outposts_subnet_is_left_alone() -> None:
     outpost = {"OutpostArn": "arn:aws:outposts:us-east-1:123456789012:outpost/op-1"}
     known = [*SUBNETS, subnet("o1", "b", free=900, **outpost), subnet("o2", "e", **outpost)]
     choice = subnets_by_zone(known, TABLES, "subnet-a")
-    assert choice.by_zone == {"us-east-1a": "subnet-a", "us-east-1b": "subnet-b2"}
-    assert choice.refused["us-east-1e"] == "an Outpost, where there is no spot, holds subnet-o2"
+    assert choice.by_zone == {"us-east-1a": ("subnet-a",), "us-east-1b": ("subnet-b2",)}
+    assert choice.refused["us-east-1e"] == "on an Outpost, which has no spot capacity: subnet-o2"
 
 
 def test_a_machine_with_ipv6_needs_a_block_that_is_associated() -> None:
@@ -185,8 +186,8 @@ def test_a_machine_with_ipv6_needs_a_block_that_is_associated() -> None:
         subnet("d", "d", Ipv6CidrBlockAssociationSet=ipv6("disassociated")),
     ]
     choice = subnets_by_zone(known, TABLES[:2], "subnet-a", ipv6=True)
-    assert choice.by_zone == {"us-east-1a": "subnet-a", "us-east-1b": "subnet-b1"}
-    assert choice.refused["us-east-1c"] == "no IPv6 block, which the machine needs, in subnet-c"
+    assert choice.by_zone == {"us-east-1a": ("subnet-a",), "us-east-1b": ("subnet-b1",)}
+    assert choice.refused["us-east-1c"] == "no IPv6 block, which the instance needs, in subnet-c"
     assert set(subnets_by_zone(known, TABLES[:2], "subnet-a").by_zone) == {
         f"us-east-1{letter}" for letter in "abcd"
     }

@@ -25,8 +25,9 @@ class Target(Boundary):
     availability_zone: ZoneName
     lifecycle: Lifecycle
     subnet_id: str
-    price_usd_per_hour: float | None
-    """None in a rescue: the standing plan holds no prices."""
+    forecast_usd_per_hour: float | None = stored_as("price_usd_per_hour", "forecast_usd_per_hour")
+    """Mean forecast one hour ahead, or the list price on-demand; None in a failover: the standing plan
+    holds no prices."""
 
 
 class Original(Boundary):
@@ -36,8 +37,8 @@ class Original(Boundary):
     instance_type: TypeName
     availability_zone: ZoneName
     lifecycle: Lifecycle
-    price_usd_per_hour: float | None
-    """None when the market knew no price of its pool."""
+    spot_usd_per_hour: float | None = stored_as("price_usd_per_hour", "spot_usd_per_hour")
+    """Current spot price, or the list price on-demand; None if the market knows no price of its pool."""
     persistent_spot_request_id: str | None = None
     """Cancelled before the instance is terminated, or EC2 launches a ghost in its place."""
 

@@ -53,7 +53,9 @@ class Appraisal:
     signal: str
     """What EC2 said of an instance in this pool within two hours: interruption, rebalance or none."""
     signal_at: datetime | None
+    spot_usd_per_hour: float | None
     price_usd_per_hour: float | None
+    """``spot_usd_per_hour`` under its name of release 0.1.0."""
     forecast_usd_per_hour: float | None
     on_demand_usd_per_hour: float | None
     discount_points: float | None
@@ -86,7 +88,7 @@ def appraise(
         launched_at=now - _SETTLED,
         home_type=pool.instance_type,
         settings=settings,
-        subnets=dict.fromkeys(zones, "any"),
+        subnets=dict.fromkeys(zones, ("any",)),
         signals={pool: fresh.at} if fresh else {},
         fallback_pending_since=now - timedelta(minutes=5),
     )
@@ -110,6 +112,7 @@ def appraise(
         hazard_per_hour=None,
         signal=fresh.kind if fresh else "none",
         signal_at=fresh.at if fresh else None,
+        spot_usd_per_hour=None,
         price_usd_per_hour=None,
         forecast_usd_per_hour=None,
         on_demand_usd_per_hour=table.catalog.on_demand_usd_per_hour.get(pool.instance_type),
@@ -137,6 +140,7 @@ def _with_figures(
         why_not=why_not,
         instability_probability=_known(market.instability[row]),
         hazard_per_hour=_known(table.hazard_per_hour[row]),
+        spot_usd_per_hour=_known(market.price[row]),
         price_usd_per_hour=_known(market.price[row]),
         forecast_usd_per_hour=_known(market.forecast_mean[row]),
         discount_points=_known(100 * (1 - market.forecast_mean[row] / table.on_demand[row])),

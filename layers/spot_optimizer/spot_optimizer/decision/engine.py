@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import TypedDict
 
 from spot_optimizer.decision.decision import Decision
 from spot_optimizer.decision.engines.contract import Engines, checked
@@ -15,7 +16,7 @@ from spot_optimizer.decision.market_table import MarketTable
 from spot_optimizer.decision.outcome import Outcome
 from spot_optimizer.decision.pool_history import PoolHistory, pool_history_of
 from spot_optimizer.decision.quiet_hours import is_quiet_hour
-from spot_optimizer.decision.ranking import FAILOVER_PLAN_MAX, find
+from spot_optimizer.decision.ranking import FAILOVER_PLAN_MAX, select
 from spot_optimizer.decision.rightsizing import want_when_urgent
 from spot_optimizer.decision.situation import CannotJudge, Situation, State, situation_of
 from spot_optimizer.decision.world import (
@@ -28,6 +29,7 @@ from spot_optimizer.vocabulary import (
     DecisionKind,
     Lifecycle,
     Mode,
+    Rule,
 )
 
 
@@ -97,7 +99,7 @@ def _look_safely(
             instance_id=workload.instance_id,
             at=now,
             kind=DecisionKind.STAY,
-            row=0,
+            row=Rule.NONE,
             reason=f"cannot be judged: {type(error).__name__}: {error}",
             home_type_after=workload.home_type,
             failover_plan_current=False,
@@ -143,7 +145,7 @@ def look_at(
     if force is not None and force.pool is not None:
         return Look(situation, forced_outcome(workload, force, force.pool, table, catalog))
     if situation is None:
-        return Look(None, Outcome(DecisionKind.STAY, 0, problem))
+        return Look(None, Outcome(DecisionKind.STAY, Rule.NONE, problem))
     return Look(situation, *_judged(situation, engines))
 
 
@@ -161,7 +163,7 @@ def _judged(situation: Situation, engines: Engines) -> tuple[Outcome, str]:
         # A user's engine may fail in any way, sys.exit among them; it costs a decision, no more.
         except (Exception, SystemExit) as error:
             problem = f"engine '{name}' failed: {type(error).__name__}: {error}"
-    return Outcome(DecisionKind.STAY, 0, f"stays where it is: {problem}"), problem
+    return Outcome(DecisionKind.STAY, Rule.NONE, f"stays where it is: {problem}"), problem
 
 
 def _trusted(table: MarketTable | None, workload: WorkloadView, now: datetime) -> MarketTable:
@@ -181,11 +183,11 @@ def _assembled(
     outcome: Outcome,
     situation: Situation | None,
 ) -> Decision:
-    force, found = world.force.get(workload.workload_id), outcome.found
+    force, selection = world.force.get(workload.workload_id), outcome.selection
     moves = outcome.kind is not DecisionKind.STAY
     plan = outcome.plan
     if plan is None and situation is not None:
-        plan = find(situation, want_when_urgent(situation, situation.safety))
+        plan = select(situation, want_when_urgent(situation, situation.safety))
     known = known_inputs(situation, workload)
     return Decision(
         decision_id=decision_id(workload.workload_id, now, force),
@@ -196,8 +198,8 @@ def _assembled(
         row=outcome.row,
         reason=outcome.reason,
         candidates=outcome.candidates,
-        rejected=found.rejected() if found else (),
-        rejected_counts=found.counts() if found else {},
+        rejected=selection.rejected() if selection else (),
+        rejected_counts=selection.counts() if selection else {},
         evidence=evidence_of(world, workload, situation, now, outcome.figures),
         fallback_pending=outcome.fallback_pending,
         home_type_after=outcome.home_type_after or workload.home_type,
@@ -205,7 +207,7 @@ def _assembled(
         failover_plan=plan.candidates(FAILOVER_PLAN_MAX) if plan else (),
         failover_plan_current=plan is not None,
         urgent=moves and situation is not None and situation.state is State.UNBEARABLE,
-        saving_usd_per_hour=_saving(outcome, situation),
+        **_prices(outcome, situation),
         engine=workload.settings.engine,
         score_meaning=outcome.score_meaning,
         current_score=outcome.current_score,
@@ -213,7 +215,21 @@ def _assembled(
     )
 
 
-def _saving(outcome: Outcome, situation: Situation | None) -> float:
-    if situation is None or not outcome.candidates or math.isnan(situation.cost_usd_per_hour):
-        return 0.0
-    return situation.cost_usd_per_hour - outcome.candidates[0].price_usd_per_hour
+class _Prices(TypedDict, total=False):
+    current_spot_usd_per_hour: float
+    current_forecast_usd_per_hour: float
+    saving_spot_usd_per_hour: float
+    saving_forecast_usd_per_hour: float
+
+
+def _prices(outcome: Outcome, situation: Situation | None) -> _Prices:
+    """Current prices and savings; without those that are unknown."""
+    if situation is None or math.isnan(situation.forecast_usd_per_hour):
+        return {}
+    spot, forecast = situation.spot_usd_per_hour, situation.forecast_usd_per_hour
+    prices = _Prices(current_spot_usd_per_hour=spot, current_forecast_usd_per_hour=forecast)
+    if outcome.candidates:
+        best = outcome.candidates[0]
+        prices["saving_spot_usd_per_hour"] = spot - best.spot_usd_per_hour
+        prices["saving_forecast_usd_per_hour"] = forecast - best.forecast_usd_per_hour
+    return prices

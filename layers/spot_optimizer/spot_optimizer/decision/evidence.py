@@ -16,7 +16,7 @@ def known_inputs(situation: Situation | None, workload: WorkloadView) -> dict[st
     row = situation.row if situation else None
     return {
         "model forecast": market is not None and not market.degraded,
-        "current price": situation is not None and math.isfinite(situation.cost_usd_per_hour),
+        "current price": situation is not None and math.isfinite(situation.forecast_usd_per_hour),
         "advisor": market is not None and row is not None and int(market.advisor_bucket[row]) >= 0,
         "CPU use": usage is not None,
         "memory use": usage is not None and usage.memory_p95_gib is not None,
@@ -59,7 +59,7 @@ def _of_situation(situation: Situation) -> Evidence:
         "usage_class": str(situation.usage.usage_class),
         "usage": situation.usage.reason,
         "home_on_demand_usd_per_hour": situation.home_on_demand_usd_per_hour,
-        "current_usd_per_hour": situation.cost_usd_per_hour,
+        "current_usd_per_hour": situation.forecast_usd_per_hour,
         "current_discount_points": situation.discount_points,
         "current_risk": situation.risk,
     }

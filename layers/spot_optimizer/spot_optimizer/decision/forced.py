@@ -2,15 +2,16 @@
 
 from spot_optimizer.decision.decision import Candidate
 from spot_optimizer.decision.market_table import MarketTable
-from spot_optimizer.decision.misfits import misfit
 from spot_optimizer.decision.outcome import Outcome
 from spot_optimizer.decision.situation import CannotJudge, home_of
 from spot_optimizer.decision.world import Force, WorkloadView
 from spot_optimizer.market.catalog import Catalog
+from spot_optimizer.market.compatibility import incompatibility
 from spot_optimizer.vocabulary import (
     DecisionKind,
     Lifecycle,
     Pool,
+    Rule,
 )
 
 
@@ -22,12 +23,12 @@ def forced_outcome(
     try:
         candidate = _target(workload, pool, force.lifecycle, table, catalog)
     except CannotJudge as refusal:
-        return Outcome(DecisionKind.STAY, 0, f"forced target refused: {refusal}")
+        return Outcome(DecisionKind.STAY, Rule.NONE, f"forced target refused: {refusal}")
     reason = (
-        f"forced by {force.asked_by} to {pool} {force.lifecycle}: discount "
+        f"forced by {force.asked_by} to {pool} {force.lifecycle}: forecast discount "
         f"{candidate.discount_points:.1f} points at risk {candidate.risk:.2f}"
     )
-    return Outcome(DecisionKind.SWITCH, 0, reason, candidates=(candidate,))
+    return Outcome(DecisionKind.SWITCH, Rule.NONE, reason, candidates=(candidate,))
 
 
 def _target(
@@ -43,9 +44,9 @@ def _target(
         raise CannotJudge(f"{pool.instance_type} is unknown to the catalogue")
     if (pool, lifecycle) == (workload.pool, workload.lifecycle):
         raise CannotJudge(f"{workload.workload_id} already runs on {pool} {lifecycle}")
-    if clause := misfit(kind, home, may_burst=workload.settings.allow_burstable):
+    if clause := incompatibility(kind, home, may_burst=workload.settings.allow_burstable):
         raise CannotJudge(f"{kind.name} does not fit the home type {home.name}: {clause}")
-    if clause := workload.image.misfit(kind):
+    if clause := workload.image.incompatibility(kind):
         raise CannotJudge(f"{kind.name} cannot boot the image: {clause}")
     if kind.vcpu < home.vcpu or kind.memory_gib < home.memory_gib:
         raise CannotJudge(
@@ -54,25 +55,27 @@ def _target(
         )
     if pool.availability_zone not in catalog.zones.get(kind.name, frozenset()):
         raise CannotJudge(f"{kind.name} is not offered in {pool.availability_zone}")
-    subnet = workload.subnets.get(pool.availability_zone)
-    if subnet is None:
+    if pool.availability_zone not in workload.subnets:
         known = ", ".join(sorted(workload.subnets)) or "no zone"
         why = workload.why_not_in(pool.availability_zone)
         raise CannotJudge(f"{why}; it may be launched in {known}")
-    price, risk = _price_and_risk(pool, lifecycle, table, catalog)
-    discount = 100.0 * (1 - price / home_on_demand)
-    return Candidate(*pool, lifecycle, subnet, price, discount, risk)
+    spot, forecast, risk = _prices_and_risk(pool, lifecycle, table, catalog)
+    discount = 100.0 * (1 - forecast / home_on_demand)
+    subnet_id = workload.subnet_in(pool.availability_zone)
+    return Candidate(*pool, lifecycle, subnet_id, spot, forecast, discount, risk)
 
 
-def _price_and_risk(
+def _prices_and_risk(
     pool: Pool, lifecycle: Lifecycle, table: MarketTable | None, catalog: Catalog
-) -> tuple[float, float]:
+) -> tuple[float, float, float]:
+    """Current spot price, forecast and risk."""
     if lifecycle is Lifecycle.ON_DEMAND:
         price = catalog.on_demand_usd_per_hour.get(pool.instance_type)
         if price is None:
             raise CannotJudge(f"{pool.instance_type} has no on-demand price")
-        return price, 0.0
+        return price, price, 0.0
     row = table.market.index_of(pool) if table else None
     if table is None or row is None or not table.usable_price[row]:
         raise CannotJudge(f"no usable price of {pool}")
-    return float(table.market.forecast_mean[row]), float(table.risk[row])
+    market = table.market
+    return float(market.price[row]), float(market.forecast_mean[row]), float(table.risk[row])

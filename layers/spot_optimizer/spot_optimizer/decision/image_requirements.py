@@ -11,7 +11,7 @@ class Image:
 
     Sources: EC2 user guide, "Instance launch behavior with EC2 boot modes", "Enhanced networking
     with ENA" and "Virtualization types". The driver for NVMe is proven by running on Nitro, which
-    market.catalog.fits_machine looks at.
+    market/compatibility.py checks.
     """
 
     boot_mode: str = ""
@@ -20,7 +20,7 @@ class Image:
     """Whether the driver for enhanced networking is registered."""
     virtualization: str = ""
 
-    def misfit(self, candidate: InstanceType) -> str:
+    def incompatibility(self, candidate: InstanceType) -> str:
         """What keeps the image from booting on ``candidate``, empty if nothing is known to."""
         modes, kinds = candidate.boot_modes, candidate.virtualization
         if modes and self.boot_mode in ("legacy-bios", "uefi") and self.boot_mode not in modes:

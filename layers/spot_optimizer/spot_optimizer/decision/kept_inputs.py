@@ -192,8 +192,10 @@ def inputs_from_bytes(data: bytes) -> KeptInputs:
 
 def _plain(view: WorkloadView) -> dict[str, Any]:
     row: dict[str, Any] = _VIEW.dump_python(
-        view, mode="json", exclude_defaults=True, exclude={"settings", "signals"}
+        view, mode="json", exclude_defaults=True, exclude={"settings", "signals", "subnets"}
     )
+    if view.subnets:
+        row["subnets"] = {zone: _plain_subnets(ids) for zone, ids in view.subnets.items()}
     # JSON has no keys but text.
     signals = [[*pool, at.isoformat()] for pool, at in view.signals.items()]
     return {**row, "signals": signals} if signals else row
@@ -201,5 +203,16 @@ def _plain(view: WorkloadView) -> dict[str, Any]:
 
 def _view(row: dict[str, Any], layers: SettingLayers) -> WorkloadView:
     signals = {Pool(name, zone): at for name, zone, at in row.get("signals", ())}
+    subnets = {
+        zone: (ids,) if isinstance(ids, str) else ids
+        for zone, ids in row.get("subnets", {}).items()
+    }
     settings = layers.settings_of(row["workload_id"])
-    return _VIEW.validate_python({**row, "signals": signals, "settings": settings})
+    return _VIEW.validate_python(
+        {**row, "subnets": subnets, "signals": signals, "settings": settings}
+    )
+
+
+def _plain_subnets(ids: tuple[str, ...]) -> str | list[str]:
+    """Text for one subnet: release 0.1.0 reads only that."""
+    return ids[0] if len(ids) == 1 else list(ids)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +13,9 @@ from spot_optimizer.decision.hourly_hazard import hourly_hazard
 from spot_optimizer.decision.image_requirements import Image
 from spot_optimizer.decision.pool_history import REFUSAL_WEIGHT_MAX, PoolHistory
 from spot_optimizer.decision.risk import NEGLIGIBLE_RISK, risk_scores
-from spot_optimizer.market.catalog import Catalog, InstanceType, fits_machine
+from spot_optimizer.market.catalog import Catalog, InstanceType
 from spot_optimizer.market.cleaning import PRICE_TO_ON_DEMAND_MAX
+from spot_optimizer.market.compatibility import incompatibility
 from spot_optimizer.market.snapshot import Floats, MarketSnapshot
 from spot_optimizer.vocabulary import Pool
 
@@ -34,6 +36,15 @@ _OF_NAMES_ALONE = (
     "refused_lately",
     "vcpu",
 )
+
+
+class PlainColumns(NamedTuple):
+    """Columns of a MarketTable as lists of Python's numbers, one element per pool."""
+
+    spot_usd_per_hour: list[float]
+    forecast_usd_per_hour: list[float]
+    risk: list[float]
+    hazard_per_hour: list[float]
 
 
 @dataclass(frozen=True)
@@ -159,13 +170,14 @@ class MarketTable:
         return order
 
     @cached_property
-    def plain(self) -> tuple[list[float], list[float], list[float]]:
-        """Forecast price, risk and hazard of each pool as Python's numbers: single rows of an array
-        are slow to read, and thousands of targets are made in a cycle."""
-        return (
-            self.market.forecast_mean.tolist(),
-            self.risk.tolist(),
-            self.hazard_per_hour.tolist(),
+    def plain(self) -> PlainColumns:
+        """Columns as lists: reading single elements of an array is slow, and a cycle makes thousands
+        of candidates."""
+        return PlainColumns(
+            spot_usd_per_hour=self.market.price.tolist(),
+            forecast_usd_per_hour=self.market.forecast_mean.tolist(),
+            risk=self.risk.tolist(),
+            hazard_per_hour=self.hazard_per_hour.tolist(),
         )
 
     @cached_property
@@ -175,15 +187,16 @@ class MarketTable:
         order: Rows = np.lexsort((self.name_ranks, price))
         return order[np.isfinite(price[order])]
 
-    def fits(self, home: InstanceType, *, may_burst: bool = False) -> Bools:
-        """Whether each pool's type can run the image of a ``home`` machine at all."""
+    def compatible(self, home: InstanceType, *, may_burst: bool = False) -> Bools:
+        """Whether each pool's type can run an image that runs on ``home``."""
         return self._bools_by_type(
-            ("fits", home.name, may_burst), lambda t: fits_machine(t, home, may_burst=may_burst)
+            ("compatible", home.name, may_burst),
+            lambda t: not incompatibility(t, home, may_burst=may_burst),
         )
 
     def boots(self, image: Image) -> Bools:
         """Whether each pool's type can boot the image."""
-        return self._bools_by_type(("boots", image), lambda t: not image.misfit(t))
+        return self._bools_by_type(("boots", image), lambda t: not image.incompatibility(t))
 
     def in_types(self, globs: tuple[str, ...]) -> Bools:
         """Whether the name of each pool's type matches one of the user's globs."""

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field, replace
 
 from spot_optimizer.decision.decision import Candidate
 from spot_optimizer.decision.ranking import on_demand_candidates
-from spot_optimizer.decision.selection import CANDIDATES_MAX, Found
+from spot_optimizer.decision.selection import CANDIDATES_MAX, Selection
 from spot_optimizer.decision.situation import Situation
 from spot_optimizer.decision.usage_class import UsageClass
-from spot_optimizer.vocabulary import DecisionKind
+from spot_optimizer.vocabulary import DecisionKind, Rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,16 +17,18 @@ class Outcome:
     """What an engine decided, before it becomes a Decision."""
 
     kind: DecisionKind
-    row: int
+    row: Rule
+    """Row of the decision table: for the engine ``forecast`` the one that decided, for others the one
+    of the state that they judged."""
     reason: str
-    found: Found | None = None
+    selection: Selection | None = None
     """What was looked at; None where no market was needed or none could be judged."""
     candidates: tuple[Candidate, ...] = ()
     home_type_after: str = ""
     """Empty: the home type stays."""
     fallback_pending: bool = False
     """It falls back to on-demand if the next cycle still says so."""
-    plan: Found | None = None
+    plan: Selection | None = None
     """Pools to fail over to, the best first; None: those that are safe by spec section 1, by price."""
     score_meaning: str = ""
     """What the candidates' scores are, with unit and direction; empty where there are none."""
@@ -36,36 +38,34 @@ class Outcome:
     """The engine's own inputs and results, for the record's evidence."""
 
 
-UNBEARABLE_ROW = 6
-
-
-def leave_unbearable(found: Found) -> Outcome:
-    """Row 6: the best of the pools found, with on-demand as the last resort; without one, on-demand."""
-    situation = found.situation
-    if not len(found.ranked):
+def leave_unbearable(selection: Selection) -> Outcome:
+    """SWITCH to the best of the pools left, with on-demand as the last resort; FALLBACK without one."""
+    situation = selection.situation
+    if not len(selection.ranked):
         why = f"{place_of(situation)} and no pool is safe"
-        return fall_back(found, UNBEARABLE_ROW, why)
+        return fall_back(selection, Rule.LEAVE_UNBEARABLE, why)
     last_resort: tuple[Candidate, ...] = ()
     if situation.workload.settings.fallback_to_on_demand:
         last_resort = on_demand_candidates(situation)[:1]
-    candidates = found.candidates(CANDIDATES_MAX - len(last_resort)) + last_resort
+    candidates = selection.candidates(CANDIDATES_MAX - len(last_resort)) + last_resort
     reason = f"{place_of(situation)}: {against(situation, candidates[0])}"
-    return Outcome(DecisionKind.SWITCH, UNBEARABLE_ROW, reason, found, candidates)
+    return Outcome(DecisionKind.SWITCH, Rule.LEAVE_UNBEARABLE, reason, selection, candidates)
 
 
-def fall_back(found: Found, row: int, why: str) -> Outcome:
+def fall_back(selection: Selection, row: Rule, why: str) -> Outcome:
     """FALLBACK to the home type on-demand: at once when under-provisioned, otherwise when the next
     cycle still says so. STAY where it is switched off, or where no zone offers it."""
-    situation = found.situation
+    situation = selection.situation
     if not situation.workload.settings.fallback_to_on_demand:
         reason = f"{why}; the fallback to on-demand is switched off"
-        return Outcome(DecisionKind.STAY, row, reason, found)
+        return Outcome(DecisionKind.STAY, row, reason, selection)
     candidates = on_demand_candidates(situation)
     if not candidates:
         reason = f"{why}; no zone to launch in offers {situation.home.name} on-demand"
-        return Outcome(DecisionKind.STAY, row, reason, found)
+        return Outcome(DecisionKind.STAY, row, reason, selection)
     price = (
-        f"{situation.home.name} on-demand costs {candidates[0].price_usd_per_hour:.4f} USD per hour"
+        f"{situation.home.name} on-demand costs {situation.home_on_demand_usd_per_hour:.4f} "
+        "USD per hour"
     )
     pending_since = situation.workload.fallback_pending_since
     if situation.usage.usage_class is UsageClass.UNDER:
@@ -75,28 +75,28 @@ def fall_back(found: Found, row: int, why: str) -> Outcome:
         why = f"{why}, as {minutes:.0f} minutes ago"
     else:
         reason = f"{why}; {price}: falls back if the next cycle still says so"
-        return Outcome(DecisionKind.STAY, row, reason, found, fallback_pending=True)
-    return Outcome(DecisionKind.FALLBACK, row, f"{why}; {price}", found, candidates)
+        return Outcome(DecisionKind.STAY, row, reason, selection, fallback_pending=True)
+    return Outcome(DecisionKind.FALLBACK, row, f"{why}; {price}", selection, candidates)
 
 
-def resized(row: int, found: Found) -> Outcome:
-    """SWITCH to the best of the pools found, whose type becomes the home type."""
-    usage, candidates = found.situation.usage, found.candidates()
+def resized(row: Rule, selection: Selection) -> Outcome:
+    """SWITCH to the best of the pools left, whose type becomes the home type."""
+    usage, candidates = selection.situation.usage, selection.candidates()
     return Outcome(
         DecisionKind.SWITCH,
         row,
-        f"{usage.usage_class} ({usage.reason}): {against(found.situation, candidates[0])}",
-        found,
+        f"{usage.usage_class} ({usage.reason}): {against(selection.situation, candidates[0])}",
+        selection,
         candidates,
         home_type_after=candidates[0].instance_type,
     )
 
 
-def with_smaller(outcome: Outcome, smaller: Found | None) -> Outcome:
+def with_smaller(outcome: Outcome, smaller: Selection | None) -> Outcome:
     """``outcome`` with why smaller types came to nothing, where they were looked at."""
-    if outcome.found is None or smaller is None:
+    if outcome.selection is None or smaller is None:
         return outcome
-    return replace(outcome, found=replace(outcome.found, smaller=smaller))
+    return replace(outcome, selection=replace(outcome.selection, smaller=smaller))
 
 
 def place_of(situation: Situation) -> str:
@@ -105,16 +105,16 @@ def place_of(situation: Situation) -> str:
 
 
 def against(situation: Situation, candidate: Candidate) -> str:
-    """The candidate beside the current place, in points and risk."""
-    name = f"{candidate.instance_type}/{candidate.availability_zone}"
-    if math.isnan(situation.cost_usd_per_hour):
+    """The candidate compared with the current place, by forecast prices and risk."""
+    name = str(candidate.pool)
+    if math.isnan(situation.forecast_usd_per_hour):
         return (
-            f"{name} costs {candidate.price_usd_per_hour:.4f} USD per hour (discount "
+            f"{name} is forecast to cost {candidate.forecast_usd_per_hour:.4f} USD per hour (discount "
             f"{candidate.discount_points:.1f} points) at risk {candidate.risk:.2f}"
         )
     gain = candidate.discount_points - situation.discount_points
     return (
-        f"{name} costs {abs(gain):.1f} points {'less' if gain >= 0 else 'more'} "
-        f"({candidate.discount_points:.1f} against {situation.discount_points:.1f}) "
+        f"{name} is forecast to cost {abs(gain):.1f} points {'less' if gain >= 0 else 'more'} "
+        f"(discount {candidate.discount_points:.1f} against {situation.discount_points:.1f}) "
         f"at risk {candidate.risk:.2f} against {situation.risk:.2f}"
     )

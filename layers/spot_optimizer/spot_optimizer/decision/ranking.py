@@ -1,7 +1,7 @@
 """From rows of the market to ranked targets."""
 
 from spot_optimizer.decision.decision import Candidate
-from spot_optimizer.decision.selection import Found
+from spot_optimizer.decision.selection import Selection
 from spot_optimizer.decision.situation import Situation, signal_age
 from spot_optimizer.decision.stages import Reason, Want, screen
 from spot_optimizer.vocabulary import Lifecycle
@@ -9,7 +9,7 @@ from spot_optimizer.vocabulary import Lifecycle
 FAILOVER_PLAN_MAX = 10
 
 
-def find(situation: Situation, want: Want) -> Found:
+def select(situation: Situation, want: Want) -> Selection:
     """The pools that pass every stage, without the current one and those signalled, in the order of
     the table's ranking."""
     table, workload = situation.table, situation.workload
@@ -25,7 +25,7 @@ def find(situation: Situation, want: Want) -> Found:
     if workload.lifecycle is Lifecycle.SPOT and situation.row is not None:
         codes[situation.row] = Reason.CURRENT
     ranked = table.ranking[codes[table.ranking] == Reason.CANDIDATE]
-    return Found(situation, want, codes, ranked)
+    return Selection(situation, want, codes, ranked)
 
 
 def on_demand_candidates(situation: Situation) -> tuple[Candidate, ...]:
@@ -38,8 +38,9 @@ def on_demand_candidates(situation: Situation) -> tuple[Candidate, ...]:
             instance_type=home.name,
             availability_zone=zone,
             lifecycle=Lifecycle.ON_DEMAND,
-            subnet_id=workload.subnets[zone],
-            price_usd_per_hour=situation.home_on_demand_usd_per_hour,
+            subnet_id=workload.subnet_in(zone),
+            spot_usd_per_hour=situation.home_on_demand_usd_per_hour,
+            forecast_usd_per_hour=situation.home_on_demand_usd_per_hour,
             discount_points=0.0,
             risk=0.0,
         )

@@ -56,8 +56,11 @@ class RankedPool:
     availability_zone: str
     vcpu: float
     memory_gib: float
+    spot_usd_per_hour: float
+    forecast_usd_per_hour: float
+    """Mean forecast one hour ahead."""
     price_usd_per_hour: float
-    """Forecast for the next hour."""
+    """``forecast_usd_per_hour`` under its name of release 0.1.0."""
     expected_usd_per_hour: float
     """With the interruptions to expect."""
     hazard_per_hour: float
@@ -250,6 +253,8 @@ def _ranked_pool(
         *market.pools[row],
         vcpu=float(table.vcpu[row]),
         memory_gib=float(table.memory_gib[row]),
+        spot_usd_per_hour=float(market.price[row]),
+        forecast_usd_per_hour=float(market.forecast_mean[row]),
         price_usd_per_hour=float(market.forecast_mean[row]),
         expected_usd_per_hour=float(expected[row]),
         hazard_per_hour=float(table.hazard_per_hour[row]),

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import numpy as np
 
-from spot_optimizer.decision.selection import Found
+from spot_optimizer.decision.selection import Selection
 from spot_optimizer.decision.situation import Situation
 from spot_optimizer.decision.stages import Safety, Want
 from spot_optimizer.decision.usage_class import RIGHTSIZE_DOWN_HOURS_MIN, UsageClass
@@ -124,10 +124,10 @@ def want_smaller(situation: Situation, safety: Safety | None) -> Want | None:
     )
 
 
-def gain_points(found: Found) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+def gain_points(selection: Selection) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
     """By how many points the pools left cost less than the current place; NaN where unknown."""
-    situation = found.situation
-    points = 100.0 * found.price / situation.home_on_demand_usd_per_hour
+    situation = selection.situation
+    points = 100.0 * selection.forecast_usd_per_hour / situation.home_on_demand_usd_per_hour
     gain: np.ndarray[tuple[int, ...], np.dtype[np.float64]] = situation.cost_points - points
     return gain
 
@@ -198,14 +198,14 @@ def _speed_min(used: float | None, at_home: float | None, headroom: float) -> fl
     return min(used * headroom, at_home if at_home is not None else math.inf)
 
 
-def no_smaller_than_the_best(found: Found) -> Found:
+def no_smaller_than_the_best(selection: Selection) -> Selection:
     """Without the pools that are smaller than the best one's type, which becomes the home type: it
     must hold whichever target the switch ends on."""
-    if not len(found.ranked):
-        return found
-    table, best = found.situation.table, found.ranked[0]
-    enough = (table.vcpu[found.ranked] >= table.vcpu[best]) & (
-        table.memory_gib[found.ranked] >= table.memory_gib[best]
+    if not len(selection.ranked):
+        return selection
+    table, best = selection.situation.table, selection.ranked[0]
+    enough = (table.vcpu[selection.ranked] >= table.vcpu[best]) & (
+        table.memory_gib[selection.ranked] >= table.memory_gib[best]
     )
-    scores = None if found.scores is None else found.scores[enough]
-    return replace(found, ranked=found.ranked[enough], scores=scores)
+    scores = None if selection.scores is None else selection.scores[enough]
+    return replace(selection, ranked=selection.ranked[enough], scores=scores)

@@ -8,9 +8,9 @@ import numpy as np
 
 from spot_optimizer.decision.decision import Candidate, Rejection
 from spot_optimizer.decision.market_table import Bools, Codes, Rows
-from spot_optimizer.decision.misfits import misfit
 from spot_optimizer.decision.situation import Situation, explain_safety
 from spot_optimizer.decision.stages import Reason, Want
+from spot_optimizer.market.compatibility import incompatibility
 from spot_optimizer.market.snapshot import Floats
 from spot_optimizer.vocabulary import Lifecycle
 
@@ -26,14 +26,14 @@ class Stage:
 
     label: str
     """The reason in words, the same for all pools: what rejected pools are counted by."""
-    removes: Callable[["Found"], Bools]
-    """Pure; of the N pools left (``found.ranked``, shape (N,)) those to remove, shape (N,)."""
-    detail: Callable[["Found", int], str] | None = None
+    removes: Callable[["Selection"], Bools]
+    """Pure; of the N pools left (``selection.ranked``, shape (N,)) those to remove, shape (N,)."""
+    detail: Callable[["Selection", int], str] | None = None
     """The reason with its figures for one row of the market; the label where there is none."""
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Selection:
     """``codes`` of all P pools, shape (P,), and the rows of the N pools left, the best first."""
 
     situation: Situation
@@ -44,12 +44,12 @@ class Found:
     """An engine's figures for the pools left, in their order, shape (N,); None: the price ranks."""
     stages: tuple[Stage, ...] = ()
     """The engine's own stages so far; number n of them has the code OWN_CODES_FROM + n."""
-    smaller: "Found | None" = None
+    smaller: "Selection | None" = None
     """The look at smaller types that came to nothing: why they were left out stands there."""
 
     @property
-    def price(self) -> Floats:
-        """Forecast price of the pools left, in their order, USD per hour."""
+    def forecast_usd_per_hour(self) -> Floats:
+        """Mean forecast of the pools left one hour ahead, in their order."""
         return self.situation.table.market.forecast_mean[self.ranked]
 
     @property
@@ -57,11 +57,11 @@ class Found:
         """Risk of the pools left, in their order."""
         return self.situation.table.risk[self.ranked]
 
-    def only(self, worth: Bools) -> "Found":
+    def only(self, worth: Bools) -> "Selection":
         """The pools left that are worth it; the others are recorded as too small a gain."""
         return self._left(worth, Reason.GAIN_TOO_SMALL)
 
-    def after(self, stage: Stage) -> "Found":
+    def after(self, stage: Stage) -> "Selection":
         """What an engine's own stage leaves. Raises ValueError where the stage answers with
         anything but one truth for each pool left."""
         removed = np.asarray(stage.removes(self))
@@ -73,7 +73,7 @@ class Found:
         code = OWN_CODES_FROM + len(self.stages)
         return replace(self._left(~removed, code), stages=(*self.stages, stage))
 
-    def scored(self, scores: Floats, *, key: Callable[[Floats], Floats]) -> "Found":
+    def scored(self, scores: Floats, *, key: Callable[[Floats], Floats]) -> "Selection":
         """The pools left by an engine's figures, those with the lowest ``key`` first; ties as for
         the price. A figure that is unknown (NaN) comes last. Raises ValueError for another shape."""
         figures = np.asarray(scores, dtype=np.float64)
@@ -121,7 +121,7 @@ class Found:
         """Pools that the machine could use at all, left or not: it fits, is allowed and has a price."""
         usable: Bools = (
             (self.codes == Reason.CANDIDATE)
-            | (self.codes > Reason.IMAGE_MISFIT)
+            | (self.codes > Reason.CANNOT_BOOT)
             | self._told_by_smaller
         )
         return usable
@@ -160,7 +160,7 @@ class Found:
                 counts[self._label(code)] += number
         return counts
 
-    def _left(self, keep: Bools, code: int) -> "Found":
+    def _left(self, keep: Bools, code: int) -> "Selection":
         codes = self.codes.copy()
         codes[self.ranked[~keep]] = code
         scores = None if self.scores is None else self.scores[keep]
@@ -176,42 +176,45 @@ class Found:
         else:
             stage = self.stages[code - OWN_CODES_FROM]
             reason = stage.detail(self, row) if stage.detail else stage.label
-        return Rejection(market.pools[row], reason, float(market.price[row]))
+        spot, forecast = float(market.price[row]), float(market.forecast_mean[row])
+        return Rejection(market.pools[row], reason, spot, forecast)
 
 
 def spot_candidate(situation: Situation, row: int, score: float | None = None) -> Candidate:
     """A pool of the market as a target, with an engine's figure for it."""
-    table = situation.table
-    prices, risks, _ = table.plain
-    pool, price = table.market.pools[row], prices[row]
+    plain, pool = situation.table.plain, situation.table.market.pools[row]
+    forecast = plain.forecast_usd_per_hour[row]
     return Candidate(
         instance_type=pool.instance_type,
         availability_zone=pool.availability_zone,
         lifecycle=Lifecycle.SPOT,
-        subnet_id=situation.workload.subnets[pool.availability_zone],
-        price_usd_per_hour=price,
-        discount_points=100.0 * (1 - price / situation.home_on_demand_usd_per_hour),
-        risk=risks[row],
+        subnet_id=situation.workload.subnet_in(pool.availability_zone),
+        spot_usd_per_hour=plain.spot_usd_per_hour[row],
+        forecast_usd_per_hour=forecast,
+        discount_points=100.0 * (1 - forecast / situation.home_on_demand_usd_per_hour),
+        risk=plain.risk[row],
         score=score,
     )
 
 
-def _detail(found: Found, row: int, code: Reason) -> str:
-    situation, want = found.situation, found.want
+def _detail(selection: Selection, row: int, code: Reason) -> str:
+    situation, want = selection.situation, selection.want
     table = situation.table
     pool = table.market.pools[row]
     if code in (Reason.VOLATILE, Reason.UNSTABLE) and want.safety is not None:
         return explain_safety(table, row, want.safety, code)
-    if code is Reason.MISFIT:
+    if code is Reason.INCOMPATIBLE:
         known = table.catalog.types.get(pool.instance_type)
         text = (
-            misfit(known, want.home, may_burst=want.may_burst)
+            incompatibility(known, want.home, may_burst=want.may_burst)
             if known
             else "unknown to the catalogue"
         )
         return f"{code.label}: {text}"
-    if code is Reason.IMAGE_MISFIT:
-        return f"{code.label}: {want.image.misfit(table.catalog.types[pool.instance_type])}"
+    if code is Reason.CANNOT_BOOT:
+        return (
+            f"{code.label}: {want.image.incompatibility(table.catalog.types[pool.instance_type])}"
+        )
     if code is Reason.NOT_IN_TYPES:
         return f"not in types {', '.join(want.globs)}"
     if code is Reason.NO_SUBNET:
@@ -227,5 +230,6 @@ def _detail(found: Found, row: int, code: Reason) -> str:
         return f"not safe for {situation.workload.settings.confirm_safe_minutes:g} minutes yet"
     if code in (Reason.GAIN_TOO_SMALL, Reason.NOT_CHEAPER_THAN_ON_DEMAND):
         candidate = spot_candidate(situation, row)
-        return f"{code.label}: {candidate.discount_points:.1f} points at risk {candidate.risk:.2f}"
+        discount = f"forecast discount {candidate.discount_points:.1f} points"
+        return f"{code.label}: {discount} at risk {candidate.risk:.2f}"
     return code.label

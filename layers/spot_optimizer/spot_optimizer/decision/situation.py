@@ -26,7 +26,7 @@ class State(StrEnum):
     ON_DEMAND = "on-demand"
     UNBEARABLE = "unbearable"
     ACCEPTABLE = "acceptable"
-    DEAR = "safe, but dear"
+    EXPENSIVE = "safe but expensive"
     UNSAFE = "not safe"
 
 
@@ -44,9 +44,11 @@ class Situation:
     """What puts the current pool into its state, with the figure."""
     row: int | None
     """Row of the current pool in the market, None where the market does not know it."""
-    cost_usd_per_hour: float
-    """Forecast mean of the current spot pool, or the list price on-demand; NaN where unknown (only
-    of a signalled pool)."""
+    spot_usd_per_hour: float
+    """Current spot price of the current pool, or the list price on-demand; NaN if unknown (only of a
+    pool with a signal)."""
+    forecast_usd_per_hour: float
+    """Mean forecast of the same pool one hour ahead, or the list price on-demand; NaN if unknown."""
     risk: float
     usage: UsageVerdict
 
@@ -64,16 +66,16 @@ class Situation:
         if self.row is None:
             return float("nan")
         age = self.now - self.workload.launched_at
-        return self.table.plain[2][self.row] * age_factor(age)
+        return self.table.plain.hazard_per_hour[self.row] * age_factor(age)
 
     @property
     def cost_points(self) -> float:
-        """The current cost in points of the home type's on-demand price."""
-        return 100.0 * self.cost_usd_per_hour / self.home_on_demand_usd_per_hour
+        """The forecast of the current place in points of the home type's on-demand price."""
+        return 100.0 * self.forecast_usd_per_hour / self.home_on_demand_usd_per_hour
 
     @property
     def discount_points(self) -> float:
-        """The current discount against the home type's on-demand price."""
+        """The forecast discount of the current place against the home type's on-demand price."""
         return 100.0 - self.cost_points
 
 
@@ -92,12 +94,15 @@ def situation_of(workload: WorkloadView, table: MarketTable, now: datetime) -> S
     """Judge where a workload stands. Raises CannotJudge where the prices are no base for it."""
     home, home_on_demand = home_of(workload, table.catalog)
     row = table.market.index_of(workload.pool)
-    cost, risk = float("nan"), 1.0
+    spot = forecast = float("nan")
+    risk = 1.0
     if row is not None and table.usable_price[row]:
-        cost, risk = float(table.market.forecast_mean[row]), float(table.risk[row])
+        spot, forecast = float(table.market.price[row]), float(table.market.forecast_mean[row])
+        risk = float(table.risk[row])
     signalled = signal_age(workload, workload.pool, now)
     if workload.lifecycle is Lifecycle.ON_DEMAND:
-        cost = table.catalog.on_demand_usd_per_hour.get(workload.instance_type, home_on_demand)
+        listed = table.catalog.on_demand_usd_per_hour.get(workload.instance_type, home_on_demand)
+        spot = forecast = listed
         risk, state, why = 0.0, State.ON_DEMAND, "bought on-demand"
     elif signalled is not None:
         minutes = signalled.total_seconds() / 60
@@ -116,7 +121,8 @@ def situation_of(workload: WorkloadView, table: MarketTable, now: datetime) -> S
         state=state,
         why=why,
         row=row,
-        cost_usd_per_hour=cost,
+        spot_usd_per_hour=spot,
+        forecast_usd_per_hour=forecast,
         risk=risk,
         usage=classify_usage(
             workload.usage, table.catalog.types.get(workload.instance_type), workload.settings
@@ -157,8 +163,8 @@ def _state_of_spot(
         return State.UNSAFE, explain_safety(table, row, Safety.of(settings), code)
     discount = 100.0 * (1 - float(market.forecast_mean[row]) / home_on_demand)
     wanted = settings.discount_baseline_points - settings.discount_margin_points
-    text = f"discount {discount:.1f} points, {wanted:.1f} wanted"
-    return (State.ACCEPTABLE if discount >= wanted else State.DEAR), text
+    text = f"forecast discount {discount:.1f} points, {wanted:.1f} wanted"
+    return (State.ACCEPTABLE if discount >= wanted else State.EXPENSIVE), text
 
 
 def explain_safety(table: MarketTable, row: int, safety: Safety, code: Reason) -> str:

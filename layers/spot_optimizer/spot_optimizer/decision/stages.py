@@ -26,13 +26,13 @@ class Reason(IntEnum):
     CANDIDATE = 0
     NO_PRICE = 1
     NO_ON_DEMAND_PRICE = 2
-    MISFIT = 3
+    INCOMPATIBLE = 3
     NOT_IN_TYPES = 4
     NO_SUBNET = 5
     TOO_SMALL = 6
     TOO_LARGE = 7
     TOO_SLOW = 8
-    IMAGE_MISFIT = 9
+    CANNOT_BOOT = 9
     REFUSED_LATELY = 10
     NO_HISTORY = 11
     VOLATILE = 12
@@ -54,13 +54,13 @@ _LABELS = {
     Reason.CANDIDATE: "candidate",
     Reason.NO_PRICE: "no price",
     Reason.NO_ON_DEMAND_PRICE: "no on-demand price",
-    Reason.MISFIT: "does not fit the home type",
+    Reason.INCOMPATIBLE: "does not fit the home type",
     Reason.NOT_IN_TYPES: "not in the allowed types",
     Reason.NO_SUBNET: "no subnet to use in the zone",
     Reason.TOO_SMALL: "too small",
     Reason.TOO_LARGE: "too large",
     Reason.TOO_SLOW: "slower network or disks than used",
-    Reason.IMAGE_MISFIT: "cannot boot the image",
+    Reason.CANNOT_BOOT: "cannot boot the image",
     Reason.REFUSED_LATELY: "refused a launch lately",
     Reason.NO_HISTORY: "no price history",
     Reason.VOLATILE: "volatile",
@@ -247,20 +247,23 @@ def _unconfirmed(table: MarketTable, want: Want) -> Bools:
 def _not_cheaper(table: MarketTable, want: Want) -> Bools:
     own = want.type_on_demand_max_usd_per_hour is not None
     limit = table.on_demand if own else want.home_on_demand_usd_per_hour
-    dear: Bools = table.market.forecast_mean >= limit
-    return dear
+    expensive: Bools = table.market.forecast_mean >= limit
+    return expensive
 
 
 _STAGES: tuple[tuple[Reason, Callable[[MarketTable, Want], Bools]], ...] = (
     (Reason.NO_PRICE, lambda table, _: ~table.usable_price),
     (Reason.NO_ON_DEMAND_PRICE, lambda table, _: ~(table.on_demand > 0)),
-    (Reason.MISFIT, lambda table, want: ~table.fits(want.home, may_burst=want.may_burst)),
+    (
+        Reason.INCOMPATIBLE,
+        lambda table, want: ~table.compatible(want.home, may_burst=want.may_burst),
+    ),
     (Reason.NOT_IN_TYPES, lambda table, want: ~table.in_types(want.globs)),
     (Reason.NO_SUBNET, lambda table, want: ~table.in_zones(want.zones)),
     (Reason.TOO_SMALL, _too_small),
     (Reason.TOO_LARGE, _too_large),
     (Reason.TOO_SLOW, _too_slow),
-    (Reason.IMAGE_MISFIT, lambda table, want: ~table.boots(want.image)),
+    (Reason.CANNOT_BOOT, lambda table, want: ~table.boots(want.image)),
     (
         Reason.REFUSED_LATELY,
         lambda table, want: table.refused_lately if want.avoid_refused else table.nowhere,

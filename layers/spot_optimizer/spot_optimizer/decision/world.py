@@ -44,10 +44,11 @@ class WorkloadView:
     settings: Settings
     mode: Mode = Mode.AUTO
     type_globs: tuple[str, ...] = ("*",)
-    subnets: Mapping[str, str] = field(default_factory=dict)
-    """Availability zone -> subnet to launch in; a zone that is missing is refused."""
+    subnets: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Availability zone -> ids of the subnets to launch in, the preferred one first; never empty. The
+    workload is not placed in zones that are missing here."""
     refused_zones: Mapping[str, str] = field(default_factory=dict)
-    """Availability zone with subnets, none of them to launch in -> why, in words."""
+    """Availability zone whose subnets cannot be used -> why, in words."""
     usage: Usage | None = None
     signals: Mapping[Pool, datetime] = field(default_factory=dict)
     """Last interruption or rebalance recommendation that this workload met, by pool."""
@@ -69,6 +70,10 @@ class WorkloadView:
     @property
     def pool(self) -> Pool:
         return Pool(self.instance_type, self.availability_zone)
+
+    def subnet_in(self, zone: str) -> str:
+        """The preferred subnet of a zone. Raises KeyError for a zone that ``subnets`` lacks."""
+        return self.subnets[zone][0]
 
     def why_not_in(self, zone: str) -> str:
         """Why there is no subnet to launch in, for a zone that ``subnets`` lacks."""

@@ -1,4 +1,4 @@
-"""Which subnet a workload is launched into, zone by zone (spec section 5)."""
+"""Which subnet a workload is launched into, zone by zone."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -8,18 +8,18 @@ from spot_optimizer.switching.zones import is_availability_zone
 
 
 class InvalidSubnets(ValueError):
-    """The list of subnets, or what EC2 answered about them, cannot be worked with; the text says
-    which field has which value and what is allowed."""
+    """The list of subnets, or EC2's description of them, is invalid; the text names the field, its
+    value and what is allowed."""
 
 
 @dataclass(frozen=True, slots=True)
 class SubnetChoice:
     """Where a workload may be launched."""
 
-    by_zone: Mapping[str, str]
-    """Availability zone -> subnet id."""
+    by_zone: Mapping[str, tuple[str, ...]]
+    """Availability zone -> subnet ids, the preferred one first; at present there is one per zone."""
     refused: Mapping[str, str]
-    """Availability zone with a subnet, yet none to launch in -> the reason, and what would help."""
+    """Availability zone whose subnets cannot be used -> the reason, and the remedy."""
 
 
 def subnets_by_zone(
@@ -30,20 +30,21 @@ def subnets_by_zone(
     *,
     ipv6: bool = False,
 ) -> SubnetChoice:
-    """One subnet for each zone of the original's VPC that can take a replacement.
+    """The subnet to launch in, for each zone of the original's VPC that can take a replacement.
 
-    ``subnets`` and ``route_tables`` are DescribeSubnets and DescribeRouteTables rows of the VPC at
-    least. With ``allowed`` (ids) only those count; without, only those that share the original
-    subnet's route table, for another could cut the machine off. ``ipv6``: the machine has IPv6
-    addresses, which only a subnet with an IPv6 block can give. Of several in a zone the one with
-    most free addresses is taken, then the lowest id.
+    ``subnets`` and ``route_tables`` are results of DescribeSubnets and DescribeRouteTables that
+    contain at least those of the VPC. ``allowed`` (ids) restricts the choice; if it is empty, only
+    subnets with the original subnet's route table are eligible, because another one could cut the
+    instance off from its network. ``ipv6``: the instance has IPv6 addresses, so its subnet needs an
+    IPv6 block. Of several subnets in a zone the one with the most free addresses is taken, then the
+    lowest id.
 
-    Raises InvalidSubnets for an id that does not exist or lies in another VPC (security groups
-    belong to one).
+    Raises InvalidSubnets for an id that does not exist or belongs to another VPC, because security
+    groups belong to one VPC.
     """
     by_id = {subnet["SubnetId"]: subnet for subnet in subnets}
     original = _original(by_id, original_subnet_id)
-    neighbours = [s for s in by_id.values() if s["VpcId"] == original["VpcId"]]
+    neighbors = [s for s in by_id.values() if s["VpcId"] == original["VpcId"]]
     if allowed:
         _check_listed(by_id, original, allowed)
         eligible = set(allowed)
@@ -51,15 +52,15 @@ def subnets_by_zone(
     else:
         main, explicit = _route_table_ids(route_tables, original["VpcId"])
         home = explicit.get(original_subnet_id, main)
-        eligible = {s["SubnetId"] for s in neighbours if explicit.get(s["SubnetId"], main) == home}
+        eligible = {s["SubnetId"] for s in neighbors if explicit.get(s["SubnetId"], main) == home}
         elsewhere = (
             f"no subnet of this zone has the original's route table {home};"
             " name one in spot-optimizer:subnets"
         )
-    by_zone: dict[str, str] = {}
+    by_zone: dict[str, tuple[str, ...]] = {}
     refused: dict[str, str] = {}
-    for zone in sorted({s["AvailabilityZone"] for s in neighbours}):
-        here = [s for s in neighbours if s["AvailabilityZone"] == zone]
+    for zone in sorted({s["AvailabilityZone"] for s in neighbors}):
+        here = [s for s in neighbors if s["AvailabilityZone"] == zone]
         fitting = [s for s in here if s["SubnetId"] in eligible]
         reason = _out_of_reach(zone, original["AvailabilityZone"]) or ("" if fitting else elsewhere)
         if not reason:
@@ -68,7 +69,7 @@ def subnets_by_zone(
             refused[zone] = reason
         else:
             best = min(fitting, key=lambda s: (-s["AvailableIpAddressCount"], s["SubnetId"]))
-            by_zone[zone] = best["SubnetId"]
+            by_zone[zone] = (best["SubnetId"],)
     return SubnetChoice(by_zone, refused)
 
 
@@ -79,27 +80,27 @@ def _original(by_id: Mapping[str, Record], subnet_id: str) -> Record:
 
 
 def _out_of_reach(zone: str, home: str) -> str:
-    """Why a machine is not moved from its zone to this one, whatever subnets there are; else "".
+    """Why an instance in zone ``home`` never moves to this zone, whatever its subnets; empty if it may.
 
-    A Local Zone is another town, with types, disks and prices of its own, and no elastic address
-    goes there: "You cannot associate an Elastic IP address with an interface in a different network
-    border group" (EC2 API reference, AssociateAddress).
+    A Local Zone is in another city, with instance types, disks and prices of its own, and Elastic IP
+    addresses cannot follow: "You cannot associate an Elastic IP address with an interface in a
+    different network border group" (EC2 API reference, AssociateAddress).
     """
     if zone == home or (is_availability_zone(zone) and is_availability_zone(home)):
         return ""
     if is_availability_zone(home):
-        return f"{zone} is no Availability Zone of the Region but a Local or Wavelength Zone"
-    return f"a machine of the Local Zone {home} stays there"
+        return f"{zone} is not an Availability Zone but a Local or Wavelength Zone"
+    return f"an instance in the Local Zone {home} stays there"
 
 
 def _usable(subnets: list[Record], *, ipv6: bool) -> tuple[list[Record], str]:
-    """Those of a zone's subnets that can take a replacement; or none of them, and why."""
-    demands: tuple[tuple[str, Callable[[Record], bool]], ...] = (
-        ("an Outpost, where there is no spot, holds", lambda s: not s.get("OutpostArn")),
-        ("no IPv6 block, which the machine needs, in", lambda s: not ipv6 or _gives_ipv6(s)),
+    """The subnets of a zone that can take a replacement; or none of them, and why."""
+    requirements: tuple[tuple[str, Callable[[Record], bool]], ...] = (
+        ("on an Outpost, which has no spot capacity:", lambda s: not s.get("OutpostArn")),
+        ("no IPv6 block, which the instance needs, in", lambda s: not ipv6 or _gives_ipv6(s)),
         ("no free address in", _has_room),
     )
-    for lack, has in demands:
+    for lack, has in requirements:
         ids = ", ".join(sorted(s["SubnetId"] for s in subnets))
         subnets = [s for s in subnets if has(s)]
         if not subnets:
@@ -108,7 +109,7 @@ def _usable(subnets: list[Record], *, ipv6: bool) -> tuple[list[Record], str]:
 
 
 def _gives_ipv6(subnet: Record) -> bool:
-    """EC2 API reference, SubnetCidrBlockState: a block is ``associating`` first, then ``associated``."""
+    """A block is ``associating`` first, then ``associated`` (EC2 API reference, SubnetCidrBlockState)."""
     blocks = subnet.get("Ipv6CidrBlockAssociationSet") or ()
     return any(block["Ipv6CidrBlockState"]["State"] == "associated" for block in blocks)
 
@@ -127,8 +128,8 @@ def _check_listed(by_id: Mapping[str, Record], original: Record, allowed: tuple[
         vpc = by_id[subnet_id]["VpcId"]
         if vpc != original["VpcId"]:
             raise InvalidSubnets(
-                f"spot-optimizer:subnets: '{subnet_id}' lies in {vpc}; allowed are subnets of"
-                f" {original['VpcId']}, to which the machine's security groups belong"
+                f"spot-optimizer:subnets: '{subnet_id}' belongs to {vpc}; allowed are subnets of"
+                f" {original['VpcId']}, to which the instance's security groups belong"
             )
 
 

@@ -15,10 +15,8 @@ from spot_optimizer.vocabulary import (
     DecisionKind,
     Lifecycle,
     Mode,
+    Rule,
 )
-
-UNBEARABLE_ROW = 6
-"""Row of the truth table that leaves an unbearable pool."""
 
 BACKOFF_MINUTES_MAX = 60.0
 """An interrupted workload does not run at all: it waits no longer than this for the next try."""
@@ -79,7 +77,7 @@ def failover_order(
         decision_id=name,
         decided_at=now,
         kind=DecisionKind.EVACUATE,
-        row=UNBEARABLE_ROW,
+        row=Rule.LEAVE_UNBEARABLE,
         reason=reason,
         original=_original(workload, plan, keeps_request=keeps_request),
         candidates=candidates,
@@ -106,7 +104,7 @@ def _original(workload: WorkloadItem, plan: PlanItem, *, keeps_request: bool) ->
         instance_type=workload.instance_type,
         availability_zone=workload.availability_zone,
         lifecycle=workload.lifecycle,
-        price_usd_per_hour=None,
+        spot_usd_per_hour=None,
         persistent_spot_request_id=None if keeps_request else plan.persistent_spot_request_id,
     )
 
@@ -129,5 +127,5 @@ def _target(text: str, lifecycle: Lifecycle) -> Target:
         availability_zone=zone,
         lifecycle=lifecycle,
         subnet_id=subnet_id,
-        price_usd_per_hour=None,
+        forecast_usd_per_hour=None,
     )

@@ -41,15 +41,12 @@ from spot_optimizer.telemetry import logger, metrics
 from spot_optimizer.vocabulary import (
     DecisionKind,
     Phase,
+    Rule,
 )
 
 ANOTHER_MACHINE = frozenset({"OriginalChanged", "ReplacementDiffers"})
 """Errors of an inspection (``contracts.Inspection``) after which the original's machine is read again:
 its launch template does not make the same one."""
-
-
-UNBEARABLE_ROW = 6
-"""Row of the truth table that leaves a pool which must be left: no planned switch."""
 
 
 _OF_THE_SERVICE = frozenset(
@@ -128,7 +125,7 @@ def _moves_after(
     order = switch.order
     planned = (
         order.kind is not DecisionKind.EVACUATE
-        and order.row != UNBEARABLE_ROW
+        and order.row != Rule.LEAVE_UNBEARABLE
         and not order.asked_by
     )
     move = PastSwitchItem(
@@ -154,7 +151,7 @@ def success_figures(switch: SwitchItem, now: datetime) -> dict[str, Any]:
     original, target = switch.order.original, switch.order.candidates[switch.candidate]
     assert switch.launched_at is not None
     overlap_s = (now - switch.launched_at).total_seconds()
-    before, after = original.price_usd_per_hour, target.price_usd_per_hour
+    before, after = original.spot_usd_per_hour, target.forecast_usd_per_hour
     saving = None if before is None or after is None else before - after
     overlap_usd = None if before is None or after is None else min(before, after) * overlap_s / 3600
     break_even_hours = (

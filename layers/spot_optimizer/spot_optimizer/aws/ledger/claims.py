@@ -28,7 +28,7 @@ from spot_optimizer.aws.ledger.codec import (
 from spot_optimizer.aws.ledger.items import StackItem, SwitchItem, WorkloadItem
 from spot_optimizer.aws.ledger.table import Ledger, update_expression
 from spot_optimizer.contracts.switch import SwitchOrder
-from spot_optimizer.vocabulary import DecisionKind, Phase
+from spot_optimizer.vocabulary import DecisionKind, Phase, Rule
 
 CLAIM_LIFE = timedelta(hours=3)
 """Longer than SwitchInstance's TimeoutSeconds (7,200): no running execution's claim expires."""
@@ -187,7 +187,8 @@ def commit(ledger: Ledger, switch: SwitchItem, now: datetime) -> None:
         "home_type": order.home_type_after,
         "fallback_pending_since": None,
     }
-    if order.row == SIZE_UP_ROW:
+    # One size per 24 h is counted from this commit.
+    if order.row == Rule.SIZE_UP:
         moved["sized_up_at"] = now
     failed = _transact(
         _switch_update(
@@ -202,10 +203,6 @@ def commit(ledger: Ledger, switch: SwitchItem, now: datetime) -> None:
     )
     if failed is not None:
         raise ClaimLost(f"switch '{switch.switch_id}' may not commit any more")
-
-
-SIZE_UP_ROW = 1
-"""Row of the truth table that sizes up; one size per 24 h is counted from its commit."""
 
 
 def abandon(ledger: Ledger, switch: SwitchItem, now: datetime) -> None:

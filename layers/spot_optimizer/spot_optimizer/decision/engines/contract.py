@@ -2,7 +2,7 @@
 
 An engine gets the :class:`Situation` of one workload (where it stands, what it costs, what it uses,
 its settings, the market as columns) and answers with an :class:`Outcome`: STAY, SWITCH or FALLBACK,
-the targets with their scores, the pools found and rejected with reasons, and one sentence. It is
+the targets with their scores, the pools selected and rejected with reasons, and one sentence. It is
 pure: no clock, no I/O, no randomness, and it writes into nothing that it was given.
 
 The look around an engine is the same for all: what cannot be judged (no price, no catalogue entry)
@@ -13,13 +13,13 @@ import math
 from collections.abc import Mapping
 from typing import Protocol, runtime_checkable
 
-from spot_optimizer.decision.misfits import misfit
 from spot_optimizer.decision.outcome import Outcome
 from spot_optimizer.decision.situation import Situation
+from spot_optimizer.market.compatibility import incompatibility
 from spot_optimizer.vocabulary import (
     DecisionKind,
     Lifecycle,
-    Pool,
+    Placement,
 )
 
 
@@ -63,23 +63,25 @@ def checked(outcome: object, situation: Situation) -> Outcome:
         if not isinstance(key, str) or not isinstance(figure, float | int | str | None):
             raise InvalidOutcome(f"its figure {key} = {figure!r} is neither number, text nor None")
     for target in outcome.candidates:
-        pool = Pool(target.instance_type, target.availability_zone)
-        _check_target(pool, target.lifecycle, target.subnet_id, situation)
-        if not target.price_usd_per_hour > 0:
-            raise InvalidOutcome(f"its target {pool} has the price {target.price_usd_per_hour}")
+        _check_place(target.placement, target.lifecycle, situation)
+        for name in ("spot_usd_per_hour", "forecast_usd_per_hour"):
+            if not getattr(target, name) > 0:
+                raise InvalidOutcome(
+                    f"its target {target.pool} has {name} = {getattr(target, name)}"
+                )
     return outcome
 
 
-def _check_target(pool: Pool, lifecycle: Lifecycle, subnet_id: str, situation: Situation) -> None:
-    table, workload = situation.table, situation.workload
+def _check_place(place: Placement, lifecycle: Lifecycle, situation: Situation) -> None:
+    table, workload, pool = situation.table, situation.workload, place.pool
     known = table.catalog.types.get(pool.instance_type)
     if known is None:
         raise InvalidOutcome(f"its target {pool} is of a type that the catalogue does not know")
-    if workload.subnets.get(pool.availability_zone) != subnet_id:
+    if place.subnet_id not in workload.subnets.get(place.availability_zone, ()):
         raise InvalidOutcome(
-            f"its target {pool} has the subnet '{subnet_id}', none of the workload's"
+            f"its target {pool} has the subnet '{place.subnet_id}', none of the workload's"
         )
-    clause = workload.image.misfit(known) or misfit(
+    clause = workload.image.incompatibility(known) or incompatibility(
         known, situation.home, may_burst=workload.settings.allow_burstable
     )
     if clause and known.name != situation.home.name:

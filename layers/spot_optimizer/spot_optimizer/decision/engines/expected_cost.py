@@ -26,7 +26,7 @@ import numpy as np
 from spot_optimizer.decision.engines.staged import StagedEngine
 from spot_optimizer.decision.market_table import Bools
 from spot_optimizer.decision.outcome import place_of
-from spot_optimizer.decision.selection import Found, Stage
+from spot_optimizer.decision.selection import Selection, Stage
 from spot_optimizer.decision.situation import Situation, State
 from spot_optimizer.market.snapshot import Floats
 
@@ -42,7 +42,7 @@ def interruption_usd(situation: Situation) -> float:
 def switch_usd(situation: Situation) -> float:
     """What a planned switch costs this workload from where it is, USD. Where the current price is
     unknown the overlap is counted at the home type's on-demand price."""
-    settings, here = situation.workload.settings, situation.cost_usd_per_hour
+    settings, here = situation.workload.settings, situation.forecast_usd_per_hour
     billed_on = situation.home_on_demand_usd_per_hour if math.isnan(here) else here
     return (
         settings.switch_overlap_minutes / 60 * billed_on
@@ -57,49 +57,55 @@ def stay_hours(situation: Situation, hazard_per_hour: Floats) -> Floats:
     return stay
 
 
-def _hazard(found: Found) -> Floats:
-    return found.situation.table.hazard_per_hour[found.ranked]
+def _hazard(selection: Selection) -> Floats:
+    return selection.situation.table.hazard_per_hour[selection.ranked]
 
 
-def _running_usd_per_hour(found: Found) -> Floats:
+def _running_usd_per_hour(selection: Selection) -> Floats:
     """Price and interruptions, without the switch."""
-    return found.price + _hazard(found) * interruption_usd(found.situation)
+    return selection.forecast_usd_per_hour + _hazard(selection) * interruption_usd(
+        selection.situation
+    )
 
 
-def _scores(found: Found) -> Floats:
-    stay = stay_hours(found.situation, _hazard(found))
-    return _running_usd_per_hour(found) + switch_usd(found.situation) / stay
+def _scores(selection: Selection) -> Floats:
+    stay = stay_hours(selection.situation, _hazard(selection))
+    return _running_usd_per_hour(selection) + switch_usd(selection.situation) / stay
 
 
-def _here(found: Found) -> float:
-    return expected_here(found.situation)
+def _here(selection: Selection) -> float:
+    return expected_here(selection.situation)
 
 
 def expected_here(situation: Situation) -> float:
     """Expected USD per hour of staying; NaN where the price or the pool is unknown."""
-    return situation.cost_usd_per_hour + situation.hazard_per_hour * interruption_usd(situation)
+    return situation.forecast_usd_per_hour + situation.hazard_per_hour * interruption_usd(situation)
 
 
-def _as_dear_as_on_demand(found: Found) -> Bools:
-    situation, table = found.situation, found.situation.table
-    sizes_up = found.want.type_on_demand_max_usd_per_hour is not None
-    limit = table.on_demand[found.ranked] if sizes_up else situation.home_on_demand_usd_per_hour
-    dear: Bools = _running_usd_per_hour(found) >= limit
-    return dear
+def _expensive_as_on_demand(selection: Selection) -> Bools:
+    situation, table = selection.situation, selection.situation.table
+    sizes_up = selection.want.type_on_demand_max_usd_per_hour is not None
+    limit = table.on_demand[selection.ranked] if sizes_up else situation.home_on_demand_usd_per_hour
+    expensive: Bools = _running_usd_per_hour(selection) >= limit
+    return expensive
 
 
-def _not_worth(found: Found) -> Bools:
-    assert found.scores is not None
-    return ~(found.scores < _here(found) - _ROUNDING_USD)
+def _not_worth(selection: Selection) -> Bools:
+    assert selection.scores is not None
+    return ~(selection.scores < _here(selection) - _ROUNDING_USD)
 
 
-def _prefers_on_demand(found: Found) -> str:
-    situation = found.situation
+def _prefers_on_demand(selection: Selection) -> str:
+    situation = selection.situation
     if situation.state is State.ON_DEMAND:
         return ""
     stay = situation.workload.settings.expected_stay_hours
     there = situation.home_on_demand_usd_per_hour + switch_usd(situation) / stay
-    best = float(found.scores[0]) if found.scores is not None and len(found.scores) else math.inf
+    best = (
+        float(selection.scores[0])
+        if selection.scores is not None and len(selection.scores)
+        else math.inf
+    )
     here = expected_here(situation)
     if not (there < here - _ROUNDING_USD and there < best):
         return ""
@@ -110,40 +116,42 @@ def _prefers_on_demand(found: Found) -> str:
 
 
 def _place(situation: Situation) -> str:
-    """A spot pool by its dollars: what other engines call safe or dear decides nothing here."""
+    """A spot pool by its dollars: what other engines call safe or expensive decides nothing here."""
     if situation.state is State.ON_DEMAND:
         return place_of(situation)
-    price, hazard = situation.cost_usd_per_hour, situation.hazard_per_hour
+    price, hazard = situation.forecast_usd_per_hour, situation.hazard_per_hour
     return f"{situation.workload.pool} {_expected(situation, price, hazard)}"
 
 
 def _expected(situation: Situation, price: float, hazard: float) -> str:
     interruptions = hazard * interruption_usd(situation)
     return (
-        f"is expected to cost {price + interruptions:.4f} USD per hour (price {price:.4f}, "
+        f"is expected to cost {price + interruptions:.4f} USD per hour (forecast price {price:.4f}, "
         f"interruptions {interruptions:.4f})"
     )
 
 
-def _why(found: Found, position: int) -> str:
-    situation, row = found.situation, int(found.ranked[position])
-    return f"{situation.table.market.pools[row]} {_dollars(found, row)}"
+def _why(selection: Selection, position: int) -> str:
+    situation, row = selection.situation, int(selection.ranked[position])
+    return f"{situation.table.market.pools[row]} {_dollars(selection, row)}"
 
 
-def _dollars(found: Found, row: int) -> str:
+def _dollars(selection: Selection, row: int) -> str:
     """One pool of the market against staying, in dollars."""
-    situation = found.situation
-    prices, _, hazards = situation.table.plain
-    text, gain = _expected(situation, prices[row], hazards[row]), _gain(found, row)
+    situation = selection.situation
+    plain = situation.table.plain
+    text = _expected(situation, plain.forecast_usd_per_hour[row], plain.hazard_per_hour[row])
+    gain = _gain(selection, row)
     return f"{text} against {expected_here(situation):.4f} here: {gain}" if gain else text
 
 
-def _gain(found: Found, row: int) -> str:
+def _gain(selection: Selection, row: int) -> str:
     """What a stay in one pool of the market would gain; empty where it is unknown."""
-    situation = found.situation
-    prices, _, hazards = situation.table.plain
-    there = prices[row] + hazards[row] * interruption_usd(situation)
-    stay = 1 / max(hazards[row], 1 / situation.workload.settings.expected_stay_hours)
+    situation = selection.situation
+    plain = situation.table.plain
+    hazard = plain.hazard_per_hour[row]
+    there = plain.forecast_usd_per_hour[row] + hazard * interruption_usd(situation)
+    stay = 1 / max(hazard, 1 / situation.workload.settings.expected_stay_hours)
     gain = (expected_here(situation) - there) * stay
     if math.isnan(gain):
         return ""
@@ -153,8 +161,8 @@ def _gain(found: Found, row: int) -> str:
     )
 
 
-def _figures(found: Found) -> Mapping[str, float | str | None]:
-    situation = found.situation
+def _figures(selection: Selection) -> Mapping[str, float | str | None]:
+    situation = selection.situation
     return {
         "expected_here_usd_per_hour": expected_here(situation),
         "hazard_here_per_hour": situation.hazard_per_hour,
@@ -170,8 +178,10 @@ EXPECTED_COST = StagedEngine(
     gates=(
         Stage(
             "expected to cost as much as on-demand",
-            _as_dear_as_on_demand,
-            lambda found, row: f"{found.situation.table.market.pools[row]} {_dollars(found, row)}",
+            _expensive_as_on_demand,
+            lambda selection, row: (
+                f"{selection.situation.table.market.pools[row]} {_dollars(selection, row)}"
+            ),
         ),
     ),
     scores=_scores,
@@ -180,7 +190,7 @@ EXPECTED_COST = StagedEngine(
         Stage(
             "the gain does not pay for the switch",
             _not_worth,
-            lambda found, row: f"the gain does not pay for the switch: {_gain(found, row)}",
+            lambda selection, row: f"the gain does not pay for the switch: {_gain(selection, row)}",
         ),
     ),
     why=_why,

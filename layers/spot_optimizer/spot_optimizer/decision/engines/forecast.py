@@ -15,7 +15,7 @@ from spot_optimizer.decision.outcome import (
     resized,
     with_smaller,
 )
-from spot_optimizer.decision.ranking import find
+from spot_optimizer.decision.ranking import select
 from spot_optimizer.decision.rightsizing import (
     ROUNDING_POINTS,
     gain_points,
@@ -26,10 +26,10 @@ from spot_optimizer.decision.rightsizing import (
     want_when_urgent,
 )
 from spot_optimizer.decision.risk import NEGLIGIBLE_RISK
-from spot_optimizer.decision.selection import Found, spot_candidate
+from spot_optimizer.decision.selection import Selection, spot_candidate
 from spot_optimizer.decision.situation import Situation, State
 from spot_optimizer.decision.stages import Want
-from spot_optimizer.vocabulary import DecisionKind
+from spot_optimizer.vocabulary import DecisionKind, Rule
 
 _ROUNDING_RISK = 1e-9
 _ROUNDING_USD = 1e-12
@@ -47,24 +47,24 @@ class Forecast:
             return larger
         smaller = _smaller(situation)
         if smaller is not None and len(smaller.ranked):
-            return resized(2, smaller)
-        outcome = _ROW_OF_STATE[situation.state](situation)
+            return resized(Rule.SIZE_DOWN, smaller)
+        outcome = _RULE_OF_STATE[situation.state](situation)
         return with_smaller(outcome, smaller)
 
 
 def _size_up(situation: Situation) -> Outcome | None:
     want = want_one_size_up(situation, situation.safety)
-    larger = no_smaller_than_the_best(find(situation, want)) if want else None
-    return resized(1, larger) if larger is not None and len(larger.ranked) else None
+    larger = no_smaller_than_the_best(select(situation, want)) if want else None
+    return resized(Rule.SIZE_UP, larger) if larger is not None and len(larger.ranked) else None
 
 
-def _smaller(situation: Situation) -> Found | None:
+def _smaller(situation: Situation) -> Selection | None:
     want = want_smaller(situation, situation.safety)
     if want is None:
         return None
-    found = find(situation, want)
+    selection = select(situation, want)
     enough = situation.workload.settings.switch_gain_points - ROUNDING_POINTS
-    return no_smaller_than_the_best(found.only(gain_points(found) >= enough))
+    return no_smaller_than_the_best(selection.only(gain_points(selection) >= enough))
 
 
 def _at_least_home(situation: Situation) -> Want:
@@ -72,59 +72,67 @@ def _at_least_home(situation: Situation) -> Want:
 
 
 def _leave_on_demand(situation: Situation) -> Outcome:
-    found = find(situation, _at_least_home(situation))
-    return _switch_or_stay(3, found, found)
+    selection = select(situation, _at_least_home(situation))
+    return _switch_or_stay(Rule.LEAVE_ON_DEMAND, selection, selection)
 
 
 def _leave_acceptable(situation: Situation) -> Outcome:
     settings = situation.workload.settings
-    found = find(situation, _at_least_home(situation))
-    gain, more_risk = gain_points(found), found.risk - situation.risk
+    selection = select(situation, _at_least_home(situation))
+    gain, more_risk = gain_points(selection), selection.risk - situation.risk
     cheaper = gain >= settings.switch_gain_points - ROUNDING_POINTS
     no_riskier = more_risk < NEGLIGIBLE_RISK - _ROUNDING_RISK
     safer = more_risk <= -settings.switch_gain_risk + _ROUNDING_RISK
-    no_dearer = found.price <= situation.cost_usd_per_hour
-    return _switch_or_stay(4, found, found.only((cheaper & no_riskier) | (safer & no_dearer)))
+    costs_no_more = selection.forecast_usd_per_hour <= situation.forecast_usd_per_hour
+    return _switch_or_stay(
+        Rule.IMPROVE, selection, selection.only((cheaper & no_riskier) | (safer & costs_no_more))
+    )
 
 
-def _leave_dear(situation: Situation) -> Outcome:
-    found = find(situation, _at_least_home(situation))
+def _leave_expensive(situation: Situation) -> Outcome:
+    selection = select(situation, _at_least_home(situation))
     enough = situation.workload.settings.switch_gain_points - ROUNDING_POINTS
-    return _switch_or_stay(5, found, found.only(gain_points(found) >= enough))
+    return _switch_or_stay(
+        Rule.LEAVE_EXPENSIVE, selection, selection.only(gain_points(selection) >= enough)
+    )
 
 
 def _leave_unbearable(situation: Situation) -> Outcome:
-    return leave_unbearable(find(situation, want_when_urgent(situation, situation.safety)))
+    return leave_unbearable(select(situation, want_when_urgent(situation, situation.safety)))
 
 
 def _leave_unsafe(situation: Situation) -> Outcome:
-    found = find(situation, _at_least_home(situation))
-    highest = situation.cost_usd_per_hour * (
+    selection = select(situation, _at_least_home(situation))
+    highest = situation.forecast_usd_per_hour * (
         1 + situation.workload.settings.unsafe_premium_fraction
     )
-    return _switch_or_stay(7, found, found.only(found.price <= highest + _ROUNDING_USD))
+    return _switch_or_stay(
+        Rule.LEAVE_UNSAFE,
+        selection,
+        selection.only(selection.forecast_usd_per_hour <= highest + _ROUNDING_USD),
+    )
 
 
-_ROW_OF_STATE: Mapping[State, Callable[[Situation], Outcome]] = {
+_RULE_OF_STATE: Mapping[State, Callable[[Situation], Outcome]] = {
     State.ON_DEMAND: _leave_on_demand,
     State.ACCEPTABLE: _leave_acceptable,
-    State.DEAR: _leave_dear,
+    State.EXPENSIVE: _leave_expensive,
     State.UNBEARABLE: _leave_unbearable,
     State.UNSAFE: _leave_unsafe,
 }
 
 
-def _switch_or_stay(row: int, found: Found, worth: Found) -> Outcome:
+def _switch_or_stay(row: Rule, selection: Selection, worth: Selection) -> Outcome:
     """SWITCH to the best pool that is worth it, else STAY and say what the cheapest one lacks."""
-    situation = found.situation
+    situation = selection.situation
     if len(worth.ranked):
         candidates = worth.candidates()
         reason = f"{place_of(situation)}: {against(situation, candidates[0])}"
         return Outcome(DecisionKind.SWITCH, row, reason, worth, candidates)
-    if len(found.ranked):
-        cheapest = spot_candidate(situation, int(found.ranked[0]))
+    if len(selection.ranked):
+        cheapest = spot_candidate(situation, int(selection.ranked[0]))
         reason = f"{place_of(situation)}; no safe pool gains enough: {against(situation, cheapest)}"
     else:
-        looked_at = len(found.codes)
+        looked_at = len(selection.codes)
         reason = f"{place_of(situation)}; none of {looked_at} pools is safe, fitting and cheaper"
     return Outcome(DecisionKind.STAY, row, reason, worth)

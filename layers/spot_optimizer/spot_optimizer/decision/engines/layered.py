@@ -16,7 +16,7 @@ import numpy as np
 from spot_optimizer.decision.engines.staged import StagedEngine
 from spot_optimizer.decision.market_table import Bools
 from spot_optimizer.decision.selection import (
-    Found,
+    Selection,
     Stage,
     spot_candidate,
 )
@@ -57,14 +57,18 @@ def yields(situation: Situation, tco: Floats, instability: Floats) -> Floats:
     return result
 
 
-def _scores(found: Found) -> Floats:
-    table, rows = found.situation.table, found.ranked
-    waste = waste_fraction(found.situation, table.vcpu[rows], table.memory_gib[rows])
-    return yields(found.situation, found.price * (1 + waste), table.market.instability[rows])
+def _scores(selection: Selection) -> Floats:
+    table, rows = selection.situation.table, selection.ranked
+    waste = waste_fraction(selection.situation, table.vcpu[rows], table.memory_gib[rows])
+    return yields(
+        selection.situation,
+        selection.forecast_usd_per_hour * (1 + waste),
+        table.market.instability[rows],
+    )
 
 
-def _here(found: Found) -> float:
-    situation = found.situation
+def _here(selection: Selection) -> float:
+    situation = selection.situation
     current = situation.table.catalog.types.get(situation.workload.instance_type)
     if current is None:
         return math.nan
@@ -74,7 +78,7 @@ def _here(found: Found) -> float:
     instability = 0.0
     if situation.state is not State.ON_DEMAND and situation.row is not None:
         instability = float(situation.table.market.instability[situation.row])
-    tco = situation.cost_usd_per_hour * (1 + waste)
+    tco = situation.forecast_usd_per_hour * (1 + waste)
     return float(yields(situation, tco, np.array([instability]))[0])
 
 
@@ -86,34 +90,33 @@ def _is_shut_out(situation: Situation) -> bool:
     return bool(codes[situation.row] != Reason.CANDIDATE)
 
 
-def _oversized(found: Found) -> Bools:
-    situation, home, rows = found.situation, found.situation.home, found.ranked
+def _oversized(selection: Selection) -> Bools:
+    situation, home, rows = selection.situation, selection.situation.home, selection.ranked
     table = situation.table
     larger = (table.vcpu[rows] > home.vcpu) | (table.memory_gib[rows] > home.memory_gib)
-    return larger & (found.price >= situation.cost_usd_per_hour)
+    return larger & (selection.forecast_usd_per_hour >= situation.forecast_usd_per_hour)
 
 
-def _too_little(found: Found) -> Bools:
-    situation, settings = found.situation, found.situation.workload.settings
-    assert found.scores is not None
+def _too_little(selection: Selection) -> Bools:
+    situation, settings = selection.situation, selection.situation.workload.settings
+    assert selection.scores is not None
     if _is_shut_out(situation):
-        most = situation.cost_usd_per_hour * (1 + settings.unsafe_premium_fraction)
-        return ~(found.price <= most + _ROUNDING)
-    return ~(found.scores - _here(found) >= settings.switch_gain_points - _ROUNDING)
+        most = situation.forecast_usd_per_hour * (1 + settings.unsafe_premium_fraction)
+        return ~(selection.forecast_usd_per_hour <= most + _ROUNDING)
+    return ~(selection.scores - _here(selection) >= settings.switch_gain_points - _ROUNDING)
 
 
-def _detail(found: Found, row: int) -> str:
-    candidate = spot_candidate(found.situation, row)
-    return f"gain of yield too small: {candidate.discount_points:.1f} points of discount"
+def _detail(selection: Selection, row: int) -> str:
+    candidate = spot_candidate(selection.situation, row)
+    return f"gain of yield too small: forecast discount {candidate.discount_points:.1f} points"
 
 
-def _why(found: Found, position: int) -> str:
-    assert found.scores is not None
-    pool = found.situation.table.market.pools[found.ranked[position]]
-    note = ", which would not be entered" if _is_shut_out(found.situation) else ""
-    return (
-        f"{pool} yields {found.scores[position]:.1f} points against {_here(found):.1f} here{note}"
-    )
+def _why(selection: Selection, position: int) -> str:
+    assert selection.scores is not None
+    pool = selection.situation.table.market.pools[selection.ranked[position]]
+    note = ", which would not be entered" if _is_shut_out(selection.situation) else ""
+    there, here = selection.scores[position], _here(selection)
+    return f"{pool} yields {there:.1f} points against {here:.1f} here{note}"
 
 
 LAYERED = StagedEngine(

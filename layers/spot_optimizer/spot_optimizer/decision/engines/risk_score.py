@@ -10,7 +10,7 @@ import numpy as np
 from spot_optimizer.decision.engines.staged import StagedEngine
 from spot_optimizer.decision.market_table import Bools
 from spot_optimizer.decision.rightsizing import ROUNDING_POINTS, gain_points
-from spot_optimizer.decision.selection import Found, Stage
+from spot_optimizer.decision.selection import Selection, Stage
 from spot_optimizer.decision.situation import State
 from spot_optimizer.market.snapshot import Floats
 
@@ -24,35 +24,37 @@ def classes(scores: Floats) -> Floats:
     return (scores >= AVOID_BELOW - _ROUNDING) + 1.0 * (scores > SAFE_ABOVE + _ROUNDING)
 
 
-def _scores(found: Found) -> Floats:
-    return 1.0 - found.risk
+def _scores(selection: Selection) -> Floats:
+    return 1.0 - selection.risk
 
 
-def _here(found: Found) -> float:
-    return 1.0 - found.situation.risk
+def _here(selection: Selection) -> float:
+    return 1.0 - selection.situation.risk
 
 
-def _to_avoid(found: Found) -> Bools:
-    avoid: Bools = classes(_scores(found)) == 0
+def _to_avoid(selection: Selection) -> Bools:
+    avoid: Bools = classes(_scores(selection)) == 0
     return avoid
 
 
-def _not_worth(found: Found) -> Bools:
-    situation, settings = found.situation, found.situation.workload.settings
-    there = classes(_scores(found))
+def _not_worth(selection: Selection) -> Bools:
+    situation, settings = selection.situation, selection.situation.workload.settings
+    there = classes(_scores(selection))
     if situation.state is State.ON_DEMAND:
         unsafe: Bools = there < 2
         return unsafe
-    here = classes(np.array([_here(found)]))[0]
+    here = classes(np.array([_here(selection)]))[0]
     premium = 1 + settings.unsafe_premium_fraction
-    better = (there > here) & (found.price <= situation.cost_usd_per_hour * premium + _ROUNDING)
-    enough = gain_points(found) >= settings.switch_gain_points - ROUNDING_POINTS
+    better = (there > here) & (
+        selection.forecast_usd_per_hour <= situation.forecast_usd_per_hour * premium + _ROUNDING
+    )
+    enough = gain_points(selection) >= settings.switch_gain_points - ROUNDING_POINTS
     poor: Bools = ~(better | ((there == here) & enough))
     return poor
 
 
-def _score_text(found: Found, row: int) -> str:
-    score = 1.0 - found.situation.table.risk[row]
+def _score_text(selection: Selection, row: int) -> str:
+    score = 1.0 - selection.situation.table.risk[row]
     return f"score {score:.2f} ({_class_name(score)})"
 
 
@@ -60,13 +62,13 @@ def _class_name(score: float) -> str:
     return _NAMES[int(classes(np.array([score]))[0])]
 
 
-def _why(found: Found, position: int) -> str:
-    situation, row = found.situation, int(found.ranked[position])
-    here = _here(found)
+def _why(selection: Selection, position: int) -> str:
+    situation, row = selection.situation, int(selection.ranked[position])
+    here = _here(selection)
     return (
-        f"{situation.table.market.pools[row]} has the {_score_text(found, row)} at "
-        f"{found.price[position]:.4f} USD per hour, against {here:.2f} ({_class_name(here)}) at "
-        f"{situation.cost_usd_per_hour:.4f} here"
+        f"{situation.table.market.pools[row]} has the {_score_text(selection, row)} at "
+        f"a forecast price of {selection.forecast_usd_per_hour[position]:.4f} USD per hour, against "
+        f"{here:.2f} ({_class_name(here)}) at {situation.forecast_usd_per_hour:.4f} here"
     )
 
 
@@ -77,7 +79,7 @@ RISK_SCORE = StagedEngine(
         Stage(
             "to be avoided",
             _to_avoid,
-            lambda found, row: f"to be avoided: {_score_text(found, row)}",
+            lambda selection, row: f"to be avoided: {_score_text(selection, row)}",
         ),
     ),
     scores=_scores,
@@ -87,8 +89,8 @@ RISK_SCORE = StagedEngine(
         Stage(
             "neither a better class nor enough cheaper",
             _not_worth,
-            lambda found, row: (
-                f"neither a better class nor enough cheaper: {_score_text(found, row)}"
+            lambda selection, row: (
+                f"neither a better class nor enough cheaper: {_score_text(selection, row)}"
             ),
         ),
     ),

@@ -21,7 +21,7 @@ from spot_optimizer.decision.outcome import (
     resized,
     with_smaller,
 )
-from spot_optimizer.decision.ranking import find
+from spot_optimizer.decision.ranking import select
 from spot_optimizer.decision.rightsizing import (
     no_smaller_than_the_best,
     want_at_least_home,
@@ -29,20 +29,20 @@ from spot_optimizer.decision.rightsizing import (
     want_smaller,
     want_when_urgent,
 )
-from spot_optimizer.decision.selection import Found, Stage
+from spot_optimizer.decision.selection import Selection, Stage
 from spot_optimizer.decision.situation import Situation, State
 from spot_optimizer.decision.stages import Safety, Want
 from spot_optimizer.market.snapshot import Floats
 from spot_optimizer.settings import Settings
-from spot_optimizer.vocabulary import DecisionKind
+from spot_optimizer.vocabulary import DecisionKind, Rule
 
-ROWS: Mapping[State, int] = {
-    State.ON_DEMAND: 3,
-    State.ACCEPTABLE: 4,
-    State.DEAR: 5,
-    State.UNSAFE: 7,
+RULE_OF_STATE: Mapping[State, Rule] = {
+    State.ON_DEMAND: Rule.LEAVE_ON_DEMAND,
+    State.ACCEPTABLE: Rule.IMPROVE,
+    State.EXPENSIVE: Rule.LEAVE_EXPENSIVE,
+    State.UNSAFE: Rule.LEAVE_UNSAFE,
 }
-"""What the record calls the situation: the row of the truth table for it."""
+"""Row of the decision table that a record names for each state that an engine judged."""
 
 
 def _no_limits(_settings: Settings) -> Safety | None:
@@ -53,11 +53,11 @@ def _as_they_are(scores: Floats) -> Floats:
     return scores
 
 
-def _never(_found: Found) -> str:
+def _never(_found: Selection) -> str:
     return ""
 
 
-def _no_figures(_found: Found) -> Mapping[str, float | str | None]:
+def _no_figures(_found: Selection) -> Mapping[str, float | str | None]:
     return {}
 
 
@@ -68,13 +68,13 @@ class StagedEngine:
     name: str
     score_meaning: str
     """What a score is, with unit and direction."""
-    scores: Callable[[Found], Floats]
+    scores: Callable[[Selection], Floats]
     """The figure of each pool left, shape (N,)."""
-    here: Callable[[Found], float]
+    here: Callable[[Selection], float]
     """The same figure of where the workload is; NaN where it is unknown."""
     worth: tuple[Stage, ...]
     """Remove what is not worth leaving a bearable place for. They see the scores."""
-    why: Callable[[Found, int], str]
+    why: Callable[[Selection, int], str]
     """One pool (its position among those left) against where the workload is, in words."""
     gates: tuple[Stage, ...] = ()
     """Remove what must not be entered, not even to be rescued."""
@@ -84,11 +84,11 @@ class StagedEngine:
     """Whether a lower score is better."""
     rank: Callable[[Floats], Floats] = _as_they_are
     """What of a score ranks; equals are ranked by price, then risk, generation and name."""
-    prefers_on_demand: Callable[[Found], str] = _never
+    prefers_on_demand: Callable[[Selection], str] = _never
     """Why on-demand is better than staying and than every pool left, empty where it is not."""
     place: Callable[[Situation], str] = place_of
     """Where the workload is and what the engine thinks of it, in words."""
-    figures: Callable[[Found], Mapping[str, float | str | None]] = field(default=_no_figures)
+    figures: Callable[[Selection], Mapping[str, float | str | None]] = field(default=_no_figures)
     """What the record shall hold of the engine's own inputs."""
 
     def judge(self, situation: Situation) -> Outcome:
@@ -98,67 +98,67 @@ class StagedEngine:
         if want := want_one_size_up(situation, limits):
             larger = no_smaller_than_the_best(self._ranked(situation, want))
             if len(larger.ranked):
-                return self._told(resized(1, larger), larger, plan)
-        found, worth = self._worth(situation, want_at_least_home(situation, limits))
+                return self._told(resized(Rule.SIZE_UP, larger), larger, plan)
+        selection, worth = self._worth(situation, want_at_least_home(situation, limits))
         smaller = None
         if want := want_smaller(situation, limits):
             _, smaller = self._worth(situation, want)
             smaller = no_smaller_than_the_best(smaller)
             if len(smaller.ranked) and self._is_better(smaller, worth):
-                reason = f"{resized(2, smaller).reason}; {self.why(smaller, 0)}"
-                outcome = replace(resized(2, smaller), reason=reason)
+                reason = f"{resized(Rule.SIZE_DOWN, smaller).reason}; {self.why(smaller, 0)}"
+                outcome = replace(resized(Rule.SIZE_DOWN, smaller), reason=reason)
                 return self._told(outcome, smaller, plan)
         if situation.state is State.UNBEARABLE:
             return self._told(leave_unbearable(plan), plan, plan)
-        outcome = with_smaller(self._move_or_stay(found, worth), smaller)
+        outcome = with_smaller(self._move_or_stay(selection, worth), smaller)
         return self._told(outcome, worth, plan)
 
-    def _move_or_stay(self, found: Found, worth: Found) -> Outcome:
-        situation = found.situation
-        row, place = ROWS[situation.state], self.place(situation)
+    def _move_or_stay(self, selection: Selection, worth: Selection) -> Outcome:
+        situation = selection.situation
+        row, place = RULE_OF_STATE[situation.state], self.place(situation)
         if len(worth.ranked):
             reason = f"{place}: {self.why(worth, 0)}"
             return Outcome(DecisionKind.SWITCH, row, reason, worth, worth.candidates())
-        if better := self.prefers_on_demand(found):
+        if better := self.prefers_on_demand(selection):
             return fall_back(worth, row, f"{place}: {better}")
-        if len(found.ranked):
-            reason = f"{place}; no pool is worth a switch: {self.why(found, 0)}"
+        if len(selection.ranked):
+            reason = f"{place}; no pool is worth a switch: {self.why(selection, 0)}"
         else:
-            reason = f"{place}; none of {len(found.codes)} pools is fitting and let in"
+            reason = f"{place}; none of {len(selection.codes)} pools is fitting and let in"
         return Outcome(DecisionKind.STAY, row, reason, worth)
 
-    def _ranked(self, situation: Situation, want: Want) -> Found:
-        found = find(situation, want)
+    def _ranked(self, situation: Situation, want: Want) -> Selection:
+        selection = select(situation, want)
         for gate in self.gates:
-            found = found.after(gate)
-        return found.scored(self.scores(found), key=self._key)
+            selection = selection.after(gate)
+        return selection.scored(self.scores(selection), key=self._key)
 
     def _key(self, scores: Floats) -> Floats:
         """What sorts: the lower, the better."""
         return self.rank(scores) if self.lowest_first else -self.rank(scores)
 
-    def _worth(self, situation: Situation, want: Want) -> tuple[Found, Found]:
+    def _worth(self, situation: Situation, want: Want) -> tuple[Selection, Selection]:
         """What may be entered, and what of it is worth a move."""
-        found = worth = self._ranked(situation, want)
+        selection = worth = self._ranked(situation, want)
         for stage in self.worth:
             worth = worth.after(stage)
-        return found, worth
+        return selection, worth
 
-    def _is_better(self, one: Found, other: Found) -> bool:
+    def _is_better(self, one: Selection, other: Selection) -> bool:
         if not len(other.ranked):
             return True
         return self._standing(one) < self._standing(other)
 
-    def _standing(self, found: Found) -> tuple[float, float]:
-        assert found.scores is not None
-        return float(self._key(found.scores[:1])[0]), float(found.price[0])
+    def _standing(self, selection: Selection) -> tuple[float, float]:
+        assert selection.scores is not None
+        return float(self._key(selection.scores[:1])[0]), float(selection.forecast_usd_per_hour[0])
 
-    def _told(self, outcome: Outcome, found: Found, plan: Found) -> Outcome:
-        here = self.here(found)
+    def _told(self, outcome: Outcome, selection: Selection, plan: Selection) -> Outcome:
+        here = self.here(selection)
         return replace(
             outcome,
             plan=plan,
             score_meaning=self.score_meaning,
             current_score=here if here == here else None,
-            figures=self.figures(found),
+            figures=self.figures(selection),
         )

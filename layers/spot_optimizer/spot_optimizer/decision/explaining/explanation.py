@@ -11,7 +11,7 @@ from spot_optimizer.decision.engine import Look, decide, look_at, table_of
 from spot_optimizer.decision.engines.contract import Engines
 from spot_optimizer.decision.explaining.rivals import (
     Counterfactual,
-    dearer_here,
+    more_expensive_here,
     no_longer,
     would_take,
 )
@@ -20,7 +20,7 @@ from spot_optimizer.decision.explaining.what_if import Case, Verdict, verdict_of
 from spot_optimizer.decision.guards.hold import every_hold
 from spot_optimizer.decision.kept_inputs import KeptInputs
 from spot_optimizer.decision.market_table import MarketTable
-from spot_optimizer.decision.selection import Found
+from spot_optimizer.decision.selection import Selection
 from spot_optimizer.decision.stages import Reason
 from spot_optimizer.decision.world import WorkloadView, World
 from spot_optimizer.market.catalog import Catalog
@@ -45,7 +45,7 @@ class PoolFacts:
     """What was known of one pool; None where it was not."""
 
     pool: Pool
-    price_usd_per_hour: float | None
+    spot_usd_per_hour: float | None
     forecast_usd_per_hour: float | None
     """Mean in one hour."""
     forecast_p95_usd_per_hour: float | None
@@ -132,10 +132,10 @@ def explain(
     force = world.force.get(workload_id)
     look = look_at(workload, table, catalog, kept.at, engines, force)
     case = Case(workload, table, kept.at, engines) if table is not None else None
-    found = look.outcome.found
+    selection = look.outcome.selection
     # A user who names a target has the last word: no price would have changed it.
     forced = force is not None and force.pool is not None
-    rivals = _rivals(found) if found is not None else []
+    rivals = _rivals(selection) if selection is not None else []
     return Explanation(
         decision=decision,
         workload=workload,
@@ -146,9 +146,9 @@ def explain(
         guards=_guards(decision, workload, world, kept),
         here=_here(look, table, workload),
         pools=len(market.pools) if market else 0,
-        usable=int(found.usable.sum()) if found is not None else 0,
-        rivals=tuple(_facts(found, row) for row in rivals) if found is not None else (),
-        groups=_groups(found) if found is not None else (),
+        usable=int(selection.usable.sum()) if selection is not None else 0,
+        rivals=tuple(_facts(selection, row) for row in rivals) if selection is not None else (),
+        groups=_groups(selection) if selection is not None else (),
         would_have_changed=() if forced or case is None else tuple(_changes(case, look, rivals)),
     )
 
@@ -156,15 +156,15 @@ def explain(
 def _changes(case: Case, look: Look, rivals: Sequence[int]) -> list[Counterfactual]:
     chosen = _chosen(look)
     changes = [
-        found
+        change
         for row in rivals
-        if (found := no_longer(case, row) if row == chosen else would_take(case, row))
+        if (change := no_longer(case, row) if row == chosen else would_take(case, row))
     ]
     situation = look.situation
     if situation is not None and situation.row is not None:
         spot = case.workload.lifecycle is Lifecycle.SPOT
         if spot and case.table.usable_price[situation.row]:
-            changes += [found for found in (dearer_here(case, situation.row),) if found]
+            changes += [c for c in (more_expensive_here(case, situation.row),) if c]
     return [*changes, *changing_settings(case), *changing_words(case)]
 
 
@@ -172,7 +172,7 @@ def _chosen(look: Look) -> int | None:
     if look.outcome.kind is not DecisionKind.SWITCH or look.situation is None:
         return None
     best = look.outcome.candidates[0]
-    pool = Pool(best.instance_type, best.availability_zone)
+    pool = best.pool
     return look.situation.table.market.index_of(pool)
 
 
@@ -197,26 +197,26 @@ def _settings(kept: KeptInputs, workload: WorkloadView) -> tuple[SettingUsed, ..
     )
 
 
-def _rivals(found: Found) -> list[int]:
+def _rivals(selection: Selection) -> list[int]:
     """Those that are left, then what the machine could use, from the cheapest."""
-    left = found.ranked[:RIVALS_MAX].tolist()
-    by_price = found.situation.table.by_price
-    others = by_price[found.usable[by_price] & (found.codes[by_price] != Reason.CURRENT)]
+    left = selection.ranked[:RIVALS_MAX].tolist()
+    by_price = selection.situation.table.by_price
+    others = by_price[selection.usable[by_price] & (selection.codes[by_price] != Reason.CURRENT)]
     rows = [*left, *(row for row in others.tolist() if row not in left)]
     return rows[:RIVALS_MAX]
 
 
-def _groups(found: Found) -> tuple[Group, ...]:
-    by_price = found.situation.table.by_price.tolist()
+def _groups(selection: Selection) -> tuple[Group, ...]:
+    by_price = selection.situation.table.by_price.tolist()
     # Pools without a price are at the end of no order: they are counted all the same.
     priced = set(by_price)
-    rows = by_price + [row for row in range(len(found.codes)) if row not in priced]
-    usable = found.usable
+    rows = by_price + [row for row in range(len(selection.codes)) if row not in priced]
+    usable = selection.usable
     members: dict[tuple[int, str, bool], list[int]] = {}
     for row in rows:
-        if found.codes[row] in (Reason.CANDIDATE, Reason.CURRENT):
+        if selection.codes[row] in (Reason.CANDIDATE, Reason.CURRENT):
             continue
-        key = (found.code(row), found.label(row), bool(usable[row]))
+        key = (selection.code(row), selection.label(row), bool(usable[row]))
         members.setdefault(key, []).append(row)
     in_order = sorted(members, key=lambda key: (not key[2], -key[0]))
     return tuple(
@@ -224,7 +224,9 @@ def _groups(found: Found) -> tuple[Group, ...]:
             label,
             len(members[code, label, is_usable]),
             is_usable,
-            tuple(_facts(found, row) for row in members[code, label, is_usable][:IN_A_GROUP_MAX]),
+            tuple(
+                _facts(selection, row) for row in members[code, label, is_usable][:IN_A_GROUP_MAX]
+            ),
         )
         for code, label, is_usable in in_order
     )
@@ -239,12 +241,12 @@ def _here(look: Look, table: MarketTable | None, workload: WorkloadView) -> Pool
     return _facts_of(table, row, home, fate) if row is not None else None
 
 
-def _facts(found: Found, row: int) -> PoolFacts:
-    situation = found.situation
+def _facts(selection: Selection, row: int) -> PoolFacts:
+    situation = selection.situation
     home = situation.home_on_demand_usd_per_hour
-    position = np.flatnonzero(found.ranked == row)
+    position = np.flatnonzero(selection.ranked == row)
     if not len(position):
-        return _facts_of(situation.table, row, home, found.rejection(row).reason)
+        return _facts_of(situation.table, row, home, selection.rejection(row).reason)
     return _facts_of(situation.table, row, home, "next best" if position[0] else "the best")
 
 
@@ -252,7 +254,7 @@ def _facts_of(table: MarketTable, row: int, home_on_demand: float, fate: str) ->
     market = table.market
     return PoolFacts(
         pool=market.pools[row],
-        price_usd_per_hour=_known(market.price[row]),
+        spot_usd_per_hour=_known(market.price[row]),
         forecast_usd_per_hour=_known(market.forecast_mean[row]),
         forecast_p95_usd_per_hour=_known(market.forecast_p95[row]),
         discount_points=_known(100 * (1 - market.forecast_mean[row] / home_on_demand)),

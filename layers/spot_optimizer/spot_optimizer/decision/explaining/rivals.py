@@ -89,7 +89,7 @@ def no_longer(case: Case, row: int) -> Counterfactual | None:
     return Counterfactual((change,), case.with_price(row, last + 1).verdict())
 
 
-def dearer_here(case: Case, row: int) -> Counterfactual | None:
+def more_expensive_here(case: Case, row: int) -> Counterfactual | None:
     """From which forecast price of the current pool on something else would have been decided."""
     market, actual = case.table.market, case.verdict()
     now = float(market.forecast_mean[row])
@@ -107,10 +107,10 @@ def dearer_here(case: Case, row: int) -> Counterfactual | None:
 
 def _cured(case: Case, row: int) -> _Cured | None:
     """The case without the reason that shuts the pool out; None where that is no passing one."""
-    found = case.look().outcome.found
-    if found is None:
+    selection = case.look().outcome.selection
+    if selection is None:
         return None
-    cure = _CURES.get(found.code(row))
+    cure = _CURES.get(selection.code(row))
     return cure(case, row) if cure else None
 
 

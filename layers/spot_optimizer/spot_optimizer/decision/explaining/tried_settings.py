@@ -132,7 +132,7 @@ def _more_zones(case: Case) -> list[Any]:
 
     def with_zone(zone: str) -> Any:
         def attempt(case: Case) -> Counterfactual | None:
-            subnets = {**case.workload.subnets, zone: "subnet"}
+            subnets = {**case.workload.subnets, zone: ("subnet",)}
             known = ", ".join(sorted(case.workload.subnets)) or "none"
             changed = replace(case, workload=replace(case.workload, subnets=subnets))
             return _if_other(case, changed, Change("zones to launch in", known, f"also {zone}"))

@@ -45,7 +45,7 @@ def verdict_of(look: Look) -> Verdict:
     if not outcome.candidates:
         return Verdict(outcome.kind, pending=outcome.fallback_pending)
     best = outcome.candidates[0]
-    return Verdict(outcome.kind, Pool(best.instance_type, best.availability_zone), best.lifecycle)
+    return Verdict(outcome.kind, best.pool, best.lifecycle)
 
 
 @dataclass(frozen=True, slots=True)

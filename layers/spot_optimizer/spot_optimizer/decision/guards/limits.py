@@ -13,17 +13,19 @@ from dataclasses import dataclass, field, replace
 from spot_optimizer.decision.decision import Candidate, Decision
 from spot_optimizer.decision.world import World
 from spot_optimizer.settings import Settings
-from spot_optimizer.vocabulary import Lifecycle, Pool
+from spot_optimizer.vocabulary import Lifecycle, Pool, Rule
 
 DIVERSITY_FROM_WORKLOADS = 10
 """Fewer workloads have too few families to spread over (spec section 4)."""
-RIGHTSIZING_ROWS = (1, 2)
+RIGHTSIZING = (Rule.SIZE_UP, Rule.SIZE_DOWN)
 
 
 def allot(decisions: Sequence[Decision], world: World) -> list[Decision]:
     """The decisions that nothing else holds, ``held_by`` set on those that a limit holds, their
     candidates cut down to what the limits allow. In the order of precedence."""
-    waiting = sorted(decisions, key=lambda d: (not d.urgent, -d.saving_usd_per_hour, d.workload_id))
+    waiting = sorted(
+        decisions, key=lambda d: (not d.urgent, -d.saving_forecast_usd_per_hour, d.workload_id)
+    )
     settings = {w.workload_id: w.settings for w in world.workloads}
     limits = _Limits.of(waiting, world, settings)
     return [limits.take(decision, settings[decision.workload_id]) for decision in waiting]
@@ -91,25 +93,28 @@ class _Limits:
             c for c, hurdle in zip(decision.candidates, hurdles, strict=True) if not hurdle
         )
         # The first candidate of a right-sizing becomes the home type: no other may take its place.
-        if not allowed or (first and decision.row in RIGHTSIZING_ROWS):
+        if not allowed or (first and decision.row in RIGHTSIZING):
             return replace(decision, held_by=first)
         # A pool is full for this cycle only: to take one that would be left again is a switch too many.
         if _is_left_again(allowed[0], open_to_it[0], settings):
             return replace(decision, held_by=first)
         if not first:
             return replace(decision, candidates=allowed)
-        saving = decision.saving_usd_per_hour + (
-            decision.candidates[0].price_usd_per_hour - allowed[0].price_usd_per_hour
-        )
+        planned, taken = decision.candidates[0], allowed[0]
+        saving_spot = decision.saving_spot_usd_per_hour
+        if saving_spot is not None:
+            saving_spot += planned.spot_usd_per_hour - taken.spot_usd_per_hour
         return replace(
             decision,
             candidates=allowed,
-            saving_usd_per_hour=saving,
-            reason=f"{decision.reason}; {_place(allowed[0])} instead, for {first}",
+            saving_spot_usd_per_hour=saving_spot,
+            saving_forecast_usd_per_hour=decision.saving_forecast_usd_per_hour
+            + (planned.forecast_usd_per_hour - taken.forecast_usd_per_hour),
+            reason=f"{decision.reason}; {taken.pool} instead, because {first}",
         )
 
     def _pool_is_full(self, candidate: Candidate, settings: Settings) -> str:
-        pool = Pool(candidate.instance_type, candidate.availability_zone)
+        pool = candidate.pool
         if candidate.lifecycle is Lifecycle.ON_DEMAND or self.pools[pool] < self.pool_max:
             return ""
         share = 100 * settings.moves_into_one_pool_fraction
@@ -130,7 +135,7 @@ class _Limits:
         target, workload_id = decision.candidates[0], decision.workload_id
         self.in_flight += 1
         if not decision.urgent:
-            self.pools[Pool(target.instance_type, target.availability_zone)] += 1
+            self.pools[target.pool] += 1
         family = _family(target.instance_type)
         self.families[self.family_of[workload_id]] -= 1
         self.families[family] += 1
@@ -143,7 +148,3 @@ def _family(instance_type: str) -> str:
 
 def _is_left_again(taken: Candidate, best: Candidate, settings: Settings) -> bool:
     return best.discount_points - taken.discount_points >= settings.switch_gain_points
-
-
-def _place(candidate: Candidate) -> str:
-    return f"{candidate.instance_type}/{candidate.availability_zone}"

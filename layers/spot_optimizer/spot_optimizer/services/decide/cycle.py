@@ -310,10 +310,7 @@ class _Cycle:
             if plan is None:
                 continue
             changes: dict[str, Any] = {}
-            pools = tuple(
-                f"{c.instance_type}/{c.availability_zone}/{c.subnet_id}"
-                for c in decision.failover_plan
-            )
+            pools = tuple("/".join(c.placement) for c in decision.failover_plan)
             # A failover tries all pools in one call: another order of the same is not worth a write.
             if decision.failover_plan_current and set(pools) != set(plan.pools):
                 changes["pools"] = pools

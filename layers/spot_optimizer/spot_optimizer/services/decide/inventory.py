@@ -22,8 +22,8 @@ class ManagedWorkload:
     instance: Record
     item: WorkloadItem
     settings: Settings
-    subnets: Mapping[str, str]
-    """Zone -> subnet to launch in."""
+    subnets: Mapping[str, tuple[str, ...]]
+    """Zone -> ids of the subnets to launch in, the preferred one first."""
     refused_zones: Mapping[str, str]
     """Zone with subnets, but none to launch in -> the reason."""
 
@@ -42,7 +42,7 @@ class ManagedWorkload:
             return self
         return replace(
             self,
-            subnets={z: subnet for z, subnet in self.subnets.items() if z not in dropped},
+            subnets={z: ids for z, ids in self.subnets.items() if z not in dropped},
             refused_zones={**self.refused_zones, **dict.fromkeys(sorted(dropped), NOT_SERVED)},
         )
 

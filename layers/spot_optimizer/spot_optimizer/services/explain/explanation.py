@@ -14,7 +14,7 @@ from spot_optimizer.aws.ledger.decisions import last_decision
 from spot_optimizer.aws.ledger.table import Ledger
 from spot_optimizer.codec import DamagedState
 from spot_optimizer.contracts.boundary import InvalidRequest
-from spot_optimizer.decision.decision_record import plain_record
+from spot_optimizer.decision.decision_record import differences
 from spot_optimizer.decision.engine import decision_id as id_of
 from spot_optimizer.decision.explaining.explanation import Explanation, NotDecided, explain
 from spot_optimizer.decision.kept_inputs import KeptInputs, inputs_from_bytes
@@ -28,7 +28,6 @@ _STAMP = re.compile(r"-(\d{8}T\d{6}Z)-[0-9a-f]{6}$")
 _LOOK_BACK = timedelta(days=2)
 _CYCLES_READ_MAX = 50
 """Forced cycles hold one workload each: another's is found behind some of them at most."""
-_COMPARED = ("kind", "row", "reason", "held_by", "candidates", "home_type_after", "evidence")
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +122,7 @@ def _again(
     market, catalog = _market(store, kept.market_of(workload_id)), _catalog(store, kept.catalog_id)
     engines = load_engines({w.settings.engine for w in kept.world.workloads})
     explanation = explain(kept, market, catalog, workload_id, engines)
-    made = json.loads(json.dumps(plain_record(explanation.decision), default=str))
-    other = [name for name in _COMPARED if recorded and made[name] != recorded.get(name)]
+    other = differences(recorded, explanation.decision) if recorded else []
     remark = ""
     if other:
         remark = (

@@ -25,7 +25,7 @@ from spot_optimizer.contracts.market import (
 from spot_optimizer.forecast.model_registry import Registry
 from spot_optimizer.forecast.safety_history import SafetyHistory
 from spot_optimizer.forecast.snapshot_builder import build_snapshot
-from spot_optimizer.market.catalog import types_that_matter
+from spot_optimizer.market.compatibility import types_to_collect
 from spot_optimizer.market.snapshot_file import snapshot_to_bytes
 from spot_optimizer.services.refresh_market.forecast_scores import update_forecast_scores
 from spot_optimizer.services.refresh_market.market_forecast import (
@@ -66,7 +66,7 @@ def refresh_market(
     if isinstance(request, ReadReferenceData):
         return refresh_reference_data(store, env, now, request.accept_prices)[1]
     catalog = read_catalog(store) or refresh_reference_data(store, env, now)[0]
-    types = types_that_matter(catalog, Ledger(env.ledger_table).home_types())
+    types = types_to_collect(catalog, Ledger(env.ledger_table).home_types())
     market = Market(store, types, catalog.on_demand_usd_per_hour, now)
     match request:
         case CollectPrices():
