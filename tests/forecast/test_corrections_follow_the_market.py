@@ -61,7 +61,7 @@ def held(labeled, calibration, family):
     return float(((actual >= low - 0.00005) & (actual <= high + 0.00005)).mean())
 
 
-def test_blank_calibration_corrects_nothing():
+def test_blank_calibration_corrects_nothing() -> None:
     """Without lessons all predictions stay as they are."""
     labeled, _ = market(rows=50)
     blank = Calibration.blank()
@@ -73,7 +73,7 @@ def test_blank_calibration_corrects_nothing():
     assert (blank.interval_factor(0, labeled.family) == 1).all()
 
 
-def test_probabilities_learn_the_odds_of_the_market():
+def test_probabilities_learn_the_odds_of_the_market() -> None:
     """In a market with a third of the odds, predicted and true probability agree after the lesson."""
     labeled, truth = market(odds=1 / 3)
     learned = Calibration.blank().learn(labeled)
@@ -83,7 +83,7 @@ def test_probabilities_learn_the_odds_of_the_market():
         assert np.abs(labeled.raw.change[0] - truth).mean() > 0.15
 
 
-def test_mean_learns_the_slope_of_the_market():
+def test_mean_learns_the_slope_of_the_market() -> None:
     """In a market with half the moves the mean shrinks most of the way."""
     labeled, _ = market(slope=0.5, scale=0.2)
     learned = Calibration.blank().learn(labeled)
@@ -94,7 +94,7 @@ def test_mean_learns_the_slope_of_the_market():
 
 
 @pytest.mark.parametrize("family", ["m5", "c5"])
-def test_interval_learns_each_familys_own_width(family):
+def test_interval_learns_each_familys_own_width(family) -> None:
     """Moves of 1.5 and 4.5 times the size: the interval contains 90 % of the changes in both
     families."""
     labeled, _ = market(scale=1.5)
@@ -104,13 +104,13 @@ def test_interval_learns_each_familys_own_width(family):
     assert held(later, Calibration.blank(), family) < 0.8
 
 
-def test_interval_factor_is_limited():
+def test_interval_factor_is_limited() -> None:
     """With moves of twenty times the size the factor is five."""
     learned = Calibration.blank().learn(market(scale=20.0)[0])
     assert learned.interval_factor(0, ["m5"])[0] == 5
 
 
-def test_unknown_family_has_the_factor_of_all_families():
+def test_unknown_family_has_the_factor_of_all_families() -> None:
     """A new family is not an error."""
     learned = Calibration.blank().learn(market()[0])
     everyone = learned.interval_factor(0, ["never seen"])[0]
@@ -118,7 +118,7 @@ def test_unknown_family_has_the_factor_of_all_families():
     assert m5 < everyone < c5
 
 
-def test_lessons_fade_and_new_ones_take_over():
+def test_lessons_fade_and_new_ones_take_over() -> None:
     """After some weeks of another market the first is forgotten."""
     calm, wild = market(scale=1.0)[0], market(scale=4.0)[0]
     learned = Calibration.blank().learn(calm)
@@ -130,7 +130,7 @@ def test_lessons_fade_and_new_ones_take_over():
     np.testing.assert_allclose(halved.scores, learned.scores / 2)
 
 
-def test_daily_lesson_fades_old_sums_by_a_day_and_weighs_rows_by_hours():
+def test_daily_lesson_fades_old_sums_by_a_day_and_weighs_rows_by_hours() -> None:
     """If only every third hour is labeled, each row counts three times."""
     labeled, _ = market(rows=100)
     learned = Calibration.blank().learn(labeled)
@@ -141,7 +141,7 @@ def test_daily_lesson_fades_old_sums_by_a_day_and_weighs_rows_by_hours():
         np.testing.assert_allclose(getattr(lesson, name), (faded + 3) * before, rtol=1e-9)
 
 
-def test_unknown_outcomes_change_nothing():
+def test_unknown_outcomes_change_nothing() -> None:
     """NaN is not known yet and does not count."""
     labeled, _ = market(rows=100)
     nothing = LabeledForecasts(
@@ -155,7 +155,7 @@ def test_unknown_outcomes_change_nothing():
 
 @settings(deadline=None)
 @given(st.floats(0.01, 20), st.floats(-0.2, 0), st.floats(0, 0.2), st.floats(-0.3, 0.3))
-def test_score_is_the_least_factor_that_contains_the_actual_price(dollars, low, high, move):
+def test_score_is_the_least_factor_that_contains_the_actual_price(dollars, low, high, move) -> None:
     """A slightly larger factor contains it, a slightly smaller one does not (in whole ticks)."""
     price = np.round(np.array([dollars]), 4)
     actual = np.round(price * np.exp(move), 4)
@@ -177,7 +177,7 @@ def test_score_is_the_least_factor_that_contains_the_actual_price(dollars, low, 
         assert not holds(score * 0.9999 - 1e-6)
 
 
-def test_stored_calibration_round_trips_and_damage_is_refused():
+def test_stored_calibration_round_trips_and_damage_is_refused() -> None:
     """Equal sums give equal bytes; a table with a different shape is named."""
     learned = Calibration.blank().learn(market(rows=500)[0])
     stored = learned.to_bytes()
@@ -190,7 +190,7 @@ def test_stored_calibration_round_trips_and_damage_is_refused():
         Calibration.from_bytes(pack_columns("calibration", 1, columns))
 
 
-def test_interval_that_always_contained_the_price_gets_the_least_factor():
+def test_interval_that_always_contained_the_price_gets_the_least_factor() -> None:
     """The factor is small, but not zero."""
     blank = Calibration.blank()
     scores = np.zeros_like(blank.scores)

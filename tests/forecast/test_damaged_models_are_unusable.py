@@ -40,7 +40,7 @@ def _with(name: str, body: bytes):
         (CALIBRATION, b"no archive", "not an npz archive"),
     ],
 )
-def test_files_with_wrong_content_make_the_model_unusable(name, body, message):
+def test_files_with_wrong_content_make_the_model_unusable(name, body, message) -> None:
     """The checksum is right, the content is not."""
     with pytest.raises(UnusableModel, match=message):
         load_model(_with(name, body), lambda text: SimpleNamespace(predict=text))
@@ -67,7 +67,7 @@ def _lightgbm(error: type[Exception]) -> ModuleType:
     ],
     ids=["missing", "text", "libgomp"],
 )
-def test_broken_lightgbm_makes_the_model_unusable(monkeypatch, module, message):
+def test_broken_lightgbm_makes_the_model_unusable(monkeypatch, module, message) -> None:
     """It is missing, lacks its own libraries, or refuses the text."""
     monkeypatch.setitem(sys.modules, "lightgbm", module)
     with pytest.raises(UnusableModel, match=message):
@@ -75,18 +75,18 @@ def test_broken_lightgbm_makes_the_model_unusable(monkeypatch, module, message):
 
 
 @pytest.mark.parametrize("line", [b"no json", b'{"model": "m"}', b"[1]"])
-def test_lessons_without_a_head_are_damaged(line):
+def test_lessons_without_a_head_are_damaged(line) -> None:
     """The first line names the model that they belong to."""
     with pytest.raises(DamagedState, match="the first line cannot be read"):
         Lessons.from_bytes(line + b"\nrest")
 
 
-def test_market_without_pools_has_too_little_history_for_a_lesson():
+def test_market_without_pools_has_too_little_history_for_a_lesson() -> None:
     """There is no median to compute."""
     assert not has_enough_history(PriceChanges(), 1_772_409_600)
 
 
-def test_size_of_metal_is_unknown():
+def test_size_of_metal_is_unknown() -> None:
     """Sizes double from name to name; metal is not one of them."""
     assert size_of(Pool("m5.2xlarge", "us-east-1a")) == 4
     assert np.isnan(size_of(Pool("m5.metal", "us-east-1a")))

@@ -36,7 +36,7 @@ def at(rows, time_s, pool):
 
 @settings(deadline=None, max_examples=40)
 @given(histories, st.randoms(use_true_random=False))
-def test_features_do_not_change_if_the_future_is_permuted(rows, random):
+def test_features_do_not_change_if_the_future_is_permuted(rows, random) -> None:
     """Prices after the moment are permuted among all pools: not a single bit changes."""
     past = [row for row in rows if row[1] <= AT_S]
     future = [row for row in rows if row[1] > AT_S]
@@ -54,7 +54,7 @@ def test_features_do_not_change_if_the_future_is_permuted(rows, random):
 
 @settings(deadline=None, max_examples=40)
 @given(rows_within(40 * DAY_S, max_size=80))
-def test_short_history_gives_the_features_of_a_long_one(rows):
+def test_short_history_gives_the_features_of_a_long_one(rows) -> None:
     """What Lambda keeps is enough: two weeks, and the last change before."""
     changes = merged([(pool, START_S, 0.2) for pool in POOLS], rows)
     at_s = START_S + 40 * DAY_S
@@ -65,7 +65,7 @@ def test_short_history_gives_the_features_of_a_long_one(rows):
 
 @settings(deadline=None, max_examples=40)
 @given(histories)
-def test_features_of_many_moments_equal_those_of_each(rows):
+def test_features_of_many_moments_equal_those_of_each(rows) -> None:
     """Training computes weeks at once, Lambda one moment: both give the same."""
     changes = merged(OPENING, rows)
     times = [AT_S - 5 * HOUR_S, AT_S, AT_S + HOUR_S]
@@ -75,7 +75,7 @@ def test_features_of_many_moments_equal_those_of_each(rows):
         np.testing.assert_array_equal(together[:, column], alone[:, 0])
 
 
-def test_cadence_direction_and_price_position_are_correct():
+def test_cadence_direction_and_price_position_are_correct() -> None:
     """One pool by hand: 0.10, after 10 h 0.12, 6 h later 0.11, seen 2 h after that."""
     rows = [
         (LARGE, START_S, 0.10),
@@ -106,7 +106,7 @@ def test_cadence_direction_and_price_position_are_correct():
     assert np.isnan(found["return_24h"])
 
 
-def test_group_features_use_the_type_in_other_zones_and_the_family_in_the_zone():
+def test_group_features_use_the_type_in_other_zones_and_the_family_in_the_zone() -> None:
     """The move of a sibling counts, the pool's own does not."""
     rows = [
         *(
@@ -125,7 +125,7 @@ def test_group_features_use_the_type_in_other_zones_and_the_family_in_the_zone()
     assert found["family_changed_6h"] == 1
 
 
-def test_restatements_do_not_count_in_a_feed_that_states_every_price_hourly():
+def test_restatements_do_not_count_in_a_feed_that_states_every_price_hourly() -> None:
     """AWS restates a price after a day; an hourly extract states all of them."""
     hourly = [(LARGE, START_S + HOUR_S * h, 0.1) for h in range(100)]
     daily = [(LARGE, START_S + DAY_S * d, 0.1) for d in range(5)]
@@ -133,7 +133,7 @@ def test_restatements_do_not_count_in_a_feed_that_states_every_price_hourly():
     assert at(daily, START_S + 99 * HOUR_S, LARGE)["seen_age_h"] == 3
 
 
-def test_empty_market_and_pool_without_a_price_are_not_errors():
+def test_empty_market_and_pool_without_a_price_are_not_errors() -> None:
     """No pools give no rows; a pool's price before its first change is unknown."""
     assert compute_features(PriceChanges(), np.array([AT_S]), {}).values.shape == (
         0,

@@ -33,7 +33,7 @@ def columns(forecast):
 
 
 @given(histories, horizons)
-def test_forecast_does_not_depend_on_later_prices(rows, horizon_s):
+def test_forecast_does_not_depend_on_later_prices(rows, horizon_s) -> None:
     """Later changes do not move a quantile by a single bit."""
     known, all_of_it = merged(OPENING, until_now(rows)), merged(OPENING, rows)
     np.testing.assert_array_equal(
@@ -43,7 +43,7 @@ def test_forecast_does_not_depend_on_later_prices(rows, horizon_s):
 
 
 @given(histories)
-def test_snapshot_does_not_depend_on_later_prices(rows):
+def test_snapshot_does_not_depend_on_later_prices(rows) -> None:
     """Every column of the snapshot is equal, byte for byte."""
     stored = []
     for known in (until_now(rows), rows):

@@ -56,7 +56,7 @@ def issued_alike(model: str, price: list[float], mean: list[float], band: float)
     )
 
 
-def test_figures_follow_their_definitions():
+def test_figures_follow_their_definitions() -> None:
     """Two pools, one moved by 10 % within six hours: every figure is computed by hand."""
     changes = market((0, 0, 0.10), (1, 0, 0.20), (0, 23, 0.11))
     issued = issued_alike("mine", [0.10, 0.20], [0.11, 0.20], 1.05)
@@ -76,7 +76,7 @@ def test_figures_follow_their_definitions():
 
 
 @given(st.lists(prices, min_size=2, max_size=2), st.lists(prices, min_size=2, max_size=2))
-def test_last_price_has_skill_zero(before, after):
+def test_last_price_has_skill_zero(before, after) -> None:
     """The yardstick measures itself as 0, whatever the prices did."""
     rows = [(n, hour, p) for hour, part in ((0, before), (21, after)) for n, p in enumerate(part)]
     changes = market(*rows)
@@ -89,7 +89,7 @@ def test_last_price_has_skill_zero(before, after):
 
 
 @given(st.lists(prices, min_size=4, max_size=40), st.floats(1.0, 1.5), st.integers(0, 2**32 - 1))
-def test_sums_of_parts_add_up_to_the_sums_of_the_whole(price, band, seed):
+def test_sums_of_parts_add_up_to_the_sums_of_the_whole(price, band, seed) -> None:
     """Scoring pools separately, or adding days, gives the sums of scoring all at once."""
     chance = np.random.default_rng(seed)
     now = np.array(price)
@@ -120,7 +120,7 @@ def test_sums_of_parts_add_up_to_the_sums_of_the_whole(price, band, seed):
 
 @given(st.integers(0, 2**32 - 1))
 @settings(max_examples=30)
-def test_stored_forecasts_round_trip(seed):
+def test_stored_forecasts_round_trip(seed) -> None:
     """Names and pools stay the same, figures to single precision, so that an interval that ends on
     a price still contains it."""
     chance = np.random.default_rng(seed)
@@ -136,7 +136,7 @@ def test_stored_forecasts_round_trip(seed):
         IssuedForecasts.from_bytes(issued.to_bytes()[:-40])
 
 
-def test_removed_and_new_pools_are_not_scored():
+def test_removed_and_new_pools_are_not_scored() -> None:
     """Only pools that were forecast and are still collected count."""
     issued = issued_alike("mine", [0.1, 0.2], [0.1, 0.2], 1.1)
     (sums,) = score_forecasts(issued, market((0, 0, 0.1)), 0, MADE_S + HOUR_S).values()
@@ -147,7 +147,7 @@ hours_later = st.lists(st.integers(1, 400), min_size=1, max_size=60)
 
 
 @given(hours_later)
-def test_every_horizon_of_every_hour_is_scored_once_and_never_early(steps):
+def test_every_horizon_of_every_hour_is_scored_once_and_never_early(steps) -> None:
     """With any time between cycles, outages included: what is scored was due, it is scored once,
     and what could not be scored for three days is given up."""
     history, now_s, closed = ScoreHistory(), START_S, []
@@ -171,7 +171,7 @@ def test_every_horizon_of_every_hour_is_scored_once_and_never_early(steps):
     assert sum(s.forecasts for s in history.window("m").values()) <= len(closed)
 
 
-def test_sums_are_stored_under_the_names_that_version_0_1_0_reads():
+def test_sums_are_stored_under_the_names_that_version_0_1_0_reads() -> None:
     """Version 0.1.0 refuses unknown names; names of the attributes are read too."""
     sums = AccuracySums(forecasts=3, change_forecasts=2, rise_forecasts=1)
     stored = sums.to_json()
@@ -190,7 +190,7 @@ BAD = AccuracySums(
 )
 
 
-def test_each_weak_figure_makes_a_model_weak():
+def test_each_weak_figure_makes_a_model_weak() -> None:
     """Skill, coverage and the probability of a change each suffice; the reason names horizon and
     figure."""
     good = replace(BAD, squared=0.5, covered_changed=0.9 * CHANGES_MIN)
@@ -204,13 +204,13 @@ def test_each_weak_figure_makes_a_model_weak():
     assert reason.startswith("at 1 h the base rate predicts changes better")
 
 
-def test_too_few_changes_give_no_rating():
+def test_too_few_changes_give_no_rating() -> None:
     """A calm market is not enough to rate a model."""
     assert len(find_weaknesses({6: BAD}, ())) == 2
     assert find_weaknesses({6: replace(BAD, changed=CHANGES_MIN - 1)}, ()) == ()
 
 
-def test_figure_near_its_limit_does_not_alert_every_hour():
+def test_figure_near_its_limit_does_not_alert_every_hour() -> None:
     """A model is weak below one limit, and good again only above a higher one."""
     edge = replace(BAD, squared=1.03, covered_changed=0.77 * CHANGES_MIN)
     assert find_weaknesses({6: edge}, ()) == ()

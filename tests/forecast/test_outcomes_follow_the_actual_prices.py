@@ -19,7 +19,7 @@ def outcomes(rows, at_h, known_until_h):
     return compute_outcomes(changes, times, START_S + known_until_h * HOUR_S)
 
 
-def test_moves_and_changes_are_those_by_the_end_of_each_horizon():
+def test_moves_and_changes_are_those_by_the_end_of_each_horizon() -> None:
     """Up after 3 h and back after 8: a change within 6, 12 and 24 h, a move at 6 h only."""
     actual = outcomes([(0, 0.10), (13, 0.11), (18, 0.10)], at_h=10, known_until_h=40)
     assert actual.changed[:, 0, 0].tolist() == [0, 1, 1, 1]
@@ -29,7 +29,7 @@ def test_moves_and_changes_are_those_by_the_end_of_each_horizon():
 @pytest.mark.parametrize(
     ("price", "rose"), [(0.1030, [1, 1]), (0.1029, [0, 1]), (0.1010, [0, 1]), (0.1009, [0, 0])]
 )
-def test_rise_counts_from_its_level_on_at_any_time_within_12_h(price, rose):
+def test_rise_counts_from_its_level_on_at_any_time_within_12_h(price, rose) -> None:
     """Exactly 3 % and 1 % count, although the price falls back before the 12 h are over."""
     actual = outcomes([(0, 0.10), (15.5, price), (20, 0.09)], at_h=10, known_until_h=40)
     assert actual.rose[:, 0, 0].tolist() == rose
@@ -37,14 +37,14 @@ def test_rise_counts_from_its_level_on_at_any_time_within_12_h(price, rose):
     np.testing.assert_array_equal(actual.rise_lead_h[:, 0, 0], leads)
 
 
-def test_rise_after_12_h_does_not_count():
+def test_rise_after_12_h_does_not_count() -> None:
     """The horizon has ended."""
     actual = outcomes([(0, 0.10), (22.5, 0.2)], at_h=10, known_until_h=40)
     assert not actual.rose.any()
     assert np.isnan(actual.rise_lead_h).all()
 
 
-def test_outcome_is_unknown_if_the_horizon_ends_after_the_recording():
+def test_outcome_is_unknown_if_the_horizon_ends_after_the_recording() -> None:
     """Known for 6 h: outcomes of 1 and 6 h, none of 12 and 24, no rises."""
     actual = outcomes([(0, 0.10), (11.5, 0.2)], at_h=10, known_until_h=16)
     assert np.isfinite(actual.move[:, 0, 0]).tolist() == [True, True, False, False]
@@ -54,7 +54,7 @@ def test_outcome_is_unknown_if_the_horizon_ends_after_the_recording():
 
 @settings(deadline=None, max_examples=40)
 @given(rows_within(3 * 86_400))
-def test_known_outcomes_do_not_depend_on_later_prices(rows):
+def test_known_outcomes_do_not_depend_on_later_prices(rows) -> None:
     """An outcome that was learned never changes."""
     until_s = START_S + 2 * 86_400
     opening = [(pool, START_S, 0.2) for pool in POOLS]

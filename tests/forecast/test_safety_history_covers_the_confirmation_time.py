@@ -43,7 +43,7 @@ observations = st.lists(
 
 
 @given(observations, st.integers(0, 119))
-def test_worst_is_the_worst_value_in_force_at_any_minute(made, minutes):
+def test_worst_is_the_worst_value_in_force_at_any_minute(made, minutes) -> None:
     """The highest of the values that were in force in each minute."""
     values = []
     for minute in range(minutes + 1):
@@ -57,21 +57,21 @@ def test_worst_is_the_worst_value_in_force_at_any_minute(made, minutes):
 
 
 @given(observations)
-def test_observations_older_than_two_hours_are_dropped(made):
+def test_observations_older_than_two_hours_are_dropped(made) -> None:
     """The state stays small however long it runs."""
     history = history_of(made)
     assert history.time_s.min() > made[-1][0] - KEPT_S
     assert (np.diff(history.time_s) > 0).all()
 
 
-def test_repeated_observation_counts_once():
+def test_repeated_observation_counts_once() -> None:
     """A retried run replaces what it wrote."""
     history = history_of([(AT_S, 0.9, 4), (AT_S, 0.1, 0)])
     instability, bucket = history.worst(AT_S, 30)
     assert (instability.tolist(), bucket.tolist()) == ([0.1], [0])
 
 
-def test_history_stays_with_its_pool_if_the_list_of_pools_changes():
+def test_history_stays_with_its_pool_if_the_list_of_pools_changes() -> None:
     """A pool keeps its past in another row, and a new one has none."""
     history = history_of([(AT_S - 300, 0.9, 4)])
     history = history.with_observation(
@@ -83,7 +83,7 @@ def test_history_stays_with_its_pool_if_the_list_of_pools_changes():
 
 
 @given(observations)
-def test_stored_history_round_trips(made):
+def test_stored_history_round_trips(made) -> None:
     """All observations survive."""
     stored = history_of(made).to_bytes()
     assert SafetyHistory.from_bytes(stored).to_bytes() == stored
@@ -99,13 +99,13 @@ def test_stored_history_round_trips(made):
         (pack_columns("safety-history", 1, {"types": np.array(["m5.large"])}), "are missing"),
     ],
 )
-def test_unreadable_history_is_refused_with_the_reason(data, words):
+def test_unreadable_history_is_refused_with_the_reason(data, words) -> None:
     """It is damaged, of an unknown version, of another kind, or incomplete."""
     with pytest.raises(DamagedState, match=words):
         SafetyHistory.from_bytes(data)
 
 
-def test_history_with_a_wrong_shape_is_refused():
+def test_history_with_a_wrong_shape_is_refused() -> None:
     """The columns must match the pools and times."""
     crooked = SafetyHistory((A,), np.array([1, 2]), np.zeros((1, 1)), np.zeros((2, 1), np.int8))
     with pytest.raises(DamagedState, match=r"instability has shape \(1, 1\), not \(2, 1\)"):
@@ -129,7 +129,7 @@ def snapshot_at(at_s, instability, previous, advisor=None, rows=((A, START_S, 0.
     )
 
 
-def test_pool_that_was_unsafe_twenty_minutes_ago_is_not_confirmed_yet():
+def test_pool_that_was_unsafe_twenty_minutes_ago_is_not_confirmed_yet() -> None:
     """The snapshot has the worst values of the confirmation time, from one call to the next."""
     first, history = snapshot_at(AT_S, 0.9, SafetyHistory(), {"c5.large": 4})
     assert first.instability_worst_recent.tolist() == [0.9]
@@ -142,7 +142,7 @@ def test_pool_that_was_unsafe_twenty_minutes_ago_is_not_confirmed_yet():
     assert third.advisor_bucket_worst_recent.tolist() == [1]
 
 
-def test_snapshot_has_the_length_of_each_pools_history():
+def test_snapshot_has_the_length_of_each_pools_history() -> None:
     """A pool younger than the confirmation time cannot be confirmed."""
     rows = ((A, AT_S - 600, 0.1), (B, AT_S - 60, 0.3))
     snapshot, _ = snapshot_at(AT_S, 0.2, SafetyHistory(), rows=rows)
@@ -153,13 +153,13 @@ def test_snapshot_has_the_length_of_each_pools_history():
 
 
 @pytest.mark.parametrize("instability", [np.nan, -0.1, 1.1])
-def test_instability_outside_0_to_1_is_refused(instability):
+def test_instability_outside_0_to_1_is_refused(instability) -> None:
     """An invalid prediction must not count as safe; the message names pool and value."""
     with pytest.raises(ValueError, match=r"instability of c5\.large/us-east-1b = .* allowed are 0"):
         snapshot_at(AT_S, instability, SafetyHistory())
 
 
-def test_instability_of_a_wrong_length_is_refused():
+def test_instability_of_a_wrong_length_is_refused() -> None:
     """Misaligned rows would give every pool its neighbor's risk."""
     changes = merged([(A, START_S, 0.1), (B, START_S, 0.1)])
     with pytest.raises(ValueError, match=r"shape \(1,\), allowed is \(2,\)"):
@@ -176,7 +176,7 @@ def test_instability_of_a_wrong_length_is_refused():
         )
 
 
-def test_stored_snapshot_round_trips():
+def test_stored_snapshot_round_trips() -> None:
     """``decide`` reads what ``refresh_market`` wrote, to the last bit."""
     snapshot, _ = snapshot_at(AT_S, 0.2, SafetyHistory(), {"c5.large": 3})
     stored = snapshot_to_bytes(snapshot)
@@ -190,7 +190,7 @@ def test_stored_snapshot_round_trips():
     assert read.advisor_bucket.tolist() == [3]
 
 
-def test_damaged_snapshot_is_refused_with_the_reason():
+def test_damaged_snapshot_is_refused_with_the_reason() -> None:
     """A cycle that cannot read the market must report it, not crash."""
     snapshot, _ = snapshot_at(AT_S, 0.2, SafetyHistory())
     with pytest.raises(DamagedState, match="market-snapshot"):

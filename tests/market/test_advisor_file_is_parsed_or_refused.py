@@ -39,7 +39,7 @@ def changed(*path_and_value):
     return json.dumps(document).encode()
 
 
-def test_buckets_are_those_of_linux_in_the_region():
+def test_buckets_are_those_of_linux_in_the_region() -> None:
     """Windows has different buckets for the same type."""
     assert parse_advisor(json.dumps(FILE).encode(), "us-east-1") == {"m5.large": 0, "m6i.large": 4}
 
@@ -66,7 +66,7 @@ def test_buckets_are_those_of_linux_in_the_region():
         (changed("ranges", 0, "max", None), "ranges = "),
     ],
 )
-def test_unknown_structure_is_refused_with_its_path(data, path):
+def test_unknown_structure_is_refused_with_its_path(data, path) -> None:
     """The error names where the file differs from the known structure."""
     with pytest.raises(AdvisorFileChanged, match=path):
         parse_advisor(data, "us-east-1")

@@ -25,7 +25,7 @@ def book(rows, *spans):
 
 @given(rows_within(3 * DAY_S), rows_within(3 * DAY_S))
 @settings(max_examples=40, deadline=None)
-def test_merged_series_equal_one_merge_of_all_rows(first, second):
+def test_merged_series_equal_one_merge_of_all_rows(first, second) -> None:
     """Archive and recent prices overlap by days, and nothing is duplicated or lost."""
     there = {(pool, time_s) for pool, time_s, _ in second}
     first = [row for row in first if row[:2] not in there]
@@ -34,7 +34,7 @@ def test_merged_series_equal_one_merge_of_all_rows(first, second):
 
 @given(rows_within(3 * DAY_S), moments, moments)
 @settings(max_examples=40, deadline=None)
-def test_part_of_a_book_equals_the_book_in_its_span(rows, one, other):
+def test_part_of_a_book_equals_the_book_in_its_span(rows, one, other) -> None:
     """The change in force at its start is included, so a month can be read alone."""
     span = (min(one, other), max(one, other))
     whole = book(rows, (START_S, START_S + 3 * DAY_S))
@@ -51,7 +51,7 @@ def test_part_of_a_book_equals_the_book_in_its_span(rows, one, other):
 
 @given(rows_within(DAY_S))
 @settings(max_examples=40, deadline=None)
-def test_stored_book_round_trips(rows):
+def test_stored_book_round_trips(rows) -> None:
     """Changes, coverage and zone ids survive, and equal books give equal bytes."""
     written = book(rows, (START_S, START_S + 100), (START_S + 200, START_S + 300))
     read = PriceBook.from_bytes(written.to_bytes())
@@ -63,7 +63,7 @@ def test_stored_book_round_trips(rows):
 
 @given(st.data())
 @settings(max_examples=40, deadline=None)
-def test_damaged_book_is_refused_with_the_reason(data):
+def test_damaged_book_is_refused_with_the_reason(data) -> None:
     """Any damage gives one clear error."""
     good = book([(POOLS[0], START_S, 0.1)], (START_S, START_S + 9)).to_bytes()
     cut = data.draw(st.integers(0, len(good) - 1))
@@ -72,7 +72,7 @@ def test_damaged_book_is_refused_with_the_reason(data):
             read(good[:cut])
 
 
-def test_unwanted_types_lose_their_coverage_too():
+def test_unwanted_types_lose_their_coverage_too() -> None:
     """If such a type is wanted again, its whole history is requested, not only new prices."""
     both = book([(pool, START_S, 0.1) for pool in POOLS], (START_S, START_S + DAY_S))
     kept = both.restrict(frozenset({"m5.large"}))

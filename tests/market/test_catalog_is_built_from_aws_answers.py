@@ -80,7 +80,7 @@ def built(*, types=(), offerings=(), products=(), previous=None):
     )
 
 
-def test_type_follows_its_row():
+def test_type_follows_its_row() -> None:
     """Memory in GiB, and the 64-bit architecture if a type also runs 32-bit images."""
     row = type_row("t2.micro", vcpu=1, memory_mib=512, architectures=("i386", "x86_64"))
     found = built(types=[{**row, "BurstablePerformanceSupported": True, "Hypervisor": "xen"}])
@@ -94,14 +94,14 @@ def test_type_follows_its_row():
     )
 
 
-def test_bare_metal_has_no_hypervisor():
+def test_bare_metal_has_no_hypervisor() -> None:
     """EC2 omits the field for bare metal."""
     row = type_row("m5.metal", BareMetal=True)
     del row["Hypervisor"]
     assert built(types=[row]).catalog.types["m5.metal"].hypervisor == ""
 
 
-def test_unusable_types_are_counted_and_stop_no_other():
+def test_unusable_types_are_counted_and_stop_no_other() -> None:
     """A Mac and a row with a missing field are dropped; the type between them is kept."""
     broken = type_row("m5.xlarge")
     del broken["MemoryInfo"]
@@ -136,7 +136,7 @@ CHIP = {"Count": 1, "Name": "Inferentia", "MemoryInfo": {"SizeInMiB": 8192}}
         ),
     ],
 )
-def test_type_with_an_accelerator_is_not_replaced_by_one_without(more, words):
+def test_type_with_an_accelerator_is_not_replaced_by_one_without(more, words) -> None:
     """An inference chip or part of a GPU does not count as a GPU, and must not be lost all the same."""
     types = built(types=[type_row("plain.large"), type_row("fast.large", **more)]).catalog.types
     assert types["fast.large"].accelerators == words
@@ -144,7 +144,7 @@ def test_type_with_an_accelerator_is_not_replaced_by_one_without(more, words):
     assert not incompatibility(types["fast.large"], types["fast.large"])
 
 
-def test_offerings_are_zones_by_type():
+def test_offerings_are_zones_by_type() -> None:
     """Only offerings by availability zone tell where a type can be launched."""
     rows = [
         {"InstanceType": "m5.large", "LocationType": "availability-zone", "Location": "us-east-1a"},
@@ -176,7 +176,7 @@ def test_offerings_are_zones_by_type():
         ("{}", "unreadable"),
     ],
 )
-def test_other_products_are_not_on_demand_prices(text, reason):
+def test_other_products_are_not_on_demand_prices(text, reason) -> None:
     """Windows, dedicated, reserved or unreadable products are dropped and counted, and the good one
     stays."""
     found = built(products=[text, product("c5.large", "0.085")])
@@ -184,7 +184,7 @@ def test_other_products_are_not_on_demand_prices(text, reason):
     assert found.products_dropped == {reason: 1}
 
 
-def test_latest_term_counts():
+def test_latest_term_counts() -> None:
     """A price list may have the old term beside the new one."""
     text = json.loads(product("m5.large", "0.096"))
     old = json.loads(product("m5.large", "0.090"))["terms"]["OnDemand"]["SKU.JRTCKXETXF"]
@@ -193,7 +193,7 @@ def test_latest_term_counts():
     assert found.catalog.on_demand_usd_per_hour == {"m5.large": 0.096}
 
 
-def test_lower_of_two_prices_of_a_type_counts():
+def test_lower_of_two_prices_of_a_type_counts() -> None:
     """No saving is overstated."""
     for texts in (("0.10", "0.09"), ("0.09", "0.10")):
         found = built(products=[product("m5.large", text) for text in texts])
@@ -201,7 +201,7 @@ def test_lower_of_two_prices_of_a_type_counts():
         assert found.products_dropped == {"second price of a type": 1}
 
 
-def test_price_that_changes_too_much_is_doubted_and_the_old_one_kept():
+def test_price_that_changes_too_much_is_doubted_and_the_old_one_kept() -> None:
     """More than 50 % at once counts as an error until someone accepts it."""
     settled, doubted = settle_prices(
         {"a.large": 0.151, "b.large": 0.15, "c.large": 0.049, "new.large": 9.0},
@@ -211,7 +211,7 @@ def test_price_that_changes_too_much_is_doubted_and_the_old_one_kept():
     assert [d.instance_type for d in doubted] == ["a.large", "c.large"]
 
 
-def test_new_catalog_keeps_previous_prices_instead_of_doubted_ones():
+def test_new_catalog_keeps_previous_prices_instead_of_doubted_ones() -> None:
     """Building a catalog always checks the prices."""
     before = Catalog({}, {"m5.large": 0.01}, {})
     found = built(products=[product("m5.large", "0.096")], previous=before)
@@ -219,7 +219,7 @@ def test_new_catalog_keeps_previous_prices_instead_of_doubted_ones():
     assert found.doubted[0].new_usd_per_hour == 0.096
 
 
-def test_stored_catalog_round_trips():
+def test_stored_catalog_round_trips() -> None:
     """Equal catalogs give equal bytes."""
     offering = {
         "InstanceType": "m5.large",
@@ -246,7 +246,7 @@ def test_stored_catalog_round_trips():
         (pack_json("catalog", 1, {"types": [{"color": 1}]}), "missing or has a wrong type"),
     ],
 )
-def test_unreadable_catalog_is_refused_with_the_reason(data, words):
+def test_unreadable_catalog_is_refused_with_the_reason(data, words) -> None:
     """It is damaged, of another version, or of another kind."""
     with pytest.raises(DamagedState, match=words):
         catalog_from_bytes(data)

@@ -32,7 +32,7 @@ def seconds(parts):
 
 @given(spans)
 @settings(deadline=None)
-def test_joined_spans_cover_the_same_seconds_once(parts):
+def test_joined_spans_cover_the_same_seconds_once(parts) -> None:
     """The spans are disjoint, in order and never touch, and cover the same seconds."""
     result = joined(parts)
     assert seconds(result) == seconds(parts)
@@ -42,7 +42,7 @@ def test_joined_spans_cover_the_same_seconds_once(parts):
 
 @given(spans, st.tuples(edges, edges).filter(lambda span: span[0] < span[1]))
 @settings(deadline=None)
-def test_missing_and_covered_parts_make_up_the_span(parts, within):
+def test_missing_and_covered_parts_make_up_the_span(parts, within) -> None:
     """They neither overlap nor leave a rest."""
     covered, lacking = clipped(parts, within), missing(parts, within)
     assert seconds(covered) | seconds(lacking) == seconds([within])
@@ -51,7 +51,7 @@ def test_missing_and_covered_parts_make_up_the_span(parts, within):
 
 @given(spans)
 @settings(deadline=None)
-def test_gaps_lie_strictly_between_covered_spans(parts):
+def test_gaps_lie_strictly_between_covered_spans(parts) -> None:
     """Time before the first or after the last collection is not a gap."""
     covered = joined(parts)
     whole = [(covered[0][0], covered[-1][1])] if covered else []
@@ -60,7 +60,7 @@ def test_gaps_lie_strictly_between_covered_spans(parts):
 
 @given(coverages, coverages)
 @settings(deadline=None)
-def test_coverage_does_not_depend_on_the_order_of_collections(first, second):
+def test_coverage_does_not_depend_on_the_order_of_collections(first, second) -> None:
     """A union is commutative, and stored coverage round-trips."""
     both = first.union(second)
     assert both == second.union(first)
@@ -68,7 +68,7 @@ def test_coverage_does_not_depend_on_the_order_of_collections(first, second):
     assert Coverage.from_columns(stored) == both
 
 
-def test_pool_is_covered_by_itself_and_by_its_type():
+def test_pool_is_covered_by_itself_and_by_its_type() -> None:
     """AWS is queried by type, an imported file covers single pools."""
     pool = Pool("m5.large", "us-east-1a")
     coverage = Coverage({"m5.large": ((0, 10),), str(pool): ((8, 20),)})
@@ -80,7 +80,7 @@ def test_pool_is_covered_by_itself_and_by_its_type():
 
 @given(coverages, st.integers(1, 60))
 @settings(deadline=None)
-def test_slices_cover_what_is_missing_and_nothing_known(coverage, end_s):
+def test_slices_cover_what_is_missing_and_nothing_known(coverage, end_s) -> None:
     """The plan is complete, and repeats nothing but the overlap for late rows."""
     within, wanted = (0, end_s), ["c5.large", "m5.large"]
     slices = plan_slices(coverage, wanted, within)
@@ -94,7 +94,7 @@ def test_slices_cover_what_is_missing_and_nothing_known(coverage, end_s):
     assert plan_slices(after, wanted, within) == []
 
 
-def test_slices_are_limited_and_the_newest_comes_first():
+def test_slices_are_limited_and_the_newest_comes_first() -> None:
     """A region's 90 days: at most 200 types and eight days each, plus the overlap."""
     names = [f"m{number}.large" for number in range(450)]
     slices = plan_slices(Coverage(), names, (NOW_S - 90 * DAY_S, NOW_S))
@@ -105,7 +105,7 @@ def test_slices_are_limited_and_the_newest_comes_first():
     assert len(slices) == 3 * 12
 
 
-def test_half_slices_request_the_same():
+def test_half_slices_request_the_same() -> None:
     """A slice that AWS refuses because of one type is split in two."""
     (whole,) = plan_slices(Coverage(), ["a.b", "c.d", "e.f"], (0, 10))
     first, second = halves(whole)
@@ -116,7 +116,7 @@ def test_half_slices_request_the_same():
 @pytest.mark.parametrize(
     ("trained_days_ago", "days"), [(None, 84), (400, 84), (30, 24), (7, 1), (6, 0), (3, 0), (0, 0)]
 )
-def test_history_goes_back_to_the_training_data_but_90_days_at_most(trained_days_ago, days):
+def test_history_goes_back_to_the_training_data_but_90_days_at_most(trained_days_ago, days) -> None:
     """Whole days up to six days ago; none if the model is younger than the recent prices."""
     trained = None if trained_days_ago is None else NOW_S - trained_days_ago * DAY_S
     start_s, end_s = history_span(trained, NOW_S + 3_600, 6 * DAY_S)
@@ -128,7 +128,7 @@ def test_history_goes_back_to_the_training_data_but_90_days_at_most(trained_days
 
 @given(st.integers(0, 2_000_000_000), st.integers(1, 500 * DAY_S))
 @settings(deadline=None)
-def test_months_cover_a_span_without_gap_or_overlap(start_s, length_s):
+def test_months_cover_a_span_without_gap_or_overlap(start_s, length_s) -> None:
     """Every second of a span is in exactly one month."""
     months = months_in((start_s, start_s + length_s))
     assert months[0].span[0] <= start_s < months[0].span[1]

@@ -57,14 +57,14 @@ def row(grid, pool):
         (49, "blackout", Method.NONE, None),
     ],
 )
-def test_each_length_has_its_method_and_confidence(buckets, kind, method, confidence):
+def test_each_length_has_its_method_and_confidence(buckets, kind, method, confidence) -> None:
     """The table of gaps at its limits."""
     assert (gap_kind(buckets), method_for(buckets)) == (kind, method)
     assert CONFIDENCE.get(method) == confidence
 
 
 @pytest.mark.parametrize("buckets", [1, 2, 3, 6, 7, 48, 49])
-def test_gap_is_filled_by_the_method_for_its_length(buckets):
+def test_gap_is_filled_by_the_method_for_its_length(buckets) -> None:
     """Exactly the missing buckets have the method and confidence for the length; a blackout is
     empty."""
     end = 20 + buckets
@@ -80,14 +80,14 @@ def test_gap_is_filled_by_the_method_for_its_length(buckets):
         np.testing.assert_allclose(confidence[20:end], CONFIDENCE[expected])
 
 
-def test_short_gap_is_interpolated_linearly():
+def test_short_gap_is_interpolated_linearly() -> None:
     """Two buckets between 0.10 and 0.16."""
     reported = book([(A, 0, 0.10), (A, 12, 0.16)], [(A, 0, 10), (A, 12, 20)])
     price, _, _ = row(grid_view(reported, EMPTY, (at(0), at(20))), A)
     np.testing.assert_allclose(price[9:13], [0.10, 0.12, 0.14, 0.16])
 
 
-def test_medium_gap_is_the_weighted_mean_of_the_hour_on_each_side():
+def test_medium_gap_is_the_weighted_mean_of_the_hour_on_each_side() -> None:
     """Weights are 1 / (minutes + 1), and prices beyond an hour do not count."""
     reported = book(
         [(A, 0, 9.0), (A, 8, 0.10), (A, 24, 0.20), (A, 36, 9.0)], [(A, 0, 20), (A, 24, 60)]
@@ -101,7 +101,7 @@ def test_medium_gap_is_the_weighted_mean_of_the_hour_on_each_side():
     assert price[20] < price[23]
 
 
-def test_long_gap_moves_like_the_median_peer():
+def test_long_gap_moves_like_the_median_peer() -> None:
     """Last price x median relative move of the same type in other zones; other types do not count."""
     reported = book(
         [
@@ -117,7 +117,7 @@ def test_long_gap_moves_like_the_median_peer():
     np.testing.assert_allclose(price[15:20], 0.10 * (1.1 + 1.2) / 2)
 
 
-def test_long_gap_without_peers_is_left_empty():
+def test_long_gap_without_peers_is_left_empty() -> None:
     """Without peers the move of a pool is unknown."""
     reported = book([(A, 0, 0.10), (OTHER, 0, 1.0)], [(A, 0, 10), (A, 20, 30), (OTHER, 0, 30)])
     price, method, _ = row(grid_view(reported, EMPTY, (at(0), at(30))), A)
@@ -125,7 +125,7 @@ def test_long_gap_without_peers_is_left_empty():
     assert method[10:20] == [Method.NONE] * 10
 
 
-def test_filled_prices_are_never_used_to_fill():
+def test_filled_prices_are_never_used_to_fill() -> None:
     """A medium gap uses the known prices of the hours beside it, not the filled short gap there."""
     rows = [(A, 0, 0.10), (A, 12, 0.30), (A, 18, 0.40)]
     reported = book(rows, [(A, 0, 10), (A, 12, 14), (A, 18, 40)])
@@ -140,7 +140,7 @@ def test_filled_prices_are_never_used_to_fill():
 
 
 @pytest.mark.parametrize("within", [(22, 40), (0, 22), (21, 23)])
-def test_gap_that_crosses_the_edge_of_a_view_counts_whole(within):
+def test_gap_that_crosses_the_edge_of_a_view_counts_whole(within) -> None:
     """Two buckets of a gap of four are filled as those of a gap of four."""
     reported = book([(A, 0, 0.10)], [(A, 0, 20), (A, 24, 40)])
     grid = grid_view(reported, EMPTY, (at(within[0]), at(within[1])))
@@ -148,7 +148,7 @@ def test_gap_that_crosses_the_edge_of_a_view_counts_whole(within):
     assert shown == {Method.INVERSE_DISTANCE}
 
 
-def test_quiet_pool_is_not_a_gap():
+def test_quiet_pool_is_not_a_gap() -> None:
     """A price holds until the next change, for days, as long as collections succeed."""
     reported = book([(A, 0, 0.10)], [(A, 0, 1000)])
     price, method, confidence = row(grid_view(reported, EMPTY, (at(0), at(1000))), A)
@@ -157,14 +157,14 @@ def test_quiet_pool_is_not_a_gap():
     assert set(confidence) == {1.0}
 
 
-def test_nothing_is_filled_before_the_first_and_after_the_last_collection():
+def test_nothing_is_filled_before_the_first_and_after_the_last_collection() -> None:
     """One side has no price, and AWS may still return it."""
     reported = book([(A, 10, 0.10)], [(A, 10, 20)])
     _, method, _ = row(grid_view(reported, EMPTY, (at(0), at(30))), A)
     assert method == [Method.NONE] * 10 + [Method.REPORTED] * 10 + [Method.NONE] * 10
 
 
-def test_reported_prices_come_before_imported_ones_and_both_before_filled_ones():
+def test_reported_prices_come_before_imported_ones_and_both_before_filled_ones() -> None:
     """Confidence 1.00, 0.95 and 0.85 side by side."""
     reported = book([(A, 0, 0.10)], [(A, 0, 10), (A, 13, 20)])
     imported = book([(A, 0, 0.90), (A, 11, 0.30)], [(A, 0, 5), (A, 11, 20)])
@@ -190,7 +190,7 @@ SPAN = (at(0), at(90))
 
 @given(prices, covered)
 @settings(max_examples=30, deadline=None)
-def test_filling_changes_no_collected_price_and_stays_within_gaps(rows, spans):
+def test_filling_changes_no_collected_price_and_stays_within_gaps(rows, spans) -> None:
     """Covered buckets show what AWS reported; only buckets of gaps are filled."""
     reported = book(rows, spans)
     grid = grid_view(reported, EMPTY, SPAN)
@@ -212,7 +212,7 @@ def test_filling_changes_no_collected_price_and_stays_within_gaps(rows, spans):
 
 @given(prices, covered, st.sampled_from([A, "m5.large"]), buckets, buckets)
 @settings(max_examples=30, deadline=None)
-def test_prices_collected_later_replace_filled_ones(rows, spans, key, first, last):
+def test_prices_collected_later_replace_filled_ones(rows, spans, key, first, last) -> None:
     """A span that is requested again shows what AWS reports, whatever was filled before."""
     collected_later = book(rows, [*spans, (key, first, last)])
     grid = grid_view(collected_later, EMPTY, SPAN)
@@ -225,7 +225,7 @@ def test_prices_collected_later_replace_filled_ones(rows, spans, key, first, las
 
 @given(prices, covered, buckets)
 @settings(max_examples=30, deadline=None)
-def test_view_of_a_part_equals_that_part_of_the_view(rows, spans, cut):
+def test_view_of_a_part_equals_that_part_of_the_view(rows, spans, cut) -> None:
     """Filling does not depend on the span of the view."""
     reported = book(rows, spans)
     whole = grid_view(reported, EMPTY, SPAN)
@@ -236,7 +236,7 @@ def test_view_of_a_part_equals_that_part_of_the_view(rows, spans, cut):
 
 @given(prices, covered)
 @settings(max_examples=30, deadline=None)
-def test_filled_prices_lie_within_the_known_ones(rows, spans):
+def test_filled_prices_lie_within_the_known_ones(rows, spans) -> None:
     """Interpolations and means stay between the pool's own prices; nothing is filled below zero."""
     reported = book(rows, spans)
     grid = grid_view(reported, EMPTY, SPAN)
@@ -249,7 +249,7 @@ def test_filled_prices_lie_within_the_known_ones(rows, spans):
     assert (grid.price[np.isfinite(grid.price)] > 0).all()
 
 
-def test_gaps_are_counted_per_pool():
+def test_gaps_are_counted_per_pool() -> None:
     """Two zones of a missing type are two gaps, and the counts name the methods."""
     reported = book([(A, 0, 0.1), (B, 0, 0.2)], [("m5.large", 0, 10), ("m5.large", 12, 20)])
     gaps = find_gaps([reported.coverage], [A, B], SPAN)
@@ -257,7 +257,7 @@ def test_gaps_are_counted_per_pool():
     assert count_methods(grid_view(reported, EMPTY, SPAN), gaps) == {"linear": 4}
 
 
-def test_collection_between_two_bucket_starts_does_not_split_a_gap():
+def test_collection_between_two_bucket_starts_does_not_split_a_gap() -> None:
     """It covers no bucket's start, so the gap around it counts as one."""
     coverage = Coverage({"m5.large": ((at(0), at(2)), (at(4) + 10, at(5) - 10), (at(8), at(9)))})
     (gap,) = find_gaps([coverage], [A], SPAN)

@@ -62,7 +62,7 @@ ROW = {
     ],
     ids=["csv", "bom", "spellings", "zone id", "aws cli", "list", "lines", "gzip"],
 )
-def test_every_common_format_gives_the_same_row(body):
+def test_every_common_format_gives_the_same_row(body) -> None:
     """CSV, the AWS CLI's output, and our own receipts."""
     assert read(body).rows == [(A, START_S, 0.1)]
 
@@ -83,14 +83,14 @@ def test_every_common_format_gives_the_same_row(body):
         ("m5.large\n", "not an instance type"),
     ],
 )
-def test_unusable_row_is_counted_and_stops_no_other(row, reason):
+def test_unusable_row_is_counted_and_stops_no_other(row, reason) -> None:
     """Unusable rows are dropped by reason, the others are read."""
     found = read(HEADER + line() + row + line(price="0.2", time="2025-06-02T00:00:00Z"))
     assert found.dropped == {reason: 1}
     assert (len(found.rows), found.read) == (2, 3)
 
 
-def test_absurd_prices_are_dropped_with_the_reasons_of_cleaning():
+def test_absurd_prices_are_dropped_with_the_reasons_of_cleaning() -> None:
     """Negative, zero, above ten times on-demand, and not a number."""
     body = HEADER + "".join(
         line(price=price, time=f"2025-06-0{day}T00:00:00Z")
@@ -105,7 +105,7 @@ def test_absurd_prices_are_dropped_with_the_reasons_of_cleaning():
     assert book.changes.price.tolist() == [0.1]
 
 
-def test_unknown_columns_are_named_and_times_without_offset_are_counted():
+def test_unknown_columns_are_named_and_times_without_offset_are_counted() -> None:
     """Everything ignored or assumed is reported."""
     found = read("time,instance,zone,price,mood\n2025-06-01T00:00:00,m5.large,us-east-1a,0.1,x\n")
     assert found.columns_ignored == ("mood",)
@@ -128,20 +128,20 @@ def test_unknown_columns_are_named_and_times_without_offset_are_counted():
         (gzip.compress(b" " * (BYTES_MAX + 1)), "larger than 64 MiB"),
     ],
 )
-def test_unreadable_file_is_refused_with_the_reason(body, message):
+def test_unreadable_file_is_refused_with_the_reason(body, message) -> None:
     """One sentence says what was found and what is allowed."""
     with pytest.raises(UnreadableFile, match=message):
         read(body)
 
 
-def test_later_of_conflicting_rows_wins():
+def test_later_of_conflicting_rows_wins() -> None:
     """Duplicates count as repeated, contradictions as corrected."""
     book, cleaning = imported((A, 0, 0.1), (A, 0, 0.1), (A, 0, 0.3))
     assert book.changes.price.tolist() == [0.3]
     assert (cleaning.repeated, cleaning.corrected) == (1, 1)
 
 
-def test_changes_hold_for_a_day_and_a_year_without_rows_is_a_blackout():
+def test_changes_hold_for_a_day_and_a_year_without_rows_is_a_blackout() -> None:
     """AWS restates every price each day: after a longer silence rows are missing, and the view
     stays empty."""
     year = 365 * 86_400
@@ -152,7 +152,7 @@ def test_changes_hold_for_a_day_and_a_year_without_rows_is_a_blackout():
     assert list(count_gaps([gap])) == ["blackout"]
 
 
-def test_samples_cover_their_own_five_minutes_and_the_missing_one_is_filled():
+def test_samples_cover_their_own_five_minutes_and_the_missing_one_is_filled() -> None:
     """A sample says nothing about the next bucket."""
     book, _ = imported((A, 7, 0.1), (A, 304, 0.1), (A, 901, 0.2), rows_are=RowsAre.SAMPLES)
     grid = grid_view(PriceBook(), book, (START_S, START_S + 1_200))
@@ -163,7 +163,7 @@ def test_samples_cover_their_own_five_minutes_and_the_missing_one_is_filled():
 
 @given(st.permutations(range(8)), st.sampled_from(list(RowsAre)))
 @settings(max_examples=25, deadline=None)
-def test_import_does_not_depend_on_the_order_of_rows(order, rows_are):
+def test_import_does_not_depend_on_the_order_of_rows(order, rows_are) -> None:
     """An unsorted file gives the same book as a sorted one."""
     rows = [((A, B)[n % 2], n * 1_000, 0.1 + n / 100) for n in range(8)]
     shuffled = [rows[n] for n in order]
@@ -172,7 +172,7 @@ def test_import_does_not_depend_on_the_order_of_rows(order, rows_are):
     assert book.to_bytes() == sorted_book.to_bytes()
 
 
-def test_file_of_one_pool_is_read():
+def test_file_of_one_pool_is_read() -> None:
     """Its last price holds up to the file's last row."""
     book, _ = imported((A, 0, 0.1), (A, 3_600, 0.2))
     assert book.coverage.spans == {str(A): ((START_S, START_S + 3_601),)}

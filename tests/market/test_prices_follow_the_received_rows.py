@@ -25,7 +25,7 @@ def believed_price(rows, pool, time_s):
 
 
 @given(rows_within(DAY_S), st.integers(START_S - 10, START_S + DAY_S + 10))
-def test_price_at_any_time_is_the_last_row_before_it(rows, time_s):
+def test_price_at_any_time_is_the_last_row_before_it(rows, time_s) -> None:
     """Dropping restated prices loses no price."""
     changes = merged(rows)
     expected = [believed_price(rows, pool, time_s) for pool in changes.pools]
@@ -33,7 +33,7 @@ def test_price_at_any_time_is_the_last_row_before_it(rows, time_s):
 
 
 @given(rows_within(DAY_S), st.data())
-def test_merging_in_any_order_and_portions_gives_the_same_series(rows, data):
+def test_merging_in_any_order_and_portions_gives_the_same_series(rows, data) -> None:
     """Back-fill adds old rows after new ones, and the result must not depend on that."""
     shuffled = data.draw(st.permutations(rows))
     cuts = sorted(data.draw(st.lists(st.integers(0, len(rows)), max_size=3)))
@@ -43,7 +43,7 @@ def test_merging_in_any_order_and_portions_gives_the_same_series(rows, data):
 
 
 @given(rows_within(DAY_S))
-def test_merging_again_changes_nothing_and_counts_every_row_as_repeated(rows):
+def test_merging_again_changes_nothing_and_counts_every_row_as_repeated(rows) -> None:
     """Overlapping collections do no harm."""
     once = merged(rows)
     twice, cleaning = once.merge(rows, {})
@@ -53,7 +53,7 @@ def test_merging_again_changes_nothing_and_counts_every_row_as_repeated(rows):
 
 
 @given(rows_within(DAY_S), rows_within(DAY_S))
-def test_every_received_row_is_counted_once(first, second):
+def test_every_received_row_is_counted_once(first, second) -> None:
     """The counts of a cleaning add up to the received rows."""
     bad = [(A, START_S, 0.0), (A, START_S + 1, -1.0), (B, START_S, float("nan"))]
     _, cleaning = merged(first).merge([*second, *bad], {"m5.large": 0.02})
@@ -62,7 +62,7 @@ def test_every_received_row_is_counted_once(first, second):
 
 
 @given(rows_within(3 * DAY_S), st.integers(START_S - 10, START_S + 3 * DAY_S))
-def test_trimming_keeps_every_price_from_the_given_time_on(rows, before_s):
+def test_trimming_keeps_every_price_from_the_given_time_on(rows, before_s) -> None:
     """The last change before that time stays, so the price then is known."""
     changes = merged(rows)
     trimmed = changes.trim(before_s)
@@ -73,21 +73,21 @@ def test_trimming_keeps_every_price_from_the_given_time_on(rows, before_s):
     assert (trimmed.time_s < before_s).sum() <= len(trimmed.pools)
 
 
-def test_restated_price_is_kept_but_is_not_a_change():
+def test_restated_price_is_kept_but_is_not_a_change() -> None:
     """AWS restates an unchanged price every 24 h; the time of the last change must not move."""
     changes, cleaning = PriceChanges().merge([(A, START_S, 0.1), (A, START_S + DAY_S, 0.1)], {})
     assert changes.time_s.tolist() == [START_S]
     assert (cleaning.changes, cleaning.restated) == (1, 1)
 
 
-def test_late_change_does_not_hide_the_return_of_the_old_price():
+def test_late_change_does_not_hide_the_return_of_the_old_price() -> None:
     """0.1, then 0.2 (missed at first), then 0.1 again: the 0.2 ends when the price returned."""
     changes = merged([(A, START_S, 0.1), (A, START_S + 200, 0.1)], [(A, START_S + 100, 0.2)])
     assert changes.price.tolist() == [0.1, 0.2, 0.1]
     assert changes.price_at(START_S + 300).tolist() == [0.1]
 
 
-def test_newest_received_price_of_one_moment_wins():
+def test_newest_received_price_of_one_moment_wins() -> None:
     """AWS corrects a price by another one for the same time."""
     changes, cleaning = merged([(A, START_S, 0.1)]).merge([(A, START_S, 0.3)], {})
     assert changes.price.tolist() == [0.3]
@@ -104,21 +104,21 @@ def test_newest_received_price_of_one_moment_wins():
         (1.01, "above 10 x on-demand"),
     ],
 )
-def test_absurd_price_is_dropped_and_counted(price, reason):
+def test_absurd_price_is_dropped_and_counted(price, reason) -> None:
     """An error in the data neither becomes a price nor goes unnoticed."""
     changes, cleaning = PriceChanges().merge([(B, START_S, price)], {"m5.large": 0.1})
     assert changes.pools == ()
     assert cleaning.dropped == {reason: 1}
 
 
-def test_type_without_on_demand_price_has_no_upper_limit():
+def test_type_without_on_demand_price_has_no_upper_limit() -> None:
     """A missing price list must not cost the spot prices."""
     changes, cleaning = PriceChanges().merge([(B, START_S, 99.0)], {})
     assert changes.price.tolist() == [99.0]
     assert cleaning.dropped == {}
 
 
-def test_grid_has_the_price_at_every_step_and_none_before_the_first_change():
+def test_grid_has_the_price_at_every_step_and_none_before_the_first_change() -> None:
     """The 5-minute grid carries a price forward and invents none."""
     changes = merged([(A, START_S + 301, 0.1), (A, START_S + 600, 0.2)])
     grid = changes.grid(START_S, START_S + 1_200)
@@ -126,7 +126,7 @@ def test_grid_has_the_price_at_every_step_and_none_before_the_first_change():
 
 
 @given(rows_within(DAY_S))
-def test_restricting_keeps_every_change_of_the_remaining_pools(rows):
+def test_restricting_keeps_every_change_of_the_remaining_pools(rows) -> None:
     """Only the pools of other types are removed."""
     kept = merged(rows).restrict({"m5.large"})
     alone = merged([row for row in rows if row[0].instance_type == "m5.large"])
@@ -134,7 +134,7 @@ def test_restricting_keeps_every_change_of_the_remaining_pools(rows):
 
 
 @given(rows_within(DAY_S))
-def test_stored_series_round_trips_and_can_be_merged(rows):
+def test_stored_series_round_trips_and_can_be_merged(rows) -> None:
     """Restated prices survive too."""
     half = len(rows) // 2
     stored = PriceChanges.from_bytes(merged(rows[:half]).to_bytes())
@@ -142,14 +142,14 @@ def test_stored_series_round_trips_and_can_be_merged(rows):
     assert resumed.to_bytes() == merged(rows).to_bytes()
 
 
-def test_stored_bytes_do_not_depend_on_the_time_of_writing():
+def test_stored_bytes_do_not_depend_on_the_time_of_writing() -> None:
     """Equal series give equal bytes at any time, so an unchanged object need not be written."""
     archive = zipfile.ZipFile(io.BytesIO(merged([(A, START_S, 0.1)]).to_bytes()))
     assert {entry.date_time for entry in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
 
 
 @given(st.data())
-def test_damaged_series_is_refused_with_the_reason(data):
+def test_damaged_series_is_refused_with_the_reason(data) -> None:
     """Any damage gives one clear error."""
     good = bytearray(merged([(A, START_S, 0.1), (C, START_S, 0.2)]).to_bytes())
     cut = data.draw(st.integers(0, len(good) - 1))
@@ -157,7 +157,7 @@ def test_damaged_series_is_refused_with_the_reason(data):
         PriceChanges.from_bytes(bytes(good[:cut]))
 
 
-def test_unsorted_series_is_refused():
+def test_unsorted_series_is_refused() -> None:
     """Every lookup relies on the order, so it is checked on reading."""
     swapped = PriceChanges(
         (Pool("m5.large", "us-east-1a"),),

@@ -28,7 +28,7 @@ def expected(series, is_known):
 
 
 @given(rows_within(SPAN_S), moments, windows)
-def test_volatility_equals_the_brute_force_figure(rows, at_s, window_s):
+def test_volatility_equals_the_brute_force_figure(rows, at_s, window_s) -> None:
     """All seconds of the window, one by one, give the same figure."""
     changes = merged(rows)
     brute = [
@@ -41,7 +41,7 @@ def test_volatility_equals_the_brute_force_figure(rows, at_s, window_s):
 
 
 @given(rows_within(SPAN_S), moments, windows)
-def test_rise_volatility_equals_the_brute_force_figure(rows, at_s, window_s):
+def test_rise_volatility_equals_the_brute_force_figure(rows, at_s, window_s) -> None:
     """The opening price and all rises since, second by second, give the same figure."""
     changes = merged(rows)
     brute = []
@@ -55,7 +55,7 @@ def test_rise_volatility_equals_the_brute_force_figure(rows, at_s, window_s):
 
 
 @given(st.lists(prices, min_size=1, max_size=20), windows)
-def test_falling_price_has_no_rise_volatility(series, window_s):
+def test_falling_price_has_no_rise_volatility(series, window_s) -> None:
     """Falls do not make a pool unsafe: exactly 0, not almost."""
     falling = sorted(set(series), reverse=True)
     changes = merged([(POOLS[0], START_S + 13 * k, price) for k, price in enumerate(falling)])
@@ -63,7 +63,7 @@ def test_falling_price_has_no_rise_volatility(series, window_s):
 
 
 @given(st.lists(prices, min_size=1, max_size=20), windows)
-def test_rising_price_has_its_plain_volatility(series, window_s):
+def test_rising_price_has_its_plain_volatility(series, window_s) -> None:
     """Without falls both figures are equal."""
     changes = merged([(POOLS[0], START_S + 13 * k, p) for k, p in enumerate(sorted(set(series)))])
     at_s = START_S + SPAN_S
@@ -73,7 +73,7 @@ def test_rising_price_has_its_plain_volatility(series, window_s):
 
 
 @given(rows_within(SPAN_S), rows_within(SPAN_S), moments, windows)
-def test_volatility_does_not_depend_on_later_prices(rows, other, at_s, window_s):
+def test_volatility_does_not_depend_on_later_prices(rows, other, at_s, window_s) -> None:
     """Prices after the moment have no influence."""
     past = [(pool, START_S, 0.2) for pool in POOLS] + [r for r in rows if START_S < r[1] <= at_s]
     known = merged(past)
@@ -85,7 +85,7 @@ def test_volatility_does_not_depend_on_later_prices(rows, other, at_s, window_s)
 
 
 @given(rows_within(SPAN_S * 10), st.integers(0, 120))
-def test_worst_recent_volatility_is_the_highest_of_all_samples(rows, minutes):
+def test_worst_recent_volatility_is_the_highest_of_all_samples(rows, minutes) -> None:
     """A pool counts as safe only if it was safe at every sample, the oldest included."""
     changes, at_s = merged(rows), START_S + SPAN_S * 10
     times_s = [at_s - 300 * k for k in range(minutes // 5 + 1)] + [at_s - 60 * minutes]
@@ -94,7 +94,7 @@ def test_worst_recent_volatility_is_the_highest_of_all_samples(rows, minutes):
     np.testing.assert_array_equal(worst, np.fmax.reduce(figures))
 
 
-def test_worst_recent_volatility_includes_a_rise_that_left_the_window():
+def test_worst_recent_volatility_includes_a_rise_that_left_the_window() -> None:
     """A rise a day and a minute ago is out of the window now, but was in it within the last half
     hour."""
     day_s = 86_400
@@ -104,12 +104,12 @@ def test_worst_recent_volatility_includes_a_rise_that_left_the_window():
     assert rise_volatility_worst(changes, at_s, day_s, 30)[0] > 0
 
 
-def test_market_without_pools_has_no_volatility():
+def test_market_without_pools_has_no_volatility() -> None:
     """An empty market is not an error."""
     assert rise_volatility_worst(PriceChanges(), START_S, 3_600, 30).shape == (0,)
 
 
-def test_window_without_length_is_refused():
+def test_window_without_length_is_refused() -> None:
     """The message names the value."""
     with pytest.raises(ValueError, match="window_s = 0"):
         volatility(PriceChanges(), START_S, 0)

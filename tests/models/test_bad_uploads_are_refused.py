@@ -111,7 +111,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("bad", BAD, ids=lambda bad: bad.__name__)
-def test_bad_model_is_refused_with_the_reason(stage, trained, bad):
+def test_bad_model_is_refused_with_the_reason(stage, trained, bad) -> None:
     """Ledger, bus and answer agree; the live model has not changed."""
     version = f"bad-{bad.__name__}"
     upload(stage, version, bad(trained.folder))
@@ -127,7 +127,7 @@ def test_bad_model_is_refused_with_the_reason(stage, trained, bad):
         stage.command(command="activate-model", version=version)
 
 
-def test_incomplete_upload_is_refused_after_half_an_hour(stage, trained):
+def test_incomplete_upload_is_refused_after_half_an_hour(stage, trained) -> None:
     """Until then it is incomplete and names the missing files; no request is needed."""
     files = files_of(trained.folder, "half")
     del files["boosters.json.gz"]
@@ -146,7 +146,7 @@ def test_incomplete_upload_is_refused_after_half_an_hour(stage, trained):
 
 
 @pytest.mark.parametrize("key", ["model.txt", "a b/metadata.json", "-x/metadata.json"])
-def test_file_outside_a_version_folder_is_reported(stage, key):
+def test_file_outside_a_version_folder_is_reported(stage, key) -> None:
     """The event names the file and where models belong."""
     put = {"Bucket": stage.bucket, "Key": f"models/uploads/{key}", "Body": b"x"}
     boto3.client("s3").put_object(**put)
@@ -157,7 +157,7 @@ def test_file_outside_a_version_folder_is_reported(stage, key):
 
 
 @pytest.mark.parametrize("version", ["shipped", "last-price"])
-def test_reserved_names_cannot_be_uploaded(stage, trained, version):
+def test_reserved_names_cannot_be_uploaded(stage, trained, version) -> None:
     """The product's own forecasts are scored under them."""
     upload(stage, version, files_of(trained.folder, "mine"))
     assert "already reserved" in events_of(stage, "Spot Optimizer Model")[-1]["reason"]
@@ -176,7 +176,7 @@ def test_reserved_names_cannot_be_uploaded(stage, trained, version):
     ],
     ids=["nothing before", "unknown", "live", "not pending", "no upload", "no version"],
 )
-def test_forbidden_registry_change_is_refused_with_the_reason(stage, request_, message):
+def test_forbidden_registry_change_is_refused_with_the_reason(stage, request_, message) -> None:
     """The error says what is allowed, and the registry stays as it is."""
     before = ledger_of(stage).registry()
     with pytest.raises(FunctionFailed, match=message) as failure:

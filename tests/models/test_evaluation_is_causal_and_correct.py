@@ -48,7 +48,7 @@ def scored(trained, tmp_path_factory) -> Scored:
     return rolled(trained, tmp_path_factory.mktemp("rolled"), MARKET)
 
 
-def test_forecasts_do_not_change_if_the_future_is_permuted(trained, scored, tmp_path):
+def test_forecasts_do_not_change_if_the_future_is_permuted(trained, scored, tmp_path) -> None:
     """Prices from some day on are permuted: no earlier forecast changes by a bit, daily corrections
     and rules included."""
     before = [row for row in MARKET if row[1] <= LATER_S]
@@ -65,7 +65,9 @@ def test_forecasts_do_not_change_if_the_future_is_permuted(trained, scored, tmp_
         )
 
 
-def test_evaluation_learns_the_corrections_of_the_deployed_function(trained, scored, tmp_path):
+def test_evaluation_learns_the_corrections_of_the_deployed_function(
+    trained, scored, tmp_path
+) -> None:
     """A daily lesson from the stored prices gives what the evaluation learned day by day."""
     market = read_markets([write_csv(tmp_path / "prices.csv", MARKET)]).markets[0]
     first_s = START_S // DAY_S * DAY_S
@@ -91,7 +93,9 @@ def test_evaluation_learns_the_corrections_of_the_deployed_function(trained, sco
         )
 
 
-def test_evaluation_does_not_depend_on_the_order_and_repetition_of_rows(trained, scored, tmp_path):
+def test_evaluation_does_not_depend_on_the_order_and_repetition_of_rows(
+    trained, scored, tmp_path
+) -> None:
     """Unsorted, repeated, in another notation of time: the forecasts are equal."""
     mixed = [MARKET[i] for i in np.random.default_rng(1).permutation(len(MARKET))]
     other = rolled(trained, tmp_path, [*mixed, *mixed[:200]])
@@ -99,7 +103,7 @@ def test_evaluation_does_not_depend_on_the_order_and_repetition_of_rows(trained,
         np.testing.assert_array_equal(getattr(scored, field.name), getattr(other, field.name))
 
 
-def test_times_with_any_offset_and_zones_by_id_give_the_same_market(tmp_path):
+def test_times_with_any_offset_and_zones_by_id_give_the_same_market(tmp_path) -> None:
     """09:00 in India is 03:30 UTC; use1-az1 lies in us-east-1 as us-east-1a does."""
     rows = small_market(2)
     path = tmp_path / "mixed.csv"
@@ -117,7 +121,7 @@ def test_times_with_any_offset_and_zones_by_id_give_the_same_market(tmp_path):
     np.testing.assert_array_equal(by_id[0].changes.price, by_name[0].changes.price)
 
 
-def test_dropped_rows_are_counted_by_reason(tmp_path):
+def test_dropped_rows_are_counted_by_reason(tmp_path) -> None:
     """Negative prices, repeated and conflicting rows: each reason is reported, none is lost."""
     rows = small_market(2)
     pool, time_s, price = rows[0]
@@ -128,7 +132,7 @@ def test_dropped_rows_are_counted_by_reason(tmp_path):
     assert price + 1 in read.markets[0].changes.price
 
 
-def test_gap_in_the_recording_splits_the_market(tmp_path):
+def test_gap_in_the_recording_splits_the_market(tmp_path) -> None:
     """After a year without rows nothing looks back across it, and no outcome lies in it."""
     rows = small_market(4)
     late = [(p, t + 365 * DAY_S, price * 2) for p, t, price in rows]
@@ -139,7 +143,7 @@ def test_gap_in_the_recording_splits_the_market(tmp_path):
     assert second.start_s >= START_S + 365 * DAY_S
 
 
-def test_single_pool_can_be_evaluated_and_few_rises_give_no_figure(trained, tmp_path):
+def test_single_pool_can_be_evaluated_and_few_rises_give_no_figure(trained, tmp_path) -> None:
     """Figures that cannot be computed are reported as missing."""
     one = [row for row in MARKET if row[0] == MARKET[-1][0]]
     report = evaluate(rolled(trained, tmp_path, one), trained.model.metadata.thresholds)
@@ -149,7 +153,7 @@ def test_single_pool_can_be_evaluated_and_few_rises_give_no_figure(trained, tmp_
     json.dumps(report, allow_nan=False)
 
 
-def test_limits_and_medians_are_whole_ticks_and_contain_the_last_price(scored):
+def test_limits_and_medians_are_whole_ticks_and_contain_the_last_price(scored) -> None:
     """Prices move in ticks of 0.0001 dollars; only the mean is not a whole tick."""
     for limits in (scored.low, scored.median, scored.high):
         ticks = scored.price * np.exp(limits) / 1e-4
@@ -162,7 +166,7 @@ def test_limits_and_medians_are_whole_ticks_and_contain_the_last_price(scored):
     np.testing.assert_allclose(scored.median[unlikely], 0, atol=1e-9)
 
 
-def test_expensive_pools_count_more_in_dollars_and_alike_in_log_prices(trained, scored):
+def test_expensive_pools_count_more_in_dollars_and_alike_in_log_prices(trained, scored) -> None:
     """A forecast that is right about one expensive pool alone has skill in dollars, but little in
     logs."""
     known = np.isfinite(scored.move)
@@ -181,7 +185,7 @@ def test_expensive_pools_count_more_in_dollars_and_alike_in_log_prices(trained, 
         assert low <= squared["skill_in_dollars"] <= high
 
 
-def test_evaluate_command_prints_the_same_report_and_draws_it(trained, tmp_path):
+def test_evaluate_command_prints_the_same_report_and_draws_it(trained, tmp_path) -> None:
     """From the command line, as JSON, with a picture."""
     prices = write_csv(tmp_path / "prices.csv", MARKET)
     asked = ["evaluate", "--prices", str(prices), "--model", str(trained.folder)]
@@ -197,7 +201,7 @@ def test_evaluate_command_prints_the_same_report_and_draws_it(trained, tmp_path)
     assert answer.stdout.count("in dollars") == len(report["horizons"])
 
 
-def test_file_without_required_columns_is_refused_with_the_reason(trained, tmp_path):
+def test_file_without_required_columns_is_refused_with_the_reason(trained, tmp_path) -> None:
     """Exit code 2 and the accepted spellings."""
     path = tmp_path / "odd.csv"
     path.write_text("when,what\n1,2\n", encoding="utf-8")
@@ -215,7 +219,7 @@ labeled = st.lists(
 
 @settings(deadline=None, max_examples=60)
 @given(labeled)
-def test_rank_measures_equal_a_count_pair_by_pair(rows):
+def test_rank_measures_equal_a_count_pair_by_pair(rows) -> None:
     """AUC over all pairs with ties as halves; average precision and F1 over all thresholds."""
     predicted = np.array([p for p, _ in rows])
     happened = np.array([float(y) for _, y in rows])
@@ -239,14 +243,14 @@ def test_rank_measures_equal_a_count_pair_by_pair(rows):
 
 @settings(deadline=None, max_examples=60)
 @given(st.lists(st.floats(-1, 1), min_size=1, max_size=40), st.sampled_from([0.05, 0.5, 0.95]))
-def test_pinball_loss_is_least_at_the_quantile(values, level):
+def test_pinball_loss_is_least_at_the_quantile(values, level) -> None:
     """The empirical quantile loses no more than any of the values."""
     actual = np.array(values)
     best = pinball_loss(level, np.quantile(actual, level, method="inverted_cdf"), actual).sum()
     assert all(best <= pinball_loss(level, np.float64(v), actual).sum() + 1e-9 for v in values)
 
 
-def test_bootstrap_draws_whole_blocks():
+def test_bootstrap_draws_whole_blocks() -> None:
     """Rows of one family and week are counted equally often in every draw."""
     made_s = np.array([0, HOUR_S, 8 * DAY_S, 0])
     family = np.array(["m5", "m5", "m5", "c5"])

@@ -59,7 +59,7 @@ def refreshed(stage: Stage) -> MarketSnapshot:
     return snapshot_from_bytes(stage.object("market/snapshot.npz"))
 
 
-def test_live_model_forecasts_and_learns_once_a_day_with_enough_history(trained):
+def test_live_model_forecasts_and_learns_once_a_day_with_enough_history(trained) -> None:
     """Name, band and instability are the model's; the lesson is stored and not repeated."""
     with open_stage(market=moving_market(18)) as stage:
         put_live(stage, trained)
@@ -79,7 +79,7 @@ def test_live_model_forecasts_and_learns_once_a_day_with_enough_history(trained)
         assert "market/lessons/small.npz" not in written
 
 
-def test_last_price_is_forecast_with_too_little_history_and_the_reason(trained):
+def test_last_price_is_forecast_with_too_little_history_and_the_reason(trained) -> None:
     """A model that has not learned from this market is not used; the decision says why."""
     with open_stage(market=moving_market(9)) as stage:
         put_live(stage, trained)
@@ -91,7 +91,7 @@ def test_last_price_is_forecast_with_too_little_history_and_the_reason(trained):
 
 
 @pytest.mark.parametrize("damaged", ["metadata.json", "boosters.json.gz"])
-def test_model_that_does_not_load_stops_no_price(trained, damaged):
+def test_model_that_does_not_load_stops_no_price(trained, damaged) -> None:
     """Prices are collected, the fallback forecasts, the damaged file is named."""
     with open_stage(market=moving_market(18)) as stage:
         put_live(stage, trained, damaged)
@@ -101,7 +101,7 @@ def test_model_that_does_not_load_stops_no_price(trained, damaged):
         assert np.isfinite(snapshot.price).all()
 
 
-def test_model_without_lessons_is_stale_after_three_days(trained):
+def test_model_without_lessons_is_stale_after_three_days(trained) -> None:
     """Its lessons are old and the history has become too short: the last price is forecast again."""
     with open_stage(market=moving_market(9)) as stage:
         put_live(stage, trained)

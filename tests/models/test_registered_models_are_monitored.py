@@ -34,7 +34,7 @@ def cold() -> None:
     kept_models._loaded.clear()
 
 
-def test_registered_version_cannot_be_replaced(stage, trained):
+def test_registered_version_cannot_be_replaced(stage, trained) -> None:
     """Different files for the live version are refused; the kept ones stay in use."""
     make_live(stage, "one", files_of(trained.folder, "one"))
     before = stage.objects("models/kept/")
@@ -45,7 +45,7 @@ def test_registered_version_cannot_be_replaced(stage, trained):
     assert stage.objects("models/kept/") == before
 
 
-def test_changed_files_of_a_kept_model_are_not_used(stage, trained):
+def test_changed_files_of_a_kept_model_are_not_used(stage, trained) -> None:
     """If the live model's metadata is overwritten, the last price is forecast, with the reason."""
     make_live(stage, "one", files_of(trained.folder, "one"))
     body = files_of(trained.folder, "two")["metadata.json"]
@@ -58,7 +58,7 @@ def test_changed_files_of_a_kept_model_are_not_used(stage, trained):
     assert "it was changed after validation" in reason
 
 
-def test_last_two_models_are_kept_and_older_ones_removed(stage, trained):
+def test_last_two_models_are_kept_and_older_ones_removed(stage, trained) -> None:
     """Files of other models are removed within 15 minutes, and an event reports it."""
     make_live(stage, "one", files_of(trained.folder, "one"))
     for version in ("two", "three"):
@@ -73,7 +73,7 @@ def test_last_two_models_are_kept_and_older_ones_removed(stage, trained):
         stage.command(command="activate-model", version="one")
 
 
-def test_every_decision_reports_that_no_model_forecast(stage, trained):
+def test_every_decision_reports_that_no_model_forecast(stage, trained) -> None:
     """Without a usable model the last price is used, every decision says why, and the metric is 1;
     with a model again it is 0 and the decision names it."""
     make_live(stage, "gone", files_of(trained.folder, "gone"))
@@ -100,7 +100,7 @@ def _evidence(stage) -> dict[str, Any]:
     return json.loads(bodies[max(bodies)].splitlines()[-1])["evidence"]
 
 
-def test_trial_decides_a_share_of_the_workloads_with_the_pending_model(stage, trained):
+def test_trial_decides_a_share_of_the_workloads_with_the_pending_model(stage, trained) -> None:
     """Each decision names its forecaster, the chosen workloads are always the same, and without a
     current forecast of the pending model the live one decides for all."""
     for number in range(6):
@@ -134,7 +134,7 @@ def _forecasters(stage) -> dict[str, str]:
     return {row["workload_id"]: row["evidence"]["forecaster"] for row in rows}
 
 
-def test_archive_reaches_back_far_enough_for_a_new_model(stage, trained):
+def test_archive_reaches_back_far_enough_for_a_new_model(stage, trained) -> None:
     """A model trained until yesterday still needs weeks of prices to learn from and to be compared
     on."""
     files = files_of(trained.folder, "young", trained_until="2026-03-01T00:00:00Z")
@@ -147,7 +147,7 @@ def test_archive_reaches_back_far_enough_for_a_new_model(stage, trained):
     assert status["from"] == "2026-01-10T00:00:00+00:00"
 
 
-def test_weak_model_sets_the_metric_and_is_reported_once(stage, trained):
+def test_weak_model_sets_the_metric_and_is_reported_once(stage, trained) -> None:
     """Its forecasts are scored as their horizons end: metric, event with reasons; good again after
     a better model is live."""
     make_live(stage, "misled", misled(trained.folder))

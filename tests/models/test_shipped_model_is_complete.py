@@ -19,14 +19,14 @@ from tests.models.small_markets import DAY_S, HOUR_S, START_S, small_market
 SIZE_MAX_MB = 5
 
 
-def test_shipped_model_is_text_and_numbers_and_small():
+def test_shipped_model_is_text_and_numbers_and_small() -> None:
     """LightGBM's text, JSON and a table; reading them runs no code; below 5 MB."""
     files = {path.name: path.stat().st_size for path in SHIPPED.iterdir()}
     assert set(files) == {METADATA, BOOSTERS, CALIBRATION, SIMPLE_RULES, MODEL_CARD}
     assert sum(files.values()) < SIZE_MAX_MB * 2**20
 
 
-def test_shipped_model_loads_with_every_booster_and_threshold():
+def test_shipped_model_loads_with_every_booster_and_threshold() -> None:
     """Checksums match, and its features are those of this version."""
     model = read_model(SHIPPED)
     assert set(model.boosters) == set(booster_names())
@@ -39,7 +39,7 @@ def test_shipped_model_loads_with_every_booster_and_threshold():
     assert card.startswith(f"# {model.metadata.name}\n")
 
 
-def test_shipped_model_is_less_sure_of_tomorrow_than_of_the_next_hour():
+def test_shipped_model_is_less_sure_of_tomorrow_than_of_the_next_hour() -> None:
     """In a market that changes every five to seven hours the band of a day is wider."""
     model = read_model(SHIPPED)
     changes = PriceChanges().merge(small_market(17), {})[0]

@@ -28,7 +28,7 @@ def market(*, is_drawn: bool) -> Market:
     return Market("us-east-1", changes, {}, START_S, int(changes.time_s.max()))
 
 
-def test_beat_and_span_of_gaps_are_those_of_the_market():
+def test_beat_and_span_of_gaps_are_those_of_the_market() -> None:
     """A beat of 450 s and gaps of 36 to 56 beats; a price is never younger than the least gap."""
     law = law_of(market(is_drawn=True), until_s=2 * START_S)
     assert law.beat_s == pytest.approx(BEAT_S, abs=0.5)
@@ -40,7 +40,7 @@ def test_beat_and_span_of_gaps_are_those_of_the_market():
     assert (survival[0] == 1).all()
 
 
-def test_random_gaps_predict_nothing_and_regular_ones_everything():
+def test_random_gaps_predict_nothing_and_regular_ones_everything() -> None:
     """The information is near that of unrelated gaps, or the whole entropy if one follows from the
     other."""
     information, chance, _ = law_of(market(is_drawn=True), 2 * START_S).information()
@@ -49,7 +49,7 @@ def test_random_gaps_predict_nothing_and_regular_ones_everything():
     assert information == pytest.approx(entropy, rel=0.05)
 
 
-def test_law_uses_only_past_gaps():
+def test_law_uses_only_past_gaps() -> None:
     """Only gaps that ended before the day count."""
     law = law_of(market(is_drawn=True), START_S + 10 * 24 * HOUR_S)
     assert 0 < len(law.beats) <= 60 * 10 * 24 * HOUR_S // (LEAST * BEAT_S)

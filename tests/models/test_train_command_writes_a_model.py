@@ -12,7 +12,7 @@ DAY = "2023-11-29"
 """The fourteenth of the small market."""
 
 
-def test_train_command_writes_a_model_that_loads_and_its_card(tmp_path):
+def test_train_command_writes_a_model_that_loads_and_its_card(tmp_path) -> None:
     """FILE@DAY uses only rows before the day, and the card says so."""
     prices = write_csv(tmp_path / "prices.csv", small_market(20))
     out = tmp_path / "made"
@@ -40,7 +40,7 @@ def test_train_command_writes_a_model_that_loads_and_its_card(tmp_path):
         ("{}@2023-11-17", "too little time to learn from"),
     ],
 )
-def test_unusable_input_is_refused_with_the_reason(tmp_path, prices, words):
+def test_unusable_input_is_refused_with_the_reason(tmp_path, prices, words) -> None:
     """Exit code 2, the option or the file, and what is allowed."""
     path = write_csv(tmp_path / "prices.csv", small_market(20))
     answer = CliRunner().invoke(

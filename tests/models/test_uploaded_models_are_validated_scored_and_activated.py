@@ -57,7 +57,7 @@ def way(trained):
     return seen
 
 
-def test_good_upload_becomes_pending_by_s3_events_alone(way):
+def test_good_upload_becomes_pending_by_s3_events_alone(way) -> None:
     """Uploading the files is enough, and the comparison is on the ledger."""
     registry, item = way["uploaded"]
     assert (registry.live.version, registry.pending.version) == ("small", "twin")
@@ -68,7 +68,7 @@ def test_good_upload_becomes_pending_by_s3_events_alone(way):
     assert item.comparison["changed"] > 100
 
 
-def test_every_forecast_is_scored_at_every_horizon_when_it_ends(way):
+def test_every_forecast_is_scored_at_every_horizon_when_it_ends(way) -> None:
     """One item per day, horizon and model: 24, 19, 13 and one hour of 12 pools; the first hour is
     after the model became live."""
     hours = dict.fromkeys(HORIZONS, 0)
@@ -80,7 +80,7 @@ def test_every_forecast_is_scored_at_every_horizon_when_it_ends(way):
     assert models == {"small": "live", "twin": "pending", "last-price": "beside"}
 
 
-def test_pending_model_is_scored_beside_the_live_one(way):
+def test_pending_model_is_scored_beside_the_live_one(way) -> None:
     """The same model under another name, with lessons of its own, has the same scores."""
     figures = {}
     for item in way["scores"]:
@@ -94,7 +94,7 @@ def test_pending_model_is_scored_beside_the_live_one(way):
     assert {"skill", "coverage", "coverage_of_changes", "change_brier"} <= figures["twin"].keys()
 
 
-def test_skill_and_coverage_are_metrics_by_horizon_and_nothing_else(way):
+def test_skill_and_coverage_are_metrics_by_horizon_and_nothing_else(way) -> None:
     """Two metrics with four horizons; pools or workloads as dimensions would be expensive."""
     for name in ("skill", "coverage"):
         dimensions = [dimensions for dimensions, _ in way[name]]
@@ -103,7 +103,7 @@ def test_skill_and_coverage_are_metrics_by_horizon_and_nothing_else(way):
     assert {dimensions["service"] for dimensions, _ in way["worse"]} == {"spot-optimizer"}
 
 
-def test_activation_and_rollback_change_the_forecaster_from_the_next_cycle_on(way):
+def test_activation_and_rollback_change_the_forecaster_from_the_next_cycle_on(way) -> None:
     """The snapshot names the forecaster; the two models swap roles."""
     assert way["activated"]["live"] == "twin"
     assert way["activated"]["previous"] == "small"
@@ -114,7 +114,7 @@ def test_activation_and_rollback_change_the_forecaster_from_the_next_cycle_on(wa
     assert (way["snapshot"].degraded, way["snapshot again"].degraded) == ("", "")
 
 
-def test_every_change_is_on_the_ledger_and_the_bus_with_who_asked(way):
+def test_every_change_is_on_the_ledger_and_the_bus_with_who_asked(way) -> None:
     """Upload, activation and rollback, each with its requester; requests as they were sent."""
     wanted = [
         ("twin", "pending", "S3 upload by 123456789012"),
@@ -127,7 +127,7 @@ def test_every_change_is_on_the_ledger_and_the_bus_with_who_asked(way):
     assert sorted(asked) == ["activate-model", "models", "roll-back-model"]
 
 
-def test_registry_can_be_queried(way):
+def test_registry_can_be_queried(way) -> None:
     """The registered models, every upload, and the scores of the last week."""
     shown = way["shown"]
     assert (shown["live"], shown["previous"], shown["pending"]) == ("small", None, "twin")
@@ -135,7 +135,7 @@ def test_registry_can_be_queried(way):
     assert {row["horizon_hours"] for row in shown["scores"]} == set(HORIZONS)
 
 
-def test_model_waits_to_be_compared_without_enough_prices(trained):
+def test_model_waits_to_be_compared_without_enough_prices(trained) -> None:
     """It is pending but cannot be activated; with enough prices it is validated again on request."""
     with priced_stage(days=9) as stage:
         upload(stage, "early", files_of(trained.folder, "early"))

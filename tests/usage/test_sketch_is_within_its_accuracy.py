@@ -23,7 +23,7 @@ def true_p95(fed):
 
 
 @given(means)
-def test_p95_is_within_two_percent_of_the_true_one(fed):
+def test_p95_is_within_two_percent_of_the_true_one(fed) -> None:
     """The guarantee of the paper, for everything above a thousandth."""
     truth, found = true_p95(fed), Sketch().with_means(fed).p95(NOW_S)
     assert found is not None
@@ -31,14 +31,14 @@ def test_p95_is_within_two_percent_of_the_true_one(fed):
 
 
 @given(means, st.integers(0, 60))
-def test_feeding_in_portions_and_storing_in_between_changes_nothing(fed, cut):
+def test_feeding_in_portions_and_storing_in_between_changes_nothing(fed, cut) -> None:
     """A sketch read back from JSON goes on where it was."""
     half = Sketch.from_json(Sketch().with_means(fed[:cut]).to_json())
     assert half.with_means(fed[cut:]).to_json() == Sketch().with_means(fed).to_json()
 
 
 @given(means)
-def test_means_of_the_eighth_day_back_are_forgotten(fed):
+def test_means_of_the_eighth_day_back_are_forgotten(fed) -> None:
     """Seven calendar days count, both when new means come and when time just passes."""
     old = [(NOW_S - DAYS_KEPT * DAY_S, 5_000.0)] * 1_000
     sketch = Sketch().with_means(old).with_means(fed)
@@ -50,13 +50,13 @@ def test_means_of_the_eighth_day_back_are_forgotten(fed):
     assert newest.to_json() == Sketch().with_means([(NOW_S, 1.0)]).to_json()
 
 
-def test_an_empty_sketch_has_no_quantile():
+def test_an_empty_sketch_has_no_quantile() -> None:
     """No data is None, not 0."""
     assert Sketch().p95(NOW_S) is None
     assert Sketch().count(NOW_S) == 0
 
 
-def test_a_sketch_of_another_shape_is_refused():
+def test_a_sketch_of_another_shape_is_refused() -> None:
     """A bucket without a number is damage."""
     with pytest.raises(ValueError, match="shorter"):
         Sketch.from_json([[20_000, 1, 1, 2]])

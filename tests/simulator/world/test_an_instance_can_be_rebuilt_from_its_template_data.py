@@ -39,7 +39,7 @@ def adopted(account, **params):
     )
 
 
-def test_unused_options_are_spelled_out(account):
+def test_unused_options_are_spelled_out(account) -> None:
     """They are in the answer, and in that of DescribeInstances as far as it has them."""
     instance_id = adopted(account)
     data = account.ec2.get_launch_template_data(InstanceId=instance_id)["LaunchTemplateData"]
@@ -51,7 +51,7 @@ def test_unused_options_are_spelled_out(account):
     assert row["MaintenanceOptions"] == {"AutoRecovery": "default", "RebootMigration": "default"}
 
 
-def test_license_configurations_are_kept_and_checked(account, refused):
+def test_license_configurations_are_kept_and_checked(account, refused) -> None:
     """They come back by the same name; what is no license configuration launches nothing."""
     arn = "arn:aws:license-manager:us-east-1:123456789012:license-configuration:lic-1"
     named = [{"LicenseConfigurationArn": arn}]
@@ -70,7 +70,7 @@ def test_license_configurations_are_kept_and_checked(account, refused):
     assert error.startswith("InvalidParameterValue")
 
 
-def test_template_data_keeps_everything_that_must_be_kept(account):
+def test_template_data_keeps_everything_that_must_be_kept(account) -> None:
     """User data, groups, devices, metadata options, profile, credit, monitoring, placement."""
     group = account.world.add_security_group("web")
     instance_id = adopted(account, SecurityGroupIds=[group])
@@ -92,14 +92,14 @@ def test_template_data_keeps_everything_that_must_be_kept(account):
     assert "InstanceMarketOptions" not in data
 
 
-def test_spot_instance_carries_its_market_options(account):
+def test_spot_instance_carries_its_market_options(account) -> None:
     """They must be removed before an on-demand launch or a fleet."""
     instance_id = account.world.launch_instance("m5.large", "us-east-1a")
     data = account.ec2.get_launch_template_data(InstanceId=instance_id)["LaunchTemplateData"]
     assert data["InstanceMarketOptions"]["SpotOptions"]["SpotInstanceType"] == "one-time"
 
 
-def test_data_launches_a_twin_only_when_stripped(account, refused):
+def test_data_launches_a_twin_only_when_stripped(account, refused) -> None:
     """The interface and its address exist once: without them, zone and subnet it fits elsewhere."""
     instance_id = adopted(account)
     data = account.ec2.get_launch_template_data(InstanceId=instance_id)["LaunchTemplateData"]
@@ -134,7 +134,7 @@ def test_data_launches_a_twin_only_when_stripped(account, refused):
     assert copied["Placement"]["AvailabilityZone"] == "us-east-1a"
 
 
-def test_versions_are_numbered_and_the_default_cannot_be_deleted(account, refused):
+def test_versions_are_numbered_and_the_default_cannot_be_deleted(account, refused) -> None:
     """$Default stays at 1 until it is set; deleting it is reported, deleting another works."""
     ec2 = account.ec2
     ec2.create_launch_template(LaunchTemplateName="web", LaunchTemplateData={"KeyName": "a"})
@@ -158,7 +158,7 @@ def test_versions_are_numbered_and_the_default_cannot_be_deleted(account, refuse
     assert error.startswith("InvalidLaunchTemplateName.NotFoundException")
 
 
-def test_instance_launched_with_an_age_keeps_its_launch_time(account):
+def test_instance_launched_with_an_age_keeps_its_launch_time(account) -> None:
     """An instance launched with an age reports it, and so do its checks."""
     instance_id = adopted(account, DisableApiTermination=True)
     assert account.describe(instance_id)["LaunchTime"] == account.now - timedelta(days=30)

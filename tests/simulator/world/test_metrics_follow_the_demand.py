@@ -50,7 +50,7 @@ def wave(when):
     return 1.0 + 0.5 * math.sin(when.timestamp() / 86_400 * 2 * math.pi)
 
 
-def test_cpu_is_demand_over_the_vcpus_of_the_type(account):
+def test_cpu_is_demand_over_the_vcpus_of_the_type(account) -> None:
     """The same demand is half the percentage on an instance twice as large; noise is within 3 %."""
     account.world.loads["web"] = Load(cpu_vcpu=wave)
     for instance_type, vcpus in (("m5.large", 2), ("m5.xlarge", 4)):
@@ -64,7 +64,7 @@ def test_cpu_is_demand_over_the_vcpus_of_the_type(account):
             assert value == pytest.approx(100 * wave(time) / vcpus, rel=0.031)
 
 
-def test_percentiles_and_means_are_those_of_the_five_minute_points(account):
+def test_percentiles_and_means_are_those_of_the_five_minute_points(account) -> None:
     """Over any period, against numpy on the raw points; a week at once."""
     account.world.loads["web"] = Load(cpu_vcpu=wave)
     instance_id = account.world.launch_instance("m5.large", "us-east-1a", tags={"Name": "web"})
@@ -79,7 +79,7 @@ def test_percentiles_and_means_are_those_of_the_five_minute_points(account):
         assert found[f"q{number}"][1] == [pytest.approx(function(raw))]
 
 
-def test_memory_is_reported_only_where_an_agent_reports_it(account):
+def test_memory_is_reported_only_where_an_agent_reports_it(account) -> None:
     """Its dimensions are found by ListMetrics and must be named exactly."""
     account.world.loads["quiet"] = Load(cpu_vcpu=wave)
     account.world.loads["loud"] = Load(cpu_vcpu=wave, memory_gib=lambda _: 4.0)
@@ -108,7 +108,7 @@ def test_memory_is_reported_only_where_an_agent_reports_it(account):
     assert found["q2"] == ([], [])
 
 
-def test_there_are_no_points_while_an_instance_does_not_run(account):
+def test_there_are_no_points_while_an_instance_does_not_run(account) -> None:
     """None before its launch, none after its end, none for the running five minutes."""
     account.world.loads["web"] = Load(cpu_vcpu=wave)
     instance_id = account.world.launch_instance(
@@ -127,7 +127,7 @@ def test_there_are_no_points_while_an_instance_does_not_run(account):
     assert max(times) < ended
 
 
-def test_pages_join_to_the_whole_and_the_limits_hold(account, refused):
+def test_pages_join_to_the_whole_and_the_limits_hold(account, refused) -> None:
     """Data points are cut into pages of MaxDatapoints; 501 queries and double ids are refused."""
     instance_id = account.world.launch_instance("m5.large", "us-east-1a")
     queries = [query(n, instance_id) for n in range(3)]
@@ -144,7 +144,7 @@ def test_pages_join_to_the_whole_and_the_limits_hold(account, refused):
         assert error.startswith("ValidationError")
 
 
-def test_listings_come_in_pages_of_500(account):
+def test_listings_come_in_pages_of_500(account) -> None:
     """With 170 instances of five metrics each there are two pages."""
     for _ in range(170):
         account.world.launch_instance("m5.large", "us-east-1a")

@@ -13,7 +13,7 @@ from simulator.world.operations import OPERATIONS
 from simulator.world.shapes import checked_reply
 
 
-def test_every_type_of_the_catalog_fits_the_service_model(account):
+def test_every_type_of_the_catalog_fits_the_service_model(account) -> None:
     """All pages of DescribeInstanceTypes pass the check of botocore's output shape."""
     pages = account.ec2.get_paginator("describe_instance_types").paginate()
     rows = [row for page in pages for row in page["InstanceTypes"]]
@@ -21,7 +21,7 @@ def test_every_type_of_the_catalog_fits_the_service_model(account):
     assert all(row == instance_types()[row["InstanceType"]] for row in rows)
 
 
-def test_types_are_filtered_by_any_member(account):
+def test_types_are_filtered_by_any_member(account) -> None:
     """Names in kebab case, lists in the singular."""
     reply = account.ec2.describe_instance_types(
         Filters=[
@@ -37,14 +37,14 @@ def test_types_are_filtered_by_any_member(account):
     assert [row["InstanceType"] for row in reply["InstanceTypes"]] == ["m6g.large"]
 
 
-def test_unknown_types_are_refused_by_name(account, refused):
+def test_unknown_types_are_refused_by_name(account, refused) -> None:
     """InvalidInstanceType says which."""
     error = refused(account.ec2.describe_instance_types, InstanceTypes=["m5.large", "m5.tiny"])
     assert error.startswith("InvalidInstanceType")
     assert "[m5.tiny]" in error
 
 
-def test_zones_and_offerings_agree(account):
+def test_zones_and_offerings_agree(account) -> None:
     """Each zone has a name, an id and a subnet, and offerings by name and by id match."""
     zones = account.ec2.describe_availability_zones()["AvailabilityZones"]
     assert tuple(zone["ZoneName"] for zone in zones) == account.world.zones
@@ -72,7 +72,7 @@ def test_zones_and_offerings_agree(account):
     assert len(account.ec2.describe_security_groups()["SecurityGroups"]) == 1
 
 
-def test_subnets_may_be_in_local_zones_and_on_outposts(account):
+def test_subnets_may_be_in_local_zones_and_on_outposts(account) -> None:
     """DescribeSubnets shows their zone and their OutpostArn, which other subnets lack; nothing can be
     launched there."""
     account.world.add_local_zone("us-east-1-bos-1a", "use1-bos1-az1")
@@ -106,7 +106,7 @@ def prices(account, *terms):
             return found
 
 
-def test_price_list_gives_on_demand_prices_to_a_careful_filter(account):
+def test_price_list_gives_on_demand_prices_to_a_careful_filter(account) -> None:
     """With the full filter one price a type; a careless one also gets reserved and Windows."""
     careful = (
         ("location", "US East (N. Virginia)"),
@@ -120,7 +120,7 @@ def test_price_list_gives_on_demand_prices_to_a_careful_filter(account):
     assert len(prices(account, ("instanceType", "m5.large"))) == 5
 
 
-def test_advisor_file_has_the_known_shape_and_changes_on_request(account):
+def test_advisor_file_has_the_known_shape_and_changes_on_request(account) -> None:
     """Five ranges, buckets 0 to 4 with shares near the stated ones, changes from then on."""
     status, _, body = account.world.http(URL)
     data = json.loads(body)
@@ -147,7 +147,7 @@ def test_advisor_file_has_the_known_shape_and_changes_on_request(account):
     assert account.world.http("https://example.com/")[0] == 404
 
 
-def test_reply_that_breaks_the_service_model_is_caught():
+def test_reply_that_breaks_the_service_model_is_caught() -> None:
     """The path and what is allowed are named: wrong member, type, enumeration."""
     for reply, named in (
         ({"Volumen": []}, "Volumen"),
@@ -160,7 +160,7 @@ def test_reply_that_breaks_the_service_model_is_caught():
             checked_reply("ec2", "DescribeVolumes", reply)
 
 
-def test_operation_that_is_not_modelled_is_refused_by_name(account):
+def test_operation_that_is_not_modelled_is_refused_by_name(account) -> None:
     """Unknown operations and parameters are never answered by a guess."""
     with pytest.raises(NotModelled, match="DescribeHosts"):
         account.ec2.describe_hosts()
@@ -168,7 +168,7 @@ def test_operation_that_is_not_modelled_is_refused_by_name(account):
         account.run(Ipv6AddressCount=1)
 
 
-def test_every_operation_names_its_page_in_the_documentation():
+def test_every_operation_names_its_page_in_the_documentation() -> None:
     """The docstring of each handler begins with the API reference page that it follows."""
     for (service, name), handler in OPERATIONS.items():
         page = f"API_pricing_{name}" if service == "pricing" else f"API_{name}"
@@ -176,7 +176,7 @@ def test_every_operation_names_its_page_in_the_documentation():
 
 
 @pytest.mark.parametrize("region", ["eu-west-1", "ap-south-1", "sa-east-1"])
-def test_other_regions_have_their_own_zones_types_and_names(region):
+def test_other_regions_have_their_own_zones_types_and_names(region) -> None:
     """Subnets, offerings and the price list's location are the region's."""
     world = World(
         lambda: datetime(2024, 3, 1, tzinfo=UTC),
@@ -205,6 +205,6 @@ def story(account):
     return seen, account.events, account.ec2.describe_instance_status()["InstanceStatuses"]
 
 
-def test_runs_with_one_seed_are_identical(new_account):
+def test_runs_with_one_seed_are_identical(new_account) -> None:
     """Two worlds of one seed agree in ids, times, states and events."""
     assert story(new_account()) == story(new_account())

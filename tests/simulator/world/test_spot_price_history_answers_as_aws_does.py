@@ -59,7 +59,7 @@ def as_set(rows):
 )
 def test_any_range_in_any_pages_holds_exactly_what_applies(
     new_account, ago_minutes, length_minutes, page, one_type
-):
+) -> None:
     """Nothing twice, nothing missing, newest first, an empty token at the end only."""
     account = new_account()
     start = account.now - timedelta(minutes=ago_minutes)
@@ -79,14 +79,14 @@ def test_any_range_in_any_pages_holds_exactly_what_applies(
     assert all(tokens[:-1])
 
 
-def test_future_prices_are_not_shown(account):
+def test_future_prices_are_not_shown(account) -> None:
     """An end time ahead gives what is known now."""
     rows, _ = history(account, StartTime=account.now, EndTime=account.now + timedelta(days=1))
     assert as_set(rows) == expected_rows(account, account.now, account.now)
     assert len(rows) == len(account.market.pools)
 
 
-def test_other_products_have_no_rows_and_unknown_ones_are_refused(account, refused):
+def test_other_products_have_no_rows_and_unknown_ones_are_refused(account, refused) -> None:
     """Only Linux/UNIX has prices; filters on zone and type work as parameters do."""
     assert history(account, ProductDescriptions=["Windows"])[0] == []
     error = refused(account.ec2.describe_spot_price_history, ProductDescriptions=["Lunix"])
@@ -101,7 +101,7 @@ def test_other_products_have_no_rows_and_unknown_ones_are_refused(account, refus
     assert {row["AvailabilityZone"] for row in rows} == {"us-east-1a"}
 
 
-def test_empty_pages_come_now_and_then(account):
+def test_empty_pages_come_now_and_then(account) -> None:
     """A reader that stops at an empty page loses rows; some listing has one."""
     empty = 0
     for _ in range(4):
@@ -115,7 +115,7 @@ def test_empty_pages_come_now_and_then(account):
     assert empty
 
 
-def test_token_of_another_operation_is_refused(account, refused):
+def test_token_of_another_operation_is_refused(account, refused) -> None:
     """InvalidPaginationToken, as for one that never was."""
     token = account.ec2.describe_spot_price_history(MaxResults=1)["NextToken"]
     for wrong in (token, "banana"):
@@ -123,7 +123,7 @@ def test_token_of_another_operation_is_refused(account, refused):
         assert error.startswith("InvalidPaginationToken")
 
 
-def test_prices_of_another_region_are_not_taken(account):
+def test_prices_of_another_region_are_not_taken(account) -> None:
     """A market whose zones are not the region's is an error that names them."""
     with pytest.raises(ValueError, match="us-east-1a"):
         World(

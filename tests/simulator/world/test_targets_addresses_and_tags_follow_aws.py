@@ -15,7 +15,7 @@ def health(account, arn, instance_id):
     return reply["TargetHealthDescriptions"][0]["TargetHealth"]["State"]
 
 
-def test_target_becomes_healthy_and_drains_for_the_deregistration_delay(account):
+def test_target_becomes_healthy_and_drains_for_the_deregistration_delay(account) -> None:
     """initial -> healthy -> draining -> unused, and the events say so."""
     arn = account.world.create_target_group("web", deregistration_delay=timedelta(seconds=120))
     instance_id = account.world.launch_instance("m5.large", "us-east-1a")
@@ -39,7 +39,7 @@ def test_target_becomes_healthy_and_drains_for_the_deregistration_delay(account)
     assert kinds == [TargetRegistered, TargetDeregistered]
 
 
-def test_only_running_instances_can_be_registered(account, refused):
+def test_only_running_instances_can_be_registered(account, refused) -> None:
     """A pending one is an InvalidTarget; an unknown group is TargetGroupNotFound."""
     arn = account.world.create_target_group("web")
     instance_id = account.run()["InstanceId"]
@@ -50,7 +50,7 @@ def test_only_running_instances_can_be_registered(account, refused):
     assert error.startswith("TargetGroupNotFound")
 
 
-def test_instance_that_never_boots_is_unhealthy_and_one_without_balancer_unused(account):
+def test_instance_that_never_boots_is_unhealthy_and_one_without_balancer_unused(account) -> None:
     """unhealthy after its checks failed; unused where nothing sends traffic."""
     account.world.fail_status_checks()
     arn = account.world.create_target_group("web")
@@ -64,7 +64,7 @@ def test_instance_that_never_boots_is_unhealthy_and_one_without_balancer_unused(
     assert health(account, idle, instance_id) == "unused"
 
 
-def test_terminated_instance_leaves_its_target_group(account):
+def test_terminated_instance_leaves_its_target_group(account) -> None:
     """It is deregistered by itself when it is gone."""
     arn = account.world.create_target_group("web")
     instance_id = account.world.launch_instance("m5.large", "us-east-1a", target_group_arn=arn)
@@ -75,7 +75,7 @@ def test_terminated_instance_leaves_its_target_group(account):
     assert TargetDeregistered in {type(event) for event in account.events}
 
 
-def test_address_is_a_target_whoever_has_it(account, refused):
+def test_address_is_a_target_whoever_has_it(account, refused) -> None:
     """It is registered once for each port, healthy while its instance answers, and stays when that
     ends: unhealthy, until somebody takes it out; only then it can come back."""
     arn = account.world.create_target_group("web", target_type="ip")
@@ -97,7 +97,7 @@ def test_address_is_a_target_whoever_has_it(account, refused):
     assert health(account, arn, address) == "unhealthy"
 
 
-def test_zone_is_named_only_for_addresses_outside_the_subnets(account, refused):
+def test_zone_is_named_only_for_addresses_outside_the_subnets(account, refused) -> None:
     """ELB knows the zone of the others, and refuses to override it."""
     arn = account.world.create_target_group("web", target_type="ip")
 
@@ -116,7 +116,7 @@ def test_zone_is_named_only_for_addresses_outside_the_subnets(account, refused):
 
 
 @pytest.mark.parametrize("target_type", ["instance", "ip"])
-def test_target_in_a_zone_that_is_not_enabled_is_unused(account, target_type):
+def test_target_in_a_zone_that_is_not_enabled_is_unused(account, target_type) -> None:
     """ELBv2 API reference, TargetHealth: also one that was healthy, until the zone is enabled."""
     arn = account.world.create_target_group(
         "web", target_type=target_type, zones=("us-east-1a", "us-east-1b")
@@ -133,7 +133,7 @@ def test_target_in_a_zone_that_is_not_enabled_is_unused(account, target_type):
     assert states() == [("unused", "Target.NotInUse"), ("healthy", None)]
 
 
-def test_load_balancers_name_their_zones(account, refused):
+def test_load_balancers_name_their_zones(account, refused) -> None:
     """API_DescribeLoadBalancers: all page by page, or those named, 20 at most, each of them there."""
     both = ("us-east-1a", "us-east-1c")
     account.world.create_target_group("web", zones=both)
@@ -157,7 +157,7 @@ def test_load_balancers_name_their_zones(account, refused):
     assert refused(describe, LoadBalancerArns=arns[:1] * 21).startswith("ValidationError")
 
 
-def test_application_load_balancer_has_two_zones(account):
+def test_application_load_balancer_has_two_zones(account) -> None:
     """Its user guide, "Subnets for your load balancer"; a Network Load Balancer may have one."""
     for zones in (("us-east-1a",), ("us-east-1a", "eu-west-1a")):
         with pytest.raises(ValueError, match="zones"):
@@ -165,7 +165,7 @@ def test_application_load_balancer_has_two_zones(account):
     account.world.create_target_group("raw", protocol="TCP", zones=("us-east-1a",))
 
 
-def test_classic_load_balancers_name_their_instances(account, refused):
+def test_classic_load_balancers_name_their_instances(account, refused) -> None:
     """All of them page by page, or those named."""
     instance_id = account.world.launch_instance("m5.large", "us-east-1a")
     account.world.set_classic_load_balancer("empty")
@@ -182,7 +182,7 @@ def test_classic_load_balancers_name_their_instances(account, refused):
         account.world.set_classic_load_balancer("legacy", "i-0123456789abcdef0")
 
 
-def test_address_moves_only_when_it_may(account, refused):
+def test_address_moves_only_when_it_may(account, refused) -> None:
     """Without AllowReassociation Resource.AlreadyAssociated and nothing moved; repeats are fine."""
     old = account.world.launch_instance("m5.large", "us-east-1a", address=True)
     new = account.world.launch_instance("m5.large", "us-east-1b")
@@ -202,7 +202,7 @@ def test_address_moves_only_when_it_may(account, refused):
     assert error.startswith("InvalidAssociationID.NotFound")
 
 
-def test_addresses_are_limited_and_pending_instances_take_none(account, refused):
+def test_addresses_are_limited_and_pending_instances_take_none(account, refused) -> None:
     """AddressLimitExceeded beyond five; InvalidInstanceID while pending."""
     for _ in range(4):
         account.ec2.allocate_address(Domain="vpc")
@@ -219,7 +219,7 @@ def test_addresses_are_limited_and_pending_instances_take_none(account, refused)
 @settings(max_examples=15, deadline=None)
 @example(first=50, second=1, overlap=0)
 @given(first=st.integers(0, 50), second=st.integers(1, 60), overlap=st.integers(0, 50))
-def test_resource_never_has_more_than_fifty_tags(new_account, first, second, overlap):
+def test_resource_never_has_more_than_fifty_tags(new_account, first, second, overlap) -> None:
     """Creation is all or nothing; an existing key does not count twice."""
     account = new_account()
     instance_id = account.world.launch_instance("m5.large", "us-east-1a")
@@ -243,7 +243,7 @@ def test_resource_never_has_more_than_fifty_tags(new_account, first, second, ove
         assert set(account.world.tags_of(instance_id)) == old | new
 
 
-def test_reserved_tags_are_refused_and_listings_are_complete(account, refused):
+def test_reserved_tags_are_refused_and_listings_are_complete(account, refused) -> None:
     """aws: keys cannot be written; DescribeTags finds by key; DeleteTags minds the value."""
     instance_id = account.world.launch_instance("m5.large", "us-east-1a", tags={"Name": "web"})
     tags = {"Resources": [instance_id], "Tags": [{"Key": "aws:x", "Value": "1"}]}
@@ -256,7 +256,7 @@ def test_reserved_tags_are_refused_and_listings_are_complete(account, refused):
     assert account.world.tags_of(instance_id) == {}
 
 
-def test_filters_are_strict_and_pages_keep_to_their_listing(account, refused):
+def test_filters_are_strict_and_pages_keep_to_their_listing(account, refused) -> None:
     """Unknown names are refused, values may have wildcards, ids and MaxResults exclude each
     other, and an instance launched between two pages is not on the second."""
     ids = [
