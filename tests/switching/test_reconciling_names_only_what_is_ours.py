@@ -9,6 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from spot_optimizer.switching.interruptions import (
+    interruption_mark,
+    interruptions,
+    not_failed_over,
+)
 from spot_optimizer.switching.launch_request import client_token, switch_hash
 from spot_optimizer.switching.reconcile import (
     RESUME_WAIT_MAX,
@@ -22,10 +27,7 @@ from spot_optimizer.switching.reconcile import (
     Workload,
     findings,
     in_question,
-    interruption_mark,
-    interruptions,
     may_be_left,
-    not_failed_over,
     tagged_instance,
 )
 from spot_optimizer.vocabulary import Phase

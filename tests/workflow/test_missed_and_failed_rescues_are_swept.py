@@ -25,7 +25,7 @@ def test_an_interruption_without_an_event_is_rescued() -> None:
     with ready_stage() as (stage, originals):
         _interrupt_unheard(stage, originals["web"])
         (found,) = stage.sweep()
-        assert (found["action"], found["workload_id"]) == ("rescue", "web")
+        assert (found["action"], found["workload_id"]) == ("fail-over", "web")
         assert "EC2 has interrupted it" in found["reason"]
         assert stage.finish().status == "SUCCEEDED"
         assert stage.alive() == {stage.workload()["instance_id"]}
@@ -42,7 +42,7 @@ def test_what_has_lost_its_tags_is_rescued_as_well() -> None:
         stage.cycle()
         assert stage.workload()["status"] == "gone"
         (found,) = stage.sweep()
-        assert (found["action"], found["workload_id"]) == ("rescue", "web")
+        assert (found["action"], found["workload_id"]) == ("fail-over", "web")
         assert stage.finish().status == "SUCCEEDED"
         stage.cycle()
         assert stage.workload()["status"] == "managed"
@@ -109,7 +109,7 @@ def test_a_rescue_that_found_no_capacity_is_tried_again(hours: float) -> None:
             stage.account.run_for(BETWEEN_SWEEPS)
             found += stage.sweep()
             stage.finish()
-        assert {each["action"] for each in found} == {"rescue"}
+        assert {each["action"] for each in found} == {"fail-over"}
         assert stage.alive() == {stage.workload()["instance_id"]}
         assert stage.workload()["status"] == "managed"
 
@@ -121,9 +121,9 @@ def test_what_may_not_be_rescued_is_told_once(mode: str) -> None:
         stage.command(command="set-mode", workload="web", mode=mode)
         _interrupt_unheard(stage, originals["web"])
         (found,) = stage.sweep()
-        assert found["action"] == "tell"
+        assert found["action"] == "report"
         (alert,) = stage.calls_of("Publish")
-        assert "Workload web has not been rescued" in alert.params["Message"]
+        assert "No failover for workload web" in alert.params["Message"]
         assert f"mode {mode}" in alert.params["Message"]
         assert stage.workload()["status"] == "gone"
         assert stage.sweep() == []
@@ -137,11 +137,11 @@ def test_the_global_stop_holds_rescues_of_the_sweep() -> None:
         stage.command(command="stop")
         _interrupt_unheard(stage, originals["web"])
         (found,) = stage.sweep()
-        assert found["action"] == "tell"
+        assert found["action"] == "report"
         assert "global stop" in found["reason"]
         stage.command(command="resume")
         (found,) = stage.sweep()
-        assert found["action"] == "rescue"
+        assert found["action"] == "fail-over"
         stage.finish()
         assert stage.alive() == {stage.workload()["instance_id"]}
 
