@@ -101,7 +101,12 @@ def test_plans_are_written_whole_however_many(
     ledger = Ledger(TABLE)
     ledger.put(keys.plan_key("w-0"), {"old": "attribute"})
     calls.clear()
-    ledger.put_all([(keys.plan_key(f"w-{n}"), {"pools": [f"p-{n}"]}) for n in range(count)])
+    ledger.put_all(
+        [
+            (keys.plan_key(f"w-{n}"), {"pools": [f"m5.large/us-east-1a/subnet-{n}"]})
+            for n in range(count)
+        ]
+    )
     assert calls.count("TransactWriteItems") == transactions
     assert calls.count("PutItem") == (0 if transactions else count)
     assert len(rows()) == count

@@ -17,14 +17,13 @@ from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 from simulator.trials.ground import STACK, Ground
 from spot_optimizer.aws import executions as workflow
 from spot_optimizer.aws.clients import client
-from spot_optimizer.aws.ledger import claims
+from spot_optimizer.aws.ledger import claim_updates, claims
 from spot_optimizer.contracts.steps import Inspection
 from spot_optimizer.decision.guards import hold as guards
 from spot_optimizer.services.decide import inventory as fleet
 from spot_optimizer.services.handle_signal import answer as handle_signal
 from spot_optimizer.services.inspect_replacement import inspection as inspect_replacement
 from spot_optimizer.services.launch_replacement import launch as launch_replacement
-from spot_optimizer.services.update_ledger import steps as update_ledger
 from spot_optimizer.switching.instance_record import MANAGED_TAG
 
 _numbers = count(1)
@@ -48,13 +47,13 @@ def health_gate(_ground: Ground) -> None:
 
 def fence(ground: Ground) -> None:
     """No write asks whose claim it is, and whoever takes an expired claim leaves its switch alone."""
-    claims._end_expired = lambda *_: []
-    _without_conditions("_switch_update", "_held_workload_update")
+    claims.end_expired = lambda *_: []
+    _without_conditions("switch_update", "held_workload_update")
 
     def unheld(ledger: Any, workload_id: str, switch_id: str, _token: str) -> Any:
-        return claims._record(ledger, workload_id, switch_id)
+        return claims.read_record(ledger, workload_id, switch_id)
 
-    for module in (claims, update_ledger, launch_replacement):
+    for module in (claims, launch_replacement):
         module.held_record = unheld
 
     def without(states: dict[str, Any]) -> None:
@@ -69,7 +68,7 @@ def fence(ground: Ground) -> None:
 
 def _without_conditions(*parts: str) -> None:
     for name in parts:
-        part = getattr(claims, name)
+        part = getattr(claim_updates, name)
 
         def without(
             ledger: Any, *args: Any, _part: Callable[..., Any] = part, **kwargs: Any
@@ -84,7 +83,7 @@ def _without_conditions(*parts: str) -> None:
                 update[kind] = {k: v for k, v in update[kind].items() if k in used}
             return {"Update": update}
 
-        setattr(claims, name, without)
+        setattr(claim_updates, name, without)
 
 
 def _unfenced(condition: str) -> str:
@@ -101,21 +100,21 @@ def claim_expiry(_ground: Ground) -> None:
 def breaker_check(_ground: Ground) -> None:
     """An open breaker holds nothing up: neither the decision nor the claim."""
     guards._ALWAYS = tuple(g for g in guards._ALWAYS if "breaker" not in g.__name__)
-    take = claims._take_claim
+    take = claim_updates.take_claim
 
-    def without(*args: Any) -> dict[str, Any]:
-        update = take(*args)["Update"]
+    def without(*args: Any, **kwargs: Any) -> dict[str, Any]:
+        update = take(*args, **kwargs)["Update"]
         condition = update["ConditionExpression"]
         condition = condition.replace(" AND attribute_not_exists(breaker_open_since)", "")
         return {"Update": {**update, "ConditionExpression": condition}}
 
-    claims._take_claim = without
-    refuse = claims._refuse_unclaimable
+    claim_updates.take_claim = without
+    refuse = claims.refuse_unclaimable
 
     def lenient(workload: Any, order: Any, now: Any) -> None:
         refuse(workload.model_copy(update={"breaker_open_since": None}), order, now)
 
-    claims._refuse_unclaimable = lenient
+    claims.refuse_unclaimable = lenient
 
 
 def sweep(ground: Ground) -> None:

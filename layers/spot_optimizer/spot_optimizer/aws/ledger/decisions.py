@@ -90,12 +90,11 @@ def _written(ledger: Ledger, change: Change, at: datetime, retention_days: int) 
 def _put(
     ledger: Ledger, decision: Mapping[str, Any], at: datetime, retention_days: int
 ) -> dict[str, Any]:
-    sk = f"DECISION#{instant(at)}#{decision['decision_id']}"
     expires = int((at + timedelta(days=retention_days)).timestamp())
     return {
         "TableName": ledger.table,
         "Item": {
-            **keys.key(f"WORKLOAD#{decision['workload_id']}", sk),
+            **keys.decision_key(decision["workload_id"], at, decision["decision_id"]),
             **to_wire({**decision, "expires_at_s": expires}),
         },
         "ConditionExpression": "attribute_not_exists(pk) OR #kind = :stay OR #held <> :nothing",
@@ -104,8 +103,20 @@ def _put(
     }
 
 
+def read_decision(
+    ledger: Ledger, workload_id: str, at: datetime, decision_id: str
+) -> dict[str, Any] | None:
+    """The record of one decision; None if there is none, or if its retention is over."""
+    reply = client("dynamodb").get_item(
+        TableName=ledger.table,
+        Key=keys.decision_key(workload_id, at, decision_id),
+        ConsistentRead=True,
+    )
+    return from_wire(reply["Item"]) if "Item" in reply else None
+
+
 def last_decision(ledger: Ledger, workload_id: str, until: datetime) -> dict[str, Any] | None:
-    """The last recorded change of decision up to ``until``, None where none is kept."""
+    """The last recorded change of decision up to ``until``; None if none is kept."""
     reply = client("dynamodb").query(
         TableName=ledger.table,
         KeyConditionExpression="pk = :pk AND sk BETWEEN :since AND :until",

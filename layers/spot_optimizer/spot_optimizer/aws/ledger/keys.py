@@ -1,6 +1,9 @@
 """Primary keys of the ledger's items."""
 
+from datetime import datetime
 from typing import Any
+
+from spot_optimizer.aws.ledger.codec import instant
 
 WORKLOADS = "WORKLOADS"
 PLANS = "PLANS"
@@ -39,6 +42,10 @@ def model_key(version: str) -> dict[str, Any]:
 
 def switch_key(workload_id: str, switch_id: str) -> dict[str, Any]:
     return key(f"WORKLOAD#{workload_id}", f"SWITCH#{switch_id}")
+
+
+def decision_key(workload_id: str, at: datetime, decision_id: str) -> dict[str, Any]:
+    return key(f"WORKLOAD#{workload_id}", f"DECISION#{instant(at)}#{decision_id}")
 
 
 def pool_partition(pool: object) -> str:

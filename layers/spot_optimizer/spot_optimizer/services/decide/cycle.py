@@ -20,7 +20,7 @@ from spot_optimizer.aws.environment import Environment
 from spot_optimizer.aws.executions import start_switch
 from spot_optimizer.aws.ledger import keys
 from spot_optimizer.aws.ledger.decisions import Change, record_changes
-from spot_optimizer.aws.ledger.items import PlanItem, WorkloadItem, pool_from_text
+from spot_optimizer.aws.ledger.items import PlanItem, StackItem, WorkloadItem, pool_from_text
 from spot_optimizer.aws.ledger.models import ModelLedger
 from spot_optimizer.aws.ledger.pool_events import PoolEventKind, pool_events
 from spot_optimizer.aws.ledger.schema import upgrade
@@ -79,7 +79,7 @@ from spot_optimizer.services.decide.usage import read_usage
 from spot_optimizer.settings import tagged
 from spot_optimizer.switching.instance_record import Record, tags_of
 from spot_optimizer.telemetry import logger, metrics
-from spot_optimizer.vocabulary import DecisionKind, Pool
+from spot_optimizer.vocabulary import DecisionKind, Placement, Pool
 from spot_optimizer.workflow.engines import load_engines
 
 Request = ScheduledCycle | ForcedDecision | SignalledDecision
@@ -168,7 +168,9 @@ class _Cycle:
             self.env, self.settings, self.ledger, catalog, self.items, self.now, look=look
         )
         if fleet.looked:
-            self.ledger.update(keys.stack_key(), {"machines_looked_at": self.now})
+            self.ledger.update(
+                keys.stack_key(), StackItem.stored({"instances_looked_at": self.now})
+            )
         load_balancing = self._traffic_first(request, fleet)
         fleet = fleet.knowing(load_balancing)
         members = self._members_asked_for(request, fleet)
@@ -340,13 +342,13 @@ class _Cycle:
             if plan is None:
                 continue
             changes: dict[str, Any] = dict(load_balancing.get(decision.workload_id, {}))
-            pools = tuple(
-                f"{c.instance_type}/{c.availability_zone}/{c.subnet_id}"
+            placements = tuple(
+                Placement(c.instance_type, c.availability_zone, c.subnet_id)
                 for c in decision.failover_plan
             )
             # A rescue tries them all in one call: another order of the same pools is not worth a write.
-            if decision.failover_plan_current and set(pools) != set(plan.pools):
-                changes["pools"] = pools
+            if decision.failover_plan_current and set(placements) != set(plan.placements):
+                changes["placements"] = placements
             terms = failover_terms(members[decision.workload_id], market, self.settings)
             if terms != plan.terms:
                 changes["terms"] = terms
@@ -393,7 +395,9 @@ class _Cycle:
         everybody = is_due(self.stack.load_balancing_read_at, self.now)
         changes = self._changed_traffic(machines, fleet, machines if everybody else fleet.read)
         if everybody and changes is not None:
-            self.ledger.update(keys.stack_key(), {"traffic_read_at": self.now})
+            self.ledger.update(
+                keys.stack_key(), StackItem.stored({"load_balancing_read_at": self.now})
+            )
         return changes or {}
 
     def _changed_traffic(

@@ -111,7 +111,7 @@ class Member:
             not_before=self.adopted.not_before,
             moves=tuple(
                 PastSwitch(m.at, m.lifecycle, m.planned)
-                for m in item.moves
+                for m in item.past_switches
                 if now - m.at < PAST_SWITCHES_KEPT
             ),
         )

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from spot_optimizer.aws.ledger.items import FailoverTerms, PlanItem
+from spot_optimizer.aws.ledger.items import FailoverTerms, PlanItem, ZoneSubnet
 from spot_optimizer.contracts.switch import (
     GuardRules,
     Original,
@@ -69,7 +69,7 @@ def failover_terms(
         advisor_bucket=(
             int(market.advisor_bucket[row]) if market is not None and row is not None else -1
         ),
-        on_demand=tuple(f"{name}/{member.subnets[name]}" for name in zones),
+        on_demand_subnets=tuple(ZoneSubnet(name, member.subnets[name]) for name in zones),
     )
 
 
@@ -89,7 +89,7 @@ def target(candidate: Candidate) -> Target:
         availability_zone=candidate.availability_zone,
         lifecycle=candidate.lifecycle,
         subnet_id=candidate.subnet_id,
-        price_usd_per_hour=candidate.price_usd_per_hour,
+        forecast_usd_per_hour=candidate.price_usd_per_hour,
     )
 
 
@@ -104,7 +104,7 @@ def _original(
         instance_type=pool.instance_type,
         availability_zone=pool.availability_zone,
         lifecycle=lifecycle,
-        price_usd_per_hour=_price(pool, lifecycle, market, catalog),
+        spot_usd_per_hour=_price(pool, lifecycle, market, catalog),
         persistent_spot_request_id=plan.persistent_spot_request_id,
     )
 
