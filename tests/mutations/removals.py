@@ -123,9 +123,9 @@ def sweep(ground: Ground) -> None:
 
 
 def deduplication(_ground: Ground) -> None:
-    """A signal that comes again is new, and so is the name of its execution; nobody looks whether
-    the rescue is under way."""
-    handle_signal._Answer._is_being_rescued = lambda _self: False
+    """A repeated signal counts as new, and so does the name of its execution; nobody checks whether a
+    failover is running."""
+    handle_signal.is_failing_over = lambda _received: False
     handle_signal.first_of_its_kind = lambda *_: True
     start = workflow._start
 

@@ -103,7 +103,7 @@ def test_a_warning_after_the_end_does_not_start_a_second_rescue(ready: tuple[Sta
     stage.account.run_for(timedelta(seconds=1))
     second = signal(stage, original, event_id="late", age=timedelta(minutes=3))
     assert (first["effect"], second["effect"]) == ("EVACUATE", "NONE")
-    assert "under way" in second["reason"]
+    assert "is running" in second["reason"]
     stage.finish()
     assert len(stage.account.executions()) == 1
 
