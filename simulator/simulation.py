@@ -157,8 +157,10 @@ class Simulation:
         if group is not None:
             self.target_groups[spec.name] = group
         if spec.elastic_address:
-            asked = [{"Name": "instance-id", "Values": [self.first_instances[spec.name]]}]
-            (address,) = boto3.client("ec2").describe_addresses(Filters=asked)["Addresses"]
+            instance_ids = [self.first_instances[spec.name]]
+            (address,) = boto3.client("ec2").describe_addresses(
+                Filters=[{"Name": "instance-id", "Values": instance_ids}]
+            )["Addresses"]
             self.addresses[spec.name] = address["AllocationId"]
 
     def _demand(self, curve: Curve) -> Callable[[datetime], float]:

@@ -1,12 +1,18 @@
 """Events on the stack's bus and alerts to its topic."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from spot_optimizer.aws.clients import client
 from spot_optimizer.contracts.boundary import Boundary
 from spot_optimizer.telemetry import logger
+
+if TYPE_CHECKING:
+    from mypy_boto3_events.type_defs import PutEventsRequestEntryTypeDef
 
 SOURCE = "spot-optimizer"
 DECISION = "Spot Optimizer Decision"
@@ -27,7 +33,7 @@ def announce(bus_name: str, detail_type: str, details: Sequence[Boundary]) -> No
 
     The ledger has what they tell, so an event that cannot be sent is logged and stops nothing.
     """
-    entries = [
+    entries: list[PutEventsRequestEntryTypeDef] = [
         {
             "EventBusName": bus_name,
             "Source": SOURCE,

@@ -94,10 +94,9 @@ class DataBucket:
         object has changed. ``parse`` must give a value that nobody changes.
         """
         etag, parsed = _loaded.get((self._bucket, key), ("", None))
+        unless_same: dict[str, Any] = {"IfNoneMatch": etag} if etag else {}
         try:
-            reply = client("s3").get_object(
-                Bucket=self._bucket, Key=key, **({"IfNoneMatch": etag} if etag else {})
-            )
+            reply = client("s3").get_object(Bucket=self._bucket, Key=key, **unless_same)
         except ClientError as error:
             if error_code(error) == "304":
                 return cast(Parsed, parsed)
@@ -129,6 +128,7 @@ class DataBucket:
         object (S3 user guide, "How to prevent object overwrites with conditional writes"): so
         ``change`` may be called several times. Raises what S3 said when others never cease.
         """
+        condition: dict[str, Any]
         for tries_left in reversed(range(_UPDATE_TRIES)):
             try:
                 reply = client("s3").get_object(Bucket=self._bucket, Key=key)

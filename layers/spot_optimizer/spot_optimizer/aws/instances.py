@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from botocore.exceptions import ClientError
 
@@ -17,9 +16,7 @@ IDS_MAX = 200
 """Ids that one describe call names: far below every limit, and one bad id spoils fewer."""
 
 
-def read_managed_instances(
-    stack_name: str, *, with_terminated: bool = False
-) -> list[dict[str, Any]]:
+def read_managed_instances(stack_name: str, *, with_terminated: bool = False) -> list[Record]:
     """All instances that bear our tag with this stack's name; terminated ones, which EC2 shows for
     about an hour, only when they are asked for."""
     states = ["pending", "running", "shutting-down", "stopping", "stopped"]
@@ -40,12 +37,12 @@ def read_managed_instances(
     return [i for page in pages for r in page["Reservations"] for i in r["Instances"]]
 
 
-def read_instances(instance_ids: Iterable[str]) -> dict[str, dict[str, Any]]:
+def read_instances(instance_ids: Iterable[str]) -> dict[str, Record]:
     """Instances by id; one that EC2 does not know (yet, or any more) is absent.
 
     Asked by filter: naming an unknown id would make the whole call fail. No call for no id.
     """
-    found: dict[str, dict[str, Any]] = {}
+    found: dict[str, Record] = {}
     for ids in _some(sorted(instance_ids)):
         reply = client("ec2").describe_instances(Filters=[{"Name": "instance-id", "Values": ids}])
         found |= {i["InstanceId"]: i for r in reply["Reservations"] for i in r["Instances"]}
@@ -98,7 +95,7 @@ def read_fleet_tokens(fleet_ids: Iterable[str]) -> dict[str, str]:
     return tokens
 
 
-def read_network() -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+def read_network() -> tuple[list[Record], list[Record]]:
     """Subnets and route tables of the region."""
     subnets = client("ec2").get_paginator("describe_subnets").paginate()
     tables = client("ec2").get_paginator("describe_route_tables").paginate()
@@ -115,7 +112,7 @@ def write_workload_tag(instance_id: str, workload_id: str) -> None:
     )
 
 
-def read_volumes(instances: Iterable[Record]) -> dict[str, dict[str, Any]]:
+def read_volumes(instances: Iterable[Record]) -> dict[str, Record]:
     """The volumes attached to these instances, by volume id; unknown ones are absent."""
     ids = [
         mapping["Ebs"]["VolumeId"]
@@ -123,7 +120,7 @@ def read_volumes(instances: Iterable[Record]) -> dict[str, dict[str, Any]]:
         for mapping in instance.get("BlockDeviceMappings") or ()
         if "Ebs" in mapping
     ]
-    rows: dict[str, dict[str, Any]] = {}
+    rows: dict[str, Record] = {}
     for some in _some(ids):
         reply = client("ec2").describe_volumes(Filters=[{"Name": "volume-id", "Values": some}])
         rows.update({row["VolumeId"]: row for row in reply["Volumes"]})
@@ -140,14 +137,14 @@ def read_image_devices(image_ids: Iterable[str]) -> dict[str, frozenset[str]]:
     found: dict[str, frozenset[str]] = {}
     for some in _some(sorted(set(image_ids))):
         try:
-            reply = client("ec2").describe_images(ImageIds=some, IncludeDeprecated=True)
+            images = client("ec2").describe_images(ImageIds=some, IncludeDeprecated=True)["Images"]
         except ClientError as error:
             if not _hides_images(error_code(error)):
                 raise
-            reply = {"Images": []}
+            images = []
             for image_id in some if len(some) > 1 else ():
                 found |= read_image_devices([image_id])
-        for row in reply["Images"]:
+        for row in images:
             mappings = row.get("BlockDeviceMappings") or ()
             found[row["ImageId"]] = frozenset(m["DeviceName"] for m in mappings if "Ebs" in m)
     return found
@@ -215,7 +212,7 @@ class LaunchTemplateSource:
     """GetLaunchTemplateData of one instance: the only reply with its user data. Not logged, not
     stored: it goes into the launch template."""
 
-    data: dict[str, Any]
+    data: Record
 
     @property
     def termination_protection(self) -> bool:
@@ -250,7 +247,7 @@ def read_user_data(instance_id: str) -> str | None:
     return value
 
 
-def read_status(instance_id: str) -> dict[str, Any] | None:
+def read_status(instance_id: str) -> Record | None:
     """State and status checks of an instance in whatever state; None while EC2 knows none."""
     try:
         reply = client("ec2").describe_instance_status(

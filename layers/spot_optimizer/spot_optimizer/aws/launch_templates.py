@@ -1,14 +1,19 @@
 """Launch templates: one per workload, made from its instance."""
 
+from __future__ import annotations
+
 import re
 from collections.abc import Mapping
 from hashlib import sha256
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from botocore.exceptions import ClientError
 
 from spot_optimizer.aws.clients import client, error_code
 from spot_optimizer.switching.instance_record import MANAGED_TAG, WORKLOAD_TAG
+
+if TYPE_CHECKING:
+    from mypy_boto3_ec2.type_defs import RequestLaunchTemplateDataTypeDef
 
 _NAME_CHARACTERS_MAX = 128
 
@@ -38,7 +43,8 @@ def write_template(
                 raise
             template_id = _find(template_name(stack_name, workload_id))
     reply = client("ec2").create_launch_template_version(
-        LaunchTemplateId=template_id, LaunchTemplateData=data
+        LaunchTemplateId=template_id,
+        LaunchTemplateData=cast("RequestLaunchTemplateDataTypeDef", data),
     )
     return template_id, int(reply["LaunchTemplateVersion"]["VersionNumber"])
 
@@ -47,7 +53,7 @@ def _create(stack_name: str, workload_id: str, data: Mapping[str, Any]) -> tuple
     tags = {MANAGED_TAG: stack_name, WORKLOAD_TAG: workload_id}
     reply = client("ec2").create_launch_template(
         LaunchTemplateName=template_name(stack_name, workload_id),
-        LaunchTemplateData=data,
+        LaunchTemplateData=cast("RequestLaunchTemplateDataTypeDef", data),
         TagSpecifications=[
             {
                 "ResourceType": "launch-template",
@@ -64,10 +70,9 @@ def _find(name: str) -> str:
     return str(reply["LaunchTemplates"][0]["LaunchTemplateId"])
 
 
-def read_template_data(template_id: str, version: int) -> dict[str, Any]:
+def read_template_data(template_id: str, version: int) -> Mapping[str, Any]:
     """What one version holds; EC2 never changes a version. Not to be logged: it has the user data."""
     reply = client("ec2").describe_launch_template_versions(
         LaunchTemplateId=template_id, Versions=[str(version)]
     )
-    data: dict[str, Any] = reply["LaunchTemplateVersions"][0]["LaunchTemplateData"]
-    return data
+    return reply["LaunchTemplateVersions"][0]["LaunchTemplateData"]

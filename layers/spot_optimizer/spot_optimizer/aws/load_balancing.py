@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from botocore.exceptions import ClientError
 
 from spot_optimizer.aws.clients import client, error_code
+from spot_optimizer.switching.instance_record import Record
 
 Names = Sequence[str]
 """What an instance is registered by: its id, its private IPv4 address ("" if it has none), its IPv6
@@ -140,28 +140,25 @@ def read_classic_load_balancers(instance_id: str) -> list[str]:
     ]
 
 
-def read_addresses(instance_ids: Iterable[str]) -> list[dict[str, Any]]:
+def read_addresses(instance_ids: Iterable[str]) -> list[Record]:
     """Elastic addresses associated with any of these instances."""
     reply = client("ec2").describe_addresses(
         Filters=[{"Name": "instance-id", "Values": sorted(instance_ids)}]
     )
-    rows: list[dict[str, Any]] = reply["Addresses"]
-    return rows
+    return list(reply["Addresses"])
 
 
-def read_all_addresses() -> list[dict[str, Any]]:
+def read_all_addresses() -> list[Record]:
     """All elastic addresses of the region; the reply is not paged."""
-    rows: list[dict[str, Any]] = client("ec2").describe_addresses()["Addresses"]
-    return rows
+    return list(client("ec2").describe_addresses()["Addresses"])
 
 
-def read_allocations(allocation_ids: Iterable[str]) -> list[dict[str, Any]]:
+def read_allocations(allocation_ids: Iterable[str]) -> list[Record]:
     """These elastic addresses, wherever they are; one that was released is absent."""
     reply = client("ec2").describe_addresses(
         Filters=[{"Name": "allocation-id", "Values": sorted(allocation_ids)}]
     )
-    rows: list[dict[str, Any]] = reply["Addresses"]
-    return rows
+    return list(reply["Addresses"])
 
 
 class InstanceEnded(Exception):

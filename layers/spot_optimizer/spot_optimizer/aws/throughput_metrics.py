@@ -6,12 +6,17 @@ Nitro. A baseline is what a type sustains; what lasts less than an hour is cover
 ("Amazon EC2 instance network bandwidth"), so hourly means are what counts.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING
 
 from spot_optimizer.aws.clients import client
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudwatch.type_defs import MetricDataQueryTypeDef
 
 _METRICS = ("NetworkIn", "NetworkOut", "EBSReadBytes", "EBSWriteBytes")
 _HOUR_S = 3_600
@@ -56,7 +61,7 @@ def _read_some(
     end: datetime,
     sums: dict[tuple[str, str], dict[datetime, float]],
 ) -> None:
-    queries: list[dict[str, Any]] = [
+    queries: list[MetricDataQueryTypeDef] = [
         {
             "Id": f"m{number}",
             "MetricStat": {

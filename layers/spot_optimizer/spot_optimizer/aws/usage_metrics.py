@@ -4,14 +4,19 @@ GetMetricData costs $0.01 per 1,000 metrics, so the usage book says who is due; 
 of the CloudWatch agent's memory metric are listed once an hour at most and kept.
 """
 
+from __future__ import annotations
+
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING
 
 from spot_optimizer.aws.clients import client
 from spot_optimizer.usage.usage_book import PERIOD_S, UsagePoint
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudwatch.type_defs import MetricDataQueryTypeDef
 
 _QUERIES_MAX = 500
 """MetricDataQueries of one GetMetricData call (CloudWatch API reference)."""
@@ -91,7 +96,7 @@ def _read_some(
     now: datetime,
     points: dict[tuple[str, str], list[UsagePoint]],
 ) -> None:
-    queries: list[dict[str, Any]] = [
+    queries: list[MetricDataQueryTypeDef] = [
         {
             "Id": f"m{number}",
             "MetricStat": {

@@ -1,7 +1,9 @@
 """The transaction by which a failover takes a workload over from the switch that holds it."""
 
+from __future__ import annotations
+
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from spot_optimizer.aws.ledger import claim_updates as updates
 from spot_optimizer.aws.ledger.claim_updates import BEFORE_COMMIT
@@ -24,6 +26,9 @@ from spot_optimizer.aws.ledger.items import SwitchItem, WorkloadItem
 from spot_optimizer.aws.ledger.table import Ledger
 from spot_optimizer.contracts.switch import SwitchOrder
 from spot_optimizer.vocabulary import DecisionKind, Phase
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
 
 
 def take_over(ledger: Ledger, order: SwitchOrder, now: datetime) -> SwitchItem:
@@ -107,7 +112,7 @@ def _failover_record(
 
 def _supersede(
     ledger: Ledger, held: SwitchItem, failover: SwitchItem, now: datetime
-) -> dict[str, Any]:
+) -> TransactWriteItemTypeDef:
     """The update that ends the switch that held the claim, if its phase is still the one read."""
     if held.phase is Phase.COMMITTED:
         changes: dict[str, Any] = {

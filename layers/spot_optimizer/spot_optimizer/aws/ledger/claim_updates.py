@@ -5,15 +5,20 @@ start from. The states RecordLaunched, RecordHealthy and RecordHandedOver of bot
 the same record under the same condition (statemachines/*.asl.yaml). A test compares the two.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from spot_optimizer.aws.ledger import keys
 from spot_optimizer.aws.ledger.codec import to_wire, wire_value
 from spot_optimizer.aws.ledger.items import StackItem, SwitchItem, WorkloadItem
 from spot_optimizer.aws.ledger.table import Ledger, update_expression
 from spot_optimizer.vocabulary import Phase
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
 
 BEFORE_COMMIT = (Phase.CLAIMED, Phase.LAUNCHED, Phase.HEALTHY, Phase.HANDED_OVER)
 """Phases in the order in which a switch passes them."""
@@ -43,7 +48,7 @@ def take_claim(
     now: datetime,
     expires_at: datetime,
     seize: bool = False,
-) -> dict[str, Any]:
+) -> TransactWriteItemTypeDef:
     """Give the workload's claim to ``switch``, if the workload is as it was read.
 
     ``seize``: even if another switch holds the claim or the workload's breaker is open.
@@ -77,7 +82,9 @@ def take_claim(
     }
 
 
-def stack_allows_switches(ledger: Ledger, *, despite_breaker: bool = False) -> dict[str, Any]:
+def stack_allows_switches(
+    ledger: Ledger, *, despite_breaker: bool = False
+) -> TransactWriteItemTypeDef:
     """Check that the global stop is not set and, unless ``despite_breaker``, the breaker is closed."""
     conditions = ["(attribute_not_exists(global_stop) OR global_stop = :no)"]
     if not despite_breaker:
@@ -92,7 +99,7 @@ def stack_allows_switches(ledger: Ledger, *, despite_breaker: bool = False) -> d
     }
 
 
-def new_record(ledger: Ledger, switch: SwitchItem) -> dict[str, Any]:
+def new_record(ledger: Ledger, switch: SwitchItem) -> TransactWriteItemTypeDef:
     """Put the record of a switch that has none."""
     return {
         "Put": {
@@ -113,7 +120,7 @@ def switch_update(
     phases: Sequence[Phase],
     *,
     only_if: str = "",
-) -> dict[str, Any]:
+) -> TransactWriteItemTypeDef:
     """Change the record, if its token is still ``switch``'s and its phase one of ``phases``."""
     update, names, values = update_expression(SwitchItem.stored(changes))
     allowed = {f":allowed{number}": wire_value(phase) for number, phase in enumerate(phases)}
@@ -136,7 +143,7 @@ def switch_update(
 
 def held_workload_update(
     ledger: Ledger, switch: SwitchItem, changes: Mapping[str, Any]
-) -> dict[str, Any]:
+) -> TransactWriteItemTypeDef:
     """Change the workload's hot item, if ``switch`` still holds its claim."""
     update, names, values = update_expression(WorkloadItem.stored(changes))
     return {
@@ -155,7 +162,7 @@ def held_workload_update(
     }
 
 
-def put_pointer(ledger: Ledger, switch: SwitchItem) -> dict[str, Any]:
+def put_pointer(ledger: Ledger, switch: SwitchItem) -> TransactWriteItemTypeDef:
     """Let events about the replacement find the workload."""
     assert switch.replacement_id is not None
     return {
@@ -169,12 +176,14 @@ def put_pointer(ledger: Ledger, switch: SwitchItem) -> dict[str, Any]:
     }
 
 
-def delete_pointer(ledger: Ledger, instance_id: str) -> dict[str, Any]:
+def delete_pointer(ledger: Ledger, instance_id: str) -> TransactWriteItemTypeDef:
     """Let events about an instance find no workload."""
     return {"Delete": {"TableName": ledger.table, "Key": keys.pointer_key(instance_id)}}
 
 
-def stack_update(ledger: Ledger, stack: StackItem, changes: Mapping[str, Any]) -> dict[str, Any]:
+def stack_update(
+    ledger: Ledger, stack: StackItem, changes: Mapping[str, Any]
+) -> TransactWriteItemTypeDef:
     """Change the stack's item, if it is still of the version that was read."""
     update, names, values = update_expression(
         StackItem.stored({**changes, "version": stack.version + 1})

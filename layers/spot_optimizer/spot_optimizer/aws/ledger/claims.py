@@ -13,9 +13,11 @@ committed record is the permission to terminate. The state machines write ``laun
 ``handed over`` themselves, under the condition of ``claim_updates.switch_update``.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
@@ -27,6 +29,9 @@ from spot_optimizer.aws.ledger.items import StackItem, SwitchItem, WorkloadItem
 from spot_optimizer.aws.ledger.table import Ledger
 from spot_optimizer.contracts.switch import SwitchOrder
 from spot_optimizer.vocabulary import Phase, Rule
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
 
 CLAIM_LIFE = timedelta(hours=3)
 """Longer than SwitchInstance's TimeoutSeconds (7,200): no running execution's claim expires."""
@@ -213,7 +218,9 @@ def refuse_unclaimable(workload: WorkloadItem, order: SwitchOrder, now: datetime
     refuse_elsewhere(workload, order)
 
 
-def end_expired(ledger: Ledger, workload: WorkloadItem, now: datetime) -> list[dict[str, Any]]:
+def end_expired(
+    ledger: Ledger, workload: WorkloadItem, now: datetime
+) -> list[TransactWriteItemTypeDef]:
     """The update that ends the switch whose claim expired before its commit, if there is one.
 
     Without it, a switch that has launched nothing would stay open: the sweep finds records by claim and
@@ -286,7 +293,7 @@ def _advance(
         raise ClaimLost(f"switch '{switch.switch_id}' was changed by another run") from error
 
 
-def transact(*parts: Mapping[str, Any]) -> int | None:
+def transact(*parts: TransactWriteItemTypeDef) -> int | None:
     """Write all parts or none. Returns the index of the first condition that failed, None if none did."""
     try:
         client("dynamodb").transact_write_items(TransactItems=list(parts))

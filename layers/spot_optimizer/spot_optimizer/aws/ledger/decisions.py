@@ -1,9 +1,11 @@
 """Decisions on the ledger."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
@@ -15,6 +17,9 @@ from spot_optimizer.aws.ledger.codec import (
     to_wire,
 )
 from spot_optimizer.aws.ledger.table import TOGETHER_FROM, Ledger
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.type_defs import PutTypeDef, TransactWriteItemTypeDef
 
 _DECISIONS_AT_ONCE = 50
 """In a transaction of 100 parts: each decision and its workload's hot item."""
@@ -61,7 +66,7 @@ def _written_together(
     ledger: Ledger, changes: Sequence[Change], at: datetime, retention_days: int
 ) -> bool:
     """False where any of them cannot be written: then none is."""
-    parts: list[dict[str, Any]] = []
+    parts: list[TransactWriteItemTypeDef] = []
     for change in changes:
         if change.record is not None:
             parts.append({"Put": _put(ledger, change.record, at, retention_days)})
@@ -89,7 +94,7 @@ def _written(ledger: Ledger, change: Change, at: datetime, retention_days: int) 
 
 def _put(
     ledger: Ledger, decision: Mapping[str, Any], at: datetime, retention_days: int
-) -> dict[str, Any]:
+) -> PutTypeDef:
     expires = int((at + timedelta(days=retention_days)).timestamp())
     return {
         "TableName": ledger.table,

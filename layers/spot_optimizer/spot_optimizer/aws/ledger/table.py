@@ -1,8 +1,10 @@
 """Reads and unconditional writes of the ledger; the transactions of a switch are in claims.py."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from botocore.exceptions import ClientError
 from pydantic import ValidationError
@@ -23,6 +25,9 @@ from spot_optimizer.aws.ledger.items import (
     WorkloadItem,
 )
 from spot_optimizer.telemetry import logger
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef, UpdateTypeDef
 
 AnyItem = TypeVar("AnyItem", bound=Item)
 
@@ -140,7 +145,7 @@ class Ledger:
     ) -> Iterator[dict[str, Any]]:
         """The items of a partition whose sort key begins so, or only the named attributes of them."""
         aliases = {f"#{name}": name for name in names}
-        projection = {
+        projection: dict[str, Any] = {
             "ProjectionExpression": ", ".join(aliases),
             "ExpressionAttributeNames": aliases,
         }
@@ -172,7 +177,7 @@ class Ledger:
         """Write whole items, by their keys: many of them in transactions, few one by one."""
         for start in range(0, len(items), _PARTS_MAX):
             some = items[start : start + _PARTS_MAX]
-            parts = [
+            parts: list[TransactWriteItemTypeDef] = [
                 {"Put": {"TableName": self.table, "Item": {**key, **to_wire(item)}}}
                 for key, item in some
             ]
@@ -184,18 +189,19 @@ class Ledger:
         """Set attributes of an item, remove those whose value is None; others are left alone."""
         client("dynamodb").update_item(**self.update_of(key, changes))
 
-    def update_of(self, key: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    def update_of(self, key: Mapping[str, Any], changes: Mapping[str, Any]) -> UpdateTypeDef:
         """What :meth:`update` asks DynamoDB for, as it may also stand in a transaction."""
         update, names, values = update_expression(changes)
-        return {
+        request: UpdateTypeDef = {
             "TableName": self.table,
             "Key": key,
             "UpdateExpression": update,
             "ExpressionAttributeNames": names,
-            **({"ExpressionAttributeValues": values} if values else {}),
         }
+        # DynamoDB refuses an empty map of values.
+        return {**request, "ExpressionAttributeValues": values} if values else request
 
-    def write_together(self, parts: Sequence[Mapping[str, Any]]) -> bool:
+    def write_together(self, parts: Sequence[TransactWriteItemTypeDef]) -> bool:
         """Write all parts of a transaction, 100 at most, or none; whether they were written. A condition
         that fails, another write of the same item, too many writes at once: then one by one."""
         try:
