@@ -164,7 +164,7 @@ def test_a_target_that_is_served_is_taken(aws: _Aws, state: str) -> None:
     aws.health = {ORIGINAL: ("healthy", ""), REPLACEMENT: (state, "")}
     progress = _shift()
     assert progress.done
-    assert progress.moved == (GROUP,)
+    assert progress.handed_over == (GROUP,)
 
 
 @pytest.mark.parametrize(("original", "replacement"), list(zip(*ADDRESSES, strict=True)))
