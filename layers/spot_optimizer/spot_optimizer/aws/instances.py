@@ -13,12 +13,12 @@ from spot_optimizer.switching.instance_record import (
 )
 
 IDS_MAX = 200
-"""Ids that one describe call names: far below every limit, and one bad id spoils fewer."""
+"""Ids in one describe call: far below every limit, and a bad id makes fewer calls fail."""
 
 
 def read_managed_instances(stack_name: str, *, with_terminated: bool = False) -> list[Record]:
-    """All instances that bear our tag with this stack's name; terminated ones, which EC2 shows for
-    about an hour, only when they are asked for."""
+    """All instances that have our tag with this stack's name. Terminated ones, which EC2 shows for about
+    an hour, are included on request."""
     states = ["pending", "running", "shutting-down", "stopping", "stopped"]
     pages = (
         client("ec2")
@@ -40,17 +40,17 @@ def read_managed_instances(stack_name: str, *, with_terminated: bool = False) ->
 def read_instances(instance_ids: Iterable[str]) -> dict[str, Record]:
     """Instances by id; one that EC2 does not know (yet, or any more) is absent.
 
-    Asked by filter: naming an unknown id would make the whole call fail. No call for no id.
+    Uses a filter, because an unknown id in InstanceIds makes the whole call fail. Without ids, no call.
     """
     found: dict[str, Record] = {}
-    for ids in _some(sorted(instance_ids)):
+    for ids in _batches(sorted(instance_ids)):
         reply = client("ec2").describe_instances(Filters=[{"Name": "instance-id", "Values": ids}])
         found |= {i["InstanceId"]: i for r in reply["Reservations"] for i in r["Instances"]}
     return found
 
 
 def read_holders(private_address: str, vpc_id: str) -> list[str]:
-    """Ids of the instances that have this private IPv4 address of a VPC now."""
+    """Ids of the instances that currently have this private IPv4 address of a VPC."""
     reply = client("ec2").describe_instances(
         Filters=[
             {
@@ -64,22 +64,24 @@ def read_holders(private_address: str, vpc_id: str) -> list[str]:
 
 
 def is_gone(instance_id: str) -> bool:
-    """Whether an instance that once ran has ended or ends; EC2 forgets one an hour after."""
+    """Whether an instance that once ran has ended or is ending; EC2 shows it for about an hour."""
     row = read_instances([instance_id]).get(instance_id)
     return row is None or row["State"]["Name"] in ("shutting-down", "terminated")
 
 
 def read_end_reason(instance_id: str) -> str:
-    """Code of the StateReason of an instance that ends or has ended; empty when EC2 gives none."""
+    """StateReason code of an instance that is ending or has ended; empty if EC2 gives none."""
     row = read_instances([instance_id]).get(instance_id, {})
     return str(row.get("StateReason", {}).get("Code", ""))
 
 
 def read_fleet_tokens(fleet_ids: Iterable[str]) -> dict[str, str]:
-    """Fleet id -> the client token that its CreateFleet was given; one that EC2 has forgotten is
-    absent. Instant fleets are shown only to who names them (EC2 API reference, DescribeFleets)."""
+    """Fleet id -> client token of its CreateFleet call; a fleet that EC2 has deleted is absent.
+
+    Instant fleets are shown only if they are named (EC2 API reference, DescribeFleets).
+    """
     tokens: dict[str, str] = {}
-    todo = list(_some(sorted(fleet_ids)))
+    todo = list(_batches(sorted(fleet_ids)))
     while todo:
         ids = todo.pop()
         try:
@@ -87,7 +89,7 @@ def read_fleet_tokens(fleet_ids: Iterable[str]) -> dict[str, str]:
         except ClientError as error:
             if error_code(error) != "InvalidFleetId.NotFound":
                 raise
-            # One of them fails the call for all: in halves it is found in few calls.
+            # One unknown id fails the whole call. Halving finds it in few calls.
             middle = len(ids) // 2
             todo += [half for half in (ids[:middle], ids[middle:]) if middle]
         else:
@@ -106,7 +108,7 @@ def read_network() -> tuple[list[Record], list[Record]]:
 
 
 def write_workload_tag(instance_id: str, workload_id: str) -> None:
-    """Name the workload on its instance, so that a replacement inherits the name."""
+    """Tag an instance with its workload id; its replacement inherits the tag."""
     client("ec2").create_tags(
         Resources=[instance_id], Tags=[{"Key": WORKLOAD_TAG, "Value": workload_id}]
     )
@@ -121,21 +123,20 @@ def read_volumes(instances: Iterable[Record]) -> dict[str, Record]:
         if "Ebs" in mapping
     ]
     rows: dict[str, Record] = {}
-    for some in _some(ids):
+    for some in _batches(ids):
         reply = client("ec2").describe_volumes(Filters=[{"Name": "volume-id", "Values": some}])
         rows.update({row["VolumeId"]: row for row in reply["Volumes"]})
     return rows
 
 
 def read_image_devices(image_ids: Iterable[str]) -> dict[str, frozenset[str]]:
-    """Image id -> device names of its EBS volumes; an image that the account cannot see (any more) is
-    absent.
+    """Image id -> device names of its EBS volumes; an image that the account cannot see is absent.
 
-    One that is gone, or shared no longer, makes a whole call fail; deprecated ones are shown only to
-    who asks for them (EC2 API reference, DescribeImages, and "Client error codes").
+    An image that was deregistered or is no longer shared makes a whole call fail. Deprecated images are
+    shown on request only (EC2 API reference, DescribeImages, and "Client error codes").
     """
     found: dict[str, frozenset[str]] = {}
-    for some in _some(sorted(set(image_ids))):
+    for some in _batches(sorted(set(image_ids))):
         try:
             images = client("ec2").describe_images(ImageIds=some, IncludeDeprecated=True)["Images"]
         except ClientError as error:
@@ -155,9 +156,9 @@ def _hides_images(code: str) -> bool:
 
 
 def read_credit_modes(instance_ids: Iterable[str]) -> dict[str, str]:
-    """``standard`` or ``unlimited`` by instance id; ask only for burstable instances."""
+    """Instance id -> ``standard`` or ``unlimited``; for burstable instances only."""
     modes: dict[str, str] = {}
-    for some in _some(list(instance_ids)):
+    for some in _batches(list(instance_ids)):
         try:
             reply = client("ec2").describe_instance_credit_specifications(InstanceIds=some)
         except ClientError as error:
@@ -178,7 +179,7 @@ def read_interface_tags(instances: Iterable[Record]) -> dict[str, dict[str, str]
         for interface in instance.get("NetworkInterfaces") or ()
     ]
     tags: dict[str, dict[str, str]] = {}
-    for some in _some(ids):
+    for some in _batches(ids):
         reply = client("ec2").describe_network_interfaces(
             Filters=[{"Name": "network-interface-id", "Values": some}]
         )
@@ -188,15 +189,15 @@ def read_interface_tags(instances: Iterable[Record]) -> dict[str, dict[str, str]
 
 
 def read_persistent_requests(instances: Iterable[Record]) -> dict[str, str]:
-    """Instance id -> id of its spot request, where that is persistent: after the instance's end it
-    would launch another (EC2 user guide, "Persistent Spot Instance requests")."""
+    """Instance id -> id of its spot request, if that is persistent: when the instance ends, EC2 would
+    launch another one (EC2 user guide, "Persistent Spot Instance requests")."""
     by_request = {
         instance["SpotInstanceRequestId"]: instance["InstanceId"]
         for instance in instances
         if instance.get("SpotInstanceRequestId")
     }
     persistent: dict[str, str] = {}
-    for some in _some(list(by_request)):
+    for some in _batches(list(by_request)):
         reply = client("ec2").describe_spot_instance_requests(
             Filters=[{"Name": "spot-instance-request-id", "Values": some}]
         )
@@ -209,8 +210,10 @@ def read_persistent_requests(instances: Iterable[Record]) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class LaunchTemplateSource:
-    """GetLaunchTemplateData of one instance: the only reply with its user data. Not logged, not
-    stored: it goes into the launch template."""
+    """GetLaunchTemplateData of one instance, which contains its user data.
+
+    Never logged or stored: it goes into the launch template only.
+    """
 
     data: Record
 
@@ -223,7 +226,7 @@ class LaunchTemplateSource:
         return bool(self.data.get("DisableApiStop"))
 
     def __repr__(self) -> str:
-        return "MachineSource(...)"
+        return "LaunchTemplateSource(...)"
 
 
 def read_launch_template_source(instance_id: str) -> LaunchTemplateSource:
@@ -233,7 +236,7 @@ def read_launch_template_source(instance_id: str) -> LaunchTemplateSource:
 
 
 def termination_is_protected(instance_id: str) -> bool:
-    """Whether TerminateInstances would be refused for this instance now."""
+    """Whether the instance has termination protection."""
     reply = client("ec2").describe_instance_attribute(
         InstanceId=instance_id, Attribute="disableApiTermination"
     )
@@ -241,20 +244,20 @@ def termination_is_protected(instance_id: str) -> bool:
 
 
 def read_user_data(instance_id: str) -> str | None:
-    """User data in base64, to be hashed at once; None where there is none."""
+    """User data in base64; None if there is none. Callers hash it at once."""
     reply = client("ec2").describe_instance_attribute(InstanceId=instance_id, Attribute="userData")
     value: str | None = reply.get("UserData", {}).get("Value")
     return value
 
 
 def read_status(instance_id: str) -> Record | None:
-    """State and status checks of an instance in whatever state; None while EC2 knows none."""
+    """State and status checks of an instance in any state; None while EC2 does not know it."""
     try:
         reply = client("ec2").describe_instance_status(
             InstanceIds=[instance_id], IncludeAllInstances=True
         )
     except ClientError as error:
-        # EC2 is eventually consistent: a new id may be unknown for seconds.
+        # EC2 is eventually consistent: a new id may be unknown for some seconds.
         if error_code(error) == "InvalidInstanceID.NotFound":
             return None
         raise
@@ -262,11 +265,11 @@ def read_status(instance_id: str) -> Record | None:
     return rows[0] if rows else None
 
 
-def _some(ids: list[str]) -> Iterator[list[str]]:
+def end_instance(instance_id: str) -> None:
+    """Terminate an instance. Idempotent."""
+    client("ec2").terminate_instances(InstanceIds=[instance_id])
+
+
+def _batches(ids: list[str]) -> Iterator[list[str]]:
     for first in range(0, len(ids), IDS_MAX):
         yield ids[first : first + IDS_MAX]
-
-
-def end_instance(instance_id: str) -> None:
-    """Terminate an instance. Doing it twice changes nothing."""
-    client("ec2").terminate_instances(InstanceIds=[instance_id])

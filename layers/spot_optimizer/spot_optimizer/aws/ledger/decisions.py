@@ -27,12 +27,12 @@ _DECISIONS_AT_ONCE = 50
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a decision leaves on the ledger. Nothing is empty.
+    """What a decision writes to the ledger.
 
     Attributes:
-        record: the decision, for its workload's history; None where it says nothing new.
-        if_recorded: changes of the hot item that hold only if the record is written.
-        always: those that hold in any case.
+        record: the decision, for its workload's history; None if it says nothing new.
+        if_recorded: changes of the hot item that apply only if the record is written.
+        always: changes of the hot item that apply in any case.
     """
 
     workload_id: str
@@ -44,10 +44,10 @@ class Change:
 def record_changes(
     ledger: Ledger, changes: Sequence[Change], at: datetime, retention_days: int
 ) -> frozenset[str]:
-    """Write what changed; the workloads whose decision was recorded.
+    """Write the changes. Returns the ids of the workloads whose decision was recorded.
 
-    One that was acted upon stays as it is: an event that is delivered twice asks twice, and the
-    second answer, held because the first one's switch runs, would take the place of its reason.
+    A decision that was acted upon is not overwritten. An event that is delivered twice asks twice, and
+    the second decision, held because the switch of the first runs, would replace its reason.
     """
     written: set[str] = set()
     for start in range(0, len(changes), _DECISIONS_AT_ONCE):
@@ -65,7 +65,7 @@ def record_changes(
 def _written_together(
     ledger: Ledger, changes: Sequence[Change], at: datetime, retention_days: int
 ) -> bool:
-    """False where any of them cannot be written: then none is."""
+    """Write all of them or none; returns whether they were written."""
     parts: list[TransactWriteItemTypeDef] = []
     for change in changes:
         if change.record is not None:

@@ -58,6 +58,8 @@ def pointer_key(instance_id: str) -> dict[str, Any]:
 
 
 def pool_event_sk(kind: str, at: str, pool: object, detail: str) -> str:
-    """Sort key of a pool event; ``detail`` tells those of one moment apart, so that a repeated write
-    finds itself."""
+    """Sort key of a pool event. ``detail`` distinguishes events of the same time.
+
+    A repeated write has the same key.
+    """
     return f"{kind}#{at}#{pool}#{detail}"
