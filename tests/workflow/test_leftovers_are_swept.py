@@ -301,7 +301,7 @@ def test_a_damaged_record_does_not_count_as_missing(stage: Stage) -> None:
 
 
 def test_a_resumption_that_fails_is_retried_after_a_longer_wait(stage: Stage) -> None:
-    """A problem that a person must solve sends no alert every ten minutes; once solved, it is finished."""
+    """A problem for a person sends no alert every ten minutes; once solved, the switch is finished."""
     stage.launch()
     stage.take_in()
     stage.faults.append(Fault("TerminateInstances"))

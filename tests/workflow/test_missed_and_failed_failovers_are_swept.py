@@ -34,7 +34,7 @@ def test_an_interruption_without_an_event_starts_a_failover() -> None:
 
 
 def test_an_instance_without_its_tags_starts_a_failover() -> None:
-    """EC2 removes the tags of a terminated instance; a cycle marked the workload as gone before the sweep."""
+    """EC2 removes the tags of a terminated instance, and a cycle marked the workload as gone."""
     with ready_stage() as (stage, originals):
         _interrupt_unheard(stage, originals["web"])
         stage.account.run_for(timedelta(minutes=15))

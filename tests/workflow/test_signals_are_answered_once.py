@@ -220,7 +220,7 @@ def test_a_rebalance_without_much_risk_is_recorded_only(ready: tuple[Stage, str]
 
 
 def test_a_pool_with_a_bad_history_is_left(ready: tuple[Stage, str]) -> None:
-    """Interruptions of other workloads in the pool raise the probability, so the recommendation counts."""
+    """Interruptions of other workloads in the pool make the recommendation count."""
     stage, original = ready
     _bad_history(stage, "m5.large/us-east-1a")
     stage.world.recommend_rebalance(original)
