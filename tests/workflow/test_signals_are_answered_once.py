@@ -309,7 +309,7 @@ def _bad_history(stage: Stage, pool: str) -> None:
 
 
 def test_the_same_recommendation_twice_keeps_the_first_decision(ready: tuple[Stage, str]) -> None:
-    """One event delivered twice asks for two decisions at one time. The record is that of the first, which
+    """One event delivered twice asks for two decisions at one time. The record is of the first, which
     started the switch, not of the second, which was held by it."""
     stage, original = ready
     _bad_history(stage, "m5.large/us-east-1a")
