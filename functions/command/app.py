@@ -1,4 +1,4 @@
-"""Every manual request; invoke it by hand (services/command/requests.py)."""
+"""Carries out manual requests; users invoke it (services/command/requests.py)."""
 
 from datetime import UTC, datetime
 from typing import Any

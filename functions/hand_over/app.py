@@ -1,4 +1,4 @@
-"""Moves target groups and elastic addresses, or back (services/hand_over/actions.py)."""
+"""Hands over target groups and Elastic IP addresses, or takes them back (services/hand_over)."""
 
 from datetime import UTC, datetime
 from typing import Any

@@ -1,4 +1,4 @@
-"""Answers what EC2 says about an instance (services/handle_signal/answer.py)."""
+"""Answers events of EC2 about an instance (services/handle_signal/answer.py)."""
 
 from datetime import UTC, datetime
 from typing import Any

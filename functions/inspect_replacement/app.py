@@ -1,4 +1,4 @@
-"""Is the replacement ready, and the same machine? (services/inspect_replacement/inspection.py)"""
+"""Checks whether a replacement is healthy and identical (services/inspect_replacement/inspection.py)"""
 
 from datetime import UTC, datetime
 from typing import Any

@@ -1,4 +1,4 @@
-"""A role grants what its code calls: one action less fails on the first call, one more is a risk."""
+"""A role grants exactly what its code calls: a missing action fails, an additional one is a risk."""
 
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ ALSO_NEEDED: dict[str, frozenset[str]] = {
     # Without it S3 answers 403 for a missing key (S3 API reference, GetObject, "Permissions").
     "s3:GetObject": frozenset({"s3:ListBucket"}),
 }
-"""Action that the code calls -> what AWS asks for besides."""
+"""Action that the code calls -> actions that AWS requires in addition."""
 
 LOGGED = frozenset(
     {
@@ -43,7 +43,7 @@ LOGGED = frozenset(
         "logs:UpdateLogDelivery",
     }
 )
-"""What Step Functions calls itself to deliver a state machine's log (Step Functions developer guide,
+"""Actions that Step Functions needs to deliver a state machine's log (Step Functions developer guide,
 "Logging using CloudWatch Logs", "IAM policies"; log streams and events are its delivery's)."""
 
 FUNCTIONS = resources("AWS::Serverless::Function")
@@ -89,14 +89,14 @@ def _action_of_task(resource: str) -> str:
 
 
 def test_no_function_both_launches_and_terminates() -> None:
-    """The power to make machines and the power to end them are never in one hand."""
+    """No role can both launch and terminate instances."""
     for name, properties in {**FUNCTIONS, **MACHINES}.items():
         granted = _granted(properties)
         assert not {"ec2:RunInstances", "ec2:TerminateInstances"} <= granted, name
 
 
 def test_functions_end_only_what_a_switch_launched() -> None:
-    """The right to terminate hangs on our tag and on the tag that only launches of switches bear."""
+    """The grant to terminate requires our tag and the tag that only launches of switches set."""
     ending = [
         statement
         for properties in FUNCTIONS.values()

@@ -10,7 +10,7 @@ from moto import mock_aws
 
 from spot_optimizer.aws import clients
 from spot_optimizer.aws.ledger import keys
-from spot_optimizer.aws.ledger.decisions import Change, record_changes
+from spot_optimizer.aws.ledger.decisions import Change, read_decision, record_changes
 from spot_optimizer.aws.ledger.table import TOGETHER_FROM, Ledger
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -101,8 +101,28 @@ def test_plans_are_written_whole_however_many(
     ledger = Ledger(TABLE)
     ledger.put(keys.plan_key("w-0"), {"old": "attribute"})
     calls.clear()
-    ledger.put_all([(keys.plan_key(f"w-{n}"), {"pools": [f"p-{n}"]}) for n in range(count)])
+    ledger.put_all(
+        [
+            (keys.plan_key(f"w-{n}"), {"pools": [f"m5.large/us-east-1a/subnet-{n}"]})
+            for n in range(count)
+        ]
+    )
     assert calls.count("TransactWriteItems") == transactions
     assert calls.count("PutItem") == (0 if transactions else count)
     assert len(rows()) == count
     assert "old" not in rows()["PLANS", "w-0"]
+
+
+@pytest.mark.parametrize("count", [1, MANY])
+def test_a_recorded_decision_is_read_by_its_workload_time_and_id(
+    calls: list[str], count: int
+) -> None:
+    """The end of a switch finds the decision that ordered it; another time or id finds nothing."""
+    ledger = Ledger(TABLE)
+    record_changes(ledger, [change(n) for n in range(count)], NOW, 30)
+    calls.clear()
+    decision = read_decision(ledger, "w-000", NOW, "w-000-1")
+    assert decision is not None
+    assert (decision["workload_id"], decision["kind"]) == ("w-000", "STAY")
+    assert read_decision(ledger, "w-000", NOW, "w-000-2") is None
+    assert calls == ["GetItem", "GetItem"]

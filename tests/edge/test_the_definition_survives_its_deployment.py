@@ -1,4 +1,4 @@
-"""What the embedded account forgives and CloudFormation, Step Functions or Lambda does not."""
+"""Rules of CloudFormation, Step Functions and Lambda that the embedded account does not enforce."""
 
 from pathlib import Path
 from typing import Any
@@ -25,8 +25,8 @@ def _timeout_s(function: str) -> int:
 
 @pytest.mark.parametrize("path", STATE_MACHINES, ids=lambda path: path.name)
 def test_definition_has_no_yaml_alias(path: Path) -> None:
-    """CloudFormation's handler reads an alias as a text (Jackson's YAML tree does not resolve it),
-    and the deployment ends in SCHEMA_VALIDATION_FAILED (cfn-language-discussion, issue 49)."""
+    """CloudFormation's handler reads an alias as text (Jackson's YAML tree does not resolve it), and the
+    deployment fails with SCHEMA_VALIDATION_FAILED (cfn-language-discussion, issue 49)."""
     tokens = yaml.scan(path.read_text(encoding="utf-8"))
     marks = [t.start_mark.line + 1 for t in tokens if isinstance(t, yaml.AliasToken)]
     assert not marks, f"aliases in lines {marks}"
@@ -34,7 +34,7 @@ def test_definition_has_no_yaml_alias(path: Path) -> None:
 
 @pytest.mark.parametrize("path", STATE_MACHINES, ids=lambda path: path.name)
 def test_no_try_of_a_step_overlaps_the_next(path: Path) -> None:
-    """A function ends before its task times out: no belated try moves an address after the undo."""
+    """A function ends before its task times out, so no late try moves an address after the undo."""
     for name, state in state_machine(path)["States"].items():
         if state.get("Resource", "").endswith("lambda:invoke"):
             function = state["Parameters"]["FunctionName"].removeprefix("${").removesuffix("Arn}")
@@ -42,7 +42,7 @@ def test_no_try_of_a_step_overlaps_the_next(path: Path) -> None:
 
 
 def test_a_forced_decision_is_asked_for_once_and_waited_for() -> None:
-    """A cycle of a large fleet takes minutes; asking again would meet its own lease."""
+    """A cycle of many workloads takes minutes; a retry would be refused by its own lease."""
     # Not the shared one: made out here it would have no credentials, and a later test's account
     # would be given it.
     config: Any = clients._client.__wrapped__("lambda", "us-east-1").meta.config
@@ -51,7 +51,7 @@ def test_a_forced_decision_is_asked_for_once_and_waited_for() -> None:
 
 
 def test_a_hundred_subnets_fit_into_the_environment() -> None:
-    """The longest parameter leaves the variables of every function below what Lambda takes."""
+    """With the longest parameter, the variables of every function stay below Lambda's limit."""
     parameters = template()["Parameters"]
     for name, properties in FUNCTIONS.items():
         variables = {
@@ -72,7 +72,7 @@ def _worst(value: Any, parameters: dict[str, Any]) -> str:
 
 
 def test_the_subnets_of_the_parameter_are_the_only_ones_to_launch_in() -> None:
-    """Ids reach the functions whole, whatever the template does to fit them into the variables."""
+    """Functions get whole ids, although the template shortens them in the variables."""
     with open_stage() as stage:
         rows = boto3.client("ec2").describe_subnets()["Subnets"]
         chosen = sorted(row["SubnetId"] for row in rows if row["AvailabilityZone"] in ZONES[:2])

@@ -9,6 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from spot_optimizer.switching.interruptions import (
+    interruption_mark,
+    interruptions,
+    not_failed_over,
+)
 from spot_optimizer.switching.launch_request import client_token, switch_hash
 from spot_optimizer.switching.reconcile import (
     RESUME_WAIT_MAX,
@@ -22,10 +27,7 @@ from spot_optimizer.switching.reconcile import (
     Workload,
     findings,
     in_question,
-    interruption_mark,
-    interruptions,
     may_be_left,
-    not_failed_over,
     tagged_instance,
 )
 from spot_optimizer.vocabulary import Phase
@@ -44,7 +46,7 @@ INSTANCE_IDS = tuple(f"i-{number}" for number in range(8))
 class Account:
     """What the sweep sees."""
 
-    machines: tuple[TaggedInstance, ...]
+    instances: tuple[TaggedInstance, ...]
     workloads: tuple[Workload, ...]
     switches: tuple[Switch, ...]
     runs: dict[str, Run]
@@ -52,10 +54,10 @@ class Account:
     interrupted: Mapping[str, str] = field(default_factory=dict)
 
     def findings(self) -> list[Finding]:
-        asked = {s.switch_id for s in self.switches if may_be_left(s, self.machines)}
-        concerned = in_question(self.machines, self.workloads)
+        asked = {s.switch_id for s in self.switches if may_be_left(s, self.instances)}
+        concerned = in_question(self.instances, self.workloads)
         return findings(
-            self.machines,
+            self.instances,
             [w for w in self.workloads if w.workload_id in concerned],
             [s for s in self.switches if s.workload_id in concerned],
             {k: run for k, run in self.runs.items() if k in asked},
@@ -75,13 +77,13 @@ def launched(instance_id: str, workload_id: str, switch_id: str, **over: Any) ->
 def accounts(draw: st.DrawFn, runs: st.SearchStrategy[Run] = ALL_ENDED) -> Account:
     """Any mixture of instances, claims, records and executions, likely or not."""
     workload_of = {name: draw(st.sampled_from(WORKLOAD_IDS)) for name in SWITCH_IDS}
-    machines = []
+    instances = []
     for instance_id in draw(st.lists(st.sampled_from(INSTANCE_IDS), unique=True)):
         switch_id = draw(st.sampled_from(("", "lost", *SWITCH_IDS)))
         workload_id = workload_of.get(switch_id) or draw(st.sampled_from(WORKLOAD_IDS))
-        machine = launched(instance_id, workload_id, switch_id)
+        instance = launched(instance_id, workload_id, switch_id)
         copied = draw(st.booleans())
-        machines.append(replace(machine, client_token="a-users") if copied else machine)
+        instances.append(replace(instance, client_token="a-users") if copied else instance)
     workloads = tuple(
         Workload(
             workload_id,
@@ -94,7 +96,7 @@ def accounts(draw: st.DrawFn, runs: st.SearchStrategy[Run] = ALL_ENDED) -> Accou
     )
     switches = []
     for switch_id in draw(st.lists(st.sampled_from(SWITCH_IDS), unique=True)):
-        own = [m.instance_id for m in machines if m.switch_id == switch_id and m.client_token]
+        own = [m.instance_id for m in instances if m.switch_id == switch_id and m.client_token]
         phase = draw(st.sampled_from(Phase))
         replacement = draw(st.sampled_from([None, "i-ended", *own]))
         if phase in (Phase.COMMITTED, Phase.DONE):
@@ -110,11 +112,13 @@ def accounts(draw: st.DrawFn, runs: st.SearchStrategy[Run] = ALL_ENDED) -> Accou
                 replacement_ended=replacement == "i-ended" and draw(st.booleans()),
             )
         )
-    return Account(tuple(machines), workloads, tuple(switches), {s: draw(runs) for s in SWITCH_IDS})
+    return Account(
+        tuple(instances), workloads, tuple(switches), {s: draw(runs) for s in SWITCH_IDS}
+    )
 
 
 def cleared(account: Account, found: Iterable[Finding]) -> Account:
-    """The account when all that was found has been carried out."""
+    """The account after all findings were carried out."""
     gone: set[str] = set()
     phases: dict[str, Phase] = {}
     for each in found:
@@ -129,7 +133,7 @@ def cleared(account: Account, found: Iterable[Finding]) -> Account:
         phases[each.switch_id] = Phase.DONE if forward else Phase.FAILED
     return replace(
         account,
-        machines=tuple(m for m in account.machines if m.instance_id not in gone),
+        instances=tuple(m for m in account.instances if m.instance_id not in gone),
         workloads=tuple(
             replace(w, claim_switch_id=None) if w.claim_switch_id in phases else w
             for w in account.workloads
@@ -141,7 +145,7 @@ def cleared(account: Account, found: Iterable[Finding]) -> Account:
 
 
 def ended_by(finding: Finding, account: Account) -> str | None:
-    """The instance that carrying out a finding terminates."""
+    """The instance that is terminated when a finding is carried out."""
     if finding.action is Action.REMOVE:
         return finding.instance_id
     if finding.action is not Action.RESUME:
@@ -152,9 +156,9 @@ def ended_by(finding: Finding, account: Account) -> str | None:
 
 @given(accounts())
 def test_the_instance_of_a_workload_is_never_ended(account: Account) -> None:
-    """Nor is anything while that instance does not run: what is left may be the last machine."""
+    """While that instance does not run, no other is ended: it may be the workload's last one."""
     own = {w.workload_id: w.instance_id for w in account.workloads}
-    alive = {machine.instance_id for machine in account.machines}
+    alive = {instance.instance_id for instance in account.instances}
     for finding in account.findings():
         if ended_by(finding, account) is not None:
             assert ended_by(finding, account) != own[finding.workload_id]
@@ -162,10 +166,10 @@ def test_the_instance_of_a_workload_is_never_ended(account: Account) -> None:
 
 
 @given(accounts())
-def test_what_no_switch_launched_is_ended_by_a_commit_only(account: Account) -> None:
+def test_an_instance_that_no_switch_launched_is_ended_by_a_commit_only(account: Account) -> None:
     """An instance without tag and client token of a switch, or its record, is a user's: it ends only
-    as the original of a committed switch, which the state machine sees to."""
-    machines = {machine.instance_id: machine for machine in account.machines}
+    as the original of a committed switch, by the state machine."""
+    instances = {instance.instance_id: instance for instance in account.instances}
     for finding in account.findings():
         ends = ended_by(finding, account)
         switch = next((s for s in account.switches if s.switch_id == finding.switch_id), None)
@@ -174,34 +178,34 @@ def test_what_no_switch_launched_is_ended_by_a_commit_only(account: Account) -> 
         ):
             continue
         if switch is None or switch.replacement_id != ends:
-            assert machines[ends].switch_id == finding.switch_id
-            assert machines[ends].client_token.startswith(switch_hash(finding.switch_id))
+            assert instances[ends].switch_id == finding.switch_id
+            assert instances[ends].client_token.startswith(switch_hash(finding.switch_id))
 
 
 @settings(max_examples=300)
 @given(accounts())
-def test_who_launched_a_workloads_own_machine_changes_nothing(account: Account) -> None:
-    """So nobody has to ask EC2 for the token of its fleet, which EC2 forgets one day."""
+def test_the_token_of_a_workloads_own_instance_does_not_matter(account: Account) -> None:
+    """So its EC2 Fleet, which EC2 deletes some day, need not be read."""
     own = {workload.instance_id: workload.workload_id for workload in account.workloads}
     unasked = tuple(
         replace(m, client_token="fleet-1-0") if m.instance_id in own else m
-        for m in account.machines
+        for m in account.instances
     )
-    # A machine that was given another workload's tag is looked at as that one's left-over.
+    # A instance that was given another workload's tag is looked at as that one's left-over.
     confused = {
         m.workload_id
-        for m in account.machines
+        for m in account.instances
         if own.get(m.instance_id, m.workload_id) != m.workload_id
     }
-    known, unknown = account.findings(), replace(account, machines=unasked).findings()
+    known, unknown = account.findings(), replace(account, instances=unasked).findings()
     assert [f for f in unknown if f.workload_id not in confused] == [
         f for f in known if f.workload_id not in confused
     ]
 
 
 @given(accounts())
-def test_what_was_cleared_is_not_found_again(account: Account) -> None:
-    """However many left-overs a workload has, they are cleared one after the other and stay so."""
+def test_a_cleared_leftover_is_not_found_again(account: Account) -> None:
+    """A workload's leftovers, however many, are cleared one after the other and stay cleared."""
     seen: set[tuple[str, str]] = set()
     for _ in range(len(SWITCH_IDS) * len(INSTANCE_IDS)):
         found = account.findings()
@@ -216,7 +220,7 @@ def test_what_was_cleared_is_not_found_again(account: Account) -> None:
 
 @given(accounts())
 def test_every_dead_claim_is_released(account: Account) -> None:
-    """When all is cleared no claim is held by a switch whose record has not ended."""
+    """When all leftovers are cleared, no switch whose record has not ended holds a claim."""
     for _ in range(len(SWITCH_IDS) * len(INSTANCE_IDS)):
         account = cleared(account, account.findings())
     live = {s.switch_id for s in account.switches if s.phase not in (Phase.DONE, Phase.FAILED)}
@@ -226,14 +230,14 @@ def test_every_dead_claim_is_released(account: Account) -> None:
 @given(
     accounts(st.sampled_from([Run(True, "RUNNING", None), Run(False, "FAILED", NOW - SETTLED / 2)]))
 )
-def test_switches_that_run_or_have_just_ended_are_left_alone(account: Account) -> None:
+def test_switches_that_run_or_have_just_ended_are_not_touched(account: Account) -> None:
     """Only instances without a record can be found then."""
     assert {finding.action for finding in account.findings()} <= {Action.REMOVE}
 
 
 @given(accounts())
 def test_one_workload_is_judged_without_the_others(account: Account) -> None:
-    """Left-overs of another workload change nothing."""
+    """Leftovers of other workloads do not change its findings."""
     for kept in account.workloads:
         alone = replace(account, workloads=(kept,))
         mine = [f for f in account.findings() if f.workload_id == kept.workload_id]
@@ -244,7 +248,7 @@ def test_one_workload_is_judged_without_the_others(account: Account) -> None:
 
 
 def committed(**over: Any) -> Account:
-    """A committed switch whose execution has ended: i-0 was left for i-1."""
+    """A committed switch from i-0 to i-1 whose execution has ended."""
     switch = Switch("web", "s1", Phase.COMMITTED, "i-0", "i-1", LONG_AGO)
     return Account(
         (launched("i-0", "web", ""), launched("i-1", "web", "s1")),
@@ -258,8 +262,8 @@ def actions(account: Account) -> list[Action]:
     return [finding.action for finding in account.findings()]
 
 
-def test_a_committed_switch_goes_forward() -> None:
-    """Its original is named as the one to leave, its replacement as the one to keep."""
+def test_a_committed_switch_is_finished() -> None:
+    """Its original is the instance to end, its replacement the one to keep."""
     (finding,) = committed().findings()
     assert (finding.action, finding.original_id, finding.instance_id) == (
         Action.RESUME, "i-0", "i-1",
@@ -269,14 +273,14 @@ def test_a_committed_switch_goes_forward() -> None:
 
 @pytest.mark.parametrize("left", ["i-0", "i-1"])
 def test_a_committed_switch_with_one_machine_left_is_closed(left: str) -> None:
-    """The original is gone already; or it is the last machine, and is kept."""
+    """Either the original is gone, or it is the last instance and is kept."""
     account = committed()
-    kept = tuple(m for m in account.machines if m.instance_id == left)
-    assert actions(replace(account, machines=kept)) == [Action.CLOSE]
+    kept = tuple(m for m in account.instances if m.instance_id == left)
+    assert actions(replace(account, instances=kept)) == [Action.CLOSE]
 
 
 def test_an_original_that_was_adopted_again_is_kept() -> None:
-    """The replacement is there, but the workload runs on the original once more."""
+    """The replacement exists, but the workload runs on the original again."""
     account = replace(committed(), workloads=(Workload("web", "i-0", "s1"),))
     assert actions(account) == [Action.CLOSE]
 
@@ -285,22 +289,22 @@ def test_an_original_that_was_adopted_again_is_kept() -> None:
 def test_a_replacement_that_is_the_last_machine_is_kept(
     phase: Phase, expected: list[Action]
 ) -> None:
-    """The original died: the claim is released, and the next cycle can adopt the replacement."""
+    """The original has ended: the claim is released, and the next cycle can adopt the replacement."""
     account = committed(phase=phase)
     held = Workload("web", "i-0", None if phase is Phase.FAILED else "s1")
-    account = replace(account, machines=account.machines[1:], workloads=(held,))
+    account = replace(account, instances=account.instances[1:], workloads=(held,))
     assert actions(account) == expected
 
 
 def test_an_original_that_was_given_another_workload_is_kept() -> None:
-    """Its user has changed the tag: it is no more this workload's to end."""
+    """Its user has changed the tag: it no longer belongs to this workload."""
     account = committed()
-    retagged = replace(account.machines[0], workload_id="shop")
-    assert actions(replace(account, machines=(retagged, account.machines[1]))) == [Action.CLOSE]
+    retagged = replace(account.instances[0], workload_id="shop")
+    assert actions(replace(account, instances=(retagged, account.instances[1]))) == [Action.CLOSE]
 
 
 def test_an_instance_that_a_pointer_knows_is_kept() -> None:
-    """It runs another workload, whose tag its user has changed."""
+    """Another workload runs on it, and its user has changed the tag."""
     account = Account(
         (launched("i-0", "web", ""), launched("i-5", "web", "of-another")),
         (Workload("web", "i-0", None),),
@@ -311,24 +315,26 @@ def test_an_instance_that_a_pointer_knows_is_kept() -> None:
     assert replace(account, pointed=frozenset({"i-5"})).findings() == []
 
 
-def test_another_switch_under_way_is_waited_for() -> None:
-    """Two runs on one workload would move its address to and fro."""
+def test_another_running_switch_is_waited_for() -> None:
+    """Two executions for one workload would move its address back and forth."""
     account = replace(committed(), workloads=(Workload("web", "i-1", "s2"),))
     assert account.findings() == []
 
 
 def test_a_failed_switch_whose_replacement_ended_is_no_finding() -> None:
-    """The usual failure leaves nothing."""
+    """A failed switch normally leaves nothing."""
     account = committed(phase=Phase.FAILED, replacement_id="i-9")
     unclaimed = Workload("web", "i-0", None)
-    assert replace(account, machines=account.machines[:1], workloads=(unclaimed,)).findings() == []
+    assert (
+        replace(account, instances=account.instances[:1], workloads=(unclaimed,)).findings() == []
+    )
 
 
 def test_a_claim_without_an_execution_is_given_time() -> None:
-    """Where Step Functions knows no execution, the claim itself must be old enough."""
+    """If Step Functions knows no execution, the claim itself must be old enough."""
     account = replace(
         committed(phase=Phase.CLAIMED, replacement_id=None),
-        machines=(launched("i-0", "web", ""),),
+        instances=(launched("i-0", "web", ""),),
         workloads=(Workload("web", "i-0", "s1"),),
         runs={"s1": Run(False, "MISSING", None)},
     )
@@ -338,7 +344,7 @@ def test_a_claim_without_an_execution_is_given_time() -> None:
 
 
 def test_each_resumption_waits_twice_as_long_up_to_an_hour() -> None:
-    """What keeps failing needs a person, who is told each time."""
+    """A resumption that keeps failing sends an alert each time."""
     for resumes, wait in ((0, SETTLED), (1, 2 * SETTLED), (3, 8 * SETTLED), (30, RESUME_WAIT_MAX)):
         account = committed(resumes=resumes)
         for ended_at, expected in ((NOW - wait, 1), (NOW - wait + timedelta(seconds=1), 0)):
@@ -350,7 +356,7 @@ def test_each_resumption_waits_twice_as_long_up_to_an_hour() -> None:
 def test_an_unknown_instance_is_removed_when_it_is_old_enough(
     age: timedelta, expected: int
 ) -> None:
-    """Its record might have been read a moment too early."""
+    """Its record may have been read before it was written."""
     unknown = launched("i-5", "web", "lost", launched_at=NOW - age)
     account = Account(
         (launched("i-0", "web", ""), unknown), (Workload("web", "i-0", None),), (), {}
@@ -376,20 +382,20 @@ def _interrupted(code: str, state: str = "terminated") -> dict[str, Any]:
         ("Server.InsufficientInstanceCapacity", 0),
     ],
 )
-def test_only_interruptions_are_rescued(code: str, expected: int) -> None:
-    """What a user ended, or EC2 for another reason, is no interruption."""
+def test_only_interruptions_start_a_failover(code: str, expected: int) -> None:
+    """An instance that a user ended, or EC2 for another reason, was not interrupted."""
     assert len(interruptions([WEB], {"i-0": _interrupted(code)}, {})) == expected
 
 
 @pytest.mark.parametrize("state", ["pending", "running"])
-def test_an_instance_that_came_back_is_not_rescued(state: str) -> None:
-    """EC2 keeps the reason of the last stop while a stopped instance runs again."""
+def test_an_instance_that_runs_again_starts_no_failover(state: str) -> None:
+    """EC2 keeps the reason of the last stop when a stopped instance runs again."""
     row = _interrupted("Server.SpotInstanceShutdown", state)
     assert interruptions([WEB], {"i-0": row}, {}) == {}
 
 
 def test_a_claimed_workload_is_left_to_its_switch() -> None:
-    """Its rescue runs, or what broke off is found by its record."""
+    """Its failover is running, or an interrupted switch is found by its record."""
     claimed = replace(WEB, claim_switch_id="s1")
     assert not_failed_over([claimed], {"web": "interrupted"}) == []
     (found,) = not_failed_over([WEB], {"web": "interrupted", "etl": "interrupted"})
@@ -397,8 +403,8 @@ def test_a_claimed_workload_is_left_to_its_switch() -> None:
 
 
 @pytest.mark.parametrize("phase", [Phase.CLAIMED, Phase.LAUNCHED, Phase.HANDED_OVER])
-def test_a_switch_that_broke_off_over_an_interruption_becomes_a_rescue(phase: Phase) -> None:
-    """Undoing it would end the only machine that can take over."""
+def test_a_switch_interrupted_with_its_original_becomes_a_failover(phase: Phase) -> None:
+    """Rolling it back would end the only instance that can replace the original."""
     claimed = replace(WEB, claim_switch_id="s1")
     switch = Switch("web", "s1", phase, "i-0", "i-1", LONG_AGO)
     account = Account(
@@ -418,11 +424,11 @@ def test_a_switch_that_broke_off_over_an_interruption_becomes_a_rescue(phase: Ph
         (Phase.HANDED_OVER, False, Action.END),
     ],
 )
-def test_what_went_with_an_ended_replacement_is_undone(
+def test_a_hand_over_to_an_ended_replacement_is_undone(
     phase: Phase, ended: bool, action: Action
 ) -> None:
-    """From its hand-over on it may have had the address. One that EC2 does not show may run without our
-    tag, and is left alone."""
+    """From the hand-over on, it may have had the address. A replacement that EC2 does not show may run
+    without our tag, and nothing is undone."""
     claimed = replace(WEB, claim_switch_id="s1")
     switch = Switch("web", "s1", phase, "i-0", "i-1", LONG_AGO, replacement_ended=ended)
     account = Account((launched("i-0", "web", ""),), (claimed,), (switch,), {"s1": ENDED})
@@ -431,8 +437,10 @@ def test_what_went_with_an_ended_replacement_is_undone(
 
 
 @pytest.mark.parametrize(("mark_of", "expected"), [("i-0", 1), ("i-1", 0), ("", 0)])
-def test_an_interruption_that_ec2_has_forgotten_is_remembered(mark_of: str, expected: int) -> None:
-    """The ledger's mark speaks for the instance that it names, and for no other."""
+def test_an_interruption_is_known_after_ec2_has_deleted_the_instance(
+    mark_of: str, expected: int
+) -> None:
+    """The ledger's mark counts for the instance that it names only."""
     mark = f"{mark_of} 2026-03-01T19:00:00+00:00" if mark_of else ""
     assert len(interruptions([WEB], {}, {"web": mark})) == expected
 
@@ -444,8 +452,8 @@ def test_the_next_interruption_of_an_instance_is_another_one() -> None:
     assert interruption_mark(first).startswith("i-0 ")
 
 
-def test_a_fleets_own_token_speaks_for_its_instances() -> None:
-    """EC2 gives them tokens of its own; a copy of the tags alone proves nothing."""
+def test_a_fleets_token_identifies_its_instances() -> None:
+    """EC2 gives the instances other tokens; copied tags alone prove nothing."""
     tags = {"spot-optimizer:switch": "s1", "aws:ec2:fleet-id": "fleet-1"}
     row = {
         "InstanceId": "i-0",
@@ -459,8 +467,8 @@ def test_a_fleets_own_token_speaks_for_its_instances() -> None:
 
 
 @pytest.mark.parametrize("phase", [Phase.DONE, Phase.FAILED])
-def test_a_switch_that_has_ended_with_nothing_left_is_no_finding(phase: Phase) -> None:
-    """Neither its original nor a replacement runs beside the workload."""
+def test_an_ended_switch_without_leftovers_is_no_finding(phase: Phase) -> None:
+    """Neither its original nor its replacement runs besides the workload's instance."""
     switch = Switch("web", "s1", phase, "i-1", "i-0", LONG_AGO, taken_over=True)
     own = TaggedInstance("i-0", "web", "", "", LONG_AGO)
     assert findings([own], [WEB], [switch], {"s1": ENDED}, frozenset(), {}, NOW) == []

@@ -1,4 +1,4 @@
-"""An interruption meets a switch in flight: it is taken over, not raced."""
+"""An interruption during a switch: the failover takes the switch over."""
 
 import pytest
 
@@ -23,8 +23,8 @@ def _records(story: Story) -> dict[str, dict[str, object]]:
     ],
     ids=["before its launch", "while it launches", "after its launch"],
 )
-def test_one_machine_is_left_and_it_has_the_address(told: Told, scenario: object) -> None:
-    """Whenever the interruption comes: the workload runs once, the switch failed, the rescue did not."""
+def test_one_instance_is_left_and_it_has_the_address(told: Told, scenario: object) -> None:
+    """Whenever the interruption comes: one instance runs, the switch failed, the failover succeeded."""
     story = told(scenario)  # type: ignore[arg-type]
     records = _records(story)
     graceful = records.pop("web-graceful")
@@ -37,8 +37,8 @@ def test_one_machine_is_left_and_it_has_the_address(told: Told, scenario: object
     assert story.workload()["failures"] == 0
 
 
-def test_a_replacement_that_is_there_is_used(told: Told) -> None:
-    """The rescue launches nothing and commits on the machine that the switch had launched."""
+def test_a_launched_replacement_is_used(told: Told) -> None:
+    """The failover launches nothing and commits the instance that the switch had launched."""
     story = told(scenarios.switch_taken_over_after_its_launch)
     assert story.workload()["instance_id"] == story.seen["launched"]
     assert not story.calls_of("CreateFleet", "TerminateInstances")
@@ -47,8 +47,8 @@ def test_a_replacement_that_is_there_is_used(told: Told) -> None:
     assert not [a for a in story.alerts if "left as it is" in a]
 
 
-def test_a_launch_that_was_under_way_is_ended_by_its_own_switch(told: Told) -> None:
-    """The rescue could not know of it; the switch finds its claim gone and undoes what it did."""
+def test_a_launch_in_progress_is_ended_by_its_own_switch(told: Told) -> None:
+    """The failover could not know of it. The switch finds its claim lost and ends its replacement."""
     story = told(scenarios.switch_taken_over_while_it_launches)
     assert len(story.calls_of("CreateFleet")) == 1
     ended = {i for c in story.calls_of("TerminateInstances") for i in c.params["InstanceIds"]}
@@ -56,15 +56,15 @@ def test_a_launch_that_was_under_way_is_ended_by_its_own_switch(told: Told) -> N
     assert story.seen["original"] not in ended
 
 
-def test_the_end_of_an_original_after_the_commit_is_no_news(told: Told) -> None:
-    """The workload runs elsewhere: no rescue starts."""
+def test_the_end_of_an_original_after_the_commit_starts_no_failover(told: Told) -> None:
+    """The workload runs on its replacement."""
     story = told(scenarios.original_interrupted_after_the_commit)
     assert {e.state_machine for e in story.executions} == {"SwitchInstance"}
     assert story.execution().status == "SUCCEEDED"
 
 
-def test_a_committed_switch_ends_its_original_while_its_replacement_is_rescued(told: Told) -> None:
-    """Both runs succeed: the switch goes forward, the rescue moves the workload on."""
+def test_a_committed_switch_ends_its_original_during_a_failover(told: Told) -> None:
+    """Both succeed: the switch ends its original, the failover replaces the switch's replacement."""
     story = told(scenarios.replacement_interrupted_after_the_commit)
     assert {(e.state_machine, e.status) for e in story.executions} == {
         ("SwitchInstance", "SUCCEEDED"),

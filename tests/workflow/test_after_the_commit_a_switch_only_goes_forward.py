@@ -1,4 +1,4 @@
-"""After the commit nothing is taken back: steps are repeated, and what is left stays on the record."""
+"""After the commit nothing is undone: steps are retried, and an unfinished switch stays on record."""
 
 from datetime import timedelta
 
@@ -31,14 +31,14 @@ def test_a_step_that_keeps_failing_leaves_a_committed_record(told: Told, state: 
 
 
 def test_only_committed_originals_are_ended(told: Told) -> None:
-    """Originals end where their end was reached, and run where it was not."""
+    """An original is ended only by an execution that has reached that step."""
     story = told(every_step_after_the_commit_fails)
     gone = {state for state, i in story.seen["originals"].items() if i not in story.alive}
     assert gone == {"ConfirmOriginalGone", "RecordSuccess"}
 
 
-def test_a_failed_commit_aftermath_keeps_its_claim(told: Told) -> None:
-    """While the rest is unfinished, no other switch of the workload can begin."""
+def test_an_unfinished_committed_switch_keeps_its_claim(told: Told) -> None:
+    """Until it is finished, no other switch of the workload can begin."""
     story = told(every_step_after_the_commit_fails)
     for state in AFTER_COMMIT:
         assert "claim_switch_id" in story.workload(state.lower())
@@ -46,7 +46,7 @@ def test_a_failed_commit_aftermath_keeps_its_claim(told: Told) -> None:
 
 @pytest.mark.parametrize("state", AFTER_COMMIT)
 def test_a_step_that_fails_once_is_repeated(told: Told, state: str) -> None:
-    """Whatever the error, each step after the commit is tried again and the switch succeeds."""
+    """Whatever the error, each step after the commit is retried and the switch succeeds."""
     story = told(every_step_after_the_commit_fails_once)
     assert story.seen["met"] == [1] * len(AFTER_COMMIT)
     assert story.execution(state.lower()).status == "SUCCEEDED"
@@ -54,7 +54,7 @@ def test_a_step_that_fails_once_is_repeated(told: Told, state: str) -> None:
 
 
 def test_an_unfinished_switch_leaves_its_workload_managed(stage: Stage) -> None:
-    """Its original still runs and bears the same workload tag; even when the claim has expired, the
+    """Its original still runs and has the same workload tag; even when the claim has expired, the
     two are no duplicates."""
     stage.launch()
     stage.take_in()
@@ -68,7 +68,7 @@ def test_an_unfinished_switch_leaves_its_workload_managed(stage: Stage) -> None:
 
 
 def test_an_alert_that_cannot_be_sent_changes_nothing_else(told: Told) -> None:
-    """The run ends as it would have, with the same record."""
+    """The execution ends in the same state, with the same record."""
     story = told(nobody_can_be_told)
     assert not story.alerts or all(c.error for c in story.calls_of("Publish"))
     assert story.execution("terminateoriginal").error == "CommittedUnfinished"

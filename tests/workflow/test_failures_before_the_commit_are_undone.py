@@ -1,4 +1,4 @@
-"""Whatever goes wrong before the commit: the original serves on and the replacement is gone."""
+"""Whatever fails before the commit: the original keeps running and the replacement is ended."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -34,7 +34,7 @@ ENDS = {
 def test_original_survives_and_the_reason_is_recorded(
     told: Told, scenario: Callable[[], Story]
 ) -> None:
-    """The original is the only instance left; the failure says why, counts, and frees the claim."""
+    """The original is the only instance left; the failure says why, counts, and releases the claim."""
     story = told(scenario)
     assert story.alive == {story.seen["original"]}
     assert story.execution().error == "NotSwitched"
@@ -47,7 +47,7 @@ def test_original_survives_and_the_reason_is_recorded(
     assert "claim_switch_id" not in workload
 
 
-def test_the_waiting_for_health_is_bounded(told: Told) -> None:
+def test_the_wait_for_health_is_limited(told: Told) -> None:
     """A replacement that never passes its checks is ended ten minutes after its launch."""
     execution = told(replacement_never_passes_its_checks).execution()
     assert execution.stop is not None
@@ -55,7 +55,7 @@ def test_the_waiting_for_health_is_bounded(told: Told) -> None:
 
 
 def test_a_target_that_stays_unhealthy_is_taken_out_again(told: Told) -> None:
-    """The replacement leaves before it ends; the original is healthy and never lost its address."""
+    """The replacement is deregistered before it ends; the original is healthy and kept its address."""
     story = told(target_never_healthy)
     healthy = [i for i, health in story.seen["targets"].items() if health == "healthy"]
     assert healthy == [story.seen["original"]]
@@ -67,7 +67,7 @@ def test_a_target_that_stays_unhealthy_is_taken_out_again(told: Told) -> None:
 
 
 def test_a_classic_load_balancer_is_refused_before_anything_moves(told: Told) -> None:
-    """Neither its target group nor its address is touched, and the outcome says what to do."""
+    """Its target group and address are not touched, and the outcome says what to do."""
     story = told(original_in_a_classic_load_balancer)
     assert not story.calls_of("RegisterTargets", "DeregisterTargets", "AssociateAddress")
     summary = story.switch()["outcome"]["summary"]
@@ -76,9 +76,9 @@ def test_a_classic_load_balancer_is_refused_before_anything_moves(told: Told) ->
 
 
 @pytest.mark.parametrize("state", BEFORE_COMMIT)
-def test_a_switch_that_breaks_anywhere_is_undone(told: Told, state: str) -> None:
-    """A call refused for good, in any state before the commit, ends in NotSwitched by AbandonSwitch,
-    and the replacement that was launched is gone."""
+def test_a_switch_that_fails_in_any_state_is_undone(told: Told, state: str) -> None:
+    """A permanent error in any state before the commit ends in NotSwitched by AbandonSwitch; a launched
+    replacement is ended."""
     story = told(every_step_before_the_commit_fails)
     execution = story.execution(state.lower())
     assert execution.states[execution.states.index(state) :] == (
@@ -96,7 +96,7 @@ def test_a_switch_that_breaks_anywhere_is_undone(told: Told, state: str) -> None
 
 
 def test_targets_and_address_are_given_back(told: Told) -> None:
-    """The address that had moved is the original's again; every original is still registered."""
+    """A moved address is the original's again; every original is still registered."""
     story = told(every_step_before_the_commit_fails)
     healthy = {i for i, health in story.seen["targets"].items() if health == "healthy"}
     assert healthy == set(story.seen["originals"].values())
@@ -104,8 +104,8 @@ def test_targets_and_address_are_given_back(told: Told) -> None:
     assert story.seen["address_holder"] == story.seen["originals"]["CommitSwitch"]
 
 
-def test_a_failed_undo_keeps_the_replacement_and_tells(told: Told) -> None:
-    """It may hold the elastic address by now: ending it could cut the workload off."""
+def test_a_failed_undo_keeps_the_replacement_and_sends_an_alert(told: Told) -> None:
+    """It may have the Elastic IP address: ending it could disconnect the workload."""
     story = told(undoing_fails)
     execution = story.execution("undohandover")
     assert execution.states[-4:] == (
@@ -118,7 +118,7 @@ def test_a_failed_undo_keeps_the_replacement_and_tells(told: Told) -> None:
 
 
 def test_an_account_without_free_concurrency_opens_no_breaker(stage: Stage) -> None:
-    """Lambda had no time for the launch: nothing counts, neither for the workload nor for the stack."""
+    """Lambda throttled the launch: it counts neither for the workload nor for the stack."""
     stage.launch()
     stage.take_in()
     stage.faults.append(
@@ -133,8 +133,8 @@ def test_an_account_without_free_concurrency_opens_no_breaker(stage: Stage) -> N
     assert stage.workload()["backoff_until"]
 
 
-def test_a_switch_that_is_redriven_long_afterwards_ends_no_workload(stage: Stage) -> None:
-    """It was stopped, its original died, its replacement became the workload; then somebody redrives."""
+def test_a_switch_that_is_redriven_much_later_ends_no_workload(stage: Stage) -> None:
+    """It was stopped, its original ended, its replacement became the workload; then it is redriven."""
     original = stage.launch()
     stage.take_in()
     stage.cycle()
@@ -173,7 +173,7 @@ def test_a_replacement_that_stayed_is_no_duplicate(stage: Stage) -> None:
 
 
 def test_a_replacement_that_cannot_be_ended_is_named_on_the_record(told: Told) -> None:
-    """The failure is recorded with the replacement's id, for whoever clears up."""
+    """The failure is recorded with the replacement's id, for a person to end it."""
     switch = told(undoing_fails).switch("terminatereplacement")
     assert switch["phase"] == "FAILED"
     assert switch["replacement_id"] in told(undoing_fails).alive
@@ -189,8 +189,8 @@ def test_a_failure_that_cannot_be_recorded_keeps_its_claim(told: Told) -> None:
     assert story.switch("recordfailure")["replacement_id"] not in story.alive
 
 
-def test_nothing_is_touched_when_the_ledger_cannot_be_asked(told: Told) -> None:
-    """Without an answer whether it is committed, both machines are left as they are."""
+def test_nothing_is_touched_when_the_ledger_cannot_be_read(told: Told) -> None:
+    """If it is unknown whether the switch is committed, both instances stay as they are."""
     story = told(ledger_unreachable_after_the_launch)
     assert story.execution().error == "LeftAsItIs"
     assert len(story.alive) == 2
@@ -235,7 +235,7 @@ def test_third_failure_in_a_row_opens_the_breaker_once(stage: Stage) -> None:
 
 
 def test_three_workloads_failing_within_an_hour_open_the_stacks_breaker(stage: Stage) -> None:
-    """The third different workload stops all; the reset lets the next one through."""
+    """The third workload that fails stops all switches; the reset permits the next one."""
     for workload in ("a", "b", "c", "d"):
         stage.launch(workload)
     stage.take_in()

@@ -1,4 +1,4 @@
-"""EC2 forgets the fleets of rescues while their machines run on; the sweep does not ask after them."""
+"""EC2 deletes the fleets of failovers while their instances run on; the sweep does not read them."""
 
 from collections.abc import Iterator
 from unittest import mock
@@ -33,16 +33,16 @@ def rescued() -> Iterator[Stage]:
         yield stage
 
 
-def test_a_sweep_asks_for_no_fleet_of_a_workloads_own_machine(rescued: Stage) -> None:
-    """However many of them EC2 has forgotten; nothing is found."""
+def test_a_sweep_reads_no_fleet_of_a_workloads_own_instance(rescued: Stage) -> None:
+    """However many of them EC2 has deleted; nothing is found."""
     for fleet_id in _fleets(rescued).values():
         rescued.world.forget_fleet(fleet_id)
     assert rescued.sweep() == []
     assert rescued.calls_of("DescribeFleets") == []
 
 
-def test_one_forgotten_fleet_does_not_cost_a_call_for_each(rescued: Stage) -> None:
-    """It fails the call for all that are named with it; the others are told in a few calls."""
+def test_one_deleted_fleet_does_not_cost_a_call_for_each(rescued: Stage) -> None:
+    """It makes the whole call fail; the others are found in a few calls."""
     fleets = _fleets(rescued)
     rescued.world.forget_fleet(fleets["w05"])
     before = _described(rescued)

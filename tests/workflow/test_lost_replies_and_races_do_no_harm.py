@@ -1,4 +1,4 @@
-"""Replies get lost, runs overlap, orders come late: one switch, one replacement, one original."""
+"""Lost replies, overlapping executions, late orders: one switch, one replacement, one original."""
 
 from datetime import timedelta
 from typing import Any
@@ -26,7 +26,7 @@ PLACE = ("m5a.large", ZONES[1], "spot")
 
 
 def test_a_commit_whose_replies_are_all_lost_goes_forward(told: Told) -> None:
-    """AbandonSwitch learns that the commit has happened, and the original is released and ended."""
+    """AbandonSwitch answers that it is committed, and the original is released and ended."""
     story = told(commit_replies_are_all_lost)
     states = story.execution().states
     assert story.seen["met"] > 1
@@ -52,8 +52,8 @@ def test_a_launch_whose_replies_are_all_lost_leaves_nothing_behind(told: Told) -
     assert story.seen["next_cycle"]["refused"] == 0
 
 
-def test_a_launch_that_cannot_be_looked_for_is_recorded(told: Told) -> None:
-    """The failure stands on the record although the replacement could not be found."""
+def test_a_launch_that_cannot_be_searched_is_recorded(told: Told) -> None:
+    """The failure is on the record although the replacement could not be found."""
     story = told(lost_replacement_cannot_be_looked_for)
     assert story.execution().states[-5:] == (
         "WaitUntilListed", "FindReplacement", "TellNotUndone", "RecordFailure", "NotSwitched",
@@ -62,8 +62,8 @@ def test_a_launch_that_cannot_be_looked_for_is_recorded(told: Told) -> None:
     assert story.seen["original"] in story.alive
 
 
-def test_a_claim_whose_replies_are_all_lost_is_given_back(told: Told) -> None:
-    """The claim was made without its run knowing: it is released, and does not count as a failure."""
+def test_a_claim_whose_replies_are_all_lost_is_released(told: Told) -> None:
+    """The claim was made, but its execution does not know it: it is released, and no failure counts."""
     story = told(claim_replies_are_all_lost)
     assert story.execution("web").states[-2:] == ("ReleaseClaim", "NotClaimed")
     assert story.switch("web")["phase"] == "FAILED"
@@ -72,22 +72,22 @@ def test_a_claim_whose_replies_are_all_lost_is_given_back(told: Told) -> None:
     assert not story.calls_of("RunInstances")
 
 
-def test_a_claim_that_never_was_needs_no_giving_back(told: Told) -> None:
+def test_a_claim_that_was_never_made_is_not_released(told: Told) -> None:
     """The ledger function could not be reached at all: nothing is written."""
     story = told(claim_never_arrives)
     assert story.execution().states[-2:] == ("ReleaseClaim", "NotClaimed")
     assert "fence" not in story.workload()
 
 
-def test_a_claim_that_cannot_be_given_back_is_told(told: Told) -> None:
-    """It blocks the workload until it expires, so a person hears of it."""
+def test_a_claim_that_cannot_be_released_sends_an_alert(told: Told) -> None:
+    """It blocks the workload until it expires."""
     story = told(claim_replies_are_all_lost)
     assert story.execution("stuck").states[-2:] == ("TellLeftAsItIs", "LeftAsItIs")
     assert len([alert for alert in story.alerts if "Workload stuck" in alert]) == 1
 
 
 def test_every_step_may_lose_its_reply(told: Told) -> None:
-    """Each of the twelve calls is made again; the switch ends as if nothing had happened."""
+    """Each of the twelve calls is repeated, and the switch succeeds."""
     story = told(every_reply_is_lost_once)
     assert set(story.seen["met"].values()) == {1}
     assert story.execution().status == "SUCCEEDED"
@@ -105,7 +105,7 @@ def test_a_repeated_launch_finds_its_first_instance(told: Told) -> None:
 
 
 def test_a_repeated_claim_keeps_its_token(told: Told) -> None:
-    """The second try is told the token of the first: the claim has not been raised twice."""
+    """The second try gets the token of the first: the fence is raised once."""
     story = told(every_reply_is_lost_once)
     claims = [
         i.result["token"]
@@ -124,7 +124,7 @@ def test_a_repeated_success_is_announced_once(told: Told) -> None:
 
 
 def test_a_failure_may_lose_its_replies(told: Told) -> None:
-    """Refusal, abandoning and failure are each written once, although each was asked twice."""
+    """Refusal, abandonment and failure are each written once, although each was requested twice."""
     story = told(failed_switch_loses_every_reply_once)
     assert story.seen["met"] == [1, 1, 1]
     assert story.alive == {story.seen["original"]}
@@ -133,7 +133,7 @@ def test_a_failure_may_lose_its_replies(told: Told) -> None:
 
 
 def test_a_run_that_lost_its_claim_cannot_commit(told: Told) -> None:
-    """It ends its own replacement; the newer switch succeeds, and the workload is never without."""
+    """It ends its own replacement. The newer switch succeeds, and an instance always runs."""
     story = told(claim_is_taken_over)
     slow = next(e for e in story.executions if e.name == "web-slow")
     fast = next(e for e in story.executions if e.name == "web-fast")
@@ -157,7 +157,7 @@ def test_a_run_that_lost_its_claim_cannot_commit(told: Told) -> None:
     ],
 )
 def test_a_claim_is_refused_with_its_reason(told: Told, name: str, why: str) -> None:
-    """Nothing is launched for a switch that may not begin, and its run says why."""
+    """Nothing is launched for a switch that may not begin, and its execution says why."""
     story = told(claims_that_are_refused)
     execution = next(e for e in story.executions if e.name == name)
     assert execution.states == ("Resumed?", "ClaimSwitch", "NotClaimed")
@@ -168,7 +168,7 @@ def test_a_claim_is_refused_with_its_reason(told: Told, name: str, why: str) -> 
 
 
 def test_a_stale_token_writes_nothing(stage: Stage) -> None:
-    """A step with an older token than the record's is refused by name, the ledger stays as it is."""
+    """A step with an older token than the record's fails with ClaimLost; the ledger does not change."""
     stage.launch()
     stage.take_in()
     stage.start(stage.order("web", PLACE))
@@ -189,8 +189,8 @@ def test_a_stale_token_writes_nothing(stage: Stage) -> None:
     assert stage.items() == before
 
 
-def test_the_commit_is_shut_once_a_switch_is_abandoned(stage: Stage) -> None:
-    """A commit that arrives after the abandoning is refused, however far the switch had come."""
+def test_an_abandoned_switch_cannot_commit(stage: Stage) -> None:
+    """A commit that arrives later is refused in whatever phase the switch was."""
     original = stage.launch()
     stage.take_in()
     commit = step("UpdateLedger", "commit")
@@ -208,7 +208,7 @@ def test_the_commit_is_shut_once_a_switch_is_abandoned(stage: Stage) -> None:
 
 
 def test_an_abandoned_switch_cannot_launch(stage: Stage) -> None:
-    """A launch that arrives late finds the door shut and launches nothing."""
+    """A launch that arrives late is refused."""
     original = stage.launch()
     stage.take_in()
     order = stage.order("web", PLACE)
@@ -233,8 +233,8 @@ def test_one_decision_starts_one_switch(stage: Stage) -> None:
     assert len(stage.calls_of("RunInstances")) == 1
 
 
-def test_a_workload_in_a_switch_is_left_alone_by_the_cycle(stage: Stage) -> None:
-    """While a switch runs, original and replacement are no duplicates and no second one starts."""
+def test_a_cycle_does_not_touch_a_workload_in_a_switch(stage: Stage) -> None:
+    """While a switch runs, original and replacement are no duplicates and no second switch starts."""
     original = stage.launch()
     stage.take_in()
     stage.force()
@@ -250,8 +250,8 @@ def test_a_workload_in_a_switch_is_left_alone_by_the_cycle(stage: Stage) -> None
     assert len(stage.alive()) == 1
 
 
-def test_cooldown_holds_planned_moves_and_not_forced_ones(stage: Stage) -> None:
-    """Within ten minutes after a switch a scheduled move waits; a forced one does not."""
+def test_cooldown_holds_planned_switches_but_not_forced_ones(stage: Stage) -> None:
+    """Within ten minutes after a switch a planned one waits; a forced one does not."""
     stage.launch()
     stage.take_in()
     stage.force(lifecycle="on-demand", instance_type="m5.large")

@@ -1,4 +1,4 @@
-"""What refuses a launch decides which candidates are still worth trying."""
+"""The reason of a refused launch decides which candidates are tried next."""
 
 from tests.workflow.scenarios_of_refusals import (
     first_two_pools_are_full,
@@ -25,8 +25,8 @@ def _tried(story: Story) -> list[tuple[str, str, str]]:
     ]
 
 
-def test_full_pools_are_passed_over_in_rank_order(told: Told) -> None:
-    """Two pools without capacity cost two attempts; the third candidate is taken."""
+def test_pools_without_capacity_are_skipped_in_rank_order(told: Told) -> None:
+    """Two pools without capacity cost two attempts; the third candidate is launched."""
     story = told(first_two_pools_are_full)
     assert _tried(story) == [
         ("m5.large", ZONES[0], "spot"),
@@ -37,23 +37,23 @@ def test_full_pools_are_passed_over_in_rank_order(told: Told) -> None:
     assert [r["scope"] for r in story.switch()["refusals"]] == ["pool", "pool"]
 
 
-def test_each_attempt_has_a_client_token_of_its_own(told: Told) -> None:
-    """A token of a refused attempt would bring the refusal back."""
+def test_each_attempt_has_its_own_client_token(told: Told) -> None:
+    """With the token of a refused attempt, EC2 would repeat the refusal."""
     story = told(first_two_pools_are_full)
     tokens = [call.params["ClientToken"] for call in story.calls_of("RunInstances")]
     assert len(set(tokens)) == 3
     assert all(len(token) <= 64 for token in tokens)
 
 
-def test_the_record_prices_the_candidate_that_was_taken(told: Told) -> None:
-    """Saving and place on the record are those of the third candidate, not of the first."""
+def test_the_record_has_the_prices_of_the_launched_candidate(told: Told) -> None:
+    """Prices and pool on the record are those of the third candidate, not of the first."""
     outcome = told(first_two_pools_are_full).switch()["outcome"]
     assert outcome["price_after_usd_per_hour"] == 0.0270
     assert f"m5.large/{ZONES[1]} spot" in outcome["summary"]
 
 
 def test_a_refusal_of_the_zone_skips_the_zone(told: Told) -> None:
-    """Without free addresses in the first zone its second candidate is not even tried."""
+    """Without free addresses in the first zone, its second candidate is not tried."""
     assert _tried(told(first_zone_has_no_addresses)) == [
         ("m5.large", ZONES[0], "spot"),
         ("m5.large", ZONES[1], "spot"),
@@ -61,7 +61,7 @@ def test_a_refusal_of_the_zone_skips_the_zone(told: Told) -> None:
 
 
 def test_a_refusal_of_the_lifecycle_skips_the_lifecycle(told: Told) -> None:
-    """With spot requests used up, the next one tried is the on-demand candidate."""
+    """When the spot quota is exhausted, the on-demand candidate is tried next."""
     story = told(spot_requests_are_used_up)
     assert _tried(story) == [("m5a.large", ZONES[1], "spot"), ("m5.large", ZONES[1], "on-demand")]
     assert story.execution().status == "SUCCEEDED"
@@ -81,7 +81,7 @@ def test_no_capacity_backs_off_doubling(told: Told) -> None:
 
 
 def test_no_capacity_leaves_everything_as_it_was(told: Told) -> None:
-    """The original is the only instance, nothing but launches was tried, the claim is free."""
+    """The original is the only instance, only launches were tried, and the claim is released."""
     story = told(no_capacity_three_times)
     assert story.alive == {story.seen["original"]}
     assert len(story.calls_of("RunInstances")) == 6
@@ -90,8 +90,8 @@ def test_no_capacity_leaves_everything_as_it_was(told: Told) -> None:
     assert "nothing launched, 2 refused" in story.switch()["outcome"]["summary"]
 
 
-def test_a_refusal_that_cannot_be_noted_ends_the_switch(told: Told) -> None:
-    """Without knowing what was tried, nothing else is tried."""
+def test_a_refusal_that_cannot_be_recorded_ends_the_switch(told: Told) -> None:
+    """Without a record of what was tried, nothing else is tried."""
     story = told(refusal_cannot_be_noted)
     assert story.execution().states[-2:] == ("RecordFailure", "NotSwitched")
     assert len(story.calls_of("RunInstances")) == 1

@@ -1,4 +1,4 @@
-"""Signals come twice, late, out of order and about strangers: each is answered once, or not at all."""
+"""Signals come twice, late, out of order or about other instances: each is answered once at most."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -31,7 +31,7 @@ def signal(
     event_id: str = "first",
     **detail: str,
 ) -> dict[str, Any]:
-    """Send one event straight to the function; what it answers."""
+    """Send one event to the function; returns its answer."""
     if detail_type == WARNING:
         detail = {"instance-action": "terminate", **detail}
     answer: dict[str, Any] = stage.account.invoke(
@@ -47,8 +47,8 @@ def signal(
     return answer
 
 
-def test_a_warning_that_comes_twice_starts_one_rescue(ready: tuple[Stage, str]) -> None:
-    """Be it the same event again or another one that says the same, before and after the end."""
+def test_a_warning_that_comes_twice_starts_one_failover(ready: tuple[Stage, str]) -> None:
+    """The same event again, or another event with the same content, before and after the end."""
     stage, original = ready
     answers = [signal(stage, original), signal(stage, original)]
     answers.append(signal(stage, original, event_id="second"))
@@ -61,8 +61,8 @@ def test_a_warning_that_comes_twice_starts_one_rescue(ready: tuple[Stage, str]) 
     assert len(stage.history("web", "SIGNAL")) == 1
 
 
-def test_a_start_that_failed_is_made_by_the_retry(ready: tuple[Stage, str]) -> None:
-    """The event is not its own duplicate: what the first delivery could not start, the second does."""
+def test_a_failed_start_is_repeated_by_the_retry(ready: tuple[Stage, str]) -> None:
+    """A second delivery of an event is no duplicate: it starts what the first could not start."""
     stage, original = ready
     stage.faults.append(Fault("StartExecution", code="ThrottlingException", caller="HandleSignal"))
     stage.faults[0].times = 1
@@ -72,8 +72,8 @@ def test_a_start_that_failed_is_made_by_the_retry(ready: tuple[Stage, str]) -> N
     assert [e.status for e in stage.account.executions()] == ["SUCCEEDED"]
 
 
-def test_an_end_without_a_warning_is_rescued(ready: tuple[Stage, str]) -> None:
-    """The warning never came; the change of state says that EC2 took the instance."""
+def test_an_end_without_a_warning_starts_a_failover(ready: tuple[Stage, str]) -> None:
+    """No warning came; the state change says that EC2 ended the instance."""
     stage, original = ready
     stage.world.interrupt(original, warning=timedelta(), warned=False)
     stage.account.clock.call_later(timedelta(minutes=2), stage.world.advance)
@@ -83,8 +83,8 @@ def test_an_end_without_a_warning_is_rescued(ready: tuple[Stage, str]) -> None:
     assert stage.workload()["instance_id"] in stage.alive()
 
 
-def test_an_end_that_its_user_wanted_is_recorded_only(ready: tuple[Stage, str]) -> None:
-    """The team terminated its own machine: nothing is launched in its place."""
+def test_an_end_by_its_user_is_recorded_only(ready: tuple[Stage, str]) -> None:
+    """The team terminated its own instance: nothing is launched in its place."""
     stage, original = ready
     stage.world.terminate_instance(original)
     stage.account.run_until_quiet()
@@ -94,8 +94,8 @@ def test_an_end_that_its_user_wanted_is_recorded_only(ready: tuple[Stage, str]) 
     assert not stage.account.executions()
 
 
-def test_a_warning_after_the_end_does_not_start_a_second_rescue(ready: tuple[Stage, str]) -> None:
-    """Out of order: the change of state came first, its rescue runs."""
+def test_a_warning_after_the_end_starts_no_second_failover(ready: tuple[Stage, str]) -> None:
+    """Out of order: the state change came first, and its failover is running."""
     stage, original = ready
     stage.world.interrupt(original, warning=timedelta(), warned=False)
     stage.account.run_for(timedelta(minutes=2))
@@ -103,13 +103,13 @@ def test_a_warning_after_the_end_does_not_start_a_second_rescue(ready: tuple[Sta
     stage.account.run_for(timedelta(seconds=1))
     second = signal(stage, original, event_id="late", age=timedelta(minutes=3))
     assert (first["effect"], second["effect"]) == ("EVACUATE", "NONE")
-    assert "under way" in second["reason"]
+    assert "is running" in second["reason"]
     stage.finish()
     assert len(stage.account.executions()) == 1
 
 
 def test_a_late_warning_counts_and_a_day_old_one_does_not(ready: tuple[Stage, str]) -> None:
-    """EventBridge may deliver after hours; after a day it is history."""
+    """EventBridge may deliver after hours; an event of the day before has no effect."""
     stage, original = ready
     old = signal(stage, original, age=timedelta(days=1, seconds=1))
     assert old["effect"] == "NONE"
@@ -117,8 +117,8 @@ def test_a_late_warning_counts_and_a_day_old_one_does_not(ready: tuple[Stage, st
     assert signal(stage, original, age=timedelta(hours=3))["effect"] == "EVACUATE"
 
 
-def test_a_stranger_costs_one_look(ready: tuple[Stage, str]) -> None:
-    """An instance that is none of ours: one read of the ledger, no write."""
+def test_another_instance_costs_one_read(ready: tuple[Stage, str]) -> None:
+    """For an instance that is not ours, the ledger is read once and not written."""
     stage, _ = ready
     stranger = stage.world.launch_instance("m5.large", "us-east-1a", tags={"Name": "other"})
     before = stage.items()
@@ -151,10 +151,8 @@ def test_a_stranger_costs_one_look(ready: tuple[Stage, str]) -> None:
     ],
     ids=["empty", "unknown type", "no time", "foreign source", "unknown action"],
 )
-def test_what_is_not_understood_has_no_effect(
-    ready: tuple[Stage, str], event: dict[str, Any]
-) -> None:
-    """No error, which would be retried, but an answer that says what is wrong."""
+def test_a_malformed_event_has_no_effect(ready: tuple[Stage, str], event: dict[str, Any]) -> None:
+    """The answer says what is wrong. An error would be retried."""
     stage, _ = ready
     before = stage.items()
     answer = stage.account.invoke("HandleSignal", event)
@@ -165,14 +163,14 @@ def test_what_is_not_understood_has_no_effect(
 
 @pytest.mark.parametrize("action", ["terminate", "stop", "hibernate"])
 def test_every_kind_of_interruption_is_answered(ready: tuple[Stage, str], action: str) -> None:
-    """Terminate, stop and hibernate all take the instance away."""
+    """Terminate, stop and hibernate all start a failover."""
     stage, original = ready
     assert signal(stage, original, **{"instance-action": action})["effect"] == "EVACUATE"
     assert "m5.large/us-east-1a" in stage.workload()["signals"]
 
 
 def test_dry_run_records_only() -> None:
-    """Nothing is started, the signal is on the ledger."""
+    """Nothing is started; the signal is on the ledger."""
     with ready_stage(DryRun="true") as (stage, originals):
         answer = signal(stage, originals["web"])
         assert answer["effect"] == "RECORDED"
@@ -183,7 +181,7 @@ def test_dry_run_records_only() -> None:
 
 @pytest.mark.parametrize("how", ["tag", "command"])
 def test_manual_mode_records_only(how: str) -> None:
-    """By tag, which the standing plan carries, and by command, which counts at once."""
+    """Set by tag, which is in the standing plan, or by command, which applies at once."""
     tags = {"spot-optimizer:mode": "manual"} if how == "tag" else {}
     with ready_stage(launch={"tags": tags}) as (stage, originals):
         if how == "command":
@@ -193,8 +191,8 @@ def test_manual_mode_records_only(how: str) -> None:
         assert not stage.account.executions()
 
 
-def test_a_workload_without_a_plan_is_told() -> None:
-    """Interrupted before the first cycle knew it: a person hears of it."""
+def test_a_workload_without_a_plan_is_reported() -> None:
+    """It was interrupted before its first cycle: an alert is sent."""
     with open_stage() as stage:
         original = stage.launch()
         stage.account.invoke("Decide", {"trigger": "schedule"})
@@ -211,8 +209,8 @@ def test_a_workload_without_a_plan_is_told() -> None:
 # --- rebalance recommendations -------------------------------------------------------------------
 
 
-def test_an_unlikely_one_is_recorded_only(ready: tuple[Stage, str]) -> None:
-    """Old instance, seldom interrupted type, no history: it stays, and its pool is not flagged."""
+def test_a_rebalance_without_much_risk_is_recorded_only(ready: tuple[Stage, str]) -> None:
+    """An old instance of a seldom interrupted type without history stays, and its pool is not flagged."""
     stage, original = ready
     answer = signal(stage, original, REBALANCE)
     assert answer["effect"] == "RECORDED"
@@ -222,7 +220,7 @@ def test_an_unlikely_one_is_recorded_only(ready: tuple[Stage, str]) -> None:
 
 
 def test_a_pool_with_a_bad_history_is_left(ready: tuple[Stage, str]) -> None:
-    """Interruptions of others in the same pool make the same recommendation count."""
+    """Interruptions of other workloads in the pool make the recommendation count."""
     stage, original = ready
     _bad_history(stage, "m5.large/us-east-1a")
     stage.world.recommend_rebalance(original)
@@ -233,8 +231,8 @@ def test_a_pool_with_a_bad_history_is_left(ready: tuple[Stage, str]) -> None:
     assert "flagged for rebalance" in decision["reason"]
 
 
-def test_a_signal_that_meets_another_is_noted_all_the_same(ready: tuple[Stage, str]) -> None:
-    """The hot item has changed between its reading and its writing: it is read again."""
+def test_a_signal_that_meets_another_is_recorded(ready: tuple[Stage, str]) -> None:
+    """The hot item changed between its read and its write: it is read again."""
     stage, original = ready
     _bad_history(stage, "m5.large/us-east-1a")
     met = []
@@ -269,7 +267,7 @@ def test_a_signal_that_meets_another_is_noted_all_the_same(ready: tuple[Stage, s
 
 
 def test_a_rebalance_right_after_a_launch_begins_no_loop(ready: tuple[Stage, str]) -> None:
-    """The replacement is flagged minutes after its launch: recorded, nothing moves."""
+    """A rebalance recommendation minutes after the launch is recorded only."""
     stage, original = ready
     stage.world.interrupt(original)
     stage.finish()
@@ -296,7 +294,7 @@ def _zone(stage: Stage) -> str:
 
 
 def _bad_history(stage: Stage, pool: str) -> None:
-    """Ten interruptions that other workloads met in the pool."""
+    """Write ten interruptions of other workloads in the pool."""
     for number in range(10):
         at = f"2026-03-01T{number:02}:00:00.000Z"
         boto3.client("dynamodb").put_item(
@@ -311,8 +309,8 @@ def _bad_history(stage: Stage, pool: str) -> None:
 
 
 def test_the_same_recommendation_twice_keeps_the_first_decision(ready: tuple[Stage, str]) -> None:
-    """One event delivered twice asks for two decisions at one moment: the record is of the one that
-    moved the workload, not of the other, which found the switch running."""
+    """One event delivered twice asks for two decisions at one time. The record is of the first, which
+    started the switch, not of the second, which was held by it."""
     stage, original = ready
     _bad_history(stage, "m5.large/us-east-1a")
     stage.account.run_for(timedelta(minutes=5))

@@ -43,7 +43,7 @@ def dies_unheard(stage: Stage, instance_id: str) -> None:
 def swept(stage: Stage) -> str:
     """Let the sweep rescue; the replacement."""
     (found,) = stage.sweep()
-    assert found["action"] == "rescue"
+    assert found["action"] == "fail-over"
     assert stage.finish().status == "SUCCEEDED"
     replacement: str = stage.workload()["instance_id"]
     return replacement

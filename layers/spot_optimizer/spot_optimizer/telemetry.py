@@ -1,8 +1,8 @@
-"""The one place that makes logger, metrics and tracer.
+"""The only place that creates logger, metrics and tracer.
 
-Every log line of a switch carries its decision or switch id, so that one id follows it through every
-function. No metric has a workload or a pool as dimension: a custom metric costs $0.30 a month. It is
-paid by the hours in which it is sent: what counts troubles is sent only where there were some.
+Every log line of a switch has its decision or switch id, which follows it through all functions. No
+metric has a workload or a pool as a dimension: a custom metric costs $0.30 a month. It is billed by the
+hours in which it is sent, so a metric that counts failures is sent only if there were any.
 """
 
 import os
@@ -13,20 +13,20 @@ from aws_lambda_powertools.metrics import MetricUnit, single_metric
 
 SERVICE = "spot-optimizer"
 NAMESPACE = os.environ.get("POWERTOOLS_METRICS_NAMESPACE", "SpotOptimizer")
-"""One for each stack: the alarms of one must not see the metrics of another."""
+"""One for each stack, so that the alarms of one do not see the metrics of another."""
 
 logger = Logger(service=SERVICE)
-# A run without anything to count is no reason for a warning (Powertools documentation, Metrics,
+# An invocation without metrics needs no warning (Powertools documentation, Metrics,
 # "Suppress warnings on empty metrics").
 warnings.filterwarnings("ignore", "No application metrics to publish*")
 metrics = Metrics(service=SERVICE, namespace=NAMESPACE)
-# Nothing to trace outside Lambda: the SDK would look for a daemon.
+# Disabled outside Lambda, where there is no X-Ray daemon.
 tracer = Tracer(service=SERVICE, disabled="AWS_XRAY_DAEMON_ADDRESS" not in os.environ)
 
 
 def publish(name: str, value: float, **dimensions: str) -> None:
-    """A figure without a unit and with dimensions of its own, at once. Each combination costs as much
-    as a metric."""
+    """Send a figure without a unit and with its own dimensions at once. Each combination of dimensions is
+    billed as a metric."""
     with single_metric(
         name=name,
         unit=MetricUnit.NoUnit,

@@ -1,12 +1,18 @@
 """Events on the stack's bus and alerts to its topic."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from spot_optimizer.aws.clients import client
 from spot_optimizer.contracts.boundary import Boundary
 from spot_optimizer.telemetry import logger
+
+if TYPE_CHECKING:
+    from mypy_boto3_events.type_defs import PutEventsRequestEntryTypeDef
 
 SOURCE = "spot-optimizer"
 DECISION = "Spot Optimizer Decision"
@@ -23,11 +29,11 @@ control characters"; its older editions say ASCII."""
 
 
 def announce(bus_name: str, detail_type: str, details: Sequence[Boundary]) -> None:
-    """Put one event for each detail on the bus, so that users can hang Slack or tickets on it.
+    """Put one event for each detail on the bus, where users connect chat or tickets.
 
-    The ledger has what they tell, so an event that cannot be sent is logged and stops nothing.
+    An event that cannot be sent is only logged: the ledger has the same data.
     """
-    entries = [
+    entries: list[PutEventsRequestEntryTypeDef] = [
         {
             "EventBusName": bus_name,
             "Source": SOURCE,
@@ -43,16 +49,16 @@ def announce(bus_name: str, detail_type: str, details: Sequence[Boundary]) -> No
             logger.exception("events not sent", detail_type=detail_type)
             return
         if reply["FailedEntryCount"]:
-            logger.error("events not taken", detail_type=detail_type, entries=reply["Entries"])
+            logger.error("events not accepted", detail_type=detail_type, entries=reply["Entries"])
 
 
 def alert(topic_arn: str, subject: str, text: str) -> None:
-    """Tell the team what needs a person. Of the subject is sent what SNS takes."""
+    """Send an alert that needs a person. The subject is shortened to what SNS accepts."""
     client("sns").publish(TopicArn=topic_arn, Subject=_subject(subject), Message=text)
 
 
 def _subject(text: str) -> str:
-    """One line of at most 99 ASCII characters; what cannot be shown becomes a question mark."""
+    """One line of at most 99 ASCII characters; other characters become question marks."""
     line = " ".join(text.split())
     shown = "".join(each if " " <= each <= "~" else "?" for each in line)
     return shown[:_SUBJECT_CHARACTERS_MAX]

@@ -1,9 +1,11 @@
 """boto3 clients, made once per execution environment."""
 
+from __future__ import annotations
+
 import os
 from collections.abc import Callable
 from functools import cache, wraps
-from typing import Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, overload
 
 import boto3
 from botocore.config import Config
@@ -13,22 +15,80 @@ from botocore.parsers import ResponseParserError
 from spot_optimizer.switching.error_table import TRANSIENT
 from spot_optimizer.telemetry import metrics
 
+if TYPE_CHECKING:
+    # Type stubs, for mypy alone: they are not in the layer.
+    from mypy_boto3_cloudwatch import CloudWatchClient
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_ec2 import EC2Client
+    from mypy_boto3_elb import ElasticLoadBalancingClient
+    from mypy_boto3_elbv2 import ElasticLoadBalancingv2Client
+    from mypy_boto3_events import EventBridgeClient
+    from mypy_boto3_lambda import LambdaClient
+    from mypy_boto3_pricing import PricingClient
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_sns import SNSClient
+    from mypy_boto3_stepfunctions import SFNClient
+
 _CONFIG = Config(
-    # Standard mode retries throttling and 5xx with jitter; what remains is for the caller to see.
+    # Standard mode retries throttling and 5xx with jitter; the caller sees errors that persist.
     retries={"mode": "standard", "max_attempts": 5},
     connect_timeout=5,
     read_timeout=30,
 )
 _ONCE = Config(retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=30)
 _INVOCATION = Config(
-    # The answer comes when the invoked function has ended; to ask again would run it twice.
+    # The reply comes when the invoked function has ended; a retry would run it twice.
     retries={"total_max_attempts": 1},
     connect_timeout=5,
     read_timeout=310,
 )
 
 
-def client(service: str, region: str | None = None, *, once: bool = False) -> Any:
+@overload
+def client(
+    service: Literal["cloudwatch"], region: str | None = None, *, once: bool = False
+) -> CloudWatchClient: ...
+@overload
+def client(
+    service: Literal["dynamodb"], region: str | None = None, *, once: bool = False
+) -> DynamoDBClient: ...
+@overload
+def client(
+    service: Literal["ec2"], region: str | None = None, *, once: bool = False
+) -> EC2Client: ...
+@overload
+def client(
+    service: Literal["elb"], region: str | None = None, *, once: bool = False
+) -> ElasticLoadBalancingClient: ...
+@overload
+def client(
+    service: Literal["elbv2"], region: str | None = None, *, once: bool = False
+) -> ElasticLoadBalancingv2Client: ...
+@overload
+def client(
+    service: Literal["events"], region: str | None = None, *, once: bool = False
+) -> EventBridgeClient: ...
+@overload
+def client(
+    service: Literal["lambda"], region: str | None = None, *, once: bool = False
+) -> LambdaClient: ...
+@overload
+def client(
+    service: Literal["pricing"], region: str | None = None, *, once: bool = False
+) -> PricingClient: ...
+@overload
+def client(
+    service: Literal["s3"], region: str | None = None, *, once: bool = False
+) -> S3Client: ...
+@overload
+def client(
+    service: Literal["sns"], region: str | None = None, *, once: bool = False
+) -> SNSClient: ...
+@overload
+def client(
+    service: Literal["stepfunctions"], region: str | None = None, *, once: bool = False
+) -> SFNClient: ...
+def client(service: Any, region: str | None = None, *, once: bool = False) -> Any:
     """The client of a service in the function's own region, or in ``region``.
 
     ``once``: without the SDK's retries, for a caller that has better ones.
@@ -37,17 +97,17 @@ def client(service: str, region: str | None = None, *, once: bool = False) -> An
 
 
 @cache
-def _client(service: str, region: str, once: bool = False) -> Any:
+def _client(service: Any, region: str, once: bool = False) -> Any:
     config = _INVOCATION if service == "lambda" else _ONCE if once else _CONFIG
-    made = boto3.client(service, region_name=region, config=config)  # type: ignore[call-overload]
+    made = boto3.client(service, region_name=region, config=config)
     made.meta.events.register("needs-retry", _count_throttled)
     return made
 
 
 def _count_throttled(response: tuple[Any, dict[str, Any]] | None = None, **_: Any) -> None:
-    """Count an answer of "too many calls", also one that the SDK's next try makes good.
+    """Count throttled calls, also those that succeed when the SDK retries them.
 
-    botocore asks after every try whether to make another one (``endpoint.py``, ``_needs_retry``).
+    botocore emits this event after every try (``endpoint.py``, ``_needs_retry``).
     """
     if response is not None and response[1].get("Error", {}).get("Code") in _THROTTLED:
         metrics.add_metric("CallsThrottled", "Count", 1)
@@ -69,12 +129,12 @@ _THROTTLED = frozenset(
 
 
 class TryAgain(Exception):
-    """AWS was busy or out of order for a moment; the state machine tries the step again."""
+    """A transient error of AWS; the state machine retries the step."""
 
 
 _TRANSIENT = TRANSIENT | {"InternalServerError", "TransactionConflictException"}
-"""What passes on EC2 and, by DynamoDB's developer guide, "Error handling", on a table: one on demand
-throttles too, and a single write that meets a transaction is refused."""
+"""Transient errors of EC2 and, by DynamoDB's developer guide, "Error handling", of a table: an on-demand
+table throttles too, and a single write that conflicts with a transaction is refused."""
 
 _TOO_MANY_REQUESTS, _SERVER_ERROR = 429, 500
 
@@ -85,10 +145,10 @@ def error_code(error: ClientError) -> str:
 
 
 def http_status(error: ClientError) -> int:
-    """HTTP status of an error's reply; 0 where that is not known.
+    """HTTP status of an error's reply; 0 if unknown.
 
-    Where an empty body, or HTML that a proxy has sent, names no code, botocore takes the status for it
-    (``parsers.py``, ``_do_generic_error_parse``).
+    If the body is empty, or HTML from a proxy, it names no error code; botocore then uses the status as
+    the code (``parsers.py``, ``_do_generic_error_parse``).
     """
     code = error_code(error)
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
@@ -96,11 +156,12 @@ def http_status(error: ClientError) -> int:
 
 
 def is_transient(error: Exception) -> bool:
-    """Whether trying the same call again later may succeed: AWS has failed or was busy, or its reply
-    could not be read, so that the call may have had its effect.
+    """Whether the same call may succeed later: AWS failed or was busy, or its reply could not be read.
 
-    EC2 counts missing capacity among its failures ("Error codes for the Amazon EC2 API", server
-    errors): who launches looks at the table of refusals first.
+    The call may have taken effect.
+
+    EC2 reports missing capacity as a server error ("Error codes for the Amazon EC2 API"), so a launch
+    looks its error up in the table of refusals first.
     """
     if isinstance(error, ClientError):
         status = http_status(error)
@@ -119,7 +180,7 @@ _Arguments = ParamSpec("_Arguments")
 def transient_as_try_again(
     handler: Callable[_Arguments, _Answer],
 ) -> Callable[_Arguments, _Answer]:
-    """Give what passes by itself one name, so that the state machine can retry only that."""
+    """Raise transient errors as TryAgain, so that the state machine can retry them and no others."""
 
     @wraps(handler)
     def wrapped(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> _Answer:

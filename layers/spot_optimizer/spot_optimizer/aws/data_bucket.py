@@ -1,4 +1,4 @@
-"""The data bucket: market, usage, receipts, decisions."""
+"""The data bucket: market, usage, models and decisions."""
 
 import gzip
 import json
@@ -22,20 +22,20 @@ MARKET_ADVISOR = "market/advisor.json.gz"
 MARKET_DOUBTED = "market/doubted-prices.json"
 SCORES = "market/scores.json.gz"
 LESSONS = "market/lessons"
-"""What each version of a model has learned here: ``market/lessons/<version>.npz``."""
+"""What each version of a model has learned in this account: ``market/lessons/<version>.npz``."""
 ISSUED_FORECASTS = "forecasts"
-"""What was forecast: ``forecasts/dt=2026-03-02/140000.npz``."""
+"""Issued forecasts: ``forecasts/dt=2026-03-02/140000.npz``."""
 UPLOADED_MODELS = "models/uploads/"
-"""Where users put models, each in a folder of its own: its version."""
+"""Where users upload models, each in a folder named after its version."""
 KEPT_MODELS = "models/kept/"
-"""Models that were validated, as they were then."""
+"""Copies of the models as they were when they were validated."""
 HISTORY = "history"
 """Prices by month: ``history/reported/2026-03.npz``, ``history/imported/2026-03.npz``."""
 KEPT_SNAPSHOTS = "inputs/snapshots/"
 KEPT_CATALOGS = "inputs/catalogs/"
-"""Market snapshots and catalogues that decisions were made on, by their ETags."""
+"""Market snapshots and catalogs that decisions were based on, by their ETags."""
 CYCLES = "inputs/cycles"
-"""What else each cycle decided upon."""
+"""The other inputs of each cycle's decisions."""
 DECISIONS = "decisions"
 IMPORTS = "history/imports.json"
 USAGE = "usage/usage.json.gz"
@@ -49,7 +49,7 @@ _WRITTEN_MEANWHILE = ("PreconditionFailed", "ConditionalRequestConflict", "NoSuc
 Parsed = TypeVar("Parsed")
 
 _loaded: dict[tuple[str, str], tuple[str, object]] = {}
-"""(bucket, key) -> ETag and parsed object, for as long as the execution environment lives."""
+"""(bucket, key) -> ETag and parsed object; kept while the execution environment lives."""
 
 
 class DataBucket:
@@ -59,11 +59,11 @@ class DataBucket:
         self._bucket = bucket
 
     def read(self, key: str) -> bytes | None:
-        """An object's bytes, or None when there is none yet."""
+        """An object's bytes; None if there is none yet."""
         return self.read_named(key)[0]
 
     def read_named(self, key: str) -> tuple[bytes | None, str]:
-        """An object's bytes and its ETag, or None and "" when there is none yet."""
+        """An object's bytes and its ETag; None and "" if there is none yet."""
         try:
             reply = client("s3").get_object(Bucket=self._bucket, Key=key)
         except ClientError as error:
@@ -73,11 +73,11 @@ class DataBucket:
         return reply["Body"].read(), _bare(reply["ETag"])
 
     def loaded_name(self, key: str) -> str:
-        """ETag of an object as it was last loaded, "" if it was not."""
+        """ETag of an object as it was last loaded; "" if it was not loaded."""
         return _bare(_loaded.get((self._bucket, key), ("", None))[0])
 
     def keys(self, prefix: str) -> list[str]:
-        """The keys that begin so, in order."""
+        """Keys that begin with ``prefix``, in order."""
         pages = (
             client("s3")
             .get_paginator("list_objects_v2")
@@ -86,16 +86,15 @@ class DataBucket:
         return [row["Key"] for page in pages for row in page.get("Contents", ())]
 
     def load(self, key: str, parse: Callable[[bytes], Parsed]) -> Parsed | None:
-        """An object as ``parse`` reads it, or None when there is none yet.
+        """An object as ``parse`` reads it; None if there is none yet.
 
-        For what changes seldom and costs time to parse: a warm function asks S3 only whether the
-        object has changed. ``parse`` must give a value that nobody changes.
+        For objects that change seldom and take long to parse: a warm function only asks S3 whether the
+        object has changed. ``parse`` must return an immutable value, because callers share it.
         """
         etag, parsed = _loaded.get((self._bucket, key), ("", None))
+        unless_same: dict[str, Any] = {"IfNoneMatch": etag} if etag else {}
         try:
-            reply = client("s3").get_object(
-                Bucket=self._bucket, Key=key, **({"IfNoneMatch": etag} if etag else {})
-            )
+            reply = client("s3").get_object(Bucket=self._bucket, Key=key, **unless_same)
         except ClientError as error:
             if error_code(error) == "304":
                 return cast(Parsed, parsed)
@@ -107,13 +106,15 @@ class DataBucket:
         return fresh
 
     def write(self, key: str, body: bytes) -> str:
-        """Put an object; its ETag."""
+        """Put an object; returns its ETag."""
         reply = client("s3").put_object(Bucket=self._bucket, Key=key, Body=body)
         return _bare(reply["ETag"])
 
     def write_and_keep(self, key: str, folder: str, body: bytes) -> None:
-        """Put an object, and a copy that stays when it is written anew, named by its ETag. Without
-        the copy only explanations are poorer: that it failed is logged."""
+        """Put an object, and a copy under its ETag that remains when the object is overwritten.
+
+        A copy that fails is logged: only later explanations need it.
+        """
         etag = self.write(key, body)
         try:
             self.write(folder + etag, body)
@@ -121,12 +122,13 @@ class DataBucket:
             logger.exception("copy not kept", key=key)
 
     def update(self, key: str, change: Callable[[bytes | None], bytes]) -> None:
-        """Put what ``change`` makes of an object, or of None where there is none yet.
+        """Replace an object by the result of ``change``, which gets None if there is none yet.
 
-        Written only if nobody else has written meanwhile, otherwise done again with the newer
-        object (S3 user guide, "How to prevent object overwrites with conditional writes"): so
-        ``change`` may be called several times. Raises what S3 said when others never cease.
+        If another writer changed the object in the meantime, the update is repeated with the newer object
+        (S3 user guide, "How to prevent object overwrites with conditional writes"), so ``change`` may be
+        called several times. Raises S3's error if every attempt meets another writer.
         """
+        condition: dict[str, Any]
         for tries_left in reversed(range(_UPDATE_TRIES)):
             try:
                 reply = client("s3").get_object(Bucket=self._bucket, Key=key)
@@ -154,13 +156,13 @@ class DataBucket:
         return {row["Key"]: row["Size"] for page in pages for row in page.get("Contents", ())}
 
     def remove_object(self, key: str) -> None:
-        """Without an object there is nothing to do, and no error."""
+        """Delete an object. No error if there is none."""
         client("s3").delete_object(Bucket=self._bucket, Key=key)
 
     def write_json_lines(self, kind: str, at: datetime, rows: Iterable[Any], name: str = "") -> str:
-        """Rows as gzip JSON lines under ``kind/dt=YYYY-MM-DD/``: Athena and DuckDB read it so.
+        """Write rows as gzip JSON lines under ``kind/dt=YYYY-MM-DD/``, where Athena and DuckDB find them.
 
-        ``name`` tells apart what is written at the same second.
+        ``name`` distinguishes objects of the same second. Returns the key.
         """
         key = f"{by_time(kind, at, name)}.jsonl.gz"
         text = "\n".join(json.dumps(row, default=str, sort_keys=True) for row in rows)
@@ -170,7 +172,7 @@ class DataBucket:
 
 
 def by_time(kind: str, at: datetime, name: str = "") -> str:
-    """Key, but for its ending, of what was written at a moment."""
+    """Key, without its ending, of an object that is written at a time."""
     return f"{kind}/dt={at:%Y-%m-%d}/{at:%H%M%S}{name}"
 
 

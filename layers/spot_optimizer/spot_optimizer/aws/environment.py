@@ -1,4 +1,4 @@
-"""What the template hands to a function."""
+"""Environment variables that the template gives to a function."""
 
 import os
 from dataclasses import dataclass
@@ -8,8 +8,8 @@ from spot_optimizer.settings import InvalidSetting, Settings, settings_from_envi
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepEnvironment:
-    """What a step of a switch needs: nothing that a parameter sets, for its version is published by new
-    code alone. One that read the parameters of a bad deployment would keep them."""
+    """What a step of a switch needs. Nothing in it comes from a parameter: a version of the function is
+    published for new code only, so a version would keep the parameters of a bad deployment."""
 
     stack_name: str
     ledger_table: str
@@ -51,8 +51,8 @@ def read_environment() -> Environment:
     if settings.snapshot_age_minutes_max < cycle_minutes:
         raise InvalidSetting(
             f"SnapshotAgeMinutesMax = {settings.snapshot_age_minutes_max:g} must not be below"
-            f" CycleMinutes = {cycle_minutes}: prices are collected once a cycle, and those that are"
-            " older mean that everything stays"
+            f" CycleMinutes = {cycle_minutes}: prices are collected once a cycle, and with older"
+            " prices every workload stays where it is"
         )
     return Environment(
         stack_name=env["STACK_NAME"],
@@ -62,7 +62,7 @@ def read_environment() -> Environment:
         bus_name=env["BUS_NAME"],
         alert_topic_arn=env["ALERT_TOPIC_ARN"],
         retention_days=int(env["RETENTION_DAYS"]),
-        # Without their common prefix a hundred of them fit beside the settings.
+        # Without their common prefix, a hundred of them fit into the environment beside the settings.
         subnet_ids=tuple(f"subnet-{s}" for s in env["SUBNET_IDS"].split(",") if s),
         switch_instance_arn=env.get("SWITCH_INSTANCE_ARN", ""),
         fail_over_arn=env.get("FAIL_OVER_ARN", ""),

@@ -1,5 +1,4 @@
-"""Starting work: an execution for each switch, named after its decision, and more where the sweep
-resumes it; a cycle for a flagged workload."""
+"""Starts executions of switches, named after their decisions, and decisions about single workloads."""
 
 from botocore.exceptions import ClientError
 
@@ -12,29 +11,31 @@ _NAME_LENGTH_MAX = 80
 
 
 def start_switch(state_machine_arn: str, order: SwitchOrder) -> str | None:
-    """Start the execution; None where the name has been used: the switch was started before.
+    """Start the execution of a switch; None if it was started before.
 
-    A name stays taken for 90 days, so the same decision can never run twice (StartExecution API
-    reference); what became of it stands in the ledger.
+    Step Functions refuses a name for 90 days after its execution has ended (StartExecution API
+    reference), so a decision never runs twice. Its outcome is on the ledger.
     """
     return _start(state_machine_arn, order.switch_id, order.model_dump_json())
 
 
 def resume_switch(state_machine_arn: str, order: ResumeOrder) -> str | None:
-    """Start the execution that brings a switch to its end; None where that was done before."""
+    """Start the execution that finishes or rolls back a switch; None if it was started before."""
     name = execution_name(order.switch_id, order.resume)
     return _start(state_machine_arn, name, order.model_dump_json())
 
 
 def execution_name(switch_id: str, resume: int) -> str:
-    """The switch's own name, or with ``resume`` that of its nth resumption. Switch ids end in time
-    and hash: what is too long loses its beginning."""
+    """The switch's own name or, with ``resume``, the name of its nth resumption.
+
+    Too long a name loses its beginning, because switch ids end in time and hash.
+    """
     return f"{switch_id}-resume-{resume}"[-_NAME_LENGTH_MAX:] if resume else switch_id
 
 
 def read_run(state_machine_arn: str, switch_id: str, resume: int) -> Run:
-    """How an execution of a switch stands; executions bear the machine's name alone, whichever version
-    or alias has started them."""
+    """State of an execution of a switch. The ARN of an execution does not name the version or alias that
+    started it."""
     unqualified = ":".join(state_machine_arn.split(":")[:7])
     machine = unqualified.replace(":stateMachine:", ":execution:")
     try:
@@ -46,7 +47,7 @@ def read_run(state_machine_arn: str, switch_id: str, resume: int) -> Run:
             return Run(running=False, status="MISSING", ended_at=None)
         raise
     status = str(reply["status"])
-    # PENDING_REDRIVE is an execution that a person runs again from where it failed.
+    # PENDING_REDRIVE: a person has asked to run the execution again from where it failed.
     return Run(status in ("RUNNING", "PENDING_REDRIVE"), status, reply.get("stopDate"))
 
 
@@ -63,7 +64,7 @@ def _start(state_machine_arn: str, name: str, text: str) -> str | None:
 
 
 def ask_for_decision(decide_function: str, request: SignalledDecision) -> None:
-    """Have ``decide`` look at one workload, without waiting for its answer."""
+    """Have ``decide`` judge one workload, without waiting for the answer."""
     client("lambda").invoke(
         FunctionName=decide_function,
         InvocationType="Event",

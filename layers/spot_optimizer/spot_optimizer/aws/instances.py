@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from botocore.exceptions import ClientError
 
@@ -17,14 +16,12 @@ from spot_optimizer.switching.instance_record import (
 _NOT_TERMINATED = ("pending", "running", "shutting-down", "stopping", "stopped")
 
 IDS_MAX = 200
-"""Ids that one describe call names: far below every limit, and one bad id spoils fewer."""
+"""Ids in one describe call: far below every limit, and a bad id makes fewer calls fail."""
 
 
-def read_managed_instances(
-    stack_name: str, *, with_terminated: bool = False
-) -> list[dict[str, Any]]:
-    """All instances that bear our tag with this stack's name; terminated ones, which EC2 shows for
-    about an hour, only when they are asked for."""
+def read_managed_instances(stack_name: str, *, with_terminated: bool = False) -> list[Record]:
+    """All instances that have our tag with this stack's name. Terminated ones, which EC2 shows for about
+    an hour, are included on request."""
     states = list(_NOT_TERMINATED)
     pages = (
         client("ec2")
@@ -45,18 +42,16 @@ def read_managed_instances(
 
 def read_instances_of_workload(
     managed_as: str, workload_id: str, instance_id: str
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, Record]:
     """Instances by id that have our tag and this workload's id, or that are ``instance_id``: without a
     workload tag the instance id is the workload's. Terminated ones are left out."""
-    by_tag = {"Name": f"tag:{WORKLOAD_TAG}", "Values": [workload_id]}
-    by_id = {"Name": "instance-id", "Values": [instance_id]}
-    found: dict[str, dict[str, Any]] = {}
-    for own in (by_tag, by_id):
+    found: dict[str, Record] = {}
+    for name, value in ((f"tag:{WORKLOAD_TAG}", workload_id), ("instance-id", instance_id)):
         reply = client("ec2").describe_instances(
             Filters=[
                 {"Name": f"tag:{MANAGED_TAG}", "Values": [managed_as]},
                 {"Name": "instance-state-name", "Values": list(_NOT_TERMINATED)},
-                own,
+                {"Name": name, "Values": [value]},
             ]
         )
         found |= {i["InstanceId"]: i for r in reply["Reservations"] for i in r["Instances"]}
@@ -67,20 +62,20 @@ def read_instances_of_workload(
     }
 
 
-def read_instances(instance_ids: Iterable[str]) -> dict[str, dict[str, Any]]:
+def read_instances(instance_ids: Iterable[str]) -> dict[str, Record]:
     """Instances by id; one that EC2 does not know (yet, or any more) is absent.
 
-    Asked by filter: naming an unknown id would make the whole call fail. No call for no id.
+    Uses a filter, because an unknown id in InstanceIds makes the whole call fail. Without ids, no call.
     """
-    found: dict[str, dict[str, Any]] = {}
-    for ids in _some(sorted(instance_ids)):
+    found: dict[str, Record] = {}
+    for ids in _batches(sorted(instance_ids)):
         reply = client("ec2").describe_instances(Filters=[{"Name": "instance-id", "Values": ids}])
         found |= {i["InstanceId"]: i for r in reply["Reservations"] for i in r["Instances"]}
     return found
 
 
 def read_holders(private_address: str, vpc_id: str) -> list[str]:
-    """Ids of the instances that have this private IPv4 address of a VPC now."""
+    """Ids of the instances that currently have this private IPv4 address of a VPC."""
     reply = client("ec2").describe_instances(
         Filters=[
             {
@@ -94,22 +89,24 @@ def read_holders(private_address: str, vpc_id: str) -> list[str]:
 
 
 def is_gone(instance_id: str) -> bool:
-    """Whether an instance that once ran has ended or ends; EC2 forgets one an hour after."""
+    """Whether an instance that once ran has ended or is ending; EC2 shows it for about an hour."""
     row = read_instances([instance_id]).get(instance_id)
     return row is None or row["State"]["Name"] in ("shutting-down", "terminated")
 
 
 def read_end_reason(instance_id: str) -> str:
-    """Code of the StateReason of an instance that ends or has ended; empty when EC2 gives none."""
+    """StateReason code of an instance that is ending or has ended; empty if EC2 gives none."""
     row = read_instances([instance_id]).get(instance_id, {})
     return str(row.get("StateReason", {}).get("Code", ""))
 
 
 def read_fleet_tokens(fleet_ids: Iterable[str]) -> dict[str, str]:
-    """Fleet id -> the client token that its CreateFleet was given; one that EC2 has forgotten is
-    absent. Instant fleets are shown only to who names them (EC2 API reference, DescribeFleets)."""
+    """Fleet id -> client token of its CreateFleet call; a fleet that EC2 has deleted is absent.
+
+    Instant fleets are shown only if they are named (EC2 API reference, DescribeFleets).
+    """
     tokens: dict[str, str] = {}
-    todo = list(_some(sorted(fleet_ids)))
+    todo = list(_batches(sorted(fleet_ids)))
     while todo:
         ids = todo.pop()
         try:
@@ -117,7 +114,7 @@ def read_fleet_tokens(fleet_ids: Iterable[str]) -> dict[str, str]:
         except ClientError as error:
             if error_code(error) != "InvalidFleetId.NotFound":
                 raise
-            # One of them fails the call for all: in halves it is found in few calls.
+            # One unknown id fails the whole call. Halving finds it in few calls.
             middle = len(ids) // 2
             todo += [half for half in (ids[:middle], ids[middle:]) if middle]
         else:
@@ -125,7 +122,7 @@ def read_fleet_tokens(fleet_ids: Iterable[str]) -> dict[str, str]:
     return tokens
 
 
-def read_network() -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+def read_network() -> tuple[list[Record], list[Record]]:
     """Subnets and route tables of the region."""
     subnets = client("ec2").get_paginator("describe_subnets").paginate()
     tables = client("ec2").get_paginator("describe_route_tables").paginate()
@@ -136,13 +133,13 @@ def read_network() -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
 
 
 def write_workload_tag(instance_id: str, workload_id: str) -> None:
-    """Name the workload on its instance, so that a replacement inherits the name."""
+    """Tag an instance with its workload id; its replacement inherits the tag."""
     client("ec2").create_tags(
         Resources=[instance_id], Tags=[{"Key": WORKLOAD_TAG, "Value": workload_id}]
     )
 
 
-def read_volumes(instances: Iterable[Record]) -> dict[str, dict[str, Any]]:
+def read_volumes(instances: Iterable[Record]) -> dict[str, Record]:
     """The volumes attached to these instances, by volume id; unknown ones are absent."""
     ids = [
         mapping["Ebs"]["VolumeId"]
@@ -150,31 +147,30 @@ def read_volumes(instances: Iterable[Record]) -> dict[str, dict[str, Any]]:
         for mapping in instance.get("BlockDeviceMappings") or ()
         if "Ebs" in mapping
     ]
-    rows: dict[str, dict[str, Any]] = {}
-    for some in _some(ids):
+    rows: dict[str, Record] = {}
+    for some in _batches(ids):
         reply = client("ec2").describe_volumes(Filters=[{"Name": "volume-id", "Values": some}])
         rows.update({row["VolumeId"]: row for row in reply["Volumes"]})
     return rows
 
 
 def read_image_devices(image_ids: Iterable[str]) -> dict[str, frozenset[str]]:
-    """Image id -> device names of its EBS volumes; an image that the account cannot see (any more) is
-    absent.
+    """Image id -> device names of its EBS volumes; an image that the account cannot see is absent.
 
-    One that is gone, or shared no longer, makes a whole call fail; deprecated ones are shown only to
-    who asks for them (EC2 API reference, DescribeImages, and "Client error codes").
+    An image that was deregistered or is no longer shared makes a whole call fail. Deprecated images are
+    shown on request only (EC2 API reference, DescribeImages, and "Client error codes").
     """
     found: dict[str, frozenset[str]] = {}
-    for some in _some(sorted(set(image_ids))):
+    for some in _batches(sorted(set(image_ids))):
         try:
-            reply = client("ec2").describe_images(ImageIds=some, IncludeDeprecated=True)
+            images = client("ec2").describe_images(ImageIds=some, IncludeDeprecated=True)["Images"]
         except ClientError as error:
             if not _hides_images(error_code(error)):
                 raise
-            reply = {"Images": []}
+            images = []
             for image_id in some if len(some) > 1 else ():
                 found |= read_image_devices([image_id])
-        for row in reply["Images"]:
+        for row in images:
             mappings = row.get("BlockDeviceMappings") or ()
             found[row["ImageId"]] = frozenset(m["DeviceName"] for m in mappings if "Ebs" in m)
     return found
@@ -185,9 +181,9 @@ def _hides_images(code: str) -> bool:
 
 
 def read_credit_modes(instance_ids: Iterable[str]) -> dict[str, str]:
-    """``standard`` or ``unlimited`` by instance id; ask only for burstable instances."""
+    """Instance id -> ``standard`` or ``unlimited``; for burstable instances only."""
     modes: dict[str, str] = {}
-    for some in _some(list(instance_ids)):
+    for some in _batches(list(instance_ids)):
         try:
             reply = client("ec2").describe_instance_credit_specifications(InstanceIds=some)
         except ClientError as error:
@@ -208,7 +204,7 @@ def read_interface_tags(instances: Iterable[Record]) -> dict[str, dict[str, str]
         for interface in instance.get("NetworkInterfaces") or ()
     ]
     tags: dict[str, dict[str, str]] = {}
-    for some in _some(ids):
+    for some in _batches(ids):
         reply = client("ec2").describe_network_interfaces(
             Filters=[{"Name": "network-interface-id", "Values": some}]
         )
@@ -218,15 +214,15 @@ def read_interface_tags(instances: Iterable[Record]) -> dict[str, dict[str, str]
 
 
 def read_persistent_requests(instances: Iterable[Record]) -> dict[str, str]:
-    """Instance id -> id of its spot request, where that is persistent: after the instance's end it
-    would launch another (EC2 user guide, "Persistent Spot Instance requests")."""
+    """Instance id -> id of its spot request, if that is persistent: when the instance ends, EC2 would
+    launch another one (EC2 user guide, "Persistent Spot Instance requests")."""
     by_request = {
         instance["SpotInstanceRequestId"]: instance["InstanceId"]
         for instance in instances
         if instance.get("SpotInstanceRequestId")
     }
     persistent: dict[str, str] = {}
-    for some in _some(list(by_request)):
+    for some in _batches(list(by_request)):
         reply = client("ec2").describe_spot_instance_requests(
             Filters=[{"Name": "spot-instance-request-id", "Values": some}]
         )
@@ -239,10 +235,12 @@ def read_persistent_requests(instances: Iterable[Record]) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class LaunchTemplateSource:
-    """GetLaunchTemplateData of one instance: the only reply with its user data. Not logged, not
-    stored: it goes into the launch template."""
+    """GetLaunchTemplateData of one instance, which contains its user data.
 
-    data: dict[str, Any]
+    Never logged or stored: it goes into the launch template only.
+    """
+
+    data: Record
 
     @property
     def termination_protection(self) -> bool:
@@ -253,7 +251,7 @@ class LaunchTemplateSource:
         return bool(self.data.get("DisableApiStop"))
 
     def __repr__(self) -> str:
-        return "MachineSource(...)"
+        return "LaunchTemplateSource(...)"
 
 
 def read_launch_template_source(instance_id: str) -> LaunchTemplateSource:
@@ -263,7 +261,7 @@ def read_launch_template_source(instance_id: str) -> LaunchTemplateSource:
 
 
 def termination_is_protected(instance_id: str) -> bool:
-    """Whether TerminateInstances would be refused for this instance now."""
+    """Whether the instance has termination protection."""
     reply = client("ec2").describe_instance_attribute(
         InstanceId=instance_id, Attribute="disableApiTermination"
     )
@@ -271,20 +269,20 @@ def termination_is_protected(instance_id: str) -> bool:
 
 
 def read_user_data(instance_id: str) -> str | None:
-    """User data in base64, to be hashed at once; None where there is none."""
+    """User data in base64; None if there is none. Callers hash it at once."""
     reply = client("ec2").describe_instance_attribute(InstanceId=instance_id, Attribute="userData")
     value: str | None = reply.get("UserData", {}).get("Value")
     return value
 
 
-def read_status(instance_id: str) -> dict[str, Any] | None:
-    """State and status checks of an instance in whatever state; None while EC2 knows none."""
+def read_status(instance_id: str) -> Record | None:
+    """State and status checks of an instance in any state; None while EC2 does not know it."""
     try:
         reply = client("ec2").describe_instance_status(
             InstanceIds=[instance_id], IncludeAllInstances=True
         )
     except ClientError as error:
-        # EC2 is eventually consistent: a new id may be unknown for seconds.
+        # EC2 is eventually consistent: a new id may be unknown for some seconds.
         if error_code(error) == "InvalidInstanceID.NotFound":
             return None
         raise
@@ -292,11 +290,11 @@ def read_status(instance_id: str) -> dict[str, Any] | None:
     return rows[0] if rows else None
 
 
-def _some(ids: list[str]) -> Iterator[list[str]]:
+def end_instance(instance_id: str) -> None:
+    """Terminate an instance. Idempotent."""
+    client("ec2").terminate_instances(InstanceIds=[instance_id])
+
+
+def _batches(ids: list[str]) -> Iterator[list[str]]:
     for first in range(0, len(ids), IDS_MAX):
         yield ids[first : first + IDS_MAX]
-
-
-def end_instance(instance_id: str) -> None:
-    """Terminate an instance. Doing it twice changes nothing."""
-    client("ec2").terminate_instances(InstanceIds=[instance_id])

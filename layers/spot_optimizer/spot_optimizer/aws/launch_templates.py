@@ -1,21 +1,26 @@
 """Launch templates: one per workload, made from its instance."""
 
+from __future__ import annotations
+
 import re
 from collections.abc import Mapping
 from hashlib import sha256
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from botocore.exceptions import ClientError
 
 from spot_optimizer.aws.clients import client, error_code
 from spot_optimizer.switching.instance_record import MANAGED_TAG, WORKLOAD_TAG
 
+if TYPE_CHECKING:
+    from mypy_boto3_ec2.type_defs import RequestLaunchTemplateDataTypeDef
+
 _NAME_CHARACTERS_MAX = 128
 
 
 def template_name(stack_name: str, workload_id: str) -> str:
     """A name of 3 to 128 characters of ``[0-9A-Za-z().-/_]`` (CreateLaunchTemplate API reference);
-    a hash keeps apart ids that differ only in other characters."""
+    a hash distinguishes ids that differ only in other characters."""
     digest = sha256(workload_id.encode()).hexdigest()[:8]
     slug = re.sub(r"[^0-9A-Za-z_-]+", "-", workload_id)
     room = _NAME_CHARACTERS_MAX - len(stack_name) - len(digest) - 2
@@ -25,10 +30,10 @@ def template_name(stack_name: str, workload_id: str) -> str:
 def write_template(
     stack_name: str, workload_id: str, data: Mapping[str, Any], template_id: str | None
 ) -> tuple[str, int]:
-    """Keep ``data`` as a new version of the workload's template, which is made if there is none.
+    """Write ``data`` as a new version of the workload's template, which is created if there is none.
 
-    Returns template id and version. A template of that name that an earlier, unfinished run made is
-    taken over.
+    Returns template id and version. If an earlier run created a template of that name and was
+    interrupted, that template is used.
     """
     if not template_id:
         try:
@@ -38,7 +43,8 @@ def write_template(
                 raise
             template_id = _find(template_name(stack_name, workload_id))
     reply = client("ec2").create_launch_template_version(
-        LaunchTemplateId=template_id, LaunchTemplateData=data
+        LaunchTemplateId=template_id,
+        LaunchTemplateData=cast("RequestLaunchTemplateDataTypeDef", data),
     )
     return template_id, int(reply["LaunchTemplateVersion"]["VersionNumber"])
 
@@ -47,7 +53,7 @@ def _create(stack_name: str, workload_id: str, data: Mapping[str, Any]) -> tuple
     tags = {MANAGED_TAG: stack_name, WORKLOAD_TAG: workload_id}
     reply = client("ec2").create_launch_template(
         LaunchTemplateName=template_name(stack_name, workload_id),
-        LaunchTemplateData=data,
+        LaunchTemplateData=cast("RequestLaunchTemplateDataTypeDef", data),
         TagSpecifications=[
             {
                 "ResourceType": "launch-template",
@@ -64,10 +70,9 @@ def _find(name: str) -> str:
     return str(reply["LaunchTemplates"][0]["LaunchTemplateId"])
 
 
-def read_template_data(template_id: str, version: int) -> dict[str, Any]:
-    """What one version holds; EC2 never changes a version. Not to be logged: it has the user data."""
+def read_template_data(template_id: str, version: int) -> Mapping[str, Any]:
+    """Data of one version; EC2 never changes a version. Never logged, because it has the user data."""
     reply = client("ec2").describe_launch_template_versions(
         LaunchTemplateId=template_id, Versions=[str(version)]
     )
-    data: dict[str, Any] = reply["LaunchTemplateVersions"][0]["LaunchTemplateData"]
-    return data
+    return reply["LaunchTemplateVersions"][0]["LaunchTemplateData"]

@@ -1,16 +1,16 @@
-"""Load balancers and elastic addresses: what turns traffic towards an instance."""
+"""Load balancers and Elastic IP addresses of instances."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from botocore.exceptions import ClientError
 
 from spot_optimizer.aws.clients import client, error_code
+from spot_optimizer.switching.instance_record import Record
 
 Names = Sequence[str]
-"""What an instance is registered by: its id, its private IPv4 address ("" if it has none), its IPv6
-addresses. Names at the same position stand for each other when an instance replaces another."""
+"""Names by which an instance may be registered: its id, its private IPv4 address ("" if it has none), its
+IPv6 addresses. A name of an instance is replaced by the name at the same position of its replacement."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class Registration:
     ``unavailable`` (ELB API reference, TargetHealth)."""
     reason: str = ""
     position: int = 0
-    """Of the name that is registered, among the instance's names."""
+    """Position of the registered name among the instance's names."""
 
     @property
     def leaves(self) -> bool:
@@ -36,15 +36,15 @@ class Registration:
 
     @property
     def place(self) -> tuple[str, int, int]:
-        """The same for an instance and for its replacement."""
+        """Group, port and position: equal for an instance and its replacement."""
         return self.target_group_arn, self.port, self.position
 
 
 def read_target_groups(vpc_id: str) -> dict[str, tuple[str, ...]]:
-    """The VPC's target groups that hold instances or addresses: ARN -> ARNs of the load balancers
-    that use it, one at most as ELB is now.
+    """ARN of a target group of the VPC, of type ``instance`` or ``ip`` -> ARNs of its load balancers (ELB
+    allows one at most).
 
-    Groups of type ``ip`` of other VPCs are left out: a private address means another machine there.
+    Groups of other VPCs are ignored: there, the same private address belongs to another instance.
     """
     pages = client("elbv2").get_paginator("describe_target_groups").paginate()
     return {
@@ -56,15 +56,15 @@ def read_target_groups(vpc_id: str) -> dict[str, tuple[str, ...]]:
 
 
 _BALANCERS_MAX = 20
-"""In a call (ELB API reference, DescribeLoadBalancers)."""
+"""Load balancers in one call (ELB API reference, DescribeLoadBalancers)."""
 
 
 def read_enabled_zones(load_balancer_arns: Iterable[str]) -> dict[str, frozenset[str]]:
-    """ARN of a load balancer -> names of the zones that are enabled for it.
+    """ARN of a load balancer -> names of its enabled zones.
 
-    A target in any other zone is ``unused`` (ELB API reference, TargetHealth), behind a load balancer
-    of each type (its guide, "Health checks"), and also with cross-zone load balancing, which spreads
-    over the enabled zones alone. Raises ClientError for one that has just been deleted.
+    A target in another zone is ``unused`` (ELB API reference, TargetHealth). This holds for each type of
+    load balancer (their guides, "Health checks"), also with cross-zone load balancing, which distributes
+    over the enabled zones only. Raises ClientError for a load balancer that has just been deleted.
     """
     arns = sorted(set(load_balancer_arns))
     zones: dict[str, frozenset[str]] = {}
@@ -82,9 +82,9 @@ def read_enabled_zones(load_balancer_arns: Iterable[str]) -> dict[str, frozenset
 def read_registrations(
     target_group_arns: Iterable[str], names: Mapping[str, Names]
 ) -> dict[str, list[Registration]]:
-    """Instance id -> where it is registered, draining registrations included.
+    """Instance id -> its registrations, draining ones included.
 
-    names: instance id -> all its names.
+    ``names``: instance id -> all its names.
     """
     owners = {
         name: (instance_id, position)
@@ -108,10 +108,10 @@ def read_registrations(
 
 
 def register(names: Names, registrations: Iterable[Registration]) -> None:
-    """Register an instance at the same groups and ports. Doing it twice changes nothing.
+    """Register an instance in the same groups and at the same ports. Idempotent.
 
-    No availability zone is named: ELB knows that of an address in the group's VPC, and refuses
-    ``all`` for it (ELB API reference, TargetDescription).
+    Names no availability zone: ELB derives it for an address in the group's VPC and refuses ``all`` (ELB
+    API reference, TargetDescription).
     """
     for each in registrations:
         client("elbv2").register_targets(
@@ -121,7 +121,7 @@ def register(names: Names, registrations: Iterable[Registration]) -> None:
 
 
 def deregister(names: Names, registrations: Iterable[Registration]) -> None:
-    """Take an instance out of these groups; its connections drain. Doing it twice changes nothing."""
+    """Deregister an instance from these groups; its connections drain. Idempotent."""
     for each in registrations:
         client("elbv2").deregister_targets(
             TargetGroupArn=each.target_group_arn,
@@ -130,7 +130,7 @@ def deregister(names: Names, registrations: Iterable[Registration]) -> None:
 
 
 def read_classic_load_balancers(instance_id: str) -> list[str]:
-    """Names of the Classic Load Balancers that an instance is registered with."""
+    """Names of the Classic Load Balancers with which an instance is registered."""
     pages = client("elb").get_paginator("describe_load_balancers").paginate()
     return [
         balancer["LoadBalancerName"]
@@ -140,28 +140,25 @@ def read_classic_load_balancers(instance_id: str) -> list[str]:
     ]
 
 
-def read_addresses(instance_ids: Iterable[str]) -> list[dict[str, Any]]:
-    """Elastic addresses associated with any of these instances."""
+def read_addresses(instance_ids: Iterable[str]) -> list[Record]:
+    """Elastic IP addresses that are associated with any of these instances."""
     reply = client("ec2").describe_addresses(
         Filters=[{"Name": "instance-id", "Values": sorted(instance_ids)}]
     )
-    rows: list[dict[str, Any]] = reply["Addresses"]
-    return rows
+    return list(reply["Addresses"])
 
 
-def read_all_addresses() -> list[dict[str, Any]]:
-    """All elastic addresses of the region; the reply is not paged."""
-    rows: list[dict[str, Any]] = client("ec2").describe_addresses()["Addresses"]
-    return rows
+def read_all_addresses() -> list[Record]:
+    """All Elastic IP addresses of the region; the API does not page them."""
+    return list(client("ec2").describe_addresses()["Addresses"])
 
 
-def read_allocations(allocation_ids: Iterable[str]) -> list[dict[str, Any]]:
-    """These elastic addresses, wherever they are; one that was released is absent."""
+def read_allocations(allocation_ids: Iterable[str]) -> list[Record]:
+    """These Elastic IP addresses, associated or not; a released one is absent."""
     reply = client("ec2").describe_addresses(
         Filters=[{"Name": "allocation-id", "Values": sorted(allocation_ids)}]
     )
-    rows: list[dict[str, Any]] = reply["Addresses"]
-    return rows
+    return list(reply["Addresses"])
 
 
 class InstanceEnded(Exception):
@@ -169,8 +166,8 @@ class InstanceEnded(Exception):
 
 
 def take_free_address(allocation_id: str, instance_id: str) -> bool:
-    """Associate an elastic address that is with nobody; False where somebody was faster. Raises
-    MachineEnded."""
+    """Associate an Elastic IP address that is not associated. False if it is associated by now. Raises
+    InstanceEnded."""
     try:
         _associate(allocation_id, instance_id, away=False)
     except ClientError as error:
@@ -181,8 +178,8 @@ def take_free_address(allocation_id: str, instance_id: str) -> bool:
 
 
 def move_address(allocation_id: str, instance_id: str) -> None:
-    """Associate an elastic address with another instance, away from where it is. Raises
-    MachineEnded."""
+    """Associate an Elastic IP address with an instance, wherever it is associated now. Raises
+    InstanceEnded."""
     _associate(allocation_id, instance_id, away=True)
 
 

@@ -1,17 +1,23 @@
 """Read instance types, offerings, on-demand prices and the Spot Advisor file from AWS."""
 
+from __future__ import annotations
+
 import http.client
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from spot_optimizer.aws.clients import client
 from spot_optimizer.market.on_demand import REQUIRED_ATTRIBUTES
+from spot_optimizer.switching.instance_record import Record
 from spot_optimizer.telemetry import logger
+
+if TYPE_CHECKING:
+    from mypy_boto3_pricing.type_defs import FilterTypeDef
 
 SPOT_ADVISOR_URL = "https://spot-bid-advisor.s3.amazonaws.com/spot-advisor-data.json"
 """The file behind https://aws.amazon.com/ec2/spot/instance-advisor/."""
@@ -25,8 +31,8 @@ us-east-1 (AWS Billing user guide, "Price List Query API", Service endpoints).""
 _PRICE_LIST_REGION = "us-east-1"
 
 
-def read_instance_types() -> list[dict[str, Any]]:
-    """Rows of DescribeInstanceTypes for types that are offered on spot and are not bare metal."""
+def read_instance_types() -> list[Record]:
+    """Rows of DescribeInstanceTypes that can be bought as spot and are no bare metal."""
     pages = (
         client("ec2")
         .get_paginator("describe_instance_types")
@@ -40,7 +46,7 @@ def read_instance_types() -> list[dict[str, Any]]:
     return [row for page in pages for row in page["InstanceTypes"]]
 
 
-def read_offerings() -> list[dict[str, Any]]:
+def read_offerings() -> list[Record]:
     """Rows of DescribeInstanceTypeOfferings by availability zone."""
     pages = (
         client("ec2")
@@ -66,7 +72,7 @@ def read_price_list(region: str) -> list[str]:
 
 
 def _products(region: str, endpoint: str) -> list[str]:
-    filters = [
+    filters: list[FilterTypeDef] = [
         {"Type": "TERM_MATCH", "Field": name, "Value": value}
         for name, value in {**REQUIRED_ATTRIBUTES, "regionCode": region}.items()
     ]

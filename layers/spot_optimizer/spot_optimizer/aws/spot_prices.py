@@ -1,9 +1,9 @@
 """Read the spot price history from EC2."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 from spot_optimizer.aws.clients import client
 from spot_optimizer.market.cleaning import PriceRow
@@ -17,7 +17,7 @@ PRODUCT = "Linux/UNIX"
 class PriceReceipt:
     """Rows of DescribeSpotPriceHistory as AWS returned them."""
 
-    received: list[dict[str, Any]]
+    received: list[Mapping[str, Any]]
     pages: int
 
     def rows(self) -> list[PriceRow]:
@@ -51,20 +51,20 @@ def read_spot_prices(wanted: Slice) -> PriceReceipt:
     return PriceReceipt([row for page in pages for row in page], len(pages))
 
 
-def _pages(wanted: Slice) -> Iterator[list[dict[str, Any]]]:
-    token = ""
+def _pages(wanted: Slice) -> Iterator[Sequence[Mapping[str, Any]]]:
+    more: dict[str, Any] = {}
     while True:
         page = client("ec2").describe_spot_price_history(
-            InstanceTypes=list(wanted.types),
+            InstanceTypes=cast(Any, list(wanted.types)),
             ProductDescriptions=[PRODUCT],
             StartTime=datetime.fromtimestamp(wanted.start_s, UTC),
             EndTime=datetime.fromtimestamp(wanted.end_s, UTC),
-            **({"NextToken": token} if token else {}),
+            **more,
         )
         yield page["SpotPriceHistory"]
-        token = page.get("NextToken", "")
-        if not token:
+        if not page.get("NextToken"):
             return
+        more = {"NextToken": page["NextToken"]}
 
 
 def _number(text: str) -> float:

@@ -1,17 +1,22 @@
 """Network and EBS throughput of instances from CloudWatch.
 
 EC2 reports bytes in every period (EC2 user guide, "CloudWatch metrics that are available for your
-instances"): NetworkIn and NetworkOut for all instances, EBSReadBytes and EBSWriteBytes for those on
-Nitro. A baseline is what a type sustains; what lasts less than an hour is covered by its burst credits
-("Amazon EC2 instance network bandwidth"), so hourly means are what counts.
+instances"): NetworkIn and NetworkOut for all instances, EBSReadBytes and EBSWriteBytes for Nitro
+instances. A type sustains its baseline, and its burst credits cover peaks of less than an hour ("Amazon
+EC2 instance network bandwidth"). So hourly means are compared with the baseline.
 """
+
+from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING
 
 from spot_optimizer.aws.clients import client
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudwatch.type_defs import MetricDataQueryTypeDef
 
 _METRICS = ("NetworkIn", "NetworkOut", "EBSReadBytes", "EBSWriteBytes")
 _HOUR_S = 3_600
@@ -22,7 +27,7 @@ _QUERIES_MAX = 500
 
 @dataclass(frozen=True, slots=True)
 class Throughput:
-    """Highest hourly means of a week; None where no metric reports it."""
+    """Highest hourly means of a week; None if no metric reports it."""
 
     network_gbps: float | None
     """Of the busier direction."""
@@ -31,12 +36,12 @@ class Throughput:
 
 
 def read_throughput(instance_ids: Sequence[str], now: datetime) -> dict[str, Throughput]:
-    """What each of the instances used, by id. An hour that is not over does not count."""
+    """Throughput of each instance, by id. The current hour does not count."""
     end = now.replace(minute=0, second=0, microsecond=0)
     wanted = [(instance_id, name) for instance_id in instance_ids for name in _METRICS]
     sums: dict[tuple[str, str], dict[datetime, float]] = {key: {} for key in wanted}
     for first in range(0, len(wanted), _QUERIES_MAX):
-        _read_some(wanted[first : first + _QUERIES_MAX], end, sums)
+        _read_batch(wanted[first : first + _QUERIES_MAX], end, sums)
     return {instance_id: _throughput(instance_id, sums) for instance_id in instance_ids}
 
 
@@ -51,12 +56,12 @@ def _throughput(instance_id: str, sums: dict[tuple[str, str], dict[datetime, flo
     )
 
 
-def _read_some(
+def _read_batch(
     keys: Sequence[tuple[str, str]],
     end: datetime,
     sums: dict[tuple[str, str], dict[datetime, float]],
 ) -> None:
-    queries: list[dict[str, Any]] = [
+    queries: list[MetricDataQueryTypeDef] = [
         {
             "Id": f"m{number}",
             "MetricStat": {

@@ -1,17 +1,22 @@
 """CPU and memory of instances from CloudWatch.
 
-GetMetricData costs $0.01 per 1,000 metrics, so the usage book says who is due; the exact dimensions
-of the CloudWatch agent's memory metric are listed once an hour at most and kept.
+GetMetricData costs $0.01 per 1,000 metrics, so the usage book decides which workloads are due. The exact
+dimensions of the CloudWatch agent's memory metric are listed at most once an hour and kept.
 """
+
+from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING
 
 from spot_optimizer.aws.clients import client
 from spot_optimizer.usage.usage_book import PERIOD_S, UsagePoint
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudwatch.type_defs import MetricDataQueryTypeDef
 
 _QUERIES_MAX = 500
 """MetricDataQueries of one GetMetricData call (CloudWatch API reference)."""
@@ -26,7 +31,7 @@ Dimensions = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True, slots=True)
 class MetricOfInstance:
-    """A metric with the exact set of dimensions under which one instance reports it."""
+    """A metric with the exact dimensions under which one instance reports it."""
 
     namespace: str
     name: str
@@ -39,10 +44,11 @@ def cpu_metric(instance_id: str) -> MetricOfInstance:
 
 
 def list_memory_metrics() -> dict[str, MetricOfInstance]:
-    """Instance id -> the agent's memory metric, for every instance that reported in three hours.
+    """Instance id -> the agent's memory metric, for every instance that reported in the last three hours.
 
-    The agent may append ImageId, InstanceType and the group's name, and GetMetricData wants the
-    exact set. Where an instance has several, the one with most dimensions is its own.
+    The agent may add ImageId, InstanceType and the Auto Scaling group's name, and GetMetricData requires
+    the exact dimensions. If an instance has several such metrics, the one with most dimensions is its
+    own.
     """
     found: dict[str, MetricOfInstance] = {}
     for name in _MEMORY_METRICS:
@@ -64,9 +70,9 @@ def list_memory_metrics() -> dict[str, MetricOfInstance]:
 def read_points(
     wanted: Mapping[tuple[str, str], tuple[MetricOfInstance, datetime]], now: datetime
 ) -> dict[tuple[str, str], list[UsagePoint]]:
-    """Five-minute means for every wanted key, from its own start up to ``now``.
+    """Five-minute means for every wanted key, from its own start until ``now``.
 
-    Keys are free for the caller (workload id and kind). Metrics with the same start share calls.
+    The caller chooses the keys (workload id and kind). Metrics with the same start share calls.
     """
     by_start: dict[datetime, list[tuple[str, str]]] = defaultdict(list)
     for key, (_, start) in wanted.items():
@@ -75,7 +81,7 @@ def read_points(
     for start, keys in sorted(by_start.items()):
         for first in range(0, len(keys), _QUERIES_MAX):
             some = keys[first : first + _QUERIES_MAX]
-            _read_some(some, [wanted[key][0] for key in some], start, now, points)
+            _read_batch(some, [wanted[key][0] for key in some], start, now, points)
     return points
 
 
@@ -84,14 +90,14 @@ def _whole_period(start: datetime) -> datetime:
     return start.replace(minute=0, second=0, microsecond=0)
 
 
-def _read_some(
+def _read_batch(
     keys: list[tuple[str, str]],
     metrics: Iterable[MetricOfInstance],
     start: datetime,
     now: datetime,
     points: dict[tuple[str, str], list[UsagePoint]],
 ) -> None:
-    queries: list[dict[str, Any]] = [
+    queries: list[MetricDataQueryTypeDef] = [
         {
             "Id": f"m{number}",
             "MetricStat": {

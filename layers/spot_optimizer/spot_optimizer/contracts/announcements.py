@@ -1,4 +1,4 @@
-"""Events that the stack puts on its bus."""
+"""Details of the events that the stack puts on its bus."""
 
 from datetime import datetime
 from typing import Any, Literal
@@ -28,6 +28,10 @@ class SwitchEnded(Boundary):
     switch_id: str
     phase: str
     summary: str
+    saving_spot_usd_per_hour: float | None = None
+    """At current prices; None if unknown or if the switch failed."""
+    saving_forecast_usd_per_hour: float | None = None
+    """At forecast prices; likewise."""
 
 
 class ModelChanged(Boundary):
@@ -39,12 +43,11 @@ class ModelChanged(Boundary):
     at: datetime
     asked_by: str
     comparison: dict[str, Any]
-    """With the live model; empty where nothing was compared."""
+    """With the live model; empty if nothing was compared."""
 
 
 class ForecastJudged(Boundary):
-    """Detail of ``Spot Optimizer Forecast``: the forecasts of the model that decides turned bad, or
-    good again."""
+    """Detail of ``Spot Optimizer Forecast``: the live model's forecasts became degraded, or recovered."""
 
     model: str
     degraded: bool

@@ -1,6 +1,7 @@
-"""Types and base of everything that crosses a boundary.
+"""Base and common types of all contracts.
 
-Frozen, unknown fields forbidden: a payload with a field that nobody reads is a mistake somewhere."""
+Contracts are frozen and forbid unknown fields: a field that nobody reads is a mistake somewhere.
+"""
 
 import json
 from typing import Annotated, Any, TypeVar
@@ -17,7 +18,7 @@ from pydantic import (
 from spot_optimizer.vocabulary import VERSION_PATTERN
 
 SCHEMA_VERSION = 1
-"""Version of every payload below; an order of another version is refused, not guessed at."""
+"""Version of all payloads. An order of another version is refused."""
 
 
 WorkloadId = Annotated[str, Field(min_length=1, max_length=128)]
@@ -30,12 +31,14 @@ TypeName = Annotated[str, Field(pattern=r"^[a-z0-9-]+\.[a-z0-9-]+$")]
 
 
 ZoneName = Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d(-[a-z]+-\d)?[a-z]$")]
-"""A name such as ``us-east-1a`` or, in a Local Zone, ``us-west-2-lax-1a``; a zone id (``use1-az1``)
-means another zone in every account."""
+"""A name such as ``us-east-1a`` or ``us-west-2-lax-1a`` (Local Zone); not a zone id (``use1-az1``)."""
+
+
+EngineName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 
 
 ModelVersion = Annotated[str, Field(pattern=VERSION_PATTERN)]
-"""Folder of an uploaded model."""
+"""Version of an uploaded model: the name of its folder."""
 
 
 class Boundary(BaseModel):
@@ -47,21 +50,21 @@ class Boundary(BaseModel):
 def stored_as(old: str, new: str, **options: Any) -> Any:
     """A field that is read as ``new`` or ``old`` and written as ``old``.
 
-    For a field whose name in the code has changed: versions of the code that run during a gradual
-    deployment, or again after a rollback, know the old one alone (docs/compatibility.md).
+    For a field whose name in the code has changed. Older versions of the code, which run during a gradual
+    deployment or after a rollback, know only the old name (docs/compatibility.md).
     """
     return Field(validation_alias=AliasChoices(new, old), serialization_alias=old, **options)
 
 
 class InvalidRequest(ValueError):
-    """A payload that breaks its contract; the text names field, value and what is allowed."""
+    """A payload that violates its contract; the text names field, value and what is allowed."""
 
 
 Contract = TypeVar("Contract")
 
 
 def parse(contract: type[Contract] | Any, payload: object) -> Contract:
-    """``payload`` as ``contract``, or InvalidRequest with one line per broken field."""
+    """``payload`` as ``contract``, or InvalidRequest that names every invalid field."""
     try:
         parsed: Contract = TypeAdapter(contract).validate_python(payload)
     except ValidationError as error:
@@ -77,6 +80,3 @@ def parse(contract: type[Contract] | Any, payload: object) -> Contract:
 def _shortened(value: object) -> str:
     text = json.dumps(value, default=str)
     return text if len(text) <= 80 else text[:77] + "..."
-
-
-EngineName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]

@@ -20,13 +20,13 @@ from spot_optimizer.vocabulary import Lifecycle, Mode
 
 
 class ManualRequest(Boundary):
-    """Base of every manual request; each is recorded with who asked."""
+    """Base of all manual requests. Each is recorded with the requester."""
 
     asked_by: str = Field(min_length=1, max_length=200)
 
 
 class DecideNow(ManualRequest):
-    """Judge one workload now; with a target: move it there unless that cannot work."""
+    """Judge one workload now. With a target: switch there, unless that is impossible."""
 
     command: Literal["decide"]
     workload: WorkloadId
@@ -41,7 +41,7 @@ class DecideNow(ManualRequest):
 
 
 class SetMode(ManualRequest):
-    """Set a workload's mode over its tag; null gives the tag its word back."""
+    """Override a workload's mode tag; null removes the override."""
 
     command: Literal["set-mode"]
     workload: WorkloadId
@@ -49,7 +49,7 @@ class SetMode(ManualRequest):
 
 
 class SetThreshold(ManualRequest):
-    """Set a threshold or flag, for the stack or for one workload; null takes it back."""
+    """Override a threshold or flag for the stack or one workload; null removes the override."""
 
     command: Literal["set-threshold"]
     name: str
@@ -58,7 +58,7 @@ class SetThreshold(ManualRequest):
 
 
 class ResetBreaker(ManualRequest):
-    """Close the breaker of a workload, or the stack's when no workload is named."""
+    """Close the breaker of a workload; without a workload, that of the stack."""
 
     command: Literal["reset-breaker"]
     workload: WorkloadId | None = None
@@ -77,17 +77,17 @@ class ResumeAll(ManualRequest):
 
 
 class EvaluatePool(ManualRequest):
-    """Judge one spot pool: what would be decided about a machine of this type that ran there."""
+    """Judge one spot pool: what would be decided about an instance of this type that ran there."""
 
     command: Literal["evaluate"]
     instance_type: TypeName
     availability_zone: ZoneName
     engine: EngineName | None = None
-    """Null: the stack's."""
+    """Null: the stack's setting."""
 
 
 class RecommendPools(ManualRequest):
-    """Where machines of this size should run, and what that would save."""
+    """Where instances of this size should run, and what that would save."""
 
     command: Literal["recommend"]
     vcpu: float = Field(gt=0, le=2048)
@@ -95,43 +95,43 @@ class RecommendPools(ManualRequest):
     count: int = Field(ge=1, le=10_000)
     architecture: Literal["x86_64", "arm64"]
     types: tuple[str, ...] = Field(default=("*",), min_length=1, max_length=100)
-    """Globs of type names."""
+    """Glob patterns of type names."""
     zones: tuple[ZoneName, ...] = ()
     """Empty: all."""
     interruption_cost_minutes: float | None = Field(default=None, ge=0, le=10_080)
-    """Work that an interruption loses; null: the stack's."""
+    """Work that is lost by an interruption; null: the stack's setting."""
     allow_burstable: bool | None = None
-    """Null: the stack's."""
+    """Null: the stack's setting."""
 
 
 class ShowModels(ManualRequest):
-    """Which model decides, what became of every upload, and how past forecasts did."""
+    """Which model is live, the state of every upload, and the accuracy of past forecasts."""
 
     command: Literal["models"]
 
 
 class ValidateModelNow(ManualRequest):
-    """Look at an uploaded model again, when it was refused or could not be compared."""
+    """Validate an uploaded model again that was refused or could not be compared."""
 
     command: Literal["validate-model"]
     version: ModelVersion
 
 
 class ActivateModel(ManualRequest):
-    """Let another model decide: the pending one, the previous one, or ``shipped``."""
+    """Make another model live: the pending one, the previous one, or ``shipped``."""
 
     command: Literal["activate-model"]
     version: ModelVersion
 
 
 class RollBackModel(ManualRequest):
-    """Let the model decide that did before."""
+    """Make the previous model live again."""
 
     command: Literal["roll-back-model"]
 
 
 class TryModel(ManualRequest):
-    """Let the pending model decide for a share of the workloads; 0 ends that."""
+    """Use the pending model for a share of the workloads; 0 ends the trial."""
 
     command: Literal["try-model"]
     version: ModelVersion
@@ -139,7 +139,7 @@ class TryModel(ManualRequest):
 
 
 class DropModel(ManualRequest):
-    """Give the pending model up."""
+    """Discard the pending model."""
 
     command: Literal["drop-model"]
     version: ModelVersion

@@ -18,7 +18,7 @@ class ScheduledCycle(Boundary):
 
 
 class ForcedDecision(Boundary):
-    """Input of ``decide`` from ``command``: one workload, now, optionally to a given place."""
+    """Input of ``decide`` from ``command``: one workload, now, optionally with a target."""
 
     trigger: Literal["forced"]
     workload: WorkloadId
@@ -43,8 +43,10 @@ def demand_whole_target(
 
 
 class SignalledDecision(Boundary):
-    """Input of ``decide`` from ``handle_signal``: one workload whose pool has just been flagged. All
-    guards hold it as they hold a scheduled cycle's rescue."""
+    """Input of ``decide`` from ``handle_signal``: one workload whose pool was just signalled.
+
+    The same guards apply as to an urgent switch of a scheduled cycle.
+    """
 
     trigger: Literal["signal"]
     workload: WorkloadId

@@ -13,7 +13,7 @@ from spot_optimizer.contracts.boundary import Boundary, InstanceId
 
 
 class _Signal(BaseModel):
-    """What all events of EC2 share (EventBridge user guide, "AWS service event metadata"). Fields
+    """Fields of all events of EC2 (EventBridge user guide, "AWS service event metadata"). Fields
     that AWS adds later are ignored."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
@@ -41,7 +41,7 @@ class FlaggedInstance(BaseModel):
 
 
 class ChangedInstance(BaseModel):
-    """Detail of a change of state."""
+    """Detail of a state change."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
 
@@ -51,7 +51,7 @@ class ChangedInstance(BaseModel):
 
 class InterruptionWarning(_Signal):
     """``EC2 Spot Instance Interruption Warning`` (EC2 user guide, "Spot Instance interruption
-    notices"): best effort, two minutes ahead; a hibernation begins at once."""
+    notices"): best effort, two minutes in advance; a hibernation begins at once."""
 
     detail_type: Literal["EC2 Spot Instance Interruption Warning"] = Field(alias="detail-type")
     detail: InterruptedInstance
@@ -59,7 +59,7 @@ class InterruptionWarning(_Signal):
 
 class RebalanceRecommendation(_Signal):
     """``EC2 Instance Rebalance Recommendation`` (EC2 user guide, "EC2 instance rebalance
-    recommendations"): an elevated risk, best effort, possibly together with the warning."""
+    recommendations"): an elevated risk; best effort, possibly together with the warning."""
 
     detail_type: Literal["EC2 Instance Rebalance Recommendation"] = Field(alias="detail-type")
     detail: FlaggedInstance
@@ -78,9 +78,13 @@ Signal = InterruptionWarning | RebalanceRecommendation | StateChange
 SignalRequest = Annotated[Signal, Field(discriminator="detail_type")]
 
 
-class SignalOutcome(Boundary):
-    """Answer of ``handle_signal``: what a signal led to, and why."""
+SignalEffect = Literal["EVACUATE", "DRAIN", "RECORDED", "NONE"]
+"""A failover, a decision about the workload, an entry in the history, or nothing."""
 
-    effect: Literal["EVACUATE", "DRAIN", "RECORDED", "NONE"]
+
+class SignalOutcome(Boundary):
+    """Answer of ``handle_signal``: the effect of a signal, and why."""
+
+    effect: SignalEffect
     reason: str
     workload_id: str | None = None

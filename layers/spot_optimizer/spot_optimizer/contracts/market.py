@@ -20,8 +20,8 @@ class CollectPrices(Boundary):
 
 
 class HealGaps(Boundary):
-    """Input of ``refresh_market`` every 15 minutes: what the last 24 hours lack is asked for again,
-    and the archive grows by one slice."""
+    """Input of ``refresh_market`` every 15 minutes: read missing prices of the last 24 hours again, and
+    extend the archive by one slice."""
 
     task: Literal["gaps"]
 
@@ -31,11 +31,11 @@ class ReadReferenceData(Boundary):
 
     task: Literal["reference"]
     accept_prices: tuple[TypeName, ...] = ()
-    """Types whose new on-demand price is believed although it moved by more than half."""
+    """Types whose new on-demand price is accepted although it changed by more than half."""
 
 
 class AnalyseHistory(Boundary):
-    """What the price archive lacks and who can still tell it."""
+    """Which prices the archive lacks, and which source still has them."""
 
     task: Literal["analyse"]
     since: AwareDatetime | None = None
@@ -48,7 +48,7 @@ class AnalyseHistory(Boundary):
 
 
 class FillHistory(Boundary):
-    """Take the price archive on by several slices at once."""
+    """Extend the price archive by several slices at once."""
 
     task: Literal["fill"]
 
@@ -60,11 +60,11 @@ class HistoryStatus(Boundary):
 
 
 class ImportPrices(Boundary):
-    """Take a file of spot prices into the archive, beside what AWS reported."""
+    """Import a file of spot prices into the archive, in addition to those that AWS reported."""
 
     task: Literal["import"]
     key: str = Field(pattern=r"^import/.+", max_length=1024)
-    """Of an object in the stack's bucket."""
+    """Key of an object in the stack's bucket."""
     rows_are: RowsAre
 
 
@@ -90,16 +90,16 @@ def _demand_span(since: datetime | None, until: datetime | None) -> None:
 
 
 class ModelUploaded(Boundary):
-    """Input of ``refresh_market`` from S3's event that an object came to ``models/uploads/``."""
+    """Input of ``refresh_market`` from S3's event that an object was put under ``models/uploads/``."""
 
     task: Literal["model-uploaded"]
     key: str = Field(pattern=r"^models/uploads/", max_length=1024)
     requester: str = Field(max_length=200)
-    """Account or AWS service that S3 names."""
+    """Account or AWS service that uploaded it, as S3 names it."""
 
 
 class ValidateModel(Boundary):
-    """Input of ``refresh_market`` from ``command``: look at an upload (again)."""
+    """Input of ``refresh_market`` from ``command``: validate an upload (again)."""
 
     task: Literal["validate-model"]
     version: ModelVersion

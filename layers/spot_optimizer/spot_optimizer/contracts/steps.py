@@ -19,7 +19,7 @@ from spot_optimizer.vocabulary import Scope
 
 
 class Claim(Boundary):
-    """Answer of ClaimSwitch. The token is a decimal string: DynamoDB's wire form of a number."""
+    """Answer of ClaimSwitch. The token is a decimal string, as DynamoDB writes numbers."""
 
     token: str = Field(pattern=r"^\d+$")
     attempt: Attempt
@@ -33,14 +33,14 @@ class ClaimRequest(Boundary):
 
 
 class TakeOverRequest(Boundary):
-    """TakeOverClaim: claim for a rescue, over the head of whoever holds the workload."""
+    """TakeOverClaim: claim for a failover, even if a switch holds the workload."""
 
     action: Literal["take-over"]
     order: SwitchOrder
 
 
 class UnclaimRequest(Boundary):
-    """ReleaseClaim: give a claim back whose answer was lost. No token: that was in the answer."""
+    """ReleaseClaim: release a claim whose answer was lost, and with it the token."""
 
     action: Literal["unclaim"]
     workload_id: WorkloadId
@@ -49,7 +49,7 @@ class UnclaimRequest(Boundary):
 
 
 class SwitchStep(Boundary):
-    """What every later step names: the switch and the fencing token of its claim."""
+    """Base of all later steps: the switch and the fencing token of its claim."""
 
     workload_id: WorkloadId
     switch_id: str
@@ -57,7 +57,7 @@ class SwitchStep(Boundary):
 
 
 class RefuseRequest(SwitchStep):
-    """NoCapacity: note why a launch was refused and name the next candidate, if one is left."""
+    """NoCapacity: record why a launch was refused and choose the next candidate, if one is left."""
 
     action: Literal["refuse"]
     attempt: int
@@ -66,14 +66,14 @@ class RefuseRequest(SwitchStep):
 
 
 class RefusedLaunch(Boundary):
-    """Why EC2 refused to launch, as the text of CapacityUnavailable and LaunchRejected."""
+    """Why EC2 refused a launch: the text of CapacityUnavailable and LaunchRejected, as JSON."""
 
     code: str
     scope: Scope
     cure: str
     message: str
     again: bool = False
-    """The same candidate is worth one more attempt."""
+    """The refusal is transient: try the same candidate once more."""
 
 
 class NextAttempt(Boundary):
@@ -83,13 +83,13 @@ class NextAttempt(Boundary):
 
 
 class CommitRequest(SwitchStep):
-    """CommitSwitch: after this write only forward recovery is legal."""
+    """CommitSwitch: after this write a switch is only finished, never rolled back."""
 
     action: Literal["commit"]
 
 
 class Committed(Boundary):
-    """Answer of CommitSwitch: what the permission to terminate names."""
+    """Answer of CommitSwitch: the permission to terminate the original."""
 
     original_id: InstanceId
     replacement_id: InstanceId
@@ -98,20 +98,21 @@ class Committed(Boundary):
 
 
 class AbandonRequest(SwitchStep):
-    """AbandonSwitch: shut the door to the commit before anything is undone."""
+    """AbandonSwitch: rule out the commit before anything is undone."""
 
     action: Literal["abandon"]
 
 
 class Abandoned(Boundary):
-    """Answer of AbandonSwitch: None when it is abandoned, the commit when that came first."""
+    """Answer of AbandonSwitch."""
 
     committed: Committed | None
+    """None if the switch is abandoned; the commit, if that came first."""
     adopted: bool = False
-    """A rescue goes on with this switch's replacement: there is nothing to undo."""
+    """A failover continues with this switch's replacement: there is nothing to undo."""
     runs_on: str = ""
-    """The instance that the workload runs on by now: it is never undone. Step Functions can redrive an
-    execution days after its switch was ended and its replacement became the workload."""
+    """The instance that the workload runs on now. It is never terminated: an execution can be redriven
+    days after its switch ended, when its replacement may have become the workload's instance."""
 
 
 class SucceedRequest(SwitchStep):
@@ -119,7 +120,7 @@ class SucceedRequest(SwitchStep):
 
     action: Literal["succeed"]
     original_remains: bool = False
-    """EC2 only stopped the original of a rescue; it is there, and none of ours any more."""
+    """EC2 only stopped the original of a failover. It remains, and we no longer manage it."""
 
 
 class FailRequest(SwitchStep):
@@ -164,11 +165,11 @@ class Replacement(Boundary):
     launched_at: AwareDatetime
     """When EC2 accepted the launch."""
     candidate: int = Field(default=0, ge=0)
-    """Which of the order's candidates it is: a fleet chooses by itself."""
+    """Index of the order's candidate that EC2 launched: EC2 Fleet chooses among them."""
 
 
 class TakenOver(Boundary):
-    """Answer of TakeOverClaim: the claim, and the replacement of a graceful switch that goes on."""
+    """Answer of TakeOverClaim: the claim, and the replacement that it adopts from a switch, if any."""
 
     token: str = Field(pattern=r"^\d+$")
     attempt: Attempt
@@ -182,8 +183,8 @@ class InspectRequest(SwitchStep):
     replacement: Replacement
     target: Target
     launch_template: LaunchTemplateRef
-    """What the replacement was launched from: it bears the workload's credit mode, and the digest of
-    the machine that it remembers."""
+    """What the replacement was launched from. The reference has the workload's credit mode and the
+    digest of the instance that was read into the template."""
     auto_terminate: bool
 
 
@@ -192,41 +193,42 @@ class Inspection(Boundary):
 
     verdict: Literal["READY", "PENDING", "UNFIT"]
     findings: tuple[str, ...] = ()
-    """What speaks against it; of a machine that is ready, what differs and why that is no loss."""
+    """If UNFIT, what is wrong; if READY, each difference from the original and why it is harmless."""
     error: Literal["", "ReplacementUnfit", "ReplacementDiffers", "OriginalChanged"] = ""
-    """What an UNFIT one fails by: it does not run or is not healthy; it is another machine; it differs
-    from an original that was changed after it had been read."""
+    """Why it is UNFIT: it does not run or is not healthy; it differs from the original; it differs
+    because the original was changed after it had been read."""
 
 
 class FoundLoadBalancing(Boundary):
-    """What turns traffic towards original and replacement.
+    """Target groups and addresses of original and replacement.
 
-    Passed from step to step: EC2 forgets an instance's addresses when it ends, a target group does
-    not.
+    Passed from step to step, because EC2 releases an instance's addresses when it ends, while a target
+    group still has them registered.
     """
 
     groups: tuple[str, ...]
-    """ARNs of the target groups that original or replacement are registered in."""
+    """ARNs of the target groups in which original or replacement is registered."""
     original_addresses: tuple[str, ...]
     """The private IPv4 address, or "" for none, then the IPv6 addresses."""
     replacement_addresses: tuple[str, ...]
     found_at: AwareDatetime
-    """When it was found, as the hand-over began; bounds the wait for healthy targets."""
+    """When it was read, at the start of the hand-over; limits the wait for healthy targets."""
     unserved_since: AwareDatetime | None = None
-    """When the replacement was first seen where its load balancer does not serve its zone."""
+    """When the replacement was first seen in a zone that its load balancer does not serve."""
 
 
 class HandOverRequest(SwitchStep):
-    """HandOver (shift), ShiftTraffic (rescue), UndoHandOver (undo), ReleaseOriginal (release)."""
+    """HandOver (shift), ShiftTraffic in FailOver (rescue), UndoHandOver (undo), ReleaseOriginal
+    (release)."""
 
     action: Literal["shift", "rescue", "undo", "release"]
     original_id: InstanceId
     replacement_id: InstanceId
     load_balancing: FoundLoadBalancing | None = stored_as("traffic", "load_balancing", default=None)
-    """As an earlier answer named it; None to find it."""
+    """From an earlier answer; None to read it now."""
     standing: StandingLoadBalancing | None = None
-    """What the standing plan remembers of the original. Counts when it is gone; on ``undo`` when it
-    lives, and the replacement that had its address is gone."""
+    """What the standing plan says about the original. Used if the original is gone, and on ``undo`` if
+    the original runs and the replacement that had its address is gone."""
 
 
 class HandOverProgress(Boundary):
@@ -235,7 +237,7 @@ class HandOverProgress(Boundary):
     done: bool
     wait_s: int = 0
     load_balancing: FoundLoadBalancing = stored_as("traffic", "load_balancing")
-    moved: tuple[str, ...] = ()
-    """What was handed over: ARNs of target groups and allocation ids of addresses."""
-    left_alone: tuple[str, ...] = ()
-    """Addresses that the standing plan names and that another machine has by now, in words."""
+    handed_over: tuple[str, ...] = stored_as("moved", "handed_over", default=())
+    """ARNs of target groups and allocation ids of addresses."""
+    not_handed_over: tuple[str, ...] = stored_as("left_alone", "not_handed_over", default=())
+    """Addresses of the standing plan that another instance has by now, in words."""

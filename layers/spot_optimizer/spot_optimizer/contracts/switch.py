@@ -19,15 +19,15 @@ from spot_optimizer.vocabulary import DecisionKind, Lifecycle
 
 
 class Target(Boundary):
-    """A place to launch a replacement in."""
+    """Where to launch a replacement."""
 
     instance_type: TypeName
     availability_zone: ZoneName
     lifecycle: Lifecycle
     subnet_id: str
     forecast_usd_per_hour: float | None = stored_as("price_usd_per_hour", "forecast_usd_per_hour")
-    """Mean forecast one hour ahead, or the list price on-demand; None in a failover: the standing plan
-    holds no prices."""
+    """Forecast price for spot, list price for on-demand; None in a failover, whose standing plan holds
+    no prices."""
 
 
 class Original(Boundary):
@@ -38,43 +38,43 @@ class Original(Boundary):
     availability_zone: ZoneName
     lifecycle: Lifecycle
     spot_usd_per_hour: float | None = stored_as("price_usd_per_hour", "spot_usd_per_hour")
-    """Current spot price, or the list price on-demand; None if the market knows no price of its pool."""
+    """Current price: the list price if it is on-demand. None if the pool's price was unknown."""
     persistent_spot_request_id: str | None = None
-    """Cancelled before the instance is terminated, or EC2 launches a ghost in its place."""
+    """Cancelled before the instance is terminated; otherwise EC2 would launch another one."""
 
 
 class LaunchTemplateRef(Boundary):
-    """The memory of the machine: EC2 keeps the data, we keep id, version and a hash."""
+    """The workload's launch template: EC2 keeps the data, we keep id, version and a hash."""
 
     template_id: str
     version: int
     data_hash: str
-    machine: str = ""
-    """Digest of the machine that was read into it (``parity.identity_digest``); empty where unknown."""
+    identity_digest: str = stored_as("machine", "identity_digest", default="")
+    """Of the instance that was read into it (``parity.identity_digest``); empty if unknown."""
     cpu_credits: str | None = None
     """Credit mode for burstable types; the template cannot hold it, other types refuse it."""
     shutdown_behavior: str | None = None
-    """For on-demand launches; spot takes no ``stop``."""
+    """For on-demand launches; a spot launch must not ask for ``stop``."""
     capacity_reservation_preference: str | None = None
-    """For on-demand launches; spot has none."""
+    """For on-demand launches; spot launches have none."""
 
 
 class StandingRegistration(Boundary):
-    """A place in a target group that a workload's machine has."""
+    """A registration of a workload's instance in a target group."""
 
     target_group_arn: str
     port: int
     position: int = Field(ge=0)
-    """Which of the machine's names is registered: 0 its id, 1 its private IPv4 address, then IPv6."""
+    """Which of the instance's names is registered: 0 its id, 1 its private IPv4 address, then IPv6."""
     in_use: bool
-    """A load balancer sent, or was to send, traffic there."""
+    """A load balancer sent traffic there or was about to."""
 
 
 class StandingLoadBalancing(Boundary):
-    """What turned traffic towards a workload's machine when a cycle last looked.
+    """Registrations and addresses of a workload's instance, as a cycle last read them.
 
-    EC2 and the load balancers forget it with the machine: its address is free, its registrations are
-    gone. A rescue that comes after the machine's end has it from here.
+    When the instance ends, its addresses become free and its registrations are removed. A failover that
+    begins after that takes them from here.
     """
 
     instance_id: InstanceId
@@ -82,11 +82,11 @@ class StandingLoadBalancing(Boundary):
     """Of that instance: its private IPv4 address, or "" for none, then the IPv6 addresses."""
     registrations: tuple[StandingRegistration, ...] = ()
     allocation_ids: tuple[str, ...] = ()
-    """Of its elastic addresses."""
+    """Of its Elastic IP addresses."""
 
 
 class GuardRules(Boundary):
-    """The workload's own thresholds that count when a switch ends."""
+    """The workload's own thresholds that apply when a switch ends."""
 
     cooldown_minutes: float
     breaker_failures: int
@@ -95,7 +95,7 @@ class GuardRules(Boundary):
 
 
 ORIGINAL_LOOKS_MAX = 20
-"""Ten minutes: then FailOver takes an original for one that was only stopped."""
+"""One look in 30 s, for ten minutes. Then FailOver concludes that the original was only stopped."""
 
 
 class SwitchOrder(Boundary):
@@ -112,24 +112,24 @@ class SwitchOrder(Boundary):
     reason: str
     original: Original
     candidates: Annotated[tuple[Target, ...], Field(min_length=1, max_length=14)]
-    """In rank order. A rescue's: up to ten spot pools, three on-demand, and the place of a
-    replacement that it took over."""
+    """In rank order. Those of a failover: up to ten spot pools, three on-demand, and the placement of a
+    replacement that it adopted."""
     launch_template: LaunchTemplateRef
     home_type_after: TypeName
     auto_terminate: bool
     guard: GuardRules
     asked_by: str = ""
     original_ends_at: AwareDatetime | None = None
-    """When EC2 takes the original of a rescue away, as far as its signal says."""
+    """When EC2 ends the original of a failover, if its signal says so."""
     original_looks: int = Field(default=0, ge=0, le=ORIGINAL_LOOKS_MAX)
-    """Of the looks, one in half a minute, whether a rescue's original has gone: those that are not
-    needed any more. EC2 had stopped it before the rescue began, so it does not go."""
+    """How many of the looks whether the original of a failover is gone count as done. All of them if EC2
+    had already stopped it: a stopped instance remains."""
     standing_load_balancing: StandingLoadBalancing | None = stored_as(
         "standing_traffic", "standing_load_balancing", default=None
     )
-    """Where the original's traffic was; counts when the original is gone before its hand-over."""
-    goes_on_with: str = ""
-    """A switch that broke off, rescue or not: a rescue takes its claim and its replacement over."""
+    """Used if the original is gone before its hand-over."""
+    continues_switch_id: str = stored_as("goes_on_with", "continues_switch_id", default="")
+    """An interrupted switch or failover, whose claim and replacement this failover takes over."""
 
 
 class LeftInstance(Boundary):
@@ -145,36 +145,36 @@ class LeftClaim(Boundary):
 
 
 class LoadBalancingUnknown(Boundary):
-    """The hand-over has to find the traffic itself."""
+    """The hand-over must read registrations and addresses itself."""
 
     load_balancing: None = stored_as("traffic", "load_balancing", default=None)
 
 
 class LeftFailure(Boundary):
-    """Why a switch is resumed, in the form of a caught error."""
+    """Why the sweep resumes or ends a switch, in the form of a caught error."""
 
     Error: Literal["LeftUnfinished"] = "LeftUnfinished"
     Cause: str
 
 
 class ResumeOrder(Boundary):
-    """Input of a SwitchInstance execution that brings a switch to its end whose own has ended: it
-    starts at AbandonSwitch, so the record says whether it goes forward or is undone."""
+    """Input of a SwitchInstance execution that finishes or rolls back a switch whose own execution has
+    ended. It starts at AbandonSwitch: the record says whether it goes forward or is undone."""
 
     schema_version: Literal[1] = 1
     resume: int = Field(ge=1)
-    """Counts the executions that the sweep starts for one switch."""
+    """Number of this execution among those that the sweep starts for one switch."""
     switch_id: str
     workload_id: WorkloadId
     claim: LeftClaim
     original: LeftInstance
-    """The instance that is left when committed, else the one that the workload runs on."""
+    """If committed, the instance that the workload left; otherwise the one that it runs on."""
     replacement: LeftInstance
     hand_over: LoadBalancingUnknown = LoadBalancingUnknown()
     standing_load_balancing: StandingLoadBalancing | None = stored_as(
         "standing_traffic", "standing_load_balancing"
     )
-    """As the switch was ordered with."""
+    """As in the switch's order."""
     failure: LeftFailure
 
 

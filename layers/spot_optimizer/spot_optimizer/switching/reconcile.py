@@ -1,23 +1,23 @@
-"""What is, against what is recorded: the left-overs that the sweep clears.
+"""Compares the account with the ledger: the leftovers of switches that the sweep clears.
 
-A switch normally ends in its own execution. What remains is what that execution could not do::
+A switch normally ends in its own execution. A leftover is what that execution could not do::
 
     record          its execution has ended, and ...                      finding
-    before commit   ... its replacement runs beside the original          RESUME (undone)
-                    ... EC2 has interrupted the original                  RESCUE (goes on with what runs)
-                    ... its replacement has ended after its hand-over     RESUME (undone: the address)
+    before commit   ... its replacement runs beside the original          RESUME (rolled back)
+                    ... EC2 has interrupted the original                  FAIL_OVER (with its replacement)
+                    ... its replacement has ended after its hand-over     RESUME (rolled back)
                         may have begun, and the original runs
                     ... nothing of it runs                                END (the claim is released)
-    COMMITTED       ... the original still runs beside the replacement    RESUME (goes forward)
-                    ... the original is gone, or the workload's last      CLOSE
-    FAILED          ... its replacement runs beside the original          RESUME (undone)
-    DONE            ... a rescue took over, and the original still runs   RESUME (goes forward)
+    COMMITTED       ... the original still runs beside the replacement    RESUME (finished)
+                    ... the original is gone, or the workload's last one  CLOSE
+    FAILED          ... its replacement runs beside the original          RESUME (rolled back)
+    DONE            ... a failover took over, and the original still runs RESUME (finished)
     none            an instance of ours whose switch is not on the ledger REMOVE
-                    a workload without a claim whose instance EC2 took    RESCUE
+                    a workload without a claim whose instance EC2 took    FAIL_OVER
 
-Two rules stand above all: what we did not launch is never named, and neither is the instance that
-a workload runs on, nor its last one: a replacement whose original has died is left for the next
-cycle to adopt.
+Two rules hold above all. An instance that we did not launch is never named. Neither is the instance that
+a workload runs on, nor its last one: if an original has died, its replacement is left for the next cycle
+to adopt.
 """
 
 from collections.abc import Container, Iterable, Mapping, Sequence
@@ -36,51 +36,50 @@ from spot_optimizer.switching.launch_request import is_token_of
 from spot_optimizer.vocabulary import Phase
 
 SETTLED = timedelta(minutes=2)
-"""After its execution's end a step may still be under way; a function of a switch lasts 60 s."""
+"""A step may still run after its execution has ended: a function of a switch lasts up to 60 s."""
 RESUME_WAIT_MAX = timedelta(hours=1)
-"""The wait doubles with every resumption: what a person must cure is not told every ten minutes."""
+"""The wait doubles with every resumption, so that a switch that only a person can repair does not send
+an alert every ten minutes."""
 YOUNG = timedelta(minutes=10)
-"""An instance younger than this is left alone: its record may be read a moment too early."""
+"""A younger instance is not judged: its record may have been read before it was written."""
 
-_INTERRUPTED = frozenset({"Server.SpotInstanceTermination", "Server.SpotInstanceShutdown"})
-"""EC2 API reference, StateReason: terminated or stopped by EC2 as the owner of spot capacity."""
 _HANDS_OVER = frozenset({Phase.HEALTHY, Phase.HANDED_OVER})
 _BEFORE_COMMIT = frozenset({Phase.CLAIMED, Phase.LAUNCHED, Phase.HEALTHY, Phase.HANDED_OVER})
 
 
 class Action(StrEnum):
-    """What is to be done about a left-over."""
+    """What the sweep does about a leftover."""
 
     END = "end"
-    """Record the failure, release the claim."""
+    """Record the failure and release the claim."""
     CLOSE = "close"
-    """Record the success, release the claim."""
+    """Record the success and release the claim."""
     RESUME = "resume"
-    """Run SwitchInstance from AbandonSwitch on: forward when committed, else undone."""
+    """Run SwitchInstance from AbandonSwitch: finish the switch if committed, otherwise roll it back."""
     REMOVE = "remove"
-    """Terminate an instance that we launched and no record knows."""
-    FAIL_OVER = "rescue"
-    """Start FailOver for an interrupted workload: no event told of it, or its rescue failed or broke
-    off."""
-    TELL = "tell"
-    """Record and tell an interrupted workload that cannot be rescued."""
+    """Terminate an instance that we launched and that no record names."""
+    FAIL_OVER = "fail-over"
+    """Start FailOver for an interrupted workload: no event reported the interruption, or its failover
+    failed or was interrupted."""
+    REPORT = "report"
+    """Record an interrupted workload for which no failover is possible, and send an alert."""
 
 
 @dataclass(frozen=True, slots=True)
 class TaggedInstance:
-    """An instance that bears our tag and does not end."""
+    """An instance that has our tag and is not ending."""
 
     instance_id: str
     workload_id: str
     switch_id: str
-    """Empty on what a user launched."""
+    """Empty if a user launched it."""
     client_token: str
     launched_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """A workload as the ledger has it."""
+    """A workload on the ledger."""
 
     workload_id: str
     instance_id: str
@@ -99,14 +98,15 @@ class Switch:
     claimed_at: datetime
     resumes: int = 0
     replacement_ended: bool = False
-    """EC2 shows it, with our tag, as ended: one that is not shown may run without our tag."""
+    """EC2 shows that it has ended. One that EC2 does not show may run without our tag."""
     taken_over: bool = False
-    """A rescue has ended its record; its own run still has its original to end, when committed."""
+    """A failover has ended its record. If it was committed, its own execution must still end its
+    original."""
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """The newest execution of a switch; without ``ended_at`` when Step Functions knows none."""
+    """The newest execution of a switch; ``ended_at`` is None if Step Functions knows none."""
 
     running: bool
     status: str
@@ -115,23 +115,23 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One left-over, what to do about it, and why in words."""
+    """One leftover: what to do about it, and why in words."""
 
     action: Action
     workload_id: str
     reason: str
     switch_id: str = ""
     original_id: str = ""
-    """On RESUME: the instance that is left when committed, else the one the workload runs on."""
+    """On RESUME: if committed, the instance that the workload left; otherwise the one that it runs on."""
     instance_id: str = ""
-    """On RESUME the replacement, on REMOVE, RESCUE and TELL the instance concerned."""
+    """On RESUME the replacement; on REMOVE, FAIL_OVER and REPORT the instance concerned."""
 
 
 def tagged_instance(instance: Record, fleet_tokens: Mapping[str, str]) -> TaggedInstance:
-    """The facts that count here, from DescribeInstances.
+    """What a sweep needs of a DescribeInstances row.
 
-    ``fleet_tokens``: client tokens by fleet id. EC2 launches a fleet's instances with tokens of its
-    own, so what we gave to CreateFleet speaks for them.
+    ``fleet_tokens``: client tokens by fleet id. EC2 launches a fleet's instances with tokens of its own,
+    so the token that we gave to CreateFleet identifies them.
     """
     tags = tags_of(instance)
     instance_id = str(instance["InstanceId"])
@@ -144,44 +144,44 @@ def tagged_instance(instance: Record, fleet_tokens: Mapping[str, str]) -> Tagged
     )
 
 
-def in_question(machines: Iterable[TaggedInstance], workloads: Sequence[Workload]) -> set[str]:
-    """Ids of the workloads that are claimed or have an instance beside their own: only their
-    records need reading."""
+def in_question(instances: Iterable[TaggedInstance], workloads: Sequence[Workload]) -> set[str]:
+    """Ids of the workloads that are claimed or have an instance besides their own. The records of all
+    others need not be read."""
     own = {workload.workload_id: workload.instance_id for workload in workloads}
     beside = {
-        machine.workload_id
-        for machine in machines
-        if own.get(machine.workload_id, machine.instance_id) != machine.instance_id
+        instance.workload_id
+        for instance in instances
+        if own.get(instance.workload_id, instance.instance_id) != instance.instance_id
     }
     return beside | {w.workload_id for w in workloads if w.claim_switch_id}
 
 
-def may_be_left(switch: Switch, machines: Iterable[TaggedInstance]) -> bool:
-    """Whether its execution needs looking at: it has not ended, or has and left an instance."""
+def may_be_left(switch: Switch, instances: Iterable[TaggedInstance]) -> bool:
+    """Whether the switch's execution must be read: the switch has not ended, or it left an instance."""
     if switch.phase is Phase.FAILED:
-        return any(_launched_by(switch, machine) for machine in machines)
+        return any(_launched_by(switch, instance) for instance in instances)
     if switch.phase is Phase.DONE:
-        return switch.taken_over and switch.original_id in {m.instance_id for m in machines}
+        return switch.taken_over and switch.original_id in {m.instance_id for m in instances}
     return True
 
 
 def without_record(
-    workload: Workload, machines: Iterable[TaggedInstance], switches: Iterable[Switch]
+    workload: Workload, instances: Iterable[TaggedInstance], switches: Iterable[Switch]
 ) -> list[TaggedInstance]:
-    """Instances of ours beside the workload's own whose switch has no record among all of its."""
+    """Instances that we launched for a switch of which the workload has no record."""
     known = {switch.switch_id for switch in switches}
     return [
-        machine
-        for machine in machines
-        if machine.workload_id == workload.workload_id
-        and machine.instance_id != workload.instance_id
-        and machine.switch_id not in known
-        and _bears_token_of(machine.switch_id, machine)
+        instance
+        for instance in instances
+        if instance.workload_id == workload.workload_id
+        and instance.instance_id != workload.instance_id
+        and instance.switch_id not in known
+        and _has_token_of(instance.switch_id, instance)
     ]
 
 
 def findings(
-    machines: Sequence[TaggedInstance],
+    instances: Sequence[TaggedInstance],
     workloads: Iterable[Workload],
     switches: Sequence[Switch],
     runs: Mapping[str, Run],
@@ -189,41 +189,41 @@ def findings(
     interrupted: Mapping[str, str],
     now: datetime,
 ) -> list[Finding]:
-    """The left-overs of these workloads.
+    """The leftovers of these workloads.
 
-    ``switches`` are all records of each of them, ``runs`` the newest executions by switch id of
-    those that ``may_be_left``, ``pointed`` those of the instances ``without_record`` that a pointer
-    knows: a user may have given them another workload's tag. ``interrupted`` is what
-    :func:`interruptions` says.
+    ``switches``: all records of each workload. ``runs``: the newest execution by switch id, for the
+    switches that ``may_be_left``. ``pointed``: ids of the instances ``without_record`` that have a
+    pointer; they are, or were, a workload's instance, and a user has given them another workload's tag.
+    ``interrupted``: the result of ``interruptions.interruptions``.
     """
     found: list[Finding] = []
     for workload in workloads:
         own = [s for s in switches if s.workload_id == workload.workload_id]
-        view = _View(workload, machines, interrupted.get(workload.workload_id, ""), now)
+        view = _View(workload, instances, interrupted.get(workload.workload_id, ""), now)
         judged = (view.of_switch(s, runs[s.switch_id]) for s in own if s.switch_id in runs)
         found += [finding for finding in judged if finding is not None]
-        unknown = without_record(workload, machines, own)
+        unknown = without_record(workload, instances, own)
         found += view.of_unknown(m for m in unknown if m.instance_id not in pointed)
     return found
 
 
 class _View:
-    """One workload and the instances around it."""
+    """One workload, its own instance and the instances besides it."""
 
     def __init__(
         self,
         workload: Workload,
-        machines: Sequence[TaggedInstance],
+        instances: Sequence[TaggedInstance],
         interrupted: str,
         now: datetime,
     ) -> None:
         self.workload, self.interrupted, self.now = workload, interrupted, now
-        self.alive = {machine.instance_id for machine in machines}
+        self.alive = {instance.instance_id for instance in instances}
         self.beside = [
-            machine
-            for machine in machines
-            if machine.workload_id == workload.workload_id
-            and machine.instance_id != workload.instance_id
+            instance
+            for instance in instances
+            if instance.workload_id == workload.workload_id
+            and instance.instance_id != workload.instance_id
         ]
         self.own_runs = workload.instance_id in self.alive and not interrupted
 
@@ -231,8 +231,8 @@ class _View:
         if not _is_settled(switch, run, self.now):
             return None
         if self.workload.claim_switch_id not in (None, switch.switch_id):
-            return None  # another switch is under way; what it leaves is looked at afterwards
-        why = f"switch {switch.switch_id} is {switch.phase} and its execution {_told(run)}"
+            return None  # another switch is running; this one is judged when that has ended
+        why = f"switch {switch.switch_id} is {switch.phase} and its execution {_status(run)}"
         if switch.phase in (Phase.COMMITTED, Phase.DONE):
             return self._of_committed(switch, why)
         if switch.phase in _BEFORE_COMMIT and self.interrupted:
@@ -276,14 +276,15 @@ class _View:
 
     def _of_committed(self, switch: Switch, why: str) -> Finding | None:
         original = switch.original_id
-        still_its = original in {machine.instance_id for machine in self.beside}
+        still_its = original in {instance.instance_id for instance in self.beside}
         if not (still_its and self.own_runs) or switch.replacement_id is None:
             if switch.phase is Phase.DONE:
                 return None
             return Finding(
                 Action.CLOSE,
                 switch.workload_id,
-                f"{why}; the original {original} is gone, another workload's, or this one's last",
+                f"{why}; the original {original} is gone, belongs to another workload, or is the last"
+                " instance of this one",
                 switch_id=switch.switch_id,
             )
         return Finding(
@@ -301,94 +302,38 @@ class _View:
         return [
             Finding(
                 Action.REMOVE,
-                machine.workload_id,
-                f"{machine.instance_id} was launched for switch {machine.switch_id}, which is not"
+                instance.workload_id,
+                f"{instance.instance_id} was launched for switch {instance.switch_id}, which is not"
                 f" on the ledger; the workload runs on {self.workload.instance_id}",
-                switch_id=machine.switch_id,
-                instance_id=machine.instance_id,
+                switch_id=instance.switch_id,
+                instance_id=instance.instance_id,
             )
-            for machine in unknown
-            if self.now - machine.launched_at >= YOUNG
+            for instance in unknown
+            if self.now - instance.launched_at >= YOUNG
         ]
 
 
-def _launched_by(switch: Switch, machine: TaggedInstance) -> bool:
-    """Whether this switch launched it: it is on record, or bears tag and client token.
+def _launched_by(switch: Switch, instance: TaggedInstance) -> bool:
+    """Whether this switch launched it: the record names it, or it has the switch's tag and token.
 
-    The tag alone proves nothing: whoever launches "more like this" in the EC2 console copies it.
+    The tag alone proves nothing: "Launch more like this" in the EC2 console copies tags.
     """
-    if machine.instance_id == switch.replacement_id:
+    if instance.instance_id == switch.replacement_id:
         return True
-    return machine.switch_id == switch.switch_id and _bears_token_of(switch.switch_id, machine)
+    return instance.switch_id == switch.switch_id and _has_token_of(switch.switch_id, instance)
 
 
-def _bears_token_of(switch_id: str, machine: TaggedInstance) -> bool:
-    return is_token_of(switch_id, machine.client_token)
+def _has_token_of(switch_id: str, instance: TaggedInstance) -> bool:
+    return is_token_of(switch_id, instance.client_token)
 
 
 def _is_settled(switch: Switch, run: Run, now: datetime) -> bool:
-    """Whether no step of the execution can be under way any more, and a resumption has waited."""
+    """Whether no step of the execution can still run, and the wait before a resumption is over."""
     if run.running:
         return False
     wait = min(SETTLED * (1 << min(switch.resumes, 10)), RESUME_WAIT_MAX)
     return now - (run.ended_at or switch.claimed_at) >= wait
 
 
-def _told(run: Run) -> str:
+def _status(run: Run) -> str:
     return f"has ended as {run.status}" if run.ended_at else "does not exist"
-
-
-# --- interrupted workloads that nobody has rescued -------------------------------------------------
-
-
-def interruption_mark(instance: Record) -> str:
-    """What tells one interruption of an instance from the next: EC2 renews the launch time when a
-    stopped instance starts again."""
-    return f"{instance['InstanceId']} {instance['LaunchTime'].isoformat()}"
-
-
-def interruptions(
-    workloads: Iterable[Workload], instances: Mapping[str, Record], marks: Mapping[str, str]
-) -> dict[str, str]:
-    """Workload id -> what became of its instance, of those that EC2 has interrupted.
-
-    ``instances`` by id, as far as EC2 still shows them; ``marks`` the last interruption on the ledger
-    by workload id: EC2 forgets a terminated instance after about an hour, the workload waits still.
-    """
-    told = {}
-    for workload in workloads:
-        instance = instances.get(workload.instance_id)
-        told[workload.workload_id] = (
-            _interruption(instance)
-            if instance is not None
-            else _forgotten(workload, marks.get(workload.workload_id, ""))
-        )
-    return {workload_id: what for workload_id, what in told.items() if what}
-
-
-def not_failed_over(workloads: Iterable[Workload], interrupted: Mapping[str, str]) -> list[Finding]:
-    """The interrupted ones that no switch has claimed."""
-    return [
-        Finding(
-            Action.FAIL_OVER,
-            workload.workload_id,
-            interrupted[workload.workload_id],
-            instance_id=workload.instance_id,
-        )
-        for workload in workloads
-        if workload.workload_id in interrupted and not workload.claim_switch_id
-    ]
-
-
-def _interruption(instance: Record) -> str:
-    reason = instance.get("StateReason") or {}
-    code, state = reason.get("Code", ""), instance["State"]["Name"]
-    if state in ("pending", "running") or code not in _INTERRUPTED:
-        return ""
-    return f"{instance['InstanceId']} is {state}: EC2 has interrupted it ({code})"
-
-
-def _forgotten(workload: Workload, mark: str) -> str:
-    if mark.partition(" ")[0] != workload.instance_id:
-        return ""
-    return f"{workload.instance_id} is gone since EC2 interrupted it"

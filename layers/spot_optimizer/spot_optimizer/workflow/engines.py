@@ -1,4 +1,4 @@
-"""Engines by name: those that come along, and a user's own from a layer that the user adds."""
+"""Engines by name: the bundled ones, and a user's own from a layer that the user adds."""
 
 import sys
 from collections.abc import Iterable
@@ -19,13 +19,14 @@ _RENAMED_MODULES = {
 """Old -> new names of modules that engines of version 0.1.0 import (docs/compatibility.md)."""
 
 GROUP = "spot_optimizer.engines"
-"""Entry points of this group are engines: an object that fits the contract, or a class of such."""
+"""Entry points of this group are engines: an object that fulfills the contract, or its class."""
 
 
 def load_engines(names: Iterable[str]) -> Engines:
-    """The engines that come along and those of ``names`` that an entry point provides.
+    """All bundled engines, and those of ``names`` that an entry point provides.
 
-    One that cannot be loaded stands as text that says why; what nobody provides is missing.
+    For an engine that cannot be loaded, the value is a text that says why. An engine that no entry point
+    provides is missing.
     """
     own = {name: _load(name) for name in sorted(set(names) - BUILT_IN.keys())}
     return {**BUILT_IN, **{name: engine for name, engine in own.items() if engine is not None}}
@@ -41,7 +42,7 @@ def _load(name: str) -> Engine | str | None:
     try:
         loaded = found[0].load()
         engine = loaded() if isinstance(loaded, type) else loaded
-    # A user's package may fail in any way while it is imported, sys.exit among them.
+    # A user's package may fail in any way during its import, also with sys.exit.
     except (Exception, SystemExit) as error:
         logger.exception("engine not loaded", engine=name)
         return f"{found[0].value}: {type(error).__name__}: {error}"

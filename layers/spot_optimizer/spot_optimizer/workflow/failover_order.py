@@ -1,4 +1,4 @@
-"""The order of a rescue, from the standing plan alone: no forecast and no description of EC2."""
+"""The order of a failover, from the standing plan alone: no forecast and no EC2 describe call."""
 
 from datetime import datetime
 
@@ -15,21 +15,22 @@ from spot_optimizer.vocabulary import (
     DecisionKind,
     Lifecycle,
     Mode,
+    Placement,
     Rule,
 )
 
 BACKOFF_MINUTES_MAX = 60.0
-"""An interrupted workload does not run at all: it waits no longer than this for the next try."""
+"""Longest back-off of a failover: shorter than others, because the workload does not run at all."""
 
 
 class NoFailover(Exception):
-    """The workload cannot be rescued; the text says what is missing."""
+    """No failover is possible; the text says what is missing."""
 
 
 def why_held(workload: WorkloadItem, plan: PlanItem | None, *, dry_run: bool) -> str:
-    """Why the workload is not to be rescued; empty if it is. An open breaker is no reason.
+    """Why no failover may start; empty if it may. An open breaker is no reason.
 
-    ``dry_run`` is the stack's; the plan holds what tags and commands say of the workload.
+    ``dry_run`` is the stack's; the plan holds what tags and commands set for the workload.
     """
     terms = plan.terms if plan else None
     mode = workload.mode or (terms.mode if terms else Mode.AUTO)
@@ -50,17 +51,19 @@ def failover_order(
     signalled_at: datetime,
     ends_at: datetime | None,
     keeps_request: bool,
-    goes_on_with: str = "",
+    continues_switch_id: str = "",
     stopped: bool = False,
     now: datetime,
 ) -> SwitchOrder:
-    """The input of one FailOver execution. Raises NoRescue.
+    """The input of one FailOver execution. Raises NoFailover.
 
-    Named after workload, instance and the moment of the signal, so that a repeated signal names the
-    same execution. ``keeps_request``: the original's persistent spot request is left alone, because
-    it will bring a stopped original back and cancelling it would end that (EC2 user guide, "Cancel a
-    Spot Instance request"). ``goes_on_with``: the switch that broke off, whose replacement is used.
-    ``stopped``: EC2 has stopped the original already, which is all that it does to it.
+    The execution is named after workload, instance and time of the signal, so that a repeated signal
+    names the same execution.
+
+    ``keeps_request``: do not cancel the original's persistent spot request, because EC2 starts a stopped
+    original again with it (EC2 user guide, "Cancel a Spot Instance request"). ``continues_switch_id``:
+    the interrupted switch whose replacement is used. ``stopped``: EC2 has already stopped the original
+    and will not terminate it.
     """
     if plan is None or plan.terms is None:
         raise NoFailover("it has no standing plan yet; the next cycle writes one")
@@ -94,7 +97,7 @@ def failover_order(
         original_ends_at=ends_at,
         original_looks=ORIGINAL_LOOKS_MAX if stopped else 0,
         standing_load_balancing=plan.load_balancing,
-        goes_on_with=goes_on_with,
+        continues_switch_id=continues_switch_id,
     )
 
 
@@ -110,22 +113,21 @@ def _original(workload: WorkloadItem, plan: PlanItem, *, keeps_request: bool) ->
 
 
 def _candidates(workload: WorkloadItem, plan: PlanItem, terms: FailoverTerms) -> tuple[Target, ...]:
-    spot = [_target(text, Lifecycle.SPOT) for text in plan.pools]
+    spot = [_target(placement, Lifecycle.SPOT) for placement in plan.placements]
     if not terms.fallback_to_on_demand:
         return tuple(spot)
     on_demand = [
-        _target(f"{workload.home_type}/{text}", Lifecycle.ON_DEMAND) for text in terms.on_demand
+        _target(Placement(workload.home_type, *zone_subnet), Lifecycle.ON_DEMAND)
+        for zone_subnet in terms.on_demand_subnets
     ]
     return (*spot, *on_demand)
 
 
-def _target(text: str, lifecycle: Lifecycle) -> Target:
-    """``type/zone/subnet`` as a target."""
-    instance_type, zone, subnet_id = text.split("/")
+def _target(placement: Placement, lifecycle: Lifecycle) -> Target:
     return Target(
-        instance_type=instance_type,
-        availability_zone=zone,
+        instance_type=placement.instance_type,
+        availability_zone=placement.availability_zone,
         lifecycle=lifecycle,
-        subnet_id=subnet_id,
+        subnet_id=placement.subnet_id,
         forecast_usd_per_hour=None,
     )

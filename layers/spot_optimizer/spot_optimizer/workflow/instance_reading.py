@@ -258,7 +258,7 @@ def _write(
         template = LaunchTemplateRef(template_id=template_id, version=version, data_hash=hashed)
     return template.model_copy(
         update={
-            "machine": identity_digest(machine.facts),
+            "identity_digest": identity_digest(machine.facts),
             "cpu_credits": traits.cpu_credits,
             "shutdown_behavior": traits.shutdown_behavior,
             "capacity_reservation_preference": traits.capacity_reservation_preference,

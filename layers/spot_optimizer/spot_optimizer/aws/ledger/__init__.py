@@ -5,18 +5,18 @@ pk                        sk                  item
 ========================  ==================  =====================================================
 ``WORKLOADS``             workload id         the hot item: instance, mode, breaker, cooldown, claim
 ``PLANS``                 workload id         launch template and standing failover plan
-``INSTANCE#id``           ``POINTER``         which workload an instance belongs to
+``INSTANCE#id``           ``POINTER``         the workload of an instance
 ``WORKLOAD#id``           ``SWITCH#id``       one switch
 ``WORKLOAD#id``           ``DECISION#at#id``  one change of decision
-``WORKLOAD#id``           ``COMMAND#time#*``  one manual request, with who asked
+``WORKLOAD#id``           ``COMMAND#time#*``  one manual request, with the requester
 ``MODELS``                ``REGISTRY``        which models are live, previous and pending
-``MODELS``                ``MODEL#version``   what became of one uploaded model
-``MODELS``                ``CHANGE#time#*``   one change of that, with who asked
+``MODELS``                ``MODEL#version``   state of one uploaded model
+``MODELS``                ``CHANGE#time#*``   one change of a model, with the requester
 ``FORECASTS``             ``day#06h#model``   scores of a model's forecasts of one horizon and day
 ``STACK``                 ``STATE``           global stop, overrides, the stack's breaker
-``STACK``                 ``LEASE#decide``    keeps two cycles apart
-``STACK``                 ``LEASE#sweep``     keeps two sweeps apart
-``STACK``                 ``COMMAND#time#*``  one manual request that concerns the stack
+``STACK``                 ``LEASE#decide``    prevents two cycles at a time
+``STACK``                 ``LEASE#sweep``     prevents two sweeps at a time
+``STACK``                 ``COMMAND#time#*``  one manual request for the whole stack
 ========================  ==================  =====================================================
 
 Hot items share a partition so that one query reads every workload of the stack; an item of 1 KB for

@@ -1,9 +1,11 @@
 """Decisions on the ledger."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
@@ -16,18 +18,21 @@ from spot_optimizer.aws.ledger.codec import (
 )
 from spot_optimizer.aws.ledger.table import TOGETHER_FROM, Ledger
 
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.type_defs import PutTypeDef, TransactWriteItemTypeDef
+
 _DECISIONS_AT_ONCE = 50
 """In a transaction of 100 parts: each decision and its workload's hot item."""
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a decision leaves on the ledger. Nothing is empty.
+    """What a decision writes to the ledger.
 
     Attributes:
-        record: the decision, for its workload's history; None where it says nothing new.
-        if_recorded: changes of the hot item that hold only if the record is written.
-        always: those that hold in any case.
+        record: the decision, for its workload's history; None if it says nothing new.
+        if_recorded: changes of the hot item that apply only if the record is written.
+        always: changes of the hot item that apply in any case.
     """
 
     workload_id: str
@@ -39,10 +44,10 @@ class Change:
 def record_changes(
     ledger: Ledger, changes: Sequence[Change], at: datetime, retention_days: int
 ) -> frozenset[str]:
-    """Write what changed; the workloads whose decision was recorded.
+    """Write the changes. Returns the ids of the workloads whose decision was recorded.
 
-    One that was acted upon stays as it is: an event that is delivered twice asks twice, and the
-    second answer, held because the first one's switch runs, would take the place of its reason.
+    A decision that was acted upon is not overwritten. An event that is delivered twice asks twice, and
+    the second decision, held because the switch of the first runs, would replace its reason.
     """
     written: set[str] = set()
     for start in range(0, len(changes), _DECISIONS_AT_ONCE):
@@ -60,8 +65,8 @@ def record_changes(
 def _written_together(
     ledger: Ledger, changes: Sequence[Change], at: datetime, retention_days: int
 ) -> bool:
-    """False where any of them cannot be written: then none is."""
-    parts: list[dict[str, Any]] = []
+    """Write all of them or none; returns whether they were written."""
+    parts: list[TransactWriteItemTypeDef] = []
     for change in changes:
         if change.record is not None:
             parts.append({"Put": _put(ledger, change.record, at, retention_days)})
@@ -89,13 +94,12 @@ def _written(ledger: Ledger, change: Change, at: datetime, retention_days: int) 
 
 def _put(
     ledger: Ledger, decision: Mapping[str, Any], at: datetime, retention_days: int
-) -> dict[str, Any]:
-    sk = f"DECISION#{instant(at)}#{decision['decision_id']}"
+) -> PutTypeDef:
     expires = int((at + timedelta(days=retention_days)).timestamp())
     return {
         "TableName": ledger.table,
         "Item": {
-            **keys.key(f"WORKLOAD#{decision['workload_id']}", sk),
+            **keys.decision_key(decision["workload_id"], at, decision["decision_id"]),
             **to_wire({**decision, "expires_at_s": expires}),
         },
         "ConditionExpression": "attribute_not_exists(pk) OR #kind = :stay OR #held <> :nothing",
@@ -104,8 +108,20 @@ def _put(
     }
 
 
+def read_decision(
+    ledger: Ledger, workload_id: str, at: datetime, decision_id: str
+) -> dict[str, Any] | None:
+    """The record of one decision; None if there is none, or if its retention is over."""
+    reply = client("dynamodb").get_item(
+        TableName=ledger.table,
+        Key=keys.decision_key(workload_id, at, decision_id),
+        ConsistentRead=True,
+    )
+    return from_wire(reply["Item"]) if "Item" in reply else None
+
+
 def last_decision(ledger: Ledger, workload_id: str, until: datetime) -> dict[str, Any] | None:
-    """The last recorded change of decision up to ``until``, None where none is kept."""
+    """The last recorded change of decision up to ``until``; None if none is kept."""
     reply = client("dynamodb").query(
         TableName=ledger.table,
         KeyConditionExpression="pk = :pk AND sk BETWEEN :since AND :until",

@@ -1,10 +1,15 @@
-"""The items of the ledger."""
+"""The items of the ledger.
+
+An attribute has the name that the code uses. Some are stored under an older name, which ``stored_as``
+gives: both names are read, the older one is written. An update of single attributes takes its names
+from :meth:`Item.stored`.
+"""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, NamedTuple, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
 from spot_optimizer.contracts.boundary import stored_as
 from spot_optimizer.contracts.switch import (
@@ -17,6 +22,7 @@ from spot_optimizer.vocabulary import (
     Lifecycle,
     Mode,
     Phase,
+    Placement,
     Pool,
     Scope,
 )
@@ -25,18 +31,29 @@ Status = Literal["managed", "refused", "gone"]
 
 
 class Item(BaseModel):
-    """Base of ledger items. Unknown attributes are ignored: during an upgrade two versions of the
-    code read the same item."""
+    """Base of ledger items. Unknown attributes are ignored, because during an upgrade two versions of
+    the code read the same item."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", serialize_by_alias=True)
 
     @classmethod
     def read(cls, row: Mapping[str, Any]) -> Self:
-        """The item of a row. Raises ValidationError where it is damaged.
+        """The item of a row. Raises ValidationError if the row is damaged.
 
-        Contracts within it, which forbid unknown fields at a boundary, are read as the item itself.
+        Contracts inside an item ignore unknown fields too; at a boundary they forbid them.
         """
         return cls.model_validate(row, extra="ignore")
+
+    @classmethod
+    def stored(cls, changes: Mapping[str, Any]) -> dict[str, Any]:
+        """Changes of attributes, by the names under which the ledger stores them.
+
+        Raises KeyError for a name that the item does not have.
+        """
+        return {
+            cls.model_fields[name].serialization_alias or name: value
+            for name, value in changes.items()
+        }
 
 
 class PastSwitchItem(Item):
@@ -45,7 +62,7 @@ class PastSwitchItem(Item):
     at: AwareDatetime
     lifecycle: Lifecycle
     planned: bool
-    """Neither a rescue nor forced by a user."""
+    """Neither a failover nor an urgent switch nor forced by a user."""
 
 
 PAST_SWITCHES_KEPT = timedelta(hours=24)
@@ -57,19 +74,19 @@ class WorkloadItem(Item):
     workload_id: str
     instance_id: str
     instance_type: str = ""
-    """Type that the workload runs on; another one on the same instance means that a user resized it."""
+    """Type of the instance. If the same instance has another type, a user has resized it."""
     availability_zone: str = ""
     lifecycle: Lifecycle = Lifecycle.SPOT
     launched_at: AwareDatetime | None = None
     status: Status = "managed"
     status_reason: str = ""
-    """Why it is refused or gone; for a managed one its warnings."""
+    """Why it is refused or gone. If it is managed: its warnings."""
     home_type: str = ""
     adopted_at: AwareDatetime | None = None
     mode: Mode | None = None
-    """Set by command; stronger than the tag."""
+    """Set by command; overrides the tag."""
     overrides: dict[str, Any] = Field(default_factory=dict)
-    """Thresholds set by command; stronger than tags."""
+    """Thresholds set by command; they override tags."""
     failures: int = 0
     """Failed switches in a row."""
     breaker_open_since: AwareDatetime | None = None
@@ -80,21 +97,25 @@ class WorkloadItem(Item):
     sized_up_at: AwareDatetime | None = None
     fallback_pending_since: AwareDatetime | None = None
     signals: dict[str, AwareDatetime] = Field(default_factory=dict)
-    """Pool as text -> last interruption or rebalance recommendation met there."""
+    """Pool as text -> time of the last interruption or rebalance recommendation there."""
     fence: int = 0
-    """Token of the newest claim; only ever rises."""
+    """Token of the newest claim. It only rises."""
     claim_switch_id: str | None = None
     claim_expires_at: AwareDatetime | None = None
-    moves: tuple[PastSwitchItem, ...] = ()
-    """Switches that succeeded, of the last day and maybe older ones."""
+    past_switches: tuple[PastSwitchItem, ...] = stored_as("moves", "past_switches", default=())
+    """Switches that succeeded: all of the last 24 h, and sometimes older ones."""
     decision_digest: str = ""
-    """What the last recorded decision said, so that only changes are written."""
-    doubted_at: AwareDatetime | None = None
-    """When a replacement turned out to be another machine: what was read before is read again."""
-    interruption_told: str = ""
-    """The last interruption that the sweep found without an event: instance id and launch time."""
+    """Digest of the last recorded decision: a decision is written only if it differs."""
+    template_doubted_at: AwareDatetime | None = stored_as(
+        "doubted_at", "template_doubted_at", default=None
+    )
+    """When a replacement differed from its original. A launch template that was read before is not
+    used: the instance is read again."""
+    reported_interruption: str = stored_as("interruption_told", "reported_interruption", default="")
+    """The last interruption that the sweep handled without an event, as
+    ``reconcile.interruption_mark`` writes it: instance id and launch time."""
     gone_at: AwareDatetime | None = None
-    """When a cycle found that its instance is no more; counts while the status is ``gone``."""
+    """When a cycle found that its instance no longer exists; counts while the status is ``gone``."""
 
     def claim_is_live(self, now: datetime) -> bool:
         """Whether a switch holds the workload and its claim has not expired."""
@@ -105,8 +126,25 @@ class WorkloadItem(Item):
         )
 
 
+class ZoneSubnet(NamedTuple):
+    """A subnet to launch in, with its availability zone."""
+
+    availability_zone: str
+    subnet_id: str
+
+
+def _parts(value: Any) -> Any:
+    return value.split("/") if isinstance(value, str) else value
+
+
+_READ_FROM_TEXT, _WRITTEN_AS_TEXT = (
+    BeforeValidator(_parts),
+    PlainSerializer("/".join, return_type=str),
+)
+
+
 class FailoverTerms(Item):
-    """What a rescue must know of a workload's tags and settings: an event carries none."""
+    """What a failover must know of a workload's tags and settings, which an event does not carry."""
 
     mode: Mode
     dry_run: bool
@@ -114,18 +152,21 @@ class FailoverTerms(Item):
     guard: GuardRules
     advisor_bucket: int
     """Spot Advisor bucket of the current pool; -1 without an entry."""
-    on_demand: tuple[str, ...] = ()
-    """Where the home type may be bought on-demand, as ``zone/subnet``; the current zone first."""
+    on_demand_subnets: tuple[Annotated[ZoneSubnet, _READ_FROM_TEXT, _WRITTEN_AS_TEXT], ...] = (
+        stored_as("on_demand", "on_demand_subnets", default=())
+    )
+    """Where the home type may be launched on-demand, the current zone first. Stored as
+    ``zone/subnet``."""
 
 
 class PointerItem(Item):
-    """Whose an instance is: events carry no tags and no workload id."""
+    """The workload of an instance: EC2's events carry neither tags nor a workload id."""
 
     workload_id: str
 
 
 class PoolEventItem(Item):
-    """A refused launch or an interruption, in the list of what all pools have shown."""
+    """A refused launch or an interruption, in the list of all pools' events."""
 
     pool: str
     at: AwareDatetime
@@ -144,35 +185,39 @@ class PlanItem(Item):
 
     workload_id: str
     launch_template: LaunchTemplateRef | None = None
-    """With an empty id where EC2 has it no more and the next cycle makes it anew."""
+    """Its id is empty if EC2 no longer has the template; the next cycle creates another."""
     read_instance_id: str = ""
-    """The instance that was last read as a machine; a switch of ours keeps it faithful."""
+    """The instance that was last read into the template. A replacement that we launched from the
+    template need not be read."""
     fingerprint: str = ""
-    """Of that instance when it was last read; another one means that the machine was changed."""
+    """Of that instance when it was last read. If it differs now, the instance was changed."""
     details: str = ""
-    """Of its volumes and credit mode then (``parity.details_digest``); empty where they are known, or
-    may be, to be others: it is read again as soon as there is time."""
+    """Digest of its volumes and credit mode then (``parity.details_digest``). Empty if they are, or may
+    be, different by now: the instance is read again as soon as there is time."""
     read_at: AwareDatetime | None = None
     """When it was last read."""
     read_launch_time: AwareDatetime | None = None
     """LaunchTime of that instance then. A stopped instance may be given other user data, and a start
-    makes the time a new one."""
+    changes its LaunchTime."""
     persistent_spot_request_id: str | None = None
-    pools: tuple[str, ...] = ()
-    """Ranked pools that the engine lets in, as ``type/zone/subnet``, the best first."""
+    placements: tuple[Annotated[Placement, _READ_FROM_TEXT, _WRITTEN_AS_TEXT], ...] = stored_as(
+        "pools", "placements", default=()
+    )
+    """Where a failover may launch spot capacity, the best first. Stored as ``type/zone/subnet``."""
     terms: FailoverTerms | None = None
     """None until the first decision about the workload."""
     load_balancing: StandingLoadBalancing | None = stored_as(
         "traffic", "load_balancing", default=None
     )
-    """None until a cycle has looked."""
+    """None until a cycle has read it."""
     load_balancing_missed: tuple[str, ...] = stored_as(
         "traffic_missed", "load_balancing_missed", default=()
     )
-    """What of ``load_balancing`` the last look missed; what the next one misses too is forgotten."""
+    """What of ``load_balancing`` the last reading did not find; what the next one does not find either
+    is removed."""
     served_zones: tuple[str, ...] | None = None
-    """Zones that all of these load balancers serve; empty where no load balancer limits them, None until
-    a cycle has looked."""
+    """Zones that all of these load balancers serve. Empty if no load balancer limits them, None until a
+    cycle has read them."""
 
 
 class StackItem(Item):
@@ -186,8 +231,9 @@ class StackItem(Item):
     """Failed switches of the last hour: ``{"workload_id", "at"}``."""
     breaker_open_since: AwareDatetime | None = None
     breaker_workloads: int = 3
-    """Workloads failing within an hour that open it, as the last cycle found the setting: a switch ends
-    with the version of the code that it began with, whose environment may be older."""
+    """Number of workloads that fail within an hour and open the breaker, as the last cycle found the
+    setting. The steps of a switch read it here, because their version of the code may be older than the
+    parameters."""
     load_balancing_read_at: AwareDatetime | None = stored_as(
         "traffic_read_at", "load_balancing_read_at", default=None
     )
@@ -195,7 +241,7 @@ class StackItem(Item):
     instances_looked_at: AwareDatetime | None = stored_as(
         "machines_looked_at", "instances_looked_at", default=None
     )
-    """When the volumes and credit modes of all machines were last looked at."""
+    """When the volumes and credit modes of all workloads were last read."""
     version: int = 0
     """Rises with every write of ``failures``: optimistic locking."""
 
@@ -211,7 +257,7 @@ class RefusedAttempt(Item):
     cure: str
     message: str
     again: bool = False
-    """The next attempt had the same candidate: what refused this one was to pass by itself."""
+    """The refusal was transient: the next attempt tried the same candidate."""
 
 
 class SwitchItem(Item):
@@ -234,20 +280,20 @@ class SwitchItem(Item):
     committed_at: AwareDatetime | None = None
     abandoned_at: AwareDatetime | None = None
     taken_over_by: str | None = None
-    """The rescue that ended this switch: as FAILED before its commit, as DONE after it."""
+    """The failover that ended this switch: as FAILED before its commit, as DONE after it."""
     replacement_adopted: bool = False
-    """That rescue goes on with this switch's replacement."""
+    """That failover continues with this switch's replacement."""
     ended_at: AwareDatetime | None = None
     resumes: int = 0
-    """Executions that the sweep has started to bring the switch to its end."""
+    """Executions that the sweep has started to finish or roll back the switch."""
     findings: str = "[]"
-    """JSON list: what differed between original and replacement, each explained."""
-    moved: str = "[]"
+    """JSON list: how the replacement differs from the original, and why each difference is harmless."""
+    handed_over: str = stored_as("moved", "handed_over", default="[]")
     """JSON list: target groups and addresses that were handed over."""
-    left_alone: str = "[]"
-    """JSON list: what a rescue was to hand over and found with another machine."""
+    not_handed_over: str = stored_as("left_alone", "not_handed_over", default="[]")
+    """JSON list: addresses that a failover could not hand over because another instance has them."""
     outcome: dict[str, Any] = Field(default_factory=dict)
-    """Saving per hour, break-even, overlap, downtime; or the failure."""
+    """Savings, break-even, overlap, downtime; or the failure."""
 
 
 def pool_from_text(text: str) -> Pool:

@@ -1,6 +1,9 @@
 """Primary keys of the ledger's items."""
 
+from datetime import datetime
 from typing import Any
+
+from spot_optimizer.aws.ledger.codec import instant
 
 WORKLOADS = "WORKLOADS"
 PLANS = "PLANS"
@@ -41,6 +44,10 @@ def switch_key(workload_id: str, switch_id: str) -> dict[str, Any]:
     return key(f"WORKLOAD#{workload_id}", f"SWITCH#{switch_id}")
 
 
+def decision_key(workload_id: str, at: datetime, decision_id: str) -> dict[str, Any]:
+    return key(f"WORKLOAD#{workload_id}", f"DECISION#{instant(at)}#{decision_id}")
+
+
 def pool_partition(pool: object) -> str:
     """Partition of a pool's signals, of all workloads."""
     return f"POOL#{pool}"
@@ -51,6 +58,8 @@ def pointer_key(instance_id: str) -> dict[str, Any]:
 
 
 def pool_event_sk(kind: str, at: str, pool: object, detail: str) -> str:
-    """Sort key of a pool event; ``detail`` tells those of one moment apart, so that a repeated write
-    finds itself."""
+    """Sort key of a pool event. ``detail`` distinguishes events of the same time.
+
+    A repeated write has the same key.
+    """
     return f"{kind}#{at}#{pool}#{detail}"

@@ -1,4 +1,4 @@
-"""Models on the ledger: which one decides, what became of every upload, who asked for what."""
+"""Models on the ledger: which one is live, the state of every upload, and who requested each change."""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -35,7 +35,7 @@ class SlotItem(Item):
 
 
 class RegistryItem(Item):
-    """Which model decides. ``revision`` counts the changes."""
+    """Which model is live. ``revision`` counts the changes."""
 
     live: SlotItem = SlotItem(version=SHIPPED_VERSION)
     previous: SlotItem | None = None
@@ -45,37 +45,38 @@ class RegistryItem(Item):
 
 
 class ModelItem(Item):
-    """What became of one uploaded version; whether it is live is the registry's to say."""
+    """State of one uploaded version. Whether it is live is in the registry."""
 
     version: str
     state: UploadState
     reason: str = ""
     """Why it is incomplete, refused or removed."""
     since: AwareDatetime
-    """When it came to that state."""
+    """When it entered that state."""
     asked_by: str
     name: str = ""
     trained_until: AwareDatetime | None = None
     sha256: str = ""
     """Of the metadata."""
     comparison: dict[str, Any] = Field(default_factory=dict)
-    """With the model that was live when it was validated; empty where nothing could be compared."""
+    """With the model that was live at its validation; empty if nothing could be compared."""
 
 
 class ModelLedger:
-    """The partition of the models."""
+    """The ledger's partition of models."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
 
     def registry(self) -> Registry:
-        """The models in play; the shipped one alone where nobody has changed anything."""
+        """Live, previous and pending model; at first the shipped one alone."""
         return _registry(self._state())
 
     def change(self, step: Callable[[Registry], Registry]) -> Registry:
-        """Put what ``step`` makes of the registry, and give it back; nobody else's change is lost.
+        """Replace the registry by the result of ``step`` and return it. No concurrent change is lost.
 
-        ``step`` may be called several times, and what it raises stops everything."""
+        ``step`` may be called several times. If it raises, nothing is written.
+        """
         for tries_left in reversed(range(_TRIES)):
             before = self._state()
             after = step(_registry(before))
@@ -88,11 +89,11 @@ class ModelLedger:
         raise AssertionError("unreachable")
 
     def version(self, version: str) -> ModelItem | None:
-        """What is known of a version, or None."""
+        """State of a version, or None."""
         return self._ledger.item(keys.model_key(version), ModelItem)
 
     def versions(self) -> list[ModelItem]:
-        """All versions that were ever uploaded, by name."""
+        """All versions that were ever uploaded."""
         reply = (
             client("dynamodb")
             .get_paginator("query")
@@ -106,11 +107,11 @@ class ModelLedger:
         return [ModelItem.read(from_wire(row)) for page in reply for row in page["Items"]]
 
     def note_version(self, item: ModelItem) -> None:
-        """Keep what became of a version."""
+        """Write the state of a version."""
         self._ledger.put(keys.model_key(item.version), item.model_dump())
 
     def note_change(self, what: Mapping[str, Any], at: datetime, retention_days: int) -> None:
-        """Keep a change with who asked for it: ``what`` has its ``version`` and ``status``."""
+        """Write a change, with its requester, to the history. ``what`` has ``version`` and ``status``."""
         sk = f"CHANGE#{instant(at)}#{what['version']}#{what['status']}"
         self._ledger.put_history(keys.MODELS, sk, what, at, retention_days)
 

@@ -1,4 +1,4 @@
-"""What the pools have shown: refused launches and interruptions, in one list for all of them."""
+"""Pool events: refused launches and interruptions, in one list for all pools."""
 
 from datetime import datetime, timedelta
 from typing import Literal
@@ -22,7 +22,7 @@ KEPT_DAYS = 90
 def record_pool_event(
     ledger: Ledger, kind: PoolEventKind, pool: Pool, at: datetime, detail: str
 ) -> None:
-    """Write down one event. Twice changes nothing."""
+    """Record one event. Idempotent."""
     ledger.put_history(
         keys.POOL_EVENTS,
         keys.pool_event_sk(kind, instant(at), pool, detail),

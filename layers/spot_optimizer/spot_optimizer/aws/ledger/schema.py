@@ -1,14 +1,14 @@
-"""The version of the ledger's form, and what brings an older ledger to it.
+"""The schema version of the ledger, and the upgrade of an older ledger.
 
 =======  ==========================================================================================
-version  what an item of that version cannot be read without
+version  what code of an older version would misread
 =======  ==========================================================================================
-1        (the stack's item bears no version)
-2        interruptions are kept in the list of all pools too, where the hazard is counted from
+1        (the stack's item has no version)
+2        interruptions are also in the list of all pools, from which the hazard is computed
 =======  ==========================================================================================
 
-An attribute that is new and has a default needs no version: both versions of the code read both. A
-version is for what an older one would misread, so it refuses a newer ledger.
+A new attribute with a default needs no new version: both versions of the code can read the item. Code of
+an older version refuses a newer ledger.
 """
 
 from collections.abc import Iterator
@@ -26,10 +26,10 @@ from spot_optimizer.vocabulary import Pool
 
 
 def upgrade(ledger: Ledger, stack: StackItem, now: datetime) -> None:
-    """Bring an older ledger to this version; for who holds the lease of the cycle.
+    """Upgrade an older ledger. The caller holds the lease of the cycle.
 
-    What breaks off is begun again by the next run: the version is written last, and every step can be
-    repeated.
+    The version is written last and every step can be repeated, so the next run repeats an interrupted
+    upgrade.
     """
     if stack.schema_version == SCHEMA_VERSION:
         return
@@ -40,7 +40,7 @@ def upgrade(ledger: Ledger, stack: StackItem, now: datetime) -> None:
 
 
 def _list_interruptions(ledger: Ledger, now: datetime) -> None:
-    """1 to 2: interruptions stood with their workload and in the partition of their pool only."""
+    """1 to 2: interruptions were recorded for their workload and in the partition of their pool only."""
     since = now - timedelta(days=KEPT_DAYS)
     pools = {pool for item in ledger.workloads().values() for pool in _pools_of(ledger, item)}
     for pool in sorted(pools, key=str):
@@ -50,7 +50,7 @@ def _list_interruptions(ledger: Ledger, now: datetime) -> None:
 
 
 def _pools_of(ledger: Ledger, workload: WorkloadItem) -> Iterator[Pool]:
-    """Where a workload has run: where it is, where signals met it, and what its switches have left."""
+    """Pools in which a workload has run: its current one, and those of its signals and switches."""
     if workload.instance_type and workload.availability_zone:
         yield Pool(workload.instance_type, workload.availability_zone)
     yield from map(pool_from_text, workload.signals)

@@ -1,4 +1,4 @@
-"""Signals of EC2 on the ledger: whose instance, met before, and the history of a pool."""
+"""Signals of EC2 on the ledger: pointers to workloads, duplicates, and the history of a pool."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -20,11 +20,11 @@ from spot_optimizer.aws.ledger.table import Ledger
 from spot_optimizer.vocabulary import Pool
 
 _HOT_SIGNALS_LIFE = timedelta(days=1)
-"""The decision looks back two hours; the hot item must not grow."""
+"""Longer than the two hours that a decision looks back; the hot item must not grow."""
 
 
 def read_pointer(ledger: Ledger, instance_id: str) -> PointerItem | None:
-    """Whose instance it is; None for all that are none of ours."""
+    """The workload of an instance; None if the instance is not ours."""
     return ledger.item(keys.pointer_key(instance_id), PointerItem)
 
 
@@ -36,10 +36,10 @@ def first_of_its_kind(
     now: datetime,
     window: timedelta,
 ) -> bool:
-    """Note a signal on the instance's pointer; False where one of its kind came within ``window``.
+    """Write a signal to the instance's pointer; False if one of its kind came within ``window``.
 
-    The same event again is no duplicate: it is the retry of a run that failed half-way, and all that
-    follows can be repeated.
+    A second delivery of the same event counts as the first: it is the retry of a run that failed, and
+    every following step is idempotent.
     """
     name = kind.replace("-", "_")
     try:
@@ -64,9 +64,9 @@ def first_of_its_kind(
 
 
 def flag_pool(ledger: Ledger, workload: WorkloadItem, pool: Pool, at: datetime) -> None:
-    """Note on the hot item that the workload met a signal in this pool; a cycle then leaves it.
+    """Write to the hot item that the pool was signalled, so that a cycle leaves the pool.
 
-    Raises LedgerBusy where another signal of the workload was noted at the same moment.
+    Raises LedgerBusy if another signal of the workload was written at the same moment.
     """
     kept = {text: when for text, when in workload.signals.items() if at - when < _HOT_SIGNALS_LIFE}
     values: dict[str, Any] = {":signals": {**kept, str(pool): at}}
@@ -97,7 +97,7 @@ def record_signal(
     at: datetime,
     days: int,
 ) -> None:
-    """Write the signal into the history of its workload and of its pool. Twice changes nothing."""
+    """Write a signal to the history of its workload and of its pool. Idempotent."""
     sk = f"SIGNAL#{instant(at)}#{signal['kind']}#{signal['instance_id']}"
     ledger.put_history(f"WORKLOAD#{workload_id}", sk, signal, at, days)
     if pool is not None:

@@ -1,8 +1,10 @@
 """Reads and unconditional writes of the ledger; the transactions of a switch are in claims.py."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from botocore.exceptions import ClientError
 from pydantic import ValidationError
@@ -24,11 +26,14 @@ from spot_optimizer.aws.ledger.items import (
 )
 from spot_optimizer.telemetry import logger
 
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef, UpdateTypeDef
+
 AnyItem = TypeVar("AnyItem", bound=Item)
 
 TOGETHER_FROM = 50
-"""So many items are written in transactions: a cycle in which thousands change, as after a gap in the
-prices, would take minutes one by one. Fewer are not: a transaction costs twice as much."""
+"""From this number on, items are written in transactions. One by one, a cycle in which thousands change
+(after a gap in the prices) would take minutes. Fewer are not: a transaction costs twice as much."""
 
 _TOGETHER_OR_NOT = frozenset(
     {
@@ -42,15 +47,15 @@ _TOGETHER_OR_NOT = frozenset(
 """Errors of TransactWriteItems after which its parts are written one by one (DynamoDB API reference)."""
 
 _PARTS_MAX = 100
-"""Of a transaction (DynamoDB developer guide, "Service, account, and table quotas")."""
+"""Parts of a transaction (DynamoDB developer guide, "Service, account, and table quotas")."""
 
 
 SCHEMA_VERSION = 2
-"""Of the ledger that this code writes; what the versions are stands in schema.py."""
+"""Of the ledger that this code writes; schema.py describes the versions."""
 
 
 class LedgerTooNew(Exception):
-    """The ledger was written by a newer version of the product, and would be misread."""
+    """The ledger was written by a newer version of the product and would be misread."""
 
 
 class Ledger:
@@ -106,20 +111,20 @@ class Ledger:
         return self.item(keys.switch_key(workload_id, switch_id), SwitchItem)
 
     def switches(self, workload_id: str) -> list[SwitchItem]:
-        """All switches of a workload. Raises ValidationError for a damaged record: who asks for all
-        must not take one for missing."""
+        """All switches of a workload. Raises ValidationError for a damaged record, because callers
+        conclude from a missing one."""
         rows = self._partition(f"WORKLOAD#{workload_id}", sk_prefix="SWITCH#")
         return [SwitchItem.read(row) for row in rows]
 
     def has_pointer(self, instance_id: str) -> bool:
-        """Whether an instance is, or was, the one that a workload runs on."""
+        """Whether an instance is, or was, a workload's instance."""
         reply = client("dynamodb").get_item(
             TableName=self.table, Key=keys.pointer_key(instance_id), ConsistentRead=True
         )
         return "Item" in reply
 
     def rows_since(self, pk: str, sk: str) -> list[dict[str, Any]]:
-        """The items of a partition whose sort key is ``sk`` or comes after it."""
+        """The items of a partition whose sort key is ``sk`` or later."""
         pages = (
             client("dynamodb")
             .get_paginator("query")
@@ -133,12 +138,12 @@ class Ledger:
         return [from_wire(row) for page in pages for row in page["Items"]]
 
     def item(self, key: Mapping[str, Any], kind: type[AnyItem]) -> AnyItem | None:
-        """One item as it is now, or None."""
+        """One item, or None; a consistent read."""
         reply = client("dynamodb").get_item(TableName=self.table, Key=key, ConsistentRead=True)
         return kind.read(from_wire(reply["Item"])) if "Item" in reply else None
 
     def _items(self, pk: str, kind: type[AnyItem]) -> Iterator[AnyItem]:
-        """The items of a partition; a damaged one is told and left out, so that it stops no other."""
+        """The items of a partition. A damaged one is logged and skipped."""
         for row in self._partition(pk):
             try:
                 yield kind.read(row)
@@ -148,9 +153,9 @@ class Ledger:
     def _partition(
         self, pk: str, names: tuple[str, ...] = (), sk_prefix: str = ""
     ) -> Iterator[dict[str, Any]]:
-        """The items of a partition whose sort key begins so, or only the named attributes of them."""
+        """The items of a partition whose sort key begins with ``sk_prefix``; all or named attributes."""
         aliases = {f"#{name}": name for name in names}
-        projection = {
+        projection: dict[str, Any] = {
             "ProjectionExpression": ", ".join(aliases),
             "ExpressionAttributeNames": aliases,
         }
@@ -179,10 +184,10 @@ class Ledger:
         client("dynamodb").put_item(TableName=self.table, Item={**key, **to_wire(item)})
 
     def put_all(self, items: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]]) -> None:
-        """Write whole items, by their keys: many of them in transactions, few one by one."""
+        """Write whole items by their keys: many in transactions, few one by one."""
         for start in range(0, len(items), _PARTS_MAX):
             some = items[start : start + _PARTS_MAX]
-            parts = [
+            parts: list[TransactWriteItemTypeDef] = [
                 {"Put": {"TableName": self.table, "Item": {**key, **to_wire(item)}}}
                 for key, item in some
             ]
@@ -191,23 +196,29 @@ class Ledger:
                     self.put(key, item)
 
     def update(self, key: Mapping[str, Any], changes: Mapping[str, Any]) -> None:
-        """Set attributes of an item, remove those whose value is None; others are left alone."""
+        """Set attributes of an item and remove those whose value is None; others stay as they are.
+
+        ``changes`` has stored names: see ``Item.stored``.
+        """
         client("dynamodb").update_item(**self.update_of(key, changes))
 
-    def update_of(self, key: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-        """What :meth:`update` asks DynamoDB for, as it may also stand in a transaction."""
+    def update_of(self, key: Mapping[str, Any], changes: Mapping[str, Any]) -> UpdateTypeDef:
+        """The request of :meth:`update`, also as a part of a transaction."""
         update, names, values = update_expression(changes)
-        return {
+        request: UpdateTypeDef = {
             "TableName": self.table,
             "Key": key,
             "UpdateExpression": update,
             "ExpressionAttributeNames": names,
-            **({"ExpressionAttributeValues": values} if values else {}),
         }
+        # DynamoDB refuses an empty map of values.
+        return {**request, "ExpressionAttributeValues": values} if values else request
 
-    def write_together(self, parts: Sequence[Mapping[str, Any]]) -> bool:
-        """Write all parts of a transaction, 100 at most, or none; whether they were written. A condition
-        that fails, another write of the same item, too many writes at once: then one by one."""
+    def write_together(self, parts: Sequence[TransactWriteItemTypeDef]) -> bool:
+        """Write all parts of a transaction, at most 100, or none. Returns whether they were written.
+
+        If a condition fails, another write conflicts or DynamoDB throttles, callers write one by one.
+        """
         try:
             client("dynamodb").transact_write_items(TransactItems=list(parts))
         except ClientError as error:
@@ -220,14 +231,14 @@ class Ledger:
     def put_history(
         self, pk: str, sk: str, item: Mapping[str, Any], at: datetime, retention_days: int
     ) -> None:
-        """Write an item of history; DynamoDB tidies it away after the retention."""
+        """Write an item of history, which DynamoDB deletes after the retention."""
         expires = int((at + timedelta(days=retention_days)).timestamp())
         self.put(keys.key(pk, sk), {**item, "expires_at_s": expires})
 
-    # --- the lease of a cycle --------------------------------------------------------------------
+    # --- leases of functions --------------------------------------------------------------------
 
     def acquire_lease(self, name: str, holder: str, now: datetime, lease_s: int) -> bool:
-        """Take the lease ``name`` for ``lease_s`` seconds unless another holder's still runs."""
+        """Take the lease ``name`` for ``lease_s`` seconds, unless another holder's has not expired."""
         try:
             client("dynamodb").put_item(
                 TableName=self.table,
@@ -251,7 +262,7 @@ class Ledger:
         return True
 
     def release_lease(self, name: str, holder: str) -> None:
-        """Give the lease back if it is still ours; an expired one may be another's by now."""
+        """Release the lease if it is still ours; an expired one may be another holder's."""
         try:
             client("dynamodb").delete_item(
                 TableName=self.table,

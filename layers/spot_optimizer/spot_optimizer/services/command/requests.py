@@ -9,6 +9,11 @@ from spot_optimizer.aws.clients import client
 from spot_optimizer.aws.environment import Environment
 from spot_optimizer.aws.ledger import keys
 from spot_optimizer.aws.ledger.codec import instant
+from spot_optimizer.aws.ledger.health import (
+    stack_health_changes,
+    switch_health,
+    switch_health_changes,
+)
 from spot_optimizer.aws.ledger.items import WorkloadItem
 from spot_optimizer.aws.ledger.table import Ledger
 from spot_optimizer.contracts.boundary import InvalidRequest
@@ -30,6 +35,7 @@ from spot_optimizer.contracts.command import (
     ValidateModelNow,
 )
 from spot_optimizer.contracts.decide import ForcedDecision
+from spot_optimizer.decision.breakers import after_reset, after_reset_of_stack
 from spot_optimizer.services.command.market_questions import answer_question
 from spot_optimizer.services.command.model_requests import ModelRequest, carry_out_for_models
 from spot_optimizer.settings import InvalidSetting, parse_setting
@@ -178,16 +184,11 @@ def _reset_breaker(
     if request.workload is None:
         _record(ledger, env, request, None, now)
         stack = ledger.stack()
-        ledger.update(
-            keys.stack_key(),
-            {"breaker_open_since": None, "failures": [], "version": stack.version + 1},
-        )
+        changes = stack_health_changes(stack, after_reset_of_stack(), now)
+        ledger.update(keys.stack_key(), {**changes, "version": stack.version + 1})
         return {"done": "the stack's breaker is closed"}
-    _known(ledger, request.workload)
+    workload = _known(ledger, request.workload)
     _record(ledger, env, request, request.workload, now)
-    _set_workload(
-        ledger,
-        request.workload,
-        {"breaker_open_since": None, "failures": 0, "backoffs": 0, "backoff_until": None},
-    )
+    changes = switch_health_changes(workload, after_reset(switch_health(workload)), now)
+    _set_workload(ledger, request.workload, changes)
     return {"done": f"the breaker of '{request.workload}' is closed"}

@@ -22,6 +22,7 @@ from spot_optimizer.aws.data_bucket import DataBucket
 from spot_optimizer.aws.environment import Environment
 from spot_optimizer.aws.executions import start_switch
 from spot_optimizer.aws.ledger import keys
+from spot_optimizer.aws.ledger.items import StackItem
 from spot_optimizer.aws.ledger.schema import upgrade
 from spot_optimizer.aws.ledger.table import Ledger
 from spot_optimizer.contracts.boundary import InvalidRequest
@@ -180,7 +181,9 @@ class _Cycle:
             dry_run=self.settings.dry_run,
         )
         if refreshed.looked:
-            self.ledger.update(keys.stack_key(), {"machines_looked_at": self.now})
+            self.ledger.update(
+                keys.stack_key(), StackItem.stored({"instances_looked_at": self.now})
+            )
         enrollment = Enrollment(self.env, self.settings, self.ledger, self.now)
         inventory = enrollment.enroll(observed, refreshed)
         if isinstance(self.request, ForcedDecision) and not inventory.workloads:
@@ -285,7 +288,9 @@ class _Cycle:
             inventory.at_rest(plans), inventory.read, everybody=everybody
         )
         if everybody and looked:
-            self.ledger.update(keys.stack_key(), {"traffic_read_at": self.now})
+            self.ledger.update(
+                keys.stack_key(), StackItem.stored({"load_balancing_read_at": self.now})
+            )
         instances = {w.workload_id: w.instance["InstanceId"] for w in inventory.workloads}
         for workload_id, lost in watch.lost(inventory.inherited).items():
             self._alert_lost_load_balancing(instances[workload_id], lost)
@@ -310,10 +315,10 @@ class _Cycle:
             if plan is None:
                 continue
             changes: dict[str, Any] = {}
-            pools = tuple("/".join(c.placement) for c in decision.failover_plan)
+            placements = tuple(c.placement for c in decision.failover_plan)
             # A failover tries all pools in one call: another order of the same is not worth a write.
-            if decision.failover_plan_current and set(pools) != set(plan.pools):
-                changes["pools"] = pools
+            if decision.failover_plan_current and set(placements) != set(plan.placements):
+                changes["placements"] = placements
             workload = workloads[decision.workload_id]
             terms = failover_terms(workload, judged.world.market, self.settings)
             if terms != plan.terms:

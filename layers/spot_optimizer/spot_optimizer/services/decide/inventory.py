@@ -75,7 +75,7 @@ class ManagedWorkload:
             not_before=self.adopted.not_before,
             moves=tuple(
                 PastSwitch(each.at, each.lifecycle, each.planned)
-                for each in item.moves
+                for each in item.past_switches
                 if now - each.at < PAST_SWITCHES_KEPT
             ),
         )

@@ -229,7 +229,11 @@ def _urgency(
         return Urgency.UNKNOWN_AND_REFUSED if refused else Urgency.UNKNOWN
     if plan.read_at is None or not plan.details:
         return Urgency.IN_DOUBT
-    doubted = item is not None and item.doubted_at is not None and plan.read_at <= item.doubted_at
+    doubted = (
+        item is not None
+        and item.template_doubted_at is not None
+        and plan.read_at <= item.template_doubted_at
+    )
     if doubted or plan.read_launch_time != instance["LaunchTime"]:
         return Urgency.IN_DOUBT
     return Urgency.AGED if now - plan.read_at >= READ_AGAIN_AFTER else None

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from spot_optimizer.aws.ledger.items import FailoverTerms, PlanItem
+from spot_optimizer.aws.ledger.items import FailoverTerms, PlanItem, ZoneSubnet
 from spot_optimizer.contracts.switch import (
     GuardRules,
     Original,
@@ -69,7 +69,7 @@ def failover_terms(
         advisor_bucket=(
             int(market.advisor_bucket[row]) if market is not None and row is not None else -1
         ),
-        on_demand=tuple(f"{name}/{workload.subnets[name][0]}" for name in zones),
+        on_demand_subnets=tuple(ZoneSubnet(name, workload.subnets[name][0]) for name in zones),
     )
 
 

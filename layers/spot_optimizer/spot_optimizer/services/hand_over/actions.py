@@ -94,8 +94,8 @@ def hand_over(request: HandOverRequest, now: datetime) -> HandOverProgress:
 def _with(progress: HandOverProgress, moved: list[str], left: list[str]) -> HandOverProgress:
     return progress.model_copy(
         update={
-            "moved": (*progress.moved, *moved),
-            "left_alone": tuple(left),
+            "handed_over": (*progress.handed_over, *moved),
+            "not_handed_over": tuple(left),
         }
     )
 
@@ -128,8 +128,8 @@ def _shift(request: HandOverRequest, now: datetime) -> HandOverProgress:
             )
         return places.unfinished(_POLL_TARGETS_S)
     moved = tuple(dict.fromkeys(r.target_group_arn for r in known.values()))
-    logger.info("targets handed over", moved=moved)
-    return HandOverProgress(done=True, load_balancing=places.load_balancing, moved=moved)
+    logger.info("targets handed over", handed_over=moved)
+    return HandOverProgress(done=True, load_balancing=places.load_balancing, handed_over=moved)
 
 
 def _wait_until_served(

@@ -84,7 +84,7 @@ def _comparison(request: InspectRequest, original: Record, replacement: Record) 
     was, now = _facts(original, replacement)
     if was.pending or now.pending:
         return _PENDING
-    remembered = request.launch_template.machine
+    remembered = request.launch_template.identity_digest
     as_read = remembered == identity_digest(was)
     expected = Expected(
         instance_type=request.target.instance_type,

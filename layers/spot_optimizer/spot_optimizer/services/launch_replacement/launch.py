@@ -153,7 +153,7 @@ def _common(request: LaunchRequest) -> dict[str, Any]:
     }
 
 
-def _all_refused(errors: list[dict[str, Any]], switch: SwitchItem) -> CapacityUnavailable:
+def _all_refused(errors: list[Any], switch: SwitchItem) -> CapacityUnavailable:
     """No pool of the fleet could launch: what is left to try is the other lifecycle, whatever the codes
     say, because a repeated fleet would only repeat its answer (one client token).
 

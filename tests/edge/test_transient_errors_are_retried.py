@@ -1,4 +1,4 @@
-"""An error that a second try may cure has one name for the state machine; no other error has it."""
+"""Transient errors have one name for the state machines, and no other error has it."""
 
 import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
@@ -32,8 +32,8 @@ def _step_meeting(error: Exception) -> None:
         "Unavailable",
     ],
 )
-def test_throttling_and_conflicts_are_tried_again(code: str) -> None:
-    """EC2, ELB and DynamoDB each say in their own words that they are busy."""
+def test_throttling_and_conflicts_are_retried(code: str) -> None:
+    """EC2, ELB and DynamoDB each have their own codes for it."""
     with pytest.raises(TryAgain, match=code):
         _step_meeting(ClientError({"Error": {"Code": code, "Message": ""}}, "Any"))
 
@@ -41,8 +41,8 @@ def test_throttling_and_conflicts_are_tried_again(code: str) -> None:
 @pytest.mark.parametrize(
     "code", [c for c, r in BY_CODE.items() if r.scope is Scope.TIME and c not in TEMPLATE_UNSEEN]
 )
-def test_what_a_wait_cures_is_tried_again(code: str) -> None:
-    """Every code that the table of refusals sorts under time, save those of launch templates."""
+def test_refusals_that_end_with_time_are_retried(code: str) -> None:
+    """Every code of scope TIME in the table of refusals, except those of launch templates."""
     with pytest.raises(TryAgain, match=code):
         _step_meeting(ClientError({"Error": {"Code": code, "Message": ""}}, "Any"))
 
@@ -57,22 +57,22 @@ def _parsed(status: int, body: bytes) -> dict[str, object]:
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
 @pytest.mark.parametrize("body", [b"", b"<html><body>Service Unavailable</body></html>"])
-def test_a_failure_without_a_code_is_tried_again(status: int, body: bytes) -> None:
-    """botocore makes a code of the HTTP status where EC2's front sends no error of EC2's form."""
+def test_a_failure_without_a_code_is_retried(status: int, body: bytes) -> None:
+    """If a reply is no EC2 error, botocore uses the HTTP status as its code."""
     with pytest.raises(TryAgain, match=str(status)):
         _step_meeting(ClientError(_parsed(status, body), "RunInstances"))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("status", "code"), [(500, "BrandNewFailure"), (429, "BrandNewLimit")])
-def test_a_failure_with_an_unknown_code_is_tried_again(status: int, code: str) -> None:
-    """The status says whose fault it is, whatever the code."""
+def test_a_failure_with_an_unknown_code_is_retried(status: int, code: str) -> None:
+    """The HTTP status says that the server failed, whatever the code."""
     body = f"<Response><Errors><Error><Code>{code}</Code></Error></Errors></Response>".encode()
     with pytest.raises(TryAgain, match=code):
         _step_meeting(ClientError(_parsed(status, body), "RunInstances"))  # type: ignore[arg-type]
 
 
-def test_a_reply_that_cannot_be_read_is_tried_again() -> None:
-    """The call may have had its effect (boto3's issue 1961: of EC2, an answer without a body)."""
+def test_an_unreadable_reply_is_retried() -> None:
+    """The call may have taken effect (boto3's issue 1961: a reply of EC2 without a body)."""
 
     @transient_as_try_again
     def step() -> None:
@@ -82,14 +82,14 @@ def test_a_reply_that_cannot_be_read_is_tried_again() -> None:
         step()
 
 
-def test_a_reply_that_does_not_come_is_tried_again() -> None:
-    """The call may have had its effect: every step finds its own traces."""
+def test_a_missing_reply_is_retried() -> None:
+    """The call may have taken effect; every step is idempotent."""
     with pytest.raises(TryAgain):
         _step_meeting(ReadTimeoutError(endpoint_url="https://ec2.us-east-1.amazonaws.com"))
 
 
 @pytest.mark.parametrize("code", ["UnauthorizedOperation", "ConditionalCheckFailedException"])
-def test_a_refusal_is_not_tried_again(code: str) -> None:
-    """Trying again what is forbidden or lost only delays the undo."""
+def test_a_refusal_is_not_retried(code: str) -> None:
+    """A retry of what is forbidden or lost would only delay the undo."""
     with pytest.raises(ClientError, match=code):
         _step_meeting(ClientError({"Error": {"Code": code, "Message": ""}}, "Any"))

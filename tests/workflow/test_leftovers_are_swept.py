@@ -1,4 +1,4 @@
-"""What a switch leaves over is cleared within two sweeps, and nothing else is touched."""
+"""Leftovers of switches are cleared within two sweeps, and nothing else is touched."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -47,7 +47,7 @@ def test_two_sweeps_are_enough_and_a_third_changes_nothing(
 
 
 def test_an_undo_that_failed_is_done(told: Told) -> None:
-    """Every original is the only machine of its workload, with its targets and its address."""
+    """Every original is the only instance of its workload, with its targets and its address."""
     story = told(undoing_fails_and_is_swept)
     originals = story.seen["originals"]
     assert story.alive == set(originals.values())
@@ -58,7 +58,7 @@ def test_an_undo_that_failed_is_done(told: Told) -> None:
 
 
 def test_an_address_that_went_with_the_replacement_comes_back(told: Told) -> None:
-    """Nobody holds it any more; the order of the switch says whose it was."""
+    """No instance has it any more; the order of the switch names its original."""
     story = told(replacement_ends_with_the_address)
     original = story.seen["original"]
     assert story.seen["held_before"] != original
@@ -78,7 +78,7 @@ def test_a_swept_failure_counts_once(told: Told, state: str) -> None:
 
 
 def test_a_resumption_is_an_execution_of_the_switch(told: Told) -> None:
-    """It bears the switch's name, begins at AbandonSwitch and says why it was started."""
+    """It has the switch's name, begins at AbandonSwitch and says why it was started."""
     story = told(undoing_fails_and_is_swept)
     resumed = story.execution("abandonswitch")
     assert resumed.name == f"{story.switch('abandonswitch')['switch_id']}-resume-1"
@@ -88,7 +88,7 @@ def test_a_resumption_is_an_execution_of_the_switch(told: Told) -> None:
 
 
 def test_a_dead_claim_without_a_launch_is_no_failure(told: Told) -> None:
-    """The claim whose answer was lost is released; nothing had been launched, nothing counts."""
+    """The claim whose answer was lost is released. Nothing was launched, so no failure counts."""
     story = told(claims_and_launches_are_lost_and_swept)
     assert story.switch("claimed")["phase"] == "FAILED"
     assert story.workload("claimed")["failures"] == 0
@@ -96,7 +96,7 @@ def test_a_dead_claim_without_a_launch_is_no_failure(told: Told) -> None:
 
 
 def test_a_lost_replacement_is_found_by_its_switch(told: Told) -> None:
-    """No record has its id; tag and client token say whose it is."""
+    """No record has its id; tag and client token identify its switch."""
     story = told(claims_and_launches_are_lost_and_swept)
     assert "replacement_id" not in story.switch("launched")
     assert story.alive == set(story.seen["originals"].values())
@@ -129,8 +129,8 @@ def test_only_the_original_that_its_user_keeps_is_left(told: Told) -> None:
 
 
 @pytest.mark.parametrize("state", ABORTED)
-def test_a_stopped_execution_is_brought_to_its_end(told: Told, state: str) -> None:
-    """Stopped before the commit it is undone, after it finished; one machine is left."""
+def test_a_stopped_execution_is_finished_or_rolled_back(told: Told, state: str) -> None:
+    """Stopped before the commit, it is rolled back; after it, finished. One instance is left."""
     story = told(executions_are_stopped_by_hand)
     assert story.switch(state.lower())["phase"] == ABORTED[state]
     original = story.seen["originals"][state]
@@ -141,7 +141,7 @@ def test_a_stopped_execution_is_brought_to_its_end(told: Told, state: str) -> No
     assert story.seen["targets"][own] == "healthy"
 
 
-def test_a_running_switch_is_left_alone(stage: Stage) -> None:
+def test_a_running_switch_is_not_touched(stage: Stage) -> None:
     """Sweeps in every state find nothing, and the switch succeeds in one execution."""
     group = stage.world.create_target_group("shop")
     stage.launch(target_group_arn=group, address=True)
@@ -157,8 +157,8 @@ def test_a_running_switch_is_left_alone(stage: Stage) -> None:
     assert execution.status == "SUCCEEDED"
 
 
-def test_what_has_just_ended_is_left_to_settle(stage: Stage) -> None:
-    """A step of a stopped execution may still be under way for as long as a function lasts."""
+def test_an_execution_that_has_just_ended_is_not_touched(stage: Stage) -> None:
+    """A step of a stopped execution may still run until its function times out."""
     stage.launch()
     stage.take_in()
     stage.force()
@@ -174,9 +174,9 @@ def test_what_has_just_ended_is_left_to_settle(stage: Stage) -> None:
 # --- instances -----------------------------------------------------------------------------------
 
 
-def test_an_instance_without_a_record_is_removed_and_told(stage: Stage) -> None:
-    """What we launched for a switch that the ledger does not know goes when it is ten minutes old;
-    a copy of it that a user launched, tags and all, stays."""
+def test_an_instance_without_a_record_is_removed_and_reported(stage: Stage) -> None:
+    """An instance that we launched for a switch without a record is ended when it is ten minutes old. A
+    copy that a user launched with the same tags stays."""
     original = stage.launch()
     stage.take_in()
     stage.faults.append(Fault("TerminateInstances"))
@@ -206,9 +206,9 @@ def test_an_instance_without_a_record_is_removed_and_told(stage: Stage) -> None:
     assert auditor.checks > 0
 
 
-def test_the_last_machine_of_a_workload_is_never_removed(stage: Stage) -> None:
-    """The original dies while its switch lies unfinished: the replacement is not undone, and the
-    next cycle adopts it."""
+def test_the_last_instance_of_a_workload_is_never_removed(stage: Stage) -> None:
+    """The original ends while its switch is interrupted: the replacement stays, and the next cycle adopts
+    it."""
     original = stage.launch()
     stage.take_in()
     stage.force()
@@ -234,9 +234,9 @@ def sweep_until_quiet_of_one(stage: Stage) -> list[str]:
     return actions
 
 
-def test_nothing_of_the_users_is_touched(stage: Stage) -> None:
-    """Instances without our tag, of other stacks, and the second of two that share a workload id
-    run on; a sweep of them makes no call but reads and its lease."""
+def test_instances_of_users_are_not_touched(stage: Stage) -> None:
+    """Instances without our tag, of other stacks, and the second of two with one workload id run on. The
+    sweep only reads and takes its lease."""
     stage.launch()
     stage.launch(zone=ZONES[1])
     stage.launch("other", tags={"spot-optimizer:managed": "another-stack"})
@@ -254,7 +254,7 @@ def test_nothing_of_the_users_is_touched(stage: Stage) -> None:
 
 
 def test_one_bad_item_stops_no_other(stage: Stage) -> None:
-    """Of two left-overs one cannot be cleared; the other is, and the next sweep takes up the first."""
+    """Of two leftovers one cannot be cleared. The other is, and the next sweep retries the first."""
     for workload in ("bad", "good"):
         stage.launch(workload)
     stage.take_in()
@@ -277,8 +277,8 @@ def test_one_bad_item_stops_no_other(stage: Stage) -> None:
     assert stage.switches("bad")[0]["phase"] == "DONE"
 
 
-def test_a_damaged_record_is_not_taken_for_a_missing_one(stage: Stage) -> None:
-    """Its replacement is not ended, and the other workload is swept all the same."""
+def test_a_damaged_record_does_not_count_as_missing(stage: Stage) -> None:
+    """Its replacement is not ended, and the other workload is swept nevertheless."""
     for workload in ("bad", "good"):
         stage.launch(workload)
     stage.take_in()
@@ -300,8 +300,8 @@ def test_a_damaged_record_is_not_taken_for_a_missing_one(stage: Stage) -> None:
     assert stage.switches("good")[0]["replacement_id"] not in stage.alive()
 
 
-def test_a_resumption_that_fails_is_tried_again_after_a_longer_wait(stage: Stage) -> None:
-    """What a person must cure is not told every ten minutes; cured, it is finished."""
+def test_a_resumption_that_fails_is_retried_after_a_longer_wait(stage: Stage) -> None:
+    """A problem for a person sends no alert every ten minutes; once solved, the switch is finished."""
     stage.launch()
     stage.take_in()
     stage.faults.append(Fault("TerminateInstances"))
@@ -322,7 +322,7 @@ def test_a_resumption_that_fails_is_tried_again_after_a_longer_wait(stage: Stage
 
 
 def test_an_original_is_ended_even_when_the_claim_was_taken_over(stage: Stage) -> None:
-    """The aftermath lay unfinished until its claim expired and another switch was made."""
+    """Its switch was interrupted after the commit until the claim expired and another switch was made."""
     original = stage.launch()
     stage.take_in()
     stage.faults.append(Fault("TerminateInstances"))
@@ -340,7 +340,7 @@ def test_an_original_is_ended_even_when_the_claim_was_taken_over(stage: Stage) -
 
 
 def test_a_taken_over_run_ends_its_own_record(stage: Stage) -> None:
-    """Its claim is another's, so it changes neither the claim nor the count of failures."""
+    """Another switch has its claim, so it changes neither the claim nor the count of failures."""
     stage.launch()
     stage.take_in()
     stage.faults.append(Fault("Invoke", when=step("UpdateLedger", "abandon")))
@@ -362,7 +362,7 @@ def test_a_taken_over_run_ends_its_own_record(stage: Stage) -> None:
 
 
 def test_a_dry_run_finds_but_touches_no_instance(stage: Stage) -> None:
-    """The left-over is told in the answer and cleared when the dry run is over."""
+    """The answer lists the leftover, and it is cleared when the dry run is over."""
     stage.launch()
     stage.take_in()
     stage.faults.append(Fault("TerminateInstances"))
@@ -377,8 +377,8 @@ def test_a_dry_run_finds_but_touches_no_instance(stage: Stage) -> None:
     assert len(stage.alive()) == 1
 
 
-def test_a_second_sweep_gives_way(stage: Stage) -> None:
-    """The lease keeps two apart."""
+def test_a_second_sweep_does_nothing(stage: Stage) -> None:
+    """The lease prevents two sweeps at a time."""
     boto3.client("dynamodb").put_item(
         TableName=stage.account.outputs["LedgerTable"],
         Item={

@@ -1,4 +1,4 @@
-"""One damaged item or one service out of order does not keep the other workloads from being judged."""
+"""A damaged item or a failing service does not prevent the decisions about other workloads."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -12,7 +12,7 @@ from tests.workflow.stage import SEED, Stage, open_stage
 
 @pytest.fixture
 def stage() -> Iterator[Stage]:
-    """A deployed product with one on-demand workload that is worth moving to spot."""
+    """A deployed product with one on-demand workload that would save on spot."""
     print(f"seed {SEED}")
     with open_stage() as opened:
         opened.launch("web", lifecycle="on-demand")
@@ -20,15 +20,15 @@ def stage() -> Iterator[Stage]:
         yield opened
 
 
-def test_a_bus_that_takes_no_events_stops_no_switch(stage: Stage) -> None:
-    """The decision stands on the ledger; only the event is missing, and the log says so."""
+def test_a_failing_event_bus_stops_no_switch(stage: Stage) -> None:
+    """The decision is on the ledger; only the event is missing, and the log says so."""
     stage.faults.append(Fault("PutEvents", caller="Decide"))
     assert list(stage.cycle()["started"]) == ["web"]
     assert stage.faults[0].met
 
 
 def test_usage_that_cannot_be_read_stops_no_switch(stage: Stage) -> None:
-    """Without CloudWatch prices are judged on the usage that is known."""
+    """Without CloudWatch, decisions use the usage that is known."""
     stage.launch("new", lifecycle="on-demand")
     fault = Fault("GetMetricData", code="InternalServiceError", caller="Decide")
     stage.faults.append(fault)
@@ -36,8 +36,8 @@ def test_usage_that_cannot_be_read_stops_no_switch(stage: Stage) -> None:
     assert fault.met
 
 
-def test_machines_that_cannot_be_looked_at_stop_no_switch() -> None:
-    """Whether volumes have changed since they were read is asked again in the next cycle."""
+def test_instances_that_cannot_be_read_stop_no_switch() -> None:
+    """The next cycle reads again whether volumes have changed."""
     with open_stage() as stage:
         stage.launch("web", lifecycle="on-demand")
         still = stage.launch("still", tags={"spot-optimizer:mode": "manual"})
@@ -53,8 +53,8 @@ def test_machines_that_cannot_be_looked_at_stop_no_switch() -> None:
         assert stage.item("PLANS", "still")["launch_template"]["version"] == 2
 
 
-def test_a_damaged_workload_item_stops_no_other_and_is_mended(stage: Stage) -> None:
-    """An item that was deleted by hand and half written again is taken in anew."""
+def test_a_damaged_workload_item_stops_no_other_and_is_repaired(stage: Stage) -> None:
+    """The workload of an item that was deleted and written incompletely is adopted again."""
     stage.launch("other", lifecycle="on-demand")
     stage.cycle()
     table = boto3.resource("dynamodb").Table(stage.account.outputs["LedgerTable"])
@@ -65,7 +65,7 @@ def test_a_damaged_workload_item_stops_no_other_and_is_mended(stage: Stage) -> N
 
 
 def test_inputs_that_cannot_be_kept_stop_no_cycle(stage: Stage) -> None:
-    """Neither those of the cycle nor the market's copy: they explain, they do not decide."""
+    """The inputs of a cycle and the copies of the market are kept for explanations only."""
     for caller in ("Decide", "RefreshMarket"):
         stage.faults.append(
             Fault(

@@ -1,4 +1,4 @@
-"""A launch that only time can cure needs no person: the next cycles do what is missing."""
+"""Launches that fail for a transient reason need no person: later cycles repair what is missing."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -14,14 +14,14 @@ WORKLOADS = ("a", "b", "c")
 
 @pytest.fixture
 def stage() -> Iterator[Stage]:
-    """A deployed product that acts, with nothing to manage yet."""
+    """A deployed product that acts, without workloads."""
     print(f"seed {SEED}")
     with open_stage() as opened:
         yield opened
 
 
-def test_a_deleted_launch_template_is_made_anew(stage: Stage) -> None:
-    """The refusal promises that the next cycle makes it: the next switch succeeds."""
+def test_a_deleted_launch_template_is_created_again(stage: Stage) -> None:
+    """The next cycle creates the template, as the refusal says, and the next switch succeeds."""
     stage.launch(lifecycle="on-demand", InstanceInitiatedShutdownBehavior="terminate")
     stage.take_in()
     before = stage.item("PLANS", "web")["launch_template"]
@@ -39,7 +39,7 @@ def test_a_deleted_launch_template_is_made_anew(stage: Stage) -> None:
 
 
 def test_a_throttled_account_opens_no_breaker(stage: Stage) -> None:
-    """Three workloads that EC2 has no time for wait and try again; nobody has to reset anything."""
+    """Three workloads whose launches EC2 throttles wait and try again; no breaker opens."""
     for workload in WORKLOADS:
         stage.launch(workload)
     stage.take_in()

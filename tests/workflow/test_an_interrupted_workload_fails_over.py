@@ -1,4 +1,4 @@
-"""EC2 takes an instance back: another one has its place, and nothing of ours ends the original."""
+"""EC2 interrupts an instance: another one takes its place, and we never end the original."""
 
 from datetime import datetime, timedelta
 
@@ -27,15 +27,15 @@ def test_a_warned_workload_moves_with_its_targets_and_address(told: Told) -> Non
     assert story.seen["tags"]["spot-optimizer:switch"] == execution.name
 
 
-def test_a_rescue_terminates_nothing(told: Told) -> None:
-    """The original ends by EC2's hand alone."""
+def test_a_failover_terminates_nothing(told: Told) -> None:
+    """Only EC2 ends the original."""
     story = told(scenarios.clean_rescue)
     assert not story.calls_of("TerminateInstances")
     assert story.seen["original_ended_by"][0] == "Server.SpotInstanceTermination"
 
 
-def test_a_rescue_is_started_from_four_reads_and_no_description(told: Told) -> None:
-    """Between the warning and the start there are pointer, workload and plan, and one note."""
+def test_a_failover_starts_after_four_reads_without_a_describe_call(told: Told) -> None:
+    """Between the warning and the start, pointer, workload and plan are read and one item is written."""
     story = told(scenarios.clean_rescue)
     calls = [c.operation for c in story.api if c.caller == "HandleSignal"]
     first = calls[: calls.index("StartExecution")]
@@ -43,7 +43,7 @@ def test_a_rescue_is_started_from_four_reads_and_no_description(told: Told) -> N
 
 
 def test_without_a_target_group_the_commit_follows_running(told: Told) -> None:
-    """No status check is waited for: the hand-over comes with the boot, within a minute."""
+    """It does not wait for status checks: the hand-over comes within a minute, as the instance boots."""
     story = told(scenarios.rescue_without_a_target_group)
     assert not story.calls_of("DescribeInstanceStatus")
     assert _hand_over_s(story) < 60
@@ -53,7 +53,7 @@ def test_without_a_target_group_the_commit_follows_running(told: Told) -> None:
 
 
 def test_one_call_tries_all_spot_pools_of_the_plan(told: Told) -> None:
-    """CreateFleet names every pool of the standing plan, and what it chose is on the record."""
+    """CreateFleet names every pool of the standing plan, and its choice is on the record."""
     story = told(scenarios.rescue_without_a_target_group)
     (call,) = story.calls_of("CreateFleet")
     (config,) = call.params["LaunchTemplateConfigs"]
@@ -70,7 +70,7 @@ def test_one_call_tries_all_spot_pools_of_the_plan(told: Told) -> None:
 
 
 def test_on_demand_is_the_last_resort(told: Told) -> None:
-    """Where no spot pool has capacity the home type is bought, in the next zone if need be."""
+    """If no spot pool has capacity, the home type is launched on-demand, if necessary in another zone."""
     story = told(scenarios.all_spot_pools_are_full)
     assert story.execution().status == "SUCCEEDED"
     workload = story.workload()
@@ -81,9 +81,9 @@ def test_on_demand_is_the_last_resort(told: Told) -> None:
     assert [r["code"] for r in story.switch()["refusals"]] == ["InsufficientInstanceCapacity"] * 2
 
 
-def test_a_workload_that_cannot_be_rescued_is_told(told: Told) -> None:
-    """Nowhere is capacity: a person hears of it, and it is no failure of the workload. When EC2 has
-    ended the original it is tried once more."""
+def test_a_failover_without_any_capacity_sends_an_alert(told: Told) -> None:
+    """No pool has capacity: an alert is sent, and no failure counts. When EC2 has ended the original, the
+    failover is tried once more."""
     story = told(scenarios.nothing_has_capacity)
     assert [e.error for e in story.executions] == ["NotFailedOver"] * 2
     assert len([a for a in story.alerts if "could not put another in its place" in a]) == 2
@@ -91,8 +91,8 @@ def test_a_workload_that_cannot_be_rescued_is_told(told: Told) -> None:
     assert "claim_switch_id" not in story.workload()
 
 
-def test_an_original_that_only_stopped_is_let_go_and_told(told: Told) -> None:
-    """After ten minutes it is there still: success, without our tag on it, and an alert."""
+def test_an_original_that_only_stopped_is_released_and_reported(told: Told) -> None:
+    """After ten minutes it still exists: success, our tag is removed, and an alert is sent."""
     story = told(scenarios.original_only_stops)
     assert story.execution().status == "SUCCEEDED"
     assert story.switch()["outcome"]["original_remains"] is True
@@ -102,14 +102,14 @@ def test_an_original_that_only_stopped_is_let_go_and_told(told: Told) -> None:
     assert len([a for a in story.alerts if "has not ended it" in a]) == 1
 
 
-def test_a_persistent_request_brings_no_ghost(told: Told) -> None:
-    """It is cancelled before EC2 terminates the original, and nothing is launched in its name."""
+def test_a_persistent_request_launches_no_second_instance(told: Told) -> None:
+    """It is cancelled before EC2 terminates the original, and launches nothing."""
     story = told(scenarios.persistent_request_is_interrupted)
     assert len(story.calls_of("CancelSpotInstanceRequests")) == 1
     assert story.alive == {story.workload()["instance_id"]}
 
 
-def test_the_global_stop_holds_a_rescue(told: Told) -> None:
+def test_the_global_stop_holds_a_failover(told: Told) -> None:
     """Nothing is launched, and the execution says why."""
     story = told(scenarios.rescue_under_the_global_stop)
     assert story.execution().error == "ClaimRefused"
@@ -125,8 +125,8 @@ def test_a_lost_commit_reply_goes_forward(told: Told) -> None:
 
 
 @pytest.mark.parametrize("state", ["RecordLaunched", "ShiftTraffic", "CommitFailOver"])
-def test_a_rescue_that_fails_leaves_no_second_machine(told: Told, state: str) -> None:
-    """Before the commit its own replacement is ended, the record says FAILED, a person hears of it."""
+def test_a_failover_that_fails_leaves_no_second_instance(told: Told, state: str) -> None:
+    """Before the commit its replacement is ended, the record says FAILED, and an alert is sent."""
     story = told(scenarios.every_step_of_a_rescue_fails)
     name = state.lower()
     assert story.switch(name)["phase"] == "FAILED"
@@ -134,14 +134,14 @@ def test_a_rescue_that_fails_leaves_no_second_machine(told: Told, state: str) ->
     assert [a for a in story.alerts if f"Workload {name} loses" in a]
 
 
-def test_a_rescue_after_its_commit_does_not_need_the_original(told: Told) -> None:
-    """Where the original cannot be taken out of its groups the rescue succeeds all the same."""
+def test_a_failover_after_its_commit_does_not_need_the_original(told: Told) -> None:
+    """If the original cannot be deregistered, the failover succeeds nevertheless."""
     story = told(scenarios.every_step_of_a_rescue_fails)
     assert story.execution("releaseoriginal").status == "SUCCEEDED"
 
 
 def test_a_replacement_that_never_runs_is_given_up(told: Told) -> None:
-    """Three minutes of looking, then the failure is recorded and told."""
+    """After three minutes the failure is recorded and an alert is sent."""
     story = told(scenarios.replacement_never_runs)
     assert story.execution().error == "NotFailedOver"
     assert "did not run" in str(story.switch()["outcome"]["summary"])

@@ -1,4 +1,4 @@
-"""The original leaves its target groups only when the replacement is really served by them."""
+"""The original leaves its target groups only when traffic reaches the replacement."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
@@ -29,14 +29,14 @@ STARTED = datetime(2026, 3, 2, tzinfo=UTC)
 
 
 class _Aws:
-    """Target health as it is told to say; elastic addresses that no ended machine can be given."""
+    """Target health as a test sets it; Elastic IP addresses that cannot be given to an ended instance."""
 
     def __init__(self) -> None:
         self.health: dict[str, tuple[str, str]] = {}
         self.addresses: list[dict[str, str]] = []
         self.registered: list[str] = []
         self.state: str | None = "running"
-        """Of the replacement, as DescribeInstances tells it; None where it is not listed."""
+        """State of the replacement in DescribeInstances; None if it is not listed."""
         self.takes_targets = True
 
     def describe_instances(self, **_asked: Any) -> dict[str, Any]:
@@ -108,8 +108,8 @@ def _shift(
     )
 
 
-def test_a_zone_that_the_load_balancer_has_not_enabled_is_no_place_to_go(aws: _Aws) -> None:
-    """There the replacement stays ``unused``: a planned switch gives up a minute after it was seen so."""
+def test_a_zone_that_the_load_balancer_has_not_enabled_is_refused(aws: _Aws) -> None:
+    """There the replacement stays ``unused``: a planned switch gives up a minute after that was seen."""
     aws.health = {ORIGINAL: ("healthy", ""), REPLACEMENT: ("unused", "Target.NotInUse")}
     seen_at = STARTED + timedelta(minutes=4)
     first = _shift(seen_at)
@@ -122,8 +122,8 @@ def test_a_zone_that_the_load_balancer_has_not_enabled_is_no_place_to_go(aws: _A
         _shift(seen_at + UNSERVED_MAX, known=later.load_balancing)
 
 
-def test_a_zone_that_is_served_after_a_moment_is_taken(aws: _Aws) -> None:
-    """What ELB shows right after a registration need not last."""
+def test_a_zone_that_is_served_after_a_moment_is_accepted(aws: _Aws) -> None:
+    """The state right after a registration may change."""
     aws.health = {ORIGINAL: ("healthy", ""), REPLACEMENT: ("unused", "Target.NotInUse")}
     first = _shift()
     aws.health[REPLACEMENT] = ("initial", "Elb.InitialHealthChecking")
@@ -133,8 +133,8 @@ def test_a_zone_that_is_served_after_a_moment_is_taken(aws: _Aws) -> None:
     assert _shift(STARTED + 3 * UNSERVED_MAX, known=checked.load_balancing).done
 
 
-def test_a_rescue_waits_for_its_zone_until_the_deadline(aws: _Aws) -> None:
-    """Its replacement may be all that is left: somebody may enable the zone for it."""
+def test_a_failover_waits_for_its_zone_until_the_deadline(aws: _Aws) -> None:
+    """Its replacement may be the only instance, and a user may enable the zone for it."""
     aws.health = {ORIGINAL: ("healthy", ""), REPLACEMENT: ("unused", "Target.NotInUse")}
     first = _shift(action="rescue")
     assert not _shift(STARTED + TARGET_DEADLINE, action="rescue", known=first.load_balancing).done
@@ -142,8 +142,8 @@ def test_a_rescue_waits_for_its_zone_until_the_deadline(aws: _Aws) -> None:
         _shift(STARTED + TARGET_DEADLINE + timedelta(seconds=1), action="rescue")
 
 
-def test_a_group_without_a_load_balancer_holds_nothing_up(aws: _Aws) -> None:
-    """Where the original too is ``unused`` no traffic can be lost."""
+def test_a_group_without_a_load_balancer_delays_nothing(aws: _Aws) -> None:
+    """If the original is ``unused`` too, no traffic can be lost."""
     aws.health = {
         ORIGINAL: ("unused", "Target.NotInUse"),
         REPLACEMENT: ("unused", "Target.NotInUse"),
@@ -152,26 +152,26 @@ def test_a_group_without_a_load_balancer_holds_nothing_up(aws: _Aws) -> None:
 
 
 @pytest.mark.parametrize("state", ["initial", "unhealthy", "unhealthy.draining"])
-def test_a_target_that_is_not_healthy_is_waited_for(aws: _Aws, state: str) -> None:
-    """Each of the states without traffic keeps the original in service."""
+def test_an_unhealthy_target_is_waited_for(aws: _Aws, state: str) -> None:
+    """Each state without traffic keeps the original in service."""
     aws.health = {ORIGINAL: ("healthy", ""), REPLACEMENT: (state, "Target.FailedHealthChecks")}
     assert not _shift().done
 
 
 @pytest.mark.parametrize("state", ["healthy", "unavailable"])
-def test_a_target_that_is_served_is_taken(aws: _Aws, state: str) -> None:
+def test_a_target_with_traffic_is_accepted(aws: _Aws, state: str) -> None:
     """``unavailable`` is the state of a group whose health checks are off."""
     aws.health = {ORIGINAL: ("healthy", ""), REPLACEMENT: (state, "")}
     progress = _shift()
     assert progress.done
-    assert progress.moved == (GROUP,)
+    assert progress.handed_over == (GROUP,)
 
 
 @pytest.mark.parametrize(("original", "replacement"), list(zip(*ADDRESSES, strict=True)))
-def test_an_address_is_taken_over_by_one_of_its_kind(
+def test_an_address_is_replaced_by_one_of_its_kind(
     aws: _Aws, original: str, replacement: str
 ) -> None:
-    """IPv4 by IPv4, IPv6 by IPv6, and done when that one is served."""
+    """IPv4 by IPv4, IPv6 by IPv6; done when traffic reaches it."""
     aws.health = {original: ("healthy", "")}
     assert not _shift().done
     assert aws.registered == [replacement]
@@ -181,7 +181,7 @@ def test_an_address_is_taken_over_by_one_of_its_kind(
 
 
 def test_an_address_that_drains_is_waited_for(aws: _Aws) -> None:
-    """ELB takes an address again only when it has left; the wait for that has an end."""
+    """ELB accepts an address again only when it has drained; the wait is limited."""
     drains = ("draining", "Target.DeregistrationInProgress")
     aws.health = {ADDRESSES[0][0]: ("healthy", ""), ADDRESSES[1][0]: drains}
     assert not _shift().done
@@ -194,8 +194,8 @@ def test_an_address_that_drains_is_waited_for(aws: _Aws) -> None:
 
 
 @pytest.mark.parametrize("original", ADDRESSES[0])
-def test_a_replacement_without_such_an_address_takes_nothing_over(aws: _Aws, original: str) -> None:
-    """It has ended, or its subnet has no IPv6: the switch is undone."""
+def test_a_replacement_without_such_an_address_is_refused(aws: _Aws, original: str) -> None:
+    """It has ended, or its subnet has no IPv6 block: the switch is undone."""
     aws.health = {original: ("healthy", "")}
     with pytest.raises(TargetsNotHealthy, match="has no address"):
         _shift(has_addresses=False)
@@ -203,10 +203,10 @@ def test_a_replacement_without_such_an_address_takes_nothing_over(aws: _Aws, ori
 
 @pytest.mark.parametrize("state", ["shutting-down", "terminated", "stopping", "stopped"])
 @pytest.mark.parametrize("what", ["address", "target"])
-def test_a_replacement_that_ends_before_it_is_reached_is_told(
+def test_a_replacement_that_ends_before_it_is_reached_is_reported(
     aws: _Aws, what: str, state: str
 ) -> None:
-    """No unknown error of AWS: the run is undone for a replacement that does not serve."""
+    """The error names the replacement that does not serve, not AWS's error; the switch is undone."""
     _refuse(aws, what)
     aws.state = state
     with pytest.raises(
@@ -217,10 +217,10 @@ def test_a_replacement_that_ends_before_it_is_reached_is_told(
 
 @pytest.mark.parametrize("state", [None, "pending", "running"])
 @pytest.mark.parametrize("what", ["address", "target"])
-def test_what_runs_is_not_given_up_because_another_part_of_aws_does_not_know_it_yet(
+def test_a_running_replacement_is_not_given_up_while_elb_does_not_know_it(
     aws: _Aws, what: str, state: str | None
 ) -> None:
-    """EC2 and ELB answer with the same errors for what has ended and what is still pending to them."""
+    """EC2 and ELB report the same errors for an ended instance and one that they do not know yet."""
     _refuse(aws, what)
     aws.state = state
     with pytest.raises(TryAgain, match=REPLACEMENT):

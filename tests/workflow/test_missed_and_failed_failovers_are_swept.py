@@ -1,4 +1,4 @@
-"""Interruptions without an event, rescues that failed or broke off: the sweep sees to them."""
+"""The sweep handles interruptions without an event, and failovers that failed or were interrupted."""
 
 from datetime import timedelta
 
@@ -20,12 +20,12 @@ def _interrupt_unheard(stage: Stage, instance_id: str, action: str = "terminate"
     stage.account.run_for(GONE)
 
 
-def test_an_interruption_without_an_event_is_rescued() -> None:
-    """The sweep starts the rescue that no event started; the next sweeps find nothing."""
+def test_an_interruption_without_an_event_starts_a_failover() -> None:
+    """The sweep starts the failover that no event started; later sweeps find nothing."""
     with ready_stage() as (stage, originals):
         _interrupt_unheard(stage, originals["web"])
         (found,) = stage.sweep()
-        assert (found["action"], found["workload_id"]) == ("rescue", "web")
+        assert (found["action"], found["workload_id"]) == ("fail-over", "web")
         assert "EC2 has interrupted it" in found["reason"]
         assert stage.finish().status == "SUCCEEDED"
         assert stage.alive() == {stage.workload()["instance_id"]}
@@ -33,8 +33,8 @@ def test_an_interruption_without_an_event_is_rescued() -> None:
         assert not stage.calls_of("Publish")
 
 
-def test_what_has_lost_its_tags_is_rescued_as_well() -> None:
-    """EC2 takes tags off what has ended; a cycle has taken the workload for gone before the sweep."""
+def test_an_instance_without_its_tags_starts_a_failover() -> None:
+    """EC2 removes the tags of a terminated instance, and a cycle marked the workload as gone."""
     with ready_stage() as (stage, originals):
         _interrupt_unheard(stage, originals["web"])
         stage.account.run_for(timedelta(minutes=15))
@@ -42,15 +42,15 @@ def test_what_has_lost_its_tags_is_rescued_as_well() -> None:
         stage.cycle()
         assert stage.workload()["status"] == "gone"
         (found,) = stage.sweep()
-        assert (found["action"], found["workload_id"]) == ("rescue", "web")
+        assert (found["action"], found["workload_id"]) == ("fail-over", "web")
         assert stage.finish().status == "SUCCEEDED"
         stage.cycle()
         assert stage.workload()["status"] == "managed"
         assert stage.alive() == {stage.workload()["instance_id"]}
 
 
-def test_what_is_gone_for_good_is_not_asked_for_for_ever() -> None:
-    """Once EC2 shows an ended machine no more, no sweep asks for it."""
+def test_instances_that_ended_long_ago_are_not_read() -> None:
+    """When EC2 no longer shows an ended instance, no sweep asks for it."""
     with ready_stage() as (stage, originals):
         stage.stop_rules_of("HandleSignal")
         stage.world.terminate_instance(originals["web"])
@@ -72,8 +72,8 @@ def _asked_for(stage: Stage, instance_id: str) -> list[ApiCall]:
     ]
 
 
-def test_two_sweeps_start_one_rescue() -> None:
-    """The second comes before the first one's rescue has claimed the workload."""
+def test_two_sweeps_start_one_failover() -> None:
+    """The second comes before the failover of the first has claimed the workload."""
     with ready_stage() as (stage, originals):
         _interrupt_unheard(stage, originals["web"])
         stage.sweep()
@@ -83,8 +83,8 @@ def test_two_sweeps_start_one_rescue() -> None:
         assert stage.alive() == {stage.workload()["instance_id"]}
 
 
-def test_what_a_user_ended_is_not_rescued() -> None:
-    """The end of a machine may be meant."""
+def test_an_instance_that_its_user_ended_starts_no_failover() -> None:
+    """A user may end an instance on purpose."""
     with ready_stage() as (stage, originals):
         stage.stop_rules_of("HandleSignal")
         stage.world.terminate_instance(originals["web"])
@@ -93,8 +93,8 @@ def test_what_a_user_ended_is_not_rescued() -> None:
 
 
 @pytest.mark.parametrize("hours", [0.3, 3], ids=["soon", "when EC2 has forgotten the original"])
-def test_a_rescue_that_found_no_capacity_is_tried_again(hours: float) -> None:
-    """After the back-off a sweep starts another one; what EC2 shows no longer, the ledger knows."""
+def test_a_failover_without_capacity_is_retried(hours: float) -> None:
+    """After the back-off a sweep starts another one, also if EC2 no longer shows the instance."""
     with ready_stage() as (stage, originals):
         until = stage.account.clock.now() + timedelta(hours=hours)
         stage.world.close_capacity(end=until)
@@ -109,21 +109,21 @@ def test_a_rescue_that_found_no_capacity_is_tried_again(hours: float) -> None:
             stage.account.run_for(BETWEEN_SWEEPS)
             found += stage.sweep()
             stage.finish()
-        assert {each["action"] for each in found} == {"rescue"}
+        assert {each["action"] for each in found} == {"fail-over"}
         assert stage.alive() == {stage.workload()["instance_id"]}
         assert stage.workload()["status"] == "managed"
 
 
 @pytest.mark.parametrize("mode", ["manual", "off"])
-def test_what_may_not_be_rescued_is_told_once(mode: str) -> None:
-    """A person hears of it, and the next sweep says nothing."""
+def test_an_interruption_without_a_failover_is_reported_once(mode: str) -> None:
+    """One alert is sent, and the next sweep sends none."""
     with ready_stage() as (stage, originals):
         stage.command(command="set-mode", workload="web", mode=mode)
         _interrupt_unheard(stage, originals["web"])
         (found,) = stage.sweep()
-        assert found["action"] == "tell"
+        assert found["action"] == "report"
         (alert,) = stage.calls_of("Publish")
-        assert "Workload web has not been rescued" in alert.params["Message"]
+        assert "No failover for workload web" in alert.params["Message"]
         assert f"mode {mode}" in alert.params["Message"]
         assert stage.workload()["status"] == "gone"
         assert stage.sweep() == []
@@ -131,17 +131,17 @@ def test_what_may_not_be_rescued_is_told_once(mode: str) -> None:
         assert "EC2 has interrupted it" in stage.workload()["status_reason"]
 
 
-def test_the_global_stop_holds_rescues_of_the_sweep() -> None:
-    """It is told instead, and rescued when the stop is lifted."""
+def test_the_global_stop_holds_failovers_of_the_sweep() -> None:
+    """The interruption is reported; the failover starts when the stop is lifted."""
     with ready_stage() as (stage, originals):
         stage.command(command="stop")
         _interrupt_unheard(stage, originals["web"])
         (found,) = stage.sweep()
-        assert found["action"] == "tell"
+        assert found["action"] == "report"
         assert "global stop" in found["reason"]
         stage.command(command="resume")
         (found,) = stage.sweep()
-        assert found["action"] == "rescue"
+        assert found["action"] == "fail-over"
         stage.finish()
         assert stage.alive() == {stage.workload()["instance_id"]}
 
@@ -150,8 +150,8 @@ def test_the_global_stop_holds_rescues_of_the_sweep() -> None:
     "state", ["LaunchReplacement", "WaitUntilRunning", "WaitForTargets", "WaitForEnd"]
 )
 @pytest.mark.parametrize("action", ["terminate", "stop"])
-def test_a_rescue_that_is_stopped_by_hand_is_brought_to_an_end(state: str, action: str) -> None:
-    """Wherever it broke off, and whether or not its original is gone: one machine is left, and the
+def test_a_failover_that_is_stopped_by_hand_is_finished(state: str, action: str) -> None:
+    """Wherever it was stopped, and whether its original is gone or not: one instance is left, and the
     workload runs on it."""
     with open_stage() as stage:
         group = stage.world.create_target_group("shop") if state == "WaitForTargets" else None
@@ -179,9 +179,9 @@ def test_a_rescue_that_is_stopped_by_hand_is_brought_to_an_end(state: str, actio
         assert "claim_switch_id" not in item
 
 
-def test_a_machine_of_a_broken_rescue_is_gone_on_with() -> None:
-    """The original is gone and the rescue was stopped while its replacement booted: a cycle does not
-    take that for the workload, the sweep's rescue does, and the fleet's tag on it is known as ours."""
+def test_a_replacement_of_an_interrupted_failover_is_used() -> None:
+    """The original is gone, and the failover was stopped while its replacement booted. A cycle does not
+    adopt the replacement. The sweep's failover does, and recognizes it by the tag of our EC2 Fleet."""
     with ready_stage() as (stage, originals):
         stage.world.interrupt(originals["web"])
         stage.run_until_entered("RecordLaunched")

@@ -1,4 +1,4 @@
-"""SNS refuses a subject of 100 characters, of two lines or with control characters: no alert has one."""
+"""No alert has a subject that SNS refuses: 100 characters, two lines or control characters."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -16,7 +16,7 @@ Sent = Callable[[str], str]
 
 @pytest.fixture
 def sent(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sent]:
-    """Sends an alert to a topic with a queue; answers with the subject that arrives."""
+    """Send an alert to a topic with a queue; returns the subject that arrives."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
         monkeypatch.setenv(name, "test")
     monkeypatch.setenv("AWS_REGION", "us-east-1")
@@ -41,8 +41,8 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sent]:
 
 @settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(subject=st.text(max_size=150))
-def test_any_subject_is_made_one_that_sns_takes(sent: Sent, subject: str) -> None:
-    """Less than 100 characters, all of them printable ASCII."""
+def test_any_subject_becomes_one_that_sns_accepts(sent: Sent, subject: str) -> None:
+    """It has less than 100 characters, all of them printable ASCII."""
     arrived = sent(f"Spot Optimizer {subject}")
     assert len(arrived) < 100
     assert arrived.isascii()
@@ -58,6 +58,6 @@ def test_any_subject_is_made_one_that_sns_takes(sent: Sent, subject: str) -> Non
         ("stack-1: breaker open", "stack-1: breaker open"),
     ],
 )
-def test_what_sns_takes_is_kept(sent: Sent, subject: str, arrives: str) -> None:
-    """No more is cut or replaced than SNS refuses."""
+def test_a_subject_that_sns_accepts_is_unchanged(sent: Sent, subject: str, arrives: str) -> None:
+    """Only what SNS refuses is cut or replaced."""
     assert sent(subject) == arrives

@@ -1,0 +1,20 @@
+"""Answers the end of an instance that no switch of ours has ended."""
+
+from spot_optimizer.aws.instances import read_end_reason
+from spot_optimizer.contracts.events import SignalOutcome
+from spot_optimizer.services.handle_signal.interruption import fail_over
+from spot_optimizer.services.handle_signal.received_signal import ReceivedSignal
+from spot_optimizer.services.handle_signal.record import record_only
+
+ENDED_STATES = frozenset({"stopped", "terminated"})
+
+
+def answer_end(received: ReceivedSignal) -> SignalOutcome:
+    """If EC2 ended the instance, this is an interruption without a warning; else its user did."""
+    reason = read_end_reason(received.workload.instance_id)
+    if reason.startswith("Server."):
+        return fail_over(
+            received, f"{received.workload.instance_id} is {received.action}: {reason}"
+        )
+    ended_by_user = f"{received.action} by its user ({reason or 'no reason given'})"
+    return record_only(received, received.kind, ended_by_user)
