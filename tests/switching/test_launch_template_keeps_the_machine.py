@@ -11,10 +11,10 @@ from spot_optimizer.switching.instance_record import user_data_hash
 from spot_optimizer.switching.launch_template import (
     CannotReproduce,
     data_hash,
-    fingerprint,
     template_data,
 )
 from spot_optimizer.switching.launch_traits import LaunchTraits, launch_traits
+from spot_optimizer.switching.stored_digests import fingerprint
 from tests.switching.aws_shapes import assert_accepted
 from tests.switching.machines import (
     STACK,

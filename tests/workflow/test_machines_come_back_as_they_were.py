@@ -258,9 +258,7 @@ def test_a_switch_from_a_stale_memory_is_undone_told_and_made_good(told: Told) -
     assert undone["outcome"]["counts"] is False
     summary = undone["outcome"]["summary"]
     assert "OriginalChanged" in summary
-    assert (
-        "the original was changed after it had been read; the next cycle reads it again" in summary
-    )
+    assert "the original was changed after it was read; the next cycle reads it again" in summary
     assert "device /dev/xvda size: 8 GiB became 30 GiB" not in summary
     assert "device /dev/xvda size: 30 GiB became 8 GiB" in summary
     assert story.seen["workload_after_it"].get("failures", 0) == 0
@@ -308,9 +306,9 @@ def test_tags_that_tools_write_on_a_replacement_undo_nothing(told: Told) -> None
     findings = story.switch()["findings"]
     for told_of in (
         "tag CreatedAt: long ago became today (changed after the launch)",
-        "tag Owner: None became ann (more than the original bears)",
+        "tag Owner: None became ann (not on the original)",
         "device /dev/xvda tag CreatedAt: long ago became today (changed after the launch)",
-        "device /dev/xvda tag Owner: None became ann (more than the original bears)",
+        "device /dev/xvda tag Owner: None became ann (not on the original)",
     ):
         assert told_of in findings
 
@@ -338,7 +336,7 @@ def test_a_tag_that_is_missing_undoes_counts_and_has_the_machine_read_again(told
     assert (phase, counts) == ("FAILED", True)
     assert summary.startswith("ReplacementDiffers")
     assert "tag team: shop became None" in summary
-    assert "the next cycle reads the machine again" in summary
+    assert "the next cycle reads the original again" in summary
     assert story.seen["reads_after_it"] == 1
     assert story.alive == {story.seen["original"]}
 

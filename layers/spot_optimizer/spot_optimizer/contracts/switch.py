@@ -49,7 +49,7 @@ class LaunchTemplateRef(Boundary):
     version: int
     data_hash: str
     machine: str = ""
-    """Digest of the machine that was read into it (``parity.identity_digest``); empty where unknown."""
+    """Digest of the instance that was read into it (``stored_digests.instance_digest``); may be empty."""
     cpu_credits: str | None = None
     """Credit mode for burstable types; the template cannot hold it, other types refuse it."""
     shutdown_behavior: str | None = None

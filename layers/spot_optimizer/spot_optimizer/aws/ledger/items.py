@@ -142,8 +142,12 @@ class PlanItem(Item):
     fingerprint: str = ""
     """Of that instance when it was last read; another one means that the machine was changed."""
     details: str = ""
-    """Of its volumes and credit mode then (``parity.details_digest``); empty where they are known, or
-    may be, to be others: it is read again as soon as there is time."""
+    """Of its volumes and credit mode then (``stored_digests.details_digest``); empty where they have or
+    may have changed: it is read again as soon as there is time."""
+    identity: str = ""
+    """Digest of the identity of that instance (``identity_digest``); empty where never computed."""
+    state: str = ""
+    """Digest of its disks and addresses (``state_digest``); empty where never computed."""
     read_at: AwareDatetime | None = None
     """When it was last read."""
     read_launch_time: AwareDatetime | None = None

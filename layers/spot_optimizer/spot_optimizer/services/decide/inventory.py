@@ -49,7 +49,7 @@ from spot_optimizer.switching.instance_record import (
 )
 from spot_optimizer.switching.subnets import InvalidSubnets, SubnetChoice, subnets_by_zone
 from spot_optimizer.telemetry import logger
-from spot_optimizer.workflow.instance_reading import read_whole_instances, remember
+from spot_optimizer.workflow.instance_reading import read_whole_instances, update_launch_templates
 
 NOT_SERVED = "its load balancer does not serve this zone; enable the zone for it"
 
@@ -191,7 +191,7 @@ def read_inventory(
     machines, unreadable = read_whole_instances(instances[a.instance_id] for a in due.now)
     unread = due.unknown - machines.keys()
     verdict = judge((i for i in instances.values() if i["InstanceId"] not in unread), machines)
-    remembered = remember(
+    remembered = update_launch_templates(
         verdict.adopted,
         machines,
         plans,

@@ -24,7 +24,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from spot_optimizer.aws.ledger.items import PlanItem, WorkloadItem
 from spot_optimizer.switching.adoption import Adopted
 from spot_optimizer.switching.instance_record import Record
-from spot_optimizer.switching.launch_template import fingerprint
+from spot_optimizer.switching.stored_digests import fingerprint
 from spot_optimizer.telemetry import logger, metrics
 from spot_optimizer.workflow.instance_reading import READS_MAX, read_details
 
