@@ -178,8 +178,8 @@ def read_inventory(
             stack=env.stack_name,
             settings=settings,
             catalog=catalog,
-            in_switch=of_switches,
-            of_another=foreign,
+            owned_by_switches=of_switches,
+            owned_by_another_stack=foreign,
             own_fleet_ids=fleet_ids,
             protections={i: m.protections for i, m in machines.items()},
         )
