@@ -51,7 +51,7 @@ EXPECTED_ERRORS = frozenset(
         "LaunchRejected",
         "LedgerBusy",
         "TargetsNotHealthy",
-        "TrafficNotMovable",
+        "LoadBalancerNotSupported",
         "TryAgain",
     }
 )

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from cli.main import app
 from spot_optimizer.aws.ledger.keys import plan_key
-from spot_optimizer.services.hand_over.actions import TARGET_DEADLINE, UNSERVED_MAX
+from spot_optimizer.services.hand_over.targets import TARGET_DEADLINE, UNSERVED_MAX
 from tests.workflow.faults import Fault
 from tests.workflow.stage import HOME, REGION, STACK, TYPES, ZONES, Stage, open_stage
 

@@ -232,7 +232,7 @@ def _disks(instance: Record, tags: WorkloadTags) -> list[str]:
             )
         elif device != instance.get("RootDeviceName") and not tags.stateless_by_tag:
             reasons.append(
-                f"tag it {TAG_PREFIX}state = stateless if this is acceptable: {volume} is a data volume, and"
+                f"tag it {TAG_PREFIX}state = stateless if you accept that: {volume} is a data volume, and"
                 " a switch loses its data; the state 'volumes' is not supported yet"
             )
     return reasons
