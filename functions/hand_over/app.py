@@ -1,4 +1,4 @@
-"""Hands target groups and elastic addresses over, or back (services/hand_over/actions.py)."""
+"""Moves target groups and elastic addresses, or back (services/hand_over/actions.py)."""
 
 from datetime import UTC, datetime
 from typing import Any

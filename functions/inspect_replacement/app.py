@@ -1,4 +1,4 @@
-"""Is the replacement ready, and equal to its original? (services/inspect_replacement/inspection.py)"""
+"""Is the replacement ready, and the same machine? (services/inspect_replacement/inspection.py)"""
 
 from datetime import UTC, datetime
 from typing import Any

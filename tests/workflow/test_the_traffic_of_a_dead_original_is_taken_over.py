@@ -149,7 +149,10 @@ def test_an_address_that_went_elsewhere_is_left_alone_and_said() -> None:
         assert stage.address_holder() == stranger
         assert stage.targets(group) == {replacement: "healthy"}
         summary = stage.switches()[-1]["outcome"]["summary"]
-        assert f"{address['PublicIp']} ({address['AllocationId']}) is now in use by {stranger}" in summary
+        assert (
+            f"{address['PublicIp']} ({address['AllocationId']}) is now in use by {stranger}"
+            in summary
+        )
 
 
 def test_a_race_for_a_free_address_is_lost_politely() -> None:
