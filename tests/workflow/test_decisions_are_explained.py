@@ -1,7 +1,8 @@
 """From what a stack has kept: every decision is made again, and questions are answered and recorded."""
 
+import gzip
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
@@ -79,7 +80,7 @@ def test_an_earlier_decision_is_found_by_time_and_by_id(decided: Stage) -> None:
     [
         ("other", {}, "workload = 'other' is unknown; known are refused, web"),
         ("refused", {}, "workload = 'refused' is refused: .*automatic"),
-        ("web", {"decision_id": "by-hand"}, "'by-hand' is no id of a decision"),
+        ("web", {"decision_id": "by-hand"}, "'by-hand' is not the id of a decision"),
         ("web", {"decision_id": "web-20200101T000000Z-abcdef"}, "no decision .* is kept"),
     ],
 )
@@ -114,6 +115,33 @@ def without(stage: Stage, *prefixes: str) -> Iterator[None]:
         s3.put_object(Bucket=stage.bucket, Key=key, Body=body)
 
 
+@contextmanager
+def rewritten(stage: Stage, change: Callable[[dict[str, Any]], None]) -> Iterator[None]:
+    """The last cycle's decision line of the workload is changed for a while."""
+    key = list(stage.objects("decisions/"))[-1]
+    body = stage.object(key)
+    rows = [json.loads(line) for line in gzip.decompress(body).decode().splitlines()]
+    change(next(row for row in rows if row["workload_id"] == "web"))
+    lines = "\n".join(map(json.dumps, rows))
+    s3 = boto3.client("s3")
+    s3.put_object(Bucket=stage.bucket, Key=key, Body=gzip.compress(lines.encode()))
+    yield
+    s3.put_object(Bucket=stage.bucket, Key=key, Body=body)
+
+
+def _as_older_version(row: dict[str, Any]) -> None:
+    del row["home_type_after"]
+    row["evidence"].popitem()
+
+
+def test_record_of_an_older_version_agrees_in_the_keys_that_it_has(decided: Stage) -> None:
+    """A key that the record does not have is no difference; a different value is."""
+    with rewritten(decided, _as_older_version):
+        assert explained(decided).remark == ""
+    with rewritten(decided, lambda row: row.update(reason="another", evidence={"unknown": 1.0})):
+        assert explained(decided).remark.startswith("made again it differs in reason, evidence:")
+
+
 def test_the_market_in_use_stands_in_for_its_copy(decided: Stage) -> None:
     """Where it is the same, by its ETag."""
     with without(decided, "inputs/snapshots/"):
@@ -123,11 +151,11 @@ def test_the_market_in_use_stands_in_for_its_copy(decided: Stage) -> None:
 @pytest.mark.parametrize(
     ("prefixes", "remark"),
     [
-        (("inputs/snapshots/", "market/snapshot.npz"), "its market snapshot is kept no more"),
-        (("inputs/catalogs/", "market/catalog.json.gz"), "its catalogue is kept no more"),
-        (("inputs/cycles/",), "what its cycle decided upon is kept no more"),
+        (("inputs/snapshots/", "market/snapshot.npz"), "its market snapshot is not kept any more"),
+        (("inputs/catalogs/", "market/catalog.json.gz"), "its catalog is not kept any more"),
+        (("inputs/cycles/",), "the inputs of its cycle are not kept any more"),
     ],
-    ids=["market", "catalogue", "inputs"],
+    ids=["market", "catalog", "inputs"],
 )
 def test_what_cannot_be_made_again_is_told_from_its_record(
     decided: Stage, prefixes: tuple[str, ...], remark: str
