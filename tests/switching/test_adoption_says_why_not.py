@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from spot_optimizer.settings import Settings
 from spot_optimizer.switching.adoption import Adoption, Protections, judge_adoption
 from spot_optimizer.vocabulary import Mode
-from tests.switching.machines import CATALOG, STACK, device, instance
+from tests.switching.described_instances import CATALOG, STACK, device, instance
 
 
 def judge(*machines: dict[str, Any], **context: Any) -> Adoption:

@@ -18,7 +18,7 @@ from spot_optimizer.switching.instance_identity import identity_digest
 from spot_optimizer.switching.instance_state import state_digest
 from spot_optimizer.switching.stored_digests import details_digest, instance_digest
 from spot_optimizer.vocabulary import Lifecycle
-from tests.switching.machines import device, instance, tag_list, volume
+from tests.switching.described_instances import device, instance, tag_list, volume
 
 EXPECTED = Expected("c6i.xlarge", "us-east-1b", Lifecycle.SPOT, cpu_credits="standard")
 

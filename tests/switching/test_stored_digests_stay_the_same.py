@@ -7,7 +7,7 @@ import pytest
 from spot_optimizer.switching.instance_identity import LABELS, identity_of
 from spot_optimizer.switching.instance_state import state_of
 from spot_optimizer.switching.stored_digests import details_digest, fingerprint, instance_digest
-from tests.switching.machines import device, instance, volume
+from tests.switching.described_instances import device, instance, volume
 
 
 def with_interface(**changes: Any) -> dict[str, Any]:

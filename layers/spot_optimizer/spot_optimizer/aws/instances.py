@@ -1,4 +1,4 @@
-"""Instances and the network they live in, read in batches."""
+"""Instances and their network, read in batches."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -14,14 +14,14 @@ from spot_optimizer.switching.instance_record import (
 )
 
 IDS_MAX = 200
-"""Ids that one describe call names: far below every limit, and one bad id spoils fewer."""
+"""Ids per describe call: far below every limit, and an invalid id fails fewer others."""
 
 
 def read_managed_instances(
     stack_name: str, *, with_terminated: bool = False
 ) -> list[dict[str, Any]]:
-    """All instances that bear our tag with this stack's name; terminated ones, which EC2 shows for
-    about an hour, only when they are asked for."""
+    """All instances that have our tag with this stack's name; terminated ones, which EC2 shows for
+    about an hour, only on request."""
     states = ["pending", "running", "shutting-down", "stopping", "stopped"]
     pages = (
         client("ec2")
@@ -43,17 +43,17 @@ def read_managed_instances(
 def read_instances(instance_ids: Iterable[str]) -> dict[str, dict[str, Any]]:
     """Instances by id; one that EC2 does not know (yet, or any more) is absent.
 
-    Asked by filter: naming an unknown id would make the whole call fail. No call for no id.
+    By filter: an unknown id in ``InstanceIds`` would fail the whole call. No call without ids.
     """
     found: dict[str, dict[str, Any]] = {}
-    for ids in _some(sorted(instance_ids)):
+    for ids in _batches(sorted(instance_ids)):
         reply = client("ec2").describe_instances(Filters=[{"Name": "instance-id", "Values": ids}])
         found |= {i["InstanceId"]: i for r in reply["Reservations"] for i in r["Instances"]}
     return found
 
 
 def read_holders(private_address: str, vpc_id: str) -> list[str]:
-    """Ids of the instances that have this private IPv4 address of a VPC now."""
+    """Ids of the instances that currently have this private IPv4 address of a VPC."""
     reply = client("ec2").describe_instances(
         Filters=[
             {
@@ -67,22 +67,22 @@ def read_holders(private_address: str, vpc_id: str) -> list[str]:
 
 
 def is_gone(instance_id: str) -> bool:
-    """Whether an instance that once ran has ended or ends; EC2 forgets one an hour after."""
+    """Whether an instance that once ran is ending or has ended; EC2 forgets it an hour later."""
     row = read_instances([instance_id]).get(instance_id)
     return row is None or row["State"]["Name"] in ("shutting-down", "terminated")
 
 
 def read_end_reason(instance_id: str) -> str:
-    """Code of the StateReason of an instance that ends or has ended; empty when EC2 gives none."""
+    """StateReason code of an instance that is ending or has ended; empty if EC2 gives none."""
     row = read_instances([instance_id]).get(instance_id, {})
     return str(row.get("StateReason", {}).get("Code", ""))
 
 
 def read_fleet_tokens(fleet_ids: Iterable[str]) -> dict[str, str]:
-    """Fleet id -> the client token that its CreateFleet was given; one that EC2 has forgotten is
-    absent. Instant fleets are shown only to who names them (EC2 API reference, DescribeFleets)."""
+    """Fleet id -> the client token of its CreateFleet; a fleet that EC2 has forgotten is absent.
+    Instant fleets are only shown by id (EC2 API reference, DescribeFleets)."""
     tokens: dict[str, str] = {}
-    todo = list(_some(sorted(fleet_ids)))
+    todo = list(_batches(sorted(fleet_ids)))
     while todo:
         ids = todo.pop()
         try:
@@ -90,7 +90,7 @@ def read_fleet_tokens(fleet_ids: Iterable[str]) -> dict[str, str]:
         except ClientError as error:
             if error_code(error) != "InvalidFleetId.NotFound":
                 raise
-            # One of them fails the call for all: in halves it is found in few calls.
+            # One unknown id fails the whole call: halving finds it in few calls.
             middle = len(ids) // 2
             todo += [half for half in (ids[:middle], ids[middle:]) if middle]
         else:
@@ -109,14 +109,14 @@ def read_network() -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
 
 
 def write_workload_tag(instance_id: str, workload_id: str) -> None:
-    """Name the workload on its instance, so that a replacement inherits the name."""
+    """Tag an instance with its workload's id, which its replacements inherit."""
     client("ec2").create_tags(
         Resources=[instance_id], Tags=[{"Key": WORKLOAD_TAG, "Value": workload_id}]
     )
 
 
 def read_volumes(instances: Iterable[Record]) -> dict[str, dict[str, Any]]:
-    """The volumes attached to these instances, by volume id; unknown ones are absent."""
+    """The volumes of these instances, by volume id; unknown ones are absent."""
     ids = [
         mapping["Ebs"]["VolumeId"]
         for instance in instances
@@ -124,8 +124,8 @@ def read_volumes(instances: Iterable[Record]) -> dict[str, dict[str, Any]]:
         if "Ebs" in mapping
     ]
     rows: dict[str, dict[str, Any]] = {}
-    for some in _some(ids):
-        reply = client("ec2").describe_volumes(Filters=[{"Name": "volume-id", "Values": some}])
+    for batch in _batches(ids):
+        reply = client("ec2").describe_volumes(Filters=[{"Name": "volume-id", "Values": batch}])
         rows.update({row["VolumeId"]: row for row in reply["Volumes"]})
     return rows
 
@@ -134,18 +134,18 @@ def read_image_devices(image_ids: Iterable[str]) -> dict[str, frozenset[str]]:
     """Image id -> device names of its EBS volumes; an image that the account cannot see (any more) is
     absent.
 
-    One that is gone, or shared no longer, makes a whole call fail; deprecated ones are shown only to
-    who asks for them (EC2 API reference, DescribeImages, and "Client error codes").
+    An image that was deregistered or is not shared any more fails the whole call; deprecated ones are
+    only shown on request (EC2 API reference, DescribeImages, and "Client error codes").
     """
     found: dict[str, frozenset[str]] = {}
-    for some in _some(sorted(set(image_ids))):
+    for batch in _batches(sorted(set(image_ids))):
         try:
-            reply = client("ec2").describe_images(ImageIds=some, IncludeDeprecated=True)
+            reply = client("ec2").describe_images(ImageIds=batch, IncludeDeprecated=True)
         except ClientError as error:
             if not _hides_images(error_code(error)):
                 raise
             reply = {"Images": []}
-            for image_id in some if len(some) > 1 else ():
+            for image_id in batch if len(batch) > 1 else ():
                 found |= read_image_devices([image_id])
         for row in reply["Images"]:
             mappings = row.get("BlockDeviceMappings") or ()
@@ -158,11 +158,11 @@ def _hides_images(code: str) -> bool:
 
 
 def read_credit_modes(instance_ids: Iterable[str]) -> dict[str, str]:
-    """``standard`` or ``unlimited`` by instance id; ask only for burstable instances."""
+    """Instance id -> ``standard`` or ``unlimited``; only for burstable instances."""
     modes: dict[str, str] = {}
-    for some in _some(list(instance_ids)):
+    for batch in _batches(list(instance_ids)):
         try:
-            reply = client("ec2").describe_instance_credit_specifications(InstanceIds=some)
+            reply = client("ec2").describe_instance_credit_specifications(InstanceIds=batch)
         except ClientError as error:
             if error_code(error) == "InvalidInstanceID.NotFound":
                 continue
@@ -181,9 +181,9 @@ def read_interface_tags(instances: Iterable[Record]) -> dict[str, dict[str, str]
         for interface in instance.get("NetworkInterfaces") or ()
     ]
     tags: dict[str, dict[str, str]] = {}
-    for some in _some(ids):
+    for batch in _batches(ids):
         reply = client("ec2").describe_network_interfaces(
-            Filters=[{"Name": "network-interface-id", "Values": some}]
+            Filters=[{"Name": "network-interface-id", "Values": batch}]
         )
         for row in reply["NetworkInterfaces"]:
             tags[row["NetworkInterfaceId"]] = {t["Key"]: t["Value"] for t in row.get("TagSet", ())}
@@ -191,17 +191,17 @@ def read_interface_tags(instances: Iterable[Record]) -> dict[str, dict[str, str]
 
 
 def read_persistent_requests(instances: Iterable[Record]) -> dict[str, str]:
-    """Instance id -> id of its spot request, where that is persistent: after the instance's end it
-    would launch another (EC2 user guide, "Persistent Spot Instance requests")."""
+    """Instance id -> id of its spot request, if that is persistent: it would launch another instance
+    after this one ends (EC2 User Guide, "Persistent Spot Instance requests")."""
     by_request = {
         instance["SpotInstanceRequestId"]: instance["InstanceId"]
         for instance in instances
         if instance.get("SpotInstanceRequestId")
     }
     persistent: dict[str, str] = {}
-    for some in _some(list(by_request)):
+    for batch in _batches(list(by_request)):
         reply = client("ec2").describe_spot_instance_requests(
-            Filters=[{"Name": "spot-instance-request-id", "Values": some}]
+            Filters=[{"Name": "spot-instance-request-id", "Values": batch}]
         )
         for row in reply["SpotInstanceRequests"]:
             if row.get("Type") == "persistent":
@@ -212,8 +212,8 @@ def read_persistent_requests(instances: Iterable[Record]) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class LaunchTemplateSource:
-    """GetLaunchTemplateData of one instance: the only reply with its user data. Not logged, not
-    stored: it goes into the launch template."""
+    """GetLaunchTemplateData of one instance, the only response with its user data. It goes into the
+    launch template and is neither logged nor stored."""
 
     data: dict[str, Any]
 
@@ -226,17 +226,17 @@ class LaunchTemplateSource:
         return bool(self.data.get("DisableApiStop"))
 
     def __repr__(self) -> str:
-        return "MachineSource(...)"
+        return "LaunchTemplateSource(...)"
 
 
 def read_launch_template_source(instance_id: str) -> LaunchTemplateSource:
-    """One instance as data for a launch template."""
+    """One instance as the data of a launch template."""
     reply = client("ec2").get_launch_template_data(InstanceId=instance_id)
     return LaunchTemplateSource(reply["LaunchTemplateData"])
 
 
 def termination_is_protected(instance_id: str) -> bool:
-    """Whether TerminateInstances would be refused for this instance now."""
+    """Whether EC2 would currently refuse to terminate this instance."""
     reply = client("ec2").describe_instance_attribute(
         InstanceId=instance_id, Attribute="disableApiTermination"
     )
@@ -244,14 +244,14 @@ def termination_is_protected(instance_id: str) -> bool:
 
 
 def read_user_data(instance_id: str) -> str | None:
-    """User data in base64, to be hashed at once; None where there is none."""
+    """User data in base64, to be hashed at once; None if there is none."""
     reply = client("ec2").describe_instance_attribute(InstanceId=instance_id, Attribute="userData")
     value: str | None = reply.get("UserData", {}).get("Value")
     return value
 
 
 def read_status(instance_id: str) -> dict[str, Any] | None:
-    """State and status checks of an instance in whatever state; None while EC2 knows none."""
+    """State and status checks of an instance in any state; None while EC2 does not know it."""
     try:
         reply = client("ec2").describe_instance_status(
             InstanceIds=[instance_id], IncludeAllInstances=True
@@ -265,11 +265,11 @@ def read_status(instance_id: str) -> dict[str, Any] | None:
     return rows[0] if rows else None
 
 
-def _some(ids: list[str]) -> Iterator[list[str]]:
+def _batches(ids: list[str]) -> Iterator[list[str]]:
     for first in range(0, len(ids), IDS_MAX):
         yield ids[first : first + IDS_MAX]
 
 
 def end_instance(instance_id: str) -> None:
-    """Terminate an instance. Doing it twice changes nothing."""
+    """Terminate an instance. Idempotent."""
     client("ec2").terminate_instances(InstanceIds=[instance_id])

@@ -1,4 +1,4 @@
-"""Launch templates: one per workload, made from its instance."""
+"""Launch templates: one per workload, created from its instance."""
 
 import re
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ _NAME_CHARACTERS_MAX = 128
 
 def template_name(stack_name: str, workload_id: str) -> str:
     """A name of 3 to 128 characters of ``[0-9A-Za-z().-/_]`` (CreateLaunchTemplate API reference);
-    a hash keeps apart ids that differ only in other characters."""
+    a hash distinguishes ids that differ only in other characters."""
     digest = sha256(workload_id.encode()).hexdigest()[:8]
     slug = re.sub(r"[^0-9A-Za-z_-]+", "-", workload_id)
     room = _NAME_CHARACTERS_MAX - len(stack_name) - len(digest) - 2
@@ -25,10 +25,10 @@ def template_name(stack_name: str, workload_id: str) -> str:
 def write_template(
     stack_name: str, workload_id: str, data: Mapping[str, Any], template_id: str | None
 ) -> tuple[str, int]:
-    """Keep ``data`` as a new version of the workload's template, which is made if there is none.
+    """Write ``data`` as a new version of the workload's template, which is created if there is none.
 
-    Returns template id and version. A template of that name that an earlier, unfinished run made is
-    taken over.
+    Returns template id and version. A template of that name that an earlier, interrupted run created
+    is reused.
     """
     if not template_id:
         try:
@@ -65,7 +65,7 @@ def _find(name: str) -> str:
 
 
 def read_template_data(template_id: str, version: int) -> dict[str, Any]:
-    """What one version holds; EC2 never changes a version. Not to be logged: it has the user data."""
+    """The data of one version, which never changes. Do not log it: it has the user data."""
     reply = client("ec2").describe_launch_template_versions(
         LaunchTemplateId=template_id, Versions=[str(version)]
     )

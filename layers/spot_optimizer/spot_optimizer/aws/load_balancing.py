@@ -1,4 +1,4 @@
-"""Load balancers and elastic addresses: what turns traffic towards an instance."""
+"""Load balancers and elastic addresses of an instance."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,13 +9,13 @@ from botocore.exceptions import ClientError
 from spot_optimizer.aws.clients import client, error_code
 
 Names = Sequence[str]
-"""What an instance is registered by: its id, its private IPv4 address ("" if it has none), its IPv6
-addresses. Names at the same position stand for each other when an instance replaces another."""
+"""What an instance can be registered by: its id, its private IPv4 address ("" if it has none), its IPv6
+addresses. A replacement is registered by its name at the same position."""
 
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """One instance in one target group."""
+    """One target in one target group."""
 
     target_group_arn: str
     port: int
@@ -24,7 +24,7 @@ class Registration:
     ``unavailable`` (ELB API reference, TargetHealth)."""
     reason: str = ""
     position: int = 0
-    """Of the name that is registered, among the instance's names."""
+    """Position of the registered name in the instance's ``Names``."""
 
     @property
     def leaves(self) -> bool:
@@ -36,15 +36,15 @@ class Registration:
 
     @property
     def place(self) -> tuple[str, int, int]:
-        """The same for an instance and for its replacement."""
+        """Equal for an instance and its replacement."""
         return self.target_group_arn, self.port, self.position
 
 
 def read_target_groups(vpc_id: str) -> dict[str, tuple[str, ...]]:
-    """The VPC's target groups that hold instances or addresses: ARN -> ARNs of the load balancers
-    that use it, one at most as ELB is now.
+    """The VPC's target groups of type ``instance`` or ``ip``: ARN -> ARNs of the load balancers that
+    use it, currently one at most.
 
-    Groups of type ``ip`` of other VPCs are left out: a private address means another machine there.
+    In other VPCs, a private address belongs to another instance.
     """
     pages = client("elbv2").get_paginator("describe_target_groups").paginate()
     return {
@@ -56,15 +56,15 @@ def read_target_groups(vpc_id: str) -> dict[str, tuple[str, ...]]:
 
 
 _BALANCERS_MAX = 20
-"""In a call (ELB API reference, DescribeLoadBalancers)."""
+"""Per call (ELB API reference, DescribeLoadBalancers)."""
 
 
 def read_enabled_zones(load_balancer_arns: Iterable[str]) -> dict[str, frozenset[str]]:
     """ARN of a load balancer -> names of the zones that are enabled for it.
 
-    A target in any other zone is ``unused`` (ELB API reference, TargetHealth), behind a load balancer
-    of each type (its guide, "Health checks"), and also with cross-zone load balancing, which spreads
-    over the enabled zones alone. Raises ClientError for one that has just been deleted.
+    A target in any other zone is ``unused`` (ELB API reference, TargetHealth), behind load balancers
+    of every type (their guides, "Health checks"), also with cross-zone load balancing, which only uses
+    enabled zones. Raises ClientError if one has just been deleted.
     """
     arns = sorted(set(load_balancer_arns))
     zones: dict[str, frozenset[str]] = {}
@@ -82,7 +82,7 @@ def read_enabled_zones(load_balancer_arns: Iterable[str]) -> dict[str, frozenset
 def read_registrations(
     target_group_arns: Iterable[str], names: Mapping[str, Names]
 ) -> dict[str, list[Registration]]:
-    """Instance id -> where it is registered, draining registrations included.
+    """Instance id -> its registrations, including draining ones.
 
     names: instance id -> all its names.
     """
@@ -108,10 +108,10 @@ def read_registrations(
 
 
 def register(names: Names, registrations: Iterable[Registration]) -> None:
-    """Register an instance at the same groups and ports. Doing it twice changes nothing.
+    """Register an instance in the same groups and ports. Idempotent.
 
-    No availability zone is named: ELB knows that of an address in the group's VPC, and refuses
-    ``all`` for it (ELB API reference, TargetDescription).
+    No availability zone is given: ELB knows that of an address in the group's VPC, and refuses ``all``
+    for it (ELB API reference, TargetDescription).
     """
     for each in registrations:
         client("elbv2").register_targets(
@@ -121,7 +121,7 @@ def register(names: Names, registrations: Iterable[Registration]) -> None:
 
 
 def deregister(names: Names, registrations: Iterable[Registration]) -> None:
-    """Take an instance out of these groups; its connections drain. Doing it twice changes nothing."""
+    """Deregister an instance from these groups; its connections drain. Idempotent."""
     for each in registrations:
         client("elbv2").deregister_targets(
             TargetGroupArn=each.target_group_arn,
@@ -141,7 +141,7 @@ def read_classic_load_balancers(instance_id: str) -> list[str]:
 
 
 def read_addresses(instance_ids: Iterable[str]) -> list[dict[str, Any]]:
-    """Elastic addresses associated with any of these instances."""
+    """Elastic addresses that are associated with any of these instances."""
     reply = client("ec2").describe_addresses(
         Filters=[{"Name": "instance-id", "Values": sorted(instance_ids)}]
     )
@@ -150,13 +150,13 @@ def read_addresses(instance_ids: Iterable[str]) -> list[dict[str, Any]]:
 
 
 def read_all_addresses() -> list[dict[str, Any]]:
-    """All elastic addresses of the region; the reply is not paged."""
+    """All elastic addresses of the region; the response is not paged."""
     rows: list[dict[str, Any]] = client("ec2").describe_addresses()["Addresses"]
     return rows
 
 
 def read_allocations(allocation_ids: Iterable[str]) -> list[dict[str, Any]]:
-    """These elastic addresses, wherever they are; one that was released is absent."""
+    """These elastic addresses, associated or not; released ones are absent."""
     reply = client("ec2").describe_addresses(
         Filters=[{"Name": "allocation-id", "Values": sorted(allocation_ids)}]
     )
@@ -165,12 +165,11 @@ def read_allocations(allocation_ids: Iterable[str]) -> list[dict[str, Any]]:
 
 
 class InstanceEnded(Exception):
-    """An address cannot be associated: the instance has ended."""
+    """An address cannot be associated because the instance has ended."""
 
 
 def take_free_address(allocation_id: str, instance_id: str) -> bool:
-    """Associate an elastic address that is with nobody; False where somebody was faster. Raises
-    MachineEnded."""
+    """Associate an unused elastic address; False if it is in use meanwhile. Raises InstanceEnded."""
     try:
         _associate(allocation_id, instance_id, away=False)
     except ClientError as error:
@@ -181,8 +180,7 @@ def take_free_address(allocation_id: str, instance_id: str) -> bool:
 
 
 def move_address(allocation_id: str, instance_id: str) -> None:
-    """Associate an elastic address with another instance, away from where it is. Raises
-    MachineEnded."""
+    """Associate an elastic address with another instance than now. Raises InstanceEnded."""
     _associate(allocation_id, instance_id, away=True)
 
 
