@@ -12,10 +12,10 @@ from spot_optimizer.vocabulary import Mode
 from tests.switching.described_instances import CATALOG, STACK, device, instance
 
 
-def judge(*machines: dict[str, Any], **context: Any) -> Adoption:
+def judge(*rows: dict[str, Any], **context: Any) -> Adoption:
     """The verdict on instances under default settings."""
     return judge_adoption(
-        machines, **{"stack": STACK, "settings": Settings(), "catalog": CATALOG, **context}
+        rows, **{"stack": STACK, "settings": Settings(), "catalog": CATALOG, **context}
     )
 
 
@@ -25,9 +25,9 @@ def tagged(number: int = 1, _changes: dict[str, Any] | None = None, **tags: str)
     return instance(number, tags={"spot-optimizer:managed": STACK, **mine}, **(_changes or {}))
 
 
-def reason(machine: dict[str, Any], **context: Any) -> str:
+def reason(row: dict[str, Any], **context: Any) -> str:
     """Why one instance is refused."""
-    adoption = judge(machine, **context)
+    adoption = judge(row, **context)
     assert not adoption.adopted
     return adoption.refused[0].reason
 
@@ -49,8 +49,8 @@ def test_explicit_stateless_tag_silences_the_warning() -> None:
 
 def test_instance_in_a_local_zone_is_adopted_with_a_warning() -> None:
     """The warning says that its exact prices are not known."""
-    machine = instance(Placement={"AvailabilityZone": "us-west-2-lax-1a"})
-    (adopted,) = judge(machine).adopted
+    row = instance(Placement={"AvailabilityZone": "us-west-2-lax-1a"})
+    (adopted,) = judge(row).adopted
     (warning,) = [w for w in adopted.warnings if "Local Zone" in w]
     assert "within its Local Zone us-west-2-lax-1a only" in warning
     assert not [w for w in judge(instance()).adopted[0].warnings if "Local Zone" in w]
@@ -107,9 +107,9 @@ def test_unsupported_network_interface_is_refused_by_name(
     change: dict[str, Any], words: str
 ) -> None:
     """The network interface is part of the instance."""
-    machine = instance()
-    machine["NetworkInterfaces"][0] |= change
-    assert words in reason(machine)
+    row = instance()
+    row["NetworkInterfaces"][0] |= change
+    assert words in reason(row)
 
 
 @pytest.mark.parametrize(
@@ -127,14 +127,14 @@ def test_unsupported_network_interface_is_refused_by_name(
 )
 def test_instance_with_another_owner_is_refused(key: str, words: str) -> None:
     """Two owners would replace each other's instances forever."""
-    machine = instance(tags={"spot-optimizer:managed": STACK, key: "fleet-1"})
-    assert words in reason(machine)
+    row = instance(tags={"spot-optimizer:managed": STACK, key: "fleet-1"})
+    assert words in reason(row)
 
 
 def test_instance_of_our_own_instant_fleet_is_adopted() -> None:
     """A failover's fleet also leaves the tag, but replaces nothing."""
-    machine = instance(tags={"spot-optimizer:managed": STACK, "aws:ec2:fleet-id": "fleet-1"})
-    assert judge(machine, own_fleet_ids=frozenset({"fleet-1"})).adopted
+    row = instance(tags={"spot-optimizer:managed": STACK, "aws:ec2:fleet-id": "fleet-1"})
+    assert judge(row, own_fleet_ids=frozenset({"fleet-1"})).adopted
 
 
 def test_instances_with_one_workload_id_are_both_refused() -> None:
@@ -191,12 +191,12 @@ def test_volume_is_lost_only_if_its_tags_allow_it() -> None:
 @pytest.mark.parametrize("auto_terminate", ["true", "false"])
 def test_termination_protection_and_auto_terminate_exclude_each_other(auto_terminate: str) -> None:
     """The original could not be terminated; if it need not be, a warning says that spot has none."""
-    machine = tagged(1, auto_terminate=auto_terminate)
-    context = {"protections": {machine["InstanceId"]: Protections(termination=True, stop=False)}}
+    row = tagged(1, auto_terminate=auto_terminate)
+    context = {"protections": {row["InstanceId"]: Protections(termination=True, stop=False)}}
     if auto_terminate == "true":
-        assert "termination protection is on" in reason(machine, **context)
+        assert "termination protection is on" in reason(row, **context)
     else:
-        (adopted,) = judge(machine, **context).adopted
+        (adopted,) = judge(row, **context).adopted
         assert any("termination protection" in warning for warning in adopted.warnings)
 
 
@@ -208,9 +208,9 @@ def test_stop_protection_is_refused() -> None:
 
 def test_cloudformation_and_dedicated_tenancy_are_adopted_with_warnings() -> None:
     """Neither prevents a switch."""
-    machine = tagged(1, {"Placement": {"Tenancy": "dedicated"}}, state="stateless")
-    machine["Tags"].append({"Key": "aws:cloudformation:stack-name", "Value": "infra"})
-    (adopted,) = judge(machine).adopted
+    row = tagged(1, {"Placement": {"Tenancy": "dedicated"}}, state="stateless")
+    row["Tags"].append({"Key": "aws:cloudformation:stack-name", "Value": "infra"})
+    (adopted,) = judge(row).adopted
     assert len(adopted.warnings) == 2
     assert "infra" in adopted.warnings[0]
     assert "dedicated" in adopted.warnings[1]
@@ -242,9 +242,9 @@ def test_instance_that_cannot_be_judged_never_stops_the_others(broken: str, valu
 
 def test_verdict_is_in_the_order_of_workload_ids() -> None:
     """The order of EC2's pages does not change the verdict."""
-    machines = [tagged(number, workload=f"w{9 - number}") for number in range(1, 6)]
-    assert judge(*machines) == judge(*reversed(machines))
-    assert [a.workload_id for a in judge(*machines).adopted] == ["w4", "w5", "w6", "w7", "w8"]
+    rows = [tagged(number, workload=f"w{9 - number}") for number in range(1, 6)]
+    assert judge(*rows) == judge(*reversed(rows))
+    assert [a.workload_id for a in judge(*rows).adopted] == ["w4", "w5", "w6", "w7", "w8"]
 
 
 def test_product_code_outside_the_marketplace_is_no_obstacle() -> None:

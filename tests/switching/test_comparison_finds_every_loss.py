@@ -23,11 +23,9 @@ from tests.switching.described_instances import device, instance, tag_list, volu
 EXPECTED = Expected("c6i.xlarge", "us-east-1b", Lifecycle.SPOT, cpu_credits="standard")
 
 
-def described(
-    machine: dict[str, Any], *volumes: dict[str, Any], **changes: Any
-) -> DescribedInstance:
+def described(row: dict[str, Any], *volumes: dict[str, Any], **changes: Any) -> DescribedInstance:
     """An instance with known user data."""
-    return described_instance(machine, volumes, **{"user_data_hash": "h1", **changes})
+    return described_instance(row, volumes, **{"user_data_hash": "h1", **changes})
 
 
 def original() -> DescribedInstance:
@@ -102,9 +100,9 @@ def test_comparison_names_each_loss_of_the_instance(change: dict[str, Any], fiel
 )
 def test_comparison_names_each_loss_of_the_interface(change: dict[str, Any], field: str) -> None:
     """The network interface is part of the instance."""
-    machine = twin()
-    machine["NetworkInterfaces"][0] |= change
-    assert fields(described(machine, volume(2))) == [field]
+    row = twin()
+    row["NetworkInterfaces"][0] |= change
+    assert fields(described(row, volume(2))) == [field]
 
 
 def test_comparison_ignores_the_options_of_a_disabled_metadata_endpoint() -> None:
@@ -119,9 +117,9 @@ def test_comparison_ignores_the_options_of_a_disabled_metadata_endpoint() -> Non
 
 def test_comparison_names_a_public_address_that_was_lost() -> None:
     """A public instance stays reachable."""
-    machine = twin(PublicIpAddress=None)
-    del machine["NetworkInterfaces"][0]["Association"]
-    assert fields(described(machine, volume(2))) == ["public address"]
+    row = twin(PublicIpAddress=None)
+    del row["NetworkInterfaces"][0]["Association"]
+    assert fields(described(row, volume(2))) == ["public address"]
 
 
 @pytest.mark.parametrize(
@@ -143,8 +141,8 @@ def test_comparison_names_each_loss_of_a_volume(change: dict[str, Any], field: s
 
 def test_comparison_names_a_volume_that_would_outlive_its_instance() -> None:
     """Otherwise every switch would leave a volume behind."""
-    machine = twin(BlockDeviceMappings=[device("/dev/xvda", volume(2)["VolumeId"], delete=False)])
-    assert fields(described(machine, volume(2))) == ["device /dev/xvda deleted on termination"]
+    row = twin(BlockDeviceMappings=[device("/dev/xvda", volume(2)["VolumeId"], delete=False)])
+    assert fields(described(row, volume(2))) == ["device /dev/xvda deleted on termination"]
 
 
 def test_comparison_names_lost_encryption_and_accepts_new_encryption() -> None:
@@ -184,8 +182,8 @@ def test_comparison_requires_the_workloads_credit_mode_on_burstable_types(
 ) -> None:
     """A T type gets the workload's mode; other types have none."""
     expected = Expected(instance_type, "us-east-1b", Lifecycle.SPOT, cpu_credits="standard")
-    machine = described(twin(InstanceType=instance_type), volume(2), cpu_credits=cpu_credits)
-    assert fields(machine, expected) == found
+    row = described(twin(InstanceType=instance_type), volume(2), cpu_credits=cpu_credits)
+    assert fields(row, expected) == found
 
 
 def test_comparison_of_on_demand_instances_includes_shutdown_and_protection() -> None:
@@ -202,10 +200,10 @@ def test_comparison_of_on_demand_instances_includes_shutdown_and_protection() ->
 
 def test_instance_that_ec2_is_setting_up_is_pending() -> None:
     """An attaching volume, an invisible one and metadata options that are not applied yet."""
-    machine = twin(MetadataOptions={**instance()["MetadataOptions"], "State": "pending"})
-    machine["BlockDeviceMappings"][0]["Ebs"]["Status"] = "attaching"
-    machine["BlockDeviceMappings"].append(device("/dev/sdf", "vol-unseen"))
-    pending = described(machine, volume(2)).pending
+    row = twin(MetadataOptions={**instance()["MetadataOptions"], "State": "pending"})
+    row["BlockDeviceMappings"][0]["Ebs"]["Status"] = "attaching"
+    row["BlockDeviceMappings"].append(device("/dev/sdf", "vol-unseen"))
+    pending = described(row, volume(2)).pending
     assert pending == ("device /dev/xvda", "device /dev/sdf", "metadata options")
     assert described(twin(), volume(2)).pending == ()
 
@@ -216,8 +214,8 @@ AS_READ = replace(EXPECTED, original_as_read=True)
 def tagged_by_tools() -> DescribedInstance:
     """A replacement that a tool has tagged within seconds, with its volume."""
     written = {"Owner": "ann", "CreatedAt": "today"}
-    machine = twin(Tags=tag_list({"Name": "web", **written}))
-    return described(machine, volume(2, tags={"Backup": "daily", **written}))
+    row = twin(Tags=tag_list({"Name": "web", **written}))
+    return described(row, volume(2, tags={"Backup": "daily", **written}))
 
 
 @pytest.mark.parametrize("expected", [EXPECTED, AS_READ])
@@ -234,9 +232,9 @@ def test_tags_that_tools_add_are_reported_and_accepted(expected: Expected) -> No
 
 def test_tag_that_was_changed_after_the_launch_is_reported_and_accepted() -> None:
     """If the template asked for the original's value, somebody changed it after the launch."""
-    machine = described(twin(Tags=tag_list({"Name": "shop"})), volume(2, tags={"Backup": "never"}))
-    assert fields(machine, AS_READ) == []
-    texts = [str(each) for each in differences(original(), machine, AS_READ)]
+    row = described(twin(Tags=tag_list({"Name": "shop"})), volume(2, tags={"Backup": "never"}))
+    assert fields(row, AS_READ) == []
+    texts = [str(each) for each in differences(original(), row, AS_READ)]
     assert texts == [
         "tag Name: web became shop (changed after the launch)",
         "device /dev/xvda tag Backup: daily became never (changed after the launch)",
@@ -283,7 +281,7 @@ ADDRESSED["NetworkInterfaces"][0]["Ipv6Addresses"] = [{"Ipv6Address": "2001:db8:
 
 
 @pytest.mark.parametrize(
-    ("machine", "disk", "more", "changed"),
+    ("row", "disk", "more", "changed"),
     [
         (instance(KeyName="other"), volume(), {}, "identity"),
         (instance(tags={"Name": "shop"}), volume(), {}, "identity"),
@@ -299,10 +297,10 @@ ADDRESSED["NetworkInterfaces"][0]["Ipv6Addresses"] = [{"Ipv6Address": "2001:db8:
          "size", "volume tag", "no volume", "IPv6 address"],
 )  # fmt: skip
 def test_changed_property_changes_the_digest_of_identity_or_of_state(
-    machine: dict[str, Any], disk: dict[str, Any], more: dict[str, Any], changed: str
+    row: dict[str, Any], disk: dict[str, Any], more: dict[str, Any], changed: str
 ) -> None:
     """A changed instance is recognized, and which of the two changed: never both by one property."""
-    before, now = described(instance(), volume()), described(machine, disk, **more)
+    before, now = described(instance(), volume()), described(row, disk, **more)
     assert whole(now) != whole(before)
     assert (now.identity == before.identity) is (changed == "state")
     assert (now.state == before.state) is (changed == "identity")
@@ -343,13 +341,13 @@ def test_differences_with_itself_are_none_and_in_reverse_the_mirror_image(
     """The comparison is symmetrical: no loss depends on its direction."""
 
     def drawn() -> DescribedInstance:
-        machine = deepcopy(instance())
-        machine["Tags"] = tag_list(
+        row = deepcopy(instance())
+        row["Tags"] = tag_list(
             data.draw(st.dictionaries(st.sampled_from(["a", "b", "aws:c"]), st.text(max_size=2)))
         )
-        machine["KeyName"] = data.draw(st.sampled_from([None, "ops"]))
+        row["KeyName"] = data.draw(st.sampled_from([None, "ops"]))
         disk = volume(Size=data.draw(st.integers(1, 3)), Iops=data.draw(st.integers(1, 3)))
-        return described(machine, disk)
+        return described(row, disk)
 
     one, other = drawn(), drawn()
     here = Expected("m5.large", "us-east-1a", Lifecycle.ON_DEMAND)

@@ -27,7 +27,7 @@ from tests.switching.described_instances import (
 )
 
 
-def made(machine: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any]:
+def made(row: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any]:
     """The template data of an instance."""
     arguments: dict[str, Any] = {
         "volumes": [volume()],
@@ -37,7 +37,7 @@ def made(machine: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any
     arguments |= changes
     return template_data(
         arguments["read"],
-        machine or instance(),
+        row or instance(),
         arguments["volumes"],
         stack=STACK,
         workload_id="web-1",
@@ -102,18 +102,18 @@ def test_template_has_every_option_of_the_instance() -> None:
 
 def test_template_with_every_option_is_accepted_by_botocore() -> None:
     """Its names and types are those of CreateLaunchTemplate."""
-    machine = instance(
+    row = instance(
         Placement={"AvailabilityZone": "us-east-1a", "Tenancy": "dedicated"},
         EnclaveOptions={"Enabled": True},
         Licenses=[{"LicenseConfigurationArn": "arn:aws:license-manager:x"}],
         MaintenanceOptions={"AutoRecovery": "disabled"},
         BlockDeviceMappings=[device("/dev/xvda", "vol-a"), device("/dev/sdf", "vol-b")],
     )
-    machine["NetworkInterfaces"][0] |= {
+    row["NetworkInterfaces"][0] |= {
         "Ipv6Addresses": [{"Ipv6Address": "2001:db8::1", "IsPrimaryIpv6": True}],
         "ConnectionTrackingConfiguration": {"TcpEstablishedTimeout": 350},
     }
-    data = made(machine, volumes=[volume(VolumeId="vol-a"), volume(VolumeId="vol-b")])
+    data = made(row, volumes=[volume(VolumeId="vol-a"), volume(VolumeId="vol-b")])
     assert_accepted("CreateLaunchTemplate", {"LaunchTemplateName": "x", "LaunchTemplateData": data})
     assert data["Placement"] == {"Tenancy": "dedicated"}
     assert data["EnclaveOptions"] == {"Enabled": True}
@@ -146,10 +146,8 @@ def test_template_has_nothing_that_a_type_zone_or_lifecycle_refuses() -> None:
 
 def test_template_has_snapshots_for_all_volumes_but_the_root() -> None:
     """EC2 refuses a snapshot for the root device; any other volume would be blank without one."""
-    machine = instance(
-        BlockDeviceMappings=[device("/dev/xvda", "vol-a"), device("/dev/sdf", "vol-b")]
-    )
-    data = made(machine, volumes=[volume(VolumeId="vol-a"), volume(VolumeId="vol-b")])
+    row = instance(BlockDeviceMappings=[device("/dev/xvda", "vol-a"), device("/dev/sdf", "vol-b")])
+    data = made(row, volumes=[volume(VolumeId="vol-a"), volume(VolumeId="vol-b")])
     root, other = (mapping["Ebs"] for mapping in data["BlockDeviceMappings"])
     assert "SnapshotId" not in root
     assert other["SnapshotId"] == "snap-of-the-image"
@@ -158,12 +156,10 @@ def test_template_has_snapshots_for_all_volumes_but_the_root() -> None:
 def test_template_suppresses_volumes_of_the_image_that_were_removed() -> None:
     """A launch would add the image's volumes; the root and the volumes that the instance still has are
     not suppressed."""
-    machine = instance(
-        BlockDeviceMappings=[device("/dev/xvda", "vol-a"), device("/dev/sdf", "vol-b")]
-    )
+    row = instance(BlockDeviceMappings=[device("/dev/xvda", "vol-a"), device("/dev/sdf", "vol-b")])
     volumes = [volume(VolumeId="vol-a"), volume(VolumeId="vol-b")]
     of_image = {"/dev/xvda", "/dev/sdf", "/dev/sdh", "/dev/sdg"}
-    data = made(machine, volumes=volumes, image_devices=of_image)
+    data = made(row, volumes=volumes, image_devices=of_image)
     assert data["BlockDeviceMappings"][2:] == [
         {"DeviceName": "/dev/sdg", "NoDevice": ""},
         {"DeviceName": "/dev/sdh", "NoDevice": ""},
@@ -182,14 +178,14 @@ def test_template_has_iops_and_throughput_only_for_volume_types_that_take_them()
 
 def test_template_has_no_tags_of_aws_or_of_an_earlier_switch() -> None:
     """EC2 refuses aws: keys, and the switch tag belongs to one launch; configuration tags stay."""
-    machine = instance(
+    row = instance(
         tags={
             "aws:cloudformation:stack-name": "web",
             "spot-optimizer:switch": "old",
             "spot-optimizer:mode": "auto",
         }
     )
-    tags = {t["Key"]: t["Value"] for t in made(machine)["TagSpecifications"][0]["Tags"]}
+    tags = {t["Key"]: t["Value"] for t in made(row)["TagSpecifications"][0]["Tags"]}
     assert tags == {
         "spot-optimizer:managed": STACK,
         "spot-optimizer:workload": "web-1",
@@ -200,12 +196,12 @@ def test_template_has_no_tags_of_aws_or_of_an_earlier_switch() -> None:
 @pytest.mark.parametrize(("count", "fits"), [(47, True), (48, False)])
 def test_template_leaves_room_for_our_three_tags(count: int, fits: bool) -> None:
     """50 tags are allowed; managed, workload and switch need three of them."""
-    machine = instance(tags={f"k{n}": "v" for n in range(count)})
+    row = instance(tags={f"k{n}": "v" for n in range(count)})
     if fits:
-        made(machine)
+        made(row)
     else:
         with pytest.raises(CannotReproduce, match="51 tags with ours, 50 are allowed"):
-            made(machine)
+            made(row)
 
 
 @pytest.mark.parametrize(
@@ -253,15 +249,15 @@ def test_unused_option_refuses_no_instance(later: dict[str, Any]) -> None:
 
 def test_template_has_no_parts_that_a_launch_does_not_take() -> None:
     """A name that EC2 adds to its responses later is not sent back."""
-    machine = instance(
+    row = instance(
         PrivateDnsNameOptions={"HostnameType": "resource-name", "AddedLater": True},
         MetadataOptions={**instance()["MetadataOptions"], "AddedLater": "enabled"},
     )
-    machine["NetworkInterfaces"][0]["ConnectionTrackingConfiguration"] = {
+    row["NetworkInterfaces"][0]["ConnectionTrackingConfiguration"] = {
         "UdpTimeout": 30,
         "AddedLater": 1,
     }
-    data = made(machine)
+    data = made(row)
     assert_accepted("CreateLaunchTemplate", {"LaunchTemplateName": "x", "LaunchTemplateData": data})
     assert data["PrivateDnsNameOptions"] == {"HostnameType": "resource-name"}
     (interface,) = data["NetworkInterfaces"]
@@ -293,17 +289,17 @@ def test_volume_that_cannot_be_reproduced_is_refused(
 
 def test_volumes_with_different_tags_are_refused() -> None:
     """A launch tags all volumes alike, so one of them would lose its tags."""
-    machine = instance(BlockDeviceMappings=[device("/dev/xvda", "a"), device("/dev/sdf", "b")])
+    row = instance(BlockDeviceMappings=[device("/dev/xvda", "a"), device("/dev/sdf", "b")])
     volumes = [volume(VolumeId="a"), volume(VolumeId="b", tags={"Backup": "never"})]
     with pytest.raises(CannotReproduce, match="different tags"):
-        made(machine, volumes=volumes)
+        made(row, volumes=volumes)
 
 
 def test_template_of_a_private_instance_declines_a_public_address() -> None:
     """A private instance stays private in a subnet that assigns public addresses."""
-    machine = instance(PublicIpAddress=None)
-    del machine["NetworkInterfaces"][0]["Association"]
-    assert made(machine)["NetworkInterfaces"][0]["AssociatePublicIpAddress"] is False
+    row = instance(PublicIpAddress=None)
+    del row["NetworkInterfaces"][0]["Association"]
+    assert made(row)["NetworkInterfaces"][0]["AssociatePublicIpAddress"] is False
 
 
 CHANGES: list[dict[str, Any]] = [
@@ -402,8 +398,8 @@ def test_default_credit_mode_of_a_failover_is_not_the_workloads(
     tags: dict[str, str], before: str | None, found: str
 ) -> None:
     """A fleet cannot set the mode; only the mode of an instance that it launched for us is ignored."""
-    machine = instance(tags=tags, InstanceType="t3.large")
-    assert launch_traits(source(), machine, "unlimited", LaunchTraits(before)).cpu_credits == found
+    row = instance(tags=tags, InstanceType="t3.large")
+    assert launch_traits(source(), row, "unlimited", LaunchTraits(before)).cpu_credits == found
 
 
 def test_template_has_nothing_that_the_instance_does_not_have() -> None:

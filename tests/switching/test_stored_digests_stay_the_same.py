@@ -12,9 +12,9 @@ from tests.switching.described_instances import device, instance, volume
 
 def with_interface(**changes: Any) -> dict[str, Any]:
     """An instance with a changed network interface."""
-    machine = instance()
-    machine["NetworkInterfaces"][0] |= changes
-    return machine
+    row = instance()
+    row["NetworkInterfaces"][0] |= changes
+    return row
 
 
 def bare() -> dict[str, Any]:
@@ -161,11 +161,11 @@ DIGESTS = {
 @pytest.mark.parametrize("name", CASES)
 def test_stored_digests_are_those_of_version_0_1_0(name: str) -> None:
     """A deployment makes no instance look changed, and old and new code agree while both run."""
-    machine, volumes, more = CASES[name]
-    identity = identity_of(machine, **{"user_data_hash": "h1", **more})
-    state = state_of(machine, volumes)
+    row, volumes, more = CASES[name]
+    identity = identity_of(row, **{"user_data_hash": "h1", **more})
+    state = state_of(row, volumes)
     assert DIGESTS[name] == (
-        fingerprint(machine),
+        fingerprint(row),
         details_digest(identity, state),
         instance_digest(identity, state),
     )
@@ -175,8 +175,7 @@ def test_cases_change_every_property_that_is_digested() -> None:
     """No property of the identity is left out of the comparison with version 0.1.0."""
     plain = identity_of(instance(), user_data_hash="h1")
     found = [
-        identity_of(machine, **{"user_data_hash": "h1", **more})
-        for machine, _, more in CASES.values()
+        identity_of(row, **{"user_data_hash": "h1", **more}) for row, _, more in CASES.values()
     ]
     names = {*LABELS, "tags", "ebs_optimized", "cpu_credits"}
     assert {n for n in names if all(getattr(i, n) == getattr(plain, n) for i in found)} == set()
