@@ -55,6 +55,31 @@ def test_grown_root_volume_is_read_within_an_hour_and_reproduced(stage: Stage) -
     assert (volume["Size"], volume["Iops"], volume["Throughput"]) == (GROWN_GIB, 5000, 300)
 
 
+def test_plan_distinguishes_a_changed_state_from_a_changed_identity(stage: Stage) -> None:
+    """A grown volume changes only the state, a tag only the identity, and a switch changes neither."""
+
+    def digests() -> tuple[str, str]:
+        plan = stage.item("PLANS", "web")
+        return plan["identity_digest"], plan["state_digest"]
+
+    instance = stage.launch()
+    stage.take_in()
+    identity, state = digests()
+    stage.world.modify_volume(instance, ROOT, Size=GROWN_GIB)
+    stage.account.run_for(HOUR)
+    grown_identity, grown_state = digests()
+    assert (grown_identity == identity, grown_state == state) == (True, False)
+    tag(instance, team="billing")
+    stage.cycle()
+    tagged_identity, tagged_state = digests()
+    assert (tagged_identity == identity, tagged_state == grown_state) == (False, True)
+    stage.force()
+    assert stage.finish().status == "SUCCEEDED"
+    stage.cycle()
+    assert stage.item("PLANS", "web")["read_instance_id"] != instance
+    assert digests() == (tagged_identity, tagged_state)
+
+
 def test_failover_reproduces_a_volume_that_changed_an_hour_ago(stage: Stage) -> None:
     """A failover compares nothing, so the launch template must be up to date."""
     instance = stage.launch()

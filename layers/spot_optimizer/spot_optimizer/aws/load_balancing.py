@@ -27,7 +27,7 @@ class Registration:
     """Position of the registered name in the instance's ``Names``."""
 
     @property
-    def leaves(self) -> bool:
+    def is_draining(self) -> bool:
         return self.state == "draining"
 
     @property

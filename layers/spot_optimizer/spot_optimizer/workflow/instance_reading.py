@@ -221,8 +221,8 @@ def _as_read(reading: InstanceReading, now: datetime) -> dict[str, Any]:
         "read_instance_id": reading.instance["InstanceId"],
         "fingerprint": fingerprint(reading.instance),
         "details": details_digest(identity, state),
-        "identity": identity_digest(identity),
-        "state": state_digest(state),
+        "identity_digest": identity_digest(identity),
+        "state_digest": state_digest(state),
         "read_at": now,
         "read_launch_time": reading.instance["LaunchTime"],
         "persistent_spot_request_id": reading.persistent_spot_request_id,
@@ -230,9 +230,17 @@ def _as_read(reading: InstanceReading, now: datetime) -> dict[str, Any]:
 
 
 def _log_changes(plan: PlanItem, read: Mapping[str, Any]) -> None:
-    """Log whether identity or state changed since the workload was last read."""
-    before = {"identity": plan.identity, "state": plan.state}
-    changed = [name for name, digest in before.items() if digest not in ("", read[name])]
+    """Log whether identity or state changed since the same instance was last read.
+
+    A replacement of another type may have another credit mode and EBS optimization.
+    """
+    if plan.read_instance_id != read["read_instance_id"]:
+        return
+    changed = [
+        name
+        for name, before in (("identity", plan.identity_digest), ("state", plan.state_digest))
+        if before not in ("", read[f"{name}_digest"])
+    ]
     if changed:
         logger.info("instance changed", workload_id=plan.workload_id, changed=changed)
 

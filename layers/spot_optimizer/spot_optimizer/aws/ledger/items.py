@@ -144,10 +144,10 @@ class PlanItem(Item):
     details: str = ""
     """Of its volumes and credit mode then (``stored_digests.details_digest``); empty where they have or
     may have changed: it is read again as soon as there is time."""
-    identity: str = ""
-    """Digest of the identity of that instance (``identity_digest``); empty where never computed."""
-    state: str = ""
-    """Digest of its disks and addresses (``state_digest``); empty where never computed."""
+    identity_digest: str = ""
+    """Of that instance's identity (``instance_identity``); empty if it was never computed."""
+    state_digest: str = ""
+    """Of its disks and addresses (``instance_state``); empty if it was never computed."""
     read_at: AwareDatetime | None = None
     """When it was last read."""
     read_launch_time: AwareDatetime | None = None

@@ -1,11 +1,9 @@
 """Requests about models: show, validate, try, activate, roll back, drop."""
 
-import json
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from spot_optimizer.aws.clients import client
 from spot_optimizer.aws.environment import Environment
 from spot_optimizer.aws.ledger import keys
 from spot_optimizer.aws.ledger.models import ModelLedger
@@ -22,6 +20,7 @@ from spot_optimizer.contracts.command import (
 )
 from spot_optimizer.contracts.market import ValidateModel
 from spot_optimizer.forecast.model_registry import NotPossible, Registry
+from spot_optimizer.services.command.invocation import invoke
 from spot_optimizer.workflow.model_announcements import note_and_announce
 
 ModelRequest = ShowModels | ValidateModelNow | TryModel | ActivateModel | RollBackModel | DropModel
@@ -103,13 +102,7 @@ def _require_comparison(models: ModelLedger, version: str) -> None:
 def _validate(env: Environment, version: str, asked_by: str) -> dict[str, Any]:
     """Invoke refresh_market, which alone can load a model."""
     task = ValidateModel(task="validate-model", version=version, asked_by=asked_by)
-    reply = client("lambda").invoke(
-        FunctionName=env.refresh_function, Payload=task.model_dump_json().encode()
-    )
-    answer: dict[str, Any] = json.loads(reply["Payload"].read())
-    if reply.get("FunctionError"):
-        raise InvalidRequest(str(answer.get("errorMessage", "the validation failed")))
-    return answer
+    return invoke(env.refresh_function, task, "the validation failed")
 
 
 def _show(models: ModelLedger, ledger: Ledger, now: datetime) -> dict[str, Any]:

@@ -1,11 +1,9 @@
 """``command``: carries out manual requests; each is recorded with who asked."""
 
-import json
 from datetime import datetime
 from functools import partial
 from typing import Any
 
-from spot_optimizer.aws.clients import client
 from spot_optimizer.aws.environment import Environment
 from spot_optimizer.aws.ledger import keys
 from spot_optimizer.aws.ledger.codec import instant
@@ -29,6 +27,7 @@ from spot_optimizer.contracts.command import (
     ValidateModelNow,
 )
 from spot_optimizer.contracts.decide import ForcedDecision
+from spot_optimizer.services.command.invocation import invoke
 from spot_optimizer.services.command.market_questions import answer_question
 from spot_optimizer.services.command.model_requests import ModelRequest, carry_out_model_request
 from spot_optimizer.settings import InvalidSetting, parse_setting
@@ -111,12 +110,7 @@ def _set_workload(ledger: Ledger, workload_id: str, changes: dict[str, Any]) -> 
 def _decide(request: DecideNow, env: Environment) -> dict[str, Any]:
     """Invoke ``decide`` for this workload; its answer is the answer."""
     forced = ForcedDecision(trigger="forced", **request.model_dump(exclude={"command"}))
-    reply = client("lambda").invoke(
-        FunctionName=env.decide_function, Payload=forced.model_dump_json().encode()
-    )
-    answer: dict[str, Any] = json.loads(reply["Payload"].read())
-    if reply.get("FunctionError"):
-        raise InvalidRequest(str(answer.get("errorMessage", "the decision failed")))
+    answer = invoke(env.decide_function, forced, "the decision failed")
     if "not_decided" in answer:
         raise InvalidRequest(str(answer["not_decided"]))
     return answer

@@ -71,13 +71,13 @@ def _undo(request: HandOverRequest, now: datetime) -> HandOverProgress:
     except InstanceEnded as error:
         logger.warning("the original has ended", reason=str(error))
     both = read_both_registrations(request, now)
-    deregister(both.replacement_names, [r for r in both.replacement if not r.leaves])
+    deregister(both.replacement_names, [r for r in both.replacement if not r.is_draining])
     return HandOverProgress(done=True, load_balancing=both.load_balancing)
 
 
 def _release(request: HandOverRequest, now: datetime) -> HandOverProgress:
     both = read_both_registrations(request, now)
-    registered = [r for r in both.original if not r.leaves]
+    registered = [r for r in both.original if not r.is_draining]
     if registered:
         deregister(both.original_names, registered)
     if not both.original:

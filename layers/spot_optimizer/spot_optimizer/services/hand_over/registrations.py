@@ -35,7 +35,7 @@ class BothRegistrations:
     @property
     def wanted(self) -> list[Registration]:
         """The registrations that the replacement must get."""
-        return [*(r for r in self.original if not r.leaves), *self.lost]
+        return [*(r for r in self.original if not r.is_draining), *self.lost]
 
     def unfinished(self, wait_s: int) -> HandOverProgress:
         return HandOverProgress(done=False, wait_s=wait_s, load_balancing=self.load_balancing)
@@ -71,7 +71,7 @@ def _lost(
     While the original lives, its current registrations count: they are what its user wants. Other
     targets in a group do not matter: another switch may be about to deregister them.
     """
-    held = {r.place for r in original if not r.leaves}
+    held = {r.place for r in original if not r.is_draining}
     standing = [
         Registration(
             r.target_group_arn, r.port, "healthy" if r.in_use else "unused", "", r.position

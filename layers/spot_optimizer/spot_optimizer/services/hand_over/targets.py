@@ -39,11 +39,11 @@ def hand_over_targets(request: HandOverRequest, now: datetime) -> HandOverProgre
     if request.load_balancing is None and request.action == "shift":
         _refuse_classic_load_balancers(request.original_id)
     both = read_both_registrations(request, now)
-    known = {r.place: r for r in both.replacement if not r.leaves}
+    known = {r.place: r for r in both.replacement if not r.is_draining}
     missing = [r for r in both.wanted if r.place not in known]
     # An address can be registered again only when it has drained (Application Load Balancer guide,
     # "Register targets"); EC2 may give the replacement an address that was just deregistered.
-    draining = {r.place: r for r in both.replacement if r.leaves and r.by_address}
+    draining = {r.place: r for r in both.replacement if r.is_draining and r.by_address}
     registrable = [r for r in missing if r.place not in draining]
     if registrable:
         return _register(request, both, registrable)
