@@ -1,4 +1,4 @@
-"""``spot-optimizer explain``: why a decision came out as it did, and what would have changed it."""
+"""``spot-optimizer explain``: why a decision was made, and what would have changed it."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -20,7 +20,7 @@ from spot_optimizer.contracts.boundary import InvalidRequest
 from spot_optimizer.services.explain.explanation import Explained, explain_decision
 
 _NO_DATE = 1900
-"""Year of a time of day without a date."""
+"""The year that the parser gives a time of day without a date."""
 
 
 def explain(
@@ -30,35 +30,35 @@ def explain(
     scenario: Annotated[
         str | None,
         typer.Option(
-            help="Run a scenario (a file, or a name of `simulate --list`) and explain that."
+            help="Run a scenario (a file, or a name from `simulate --list`) and explain a decision of it."
         ),
     ] = None,
     seed: Annotated[
-        int | None, typer.Option(min=0, help="Seed for --scenario; left out: the scenario's own.")
+        int | None, typer.Option(min=0, help="Seed for --scenario; default: the scenario's own.")
     ] = None,
     decision: Annotated[
-        str | None, typer.Option(help="Id of a decision, as ledger and executions name it.")
+        str | None, typer.Option(help="Id of a decision, as on the ledger and in executions.")
     ] = None,
     at: Annotated[
         datetime | None,
         typer.Option(
-            help="The last decision up to this time, UTC; of a time alone the date is today's, in a"
-            " scenario that of its start. Left out: the last one.",
+            help="The last decision up to this time, in UTC. A time without a date is of today, in a"
+            " scenario of its first day. Default: the last decision.",
             formats=["%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%d", "%H:%M"],
         ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Say why the last decision about a workload came out as it did.
+    """Explain the last decision about a workload.
 
-    The inputs with the thresholds and where each comes from, the guards, the best rivals, every
-    rejected pool by reason, and what would have changed the decision, each tried with the engine
-    that decided.
+    Shows the inputs, the thresholds and where each comes from, the guards, the best rivals, every
+    rejected pool by reason, and what would have changed the decision, each tried with the engine that
+    decided.
     """
     if (stack is None) == (scenario is None):
         raise typer.BadParameter("allowed is one of --stack and --scenario")
     if at is not None and decision is not None:
-        raise typer.BadParameter("--decision names its time: --at does not go with it")
+        raise typer.BadParameter("--at is not allowed with --decision, whose id has its time")
     try:
         if scenario is not None:
             explained = _of_scenario(scenario, seed, workload, decision, at)
@@ -97,7 +97,7 @@ def _of_scenario(
     known = sorted(spec.tags.get("workload", spec.name) for spec in planned.scenario.workloads)
     if workload not in known:
         raise typer.BadParameter(
-            f"workload = '{workload}' is none of the scenario's; known are {', '.join(known)}"
+            f"workload = '{workload}' is not in the scenario; known are {', '.join(known)}"
         )
     number = planned.seed if seed is None else seed
     market = market_of(
@@ -119,7 +119,7 @@ def _of_scenario(
 
 
 def _shortened(market: Market, until: datetime | None) -> Market:
-    """The market up to the moment that is asked for: the rest of the run would not change it."""
+    """The market up to the requested time: the rest of the run would not change the decision."""
     if until is None:
         return market
     if not market.start < until <= market.end:

@@ -1,4 +1,4 @@
-"""``spot-optimizer invoke``: try a function with an event in the embedded account."""
+"""``spot-optimizer invoke``: invoke a function with an event in the embedded account."""
 
 import json
 from datetime import timedelta
@@ -18,10 +18,10 @@ from simulator.markets import builtin_market
 from simulator.simulation import Observer, Simulation
 
 _WARM_UP = timedelta(minutes=18)
-"""Three cycles: adopted, priced, decided."""
+"""Three cycles: adoption, prices, decisions."""
 _AFTERWARDS = timedelta(minutes=12)
 _HISTORY_OF_MODELS_DAYS = 24.0
-"""Models are compared over a week and look back two."""
+"""Models are compared over one week and use the prices of two weeks before."""
 _FILLS = 2
 
 
@@ -33,8 +33,8 @@ def invoke(
     model: Annotated[
         Path | None,
         typer.Option(
-            help="A folder with a model's files: uploaded before the call, as the version that the "
-            "folder is named.",
+            help="A folder with a model's files, which are uploaded before the call. Its name is the "
+            "version.",
             exists=True,
             file_okay=False,
         ),
@@ -42,9 +42,9 @@ def invoke(
     seed: SeedOption = 1,
     as_json: JsonOption = False,
 ) -> None:
-    """Invoke a function of the deployed template by hand, and see what comes of it.
+    """Invoke a function of the deployed template, and show what happens afterwards.
 
-    The demo's workloads have been running for 18 virtual minutes; after the call, 12 more pass.
+    The demo's workloads run for 18 virtual minutes before the call and for 12 after it.
     """
     payload = _read(event)
     seen: list[Happening] = []
@@ -76,7 +76,7 @@ def invoke(
 
 
 def _upload(model: Path, simulation: Simulation) -> None:
-    """As its user would, once there are prices enough to compare it by."""
+    """Upload as a user would, once there are enough prices to compare the model."""
     for _ in range(_FILLS):
         simulation.account.invoke("RefreshMarket", {"task": "fill"})
     bucket = simulation.account.outputs["DataBucket"]
@@ -106,7 +106,7 @@ def _read(event: Path) -> Any:
     try:
         return json.loads(event.read_text())
     except ValueError as error:
-        raise typer.BadParameter(f"{event} is no JSON: {error}") from error
+        raise typer.BadParameter(f"{event} is not valid JSON: {error}") from error
 
 
 def _logical_id(function: str, simulation: Simulation) -> str:
@@ -115,7 +115,9 @@ def _logical_id(function: str, simulation: Simulation) -> str:
     wanted = "".join(part[:1].upper() + part[1:] for part in function.split("_"))
     if wanted not in known:
         names = ", ".join(sorted(known))
-        raise typer.BadParameter(f"function '{function}' is not in the template; there are {names}")
+        raise typer.BadParameter(
+            f"function '{function}' is not in the template; allowed are {names}"
+        )
     return wanted
 
 

@@ -46,7 +46,7 @@ EXPECTED_ERRORS = frozenset(
         "LaunchRejected",
         "LedgerBusy",
         "TargetsNotHealthy",
-        "TrafficNotMovable",
+        "LoadBalancerNotSupported",
         "TryAgain",
     }
 )

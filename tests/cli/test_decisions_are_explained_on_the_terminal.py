@@ -65,7 +65,7 @@ def test_a_moment_is_explained_as_one_json_document(story: str) -> None:
         (["explain", "shop", "--scenario", "STORY", "--at", "07:00"], "outside the run"),
         (
             ["explain", "shop", "--scenario", "STORY", "--at", "00:10", "--decision", "x"],
-            "--decision names its time",
+            "--at is not allowed with --decision",
         ),
         (["explain", "other", "--scenario", "STORY"], "known are shop"),
         (["judge", "m5.huge", "us-east-1a"], "m5.huge"),

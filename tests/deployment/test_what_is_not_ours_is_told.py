@@ -29,10 +29,10 @@ def test_a_machine_of_another_stack_is_left_alone(stage: Stage) -> None:
     """Refused with what to do; the others are managed."""
     refused = stage.workload("theirs")
     assert refused["status"] == "refused"
-    assert "two must not manage one machine" in refused["status_reason"]
-    assert f"take the tag {SWITCH_TAG} off" in refused["status_reason"]
+    assert "two stacks must not manage one instance" in refused["status_reason"]
+    assert f"remove the tag {SWITCH_TAG}" in refused["status_reason"]
     assert stage.workload("ours")["status"] == "managed"
-    with pytest.raises(FunctionFailed, match="two must not manage"):
+    with pytest.raises(FunctionFailed, match="two stacks must not manage"):
         stage.force("theirs")
 
 

@@ -14,12 +14,9 @@ from spot_optimizer.contracts.steps import (
     HandOverProgress,
     HandOverRequest,
 )
-from spot_optimizer.services.hand_over.actions import (
-    TARGET_DEADLINE,
-    UNSERVED_MAX,
-    TargetsNotHealthy,
-    hand_over,
-)
+from spot_optimizer.services.hand_over.actions import hand_over
+from spot_optimizer.services.hand_over.errors import TargetsNotHealthy
+from spot_optimizer.services.hand_over.targets import TARGET_DEADLINE, UNSERVED_MAX
 
 ORIGINAL, REPLACEMENT = "i-0000000000000000a", "i-0000000000000000b"
 ADDRESSES = ("10.0.0.5", "2001:db8::5"), ("10.0.1.7", "2001:db8:1::7")

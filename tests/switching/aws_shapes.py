@@ -1,4 +1,4 @@
-"""Whether parameters are what botocore's model of EC2 takes."""
+"""Checks parameters against botocore's model of EC2."""
 
 from functools import cache
 from typing import Any
@@ -14,7 +14,7 @@ def _ec2() -> ServiceModel:
 
 
 def assert_accepted(operation: str, parameters: dict[str, Any]) -> None:
-    """Fail with botocore's own words where the call would not even be sent."""
+    """Fail with botocore's message if it would not send the call."""
     shape = _ec2().operation_model(operation).input_shape
     assert shape is not None
     report = ParamValidator().validate(parameters, shape)

@@ -1,4 +1,4 @@
-"""What cannot be moved without a loss is refused in words; the rest is managed."""
+"""An instance that a switch would harm is refused with the reason; the others are adopted."""
 
 from typing import Any
 
@@ -10,48 +10,48 @@ from spot_optimizer.settings import Settings
 from spot_optimizer.switching.adoption import Adoption, judge_adoption
 from spot_optimizer.switching.protections import Protections, refuse_protected
 from spot_optimizer.vocabulary import Mode
-from tests.switching.machines import CATALOG, STACK, device, instance
+from tests.switching.described_instances import CATALOG, STACK, device, instance
 
 
-def judge(*machines: dict[str, Any], **context: Any) -> Adoption:
-    """The verdict on machines under default settings."""
+def judge(*rows: dict[str, Any], **context: Any) -> Adoption:
+    """The verdict on instances under default settings."""
     return judge_adoption(
-        machines, **{"stack": STACK, "settings": Settings(), "catalog": CATALOG, **context}
+        rows, **{"stack": STACK, "settings": Settings(), "catalog": CATALOG, **context}
     )
 
 
 def tagged(number: int = 1, _changes: dict[str, Any] | None = None, **tags: str) -> dict[str, Any]:
-    """A machine with further tags under our prefix (underscores read as hyphens)."""
+    """An instance with more tags under our prefix (underscores become hyphens)."""
     mine = {f"spot-optimizer:{name.replace('_', '-')}": value for name, value in tags.items()}
     return instance(number, tags={"spot-optimizer:managed": STACK, **mine}, **(_changes or {}))
 
 
-def reason(machine: dict[str, Any], **context: Any) -> str:
-    """Why one machine is refused."""
-    adoption = judge(machine, **context)
+def reason(row: dict[str, Any], **context: Any) -> str:
+    """Why one instance is refused."""
+    adoption = judge(row, **context)
     assert not adoption.adopted
     return adoption.refused[0].reason
 
 
-def test_a_plain_instance_is_managed_under_its_own_id() -> None:
-    """Without a workload tag the instance id is the workload's."""
+def test_instance_without_workload_tag_is_adopted_under_its_own_id() -> None:
+    """The instance id is the workload's id."""
     (adopted,) = judge(instance()).adopted
     assert adopted.workload_id == adopted.instance_id == instance()["InstanceId"]
     assert (adopted.mode, adopted.type_globs, adopted.subnets) == (Mode.AUTO, ("*",), ())
     assert [w for w in adopted.warnings if "root disk" in w]
 
 
-def test_a_team_that_says_stateless_is_not_warned() -> None:
-    """A written word is taken for meant."""
+def test_explicit_stateless_tag_silences_the_warning() -> None:
+    """An explicit tag confirms the default."""
     (adopted,) = judge(tagged(state="stateless", workload="w", mode="manual")).adopted
     assert adopted.warnings == ()
     assert (adopted.workload_id, adopted.mode) == ("w", Mode.MANUAL)
 
 
-def test_a_machine_in_a_local_zone_is_managed_with_a_warning() -> None:
-    """Its prices are not known to the last cent, which its team is told."""
-    machine = instance(Placement={"AvailabilityZone": "us-west-2-lax-1a"})
-    (adopted,) = judge(machine).adopted
+def test_instance_in_a_local_zone_is_adopted_with_a_warning() -> None:
+    """The warning says that its exact prices are not known."""
+    row = instance(Placement={"AvailabilityZone": "us-west-2-lax-1a"})
+    (adopted,) = judge(row).adopted
     (warning,) = [w for w in adopted.warnings if "Local Zone" in w]
     assert "within its Local Zone us-west-2-lax-1a only" in warning
     assert not [w for w in judge(instance()).adopted[0].warnings if "Local Zone" in w]
@@ -81,12 +81,12 @@ def test_a_machine_in_a_local_zone_is_managed_with_a_warning() -> None:
         ({"NetworkPerformanceOptions": {"BandwidthWeighting": "vpc-1"}}, "vpc-1"),
         ({"KernelId": "aki-1"}, "KernelId"),
         ({"NetworkInterfaces": [{}, {}]}, "2 network interfaces"),
-        ({"InstanceType": "zz9.large"}, "zz9.large is not in the catalogue"),
+        ({"InstanceType": "zz9.large"}, "zz9.large is not in the region's catalog"),
         ({"Operator": {"Managed": True, "Principal": "eks"}}, "managed by eks"),
     ],
 )
-def test_what_could_not_be_kept_is_refused(change: dict[str, Any], words: str) -> None:
-    """Nothing of a machine is silently lost."""
+def test_unsupported_feature_is_refused_by_name(change: dict[str, Any], words: str) -> None:
+    """A switch loses nothing silently."""
     assert words in reason(instance(**change))
 
 
@@ -97,18 +97,20 @@ def test_what_could_not_be_kept_is_refused(change: dict[str, Any], words: str) -
         ({"Ipv4Prefixes": [{"Ipv4Prefix": "10.0.0.0/28"}]}, "address prefixes"),
         ({"InterfaceType": "efa"}, "type efa"),
         ({"SourceDestCheck": False}, "source/destination check"),
-        ({"Attachment": {"DeviceIndex": 0, "DeleteOnTermination": False}}, "outlives it"),
+        ({"Attachment": {"DeviceIndex": 0, "DeleteOnTermination": False}}, "outlives the instance"),
         (
             {"Attachment": {"DeviceIndex": 0, "EnaSrdSpecification": {"EnaSrdEnabled": True}}},
             "ENA Express",
         ),
     ],
 )
-def test_interfaces_that_could_not_be_kept_are_refused(change: dict[str, Any], words: str) -> None:
-    """The network face of the machine is part of it."""
-    machine = instance()
-    machine["NetworkInterfaces"][0] |= change
-    assert words in reason(machine)
+def test_unsupported_network_interface_is_refused_by_name(
+    change: dict[str, Any], words: str
+) -> None:
+    """The network interface is part of the instance."""
+    row = instance()
+    row["NetworkInterfaces"][0] |= change
+    assert words in reason(row)
 
 
 @pytest.mark.parametrize(
@@ -124,20 +126,20 @@ def test_interfaces_that_could_not_be_kept_are_refused(change: dict[str, Any], w
         ("aws:ec2:fleet-id", "EC2 Fleet fleet-1"),
     ],
 )
-def test_members_of_something_that_heals_itself_are_refused(key: str, words: str) -> None:
-    """Two owners would replace each other's instances for ever."""
-    machine = instance(tags={"spot-optimizer:managed": STACK, key: "fleet-1"})
-    assert words in reason(machine)
+def test_instance_with_another_owner_is_refused(key: str, words: str) -> None:
+    """Two owners would replace each other's instances forever."""
+    row = instance(tags={"spot-optimizer:managed": STACK, key: "fleet-1"})
+    assert words in reason(row)
 
 
-def test_instances_of_our_own_instant_fleets_are_ours() -> None:
-    """A rescue's fleet leaves the tag too, but keeps no size."""
-    machine = instance(tags={"spot-optimizer:managed": STACK, "aws:ec2:fleet-id": "fleet-1"})
-    assert judge(machine, own_fleet_ids=frozenset({"fleet-1"})).adopted
+def test_instance_of_our_own_instant_fleet_is_adopted() -> None:
+    """A failover's fleet also leaves the tag, but replaces nothing."""
+    row = instance(tags={"spot-optimizer:managed": STACK, "aws:ec2:fleet-id": "fleet-1"})
+    assert judge(row, own_fleet_ids=frozenset({"fleet-1"})).adopted
 
 
-def test_two_instances_with_one_workload_id_are_both_refused() -> None:
-    """Neither can be known to be the real one; the message names both."""
+def test_instances_with_one_workload_id_are_both_refused() -> None:
+    """Neither is known to be the right one; the reason names both."""
     adoption = judge(tagged(1, workload="w"), tagged(2, workload="w"), tagged(3, workload="v"))
     assert [a.workload_id for a in adoption.adopted] == ["v"]
     assert len(adoption.refused) == 2
@@ -146,38 +148,40 @@ def test_two_instances_with_one_workload_id_are_both_refused() -> None:
         assert instance(2)["InstanceId"] in refused.reason
 
 
-def test_the_instances_of_a_live_switch_are_no_duplicates() -> None:
-    """Original and replacement share the id while one becomes the other."""
+def test_instances_of_a_live_switch_are_no_duplicates() -> None:
+    """Original and replacement share the workload id during the switch."""
     replacement = tagged(2, workload="w")
     adoption = judge(
-        tagged(1, workload="w"), replacement, in_switch=frozenset({replacement["InstanceId"]})
+        tagged(1, workload="w"),
+        replacement,
+        owned_by_switches=frozenset({replacement["InstanceId"]}),
     )
     assert [a.instance_id for a in adoption.adopted] == [instance(1)["InstanceId"]]
     assert not adoption.refused
 
 
 @pytest.mark.parametrize("state", ["terminated", "shutting-down", "pending"])
-def test_what_comes_up_or_goes_down_is_not_judged(state: str) -> None:
-    """EC2 shows a terminated instance for an hour with its tags."""
+def test_starting_or_ending_instance_is_not_judged(state: str) -> None:
+    """EC2 shows a terminated instance with its tags for an hour."""
     adoption = judge(tagged(1, workload="w"), tagged(2, {"State": {"Name": state}}, workload="w"))
     assert (len(adoption.adopted), len(adoption.refused)) == (1, 0)
 
 
-def test_instances_of_others_are_never_looked_at() -> None:
-    """Neither without our tag, nor with another stack's."""
+def test_instance_of_another_stack_is_not_judged() -> None:
+    """Neither without our tag nor with another stack's."""
     other = instance(tags={"spot-optimizer:managed": "another", "spot-optimizer:mode": "??"})
     assert judge(instance(tags={}), other) == Adoption((), ())
 
 
-def test_instance_store_is_lost_only_by_permission() -> None:
-    """The catalogue knows which types have one."""
+def test_instance_store_is_lost_only_if_its_tag_allows_it() -> None:
+    """The catalog knows which types have one."""
     change = {"InstanceType": "m5d.large"}
     assert "instance-store-may-be-lost = true" in reason(tagged(1, change))
     assert judge(tagged(1, change, instance_store_may_be_lost="true")).adopted
 
 
-def test_a_volume_goes_with_its_instance_only_if_the_team_says_so() -> None:
-    """A kept volume never; a data volume if it dies with the instance and stateless is written."""
+def test_volume_is_lost_only_if_its_tags_allow_it() -> None:
+    """A kept volume never; a data volume if it is deleted on termination and the tag says stateless."""
     data = {"BlockDeviceMappings": [device("/dev/xvda", "vol-a"), device("/dev/sdf", "vol-b")]}
     kept = {"BlockDeviceMappings": [device("/dev/xvda", "vol-a", delete=False)]}
     assert "vol-b at /dev/sdf is a data volume" in reason(tagged(1, data))
@@ -187,10 +191,10 @@ def test_a_volume_goes_with_its_instance_only_if_the_team_says_so() -> None:
 
 @pytest.mark.parametrize("auto_terminate", ["true", "false"])
 def test_termination_protection_and_auto_terminate_exclude_each_other(auto_terminate: str) -> None:
-    """The original could never be terminated; where it need not be, spot's lack of it is said."""
-    machine = tagged(1, auto_terminate=auto_terminate)
-    protections = {machine["InstanceId"]: Protections(termination=True, stop=False)}
-    verdict = refuse_protected(judge(machine).adopted, protections)
+    """The original could not be terminated; if it need not be, a warning says that spot has none."""
+    row = tagged(1, auto_terminate=auto_terminate)
+    protections = {row["InstanceId"]: Protections(termination=True, stop=False)}
+    verdict = refuse_protected(judge(row).adopted, protections)
     if auto_terminate == "true":
         assert "termination protection is on" in verdict.refused[0].reason
     else:
@@ -199,7 +203,7 @@ def test_termination_protection_and_auto_terminate_exclude_each_other(auto_termi
 
 
 def test_stop_protection_is_refused() -> None:
-    """A replacement could not have it."""
+    """A replacement cannot have it."""
     protections = {instance()["InstanceId"]: Protections(termination=False, stop=True)}
     verdict = refuse_protected(judge(instance()).adopted, protections)
     assert "stop protection" in verdict.refused[0].reason
@@ -211,23 +215,23 @@ def test_an_instance_that_was_not_read_is_not_refused_for_protections() -> None:
     assert refuse_protected(adopted, {}).adopted == adopted
 
 
-def test_owners_that_lose_sight_are_warned() -> None:
-    """CloudFormation and dedicated tenancy do not forbid a move."""
-    machine = tagged(1, {"Placement": {"Tenancy": "dedicated"}}, state="stateless")
-    machine["Tags"].append({"Key": "aws:cloudformation:stack-name", "Value": "infra"})
-    (adopted,) = judge(machine).adopted
+def test_cloudformation_and_dedicated_tenancy_are_adopted_with_warnings() -> None:
+    """Neither prevents a switch."""
+    row = tagged(1, {"Placement": {"Tenancy": "dedicated"}}, state="stateless")
+    row["Tags"].append({"Key": "aws:cloudformation:stack-name", "Value": "infra"})
+    (adopted,) = judge(row).adopted
     assert len(adopted.warnings) == 2
     assert "infra" in adopted.warnings[0]
     assert "dedicated" in adopted.warnings[1]
 
 
-def test_wrong_tags_and_types_are_refused() -> None:
-    """A glob that matches nothing would leave the workload without a pool."""
+def test_invalid_tags_and_types_are_refused() -> None:
+    """A pattern that matches nothing would leave the workload without a pool."""
     assert "mode = 'x'" in reason(tagged(mode="x"))
     assert "'m9*' matches no type" in reason(tagged(types="m5*,m9*"))
 
 
-def test_all_reasons_are_given_at_once() -> None:
+def test_refusal_names_all_reasons_at_once() -> None:
     """Nobody has to correct one thing per cycle."""
     text = reason(instance(OutpostArn="arn:x", KernelId="aki-1"))
     assert "Outpost" in text
@@ -238,23 +242,21 @@ def test_all_reasons_are_given_at_once() -> None:
     broken=st.sampled_from(["InstanceType", "BlockDeviceMappings", "NetworkInterfaces"]),
     value=st.one_of(st.none(), st.integers(), st.text(max_size=3), st.just([1])),
 )
-def test_one_instance_that_cannot_be_judged_never_stops_the_others(
-    broken: str, value: object
-) -> None:
-    """Whatever a field holds, the other workload is adopted."""
+def test_instance_that_cannot_be_judged_never_stops_the_others(broken: str, value: object) -> None:
+    """Whatever a field contains, the other workload is adopted."""
     adoption = judge(tagged(1, {broken: value}, workload="bad"), tagged(2, workload="good"))
     assert "good" in [a.workload_id for a in adoption.adopted]
     assert len(adoption.adopted) + len(adoption.refused) == 2
 
 
-def test_the_verdict_is_in_the_order_of_workload_ids() -> None:
-    """The same world gives the same record, whatever the order of the pages."""
-    machines = [tagged(number, workload=f"w{9 - number}") for number in range(1, 6)]
-    assert judge(*machines) == judge(*reversed(machines))
-    assert [a.workload_id for a in judge(*machines).adopted] == ["w4", "w5", "w6", "w7", "w8"]
+def test_verdict_is_in_the_order_of_workload_ids() -> None:
+    """The order of EC2's pages does not change the verdict."""
+    rows = [tagged(number, workload=f"w{9 - number}") for number in range(1, 6)]
+    assert judge(*rows) == judge(*reversed(rows))
+    assert [a.workload_id for a in judge(*rows).adopted] == ["w4", "w5", "w6", "w7", "w8"]
 
 
-def test_a_product_code_that_is_not_of_the_marketplace_is_no_reason() -> None:
-    """AWS marks its own images with product codes of type devpay or none."""
+def test_product_code_outside_the_marketplace_is_no_obstacle() -> None:
+    """AWS gives its own images product codes of type devpay or without a type."""
     codes = [{"ProductCodeId": "abc", "ProductCodeType": "devpay"}]
     assert judge(tagged(_changes={"ProductCodes": codes})).adopted

@@ -1,4 +1,4 @@
-"""One CreateFleet names every spot pool of the plan, in its order, and one instance."""
+"""One CreateFleet request has every spot pool of the plan, in order, and launches one instance."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -51,15 +51,15 @@ def request_() -> dict[str, Any]:
     )
 
 
-def test_it_is_a_request_that_ec2_takes(request_: dict[str, Any]) -> None:
-    """Names and types are those of EC2's own model."""
+def test_request_is_accepted_by_botocore(request_: dict[str, Any]) -> None:
+    """Its names and types are those of CreateFleet."""
     model = Session().get_service_model("ec2").operation_model("CreateFleet")
     report = ParamValidator().validate(request_, model.input_shape)
     assert not report.has_errors(), report.generate_report()
 
 
-def test_every_pool_has_its_rank(request_: dict[str, Any]) -> None:
-    """The plan's order is given as priorities, which only the prioritized strategy looks at."""
+def test_request_gives_every_pool_its_rank(request_: dict[str, Any]) -> None:
+    """The plan's order becomes priorities, which only the prioritized strategy uses."""
     (config,) = request_["LaunchTemplateConfigs"]
     assert [(o["InstanceType"], o["SubnetId"], o["Priority"]) for o in config["Overrides"]] == [
         ("m5.large", "subnet-a", 0.0),
@@ -70,8 +70,8 @@ def test_every_pool_has_its_rank(request_: dict[str, Any]) -> None:
     assert request_["TargetCapacitySpecification"]["TotalTargetCapacity"] == 1
 
 
-def test_the_instance_bears_its_switch_from_the_first_moment(request_: dict[str, Any]) -> None:
-    """All tags of the machine and the switch's name, no maximum price."""
+def test_request_tags_the_instance_with_its_switch(request_: dict[str, Any]) -> None:
+    """All tags of the instance and the switch's name; no maximum price."""
     (tags,) = request_["TagSpecifications"]
     assert tags["ResourceType"] == "instance"
     assert {t["Key"] for t in tags["Tags"]} == {
@@ -81,8 +81,8 @@ def test_the_instance_bears_its_switch_from_the_first_moment(request_: dict[str,
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_what_the_fleet_chose_is_known(place: Place) -> None:
-    """By type and subnet: two pools may share either."""
+def test_chosen_candidate_is_found_by_type_and_subnet(place: Place) -> None:
+    """Two pools may share either."""
     row = {
         "LaunchTemplateAndOverrides": {
             "Overrides": {"InstanceType": place.instance_type, "SubnetId": place.subnet_id}

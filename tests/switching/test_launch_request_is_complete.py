@@ -1,4 +1,4 @@
-"""One RunInstances call launches one candidate, and the same call twice launches nothing more."""
+"""A RunInstances request launches one candidate, once."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from spot_optimizer.switching.launch_template import template_data
 from spot_optimizer.switching.launch_traits import LaunchTraits
 from spot_optimizer.vocabulary import Lifecycle
 from tests.switching.aws_shapes import assert_accepted
-from tests.switching.machines import STACK, Place, instance, source, volume
+from tests.switching.described_instances import STACK, Place, instance, source, volume
 
 DATA = template_data(
     source(), instance(), [volume()], stack=STACK, workload_id="web-1", interface_tags={}
@@ -33,12 +33,12 @@ def request(place: Place, traits: LaunchTraits = TRAITS) -> dict[str, Any]:
 
 @pytest.mark.parametrize("lifecycle", list(Lifecycle))
 @pytest.mark.parametrize("instance_type", ["m5.large", "t3.large"])
-def test_botocore_sends_it(lifecycle: Lifecycle, instance_type: str) -> None:
-    """Names and types are those of RunInstances."""
+def test_request_is_accepted_by_botocore(lifecycle: Lifecycle, instance_type: str) -> None:
+    """Its names and types are those of RunInstances."""
     assert_accepted("RunInstances", request(Place(instance_type, "us-east-1b", lifecycle)))
 
 
-def test_it_launches_exactly_one_instance_of_the_candidate() -> None:
+def test_request_launches_exactly_one_instance_of_the_candidate() -> None:
     """Type, subnet and template version are the candidate's; the token is the attempt's."""
     sent = request(Place("c6i.xlarge", "us-east-1b", subnet_id="subnet-b"))
     assert sent["InstanceType"] == "c6i.xlarge"
@@ -47,7 +47,7 @@ def test_it_launches_exactly_one_instance_of_the_candidate() -> None:
     assert sent["ClientToken"] == "0123456789abcdef-2"
 
 
-def test_the_subnet_is_named_in_the_interface_and_nowhere_else() -> None:
+def test_request_names_the_subnet_only_in_the_network_interface() -> None:
     """EC2 refuses a subnet or groups beside a network interface."""
     sent = request(Place("m5.large", "us-east-1b", subnet_id="subnet-b"))
     assert sent["NetworkInterfaces"] == [{**DATA["NetworkInterfaces"][0], "SubnetId": "subnet-b"}]
@@ -55,8 +55,8 @@ def test_the_subnet_is_named_in_the_interface_and_nowhere_else() -> None:
     assert "SubnetId" not in DATA["NetworkInterfaces"][0]
 
 
-def test_spot_is_a_one_time_request_without_a_maximum_price() -> None:
-    """It ends with its instance and leaves the price to the market."""
+def test_spot_request_is_one_time_without_a_maximum_price() -> None:
+    """It ends with its instance and accepts the market price."""
     assert request(Place("m5.large", "us-east-1b"))["InstanceMarketOptions"] == {
         "MarketType": "spot",
         "SpotOptions": {
@@ -66,8 +66,8 @@ def test_spot_is_a_one_time_request_without_a_maximum_price() -> None:
     }
 
 
-def test_what_spot_refuses_goes_to_on_demand_only() -> None:
-    """Shutdown behaviour and reservation preference come back with on-demand."""
+def test_request_has_options_that_spot_refuses_only_for_on_demand() -> None:
+    """Shutdown behavior and reservation preference return with on-demand."""
     spot = request(Place("m5.large", "us-east-1b"))
     on_demand = request(Place("m5.large", "us-east-1b", Lifecycle.ON_DEMAND))
     assert "InstanceMarketOptions" not in on_demand
@@ -84,15 +84,15 @@ def test_what_spot_refuses_goes_to_on_demand_only() -> None:
 @pytest.mark.parametrize(
     ("instance_type", "asked"), [("t3.large", True), ("m5.large", False), ("trn1.2xlarge", False)]
 )
-def test_credits_are_asked_for_only_where_they_exist(instance_type: str, asked: bool) -> None:
-    """EC2 refuses a credit mode for any other than a T type."""
+def test_request_has_a_credit_mode_only_for_t_types(instance_type: str, asked: bool) -> None:
+    """EC2 refuses a credit mode for any other type."""
     sent = request(Place(instance_type, "us-east-1b"))
     assert ("CreditSpecification" in sent) is asked
 
 
 @pytest.mark.parametrize("lifecycle", list(Lifecycle))
-def test_all_that_a_launch_creates_bears_our_tags(lifecycle: Lifecycle) -> None:
-    """The machine's own tags whole, and ours on whatever the IAM conditions look at."""
+def test_request_tags_everything_that_the_launch_creates(lifecycle: Lifecycle) -> None:
+    """All of the instance's tags, and ours on every resource that the IAM conditions check."""
     sent = request(Place("m5.large", "us-east-1b", lifecycle))
     tags = {
         each["ResourceType"]: {t["Key"]: t["Value"] for t in each["Tags"]}
@@ -110,13 +110,13 @@ def test_all_that_a_launch_creates_bears_our_tags(lifecycle: Lifecycle) -> None:
         assert each["spot-optimizer:switch"] == "web-1-20250101T000000Z-abcdef"
 
 
-def test_no_user_data_is_sent() -> None:
+def test_request_has_no_user_data() -> None:
     """It stays in the template."""
     assert "UserData" not in request(Place("m5.large", "us-east-1b"))
 
 
 @pytest.mark.parametrize("switch_hash", ["a" * 63, "ü"])
-def test_a_token_that_ec2_would_refuse_is_refused_here(switch_hash: str) -> None:
+def test_client_token_that_ec2_would_refuse_is_refused(switch_hash: str) -> None:
     """64 ASCII characters are the limit."""
     assert len(client_token("a" * 62, 1)) == 64
     with pytest.raises(ValueError, match="64"):

@@ -1,4 +1,4 @@
-"""A refused launch is tried again exactly where trying again can help."""
+"""After a refused launch, exactly those candidates are tried that can help."""
 
 from itertools import product
 
@@ -15,7 +15,7 @@ from spot_optimizer.switching.launch_refusals import (
     refusal_of_state_reason,
 )
 from spot_optimizer.vocabulary import Lifecycle, Scope
-from tests.switching.machines import Place
+from tests.switching.described_instances import Place
 
 ALL = [
     Place(*each)
@@ -64,23 +64,23 @@ ALL = [
         ("SomethingNewLimitExceeded", "", Scope.NOTHING),
     ],
 )
-def test_errors_of_calls_have_their_scope(code: str, message: str, scope: Scope) -> None:
-    """Each documented error stops what it must stop, and no more."""
+def test_error_of_a_call_has_its_scope(code: str, message: str, scope: Scope) -> None:
+    """Each documented error rules out what it must, and no more."""
     refusal = refusal_of(code, message)
     assert refusal.scope is scope
     assert refusal.cure.endswith(".")
     assert refusal_of(f"Client.{code}", message) == refusal
 
 
-def test_an_unknown_error_is_named_and_stops_everything() -> None:
-    """What nobody has sorted is not tried against other pools at random."""
+def test_unknown_error_is_named_and_rules_out_everything() -> None:
+    """No other pool is tried at random."""
     refusal = refusal_of("BrandNewError", "?")
     assert refusal.scope is Scope.NOTHING
     assert "BrandNewError" in refusal.cure
 
 
-def test_whatever_the_sdk_calls_throttling_or_transient_only_waits() -> None:
-    """No code that botocore itself would repeat is taken for a lasting refusal."""
+def test_error_that_the_sdk_calls_throttling_or_transient_only_waits() -> None:
+    """No code that botocore retries is a lasting refusal."""
     codes = (
         *vars(ThrottledRetryableChecker)["_THROTTLED_ERROR_CODES"],
         *vars(TransientRetryableChecker)["_TRANSIENT_ERROR_CODES"],
@@ -101,13 +101,13 @@ def test_whatever_the_sdk_calls_throttling_or_transient_only_waits() -> None:
         ("Client.InvalidKMSKey.InvalidState", Scope.NOTHING),
     ],
 )
-def test_deaths_at_launch_are_sorted_by_the_same_table(code: str, scope: Scope) -> None:
-    """A machine that was launched and died is no mystery either."""
+def test_instance_that_ended_at_launch_has_its_scope(code: str, scope: Scope) -> None:
+    """Its StateReason is sorted like the error of a call."""
     assert refusal_of_state_reason(code).scope is scope
 
 
-def test_a_key_that_cannot_be_used_is_named_when_the_machine_dies() -> None:
-    """The launch that succeeds and dies for want of a KMS grant says so."""
+def test_unusable_kms_key_is_named_when_the_instance_ends() -> None:
+    """A launch that succeeds and then ends for lack of a KMS grant says so."""
     assert "KMS" in refusal_of_state_reason("Client.InternalError").cure
 
 
@@ -160,8 +160,8 @@ def test_families_share_a_quota_as_aws_groups_them(instance_type: str, expected:
         (Scope.NOTHING, lambda _: False),
     ],
 )
-def test_a_refusal_rules_out_exactly_its_scope(scope: Scope, left: object) -> None:
-    """Over all candidates: what one refusal leaves is what lies outside its scope."""
+def test_refusal_rules_out_exactly_its_scope(scope: Scope, left: object) -> None:
+    """Over all pairs of candidates: a refusal leaves exactly those outside its scope."""
     first = Place("m5.large", "us-east-1a")
     for other in ALL:
         expected = 1 if other != first and left(other) else None  # type: ignore[operator]
@@ -172,10 +172,10 @@ def test_a_refusal_rules_out_exactly_its_scope(scope: Scope, left: object) -> No
     candidates=st.lists(st.sampled_from(ALL), min_size=1, max_size=8),
     scopes=st.lists(st.sampled_from(list(Scope)), max_size=8),
 )
-def test_the_loop_over_candidates_ends_and_never_repeats_itself(
+def test_candidates_are_tried_at_most_once_in_rank_order(
     candidates: list[Place], scopes: list[Scope]
 ) -> None:
-    """Whatever EC2 answers, each candidate is tried at most once, in rank order."""
+    """Whatever EC2 answers, the loop over the candidates ends."""
     refused: list[tuple[int, Scope]] = []
     for scope in scopes:
         index = next_candidate(candidates, refused)
@@ -186,7 +186,7 @@ def test_the_loop_over_candidates_ends_and_never_repeats_itself(
     assert len(refused) <= len(candidates)
 
 
-def test_the_first_candidate_is_the_best_ranked() -> None:
+def test_first_candidate_is_the_best_ranked() -> None:
     """Nothing refused yet, nothing skipped."""
     assert next_candidate(ALL, []) == 0
     assert next_candidate([], []) is None

@@ -1,4 +1,4 @@
-"""Switches of a machine that its load balancer knows by its private address."""
+"""Switches of an instance whose target is registered by private address."""
 
 from datetime import timedelta
 from typing import Any
@@ -13,14 +13,16 @@ DRAIN = timedelta(minutes=10)
 
 
 def clean_switch_by_address() -> Story:
-    """The machine is registered by its address; nothing goes wrong."""
+    """The instance is registered by its address; nothing goes wrong."""
     with open_stage() as stage:
         group, original, address = _registered_by_address(stage)
         stage.force()
         known: list[str] = []
         stage.before_call["RegisterTargets"] = lambda: known.append(_carried_on(stage))
-        at_leave: dict[str, Any] = {}
-        stage.before_call["DeregisterTargets"] = lambda: at_leave.update(stage.targets(group))
+        at_deregistration: dict[str, Any] = {}
+        stage.before_call["DeregisterTargets"] = lambda: at_deregistration.update(
+            stage.targets(group)
+        )
         at_end: dict[str, Any] = {}
         stage.before_call["TerminateInstances"] = lambda: at_end.update(stage.targets(group))
         stage.finish()
@@ -31,13 +33,13 @@ def clean_switch_by_address() -> Story:
             address=address,
             replacement_address=_address(stage, replacement),
             known_at_registration=known,
-            targets_at_leave=at_leave,
+            targets_at_deregistration=at_deregistration,
             targets_at_end=at_end,
         )
 
 
 def replacement_ends_while_registered_by_address() -> Story:
-    """The replacement is interrupted before it is healthy; its successor gets its address."""
+    """The replacement ends before it is healthy; the next replacement gets its address."""
     with open_stage() as stage:
         group, original, address = _registered_by_address(stage)
         stage.force()
@@ -69,8 +71,8 @@ def replacement_ends_while_registered_by_address() -> Story:
         )
 
 
-def original_ends_before_its_address_is_taken_out() -> Story:
-    """Between the commit and its release the original is interrupted: EC2 forgets its address."""
+def original_ends_before_its_address_is_deregistered() -> Story:
+    """The original ends between commit and release: EC2 forgets its address."""
     with open_stage() as stage:
         group, original, address = _registered_by_address(stage)
         stage.faults.append(Fault("Invoke", when=step("HandOver", "release"), times=7))
@@ -93,7 +95,7 @@ def original_ends_before_its_address_is_taken_out() -> Story:
 
 
 def _registered_by_address(stage: Stage) -> tuple[str, str, str]:
-    """Target group, instance and its address; the instance is taken in."""
+    """Target group, adopted instance and its address."""
     group = stage.world.create_target_group("shop", target_type="ip", deregistration_delay=DRAIN)
     original = stage.launch(target_group_arn=group)
     stage.take_in()
@@ -101,7 +103,7 @@ def _registered_by_address(stage: Stage) -> tuple[str, str, str]:
 
 
 def _carried_on(stage: Stage) -> str:
-    """What the newest execution has been answered so far."""
+    """What the newest execution has so far."""
     pages = boto3.client("stepfunctions").get_paginator("get_execution_history")
     arn = stage.account.executions()[-1].arn
     return str([page["events"] for page in pages.paginate(executionArn=arn)])

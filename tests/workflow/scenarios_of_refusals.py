@@ -13,22 +13,22 @@ RANKED = {
     ("m5.large", ZONES[1]): 0.0270,
     ("m6i.large", ZONES[2]): 0.0280,
 }
-"""Prices, so that these pools are the first candidates of an on-demand machine, in this order."""
+"""Prices that make these pools the first candidates of an on-demand instance, in this order."""
 
 
 def first_two_pools_are_full() -> Story:
-    """An on-demand machine comes back to spot; the two best pools have no capacity."""
+    """An on-demand instance returns to spot; the two best pools have no capacity."""
 
     def fill(stage: Stage) -> None:
         for instance_type in ("m5.large", "m5a.large"):
             stage.world.close_capacity(instance_type, ZONES[0], "spot")
 
-    return _on_demand_machine_moves(fill)
+    return _switch_from_on_demand(fill)
 
 
 def first_zone_has_no_addresses() -> Story:
     """The subnet of the best pool's zone has no free address."""
-    return _on_demand_machine_moves(
+    return _switch_from_on_demand(
         lambda stage: stage.world.close_capacity(
             availability_zone=ZONES[0],
             lifecycle="spot",
@@ -37,7 +37,7 @@ def first_zone_has_no_addresses() -> Story:
     )
 
 
-def _on_demand_machine_moves(prepare: Callable[[Stage], object]) -> Story:
+def _switch_from_on_demand(prepare: Callable[[Stage], object]) -> Story:
     with open_stage(RANKED) as stage:
         original = stage.launch(zone=ZONES[2], lifecycle="on-demand")
         stage.take_in()
@@ -49,7 +49,7 @@ def _on_demand_machine_moves(prepare: Callable[[Stage], object]) -> Story:
 
 
 def spot_requests_are_used_up() -> Story:
-    """Spot as such is refused; only the last candidate is on-demand."""
+    """All spot launches are refused; only the last candidate is on-demand."""
     with open_stage() as stage:
         stage.launch()
         stage.take_in()
@@ -93,8 +93,8 @@ def _time(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
-def refusal_cannot_be_noted() -> Story:
-    """The launch is refused, and the ledger refuses to note it."""
+def refusal_cannot_be_recorded() -> Story:
+    """The launch is refused, and the ledger refuses to record it."""
     with open_stage() as stage:
         original = stage.launch()
         stage.take_in()

@@ -1,4 +1,4 @@
-"""Switches in which nothing goes wrong."""
+"""Switches without trouble."""
 
 from datetime import timedelta
 from typing import Any
@@ -13,7 +13,7 @@ SECRET = "hunter2-the-password-in-the-user-data"
 
 
 def clean_switch() -> Story:
-    """A spot machine with all that a machine can have is moved by force; nothing goes wrong."""
+    """A forced switch of a spot instance with every feature; nothing goes wrong."""
     with open_stage() as stage:
         group = stage.world.create_target_group("shop")
         security_group = stage.world.add_security_group("shop")
@@ -37,7 +37,7 @@ def clean_switch() -> Story:
             Monitoring={"Enabled": True},
         )
         stage.take_in()
-        before = _machine(stage, original)
+        before = _properties(stage, original)
         stage.api.clear()
         stage.force()
         at_move: dict[str, Any] = {}
@@ -51,7 +51,7 @@ def clean_switch() -> Story:
             original=original,
             replacement=replacement,
             before=before,
-            after=_machine(stage, replacement),
+            after=_properties(stage, replacement),
             targets_at_move=at_move,
             targets_at_end=at_end,
             address_holder=stage.address_holder(),
@@ -59,7 +59,7 @@ def clean_switch() -> Story:
         )
 
 
-def _machine(stage: Stage, instance_id: str) -> dict[str, Any]:
+def _properties(stage: Stage, instance_id: str) -> dict[str, Any]:
     ec2 = boto3.client("ec2")
     row = stage.describe(instance_id)
     ids = [m["Ebs"]["VolumeId"] for m in row["BlockDeviceMappings"]]

@@ -1,4 +1,4 @@
-"""A replacement goes only where its load balancers serve it, and where a machine like it can be."""
+"""A replacement is launched only where its load balancers serve it, and where its subnet suits it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,13 +10,13 @@ from typer.testing import CliRunner
 
 from cli.main import app
 from spot_optimizer.aws.ledger.keys import plan_key
-from spot_optimizer.services.hand_over.actions import TARGET_DEADLINE, UNSERVED_MAX
+from spot_optimizer.services.hand_over.targets import TARGET_DEADLINE, UNSERVED_MAX
 from tests.workflow.faults import Fault
 from tests.workflow.stage import HOME, REGION, STACK, TYPES, ZONES, Stage, open_stage
 
 HERE, SERVED, UNSERVED = ZONES
 CHEAPEST_UNSERVED = {(HOME, UNSERVED): 0.01, (HOME, SERVED): 0.02}
-"""Both are worth a switch; without its load balancer everybody would go to the third zone."""
+"""Both are worth a switch; without its load balancer a workload would be switched to the third zone."""
 WORDS = "its load balancer does not serve this zone"
 
 
@@ -24,7 +24,7 @@ WORDS = "its load balancer does not serve this zone"
 def served_stage(
     zones: tuple[str, ...] = (HERE, SERVED), **group: Any
 ) -> Iterator[tuple[Stage, str, str]]:
-    """A workload behind a load balancer with these zones, taken in; (stage, instance, target group)."""
+    """An adopted workload behind a load balancer with these zones; (stage, instance, target group)."""
     with open_stage(CHEAPEST_UNSERVED) as stage:
         arn = stage.world.create_target_group("shop", zones=zones, **group)
         original = stage.launch(target_group_arn=arn)
@@ -49,7 +49,7 @@ def candidates(stage: Stage, workload: str = "web") -> set[str]:
 
 
 def zone(stage: Stage, workload: str = "web") -> str:
-    """Where the workload runs."""
+    """The zone that the workload runs in."""
     found: str = stage.describe(stage.workload(workload)["instance_id"])["Placement"][
         "AvailabilityZone"
     ]
@@ -62,8 +62,8 @@ def rejected(stage: Stage, workload: str = "web") -> dict[str, str]:
     return {row["pool"]: row["reason"] for row in record["rejected"]}
 
 
-def test_a_switch_goes_to_the_cheapest_zone_that_is_served() -> None:
-    """The third zone is cheaper still: nothing is launched there, and the record says why."""
+def test_switch_launches_in_the_cheapest_served_zone() -> None:
+    """Nothing is launched in the third zone, which is cheaper, and the record has the reason."""
     with served_stage() as (stage, _, group):
         assert list(stage.cycle()["started"]) == ["web"]
         assert stage.finish().status == "SUCCEEDED"
@@ -75,8 +75,8 @@ def test_a_switch_goes_to_the_cheapest_zone_that_is_served() -> None:
         assert WORDS in rejected(stage)[f"{HOME}/{UNSERVED}"]
 
 
-def test_the_first_decision_knows_the_zones() -> None:
-    """A machine is taken in while prices are known: it is moved at once, to where it is served."""
+def test_first_decision_has_the_served_zones() -> None:
+    """A new workload is switched at once, to a served zone."""
     with served_stage() as (stage, _, group):
         stage.launch("later", target_group_arn=group)
         assert "later" in stage.cycle()["started"]
@@ -84,8 +84,8 @@ def test_the_first_decision_knows_the_zones() -> None:
         assert candidates(stage, "later") == {SERVED}
 
 
-def test_a_rescue_goes_where_it_is_served() -> None:
-    """The standing plan names no other zone, neither for spot nor for on-demand."""
+def test_failover_launches_in_a_served_zone() -> None:
+    """The standing plan has no other zone, neither for spot nor for on-demand."""
     with served_stage() as (stage, original, group):
         stage.command(command="set-mode", workload="web", mode="manual")
         stage.cycle()
@@ -98,8 +98,8 @@ def test_a_rescue_goes_where_it_is_served() -> None:
         assert stage.targets(group)[stage.workload()["instance_id"]] == "healthy"
 
 
-def test_without_a_load_balancer_every_zone_will_do() -> None:
-    """A group that nothing sends traffic to restricts nothing."""
+def test_group_without_a_load_balancer_restricts_no_zone() -> None:
+    """No traffic reaches such a group."""
     with served_stage(has_load_balancer=False) as (stage, _, _group):
         assert list(stage.cycle()["started"]) == ["web"]
         stage.finish()
@@ -107,8 +107,8 @@ def test_without_a_load_balancer_every_zone_will_do() -> None:
         assert plan(stage)["served_zones"] == []
 
 
-def test_its_own_zone_may_be_the_only_one() -> None:
-    """A Network Load Balancer may have one zone: a machine in another would never be served."""
+def test_own_zone_may_be_the_only_one() -> None:
+    """A Network Load Balancer may have one zone: a replacement in another would not be served."""
     with served_stage((HERE,), protocol="TCP") as (stage, original, _group):
         assert not stage.cycle()["started"]
         assert zones_of(plan(stage)["pools"]) == {HERE}
@@ -117,8 +117,8 @@ def test_its_own_zone_may_be_the_only_one() -> None:
         assert zone(stage) == HERE
 
 
-def test_two_load_balancers_leave_the_zones_that_both_serve() -> None:
-    """A machine is to be served by all that it is registered with."""
+def test_replacement_needs_a_zone_that_all_load_balancers_serve() -> None:
+    """Every load balancer of the original must serve the replacement."""
     with served_stage((HERE, SERVED, UNSERVED)) as (stage, original, _group):
         other = stage.world.create_target_group("other", zones=(HERE, UNSERVED))
         boto3.client("elbv2").register_targets(TargetGroupArn=other, Targets=[{"Id": original}])
@@ -127,8 +127,8 @@ def test_two_load_balancers_leave_the_zones_that_both_serve() -> None:
         assert plan(stage)["served_zones"] == [HERE, UNSERVED]
 
 
-def test_a_load_balancer_that_does_not_reach_the_machine_restricts_nothing() -> None:
-    """It is registered there in vain already; what serves it counts."""
+def test_load_balancer_that_does_not_serve_the_original_restricts_no_zone() -> None:
+    """The registration is already unused; the load balancers that serve the original count."""
     with served_stage() as (stage, original, _group):
         other = stage.world.create_target_group("other", zones=(SERVED, UNSERVED))
         boto3.client("elbv2").register_targets(TargetGroupArn=other, Targets=[{"Id": original}])
@@ -139,17 +139,17 @@ def test_a_load_balancer_that_does_not_reach_the_machine_restricts_nothing() -> 
         assert plan(stage)["served_zones"] == [HERE, SERVED]
 
 
-def test_its_own_zone_stays_whatever_the_plan_says() -> None:
-    """A replacement is served there as the machine is, though the memory is of other zones."""
+def test_own_zone_stays_allowed_whatever_the_plan_has() -> None:
+    """A replacement is served there like the original, even if the plan has other zones."""
     with served_stage() as (stage, _, _group):
         stage.command(command="set-mode", workload="web", mode="manual")
-        _remember(stage, "SET served_zones = :zones", {":zones": {"L": [{"S": SERVED}]}})
+        _update_plan(stage, "SET served_zones = :zones", {":zones": {"L": [{"S": SERVED}]}})
         stage.cycle()
         assert zones_of(plan(stage)["terms"]["on_demand"]) == {HERE, SERVED}
 
 
-def _remember(stage: Stage, expression: str, values: Any = None) -> None:
-    """Change the plan behind the product's back."""
+def _update_plan(stage: Stage, expression: str, values: Any = None) -> None:
+    """Change the plan on the ledger directly."""
     boto3.client("dynamodb").update_item(
         TableName=stage.account.outputs["LedgerTable"],
         Key=plan_key("web"),
@@ -158,8 +158,8 @@ def _remember(stage: Stage, expression: str, values: Any = None) -> None:
     )
 
 
-def test_a_person_who_names_an_unserved_zone_is_told() -> None:
-    """The forced switch is refused before anything is launched."""
+def test_forced_switch_to_an_unserved_zone_is_refused() -> None:
+    """Nothing is launched, and the reason names the zone."""
     with served_stage() as (stage, original, _group):
         stage.force(zone=UNSERVED)
         record = stage.history("web", "DECISION")[-1]
@@ -167,8 +167,8 @@ def test_a_person_who_names_an_unserved_zone_is_told() -> None:
         assert stage.alive() == {original}
 
 
-def test_an_explanation_names_the_zone_and_what_would_help() -> None:
-    """On the terminal, beside the zones that it may be launched in."""
+def test_explanation_names_the_unserved_zone_and_the_cure() -> None:
+    """It is printed with the zones that are allowed."""
     with served_stage() as (stage, _, _group):
         stage.command(command="set-mode", workload="web", mode="manual")
         stage.cycle()
@@ -177,8 +177,8 @@ def test_an_explanation_names_the_zone_and_what_would_help() -> None:
         assert f"not {UNSERVED}: {WORDS}; enable the zone for it" in told.output
 
 
-def test_a_person_who_has_enabled_the_zone_is_obeyed_at_once() -> None:
-    """A forced decision reads the load balancers itself; a cycle does within the hour."""
+def test_forced_switch_to_a_newly_enabled_zone_succeeds_at_once() -> None:
+    """A forced decision reads the load balancers itself; a cycle does within an hour."""
     with served_stage() as (stage, _, group):
         stage.world.enable_zones(group, *ZONES)
         stage.force(zone=UNSERVED)
@@ -186,8 +186,8 @@ def test_a_person_who_has_enabled_the_zone_is_obeyed_at_once() -> None:
         assert zone(stage) == UNSERVED
 
 
-def test_a_forced_decision_reads_the_traffic_of_its_own_workload_only() -> None:
-    """The others' is for the cycle to read, however little is known of it."""
+def test_forced_decision_reads_only_its_own_load_balancers() -> None:
+    """The next cycle reads those of other workloads."""
     with served_stage() as (stage, _, _group):
         stage.launch("other", target_group_arn=stage.world.create_target_group("other"))
         stage.api.clear()
@@ -196,8 +196,8 @@ def test_a_forced_decision_reads_the_traffic_of_its_own_workload_only() -> None:
         assert len(call.params["LoadBalancerArns"]) == 1
 
 
-def test_a_zone_that_is_enabled_later_is_noticed_within_the_hour() -> None:
-    """Until then the plan keeps to what the last look has found."""
+def test_newly_enabled_zone_is_read_within_an_hour() -> None:
+    """Until then the plan keeps the zones of the last reading."""
     with served_stage() as (stage, _, group):
         stage.command(command="set-mode", workload="web", mode="manual")
         stage.world.enable_zones(group, *ZONES)
@@ -210,9 +210,9 @@ def test_a_zone_that_is_enabled_later_is_noticed_within_the_hour() -> None:
         assert zones_of(plan(stage)["pools"]) == set(ZONES)
 
 
-def test_a_zone_that_is_disabled_meanwhile_ends_the_switch_early() -> None:
-    """The replacement is seen unused for a minute, not until the deadline; the message says what to do,
-    and the next cycle knows the zones."""
+def test_zone_that_is_disabled_during_a_switch_undoes_it_early() -> None:
+    """The replacement is unused for a minute, not until the deadline; the message has the cure, and the
+    next cycle has the new zones."""
     with served_stage(ZONES) as (stage, original, group):
         stage.world.enable_zones(group, HERE, SERVED)
         assert list(stage.cycle()["started"]) == ["web"]
@@ -232,8 +232,8 @@ def test_a_zone_that_is_disabled_meanwhile_ends_the_switch_early() -> None:
         assert candidates(stage) == {SERVED}
 
 
-def test_load_balancers_are_read_as_seldom_as_target_groups() -> None:
-    """Twenty in a call, once for a new machine and once an hour; never in a quiet cycle."""
+def test_load_balancers_are_read_as_rarely_as_target_groups() -> None:
+    """Twenty per call, once for a new instance and once an hour; never in a quiet cycle."""
     with served_stage() as (stage, original, _group):
         stage.command(command="set-mode", workload="web", mode="manual")
         arns = [stage.world.create_target_group(f"group-{n}") for n in range(24)]
@@ -250,23 +250,23 @@ def test_load_balancers_are_read_as_seldom_as_target_groups() -> None:
         assert asked == [20, 5]
 
 
-def test_a_plan_of_an_older_version_learns_its_zones_in_the_next_cycle() -> None:
-    """It has none: before anything is decided they are read; if that fails, before the cycle ends."""
+def test_plan_of_an_older_version_gets_its_zones_in_the_next_cycle() -> None:
+    """They are read before the decision; if that fails, before the cycle ends."""
     with served_stage() as (stage, _, _group):
         stage.command(command="set-mode", workload="web", mode="manual")
-        _remember(stage, "REMOVE served_zones")
+        _update_plan(stage, "REMOVE served_zones")
         stage.faults.append(Fault("DescribeLoadBalancers", caller="Decide", times=1))
         stage.cycle()
         assert plan(stage)["served_zones"] == [HERE, SERVED]
         stage.command(command="set-mode", workload="web", mode="auto")
-        _remember(stage, "REMOVE served_zones")
+        _update_plan(stage, "REMOVE served_zones")
         assert list(stage.cycle()["started"]) == ["web"]
         stage.finish()
         assert zone(stage) == SERVED
 
 
 def test_zones_that_cannot_be_read_stop_no_cycle() -> None:
-    """They are remembered as they were."""
+    """The plan keeps those of the last reading."""
     with served_stage() as (stage, _, _group):
         stage.faults.append(Fault("DescribeLoadBalancers", "AccessDenied", caller="Decide"))
         stage.account.run_for(timedelta(hours=1))
@@ -275,8 +275,8 @@ def test_zones_that_cannot_be_read_stop_no_cycle() -> None:
         assert (zone(stage), plan(stage)["served_zones"]) == (SERVED, [HERE, SERVED])
 
 
-def test_a_look_in_between_forgets_nothing() -> None:
-    """A forced decision and a cycle within seconds miss the same thing: that is once, not twice."""
+def test_forced_decision_between_cycles_forgets_nothing() -> None:
+    """A forced decision and a cycle within seconds miss a registration once, not twice."""
     with served_stage() as (stage, original, group):
         stage.command(command="set-mode", workload="web", mode="manual")
         boto3.client("elbv2").deregister_targets(TargetGroupArn=group, Targets=[{"Id": original}])
@@ -287,8 +287,8 @@ def test_a_look_in_between_forgets_nothing() -> None:
         assert plan(stage)["traffic"]["registrations"] == []
 
 
-def test_a_cycle_that_looks_at_once_misses_a_thing_once() -> None:
-    """After a failed switch the traffic is read before the decision, and not again in the same cycle."""
+def test_cycle_that_reads_at_once_misses_a_registration_once() -> None:
+    """After a failed switch it reads load balancing before the decision, and not again afterwards."""
     with served_stage() as (stage, original, group):
         until = stage.account.clock.now() + timedelta(minutes=30)
         stage.world.fail_status_checks(HOME, SERVED, end=until)
@@ -309,8 +309,8 @@ def _dual_stack(stage: Stage) -> dict[str, str]:
     }
 
 
-def test_a_machine_with_ipv6_goes_where_its_subnet_gives_it() -> None:
-    """A zone without such a subnet is refused; elsewhere an emptier one without IPv6 is passed over."""
+def test_instance_with_ipv6_is_launched_in_a_subnet_with_ipv6() -> None:
+    """A zone without one is refused; elsewhere an emptier subnet without IPv6 is skipped."""
     with open_stage(CHEAPEST_UNSERVED) as stage:
         subnets = _dual_stack(stage)
         interface = {"DeviceIndex": 0, "SubnetId": subnets[HERE], "Ipv6AddressCount": 1}
@@ -327,8 +327,8 @@ def test_a_machine_with_ipv6_goes_where_its_subnet_gives_it() -> None:
         )
 
 
-def test_an_outposts_subnet_takes_no_replacement() -> None:
-    """Where a zone has another one too, that is taken, however full."""
+def test_subnet_on_an_outpost_gets_no_replacement() -> None:
+    """If a zone has another subnet, that is used, however full."""
     with open_stage(CHEAPEST_UNSERVED) as stage:
         outposts = {
             stage.world.add_subnet(UNSERVED, "172.31.128.0/18", outpost=True),
@@ -345,8 +345,8 @@ def test_an_outposts_subnet_takes_no_replacement() -> None:
         assert not used & outposts
 
 
-def test_a_local_zone_takes_no_replacement() -> None:
-    """Its name sorts before the Region's own: neither spot nor on-demand capacity is asked for there."""
+def test_local_zone_gets_no_replacement() -> None:
+    """Its name sorts before the Region's zones: neither spot nor on-demand is launched there."""
     with open_stage() as stage:
         stage.world.add_local_zone("us-east-1-bos-1a", "use1-bos1-az1")
         stage.world.add_subnet("us-east-1-bos-1a", "172.31.96.0/24")

@@ -1,4 +1,4 @@
-"""Manual requests: bad ones change nothing and say what is allowed; good ones are on the record."""
+"""Invalid requests change nothing and say what is allowed; valid ones are recorded."""
 
 from typing import Any
 
@@ -64,8 +64,8 @@ BAD_REQUESTS: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-def test_bad_requests_name_field_and_value_and_change_nothing(managed: Stage) -> None:
-    """Each answer names what is wrong and what is allowed; the ledger is as before."""
+def test_invalid_requests_name_field_and_value_and_change_nothing(managed: Stage) -> None:
+    """Each answer says what is wrong and what is allowed; the ledger is unchanged."""
     before = managed.items()
     for request, complaint in BAD_REQUESTS:
         with pytest.raises(FunctionFailed) as refused:
@@ -75,8 +75,8 @@ def test_bad_requests_name_field_and_value_and_change_nothing(managed: Stage) ->
     assert managed.items() == before
 
 
-def test_a_request_without_its_asker_is_refused(managed: Stage) -> None:
-    """Who asked is part of every request."""
+def test_request_without_asked_by_is_refused(managed: Stage) -> None:
+    """Every request says who asked."""
     with pytest.raises(FunctionFailed, match="asked_by"):
         managed.account.invoke("Command", {"command": "stop"})
 
@@ -90,8 +90,8 @@ IMPOSSIBLE = {
 }
 
 
-def test_an_impossible_target_is_refused_with_its_reason(managed: Stage) -> None:
-    """A forced move that cannot work is a STAY that says why, and starts nothing."""
+def test_impossible_target_is_refused_with_its_reason(managed: Stage) -> None:
+    """A forced switch that cannot work is a STAY with the reason, and starts nothing."""
     for place, complaint in IMPOSSIBLE.items():
         summary = managed.force("web", *place)
         (made,) = summary["made"]
@@ -100,7 +100,7 @@ def test_an_impossible_target_is_refused_with_its_reason(managed: Stage) -> None
         assert summary["started"] == {}
 
 
-def test_a_refused_workload_cannot_be_forced(stage: Stage) -> None:
+def test_refused_workload_cannot_be_forced(stage: Stage) -> None:
     """The answer repeats why it is not managed."""
     stage.launch(tags={"spot-optimizer:mode": "automatic"})
     stage.take_in()
@@ -109,7 +109,7 @@ def test_a_refused_workload_cannot_be_forced(stage: Stage) -> None:
 
 
 def test_every_request_is_recorded_with_who_asked(managed: Stage) -> None:
-    """Commands for a workload stand in its history, those for the stack in the stack's."""
+    """Commands for a workload are in its history, those for the stack in the stack's."""
     managed.command(command="set-mode", workload="web", mode="manual")
     managed.command(command="stop")
     (of_workload,) = managed.history("web", "COMMAND")
@@ -120,8 +120,8 @@ def test_every_request_is_recorded_with_who_asked(managed: Stage) -> None:
     assert (of_stack["asked_by"], of_stack["command"]) == ("ann", "stop")
 
 
-def test_a_workloads_threshold_is_stronger_than_the_stacks(managed: Stage) -> None:
-    """Laid over the stack's, and taken back by null, as the orders of the switches show."""
+def test_threshold_of_a_workload_overrides_the_stacks(managed: Stage) -> None:
+    """Null removes an override; the orders of the switches show the value."""
     name = {"command": "set-threshold", "name": "cooldown_minutes"}
 
     def cooldown_minutes(instance_type: str) -> float:
@@ -140,8 +140,8 @@ def test_a_workloads_threshold_is_stronger_than_the_stacks(managed: Stage) -> No
     assert managed.item("STACK", "STATE")["overrides"] == {}
 
 
-def test_a_dry_run_by_command_holds_what_is_forced(managed: Stage) -> None:
-    """A flag of the stack is set and lifted while it runs."""
+def test_dry_run_by_command_holds_a_forced_switch(managed: Stage) -> None:
+    """A flag of the stack is set and removed by command."""
     managed.command(command="set-threshold", name="dry_run", value=True)
     (made,) = managed.force()["made"]
     assert "dry run" in made["held_by"]

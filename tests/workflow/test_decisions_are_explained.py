@@ -1,7 +1,8 @@
-"""From what a stack has kept: every decision is made again, and questions are answered and recorded."""
+"""Every kept decision can be made again; questions about the market are answered and recorded."""
 
+import gzip
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
@@ -24,7 +25,7 @@ CHEAP = {("m5a.large", ZONES[1]): 0.02975}
 
 @pytest.fixture(scope="module")
 def decided() -> Iterator[Stage]:
-    """A workload that has just been judged twice, with a threshold by tag and one by command."""
+    """A workload with two decisions, a threshold by tag and one by command."""
     with open_stage(prices=CHEAP) as stage:
         stage.launch(tags={"spot-optimizer:expected-stay-hours": "20"})
         stage.launch("refused", tags={"spot-optimizer:mode": "automatic"})
@@ -37,14 +38,14 @@ def decided() -> Iterator[Stage]:
 
 
 def explained(stage: Stage, workload: str = "web", **which: Any) -> Explained:
-    """The last decision, or the one that is asked for."""
+    """The last decision, or the requested one."""
     which.setdefault("until", stage.account.clock.now())
     ledger = Ledger(stage.account.outputs["LedgerTable"])
     return explain_decision(DataBucket(stage.bucket), ledger, workload, **which)
 
 
-def test_the_last_decision_is_made_again_as_it_was(decided: Stage) -> None:
-    """Record and decision made again agree; thresholds say where they come from."""
+def test_last_decision_made_again_is_the_recorded_one(decided: Stage) -> None:
+    """Both agree; every threshold has its source."""
     told = explained(decided)
     assert told.remark == ""
     assert told.explanation is not None
@@ -62,8 +63,8 @@ def test_the_last_decision_is_made_again_as_it_was(decided: Stage) -> None:
     assert needed == ["27"]  # (10/60 x 0.03 + 1/60 x 0.096) / (0.03 - 0.02975) is 26.4 h
 
 
-def test_an_earlier_decision_is_found_by_time_and_by_id(decided: Stage) -> None:
-    """The one of five minutes ago has a record of its own, though it said the same."""
+def test_earlier_decision_is_found_by_time_and_by_id(decided: Stage) -> None:
+    """The one of five minutes ago has its own record, although it has the same result."""
     last, before = (
         explained(decided),
         explained(decided, until=decided.account.clock.now() - timedelta(minutes=2)),
@@ -79,20 +80,20 @@ def test_an_earlier_decision_is_found_by_time_and_by_id(decided: Stage) -> None:
     [
         ("other", {}, "workload = 'other' is unknown; known are refused, web"),
         ("refused", {}, "workload = 'refused' is refused: .*automatic"),
-        ("web", {"decision_id": "by-hand"}, "'by-hand' is no id of a decision"),
+        ("web", {"decision_id": "by-hand"}, "'by-hand' is not the id of a decision"),
         ("web", {"decision_id": "web-20200101T000000Z-abcdef"}, "no decision .* is kept"),
     ],
 )
-def test_what_there_is_not_is_named(
+def test_unknown_workload_or_decision_is_refused(
     decided: Stage, workload: str, which: dict[str, Any], said: str
 ) -> None:
-    """Unknown and refused workloads, ids that are none or are kept no more."""
+    """Unknown and refused workloads, invalid ids, and ids that are not kept any more."""
     with pytest.raises(InvalidRequest, match=said):
         explained(decided, workload, **which)
 
 
-def test_a_forced_decision_of_the_same_second_keeps_inputs_of_its_own(decided: Stage) -> None:
-    """Neither takes the place of the other."""
+def test_forced_decision_of_the_same_second_keeps_its_own_inputs(decided: Stage) -> None:
+    """Neither overwrites the other."""
     cycle = explained(decided)
     decided.command(command="decide", workload="web")
     forced = explained(decided, decision_id=decided.history("web", "DECISION")[-1]["decision_id"])
@@ -103,7 +104,7 @@ def test_a_forced_decision_of_the_same_second_keeps_inputs_of_its_own(decided: S
 
 @contextmanager
 def without(stage: Stage, *prefixes: str) -> Iterator[None]:
-    """The objects whose keys begin so are gone for a while."""
+    """The objects with these key prefixes are missing for a while."""
     s3 = boto3.client("s3")
     keys = [key for prefix in prefixes for key in stage.objects(prefix)]
     bodies = {key: stage.object(key) for key in keys}
@@ -114,8 +115,35 @@ def without(stage: Stage, *prefixes: str) -> Iterator[None]:
         s3.put_object(Bucket=stage.bucket, Key=key, Body=body)
 
 
-def test_the_market_in_use_stands_in_for_its_copy(decided: Stage) -> None:
-    """Where it is the same, by its ETag."""
+@contextmanager
+def rewritten(stage: Stage, change: Callable[[dict[str, Any]], None]) -> Iterator[None]:
+    """The last cycle's decision line of the workload is changed for a while."""
+    key = list(stage.objects("decisions/"))[-1]
+    body = stage.object(key)
+    rows = [json.loads(line) for line in gzip.decompress(body).decode().splitlines()]
+    change(next(row for row in rows if row["workload_id"] == "web"))
+    lines = "\n".join(map(json.dumps, rows))
+    s3 = boto3.client("s3")
+    s3.put_object(Bucket=stage.bucket, Key=key, Body=gzip.compress(lines.encode()))
+    yield
+    s3.put_object(Bucket=stage.bucket, Key=key, Body=body)
+
+
+def _as_older_version(row: dict[str, Any]) -> None:
+    del row["home_type_after"]
+    row["evidence"].popitem()
+
+
+def test_record_of_an_older_version_agrees_in_the_keys_that_it_has(decided: Stage) -> None:
+    """A key that the record does not have is no difference; a different value is."""
+    with rewritten(decided, _as_older_version):
+        assert explained(decided).remark == ""
+    with rewritten(decided, lambda row: row.update(reason="another", evidence={"unknown": 1.0})):
+        assert explained(decided).remark.startswith("made again it differs in reason, evidence:")
+
+
+def test_current_market_replaces_its_missing_copy(decided: Stage) -> None:
+    """If it has the same ETag."""
     with without(decided, "inputs/snapshots/"):
         assert explained(decided).remark == ""
 
@@ -123,16 +151,16 @@ def test_the_market_in_use_stands_in_for_its_copy(decided: Stage) -> None:
 @pytest.mark.parametrize(
     ("prefixes", "remark"),
     [
-        (("inputs/snapshots/", "market/snapshot.npz"), "its market snapshot is kept no more"),
-        (("inputs/catalogs/", "market/catalog.json.gz"), "its catalogue is kept no more"),
-        (("inputs/cycles/",), "what its cycle decided upon is kept no more"),
+        (("inputs/snapshots/", "market/snapshot.npz"), "its market snapshot is not kept any more"),
+        (("inputs/catalogs/", "market/catalog.json.gz"), "its catalog is not kept any more"),
+        (("inputs/cycles/",), "the inputs of its cycle are not kept any more"),
     ],
-    ids=["market", "catalogue", "inputs"],
+    ids=["market", "catalog", "inputs"],
 )
-def test_what_cannot_be_made_again_is_told_from_its_record(
+def test_decision_without_its_inputs_is_explained_from_its_record(
     decided: Stage, prefixes: tuple[str, ...], remark: str
 ) -> None:
-    """Another market or catalogue would give another decision: nothing is guessed at."""
+    """Another market or catalog would give another decision, so none is used."""
     with without(decided, *prefixes):
         told = explained(decided)
         assert told.explanation is None
@@ -140,8 +168,8 @@ def test_what_cannot_be_made_again_is_told_from_its_record(
         assert told.recorded["kind"] == "STAY"
 
 
-def test_a_new_catalogue_leaves_the_old_one_readable(decided: Stage) -> None:
-    """Reference data that changed since: the decision is made on what it was made on."""
+def test_new_catalog_leaves_the_old_one_readable(decided: Stage) -> None:
+    """A decision is made again with the reference data of its time."""
     decided.account.invoke("RefreshMarket", {"task": "reference"})
     decided.cycle()
     with without(decided, "market/catalog.json.gz"):
@@ -150,8 +178,8 @@ def test_a_new_catalogue_leaves_the_old_one_readable(decided: Stage) -> None:
         assert told.explanation is not None
 
 
-def test_a_pool_is_evaluated_and_the_request_recorded(decided: Stage) -> None:
-    """Decision, reason, instability, hazard and EC2's signal; who asked stands on the ledger."""
+def test_pool_is_evaluated_and_the_request_recorded(decided: Stage) -> None:
+    """The answer has decision, reason, instability, hazard and EC2's signal; the ledger has who asked."""
     table = decided.account.outputs["LedgerTable"]
     at = (decided.account.clock.now() - timedelta(minutes=30)).strftime("%Y-%m-%dT%H:%M:%S.000Z")
     boto3.client("dynamodb").put_item(
@@ -183,8 +211,8 @@ def test_a_pool_is_evaluated_and_the_request_recorded(decided: Stage) -> None:
     assert {(i["command"], i["asked_by"]) for i in asked} >= {("evaluate", "ann")}
 
 
-def test_pools_are_recommended_within_what_is_known(decided: Stage) -> None:
-    """Ranked pools, a plan over them, the saving; types that nobody collects are named."""
+def test_pools_are_recommended_from_the_collected_types(decided: Stage) -> None:
+    """Ranked pools, a plan over them and the saving."""
     told = decided.command(
         command="recommend", vcpu=2, memory_gib=8, count=6, architecture="x86_64"
     )
@@ -232,7 +260,7 @@ BAD_QUESTIONS = [
 ]
 
 
-def test_bad_questions_name_field_and_value(decided: Stage) -> None:
+def test_invalid_questions_name_field_and_value(decided: Stage) -> None:
     """And what is allowed."""
     for request, complaint in BAD_QUESTIONS:
         with pytest.raises(FunctionFailed) as refused:
@@ -241,8 +269,8 @@ def test_bad_questions_name_field_and_value(decided: Stage) -> None:
         assert complaint in str(refused.value), request
 
 
-def test_without_a_market_there_is_no_answer(decided: Stage) -> None:
-    """Before the first prices a question is refused with when to ask again."""
+def test_question_without_a_market_is_refused(decided: Stage) -> None:
+    """Before the first prices, the answer says when to ask again."""
     with (
         without(decided, "market/snapshot.npz"),
         pytest.raises(FunctionFailed, match="there is no market data yet"),
@@ -250,8 +278,8 @@ def test_without_a_market_there_is_no_answer(decided: Stage) -> None:
         decided.command(command="evaluate", instance_type="m5.large", availability_zone=ZONES[0])
 
 
-def test_a_deployed_stack_is_asked_from_the_command_line(decided: Stage) -> None:
-    """By its outputs, with the caller's own credentials; the answers are those of the account."""
+def test_command_line_asks_a_deployed_stack(decided: Stage) -> None:
+    """With the stack's outputs and the caller's credentials; the answers are those of the account."""
     of_stack = ["--stack", "spot-optimizer", "--region", "us-east-1"]
     run = CliRunner()
     told = run.invoke(app, ["explain", "web", *of_stack, "--json"])

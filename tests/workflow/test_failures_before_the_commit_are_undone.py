@@ -71,7 +71,7 @@ def test_a_classic_load_balancer_is_refused_before_anything_moves(told: Told) ->
     story = told(original_in_a_classic_load_balancer)
     assert not story.calls_of("RegisterTargets", "DeregisterTargets", "AssociateAddress")
     summary = story.switch()["outcome"]["summary"]
-    assert "register it with a target group instead" in summary
+    assert "with a target group instead of the Classic Load Balancer" in summary
     assert "spot-optimizer:mode = off" in summary
 
 

@@ -1,10 +1,10 @@
-"""The reason of a refused launch decides which candidates are tried next."""
+"""A refused launch decides which candidates are tried next."""
 
 from tests.workflow.scenarios_of_refusals import (
     first_two_pools_are_full,
     first_zone_has_no_addresses,
     no_capacity_three_times,
-    refusal_cannot_be_noted,
+    refusal_cannot_be_recorded,
     spot_requests_are_used_up,
 )
 from tests.workflow.stage import ZONES
@@ -12,7 +12,7 @@ from tests.workflow.story import Story, Told
 
 
 def _tried(story: Story) -> list[tuple[str, str, str]]:
-    """Type, zone and lifecycle of each candidate that a launch was tried with, in order."""
+    """Type, zone and lifecycle of each launch, in order."""
     candidates = story.execution().input["candidates"]
     subnets = {c["subnet_id"]: c["availability_zone"] for c in candidates}
     return [
@@ -25,7 +25,7 @@ def _tried(story: Story) -> list[tuple[str, str, str]]:
     ]
 
 
-def test_pools_without_capacity_are_skipped_in_rank_order(told: Told) -> None:
+def test_full_pools_are_skipped_in_rank_order(told: Told) -> None:
     """Two pools without capacity cost two attempts; the third candidate is launched."""
     story = told(first_two_pools_are_full)
     assert _tried(story) == [
@@ -38,21 +38,21 @@ def test_pools_without_capacity_are_skipped_in_rank_order(told: Told) -> None:
 
 
 def test_each_attempt_has_its_own_client_token(told: Told) -> None:
-    """With the token of a refused attempt, EC2 would repeat the refusal."""
+    """The token of a refused attempt would repeat the refusal."""
     story = told(first_two_pools_are_full)
     tokens = [call.params["ClientToken"] for call in story.calls_of("RunInstances")]
     assert len(set(tokens)) == 3
     assert all(len(token) <= 64 for token in tokens)
 
 
-def test_the_record_has_the_prices_of_the_launched_candidate(told: Told) -> None:
-    """Prices and pool on the record are those of the third candidate, not of the first."""
+def test_record_has_the_price_of_the_candidate_that_was_launched(told: Told) -> None:
+    """Saving and place on the record are those of the third candidate, not of the first."""
     outcome = told(first_two_pools_are_full).switch()["outcome"]
     assert outcome["price_after_usd_per_hour"] == 0.0270
     assert f"m5.large/{ZONES[1]} spot" in outcome["summary"]
 
 
-def test_a_refusal_of_the_zone_skips_the_zone(told: Told) -> None:
+def test_refusal_of_a_zone_skips_the_zone(told: Told) -> None:
     """Without free addresses in the first zone, its second candidate is not tried."""
     assert _tried(told(first_zone_has_no_addresses)) == [
         ("m5.large", ZONES[0], "spot"),
@@ -60,8 +60,8 @@ def test_a_refusal_of_the_zone_skips_the_zone(told: Told) -> None:
     ]
 
 
-def test_a_refusal_of_the_lifecycle_skips_the_lifecycle(told: Told) -> None:
-    """When the spot quota is exhausted, the on-demand candidate is tried next."""
+def test_refusal_of_a_lifecycle_skips_the_lifecycle(told: Told) -> None:
+    """If the quota of spot requests is used up, the on-demand candidate is next."""
     story = told(spot_requests_are_used_up)
     assert _tried(story) == [("m5a.large", ZONES[1], "spot"), ("m5.large", ZONES[1], "on-demand")]
     assert story.execution().status == "SUCCEEDED"
@@ -75,13 +75,13 @@ def test_no_capacity_is_no_failure(told: Told) -> None:
     assert not told(no_capacity_three_times).alerts
 
 
-def test_no_capacity_backs_off_doubling(told: Told) -> None:
+def test_no_capacity_doubles_the_backoff(told: Told) -> None:
     """The wait after refusals is 15, 30, 60 minutes."""
     assert told(no_capacity_three_times).seen["waits_minutes"] == [15, 30, 60]
 
 
-def test_no_capacity_leaves_everything_as_it_was(told: Told) -> None:
-    """The original is the only instance, only launches were tried, and the claim is released."""
+def test_no_capacity_changes_nothing(told: Told) -> None:
+    """The original is the only instance, nothing but launches was tried, the claim is released."""
     story = told(no_capacity_three_times)
     assert story.alive == {story.seen["original"]}
     assert len(story.calls_of("RunInstances")) == 6
@@ -90,9 +90,9 @@ def test_no_capacity_leaves_everything_as_it_was(told: Told) -> None:
     assert "nothing launched, 2 refused" in story.switch()["outcome"]["summary"]
 
 
-def test_a_refusal_that_cannot_be_recorded_ends_the_switch(told: Told) -> None:
+def test_refusal_that_cannot_be_recorded_ends_the_switch(told: Told) -> None:
     """Without a record of what was tried, nothing else is tried."""
-    story = told(refusal_cannot_be_noted)
+    story = told(refusal_cannot_be_recorded)
     assert story.execution().states[-2:] == ("RecordFailure", "NotSwitched")
     assert len(story.calls_of("RunInstances")) == 1
     assert story.alive == {story.seen["original"]}

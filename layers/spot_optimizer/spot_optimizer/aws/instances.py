@@ -1,4 +1,4 @@
-"""Instances and the network they live in, read in batches."""
+"""Instances and their network, read in batches."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -148,8 +148,8 @@ def read_volumes(instances: Iterable[Record]) -> dict[str, Record]:
         if "Ebs" in mapping
     ]
     rows: dict[str, Record] = {}
-    for some in _batches(ids):
-        reply = client("ec2").describe_volumes(Filters=[{"Name": "volume-id", "Values": some}])
+    for batch in _batches(ids):
+        reply = client("ec2").describe_volumes(Filters=[{"Name": "volume-id", "Values": batch}])
         rows.update({row["VolumeId"]: row for row in reply["Volumes"]})
     return rows
 
@@ -161,14 +161,14 @@ def read_image_devices(image_ids: Iterable[str]) -> dict[str, frozenset[str]]:
     shown on request only (EC2 API reference, DescribeImages, and "Client error codes").
     """
     found: dict[str, frozenset[str]] = {}
-    for some in _batches(sorted(set(image_ids))):
+    for batch in _batches(sorted(set(image_ids))):
         try:
-            images = client("ec2").describe_images(ImageIds=some, IncludeDeprecated=True)["Images"]
+            images = client("ec2").describe_images(ImageIds=batch, IncludeDeprecated=True)["Images"]
         except ClientError as error:
             if not _hides_images(error_code(error)):
                 raise
             images = []
-            for image_id in some if len(some) > 1 else ():
+            for image_id in batch if len(batch) > 1 else ():
                 found |= read_image_devices([image_id])
         for row in images:
             mappings = row.get("BlockDeviceMappings") or ()
@@ -183,9 +183,9 @@ def _hides_images(code: str) -> bool:
 def read_credit_modes(instance_ids: Iterable[str]) -> dict[str, str]:
     """Instance id -> ``standard`` or ``unlimited``; for burstable instances only."""
     modes: dict[str, str] = {}
-    for some in _batches(list(instance_ids)):
+    for batch in _batches(list(instance_ids)):
         try:
-            reply = client("ec2").describe_instance_credit_specifications(InstanceIds=some)
+            reply = client("ec2").describe_instance_credit_specifications(InstanceIds=batch)
         except ClientError as error:
             if error_code(error) == "InvalidInstanceID.NotFound":
                 continue
@@ -204,9 +204,9 @@ def read_interface_tags(instances: Iterable[Record]) -> dict[str, dict[str, str]
         for interface in instance.get("NetworkInterfaces") or ()
     ]
     tags: dict[str, dict[str, str]] = {}
-    for some in _batches(ids):
+    for batch in _batches(ids):
         reply = client("ec2").describe_network_interfaces(
-            Filters=[{"Name": "network-interface-id", "Values": some}]
+            Filters=[{"Name": "network-interface-id", "Values": batch}]
         )
         for row in reply["NetworkInterfaces"]:
             tags[row["NetworkInterfaceId"]] = {t["Key"]: t["Value"] for t in row.get("TagSet", ())}
@@ -222,9 +222,9 @@ def read_persistent_requests(instances: Iterable[Record]) -> dict[str, str]:
         if instance.get("SpotInstanceRequestId")
     }
     persistent: dict[str, str] = {}
-    for some in _batches(list(by_request)):
+    for batch in _batches(list(by_request)):
         reply = client("ec2").describe_spot_instance_requests(
-            Filters=[{"Name": "spot-instance-request-id", "Values": some}]
+            Filters=[{"Name": "spot-instance-request-id", "Values": batch}]
         )
         for row in reply["SpotInstanceRequests"]:
             if row.get("Type") == "persistent":
@@ -255,7 +255,7 @@ class LaunchTemplateSource:
 
 
 def read_launch_template_source(instance_id: str) -> LaunchTemplateSource:
-    """One instance as data for a launch template."""
+    """One instance as the data of a launch template."""
     reply = client("ec2").get_launch_template_data(InstanceId=instance_id)
     return LaunchTemplateSource(reply["LaunchTemplateData"])
 

@@ -1,4 +1,4 @@
-"""Launch templates: one per workload, made from its instance."""
+"""Launch templates: one per workload, created from its instance."""
 
 from __future__ import annotations
 

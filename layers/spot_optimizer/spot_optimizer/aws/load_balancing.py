@@ -15,7 +15,7 @@ IPv6 addresses. A name of an instance is replaced by the name at the same positi
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """One instance in one target group."""
+    """One target in one target group."""
 
     target_group_arn: str
     port: int
@@ -27,7 +27,7 @@ class Registration:
     """Position of the registered name among the instance's names."""
 
     @property
-    def leaves(self) -> bool:
+    def is_draining(self) -> bool:
         return self.state == "draining"
 
     @property
@@ -162,7 +162,7 @@ def read_allocations(allocation_ids: Iterable[str]) -> list[Record]:
 
 
 class InstanceEnded(Exception):
-    """An address cannot be associated: the instance has ended."""
+    """An address cannot be associated because the instance has ended."""
 
 
 def take_free_address(allocation_id: str, instance_id: str) -> bool:

@@ -2,10 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import (
-    Field,
-    model_validator,
-)
+from pydantic import Field
 
 from spot_optimizer.contracts.boundary import (
     Boundary,
@@ -15,8 +12,8 @@ from spot_optimizer.contracts.boundary import (
     WorkloadId,
     ZoneName,
 )
-from spot_optimizer.contracts.decide import demand_whole_target
-from spot_optimizer.vocabulary import Lifecycle, Mode
+from spot_optimizer.contracts.decide import ForcedTarget
+from spot_optimizer.vocabulary import Mode
 
 
 class ManualRequest(Boundary):
@@ -25,19 +22,10 @@ class ManualRequest(Boundary):
     asked_by: str = Field(min_length=1, max_length=200)
 
 
-class DecideNow(ManualRequest):
-    """Judge one workload now. With a target: switch there, unless that is impossible."""
+class DecideNow(ManualRequest, ForcedTarget):
+    """Decide on one workload now; with a target: switch it there unless that cannot work."""
 
     command: Literal["decide"]
-    workload: WorkloadId
-    instance_type: TypeName | None = None
-    availability_zone: ZoneName | None = None
-    lifecycle: Lifecycle = Lifecycle.SPOT
-
-    @model_validator(mode="after")
-    def _target_is_whole(self) -> "DecideNow":
-        demand_whole_target(self.instance_type, self.availability_zone, self.lifecycle)
-        return self
 
 
 class SetMode(ManualRequest):

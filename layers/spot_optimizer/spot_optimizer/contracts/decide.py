@@ -1,6 +1,6 @@
 """Requests to ``decide``."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import (
     Field,
@@ -17,29 +17,28 @@ class ScheduledCycle(Boundary):
     trigger: Literal["schedule"]
 
 
-class ForcedDecision(Boundary):
-    """Input of ``decide`` from ``command``: one workload, now, optionally with a target."""
+class ForcedTarget(Boundary):
+    """The workload of a forced decision and, optionally, the place to switch it to."""
 
-    trigger: Literal["forced"]
     workload: WorkloadId
-    asked_by: str = Field(min_length=1)
     instance_type: TypeName | None = None
     availability_zone: ZoneName | None = None
     lifecycle: Lifecycle = Lifecycle.SPOT
 
     @model_validator(mode="after")
-    def _target_is_whole(self) -> "ForcedDecision":
-        demand_whole_target(self.instance_type, self.availability_zone, self.lifecycle)
+    def _target_is_whole(self) -> Self:
+        if (self.instance_type is None) != (self.availability_zone is None):
+            raise ValueError("a target needs both instance_type and availability_zone, or neither")
+        if self.lifecycle is Lifecycle.ON_DEMAND and self.instance_type is None:
+            raise ValueError("lifecycle on-demand needs instance_type and availability_zone")
         return self
 
 
-def demand_whole_target(
-    instance_type: str | None, availability_zone: str | None, lifecycle: Lifecycle
-) -> None:
-    if (instance_type is None) != (availability_zone is None):
-        raise ValueError("a target needs both instance_type and availability_zone, or neither")
-    if lifecycle is Lifecycle.ON_DEMAND and instance_type is None:
-        raise ValueError("lifecycle on-demand needs instance_type and availability_zone")
+class ForcedDecision(ForcedTarget):
+    """Input of ``decide`` from ``command``: decide on one workload now."""
+
+    trigger: Literal["forced"]
+    asked_by: str = Field(min_length=1)
 
 
 class SignalledDecision(Boundary):

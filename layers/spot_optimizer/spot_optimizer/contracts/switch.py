@@ -49,8 +49,8 @@ class LaunchTemplateRef(Boundary):
     template_id: str
     version: int
     data_hash: str
-    identity_digest: str = stored_as("machine", "identity_digest", default="")
-    """Of the instance that was read into it (``parity.identity_digest``); empty if unknown."""
+    instance_digest: str = stored_as("machine", "instance_digest", default="")
+    """Of the instance that was read into it (``stored_digests.instance_digest``); empty if unknown."""
     cpu_credits: str | None = None
     """Credit mode for burstable types; the template cannot hold it, other types refuse it."""
     shutdown_behavior: str | None = None

@@ -1,1 +1,1 @@
-"""How a machine is reproduced: launch template, subnets, parity, and what cures a refused launch."""
+"""How an instance is reproduced: adoption, launch template, subnets, comparison, refused launches."""

@@ -1,6 +1,5 @@
-"""Which tagged instances become workloads, and why the others do not (spec section 1, Adoption)."""
+"""Which tagged instances are adopted as workloads, and why the others are refused."""
 
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -16,8 +15,8 @@ from spot_optimizer.switching.instance_record import (
     Record,
     tags_of,
 )
-from spot_optimizer.switching.ownership import owner
-from spot_optimizer.switching.unsupported import limits
+from spot_optimizer.switching.ownership import other_owner
+from spot_optimizer.switching.unsupported import unsupported_features
 from spot_optimizer.switching.workload_tags import InvalidTags, WorkloadTags, parse_tags
 from spot_optimizer.switching.zones import is_availability_zone
 from spot_optimizer.vocabulary import TAG_PREFIX, Mode
@@ -27,14 +26,14 @@ _LIVE_STATES = frozenset({"running", "stopping", "stopped"})
 
 @dataclass(frozen=True, slots=True)
 class Adopted:
-    """An instance that is managed, and what its team allows."""
+    """An instance that is managed, and what its tags allow."""
 
     workload_id: str
     instance_id: str
     mode: Mode
     type_globs: tuple[str, ...]
     subnets: tuple[str, ...]
-    """Ids of the only subnets to launch in; empty: those with the original's route table."""
+    """Ids of the only subnets to launch in; empty for those with the original's route table."""
     settings: Settings
     warnings: tuple[str, ...] = ()
     windows: tuple[Window, ...] = ()
@@ -44,18 +43,18 @@ class Adopted:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """An instance that asks to be managed and is not, with every reason in words."""
+    """A tagged instance that is not managed, with every reason."""
 
     instance_id: str
     workload_id: str
     reason: str
     only_stopped: bool = False
-    """Nothing speaks against it but that it does not run now."""
+    """Its only obstacle: it is not running."""
 
 
 @dataclass(frozen=True, slots=True)
 class Adoption:
-    """The verdict on all instances that bear our tag, each list in the order of workload ids."""
+    """The verdict on all tagged instances, each list in the order of workload ids."""
 
     adopted: tuple[Adopted, ...]
     refused: tuple[Refused, ...]
@@ -67,77 +66,94 @@ def judge_adoption(
     stack: str,
     settings: Settings,
     catalog: Catalog,
-    in_switch: frozenset[str] = frozenset(),
-    of_another: frozenset[str] = frozenset(),
+    owned_by_switches: frozenset[str] = frozenset(),
+    owned_by_another_stack: frozenset[str] = frozenset(),
     own_fleet_ids: frozenset[str] = frozenset(),
 ) -> Adoption:
-    """Judge every instance (DescribeInstances dicts) whose tag ``spot-optimizer:managed`` is
-    ``stack``; others are not looked at.
+    """Judge every instance (from DescribeInstances) whose tag ``spot-optimizer:managed`` is ``stack``.
 
-    ``in_switch`` are the instances that a live switch or standby names beside its workload's own:
-    they are neither judged nor duplicates. ``of_another`` are those that bear the tag of a switch of
-    which the ledger can know nothing. Instances that come up or go down are left out: the next cycle
-    sees them. An instance that cannot be judged is refused; it never stops the others.
+    ``owned_by_switches``: instances that a live switch or standby owns in addition to its workload's
+    own; they are neither judged nor duplicates. ``owned_by_another_stack``: instances with the tag of
+    a switch that this ledger cannot know. Instances that are starting or ending
+    are skipped until the next cycle. An instance that cannot be judged is refused and never stops the
+    others.
     """
-    ours = [
+    candidates = [
         instance
         for instance in instances
         if tags_of(instance).get(MANAGED_TAG) == stack
         and instance["State"]["Name"] in _LIVE_STATES
-        and instance["InstanceId"] not in in_switch
+        and instance["InstanceId"] not in owned_by_switches
     ]
-    holders = Counter(_workload_id(instance) for instance in ours)
+    by_workload: dict[str, list[str]] = {}
+    for instance in candidates:
+        by_workload.setdefault(_workload_id(instance), []).append(instance["InstanceId"])
     adopted: list[Adopted] = []
     refused: list[Refused] = []
-    for instance in sorted(ours, key=lambda i: (_workload_id(i), i["InstanceId"])):
+    for instance in sorted(candidates, key=lambda i: (_workload_id(i), i["InstanceId"])):
         workload_id, instance_id = _workload_id(instance), instance["InstanceId"]
-        try:
-            tags = parse_tags(tags_of(instance), settings)
-            reasons = _reasons(instance, tags, catalog, own_fleet_ids)
-        except InvalidTags as error:
-            reasons = [str(error)]
-        except Exception as error:  # one bad instance must not stop the others (spec section 9)
-            reasons = [f"it cannot be judged: {type(error).__name__}: {error}"]
-        if instance_id in of_another:
-            reasons.append(_of_another_owner(instance, stack))
-        if holders[workload_id] > 1:
-            others = (i["InstanceId"] for i in ours if _workload_id(i) == workload_id)
-            reasons.append(
-                f"{WORKLOAD_TAG} = '{workload_id}' is borne by {', '.join(sorted(others))};"
-                " a workload has one instance"
-            )
-        if reasons:
-            stopped = reasons == _state_reasons(instance)
-            refused.append(Refused(instance_id, workload_id, "; ".join(reasons), stopped))
-            continue
-        adopted.append(
-            Adopted(
-                workload_id=workload_id,
-                instance_id=instance_id,
-                mode=tags.mode,
-                type_globs=tags.type_globs,
-                subnets=tags.subnets,
-                settings=tags.settings,
-                windows=tags.windows,
-                not_before=tags.not_before,
-                image=_image(instance),
-                warnings=tuple(_warnings(instance, tags)),
-            )
-        )
+        tags, reasons = _judge(instance, settings, catalog, own_fleet_ids)
+        if instance_id in owned_by_another_stack:
+            reasons.append(_owned_by_another_stack(instance, stack))
+        if len(by_workload[workload_id]) > 1:
+            reasons.append(_duplicate(workload_id, by_workload[workload_id]))
+        if tags is None or reasons:
+            only_stopped = reasons == _state_reasons(instance)
+            refused.append(Refused(instance_id, workload_id, "; ".join(reasons), only_stopped))
+        else:
+            adopted.append(_adopted(instance, tags))
     return Adoption(tuple(adopted), tuple(refused))
 
 
-def _of_another_owner(instance: Record, stack: str) -> str:
+def _judge(
+    instance: Record,
+    settings: Settings,
+    catalog: Catalog,
+    own_fleet_ids: frozenset[str],
+) -> tuple[WorkloadTags | None, list[str]]:
+    """The instance's tags, None if they are not valid, and the reasons to refuse it."""
+    try:
+        tags = parse_tags(tags_of(instance), settings)
+        return tags, _reasons(instance, tags, catalog, own_fleet_ids)
+    except InvalidTags as error:
+        return None, [str(error)]
+    except Exception as error:  # one malformed instance must not stop the others
+        return None, [f"it cannot be judged: {type(error).__name__}: {error}"]
+
+
+def _adopted(instance: Record, tags: WorkloadTags) -> Adopted:
+    return Adopted(
+        workload_id=_workload_id(instance),
+        instance_id=instance["InstanceId"],
+        mode=tags.mode,
+        type_globs=tags.type_globs,
+        subnets=tags.subnets,
+        settings=tags.settings,
+        windows=tags.windows,
+        not_before=tags.not_before,
+        image=_image(instance),
+        warnings=tuple(_warnings(instance, tags)),
+    )
+
+
+def _owned_by_another_stack(instance: Record, stack: str) -> str:
     return (
-        f"switch '{tags_of(instance)[SWITCH_TAG]}' of another stack launched it, or of an earlier one"
-        f" whose ledger is another: two must not manage one machine. If a second stack manages"
-        f" '{stack}' in this region (its name, or its parameter ManagedAs), delete one of them or give"
-        f" it a value of its own; then take the tag {SWITCH_TAG} off the instance"
+        f"delete the other stack that manages '{stack}' in this region (its name or its parameter"
+        f" ManagedAs), or give it another value; then remove the tag {SWITCH_TAG} from the instance:"
+        f" switch '{tags_of(instance)[SWITCH_TAG]}' of another stack, or of an earlier one with another"
+        " ledger, launched it, and two stacks must not manage one instance"
+    )
+
+
+def _duplicate(workload_id: str, instance_ids: Iterable[str]) -> str:
+    return (
+        f"give each instance its own {WORKLOAD_TAG}: a workload has one instance, but"
+        f" '{workload_id}' is on {', '.join(sorted(instance_ids))}"
     )
 
 
 def _image(instance: Record) -> Image:
-    """An image without a boot mode of its own has been proven with the one that it was booted with."""
+    """The image's requirements; without a boot mode of its own, the one that the instance booted with."""
     return Image(
         boot_mode=instance.get("BootMode") or instance.get("CurrentInstanceBootMode") or "",
         ena=instance.get("EnaSupport"),
@@ -151,7 +167,7 @@ def _workload_id(instance: Record) -> str:
 
 def _state_reasons(instance: Record) -> list[str]:
     state = instance["State"]["Name"]
-    return [] if state == "running" else [f"it is {state}; only a running instance can be moved"]
+    return [] if state == "running" else [f"it is {state}; only a running instance can be switched"]
 
 
 def _reasons(
@@ -161,41 +177,41 @@ def _reasons(
     own_fleet_ids: frozenset[str],
 ) -> list[str]:
     reasons = _state_reasons(instance)
-    belongs = owner(instance, own_fleet_ids)
-    if belongs:
-        reasons.append(belongs)
+    owner = other_owner(instance, own_fleet_ids)
+    if owner:
+        reasons.append(owner)
     instance_type = catalog.types.get(instance["InstanceType"])
     if instance_type is None:
-        reasons.append(f"its type {instance['InstanceType']} is not in the catalogue of the region")
+        reasons.append(f"its type {instance['InstanceType']} is not in the region's catalog")
     elif instance_type.instance_store and not tags.instance_store_may_be_lost:
         reasons.append(
-            f"its type {instance_type.name} has an instance store, whose data a switch loses:"
-            f" tag it {TAG_PREFIX}instance-store-may-be-lost = true if it may"
+            f"tag it {TAG_PREFIX}instance-store-may-be-lost = true if that is acceptable: a switch loses"
+            f" the data on the instance store of {instance_type.name}"
         )
     for glob in tags.type_globs:
         if not catalog.matching(glob):
-            reasons.append(f"{TAG_PREFIX}types: '{glob}' matches no type of the region")
-    reasons += limits(instance, instance_type)
+            reasons.append(f"{TAG_PREFIX}types: '{glob}' matches no type in the region")
+    reasons += unsupported_features(instance, instance_type)
     reasons += _disks(instance, tags)
     return reasons
 
 
 def _disks(instance: Record, tags: WorkloadTags) -> list[str]:
-    """A volume goes with its instance only if its team has said so twice: by DeleteOnTermination,
-    and, unless it is the root, by writing the tag ``state = stateless``."""
+    """A switch may delete a volume only if DeleteOnTermination is set and, unless it is the root, the
+    tag ``state = stateless`` is set explicitly."""
     reasons = []
     for mapping in instance.get("BlockDeviceMappings") or ():
         device, ebs = mapping["DeviceName"], mapping.get("Ebs") or {}
         volume = f"volume {ebs.get('VolumeId')} at {device}"
         if not ebs.get("DeleteOnTermination"):
             reasons.append(
-                f"{volume} is kept when the instance ends, and a switch would leave it behind:"
-                " state 'volumes' is not supported yet"
+                f"{volume} is kept when the instance is terminated, so a switch would leave it behind;"
+                " the state 'volumes' is not supported yet"
             )
         elif device != instance.get("RootDeviceName") and not tags.stateless_by_tag:
             reasons.append(
-                f"{volume} is a data volume, whose data a switch loses: state 'volumes' is not"
-                f" supported yet; tag it {TAG_PREFIX}state = stateless if it may be lost"
+                f"tag it {TAG_PREFIX}state = stateless if you accept that: {volume} is a data volume, and"
+                " a switch loses its data; the state 'volumes' is not supported yet"
             )
     return reasons
 
@@ -205,19 +221,19 @@ def _warnings(instance: Record, tags: WorkloadTags) -> Iterable[str]:
     cloudformation = all_tags.get("aws:cloudformation:stack-name")
     if cloudformation:
         yield (
-            f"CloudFormation stack {cloudformation} made it and will still name the original"
+            f"the CloudFormation stack {cloudformation} created it and will still reference the original"
             " after a switch"
         )
     if (instance.get("Placement") or {}).get("Tenancy") == "dedicated":
-        yield "it is a dedicated instance, whose surcharge our prices do not show"
+        yield "it is a dedicated instance, whose surcharge is not in our prices"
     zone = (instance.get("Placement") or {}).get("AvailabilityZone", "")
     if zone and not is_availability_zone(zone):
         yield (
-            f"it is moved within its Local Zone {zone} only, and judged by the Region's on-demand"
-            " prices, for the Local Zone's, which may be higher, are not read"
+            f"it is switched within its Local Zone {zone} only, and compared with the Region's on-demand"
+            " prices: those of the Local Zone, which may be higher, are not read"
         )
     if not tags.stateless_by_tag:
         yield (
-            "nothing on its root disk survives a switch: the state is stateless by default; write"
-            f" {TAG_PREFIX}state = stateless to say that this is meant"
+            f"tag it {TAG_PREFIX}state = stateless to confirm the default: nothing on its root disk"
+            " survives a switch"
         )

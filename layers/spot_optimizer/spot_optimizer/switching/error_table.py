@@ -1,8 +1,8 @@
-"""The table of EC2 errors, sorted by what would cure them.
+"""The table of EC2 errors, sorted by what cures them.
 
 Codes and their meaning: AWS documentation "Error codes for the Amazon EC2 API" (client errors,
 errors for specific actions, server errors), "StateReason" of the EC2 API reference, and the retry
-lists of the AWS SDK. Codes marked "reported" stand in no list of AWS but in users' reports.
+lists of the AWS SDK. Codes marked "reported" are not in AWS's lists but in users' reports.
 """
 
 from collections.abc import Mapping
@@ -12,11 +12,11 @@ from spot_optimizer.vocabulary import Scope
 
 
 class Refusal(NamedTuple):
-    """Why EC2 launched nothing: the scope within which trying again is useless, and the cure."""
+    """Why EC2 launched nothing: the scope in which another attempt is useless, and the cure."""
 
     scope: Scope
     cure: str
-    """One sentence for people: what cures it, and whether it is ours, theirs or time's to do."""
+    """One sentence for people: what cures it, and who has to act, if anyone."""
 
 
 def _all(scope: Scope, cures: Mapping[str, str]) -> dict[str, Refusal]:
@@ -31,25 +31,25 @@ _POOL = {
     "SpotMaxPriceTooLow": "The spot price is above on-demand, the default limit; another pool is"
     " tried.",
     "Unsupported": "The type or configuration is not offered in this zone; another pool is tried.",
-    "UnsupportedOperation": "The type does not support the machine's image or options; another"
+    "UnsupportedOperation": "The type does not support the instance's image or options; another"
     " type is tried.",
     "InvalidInstanceType": "The type does not support the request; another type is tried.",
     "InstanceCreditSpecification.NotSupported": "The type has no CPU credits; another type is"
     " tried.",
-    "InvalidInterface.IpAddressLimitExceeded": "The type's interface holds fewer addresses; another"
-    " type is tried.",
+    "InvalidInterface.IpAddressLimitExceeded": "The type's network interface takes fewer addresses;"
+    " another type is tried.",
     "PrivateIpAddressLimitExceeded": "The type's interface holds fewer addresses; another type is"
     " tried.",
     "AttachmentLimitExceeded": "The type takes fewer volumes or interfaces; another type is tried.",
     "EncryptedVolumesNotSupported": "The type takes no encrypted volumes; another type is tried.",
     "NonEBSInstance": "The type does not support EBS; another type is tried.",
-    "IdempotentInstanceTerminated": "An earlier launch of this attempt has died; another pool is"
-    " tried.",
+    "IdempotentInstanceTerminated": "An earlier launch of this attempt was terminated; another pool"
+    " is tried.",
 }
 _ZONE = {
     "InsufficientFreeAddressesInSubnet": "The zone's subnet has no free address: free some or name"
     " another subnet in spot-optimizer:subnets; another zone is tried.",
-    "InvalidSubnetID.NotFound": "The zone's subnet is gone: correct spot-optimizer:subnets; another"
+    "InvalidSubnetID.NotFound": "The zone's subnet was deleted: correct spot-optimizer:subnets; another"
     " zone is tried.",
     "InvalidSubnetID.Malformed": "The zone's subnet id is malformed: correct"
     " spot-optimizer:subnets; another zone is tried.",
@@ -59,36 +59,36 @@ _ZONE = {
     "InvalidZone.NotFound": "The account cannot use this zone; another zone is tried.",
     "VolumeTypeNotAvailableInZone": "The zone does not offer the volume type; another zone is"
     " tried.",
-    "InsufficientVolumeCapacity": "The zone has no room for the volumes; another zone is tried.",
+    "InsufficientVolumeCapacity": "The zone has no capacity for the volumes; another zone is tried.",
     "InsufficientAddressCapacity": "The zone has no public address left; another zone is tried.",
 }
 _FAMILY = {
     "VcpuLimitExceeded": "The account's vCPU quota for this family class and lifecycle is used up:"
-    " ask for more in Service Quotas; another class or lifecycle is tried.",
-    "InstanceLimitExceeded": "The account's on-demand quota for this family class is used up: ask"
-    " for more in Service Quotas; another class or lifecycle is tried.",
+    " request an increase in Service Quotas; another class or lifecycle is tried.",
+    "InstanceLimitExceeded": "The account's on-demand quota for this family class is used up:"
+    " request an increase in Service Quotas; another class or lifecycle is tried.",
     # AWS's text: "The limit depends on the instance type"; spot quotas are one per family class.
-    "MaxSpotInstanceCountExceeded": "The account's spot quota for this family class is used up: ask"
-    " for more in Service Quotas; another class or lifecycle is tried.",
+    "MaxSpotInstanceCountExceeded": "The account's spot quota for this family class is used up:"
+    " request an increase in Service Quotas; another class or lifecycle is tried.",
 }
 _LIFECYCLE = {
     "RequestResourceCountExceeded": "The account has too many spot requests; the other lifecycle is"
     " tried.",
     "MaxSpotFleetRequestCountExceeded": "The account has too many spot fleets or too much fleet"
-    " capacity: ask for more in Service Quotas; the other lifecycle is tried.",
-    # Reported: of CreateFleet, HTTP 400 (github.com/runs-on/runs-on, issue 88).
-    "MaxFleetCountExceeded": "The account has too many fleets: ask for more in Service Quotas; the"
-    " other lifecycle is tried.",
-    # Spot alone needs the role (EC2 user guide, "Service-linked role for Spot Instance requests").
+    " capacity: request an increase in Service Quotas; the other lifecycle is tried.",
+    # Reported for CreateFleet, with HTTP 400 (github.com/runs-on/runs-on, issue 88).
+    "MaxFleetCountExceeded": "The account has too many fleets: request an increase in Service Quotas;"
+    " the other lifecycle is tried.",
+    # Only spot needs the role (EC2 user guide, "Service-linked role for Spot Instance requests").
     "AuthFailure.ServiceLinkedRoleCreationNotPermitted": "The role AWSServiceRoleForEC2Spot is"
     " missing: aws iam create-service-linked-role --aws-service-name spot.amazonaws.com; the other"
     " lifecycle is tried.",
 }
-_THROTTLED = "EC2 throttles the account's calls; repeated after a wait."
-_BROKEN = "EC2 failed inside; repeated after a wait."
+_THROTTLED = "EC2 throttles the account's calls; they are retried after a wait."
+_BROKEN = "EC2 had an internal error; the call is retried after a wait."
 _TIME = {
     "RequestLimitExceeded": _THROTTLED,
-    "ResourceCountExceeded": "The request was too large; repeated after a wait.",
+    "ResourceCountExceeded": "The request was too large; it is retried after a wait.",
     "Throttling": _THROTTLED,
     "ThrottlingException": _THROTTLED,
     "ThrottledException": _THROTTLED,
@@ -108,80 +108,79 @@ _TIME = {
     "InternalFailure": _BROKEN,
     "ServiceUnavailable": _BROKEN,
     "Unavailable": _BROKEN,
-    "RequestExpired": "The request was too old when it arrived; repeated with a new one.",
-    "ConcurrentTagAccess": "Another call changes the same tags; repeated after a wait.",
+    "RequestExpired": "The request expired before it arrived; a new one is sent.",
+    "ConcurrentTagAccess": "Another call is changing the same tags; the call is retried after a wait.",
     "CreditSpecificationUpdateInProgress": "The account's default credit mode is being changed;"
-    " repeated after a wait.",
+    " the call is retried after a wait.",
 }
 _TEMPLATE = {
-    # Eventual consistency: what was made a moment ago may not be found yet.
+    # Eventual consistency: a new template may not be visible yet.
     "InvalidLaunchTemplateId.NotFound": "The launch template is not visible yet, or was deleted:"
-    " the next cycle makes it anew.",
+    " the next cycle creates it again.",
     "InvalidLaunchTemplateId.VersionNotFound": "The launch template's version is not visible yet,"
-    " or was deleted: the next cycle makes it anew.",
+    " or was deleted: the next cycle creates it again.",
     "InvalidLaunchTemplateName.NotFoundException": "The launch template is not visible yet, or was"
-    " deleted: the next cycle makes it anew.",
-    "InvalidLaunchTemplateName.AlreadyExistsException": "Another run has just made the launch"
-    " template: the next cycle finds it.",
+    " deleted: the next cycle creates it again.",
+    "InvalidLaunchTemplateName.AlreadyExistsException": "Another run has just created the"
+    " launch template: the next cycle finds it.",
 }
 _KMS = (
-    "The volumes' KMS key cannot be used: enable the key, and grant it to the launching role and to"
-    " AWSServiceRoleForEC2Spot."
+    "The volumes' KMS key cannot be used: enable the key, and grant the launching role and"
+    " AWSServiceRoleForEC2Spot access to it."
 )
-_IMAGE = "The image cannot be launched from: make it available again, or move to another image."
-_REQUEST = "EC2 rejects the request itself; its message names the parameter to correct."
-_ACCOUNT = "The AWS account may not launch now: see the message, and ask AWS Support."
+_IMAGE = "The image cannot be launched: make it available again, or use another image."
+_REQUEST = "EC2 rejects the request; its message names the parameter to correct."
+_ACCOUNT = "The AWS account is blocked from launching: see the message, and contact AWS Support."
 _NOTHING = {
-    "UnauthorizedOperation": "The stack's role may not do this: widen its policy, or the"
-    " organisation's.",
-    "AccessDenied": "The stack's role may not do this: widen its policy, or the organisation's.",
-    "AccessDeniedException": "The stack's role may not do this: widen its policy.",
-    "AuthFailure": "The account may not use something that the machine is made of, such as a shared"
-    " image.",
+    "UnauthorizedOperation": "The stack's role may not do this: allow it in the role's policy, or in"
+    " the organization's.",
+    "AccessDenied": "The stack's role may not do this: allow it in the role's policy, or in the"
+    " organization's.",
+    "AccessDeniedException": "The stack's role may not do this: allow it in the role's policy.",
+    "AuthFailure": "The account may not use a resource of the instance, such as a shared image.",
     "Blocked": _ACCOUNT,
     "PendingVerification": _ACCOUNT,
-    "OptInRequired": "The image's AWS Marketplace product is not subscribed to: accept its terms.",
+    "OptInRequired": "Subscribe to the image's AWS Marketplace product: accept its terms.",
     "InvalidProductInfo": "The image's AWS Marketplace product code is not valid.",
     "InvalidAMIID.NotFound": _IMAGE,
     "InvalidAMIID.Unavailable": _IMAGE,
     "InvalidAMIID.Malformed": _IMAGE,
     "InvalidManifest": _IMAGE,
-    "InvalidSnapshot.NotFound": "A snapshot that the machine is made from is gone or not shared.",
-    "InvalidGroup.NotFound": "A security group of the machine was deleted: give it another.",
-    "InvalidSecurityGroupID.NotFound": "A security group of the machine was deleted: give it"
+    "InvalidSnapshot.NotFound": "A snapshot of the volumes was deleted or is no longer shared.",
+    "InvalidGroup.NotFound": "A security group of the instance was deleted: give it another.",
+    "InvalidSecurityGroupID.NotFound": "A security group of the instance was deleted: give it"
     " another.",
-    "InvalidKeyPair.NotFound": "The machine's key pair was deleted: import it again.",
-    "InvalidIamInstanceProfileArn.Malformed": "The machine's instance profile is not valid.",
-    "InvalidPlacementGroup.Unknown": "The machine's placement group was deleted.",
+    "InvalidKeyPair.NotFound": "The instance's key pair was deleted: import it again.",
+    "InvalidIamInstanceProfileArn.Malformed": "The instance profile is not valid.",
+    "InvalidPlacementGroup.Unknown": "The instance's placement group was deleted.",
     "CustomerKeyHasBeenRevoked": _KMS,
     "InvalidKMSKey.InvalidState": _KMS,
     "IncorrectKmsKeyState": _KMS,
     "KmsKeyNotAccessible": _KMS,
-    "VolumeLimitExceeded": "The account's EBS storage quota is used up: ask for more in Service"
+    "VolumeLimitExceeded": "The account's EBS storage quota is used up: request an increase in Service"
     " Quotas.",
-    "MaxIOPSLimitExceeded": "The account's EBS IOPS quota is used up: ask for more in Service"
+    "MaxIOPSLimitExceeded": "The account's EBS IOPS quota is used up: request an increase in Service"
     " Quotas.",
-    "VolumeIOPSLimit": "The volume's IOPS are above what its type allows.",
+    "VolumeIOPSLimit": "The volume has more IOPS than its type allows.",
     "UnknownVolumeType": "The volume type is not supported.",
-    "BootForVolumeTypeUnsupported": "The root volume's type cannot be booted from.",
+    "BootForVolumeTypeUnsupported": "The root volume has a type that cannot boot.",
     "InvalidBlockDeviceMapping": _REQUEST,
-    "NetworkInterfaceLimitExceeded": "The region's quota of network interfaces is used up: ask for"
-    " more in Service Quotas.",
-    "SecurityGroupsPerInterfaceLimitExceeded": "The machine has more security groups than its VPC"
-    " allows on an interface.",
-    "SecurityGroupsPerInstanceLimitExceeded": "The machine has more security groups than allowed.",
-    "MaxTemplateLimitExceeded": "The region's 5,000 launch templates are used up: delete some.",
-    "MaxTemplateVersionLimitExceeded": "The launch template has as many versions as allowed: delete"
-    " some.",
-    "TagLimitExceeded": "The machine has no room for our tags: 50 a resource, remove some.",
-    "InvalidTagKey.Malformed": "A tag key of the machine is not valid.",
+    "NetworkInterfaceLimitExceeded": "The region's quota of network interfaces is used up: request"
+    " an increase in Service Quotas.",
+    "SecurityGroupsPerInterfaceLimitExceeded": "The instance has more security groups than its"
+    " VPC allows on an interface.",
+    "SecurityGroupsPerInstanceLimitExceeded": "The instance has more security groups than allowed.",
+    "MaxTemplateLimitExceeded": "Delete launch templates: the region has the maximum of 5,000.",
+    "MaxTemplateVersionLimitExceeded": "Delete versions of the launch template: it has the maximum.",
+    "TagLimitExceeded": "Remove tags of the instance: 50 are allowed, ours included.",
+    "InvalidTagKey.Malformed": "A tag key of the instance is not valid.",
     "InvalidInstanceID.NotFound": "The original is gone.",
-    "IncorrectInstanceState": "The original is in a state that forbids this.",
-    "OperationNotPermitted": "Termination protection or another attribute forbids this.",
-    "InvalidTenancy": "The machine's tenancy is not supported for this.",
-    "UnsupportedTenancy": "The machine's tenancy is not supported for this.",
-    "InsufficientHostCapacity": "No dedicated host has room for the machine.",
-    "ReservationCapacityExceeded": "The capacity reservation that the machine names is full.",
+    "IncorrectInstanceState": "The original is in a state that does not allow this.",
+    "OperationNotPermitted": "Termination protection or another attribute does not allow this.",
+    "InvalidTenancy": "The instance's tenancy is not supported for this.",
+    "UnsupportedTenancy": "The instance's tenancy is not supported for this.",
+    "InsufficientHostCapacity": "No dedicated host has capacity for the instance.",
+    "ReservationCapacityExceeded": "The instance's capacity reservation is full.",
     "IdempotentParameterMismatch": "An earlier launch used this client token with other parameters;"
     " a new decision uses a new one.",
     "InvalidParameter": _REQUEST,
@@ -190,7 +189,7 @@ _NOTHING = {
     "InvalidParameterValue": _REQUEST,
     "InvalidRequest": _REQUEST,
     "InvalidInput": _REQUEST,
-    "InvalidUserData.Malformed": "The machine's user data is not valid or above 16 KB.",
+    "InvalidUserData.Malformed": "The instance's user data is not valid or larger than 16 KB.",
     "InvalidFleetConfiguration": _REQUEST,
     "InvalidFleetConfig": _REQUEST,
     "MissingParameter": _REQUEST,
@@ -214,23 +213,23 @@ BY_CODE: Mapping[str, Refusal] = {
 """EC2 error code (without ``Client.`` or ``Server.``) -> what cures it."""
 
 TRANSIENT = frozenset(_TIME)
-"""Codes that the same call, asked again after a wait of seconds, may not meet again."""
+"""Codes that may not occur again if the same call is retried after some seconds."""
 
 TEMPLATE_UNSEEN = frozenset(_TEMPLATE)
-"""Codes about a launch template that time cures too, but the next cycle's rather than a wait's."""
+"""Codes of a launch template that time cures too, but in the next cycle rather than in seconds."""
 
 MAY_HAVE_LAUNCHED = frozenset({"IdempotentParameterMismatch"})
-"""Codes that tell of an earlier request with the same client token ("Ensuring idempotency in Amazon EC2
-API requests"): what it launched may run. With ``IdempotentInstanceTerminated`` it has ended."""
+"""Codes of an earlier request with the same client token ("Ensuring idempotency in Amazon EC2 API
+requests"): its instance may be running. With ``IdempotentInstanceTerminated`` it has ended."""
 
 BY_MESSAGE: tuple[tuple[str, str, Refusal], ...] = (
-    # A parameter that one type refuses is accepted by another (all reported, by users).
+    # One type refuses a parameter that another accepts (all reported).
     (
         "Invalid*",
         "*not supported*spot*",
         Refusal(
             Scope.LIFECYCLE,
-            "Spot does not take one of the machine's options; the other lifecycle is tried.",
+            "Spot does not support one of the instance's options; the other lifecycle is tried.",
         ),
     ),
     (
@@ -241,24 +240,32 @@ BY_MESSAGE: tuple[tuple[str, str, Refusal], ...] = (
     (
         "Invalid*",
         "*architecture*",
-        Refusal(Scope.POOL, "The type's architecture is not the image's; another type is tried."),
+        Refusal(
+            Scope.POOL,
+            "The type and the image have different architectures; another type is tried.",
+        ),
     ),
     (
         "Invalid*",
         "*enhanced networking*",
-        Refusal(Scope.POOL, "The type needs ENA, which the image lacks; another type is tried."),
+        Refusal(
+            Scope.POOL,
+            "The type needs ENA, which the image does not support; another type is tried.",
+        ),
     ),
     (
         "Invalid*",
         "*boot mode*",
-        Refusal(Scope.POOL, "The type does not boot the image's boot mode; another type is tried."),
+        Refusal(
+            Scope.POOL, "The type does not support the image's boot mode; another type is tried."
+        ),
     ),
     (
         "Invalid*",
         "*instance type*not support*",
         Refusal(
             Scope.POOL,
-            "The type does not support one of the machine's options; another type is tried.",
+            "The type does not support one of the instance's options; another type is tried.",
         ),
     ),
     (
@@ -266,37 +273,43 @@ BY_MESSAGE: tuple[tuple[str, str, Refusal], ...] = (
         "*not supported*instance type*",
         Refusal(
             Scope.POOL,
-            "The type does not support one of the machine's options; another type is tried.",
+            "The type does not support one of the instance's options; another type is tried.",
         ),
     ),
     (
         "Invalid*",
         "*ebs-optimized*not supported*",
-        Refusal(Scope.POOL, "The type cannot be EBS optimised; another type is tried."),
+        Refusal(Scope.POOL, "The type cannot be EBS-optimized; another type is tried."),
     ),
 )
-"""(code pattern, message pattern in lower case, refusal): finer than the code alone; first wins."""
+"""(code pattern, message pattern in lower case, refusal): stronger than the code alone; the first match
+counts."""
 
 BY_PATTERN: tuple[tuple[str, Refusal], ...] = (
     ("InvalidKMSKey*", Refusal(Scope.NOTHING, _KMS)),
     ("*KMS*", Refusal(Scope.NOTHING, _KMS)),
-    ("Insufficient*Capacity*", Refusal(Scope.POOL, "There is no capacity; another pool is tried.")),
+    (
+        "Insufficient*Capacity*",
+        Refusal(Scope.POOL, "The pool has no capacity now; another pool is tried."),
+    ),
     ("*Throttl*", Refusal(Scope.TIME, _THROTTLED)),
     (
         "*LimitExceeded",
         Refusal(
             Scope.NOTHING,
-            "A quota of the account is used up; the message names"
-            " it: ask for more in Service Quotas.",
+            "A quota of the account is used up; the message names it: request an increase in Service"
+            " Quotas.",
         ),
     ),
     (
         "AuthFailure*",
-        Refusal(Scope.NOTHING, "The account may not do this; the message names what is missing."),
+        Refusal(
+            Scope.NOTHING, "The account may not do this; the message names the missing permission."
+        ),
     ),
     ("Invalid*", Refusal(Scope.NOTHING, _REQUEST)),
 )
-"""(code pattern, refusal) for codes that the table does not name; first wins."""
+"""(code pattern, refusal) for codes that are not in ``BY_CODE``; the first match counts."""
 
 BY_STATE_REASON: Mapping[str, Refusal] = {
     # "A client error caused the instance to terminate during launch": with encrypted volumes it is
@@ -305,21 +318,22 @@ BY_STATE_REASON: Mapping[str, Refusal] = {
     "Client.VolumeLimitExceeded": BY_CODE["VolumeLimitExceeded"],
     "Client.InvalidSnapshot.NotFound": BY_CODE["InvalidSnapshot.NotFound"],
     "Client.InstanceInitiatedShutdown": Refusal(
-        Scope.NOTHING, "The machine shut itself down: its boot scripts or user data do so."
+        Scope.NOTHING, "The instance shut itself down: its boot scripts or user data do so."
     ),
     "Client.UserInitiatedShutdown": Refusal(
         Scope.NOTHING, "Somebody stopped or terminated the replacement."
     ),
     "Server.InsufficientInstanceCapacity": BY_CODE["InsufficientInstanceCapacity"],
-    # Unlike the error of a call, this machine has failed on its host: elsewhere it may start.
+    # Unlike the error of a call, this instance failed on its host: it may start elsewhere.
     "Server.InternalError": Refusal(
-        Scope.POOL, "EC2 failed inside while it started the machine; another pool is tried."
+        Scope.POOL,
+        "EC2 had an internal error while it started the instance; another pool is tried.",
     ),
     "Server.SpotInstanceTermination": Refusal(
-        Scope.POOL, "The pool was reclaimed before the machine was ready; another pool is tried."
+        Scope.POOL, "EC2 reclaimed the instance before it was ready; another pool is tried."
     ),
     "Server.SpotInstanceShutdown": Refusal(
-        Scope.POOL, "The pool was reclaimed before the machine was ready; another pool is tried."
+        Scope.POOL, "EC2 reclaimed the instance before it was ready; another pool is tried."
     ),
 }
-"""Code of DescribeInstances' StateReason of a machine that died at launch -> what cures it."""
+"""StateReason code of an instance that ended during its launch -> what cures it."""

@@ -1,13 +1,13 @@
-"""The CreateFleet call of a rescue: one call tries every spot pool of the standing plan.
+"""The CreateFleet call of a failover: one call tries every spot pool of the standing plan.
 
-EC2 API reference, CreateFleet: an ``instant`` fleet answers at once; pools that could not launch are
-in ``Errors``, with HTTP 200. EC2 user guide, "Allocation strategies for Spot Instances":
-``capacity-optimized-prioritized`` honours priorities on a best-effort basis, capacity first.
+EC2 API reference, CreateFleet: an ``instant`` fleet answers synchronously; pools that could not launch
+are in ``Errors``, with HTTP 200. EC2 User Guide, "Allocation strategies for Spot Instances":
+``capacity-optimized-prioritized`` honors priorities on a best-effort basis, capacity first.
 
-Neither call nor overrides take credit mode, shutdown behaviour or reservation preference. A template
-that bore a credit mode would make EC2 refuse every type without one (see launch_template.py), so a
-burstable replacement runs in the account's default mode; ``launch_traits`` keeps the workload's own for
-its next move.
+Neither the call nor its overrides accept a credit mode, shutdown behavior or reservation preference.
+With a credit mode in the template, EC2 would refuse every type without one (see launch_template.py).
+So a burstable replacement gets the account's default mode; ``launch_traits`` keeps the workload's own
+for its next switch.
 """
 
 from collections.abc import Sequence
@@ -31,8 +31,8 @@ def create_fleet_request(
 ) -> dict[str, Any]:
     """The parameters of CreateFleet that launch one spot instance in one of ``candidates``.
 
-    The instance bears its tags and its switch from the first moment; volumes and interfaces are
-    tagged by the template.
+    The instance has its tags and its switch's from the start; the template tags volumes and
+    interfaces.
     """
     switch = {"Key": SWITCH_TAG, "Value": switch_id}
     tags = next(
@@ -71,7 +71,7 @@ def create_fleet_request(
 
 
 def chosen_candidate(candidates: Sequence[_Candidate], launched: Record) -> _Candidate:
-    """Which candidate a row of ``Instances`` in CreateFleet's answer is."""
+    """The candidate of a row of ``Instances`` in CreateFleet's response."""
     override = launched["LaunchTemplateAndOverrides"]["Overrides"]
     return next(
         candidate

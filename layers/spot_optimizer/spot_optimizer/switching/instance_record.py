@@ -1,9 +1,4 @@
-"""What a machine is: the facts of an instance that must outlive its replacement.
-
-Works on the dicts that boto3 answers (``Record``). ``kept_facts`` is the one list of what
-DescribeInstances shows and a faithful replacement shares; ids, type, zone, addresses, times, and
-what depends on the type or the lifecycle are not in it.
-"""
+"""How to read an instance as boto3 returns it: tags, lifecycle, addresses, options."""
 
 import base64
 import binascii
@@ -16,18 +11,18 @@ from typing import Any
 from spot_optimizer.vocabulary import TAG_PREFIX, Lifecycle
 
 Record = Mapping[str, Any]
-"""A structure as boto3 answers it."""
+"""A structure as boto3 returns it."""
 
 MANAGED_TAG = TAG_PREFIX + "managed"
 WORKLOAD_TAG = TAG_PREFIX + "workload"
 SWITCH_TAG = TAG_PREFIX + "switch"
 FLEET_TAG = "aws:ec2:fleet-id"
-"""What CreateFleet leaves on its instances."""
+"""The tag that CreateFleet puts on its instances."""
 OUR_TAGS = frozenset({MANAGED_TAG, WORKLOAD_TAG, SWITCH_TAG})
 """The tags that we write; all others under our prefix are the user's configuration."""
 
-# What launches take by these names (EC2 API reference, RequestLaunchTemplateData). Answers may hold
-# more, today or one day, and the SDK would not send it.
+# What a launch takes under these names (EC2 API reference, RequestLaunchTemplateData). A response may
+# have more fields, now or in the future, which the SDK would not send.
 METADATA_OPTIONS = (
     "HttpEndpoint",
     "HttpTokens",
@@ -47,7 +42,7 @@ _DIGEST_DIGITS = 16
 
 
 def digest(value: object) -> str:
-    """16 hex digits over a structure of plain values, whatever the order of its names."""
+    """16 hex digits over a structure of plain values; the order of its keys does not matter."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)
     return sha256(text.encode()).hexdigest()[:_DIGEST_DIGITS]
 
@@ -58,12 +53,12 @@ def tags_of(record: Record) -> dict[str, str]:
 
 
 def user_tags(tags: Mapping[str, str]) -> dict[str, str]:
-    """The tags that a replacement must bear: neither AWS's (``aws:``, not copyable) nor ours."""
+    """The tags that a replacement must have: neither AWS's (``aws:``, not copyable) nor ours."""
     return {k: v for k, v in tags.items() if not k.startswith("aws:") and k not in OUR_TAGS}
 
 
 def primary_interface(instance: Record) -> Record:
-    """The network interface with device index 0; empty if the instance shows none (any longer)."""
+    """The network interface with device index 0; empty if the instance has none (any more)."""
     for interface in instance.get("NetworkInterfaces") or ():
         if interface.get("Attachment", {}).get("DeviceIndex") == 0:
             return dict(interface)
@@ -71,7 +66,7 @@ def primary_interface(instance: Record) -> Record:
 
 
 def private_addresses(instance: Record) -> tuple[str, ...]:
-    """The private IPv4 address, "" for none (any longer), then the IPv6 addresses."""
+    """The private IPv4 address, "" if there is none (any more), then the IPv6 addresses."""
     ipv6 = primary_interface(instance).get("Ipv6Addresses") or ()
     return instance.get("PrivateIpAddress", ""), *(each["Ipv6Address"] for each in ipv6)
 
@@ -83,30 +78,30 @@ def security_group_ids(instance: Record) -> list[str]:
 
 
 def has_public_address(instance: Record) -> bool:
-    """Whether it is reachable by a public IPv4 address, its own or an elastic one."""
+    """Whether it has a public IPv4 address, its own or an elastic one."""
     association = primary_interface(instance).get("Association") or {}
     return bool(association.get("PublicIp") or instance.get("PublicIpAddress"))
 
 
 def monitoring_enabled(instance: Record) -> bool:
-    """Whether detailed monitoring is on, or about to be."""
+    """Whether detailed monitoring is on or being turned on."""
     return (instance.get("Monitoring") or {}).get("State") in ("enabled", "pending")
 
 
 def lifecycle_of(instance: Record) -> Lifecycle:
-    """Spot or on-demand, as DescribeInstances tells it."""
+    """Spot or on-demand."""
     return Lifecycle.SPOT if instance.get("InstanceLifecycle") == "spot" else Lifecycle.ON_DEMAND
 
 
 def is_burstable(instance_type: str) -> bool:
-    """Whether a type lives on CPU credits: the T families."""
+    """Whether a type has CPU credits: the T families."""
     return re.match(r"t\d", instance_type) is not None
 
 
 def user_data_hash(user_data: str | None) -> str:
-    """SHA-256 of user data given in base64, as EC2 answers it; empty where there is none.
+    """SHA-256 of user data in base64, as EC2 returns it; empty if there is none.
 
-    The bytes are hashed, not the base64 text, which may be wrapped into lines in several ways.
+    The bytes are hashed, not the base64 text, whose line breaks may vary.
     """
     if not user_data:
         return ""
@@ -124,9 +119,9 @@ def _picked(record: Record | None, names: Iterable[str]) -> dict[str, Any]:
 def metadata_options(instance: Record) -> dict[str, Any]:
     """The metadata options as a launch takes them.
 
-    Of an endpoint that is off nothing else is named: tokens, hops and tags say how it answers, and
-    launches beside ``HttpEndpoint = disabled`` have been refused (terraform-provider-aws, pull
-    request 30107, and its ``aws_instance``, which sends them to an enabled one only).
+    If the endpoint is disabled, only that is returned: EC2 has refused launches with tokens, hops or
+    tags beside ``HttpEndpoint = disabled`` (terraform-provider-aws, pull request 30107, and its
+    ``aws_instance``, which sends them only with an enabled endpoint).
     """
     options = _picked(instance.get("MetadataOptions"), METADATA_OPTIONS)
     if options.get("HttpEndpoint") == "disabled":
@@ -140,34 +135,7 @@ def private_dns_name_options(instance: Record) -> dict[str, Any]:
 
 
 def connection_tracking(instance: Record) -> dict[str, Any]:
-    """The time-outs of the primary interface's connection tracking as a launch takes them; empty
-    where the type's own hold."""
+    """The connection tracking timeouts of the primary interface as a launch takes them; empty if it
+    has the type's defaults."""
     found = primary_interface(instance).get("ConnectionTrackingConfiguration")
     return _picked(found, CONNECTION_TRACKING)
-
-
-def kept_facts(instance: Record) -> dict[str, Any]:
-    """What a faithful replacement shows alike in DescribeInstances, by names for people."""
-    interface = primary_interface(instance)
-    return {
-        "image": instance.get("ImageId"),
-        "key": instance.get("KeyName"),
-        "instance profile": (instance.get("IamInstanceProfile") or {}).get("Arn"),
-        "security groups": security_group_ids(instance),
-        "metadata options": metadata_options(instance),
-        "detailed monitoring": monitoring_enabled(instance),
-        "tenancy": (instance.get("Placement") or {}).get("Tenancy", "default"),
-        "public address": has_public_address(instance),
-        "IPv6 addresses": len(interface.get("Ipv6Addresses") or ()),
-        "connection tracking": connection_tracking(instance),
-        "source/destination check": interface.get(
-            "SourceDestCheck", instance.get("SourceDestCheck", True)
-        ),
-        "private DNS name options": private_dns_name_options(instance),
-        "enclave": bool((instance.get("EnclaveOptions") or {}).get("Enabled")),
-        "licences": sorted(x["LicenseConfigurationArn"] for x in instance.get("Licenses") or ()),
-        "automatic recovery": (instance.get("MaintenanceOptions") or {}).get(
-            "AutoRecovery", "default"
-        ),
-        "tags": user_tags(tags_of(instance)),
-    }

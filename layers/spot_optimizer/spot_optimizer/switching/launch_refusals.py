@@ -1,4 +1,4 @@
-"""What cures a refused launch, and which candidate is worth trying after it."""
+"""What cures a refused launch, and which candidate to try next."""
 
 import re
 from collections.abc import Hashable, Sequence
@@ -26,7 +26,7 @@ __all__ = [
 
 
 class Placement(Protocol):
-    """Where a machine could run (a decision's candidate)."""
+    """A place to launch in: a decision's candidate."""
 
     @property
     def instance_type(self) -> str: ...
@@ -53,9 +53,9 @@ _CLASS_OF_LETTERS = {
 def family_class(instance_type: str) -> str:
     """The class of families that share one vCPU quota ("Amazon EC2 instance type quotas").
 
-    ``Standard`` for A, C, D, H, I, M, R, T and Z, ``G and VT``, ``High memory``, and else the
-    family's letters in capitals (P, F, INF, TRN, X, HPC, DL). On-demand and spot each have their
-    own quota for each class.
+    ``Standard`` for A, C, D, H, I, M, R, T and Z, ``G and VT``, ``High memory``, otherwise the
+    family's letters in capitals (P, F, INF, TRN, X, HPC, DL). On-demand and spot each have a quota for
+    each class.
     """
     match = re.match(r"[a-z]+", instance_type)
     letters = match.group() if match else instance_type
@@ -63,10 +63,10 @@ def family_class(instance_type: str) -> str:
 
 
 def refusal_of(code: str, message: str = "") -> Refusal:
-    """What cures an error that RunInstances, CreateFleet or a launch-template call answered.
+    """What cures an error of RunInstances, CreateFleet or a launch-template call.
 
-    A code that no table knows is taken for incurable: nothing has been launched, the original runs
-    on, and a person reads the code. A reply that never came must not be passed in here.
+    Nothing cures a code that no table has: nothing was launched, the original keeps running, and a
+    person reads the code. Only for errors that EC2 returned, not for lost responses.
     """
     return known_refusal(code, message) or Refusal(
         Scope.NOTHING, f"'{code}' is not a known EC2 error code, so nothing else is tried."
@@ -74,7 +74,7 @@ def refusal_of(code: str, message: str = "") -> Refusal:
 
 
 def known_refusal(code: str, message: str = "") -> Refusal | None:
-    """The same, as far as a table knows the code."""
+    """The same; None for a code that no table has."""
     bare = code.removeprefix("Client.").removeprefix("Server.")
     text = message.lower()
     for code_pattern, message_pattern, refusal in BY_MESSAGE:
@@ -89,7 +89,7 @@ def known_refusal(code: str, message: str = "") -> Refusal | None:
 
 
 def refusal_of_state_reason(code: str, message: str = "") -> Refusal:
-    """What cures the death of a machine that was launched but never ran (its StateReason)."""
+    """What cures the end of an instance that was launched but never ran (its StateReason)."""
     return BY_STATE_REASON.get(code) or refusal_of(code, message)
 
 
@@ -110,9 +110,10 @@ def _shared(candidate: Placement, scope: Scope) -> Hashable:
 def next_candidate(
     candidates: Sequence[Placement], refused: Sequence[tuple[int, Scope]]
 ) -> int | None:
-    """Index of the first candidate, in rank order, that no refusal so far rules out; None if none.
+    """Index of the first candidate, in rank order, that no refusal so far rules out; None if there is
+    none.
 
-    Every scope holds the refused candidate itself, so none comes twice; TIME and NOTHING hold all.
+    Every scope includes the refused candidate, so none is tried twice; TIME and NOTHING include all.
     Spot and on-demand capacity of one type and zone are two pools.
     """
     ruled_out = {(scope, _shared(candidates[index], scope)) for index, scope in refused}

@@ -2,8 +2,8 @@
 
 EC2 API reference, RunInstances: "Any additional parameters that you specify for the new instance
 overwrite the corresponding parameters included in the launch template"; a subnet or security groups
-beside a network interface are refused (InvalidParameterCombination). So the interface and the tags
-are given whole: the outcome is the same whether EC2 merges or replaces them.
+beside a network interface are refused (InvalidParameterCombination). So the request has the complete
+interface and tags: the result is the same whether EC2 merges or replaces them.
 """
 
 from hashlib import sha256
@@ -31,14 +31,14 @@ class LaunchCandidate(Placement, Protocol):
 
 
 def switch_hash(switch_id: str) -> str:
-    """What the client tokens of a switch begin with, 32 hexadecimal digits."""
+    """The start of a switch's client tokens, 32 hexadecimal digits."""
     return sha256(switch_id.encode()).hexdigest()[:32]
 
 
 def client_token(switch_hash: str, attempt: int) -> str:
-    """The token that makes a repeated call find the instance of the first; one per attempt.
+    """The token that makes a repeated call return the instance of the first; one per attempt.
 
-    Raises ValueError where it would be longer than EC2 takes.
+    Raises ValueError if it would be longer than EC2 accepts.
     """
     token = f"{switch_hash}-{attempt}"
     if not token.isascii() or len(token) > CLIENT_TOKEN_CHARACTERS_MAX:
@@ -64,11 +64,11 @@ def run_instances_request(
     switch_hash: str,
     attempt: int,
 ) -> dict[str, Any]:
-    """The parameters of RunInstances that launch ``candidate``, exactly one instance.
+    """The parameters of RunInstances that launch exactly one instance of ``candidate``.
 
-    ``template_data`` is what the named version of the template holds. A spot launch is a one-time
-    request that ends with its instance, and bears no maximum price: AWS says that one raises
-    interruptions (spec section 2).
+    ``template_data`` is the data of that version of the template. A spot launch is a one-time request,
+    which ends with its instance. It has no maximum price: according to AWS, one makes interruptions
+    more frequent.
     """
     spot = candidate.lifecycle is Lifecycle.SPOT
     request: dict[str, Any] = {

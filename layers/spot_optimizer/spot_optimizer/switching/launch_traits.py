@@ -1,4 +1,4 @@
-"""What a machine has, but only some types or lifecycles take at a launch."""
+"""Launch options that only some types or lifecycles accept: a template cannot have them."""
 
 from dataclasses import dataclass
 
@@ -15,12 +15,12 @@ from spot_optimizer.vocabulary import Lifecycle
 
 @dataclass(frozen=True, slots=True)
 class LaunchTraits:
-    """The options of a launch that the workload's template cannot hold; no secrets."""
+    """Launch options that the workload's template cannot have; no secrets."""
 
     cpu_credits: str | None = None
-    """``standard`` or ``unlimited``, for T types; None where it has never been known."""
+    """``standard`` or ``unlimited``, for T types; None if it was never known."""
     shutdown_behavior: str | None = None
-    """``stop`` or ``terminate``: what a shutdown from inside does, on-demand."""
+    """``stop`` or ``terminate``: what a shutdown by the operating system does, on-demand."""
     capacity_reservation_preference: str | None = None
     """``open`` or ``none``, on-demand."""
 
@@ -31,13 +31,12 @@ def launch_traits(
     cpu_credits: str | None,
     previous: LaunchTraits | None = None,
 ) -> LaunchTraits:
-    """The machine's traits, from GetLaunchTemplateData's ``LaunchTemplateData``, the instance, and
+    """The workload's traits, from GetLaunchTemplateData's ``LaunchTemplateData``, the instance, and
     its credit mode (DescribeInstanceCreditSpecifications).
 
-    What the instance of today cannot show (an m5 has no credit mode, a spot instance no shutdown
-    behaviour) stays as it was in ``previous``, so that a detour loses nothing. A machine that a
-    rescue's fleet launched runs in the account's default credit mode, whatever the workload had: its
-    own mode counts only where none was known before.
+    What the current instance cannot show (an m5 has no credit mode, a spot instance no shutdown
+    behavior) stays as in ``previous``. An instance that a failover's fleet launched has the account's
+    default credit mode, whatever the workload had: it counts only if no mode was known before.
     """
     before = previous or LaunchTraits()
     if before.cpu_credits and {SWITCH_TAG, FLEET_TAG} <= tags_of(instance).keys():

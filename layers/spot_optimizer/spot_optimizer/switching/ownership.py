@@ -1,4 +1,4 @@
-"""Ownership: which AWS service, or tool, already replaces an instance by itself."""
+"""Ownership: which AWS service or tool already replaces an instance."""
 
 from collections.abc import Mapping
 
@@ -23,25 +23,24 @@ _OWNERS: Mapping[str, str] = {
     "elasticbeanstalk:environment-name": "an Elastic Beanstalk environment",
     "aws:ec2spot:fleet-request-id": "a Spot Fleet",
 }
-"""Tags that a service puts on the instances that it replaces by itself."""
+"""Tags that a service puts on the instances that it replaces."""
 
 
-def owner(instance: Record, own_fleet_ids: frozenset[str] = frozenset()) -> str | None:
-    """Who else replaces this instance, as a sentence; None if nobody does.
+def other_owner(instance: Record, own_fleet_ids: frozenset[str] = frozenset()) -> str | None:
+    """The other owner that replaces this instance, as a refusal; None if there is none.
 
-    ``own_fleet_ids`` are the instant fleets that we made ourselves: they too leave a tag, but keep
-    no size.
+    ``own_fleet_ids`` are the stack's own instant fleets, which also leave a tag but replace nothing.
     """
     tags = tags_of(instance)
     for key, service in _OWNERS.items():
         if key in tags:
-            return f"it belongs to {service} ({key} = {tags[key]}), which replaces it by itself"
+            return f"{service} owns it ({key} = {tags[key]}) and replaces it"
     cluster = next((key for key in tags if key.startswith("kubernetes.io/cluster/")), None)
     if cluster:
         return f"it is a Kubernetes node ({cluster}), which must be drained first"
     fleet = tags.get(FLEET_TAG)
     if fleet and fleet not in own_fleet_ids:
-        return f"it belongs to the EC2 Fleet {fleet}, which keeps its own size"
+        return f"the EC2 Fleet {fleet} owns it and maintains its own capacity"
     if (instance.get("Operator") or {}).get("Managed"):
         return f"it is managed by {instance['Operator'].get('Principal', 'an AWS service')}"
     return None

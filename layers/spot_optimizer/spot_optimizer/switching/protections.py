@@ -49,9 +49,9 @@ def _reasons(adopted: Adopted, protection: Protections) -> list[str]:
     reasons = []
     if protection.termination and adopted.settings.auto_terminate:
         reasons.append(
-            "its termination protection is on, but the original is to be terminated: switch the"
-            f" protection off, or tag the instance {TAG_PREFIX}auto-terminate = false"
+            f"turn its termination protection off, or tag it {TAG_PREFIX}auto-terminate = false: a switch"
+            " terminates the original, and its termination protection is on"
         )
     if protection.stop:
-        reasons.append("its stop protection is on, which a replacement could not be given")
+        reasons.append("turn its stop protection off: a replacement cannot be given it")
     return reasons

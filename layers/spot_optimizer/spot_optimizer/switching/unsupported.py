@@ -1,7 +1,7 @@
-"""What a machine may have that a replacement could not be given yet, or ever.
+"""Features of an instance that a replacement cannot be given.
 
-Nothing of a machine may be silently lost, so an instance with any of it is refused, in words that
-say what, and what would make it fit.
+A switch must not lose anything silently, so an instance with such a feature is refused; the text names
+the feature and, if there is one, the cure.
 """
 
 from collections.abc import Iterator
@@ -14,10 +14,10 @@ from spot_optimizer.switching.instance_record import (
 from spot_optimizer.switching.zones import is_wavelength_zone
 
 
-def limits(instance: Record, instance_type: InstanceType | None) -> list[str]:
-    """Every reason why the machine could not be reproduced; empty if there is none.
+def unsupported_features(instance: Record, instance_type: InstanceType | None) -> list[str]:
+    """Every reason why the instance cannot be reproduced.
 
-    ``instance_type`` is the catalogue's entry of its type, None where it has none.
+    ``instance_type`` is the catalog's entry for its type, None if it has none.
     """
     return [
         *_product(instance),
@@ -31,15 +31,15 @@ def _product(instance: Record) -> Iterator[str]:
     details = instance.get("PlatformDetails", "Linux/UNIX")
     if instance.get("Platform") == "windows" or details != "Linux/UNIX":
         product = "Windows" if instance.get("Platform") == "windows" else details
-        yield f"its product is {product}; only Linux/UNIX is supported yet"
+        yield f"its product is {product}; only Linux/UNIX is supported"
     for code in instance.get("ProductCodes") or ():
         if code.get("ProductCodeType") == "marketplace":
             yield (
-                f"its image is an AWS Marketplace product ({code.get('ProductCodeId')}), whose"
-                " fees our prices do not show"
+                f"its image is an AWS Marketplace product ({code.get('ProductCodeId')}), whose fees"
+                " are not in our prices"
             )
     if instance.get("RootDeviceType") == "instance-store":
-        yield "its root is an instance store, which no snapshot can keep; an EBS root is needed"
+        yield "use an image with an EBS root volume: its root is an instance store, without snapshots"
     lifecycle = instance.get("InstanceLifecycle")
     if lifecycle not in (None, "", "spot"):
         yield f"its lifecycle is {lifecycle}; only spot and on-demand are supported"
@@ -48,38 +48,38 @@ def _product(instance: Record) -> Iterator[str]:
 def _placement(instance: Record) -> Iterator[str]:
     placement = instance.get("Placement") or {}
     if placement.get("Tenancy") == "host" or placement.get("HostId"):
-        yield "it runs on a dedicated host, where there is no spot"
+        yield "it runs on a dedicated host, which has no spot capacity"
     if placement.get("GroupName") or placement.get("GroupId"):
         group = placement.get("GroupName") or placement.get("GroupId")
-        yield f"it is in the placement group {group}, which is not supported yet"
+        yield f"it is in the placement group {group}, which is not supported"
     if instance.get("OutpostArn"):
-        yield "it runs on an Outpost, where there is no spot"
+        yield "it runs on an Outpost, which has no spot capacity"
     if is_wavelength_zone(placement.get("AvailabilityZone", "")):
         yield (
-            f"it runs in the Wavelength Zone {placement['AvailabilityZone']}, whose carrier address a"
-            " replacement could not be given"
+            f"it runs in the Wavelength Zone {placement['AvailabilityZone']}: a replacement cannot be"
+            " given its carrier address"
         )
     specification = instance.get("CapacityReservationSpecification") or {}
     if instance.get("CapacityReservationId") or specification.get("CapacityReservationTarget"):
         reservation = instance.get("CapacityReservationId", "named by its launch")
-        yield f"it uses the capacity reservation {reservation}, which moving it would leave unused"
+        yield f"it uses the capacity reservation {reservation}, which a switch would leave unused"
 
 
 def _options(instance: Record, instance_type: InstanceType | None) -> Iterator[str]:
     if (instance.get("HibernationOptions") or {}).get("Configured"):
-        yield "it is configured to hibernate, which one-time spot instances cannot"
+        yield "it is configured to hibernate, which a one-time spot instance cannot do"
     cpu = instance.get("CpuOptions") or {}
     threads = cpu.get("CoreCount", 0) * cpu.get("ThreadsPerCore", 0)
     if instance_type and threads and threads < instance_type.vcpu:
         yield (
-            f"its CPU options give {threads} of {instance_type.vcpu} vCPU; options other than the"
-            " type's own are not supported yet"
+            f"its CPU options give {threads} of {instance_type.vcpu} vCPU; only the type's default CPU"
+            " options are supported"
         )
     for name in ("AmdSevSnp", "NestedVirtualization"):
         if cpu.get(name) == "enabled":
             yield f"its CPU option {name} is enabled, which few types support"
     if (instance.get("MaintenanceOptions") or {}).get("RebootMigration") == "disabled":
-        yield "its reboot migration is disabled, which a launch cannot ask for"
+        yield "enable its reboot migration: a launch cannot disable it"
     bandwidth = (instance.get("NetworkPerformanceOptions") or {}).get("BandwidthWeighting")
     if bandwidth not in (None, "default"):
         yield f"its bandwidth weighting is {bandwidth}, which few types support"
@@ -97,19 +97,23 @@ def _options(instance: Record, instance_type: InstanceType | None) -> Iterator[s
 def _network(instance: Record) -> Iterator[str]:
     interfaces = instance.get("NetworkInterfaces") or ()
     if len(interfaces) > 1:
-        yield f"it has {len(interfaces)} network interfaces; one is supported yet"
+        yield f"it has {len(interfaces)} network interfaces; only one is supported"
     primary = primary_interface(instance)
     addresses = primary.get("PrivateIpAddresses") or ()
     if len(addresses) > 1:
-        yield f"it has {len(addresses)} private addresses; one is supported yet"
+        yield f"it has {len(addresses)} private addresses; only one is supported"
     if primary.get("Ipv4Prefixes") or primary.get("Ipv6Prefixes"):
-        yield "its interface has address prefixes, which is not supported yet"
+        yield "its network interface has address prefixes, which are not supported"
     if primary.get("InterfaceType", "interface") != "interface":
-        yield f"its interface is of type {primary['InterfaceType']}; 'interface' is supported"
+        kind = primary["InterfaceType"]
+        yield f"its network interface is of type {kind}; only 'interface' is supported"
     attachment = primary.get("Attachment") or {}
     if attachment.get("DeleteOnTermination") is False:
-        yield "its network interface outlives it, so its address would stay behind unused"
+        yield (
+            "let its network interface be deleted on termination: it outlives the instance, and a"
+            " switch would leave it and its address behind"
+        )
     if (attachment.get("EnaSrdSpecification") or {}).get("EnaSrdEnabled"):
         yield "it uses ENA Express, which few types support"
     if primary.get("SourceDestCheck", instance.get("SourceDestCheck", True)) is False:
-        yield "its source/destination check is off, which a launch cannot ask for"
+        yield "turn its source/destination check on: a launch cannot turn it off"

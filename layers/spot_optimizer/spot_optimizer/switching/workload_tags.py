@@ -1,4 +1,4 @@
-"""The tags by which a team tells what may be done with its workload: one table, one parser."""
+"""The tags by which a team configures its workload: one table, one parser."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -25,7 +25,7 @@ WORKLOAD_ID_CHARACTERS_MAX = 128
 
 
 class InvalidTags(ValueError):
-    """One or more tags cannot be obeyed; the text names each with its value and what is allowed."""
+    """One or more tags are not valid; the text names each with its value and what is allowed."""
 
 
 class Tag(NamedTuple):
@@ -45,11 +45,11 @@ TAGS: tuple[Tag, ...] = (
     Tag(
         "workload",
         f"1 to {WORKLOAD_ID_CHARACTERS_MAX} letters, digits, spaces and . _ : / = + @ -",
-        "id of the workload, which outlives every instance",
+        "id of the workload, which stays the same with every instance",
         "the instance id",
     ),
-    Tag("mode", "auto, manual, off", "act; decide and record only; look away", "auto"),
-    Tag("types", "type names with * and ?, separated by commas", "types that may be used", "*"),
+    Tag("mode", "auto, manual, off", "act; decide and record only; ignore", "auto"),
+    Tag("types", "type names with * and ?, separated by commas", "types to use", "*"),
     Tag(
         "state",
         "stateless",
@@ -66,14 +66,14 @@ TAGS: tuple[Tag, ...] = (
     Tag(
         "instance-store-may-be-lost",
         "true, false",
-        "whether the data on instance-store disks is expendable",
+        "whether a switch may lose the data on instance store volumes",
         "false",
     ),
-    Tag("window", GRAMMAR, "when planned moves may begin; rescues do not wait", "any time"),
+    Tag("window", GRAMMAR, "when planned switches may start; failovers do not wait", "any time"),
     Tag(
         "not-before",
-        "a date, or a date and time (2026-12-01T06:00, UTC unless it says otherwise)",
-        "planned moves wait until then; rescues do not",
+        "a date, or a date and time (2026-12-01T06:00, UTC unless it has an offset)",
+        "planned switches wait until then; failovers do not",
     ),
 )
 """The README's table of tags is printed from here, followed by ``setting_rows``."""
@@ -93,7 +93,7 @@ def setting_rows() -> tuple[Tag, ...]:
 
 @dataclass(frozen=True, slots=True)
 class WorkloadTags:
-    """What the tags of one instance say, checked."""
+    """The valid tags of one instance."""
 
     workload_id: str | None
     mode: Mode
@@ -101,29 +101,29 @@ class WorkloadTags:
     subnets: tuple[str, ...]
     settings: Settings
     stateless_by_tag: bool
-    """Whether the tag says stateless, in writing, rather than the default."""
+    """Whether the tag says stateless explicitly, not by default."""
     instance_store_may_be_lost: bool
     windows: tuple[Window, ...] = ()
     not_before: datetime | None = None
 
 
 def parse_tags(tags: Mapping[str, str], base: Settings) -> WorkloadTags:
-    """The instance's tags (all of them, other prefixes are ignored), over the stack's settings.
+    """The instance's tags under our prefix, over the stack's settings ``base``.
 
     Raises InvalidTags with every tag that is unknown or has a value that is not allowed.
     """
-    said = {
+    given = {
         key.removeprefix(TAG_PREFIX): value.strip()
         for key, value in tags.items()
         if key.startswith(TAG_PREFIX)
     }
-    problems = _unknown(said)
+    problems = _unknown(given)
 
     def take(name: str, parse: Callable[[str], _T], default: _T) -> _T:
-        if name not in said:
+        if name not in given:
             return default
         try:
-            return parse(said[name])
+            return parse(given[name])
         except ValueError as error:
             problems.append(str(error))
             return default
@@ -150,12 +150,12 @@ def _known() -> tuple[str, ...]:
     return tuple(tag.name for tag in (*TAGS, *setting_rows()))
 
 
-def _unknown(said: Mapping[str, str]) -> list[str]:
+def _unknown(given: Mapping[str, str]) -> list[str]:
     known = _known()
     problems = []
-    for name in sorted(set(said) - {*known, "switch"}):
+    for name in sorted(set(given) - {*known, "switch"}):
         problems.append(
-            f"{TAG_PREFIX}{name}: is no tag that this version knows; known are {', '.join(known)}"
+            f"{TAG_PREFIX}{name}: this version has no such tag; known are {', '.join(known)}"
         )
     return problems
 
@@ -210,7 +210,7 @@ def _subnets(value: str) -> tuple[str, ...]:
     subnets = _list(value)
     for each in subnets:
         if re.fullmatch(r"[a-z]+\d-az\d+|[a-z]{2}(-[a-z]+)+-\d[a-z]", each):
-            kind = "a zone's id" if "-az" in each else "a zone's name"
+            kind = "a zone ID" if "-az" in each else "a zone name"
             raise _problem(
                 "subnets", value, f"subnet ids such as subnet-0a1b2c3d; '{each}' is {kind}"
             )

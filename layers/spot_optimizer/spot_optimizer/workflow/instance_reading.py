@@ -1,4 +1,4 @@
-"""Reading machines into launch templates: at adoption, and when they have, or may have, changed."""
+"""Reading instances into launch templates: at adoption, and when they have or may have changed."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -20,36 +20,32 @@ from spot_optimizer.aws.launch_templates import write_template
 from spot_optimizer.aws.ledger.items import PlanItem
 from spot_optimizer.contracts.switch import LaunchTemplateRef
 from spot_optimizer.switching.adoption import Adopted
+from spot_optimizer.switching.instance_identity import (
+    InstanceIdentity,
+    identity_digest,
+    identity_of,
+)
 from spot_optimizer.switching.instance_record import (
     Record,
     is_burstable,
     primary_interface,
     user_data_hash,
 )
-from spot_optimizer.switching.launch_template import (
-    CannotReproduce,
-    data_hash,
-    fingerprint,
-    template_data,
-)
+from spot_optimizer.switching.instance_state import InstanceState, state_digest, state_of
+from spot_optimizer.switching.launch_template import CannotReproduce, data_hash, template_data
 from spot_optimizer.switching.launch_traits import LaunchTraits, launch_traits
-from spot_optimizer.switching.parity import (
-    InstanceFacts,
-    details_digest,
-    identity_digest,
-    instance_facts,
-)
 from spot_optimizer.switching.protections import Protections
+from spot_optimizer.switching.stored_digests import details_digest, fingerprint, instance_digest
 from spot_optimizer.telemetry import logger
 
 READS_MAX = 100
-"""Machines read in one cycle: each is one GetLaunchTemplateData, and a first cycle that adopts
-thousands must stay inside EC2's request rate; the rest follow in the next cycles."""
+"""Instances read in one cycle, each with one GetLaunchTemplateData: a first cycle that adopts
+thousands must stay within EC2's request rate. The rest follow in the next cycles."""
 
 
 @dataclass(frozen=True, slots=True)
 class InstanceReading:
-    """One machine as it was read: what its template will hold."""
+    """One instance as it was read into its launch template."""
 
     instance: Record
     source: LaunchTemplateSource
@@ -64,18 +60,21 @@ class InstanceReading:
         return Protections(self.source.termination_protection, self.source.stop_protection)
 
     @property
-    def facts(self) -> InstanceFacts:
-        return instance_facts(
+    def identity(self) -> InstanceIdentity:
+        return identity_of(
             self.instance,
-            self.volumes,
             user_data_hash=user_data_hash(self.source.data.get("UserData")),
             cpu_credits=self.cpu_credits,
         )
 
+    @property
+    def state(self) -> InstanceState:
+        return state_of(self.instance, self.volumes)
+
 
 @dataclass(frozen=True, slots=True)
 class _Surroundings:
-    """What can be asked of many machines in one call."""
+    """What one call returns for many instances."""
 
     volumes: Mapping[str, Record]
     interface_tags: Mapping[str, Mapping[str, str]]
@@ -101,30 +100,30 @@ def _credit_modes(rows: Iterable[Record]) -> dict[str, str]:
 def read_whole_instances(
     instances: Iterable[Record],
 ) -> tuple[dict[str, InstanceReading], dict[str, str]]:
-    """Read these instances whole, by instance id; and why some could not be read.
+    """Readings by instance id, and why the other instances could not be read.
 
-    One call for each, and one for all for what can be asked in batches.
+    One call for each instance, and a few for all of them.
     """
     rows = list(instances)
-    machines: dict[str, InstanceReading] = {}
+    readings: dict[str, InstanceReading] = {}
     unreadable: dict[str, str] = {}
     if not rows:
-        return machines, unreadable
+        return readings, unreadable
     try:
         around = _Surroundings.read(rows)
     except (BotoCoreError, ClientError) as error:
-        logger.exception("machines not read")
-        return machines, {row["InstanceId"]: f"it could not be read: {error}" for row in rows}
+        logger.exception("instances not read")
+        return readings, {row["InstanceId"]: f"it could not be read: {error}" for row in rows}
     for row in rows:
         instance_id = row["InstanceId"]
         try:
             source = read_launch_template_source(instance_id)
         except (BotoCoreError, ClientError) as error:
-            logger.exception("machine not read", instance_id=instance_id)
+            logger.exception("instance not read", instance_id=instance_id)
             unreadable[instance_id] = f"it could not be read: {error}"
             continue
         interface_id = primary_interface(row).get("NetworkInterfaceId", "")
-        machines[instance_id] = InstanceReading(
+        readings[instance_id] = InstanceReading(
             instance=row,
             source=source,
             volumes=_volumes_of(row, around.volumes),
@@ -133,24 +132,20 @@ def read_whole_instances(
             persistent_spot_request_id=around.persistent.get(instance_id),
             cpu_credits=around.credits.get(instance_id),
         )
-    return machines, unreadable
+    return readings, unreadable
 
 
 def read_details(instances: Iterable[Record]) -> dict[str, str]:
-    """Instance id -> digest of its volumes and credit mode now (``parity.details_digest``).
+    """Instance id -> ``details_digest`` of its current volumes and credit mode.
 
-    Two calls for every 200 volumes and machines; for 10,000 machines about a hundred.
+    Two calls for every 200 volumes and instances: about a hundred for 10,000 instances.
     """
     rows = list(instances)
     volumes, credits = read_volumes(rows), _credit_modes(rows)
     return {
         row["InstanceId"]: details_digest(
-            instance_facts(
-                row,
-                _volumes_of(row, volumes),
-                user_data_hash="",
-                cpu_credits=credits.get(row["InstanceId"]),
-            )
+            identity_of(row, cpu_credits=credits.get(row["InstanceId"])),
+            state_of(row, _volumes_of(row, volumes)),
         )
         for row in rows
     }
@@ -162,78 +157,97 @@ def _volumes_of(instance: Record, volumes: Mapping[str, Record]) -> tuple[Record
 
 
 @dataclass(frozen=True, slots=True)
-class Remembered:
-    """The plans of machines that can be reproduced, and why the others cannot."""
+class TemplateUpdates:
+    """Updated plans, and why the other instances cannot be reproduced."""
 
     plans: Mapping[str, PlanItem]
-    """By workload id: those that changed."""
+    """Workload id -> plan that names the launch template."""
     refused: Mapping[str, str]
     """Workload id -> reason."""
 
 
-def remember(
+def update_launch_templates(
     adopted: Iterable[Adopted],
-    machines: Mapping[str, InstanceReading],
+    readings: Mapping[str, InstanceReading],
     plans: Mapping[str, PlanItem],
     now: datetime,
     *,
     stack_name: str,
     dry_run: bool,
-) -> Remembered:
-    """Make or update the launch template of every workload whose machine was read.
+) -> TemplateUpdates:
+    """Create or update the launch template of every workload whose instance was read.
 
-    In a dry run nothing is written to EC2, but whether a machine could be reproduced is found out.
+    In a dry run nothing is written to EC2, but instances that cannot be reproduced are still found.
     """
     changed: dict[str, PlanItem] = {}
     refused: dict[str, str] = {}
     for each in adopted:
-        machine = machines.get(each.instance_id)
-        if machine is None:
+        reading = readings.get(each.instance_id)
+        if reading is None:
             continue
         plan = plans.get(each.workload_id) or PlanItem(workload_id=each.workload_id)
         template = plan.launch_template
         try:
-            data = _data(machine, stack_name, each.workload_id)
+            data = _template_data(reading, stack_name, each.workload_id)
             if not dry_run:
-                template = _write(stack_name, each.workload_id, data, machine, template)
+                template = _write(stack_name, each.workload_id, data, reading, template)
         except CannotReproduce as error:
             refused[each.workload_id] = str(error)
             continue
         except (BotoCoreError, ClientError) as error:
             refused[each.workload_id] = f"its launch template cannot be written: {error}"
             continue
-        changed[each.workload_id] = plan.model_copy(
-            update={"launch_template": template, **_as_read(machine, now)}
-        )
-    return Remembered(changed, refused)
+        read = _as_read(reading, now)
+        _log_changes(plan, read)
+        changed[each.workload_id] = plan.model_copy(update={"launch_template": template, **read})
+    return TemplateUpdates(changed, refused)
 
 
-def _data(machine: InstanceReading, stack_name: str, workload_id: str) -> dict[str, Any]:
+def _template_data(reading: InstanceReading, stack_name: str, workload_id: str) -> dict[str, Any]:
     return template_data(
-        machine.source.data,
-        machine.instance,
-        machine.volumes,
+        reading.source.data,
+        reading.instance,
+        reading.volumes,
         stack=stack_name,
         workload_id=workload_id,
-        interface_tags=machine.interface_tags,
-        image_devices=machine.image_devices,
+        interface_tags=reading.interface_tags,
+        image_devices=reading.image_devices,
     )
 
 
-def _as_read(machine: InstanceReading, now: datetime) -> dict[str, Any]:
-    """What a plan keeps to know whether the machine is still the same."""
+def _as_read(reading: InstanceReading, now: datetime) -> dict[str, Any]:
+    """What a plan keeps to recognize an unchanged instance."""
+    identity, state = reading.identity, reading.state
     return {
-        "read_instance_id": machine.instance["InstanceId"],
-        "fingerprint": fingerprint(machine.instance),
-        "details": details_digest(machine.facts),
+        "read_instance_id": reading.instance["InstanceId"],
+        "fingerprint": fingerprint(reading.instance),
+        "details": details_digest(identity, state),
+        "identity_digest": identity_digest(identity),
+        "state_digest": state_digest(state),
         "read_at": now,
-        "read_launch_time": machine.instance["LaunchTime"],
-        "persistent_spot_request_id": machine.persistent_spot_request_id,
+        "read_launch_time": reading.instance["LaunchTime"],
+        "persistent_spot_request_id": reading.persistent_spot_request_id,
     }
 
 
+def _log_changes(plan: PlanItem, read: Mapping[str, Any]) -> None:
+    """Log whether identity or state changed since the same instance was last read.
+
+    A replacement of another type may have another credit mode and EBS optimization.
+    """
+    if plan.read_instance_id != read["read_instance_id"]:
+        return
+    changed = [
+        name
+        for name, before in (("identity", plan.identity_digest), ("state", plan.state_digest))
+        if before not in ("", read[f"{name}_digest"])
+    ]
+    if changed:
+        logger.info("instance changed", workload_id=plan.workload_id, changed=changed)
+
+
 def traits_of_ref(template: LaunchTemplateRef) -> LaunchTraits:
-    """The traits that a reference carries beside the template's data."""
+    """The traits that a reference has in addition to the template's data."""
     return LaunchTraits(
         template.cpu_credits,
         template.shutdown_behavior,
@@ -245,11 +259,11 @@ def _write(
     stack_name: str,
     workload_id: str,
     data: Mapping[str, Any],
-    machine: InstanceReading,
+    reading: InstanceReading,
     template: LaunchTemplateRef | None,
 ) -> LaunchTemplateRef:
     before = traits_of_ref(template) if template else None
-    traits = launch_traits(machine.source.data, machine.instance, machine.cpu_credits, before)
+    traits = launch_traits(reading.source.data, reading.instance, reading.cpu_credits, before)
     hashed = data_hash(data)
     if template is None or template.data_hash != hashed:
         template_id, version = write_template(
@@ -258,7 +272,7 @@ def _write(
         template = LaunchTemplateRef(template_id=template_id, version=version, data_hash=hashed)
     return template.model_copy(
         update={
-            "identity_digest": identity_digest(machine.facts),
+            "instance_digest": instance_digest(reading.identity, reading.state),
             "cpu_credits": traits.cpu_credits,
             "shutdown_behavior": traits.shutdown_behavior,
             "capacity_reservation_preference": traits.capacity_reservation_preference,

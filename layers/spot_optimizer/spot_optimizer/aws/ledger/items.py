@@ -192,8 +192,12 @@ class PlanItem(Item):
     fingerprint: str = ""
     """Of that instance when it was last read. If it differs now, the instance was changed."""
     details: str = ""
-    """Digest of its volumes and credit mode then (``parity.details_digest``). Empty if they are, or may
-    be, different by now: the instance is read again as soon as there is time."""
+    """Of its volumes and credit mode then (``stored_digests.details_digest``); empty where they have or
+    may have changed: it is read again as soon as there is time."""
+    identity_digest: str = ""
+    """Of that instance's identity (``instance_identity``); empty if it was never computed."""
+    state_digest: str = ""
+    """Of its disks and addresses (``instance_state``); empty if it was never computed."""
     read_at: AwareDatetime | None = None
     """When it was last read."""
     read_launch_time: AwareDatetime | None = None

@@ -1,1 +1,1 @@
-"""Manual requests."""
+"""Carries out manual requests."""

@@ -1,4 +1,4 @@
-"""What people ask of the market: one pool judged, and pools for a requirement. Nothing is changed."""
+"""Questions about the market: evaluate one pool, recommend pools. Nothing is changed."""
 
 from dataclasses import asdict, replace
 from datetime import datetime, timedelta
@@ -34,9 +34,9 @@ from spot_optimizer.workflow.engines import load_engines
 def answer_question(
     request: EvaluatePool | RecommendPools, ledger: Ledger, env: Environment, now: datetime
 ) -> dict[str, Any]:
-    """The answer, with how old the market is that it was made on.
+    """The answer, with the age of the market data that it is based on.
 
-    Raises InvalidRequest for a type, zone or size that there is not, or while there is no market.
+    Raises InvalidRequest for an unknown type, zone or size, and if there is no market data yet.
     """
     settings = env.settings.merged(
         ledger.stack().overrides, source="command for the stack", per_workload=False
@@ -45,9 +45,9 @@ def answer_question(
     market = table.market
     try:
         if isinstance(request, EvaluatePool):
-            answer = _evaluated(request, table, ledger, settings, now)
+            answer = _evaluate(request, table, ledger, settings, now)
         else:
-            answer = _recommended(request, table, settings)
+            answer = _recommend(request, table, settings)
     except (UnknownPlace, NothingFits) as error:
         raise InvalidRequest(str(error)) from error
     age_minutes = (now - market.as_of).total_seconds() / 60
@@ -64,23 +64,23 @@ def answer_question(
     }
 
 
-def _evaluated(
+def _evaluate(
     request: EvaluatePool, table: MarketTable, ledger: Ledger, settings: Settings, now: datetime
 ) -> dict[str, Any]:
     if request.engine is not None:
         settings = replace(settings, engine=request.engine)
     pool = Pool(request.instance_type, request.availability_zone)
-    # Signals of this very moment count too.
+    # Include signals of this second.
     history = pool_signals(ledger, pool, now + timedelta(seconds=1))
-    told = [s for s in history if s.kind in ("interruption", "rebalance")]
-    signal = PoolSignal(told[-1].kind, told[-1].at) if told else None
+    warnings = [s for s in history if s.kind in ("interruption", "rebalance")]
+    signal = PoolSignal(warnings[-1].kind, warnings[-1].at) if warnings else None
     engines = load_engines([settings.engine])
-    found = asdict(appraise(pool, table, settings, now, engines, signal))
-    at = found.pop("signal_at")
-    return {**found, "signal_at": at.isoformat() if at else None}
+    appraisal = asdict(appraise(pool, table, settings, now, engines, signal))
+    at = appraisal.pop("signal_at")
+    return {**appraisal, "signal_at": at.isoformat() if at else None}
 
 
-def _recommended(request: RecommendPools, table: MarketTable, settings: Settings) -> dict[str, Any]:
+def _recommend(request: RecommendPools, table: MarketTable, settings: Settings) -> dict[str, Any]:
     minutes, burstable = request.interruption_cost_minutes, request.allow_burstable
     wanted = Requirement(
         vcpu=request.vcpu,
@@ -104,11 +104,14 @@ def _table(ledger: Ledger, env: Environment, now: datetime) -> MarketTable:
     if body is None or catalog is None:
         raise InvalidRequest("there is no market data yet; refresh_market writes it every cycle")
     return MarketTable(
-        snapshot_from_bytes(body), catalog, is_quiet_hour(now, env.region), _experience(ledger, now)
+        snapshot_from_bytes(body),
+        catalog,
+        is_quiet_hour(now, env.region),
+        _pool_history(ledger, now),
     )
 
 
-def _experience(ledger: Ledger, now: datetime) -> PoolHistory:
+def _pool_history(ledger: Ledger, now: datetime) -> PoolHistory:
     def events(kind: PoolEventKind, memory: timedelta) -> list[PoolEvent]:
         found = pool_events(ledger, kind, now, memory)
         return [PoolEvent(pool_from_text(each.pool), each.at) for each in found]

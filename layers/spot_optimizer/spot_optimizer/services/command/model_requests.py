@@ -1,11 +1,9 @@
-"""What people ask about models: which one decides, and which one shall."""
+"""Requests about models: show, validate, try, activate, roll back, drop."""
 
-import json
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from spot_optimizer.aws.clients import client
 from spot_optimizer.aws.environment import Environment
 from spot_optimizer.aws.ledger import keys
 from spot_optimizer.aws.ledger.models import ModelLedger
@@ -22,6 +20,7 @@ from spot_optimizer.contracts.command import (
 )
 from spot_optimizer.contracts.market import ValidateModel
 from spot_optimizer.forecast.model_registry import NotPossible, Registry
+from spot_optimizer.services.command.invocation import invoke
 from spot_optimizer.workflow.model_announcements import note_and_announce
 
 ModelRequest = ShowModels | ValidateModelNow | TryModel | ActivateModel | RollBackModel | DropModel
@@ -29,14 +28,14 @@ ModelRequest = ShowModels | ValidateModelNow | TryModel | ActivateModel | RollBa
 SCORES_SHOWN = timedelta(days=7)
 
 
-def carry_out_for_models(
+def carry_out_model_request(
     request: ModelRequest,
     ledger: Ledger,
     env: Environment,
     now: datetime,
     record: Callable[[], None],
 ) -> dict[str, Any]:
-    """Check, ``record``, and carry out. Raises InvalidRequest, with nothing changed."""
+    """Check, ``record`` and carry out one request. Raises InvalidRequest, with nothing changed."""
     models, reason = ModelLedger(ledger), ""
     match request:
         case ShowModels():
@@ -46,11 +45,11 @@ def carry_out_for_models(
             record()
             return _validate(env, version, asked_by)
         case ActivateModel(version=version):
-            _demand_compared(models, version)
+            _require_comparison(models, version)
             after = _change(models, lambda registry: registry.activated(version), record)
             status: Literal["activated", "rolled-back", "dropped", "trial"] = "activated"
         case TryModel(version=version, share=share):
-            _demand_compared(models, version)
+            _require_comparison(models, version)
             after = _change(models, lambda registry: registry.tried(version, share), record)
             status, reason = "trial", f"share {share:g}"
         case RollBackModel():
@@ -68,11 +67,11 @@ def carry_out_for_models(
         comparison={},
     )
     note_and_announce(models, env, changed)
-    return {"done": f"'{version}' is {_WORDS[status]}", **_in_play(after)}
+    return {"done": f"'{version}' is {_WORDS[status]}", **_current(after)}
 
 
 _WORDS = {
-    "trial": "pending; it decides for that share of the workloads from the next cycle on",
+    "trial": "pending; from the next cycle on it decides for that share of the workloads",
     "activated": "live from the next cycle on",
     "rolled-back": "live again from the next cycle on",
     "dropped": "no longer pending",
@@ -90,26 +89,20 @@ def _change(
         raise InvalidRequest(str(error)) from error
 
 
-def _demand_compared(models: ModelLedger, version: str) -> None:
-    """What is pending decides only after it has been measured on this account's prices."""
+def _require_comparison(models: ModelLedger, version: str) -> None:
+    """A pending model decides only after it was compared on this account's prices."""
     item = models.version(version)
     if models.registry().role_of(version) == "pending" and (item is None or not item.comparison):
         raise InvalidRequest(
             f"version = '{version}' was {item.reason if item else 'not compared'}; "
-            "ask for validate-model when there are"
+            "request validate-model when that is resolved"
         )
 
 
 def _validate(env: Environment, version: str, asked_by: str) -> dict[str, Any]:
-    """Have refresh_market look: only it can load a model."""
+    """Invoke refresh_market, which alone can load a model."""
     task = ValidateModel(task="validate-model", version=version, asked_by=asked_by)
-    reply = client("lambda").invoke(
-        FunctionName=env.refresh_function, Payload=task.model_dump_json().encode()
-    )
-    answer: dict[str, Any] = json.loads(reply["Payload"].read())
-    if reply.get("FunctionError"):
-        raise InvalidRequest(str(answer.get("errorMessage", "the validation failed")))
-    return answer
+    return invoke(env.refresh_function, task, "the validation failed")
 
 
 def _show(models: ModelLedger, ledger: Ledger, now: datetime) -> dict[str, Any]:
@@ -118,7 +111,7 @@ def _show(models: ModelLedger, ledger: Ledger, now: datetime) -> dict[str, Any]:
     scores = ledger.rows_since(keys.FORECASTS, since)
     hidden = ("pk", "sk", "expires_at_s")
     return {
-        **_in_play(registry),
+        **_current(registry),
         "uploads": [
             {
                 **item.model_dump(mode="json", exclude_defaults=True),
@@ -130,7 +123,7 @@ def _show(models: ModelLedger, ledger: Ledger, now: datetime) -> dict[str, Any]:
     }
 
 
-def _in_play(registry: Registry) -> dict[str, Any]:
+def _current(registry: Registry) -> dict[str, Any]:
     return {
         "live": registry.live.version,
         "previous": registry.previous.version if registry.previous else None,

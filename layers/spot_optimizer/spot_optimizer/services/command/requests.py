@@ -1,11 +1,9 @@
-"""``command``: every manual request, each recorded with who asked."""
+"""``command``: carries out manual requests; each is recorded with who asked."""
 
-import json
 from datetime import datetime
 from functools import partial
 from typing import Any
 
-from spot_optimizer.aws.clients import client
 from spot_optimizer.aws.environment import Environment
 from spot_optimizer.aws.ledger import keys
 from spot_optimizer.aws.ledger.codec import instant
@@ -14,7 +12,6 @@ from spot_optimizer.aws.ledger.health import (
     switch_health,
     switch_health_changes,
 )
-from spot_optimizer.aws.ledger.items import WorkloadItem
 from spot_optimizer.aws.ledger.table import Ledger
 from spot_optimizer.contracts.boundary import InvalidRequest
 from spot_optimizer.contracts.command import (
@@ -36,10 +33,12 @@ from spot_optimizer.contracts.command import (
 )
 from spot_optimizer.contracts.decide import ForcedDecision
 from spot_optimizer.decision.breakers import after_reset, after_reset_of_stack
+from spot_optimizer.services.command.invocation import invoke
 from spot_optimizer.services.command.market_questions import answer_question
-from spot_optimizer.services.command.model_requests import ModelRequest, carry_out_for_models
+from spot_optimizer.services.command.model_requests import ModelRequest, carry_out_model_request
 from spot_optimizer.settings import InvalidSetting, parse_setting
 from spot_optimizer.telemetry import logger
+from spot_optimizer.workflow.known_workloads import known_workload
 
 Request = (
     DecideNow
@@ -55,22 +54,23 @@ Request = (
 
 
 def carry_out(request: Request, env: Environment, now: datetime) -> dict[str, Any]:
-    """Check, record, and carry out one request; the answer says what came of it.
+    """Check, record and carry out one request; the answer says what was done.
 
-    Raises InvalidRequest, with nothing changed, for an unknown workload or an impossible value.
+    Raises InvalidRequest, with nothing changed, for an unknown workload or a value that is not
+    allowed.
     """
     ledger = Ledger(env.ledger_table)
     match request:
         case DecideNow():
-            _known(ledger, request.workload)
+            known_workload(ledger, request.workload)
             _record(ledger, env, request, request.workload, now)
             return _decide(request, env)
         case SetMode():
-            _known(ledger, request.workload)
+            known_workload(ledger, request.workload)
             _record(ledger, env, request, request.workload, now)
             _set_workload(ledger, request.workload, {"mode": request.mode})
-            said = f"'{request.mode}'" if request.mode else "what its tag says"
-            return {"done": f"mode of '{request.workload}' is {said}"}
+            mode = f"'{request.mode}'" if request.mode else "as in its tag"
+            return {"done": f"mode of '{request.workload}' is {mode}"}
         case SetThreshold():
             return _set_threshold(ledger, env, request, now)
         case ResetBreaker():
@@ -92,18 +92,7 @@ def carry_out(request: Request, env: Environment, now: datetime) -> dict[str, An
             | DropModel()
         ):
             record = partial(_record, ledger, env, request, None, now)
-            return carry_out_for_models(request, ledger, env, now, record)
-
-
-def _known(ledger: Ledger, workload_id: str) -> WorkloadItem:
-    item = ledger.workload(workload_id)
-    if item is None:
-        known = sorted(ledger_id for ledger_id in ledger.workloads())
-        shown = ", ".join(known[:20]) + (" ..." if len(known) > 20 else "")
-        raise InvalidRequest(
-            f"workload = '{workload_id}' is unknown; known are {shown or 'none yet'}"
-        )
-    return item
+            return carry_out_model_request(request, ledger, env, now, record)
 
 
 def _record(
@@ -125,21 +114,9 @@ def _set_workload(ledger: Ledger, workload_id: str, changes: dict[str, Any]) -> 
 
 
 def _decide(request: DecideNow, env: Environment) -> dict[str, Any]:
-    """Run the decision function for this workload and pass on what it answers."""
-    forced = ForcedDecision(
-        trigger="forced",
-        workload=request.workload,
-        asked_by=request.asked_by,
-        instance_type=request.instance_type,
-        availability_zone=request.availability_zone,
-        lifecycle=request.lifecycle,
-    )
-    reply = client("lambda").invoke(
-        FunctionName=env.decide_function, Payload=forced.model_dump_json().encode()
-    )
-    answer: dict[str, Any] = json.loads(reply["Payload"].read())
-    if reply.get("FunctionError"):
-        raise InvalidRequest(str(answer.get("errorMessage", "the decision failed")))
+    """Invoke ``decide`` for this workload; its answer is the answer."""
+    forced = ForcedDecision(trigger="forced", **request.model_dump(exclude={"command"}))
+    answer = invoke(env.decide_function, forced, "the decision failed")
     if "not_decided" in answer:
         raise InvalidRequest(str(answer["not_decided"]))
     return answer
@@ -148,10 +125,10 @@ def _decide(request: DecideNow, env: Environment) -> dict[str, Any]:
 def _set_threshold(
     ledger: Ledger, env: Environment, request: SetThreshold, now: datetime
 ) -> dict[str, Any]:
-    """Lay one threshold over the parameters, for the stack or one workload; null takes it back."""
+    """Override one threshold for the stack or one workload; null removes the override."""
     workload_id = request.workload
     if workload_id is not None:
-        overrides = dict(_known(ledger, workload_id).overrides)
+        overrides = dict(known_workload(ledger, workload_id).overrides)
     else:
         overrides = dict(ledger.stack().overrides)
     try:
@@ -164,7 +141,7 @@ def _set_threshold(
                 source="value",
                 per_workload=workload_id is not None,
             )
-        # Values that are possible alone may be impossible together.
+        # Values that are valid alone may be invalid together.
         env.settings.merged(overrides, source="value", per_workload=workload_id is not None)
     except InvalidSetting as error:
         raise InvalidRequest(str(error)) from error
@@ -174,8 +151,8 @@ def _set_threshold(
     else:
         ledger.update(keys.stack_key(), {"overrides": overrides})
     of_what = f"'{workload_id}'" if workload_id else "the stack"
-    said = "as the template says" if request.value is None else f"{request.value}"
-    return {"done": f"{request.name} of {of_what} is {said}", "overrides": overrides}
+    value = "no longer overridden" if request.value is None else f"{request.value}"
+    return {"done": f"{request.name} of {of_what} is {value}", "overrides": overrides}
 
 
 def _reset_breaker(
@@ -187,7 +164,7 @@ def _reset_breaker(
         changes = stack_health_changes(stack, after_reset_of_stack(), now)
         ledger.update(keys.stack_key(), {**changes, "version": stack.version + 1})
         return {"done": "the stack's breaker is closed"}
-    workload = _known(ledger, request.workload)
+    workload = known_workload(ledger, request.workload)
     _record(ledger, env, request, request.workload, now)
     changes = switch_health_changes(workload, after_reset(switch_health(workload)), now)
     _set_workload(ledger, request.workload, changes)

@@ -199,8 +199,8 @@ class _Cycle:
             stack=self.env.stack_name,
             settings=self.settings,
             catalog=catalog,
-            in_switch=observed.ownership.in_switch,
-            of_another=observed.ownership.of_another_stack,
+            owned_by_switches=observed.ownership.in_switch,
+            owned_by_another_stack=observed.ownership.of_another_stack,
             own_fleet_ids=observed.ownership.own_fleets,
         )
 

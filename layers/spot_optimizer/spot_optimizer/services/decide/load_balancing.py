@@ -216,7 +216,7 @@ def _registrations(
         of_vpc = read_target_groups(vpc_id)
         groups |= of_vpc
         found |= read_registrations(of_vpc, names)
-    return groups, {i: [r for r in some if not r.leaves] for i, some in found.items()}
+    return groups, {i: [r for r in some if not r.is_draining] for i, some in found.items()}
 
 
 def _served_zones(

@@ -26,14 +26,14 @@ from spot_optimizer.services.decide.observe import Observed
 from spot_optimizer.services.decide.standing_plans import StandingPlans
 from spot_optimizer.switching.adoption import Adopted, Adoption, Refused
 from spot_optimizer.switching.instance_record import Record
-from spot_optimizer.switching.launch_template import fingerprint
 from spot_optimizer.switching.protections import refuse_protected
+from spot_optimizer.switching.stored_digests import fingerprint
 from spot_optimizer.telemetry import logger, metrics
 from spot_optimizer.workflow.instance_reading import (
     READS_MAX,
     read_details,
     read_whole_instances,
-    remember,
+    update_launch_templates,
 )
 
 LOOK_EVERY = timedelta(hours=1)
@@ -94,7 +94,7 @@ def refresh_templates(
     filtered = refuse_protected(readable, protections)
 
     # 4. Write: launch templates of the instances that were read.
-    written = remember(
+    written = update_launch_templates(
         filtered.adopted, readings, plans, now, stack_name=managed_as, dry_run=dry_run
     )
     plans.put(written.plans)

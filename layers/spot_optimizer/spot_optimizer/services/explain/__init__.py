@@ -1,1 +1,1 @@
-"""Why a decision came out as it did."""
+"""Explains decisions."""

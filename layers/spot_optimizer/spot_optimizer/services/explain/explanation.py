@@ -1,4 +1,4 @@
-"""Why a decision came out as it did: from what its cycle kept, decided again."""
+"""Explains a decision: makes it again from the inputs that its cycle kept."""
 
 import gzip
 import json
@@ -11,6 +11,7 @@ from typing import Any
 from spot_optimizer.aws import data_bucket as keys
 from spot_optimizer.aws.data_bucket import DataBucket
 from spot_optimizer.aws.ledger.decisions import last_decision
+from spot_optimizer.aws.ledger.items import WorkloadItem
 from spot_optimizer.aws.ledger.table import Ledger
 from spot_optimizer.codec import DamagedState
 from spot_optimizer.contracts.boundary import InvalidRequest
@@ -23,22 +24,23 @@ from spot_optimizer.market.catalog_file import catalog_from_bytes
 from spot_optimizer.market.snapshot import MarketSnapshot
 from spot_optimizer.market.snapshot_file import snapshot_from_bytes
 from spot_optimizer.workflow.engines import load_engines
+from spot_optimizer.workflow.known_workloads import known_workload, require_managed
 
 _STAMP = re.compile(r"-(\d{8}T\d{6}Z)-[0-9a-f]{6}$")
 _LOOK_BACK = timedelta(days=2)
 _CYCLES_READ_MAX = 50
-"""Forced cycles hold one workload each: another's is found behind some of them at most."""
+"""A forced cycle has a single workload, so another workload may be some cycles further back."""
 
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """What is on record, and the decision made again where its inputs are kept."""
+    """A recorded decision, and the same decision made again if its inputs are kept."""
 
     recorded: dict[str, Any]
-    """As the cycle wrote it; empty where only the inputs are left."""
+    """As the cycle wrote it; empty if only the inputs are kept."""
     explanation: Explanation | None
     remark: str
-    """Why it cannot be made again, or in what the one made again differs; empty when all is well."""
+    """Why it cannot be made again, or how the result differs; empty if both agree."""
 
 
 def explain_decision(
@@ -49,36 +51,34 @@ def explain_decision(
     until: datetime,
     decision_id: str | None = None,
 ) -> Explained:
-    """The last decision about a workload up to ``until``, or the one of that id.
+    """The last decision about a workload up to ``until``, or the one with that id.
 
-    Raises InvalidRequest, naming what is allowed, for an unknown workload or decision.
+    Raises InvalidRequest, with what is allowed, for an unknown workload or decision.
     """
-    if ledger.workload(workload_id) is None:
-        known = ", ".join(sorted(ledger.workloads())[:20]) or "none yet"
-        raise InvalidRequest(f"workload = '{workload_id}' is unknown; known are {known}")
+    workload = known_workload(ledger, workload_id)
     for key in _cycles(store, until, decision_id):
         kept = _kept(store, key)
         if kept is None or not _is_of(kept, workload_id, decision_id):
             continue
         recorded = _recorded(store, key, workload_id)
         try:
-            return _again(store, kept, workload_id, recorded)
+            return _decided_again(store, kept, workload_id, recorded)
         except (DamagedState, _Missing, NotDecided) as error:
             return Explained(recorded, None, f"it cannot be made again: {error}")
-    return _from_the_ledger(ledger, workload_id, until, decision_id)
+    return _from_ledger(ledger, workload, until, decision_id)
 
 
 class _Missing(Exception):
-    """Something that a cycle decided upon is kept no more."""
+    """An input of the decision is not kept any more."""
 
 
 def _cycles(store: DataBucket, until: datetime, decision_id: str | None) -> Iterator[str]:
-    """Keys of what cycles kept, the newest first."""
+    """Keys of the cycles' kept inputs, the newest first."""
     if decision_id is not None:
         stamp = _STAMP.search(decision_id)
         if stamp is None:
             raise InvalidRequest(
-                f"decision = '{decision_id}' is no id of a decision; one ends like "
+                f"decision = '{decision_id}' is not the id of a decision; an id ends like "
                 "-20260302T080500Z-0c7435"
             )
         at = datetime.strptime(stamp[1], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
@@ -109,25 +109,25 @@ def _is_of(kept: KeptInputs, workload_id: str, decision_id: str | None) -> bool:
 
 
 def _recorded(store: DataBucket, key: str, workload_id: str) -> dict[str, Any]:
-    """The line of the cycle that decided upon ``key``."""
+    """The decision line of the cycle that kept its inputs at ``key``."""
     name = key.removeprefix(keys.CYCLES).removesuffix(".json.gz")
     body = store.read(f"{keys.DECISIONS}{name}.jsonl.gz")
     rows = gzip.decompress(body).decode().splitlines() if body else ()
     return next((row for row in map(json.loads, rows) if row["workload_id"] == workload_id), {})
 
 
-def _again(
+def _decided_again(
     store: DataBucket, kept: KeptInputs, workload_id: str, recorded: dict[str, Any]
 ) -> Explained:
     market, catalog = _market(store, kept.market_of(workload_id)), _catalog(store, kept.catalog_id)
     engines = load_engines({w.settings.engine for w in kept.world.workloads})
     explanation = explain(kept, market, catalog, workload_id, engines)
-    other = differences(recorded, explanation.decision) if recorded else []
+    different = differences(recorded, explanation.decision) if recorded else []
     remark = ""
-    if other:
+    if different:
         remark = (
-            f"made again it differs in {', '.join(other)}: engine, version or settings here are not "
-            "those that decided"
+            f"made again it differs in {', '.join(different)}: it was decided by another engine, version"
+            " or settings than those here"
         )
     return Explained(recorded, explanation, remark)
 
@@ -138,9 +138,9 @@ def _market(store: DataBucket, name: str) -> MarketSnapshot | None:
 
 
 def _catalog(store: DataBucket, name: str) -> Catalog:
-    body = _by_name(store, keys.MARKET_CATALOG, keys.KEPT_CATALOGS, name, "catalogue")
+    body = _by_name(store, keys.MARKET_CATALOG, keys.KEPT_CATALOGS, name, "catalog")
     if body is None:
-        raise _Missing("its catalogue was not named")
+        raise _Missing("its catalog was not recorded")
     return catalog_from_bytes(body)
 
 
@@ -151,20 +151,20 @@ def _by_name(store: DataBucket, current: str, kept: str, name: str, what: str) -
     if body is None:
         body, etag = store.read_named(current)
         if etag != name:
-            raise _Missing(f"its {what} is kept no more")
+            raise _Missing(f"its {what} is not kept any more")
     return body
 
 
-def _from_the_ledger(
-    ledger: Ledger, workload_id: str, until: datetime, decision_id: str | None
+def _from_ledger(
+    ledger: Ledger, workload: WorkloadItem, until: datetime, decision_id: str | None
 ) -> Explained:
-    item = ledger.workload(workload_id)
-    if item is not None and item.status != "managed" and decision_id is None:
-        raise InvalidRequest(f"workload = '{workload_id}' is {item.status}: {item.status_reason}")
+    if decision_id is None:
+        require_managed(workload)
+    workload_id = workload.workload_id
     recorded = last_decision(ledger, workload_id, until)
     if recorded is None or decision_id not in (None, recorded["decision_id"]):
         which = (
             f"decision '{decision_id}'" if decision_id else f"decision up to {until.isoformat()}"
         )
         raise InvalidRequest(f"workload = '{workload_id}': no {which} is kept")
-    return Explained(recorded, None, "what its cycle decided upon is kept no more")
+    return Explained(recorded, None, "the inputs of its cycle are not kept any more")

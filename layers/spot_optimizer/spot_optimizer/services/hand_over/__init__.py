@@ -1,1 +1,1 @@
-"""Target groups and elastic addresses, handed over or back."""
+"""Hands target groups and elastic addresses over to the replacement, or back."""

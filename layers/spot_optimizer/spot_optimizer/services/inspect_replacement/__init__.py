@@ -1,1 +1,1 @@
-"""Whether a replacement is ready, and the same as its original."""
+"""Whether a replacement is ready and equals its original."""

@@ -1,1 +1,1 @@
-"""The launch of a replacement."""
+"""Launches a replacement."""

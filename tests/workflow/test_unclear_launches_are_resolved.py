@@ -1,5 +1,5 @@
-"""EC2 does not always say clearly whether it has launched: what may run is found, what was refused for
-certain is not waited for."""
+"""EC2's answer may not say whether it launched: a possible instance is found, a certain refusal is not
+waited for."""
 
 from collections.abc import Iterator
 
@@ -17,7 +17,7 @@ LAUNCHER = "LaunchReplacement"
 
 @pytest.fixture
 def stage() -> Iterator[Stage]:
-    """A stage with one machine that has a launch template."""
+    """A stage with one instance that has a launch template."""
     print(f"seed {SEED}")
     with open_stage() as opened:
         opened.launch()
@@ -29,7 +29,7 @@ def stage() -> Iterator[Stage]:
 def launch_meets(
     stage: Stage, code: str, status: int = 400, *, after_effect: bool = False, times: int = 1
 ) -> None:
-    """RunInstances fails so, once or more often."""
+    """RunInstances fails with this error, once or more often."""
     stage.faults.append(
         Fault("RunInstances", code, LAUNCHER, status=status, after_effect=after_effect, times=times)
     )
@@ -38,10 +38,10 @@ def launch_meets(
 @pytest.mark.parametrize(
     ("code", "status"), [("500", 500), ("503", 503), ("InternalError", 500), ("BrandNewError", 500)]
 )
-def test_a_launch_that_ec2_failed_to_answer_is_found_by_asking_again(
+def test_launch_with_a_lost_answer_is_found_by_the_retry(
     stage: Stage, code: str, status: int
 ) -> None:
-    """It has happened: the same call with the same token finds its machine, and nothing is refused."""
+    """The same call with the same token returns the instance, and nothing is refused."""
     launch_meets(stage, code, status, after_effect=True)
     stage.start(stage.order("web", *SPOT))
     assert stage.finish().status == "SUCCEEDED"
@@ -61,8 +61,8 @@ def test_a_launch_that_ec2_failed_to_answer_is_found_by_asking_again(
         "EC2ThrottledException",
     ],
 )
-def test_what_a_wait_cures_is_waited_for(stage: Stage, code: str) -> None:
-    """The first candidate is launched a moment later."""
+def test_transient_launch_error_is_retried(stage: Stage, code: str) -> None:
+    """The first candidate is launched shortly after."""
     launch_meets(stage, code)
     stage.start(stage.order("web", *SPOT))
     assert stage.finish().status == "SUCCEEDED"
@@ -73,10 +73,10 @@ def test_what_a_wait_cures_is_waited_for(stage: Stage, code: str) -> None:
 @pytest.mark.parametrize(
     ("code", "status"), [("IdempotentParameterMismatch", 400), ("BrandNewError", 302)]
 )
-def test_what_may_have_been_launched_is_looked_for_and_ended(
+def test_possible_instance_of_an_unclear_answer_is_found_and_terminated(
     stage: Stage, code: str, status: int
 ) -> None:
-    """An answer that does not rule a machine out forgets none: it is found by its tag."""
+    """An error that does not rule out an instance has it found by its tag."""
     original = stage.workload()["instance_id"]
     launch_meets(stage, code, status, after_effect=True)
     stage.start(stage.order("web", *SPOT))
@@ -89,8 +89,8 @@ def test_what_may_have_been_launched_is_looked_for_and_ended(
     assert code in switch["outcome"]["summary"]
 
 
-def test_the_record_tells_what_ended_the_switch(stage: Stage) -> None:
-    """A refusal before it is not what failed, and what may have been launched counts as a failure."""
+def test_record_has_the_error_that_ended_the_switch(stage: Stage) -> None:
+    """An earlier refusal is not the failure, and a possible instance counts as one."""
     stage.world.close_capacity("m5a.large", ZONES[1], "spot")
     stage.faults.append(
         Fault(
@@ -108,8 +108,8 @@ def test_the_record_tells_what_ended_the_switch(stage: Stage) -> None:
     assert stage.workload()["failures"] == 1
 
 
-def test_an_unknown_refusal_ends_a_planned_switch(stage: Stage) -> None:
-    """Nothing was launched, for certain; nothing else is tried, and it is no failure."""
+def test_unknown_refusal_ends_a_planned_switch(stage: Stage) -> None:
+    """Certainly nothing was launched; nothing else is tried, and it is no failure."""
     original = stage.workload()["instance_id"]
     launch_meets(stage, "BrandNewRefusal", times=10)
     stage.start(stage.order("web", *SPOT))
@@ -121,8 +121,8 @@ def test_an_unknown_refusal_ends_a_planned_switch(stage: Stage) -> None:
     assert stage.alive() == {original}
 
 
-def test_without_its_service_linked_role_spot_alone_is_refused(stage: Stage) -> None:
-    """A planned switch whose order holds an on-demand place goes there."""
+def test_missing_service_linked_role_refuses_only_spot(stage: Stage) -> None:
+    """A planned switch with an on-demand candidate launches that."""
     stage.world.close_capacity(
         lifecycle="spot", error="AuthFailure.ServiceLinkedRoleCreationNotPermitted"
     )
@@ -134,11 +134,11 @@ def test_without_its_service_linked_role_spot_alone_is_refused(stage: Stage) -> 
     assert "create-service-linked-role" in refusal["cure"]
 
 
-# --- rescues -------------------------------------------------------------------------------------
+# --- failovers -----------------------------------------------------------------------------------
 
 
-def only_rescue(stage: Stage) -> Execution:
-    """It needs no second one, which the end of the original would start."""
+def only_failover(stage: Stage) -> Execution:
+    """The one failover; the end of the original must not start a second."""
     stage.finish()
     (execution,) = stage.account.executions()
     return execution
@@ -149,37 +149,37 @@ def only_rescue(stage: Stage) -> Execution:
     [
         ("MaxFleetCountExceeded", "too many fleets"),
         ("AuthFailure.ServiceLinkedRoleCreationNotPermitted", "create-service-linked-role"),
-        ("UnauthorizedOperation", "widen its policy"),
+        ("UnauthorizedOperation", "allow it in the role's policy"),
         ("InvalidFleetConfig", "names the parameter"),
         ("BrandNewRefusal", "not a known EC2 error code"),
     ],
 )
-def test_a_refused_fleet_leaves_on_demand_to_a_rescue(code: str, cure: str) -> None:
-    """The call as such is refused: one machine is bought all the same, and the record keeps the cure."""
+def test_refused_fleet_leaves_on_demand_to_a_failover(code: str, cure: str) -> None:
+    """The whole call is refused: one on-demand instance is launched, and the record has the cure."""
     with ready_stage() as (stage, originals):
         stage.faults.append(Fault("CreateFleet", code, LAUNCHER))
         stage.world.interrupt(originals["web"])
-        assert only_rescue(stage).status == "SUCCEEDED"
+        assert only_failover(stage).status == "SUCCEEDED"
         assert stage.workload()["lifecycle"] == "on-demand"
         (refusal,) = stage.switches()[0]["refusals"]
         assert (refusal["code"], refusal["scope"]) == (code, "lifecycle")
         assert cure in refusal["cure"]
 
 
-def test_a_rescue_passes_over_what_an_unknown_refusal_concerns() -> None:
-    """Its original goes: the next place is tried, although nobody knows what the code means."""
+def test_failover_skips_the_pool_of_an_unknown_refusal() -> None:
+    """Its original ends: the next place is tried, although the code is unknown."""
     with ready_stage() as (stage, originals):
         stage.world.close_capacity(lifecycle="spot")
         launch_meets(stage, "BrandNewRefusal")
         stage.world.interrupt(originals["web"])
-        assert only_rescue(stage).status == "SUCCEEDED"
+        assert only_failover(stage).status == "SUCCEEDED"
         codes = [r["code"] for r in stage.switches()[0]["refusals"]]
         assert codes == ["InsufficientInstanceCapacity", "BrandNewRefusal"]
         assert stage.alive() == {stage.workload()["instance_id"]}
 
 
-def test_what_a_rescue_may_have_launched_is_not_left_running() -> None:
-    """It is ended, and the next rescue, which the end of the original starts, has one machine."""
+def test_possible_instance_of_a_failover_is_terminated() -> None:
+    """It is terminated, and the failover that the end of the original starts has one instance."""
     with ready_stage() as (stage, originals):
         stage.faults.append(
             Fault(
@@ -196,75 +196,73 @@ def test_what_a_rescue_may_have_launched_is_not_left_running() -> None:
 
 
 @pytest.mark.parametrize(("code", "status"), [("503", 503), ("InternalError", 500)])
-def test_a_fleet_that_answers_again_without_its_machine_is_asked_for_it(
-    code: str, status: int
-) -> None:
-    """Its first answer got lost; the second names the fleet alone, DescribeFleets the machine."""
+def test_repeated_fleet_answer_without_its_instance_is_completed(code: str, status: int) -> None:
+    """The first answer was lost; the second has only the fleet, DescribeFleets the instance."""
     with ready_stage() as (stage, originals):
         stage.faults.append(
             Fault("CreateFleet", code, LAUNCHER, status=status, after_effect=True, times=1)
         )
         stage.world.interrupt(originals["web"])
-        assert only_rescue(stage).status == "SUCCEEDED"
+        assert only_failover(stage).status == "SUCCEEDED"
         first, second = stage.calls_of("CreateFleet")
         assert first.params["ClientToken"] == second.params["ClientToken"]
         assert stage.workload()["lifecycle"] == "spot"
         assert stage.alive() == {stage.workload()["instance_id"]}
 
 
-def test_a_fleet_that_answers_again_without_its_errors_is_asked_for_them() -> None:
-    """All pools were full, and the first answer got lost: the record says so all the same."""
+def test_repeated_fleet_answer_without_its_errors_is_completed() -> None:
+    """All pools were full, and the first answer was lost: the record has the errors."""
     with ready_stage() as (stage, originals):
         stage.world.close_capacity(lifecycle="spot")
         stage.faults.append(
             Fault("CreateFleet", "503", LAUNCHER, status=503, after_effect=True, times=1)
         )
         stage.world.interrupt(originals["web"])
-        assert only_rescue(stage).status == "SUCCEEDED"
+        assert only_failover(stage).status == "SUCCEEDED"
         assert len(stage.calls_of("CreateFleet")) == 2
         assert stage.workload()["lifecycle"] == "on-demand"
         (refusal,) = stage.switches()[0]["refusals"]
         assert refusal["code"] == "InsufficientInstanceCapacity"
 
 
-def test_a_fleet_that_cannot_be_described_yet_is_waited_for() -> None:
-    """The repeated answer names no machine and no error, so nothing follows from it."""
+def test_fleet_that_cannot_be_described_yet_is_retried() -> None:
+    """The repeated answer has neither instance nor error, so nothing follows from it."""
     with ready_stage() as (stage, originals):
         stage.faults += [
             Fault("CreateFleet", "503", LAUNCHER, status=503, after_effect=True, times=1),
             Fault("DescribeFleets", "InvalidFleetId.NotFound", LAUNCHER, times=2),
         ]
         stage.world.interrupt(originals["web"])
-        assert only_rescue(stage).status == "SUCCEEDED"
+        assert only_failover(stage).status == "SUCCEEDED"
         assert stage.switches()[0].get("refusals", []) == []
         assert stage.alive() == {stage.workload()["instance_id"]}
 
 
 @pytest.mark.parametrize("code", ["InvalidFleetId.NotFound", "UnauthorizedOperation"])
-def test_a_fleet_that_has_told_its_errors_need_not_be_described(code: str) -> None:
-    """So new that EC2 does not find it, or not allowed: on-demand is not waited for."""
+def test_fleet_whose_answer_has_errors_need_not_be_described(code: str) -> None:
+    """If it is too new, or may not be described, on-demand does not wait for it."""
     with ready_stage() as (stage, originals):
         stage.world.close_capacity(lifecycle="spot")
         stage.faults.append(Fault("DescribeFleets", code, LAUNCHER))
         stage.world.interrupt(originals["web"])
-        assert only_rescue(stage).status == "SUCCEEDED"
+        assert only_failover(stage).status == "SUCCEEDED"
         assert len(stage.calls_of("CreateFleet")) == 1
         assert stage.workload()["lifecycle"] == "on-demand"
 
 
 @pytest.mark.parametrize("code", ["RequestLimitExceeded", "InternalError", "Unavailable"])
-def test_a_busy_ec2_is_asked_for_spot_once_more(code: str) -> None:
-    """No pool lacks capacity: a second fleet, with a token of its own, has the machine."""
+def test_throttled_fleet_is_tried_once_more(code: str) -> None:
+    """No pool lacks capacity: a second fleet, with its own token, launches the instance."""
     with ready_stage() as (stage, originals):
         stage.world.close_capacity(lifecycle="spot", error=code)
 
-        def has_time_again() -> None:
+        def is_available_again() -> None:
             if stage.calls_of("CreateFleet"):
                 stage.world.reopen_capacity()
 
-        stage.before_call["CreateFleet"] = has_time_again
+        stage.before_call["CreateFleet"] = is_available_again
         stage.world.interrupt(originals["web"])
-        assert only_rescue(stage).status == "SUCCEEDED"
+        assert only_failover(stage).status == "SUCCEEDED"
         first, second = stage.calls_of("CreateFleet")
         assert first.params["ClientToken"] != second.params["ClientToken"]
         assert stage.workload()["lifecycle"] == "spot"
@@ -273,24 +271,24 @@ def test_a_busy_ec2_is_asked_for_spot_once_more(code: str) -> None:
         assert stage.alive() == {stage.workload()["instance_id"]}
 
 
-def test_a_busy_ec2_is_not_asked_for_spot_a_third_time() -> None:
-    """The workload has two minutes: then on-demand is bought."""
+def test_throttled_fleet_is_not_tried_a_third_time() -> None:
+    """The workload has two minutes: then on-demand is launched."""
     with ready_stage() as (stage, originals):
         stage.world.close_capacity(lifecycle="spot", error="RequestLimitExceeded")
         stage.world.interrupt(originals["web"])
-        assert only_rescue(stage).status == "SUCCEEDED"
+        assert only_failover(stage).status == "SUCCEEDED"
         assert len(stage.calls_of("CreateFleet")) == 2
         assert stage.workload()["lifecycle"] == "on-demand"
         refusals = stage.switches()[0]["refusals"]
         assert [r["scope"] for r in refusals] == ["time", "lifecycle"]
 
 
-def test_one_full_pool_is_enough_to_buy_on_demand() -> None:
-    """What EC2 had no time for may be full as well: a rescue does not wait for it."""
+def test_one_full_pool_is_enough_for_on_demand() -> None:
+    """The throttled pools may be full as well: a failover does not wait for them."""
     with ready_stage() as (stage, originals):
         stage.world.close_capacity("m5.*", lifecycle="spot")
         stage.world.close_capacity(lifecycle="spot", error="RequestLimitExceeded")
         stage.world.interrupt(originals["web"])
-        assert only_rescue(stage).status == "SUCCEEDED"
+        assert only_failover(stage).status == "SUCCEEDED"
         assert len(stage.calls_of("CreateFleet")) == 1
         assert stage.workload()["lifecycle"] == "on-demand"

@@ -1,4 +1,4 @@
-"""A switch without trouble launches first, proves the replacement, and ends the original last."""
+"""A switch without trouble launches first, verifies the replacement, and terminates the original last."""
 
 from base64 import b64encode
 
@@ -20,8 +20,8 @@ def story(told: Told) -> Story:
     return told(clean_switch)
 
 
-def test_effects_come_in_the_order_of_the_story(story: Story) -> None:
-    """Launch, register, move the address, commit, deregister, terminate: in this order, each once."""
+def test_effects_come_in_order(story: Story) -> None:
+    """Launch, register, move the address, commit, deregister, terminate: each once."""
     effects = [
         call.operation
         for call in story.api
@@ -54,19 +54,19 @@ def test_address_moves_only_to_a_healthy_target(story: Story) -> None:
     assert story.seen["address_holder"] == replacement
 
 
-def test_original_ends_only_when_its_connections_are_drained(story: Story) -> None:
-    """When the original is terminated, the target group has forgotten it."""
+def test_original_is_terminated_only_when_its_connections_are_drained(story: Story) -> None:
+    """By then it is no target of the group any more."""
     assert story.seen["targets_at_end"] == {story.seen["replacement"]: "healthy"}
     assert story.alive == {story.seen["replacement"]}
 
 
-def test_replacement_is_the_same_machine(story: Story) -> None:
-    """Tags, image, key, profile, groups, metadata options, user data and volumes are all kept."""
+def test_replacement_equals_the_original(story: Story) -> None:
+    """Tags, image, key, profile, groups, metadata options, user data and volumes are reproduced."""
     assert story.seen["after"] == story.seen["before"]
 
 
-def test_a_clean_run_makes_few_calls(story: Story) -> None:
-    """EC2 and ELB are called 39 times at most by one run with target group and address."""
+def test_clean_switch_makes_few_calls(story: Story) -> None:
+    """One switch with target group and address makes at most 39 calls to EC2 and ELB."""
     decide = ("Decide", "RefreshMarket", "Command")
     calls = [
         c for c in story.api if c.service in ("ec2", "elb", "elbv2") and c.caller not in decide
@@ -87,8 +87,8 @@ def test_user_data_stays_in_ec2(story: Story) -> None:
         assert form.encode() not in b"".join(story.objects.values())
 
 
-def test_the_machine_is_remembered_in_one_launch_template(story: Story) -> None:
-    """One template for the workload, whose first version the replacement was launched from."""
+def test_workload_has_one_launch_template(story: Story) -> None:
+    """The replacement was launched from its first version."""
     ((name, versions),) = story.seen["templates"]
     assert "web" in name
     assert versions == 1
@@ -97,8 +97,8 @@ def test_the_machine_is_remembered_in_one_launch_template(story: Story) -> None:
     assert run.params["LaunchTemplate"]["LaunchTemplateId"] == template["template_id"]
 
 
-def test_the_ledger_names_the_replacement_and_releases_the_claim(story: Story) -> None:
-    """The workload points at its replacement, rests, and the pointers follow."""
+def test_ledger_has_the_replacement_and_no_claim(story: Story) -> None:
+    """The workload names its replacement, has a cooldown, and the pointers follow."""
     workload = story.workload()
     assert workload["instance_id"] == story.seen["replacement"]
     assert (workload["instance_type"], workload["home_type"]) == ("m5a.large", "m5.large")
@@ -108,8 +108,8 @@ def test_the_ledger_names_the_replacement_and_releases_the_claim(story: Story) -
     assert pointers == {f"INSTANCE#{story.seen['replacement']}": "web"}
 
 
-def test_the_record_says_what_the_switch_brought(story: Story) -> None:
-    """Times, prices, saving, overlap and downtime stand on the record; its end is announced."""
+def test_record_has_the_result_of_the_switch(story: Story) -> None:
+    """It has times, prices, saving, overlap and downtime; the end is announced."""
     switch, execution = story.switch(), story.execution()
     assert switch["phase"] == "DONE"
     assert switch["sk"] == f"SWITCH#{execution.name}"
@@ -124,8 +124,8 @@ def test_the_record_says_what_the_switch_brought(story: Story) -> None:
     assert kinds.count("Spot Optimizer Switch") == 1
 
 
-def test_an_original_that_its_team_ends_is_left_running(told: Told) -> None:
-    """auto-terminate = false: the original runs on, without our tag, and is nobody's duplicate."""
+def test_original_is_left_running_without_auto_terminate(told: Told) -> None:
+    """auto-terminate = false: the original keeps running without our tag, and is no duplicate."""
     story = told(switch_that_leaves_the_original)
     assert story.execution().status == "SUCCEEDED"
     assert story.seen["original"] in story.alive
@@ -135,8 +135,8 @@ def test_an_original_that_its_team_ends_is_left_running(told: Told) -> None:
     assert story.switch()["outcome"]["original_terminated"] is False
 
 
-def test_a_persistent_request_is_cancelled_before_its_instance_ends(told: Told) -> None:
-    """No ghost of the original comes back."""
+def test_persistent_request_is_cancelled_before_its_instance_is_terminated(told: Told) -> None:
+    """It launches no other instance in place of the original."""
     story = told(switch_from_a_persistent_request)
     order = [
         c.operation for c in story.calls_of("CancelSpotInstanceRequests", "TerminateInstances")

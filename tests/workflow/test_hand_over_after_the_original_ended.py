@@ -1,4 +1,4 @@
-"""EC2 has ended the original before its rescue: the standing plan knows where its traffic was."""
+"""EC2 ended the original before its failover: the standing plan has its targets and addresses."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,16 +11,16 @@ from tests.workflow.faults import Fault
 from tests.workflow.stage import ZONES, Stage, open_stage
 
 GONE = timedelta(minutes=4)
-"""From the end of the warning's two minutes until EC2 has ended the instance."""
+"""From the end of the warning's two minutes until EC2 has terminated the instance."""
 DRAINED = timedelta(minutes=6)
-"""Until a target group shows nothing more of a machine that ended."""
+"""Until a target group no longer shows an instance that ended."""
 
 
 @contextmanager
 def served_stage(
     target_type: str = "instance", has_load_balancer: bool = True
 ) -> Iterator[tuple[Stage, str, str]]:
-    """A workload with a target group and an elastic address, and its plan; (stage, instance, group)."""
+    """A workload with a target group, an elastic address and a plan; (stage, instance, group)."""
     with open_stage() as stage:
         group = stage.world.create_target_group(
             "shop", target_type=target_type, has_load_balancer=has_load_balancer
@@ -32,8 +32,8 @@ def served_stage(
         yield stage, original, group
 
 
-def dies_unheard(stage: Stage, instance_id: str) -> None:
-    """No event comes; when the sweep looks, neither EC2 nor ELB shows the original's traffic."""
+def ends_without_an_event(stage: Stage, instance_id: str) -> None:
+    """No event arrives; when the sweep runs, EC2 and ELB no longer show targets or addresses."""
     stage.stop_rules_of("HandleSignal")
     stage.world.interrupt(instance_id, warned=False)
     stage.account.run_for(GONE + DRAINED)
@@ -41,7 +41,7 @@ def dies_unheard(stage: Stage, instance_id: str) -> None:
 
 
 def swept(stage: Stage) -> str:
-    """Let the sweep rescue; the replacement."""
+    """Let the sweep fail over; returns the replacement."""
     (found,) = stage.sweep()
     assert found["action"] == "fail-over"
     assert stage.finish().status == "SUCCEEDED"
@@ -50,13 +50,13 @@ def swept(stage: Stage) -> str:
 
 
 def standing(stage: Stage) -> dict[str, Any]:
-    """What the plan remembers."""
-    traffic: dict[str, Any] = stage.item("PLANS", "web")["traffic"]
-    return traffic
+    """The load balancing in the standing plan."""
+    load_balancing: dict[str, Any] = stage.item("PLANS", "web")["traffic"]
+    return load_balancing
 
 
-def test_an_end_without_a_warning_keeps_targets_and_address() -> None:
-    """The change of state is the first that is heard; the original's address is free already."""
+def test_failover_without_a_warning_keeps_targets_and_address() -> None:
+    """The state change is the first event, and the original's address is already free."""
     with served_stage() as (stage, original, group):
         stage.world.interrupt(original, warned=False)
         for _ in range(2):
@@ -70,10 +70,10 @@ def test_an_end_without_a_warning_keeps_targets_and_address() -> None:
         assert set(stage.switches()[-1]["moved"].split('"')) >= {group}
 
 
-def test_a_late_rescue_keeps_targets_and_address() -> None:
-    """The sweep comes when nothing is left of the original in its target group."""
+def test_late_failover_keeps_targets_and_address() -> None:
+    """The sweep runs when the original is no target of the group any more."""
     with served_stage() as (stage, original, group):
-        dies_unheard(stage, original)
+        ends_without_an_event(stage, original)
         assert stage.targets(group) == {}
         replacement = swept(stage)
         assert stage.targets(group) == {replacement: "healthy"}
@@ -81,8 +81,8 @@ def test_a_late_rescue_keeps_targets_and_address() -> None:
         assert stage.sweep() == []
 
 
-def test_a_rescue_after_ec2_has_forgotten_the_original_keeps_targets_and_address() -> None:
-    """The first rescue found no capacity; hours later the plan still knows."""
+def test_failover_after_ec2_has_forgotten_the_original_keeps_targets_and_address() -> None:
+    """The first failover found no capacity; hours later the plan still has them."""
     with served_stage() as (stage, original, group):
         until = stage.account.clock.now() + timedelta(hours=2)
         stage.world.close_capacity(end=until)
@@ -98,11 +98,11 @@ def test_a_rescue_after_ec2_has_forgotten_the_original_keeps_targets_and_address
         assert stage.address_holder() == replacement
 
 
-def test_targets_by_address_are_taken_over_and_the_dead_one_leaves() -> None:
-    """ELB keeps an address whose machine has ended: the replacement's comes, the dead one goes."""
+def test_failover_replaces_the_original_as_a_target_by_address() -> None:
+    """ELB keeps the address of an ended instance: it is deregistered, the replacement's is registered."""
     with served_stage("ip") as (stage, original, group):
         (before,) = stage.targets(group)
-        dies_unheard(stage, original)
+        ends_without_an_event(stage, original)
         replacement = swept(stage)
         after = stage.describe(replacement)["PrivateIpAddress"]
         states = stage.targets(group)
@@ -110,11 +110,11 @@ def test_targets_by_address_are_taken_over_and_the_dead_one_leaves() -> None:
         assert states.get(before) in (None, "draining")
 
 
-def test_an_address_that_another_machine_got_since_stays_in_its_target_group() -> None:
-    """EC2 gives a free private address to the next machine, which is not to be taken out."""
+def test_reused_private_address_stays_registered() -> None:
+    """EC2 gave the free private address to another instance, which must not be deregistered."""
     with served_stage("ip") as (stage, original, group):
         address = stage.describe(original)["PrivateIpAddress"]
-        dies_unheard(stage, original)
+        ends_without_an_event(stage, original)
         stage.world.launch_instance(
             "m5.large",
             ZONES[0],
@@ -136,10 +136,10 @@ def _subnet(zone: str) -> str:
     return next(r["SubnetId"] for r in rows if r["AvailabilityZone"] == zone)
 
 
-def test_an_address_that_went_elsewhere_is_left_alone_and_said() -> None:
-    """Somebody put it to another use while the workload was down."""
+def test_elastic_address_in_use_elsewhere_is_kept_there_and_reported() -> None:
+    """Somebody associated it with another instance while the workload was down."""
     with served_stage() as (stage, original, group):
-        dies_unheard(stage, original)
+        ends_without_an_event(stage, original)
         stranger = stage.world.launch_instance("m5.large", ZONES[0])
         (address,) = boto3.client("ec2").describe_addresses()["Addresses"]
         boto3.client("ec2").associate_address(
@@ -149,13 +149,16 @@ def test_an_address_that_went_elsewhere_is_left_alone_and_said() -> None:
         assert stage.address_holder() == stranger
         assert stage.targets(group) == {replacement: "healthy"}
         summary = stage.switches()[-1]["outcome"]["summary"]
-        assert f"{address['PublicIp']} ({address['AllocationId']}) is with {stranger}" in summary
+        assert (
+            f"{address['PublicIp']} ({address['AllocationId']}) is now in use by {stranger}"
+            in summary
+        )
 
 
-def test_a_race_for_a_free_address_is_lost_politely() -> None:
-    """It was free a moment ago: EC2 refuses, and nothing is taken from anybody."""
+def test_elastic_address_that_is_taken_meanwhile_is_left_alone() -> None:
+    """It was free before: EC2 refuses, and it is taken from nobody."""
     with served_stage() as (stage, original, group):
-        dies_unheard(stage, original)
+        ends_without_an_event(stage, original)
         stage.faults.append(
             Fault("AssociateAddress", "Resource.AlreadyAssociated", caller="HandOver", times=1)
         )
@@ -165,10 +168,10 @@ def test_a_race_for_a_free_address_is_lost_politely() -> None:
         assert stage.targets(group) == {replacement: "healthy"}
 
 
-def test_a_group_in_which_the_workload_has_another_machine_is_shared_with_it() -> None:
-    """A user has put one there by hand, or another switch is about to take it out."""
+def test_other_target_of_the_workload_stays_registered() -> None:
+    """A user registered it, or another switch is about to deregister it."""
     with served_stage() as (stage, original, group):
-        dies_unheard(stage, original)
+        ends_without_an_event(stage, original)
         helper = stage.world.launch_instance(
             "m5.large", ZONES[0], tags={"spot-optimizer:workload": "web"}, target_group_arn=group
         )
@@ -177,8 +180,8 @@ def test_a_group_in_which_the_workload_has_another_machine_is_shared_with_it() -
         assert stage.address_holder() == replacement
 
 
-def test_what_a_user_took_away_does_not_come_back() -> None:
-    """Out of the group and without its address for two cycles: so is the replacement."""
+def test_target_and_address_that_a_user_removed_do_not_come_back() -> None:
+    """Both were missing for two cycles, so the replacement does not get them."""
     with served_stage() as (stage, original, group):
         boto3.client("elbv2").deregister_targets(
             TargetGroupArn=group, Targets=[{"Id": original, "Port": 80}]
@@ -189,14 +192,14 @@ def test_what_a_user_took_away_does_not_come_back() -> None:
         stage.cycle()
         stage.cycle()
         assert (standing(stage)["registrations"], standing(stage)["allocation_ids"]) == ([], [])
-        dies_unheard(stage, original)
+        ends_without_an_event(stage, original)
         replacement = swept(stage)
         assert stage.address_holder() is None
         assert replacement not in stage.targets(group)
 
 
-def test_what_is_missed_once_is_kept() -> None:
-    """A cycle that sees a machine run, its address free already, must not forget it."""
+def test_address_that_is_missing_once_is_kept_in_the_plan() -> None:
+    """A cycle may see an instance run whose address is already free, and must not forget it."""
     with served_stage() as (stage, _, group):
         (address,) = boto3.client("ec2").describe_addresses()["Addresses"]
         boto3.client("ec2").disassociate_address(AssociationId=address["AssociationId"])
@@ -207,8 +210,8 @@ def test_what_is_missed_once_is_kept() -> None:
         assert [r["target_group_arn"] for r in standing(stage)["registrations"]] == [group]
 
 
-def test_a_user_who_registers_later_is_noticed_within_the_hour() -> None:
-    """New target groups are read once an hour, a new address in the next cycle."""
+def test_new_registration_is_read_within_an_hour() -> None:
+    """Target groups are read once an hour, addresses in every cycle."""
     with open_stage() as stage:
         original = stage.launch()
         stage.take_in()
@@ -229,8 +232,8 @@ def test_a_user_who_registers_later_is_noticed_within_the_hour() -> None:
         assert (registration["target_group_arn"], registration["port"]) == (group, 8080)
 
 
-def test_a_quiet_cycle_asks_for_addresses_only() -> None:
-    """One DescribeAddresses; target groups only for what is new and once an hour; nothing written."""
+def test_quiet_cycle_reads_only_addresses() -> None:
+    """One DescribeAddresses; target groups only for new workloads and once an hour; no writes."""
     with served_stage() as (stage, _, _group):
         stage.cycle()
         calls = [c.operation for c in stage.api if c.caller == "Decide"]
@@ -239,8 +242,8 @@ def test_a_quiet_cycle_asks_for_addresses_only() -> None:
         assert not [c for c in stage.calls_of("PutItem") if c.params["Item"].get("traffic")]
 
 
-def test_a_switched_machine_is_read_in_the_next_cycle() -> None:
-    """After a switch the plan names the replacement's own address, in the same groups."""
+def test_load_balancing_of_a_replacement_is_read_in_the_next_cycle() -> None:
+    """After a switch the plan has the replacement's own address, in the same groups."""
     with served_stage("ip") as (stage, original, group):
         stage.force()
         stage.finish()
@@ -248,15 +251,18 @@ def test_a_switched_machine_is_read_in_the_next_cycle() -> None:
         assert replacement != original
         stage.cycle()
         address = stage.describe(replacement)["PrivateIpAddress"]
-        traffic = standing(stage)
-        assert (traffic["instance_id"], traffic["addresses"][0]) == (replacement, address)
+        load_balancing = standing(stage)
+        assert (load_balancing["instance_id"], load_balancing["addresses"][0]) == (
+            replacement,
+            address,
+        )
         stage.cycle()
         assert [r["target_group_arn"] for r in standing(stage)["registrations"]] == [group]
         assert len(standing(stage)["allocation_ids"]) == 1
 
 
-def test_traffic_that_cannot_be_read_stops_no_cycle() -> None:
-    """It is remembered as it was, and the cycle does all else."""
+def test_load_balancing_that_cannot_be_read_stops_no_cycle() -> None:
+    """The plan keeps it, and the cycle does everything else."""
     with served_stage() as (stage, _, group):
         stage.account.run_for(timedelta(hours=1))
         stage.faults.append(Fault("DescribeAddresses", "RequestLimitExceeded", caller="Decide"))
@@ -264,11 +270,11 @@ def test_traffic_that_cannot_be_read_stops_no_cycle() -> None:
         assert [r["target_group_arn"] for r in standing(stage)["registrations"]] == [group]
 
 
-def test_a_failed_rescue_of_a_dead_original_leaves_the_address_free_for_the_next() -> None:
-    """The targets never turn healthy: the replacement ends, the sweep's next try has the address."""
+def test_failed_failover_leaves_the_address_free_for_the_next() -> None:
+    """The targets never become healthy: the replacement is terminated, the next one has the address."""
     with served_stage() as (stage, original, group):
         stage.world.fail_status_checks(end=stage.account.clock.now() + timedelta(minutes=20))
-        dies_unheard(stage, original)
+        ends_without_an_event(stage, original)
         stage.sweep()
         assert stage.finish().error == "NotFailedOver"
         assert not [a for a in stage.calls_of("Publish") if "not be undone" in str(a.params)]
@@ -281,7 +287,7 @@ def test_a_failed_rescue_of_a_dead_original_leaves_the_address_free_for_the_next
         assert stage.targets(group)[replacement] == "healthy"
 
 
-def _left_over(stage: Stage) -> str:
+def _leftover(stage: Stage) -> str:
     ours = {"managed": "spot-optimizer", "workload": "web", "switch": "web-1", "state": "stateless"}
     instance_id: str = stage.world.launch_instance(
         "m5.large", ZONES[1], tags={f"spot-optimizer:{key}": value for key, value in ours.items()}
@@ -289,37 +295,37 @@ def _left_over(stage: Stage) -> str:
     return instance_id
 
 
-def test_a_left_over_that_becomes_the_workload_without_its_traffic_is_told() -> None:
-    """No capacity for a rescue, but a machine that a stopped switch had launched: once it is said what
-    does not reach it."""
+def test_leftover_that_becomes_the_workload_without_load_balancing_is_reported() -> None:
+    """No capacity for a failover, but an interrupted switch left an instance: one alert says what it
+    does not have."""
     with served_stage() as (stage, original, group):
-        dies_unheard(stage, original)
-        left_over = _left_over(stage)
+        ends_without_an_event(stage, original)
+        leftover = _leftover(stage)
         stage.cycle()
-        assert stage.workload()["instance_id"] == left_over
+        assert stage.workload()["instance_id"] == leftover
         (address,) = boto3.client("ec2").describe_addresses()["Addresses"]
         (alert,) = [call.params["Message"] for call in stage.calls_of("Publish")]
-        assert alert.startswith(f"{left_over}, launched by an interrupted switch")
+        assert alert.startswith(f"{leftover}, launched by an interrupted switch")
         assert f"{group} port 80; elastic address {address['AllocationId']}." in alert
         stage.cycle()
         assert len(stage.calls_of("Publish")) == 1
 
 
-def test_a_left_over_does_not_become_the_workload_while_it_is_rescued() -> None:
-    """The rescue decides what it runs on, and hands the traffic over."""
+def test_leftover_does_not_become_the_workload_during_its_failover() -> None:
+    """The failover decides what it runs on, and hands targets and addresses over."""
     with served_stage() as (stage, original, group):
-        dies_unheard(stage, original)
+        ends_without_an_event(stage, original)
         stage.sweep()
         stage.run_until_entered("WaitUntilRunning")
-        _left_over(stage)
+        _leftover(stage)
         stage.cycle()
         assert stage.workload()["instance_id"] == original
         stage.finish()
         assert stage.targets(group) == {stage.workload()["instance_id"]: "healthy"}
 
 
-def test_a_switch_that_hands_all_over_is_not_told_as_a_loss() -> None:
-    """The machine is another one in the next cycle, and nothing is missing."""
+def test_complete_hand_over_sends_no_alert() -> None:
+    """The workload has another instance in the next cycle, and nothing is missing."""
     with served_stage() as (stage, _, _group):
         stage.force()
         stage.finish()

@@ -1,4 +1,4 @@
-"""Machines that are not as their launch templates remember them, and tools that write on new ones."""
+"""Instances that differ from their launch templates, and tools that tag new instances."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -21,20 +21,20 @@ LICENSE = "arn:aws:license-manager:us-east-1:123456789012:license-configuration:
 
 
 def volumes_of(instance_id: str) -> dict[str, dict[str, Any]]:
-    """Device name -> volume, as DescribeVolumes tells it."""
+    """Device name -> volume, from DescribeVolumes."""
     named = [{"Name": "attachment.instance-id", "Values": [instance_id]}]
     rows = boto3.client("ec2").describe_volumes(Filters=named)["Volumes"]
     return {row["Attachments"][0]["Device"]: dict(row) for row in rows}
 
 
 def tag(resource_id: str, **tags: str) -> None:
-    """Write tags as somebody else would."""
+    """Write tags as a user or a tool does."""
     pairs = [{"Key": key, "Value": value} for key, value in tags.items()]
     boto3.client("ec2").create_tags(Resources=[resource_id], Tags=pairs)
 
 
-def kept_away(stage: Stage, workload: str) -> list[str]:
-    """Devices that the workload's launch template keeps away."""
+def suppressed(stage: Stage, workload: str) -> list[str]:
+    """Devices that the workload's launch template suppresses."""
     template_id = stage.item("PLANS", workload)["launch_template"]["template_id"]
     reply = boto3.client("ec2").describe_launch_template_versions(
         LaunchTemplateId=template_id, Versions=["$Latest"]
@@ -63,7 +63,7 @@ def template_version(stage: Stage, workload: str = "web") -> int:
 
 @contextmanager
 def burstable_stage() -> Iterator[Stage]:
-    """A stage on whose market there are burstable types too."""
+    """A stage with burstable types."""
     with (
         mock.patch.object(stages, "TYPES", (*TYPES, *BURSTABLE)),
         mock.patch.dict(stages._reference, clear=True),
@@ -78,7 +78,7 @@ def _replacement(stage: Stage, original: str) -> str:
 
 
 def root_grows_within_the_hour() -> Story:
-    """The root volume grows after the machine was read and before anybody has looked again."""
+    """The root volume grows after the instance was read and before the next check."""
     with open_stage() as stage:
         original = stage.launch()
         stage.take_in()
@@ -104,7 +104,7 @@ def root_grows_within_the_hour() -> Story:
 
 
 def original_is_tagged_meanwhile() -> Story:
-    """The team gives the original another tag while the replacement boots."""
+    """A user adds a tag to the original while the replacement boots."""
     with open_stage() as stage:
         original = stage.launch()
         stage.take_in()
@@ -116,7 +116,7 @@ def original_is_tagged_meanwhile() -> Story:
 
 
 def tools_write_on_what_is_launched() -> Story:
-    """While the replacement boots, tools write tags on it and its volume: new ones, other values."""
+    """While the replacement boots, tools tag it and its volume: new tags and other values."""
     with open_stage() as stage:
         original = stage.launch(
             tags={"CreatedAt": "long ago", "team": "shop"}, user_data=b"#!/bin/sh"
@@ -136,7 +136,7 @@ def tools_write_on_what_is_launched() -> Story:
 
 
 def changed_tags(*, on_original: Mapping[str, str]) -> Story:
-    """Somebody changes a tag of the replacement, and perhaps tags of the original, while it boots."""
+    """A tag of the replacement, and perhaps tags of the original, change while it boots."""
     with open_stage() as stage:
         original = stage.launch(tags={"team": "shop", "stage": "live"})
         stage.take_in()
@@ -151,8 +151,8 @@ def changed_tags(*, on_original: Mapping[str, str]) -> Story:
         return record(stage, original=original, replacement=replacement)
 
 
-def a_tool_takes_a_tag_away() -> Story:
-    """A tag that the launch gave the replacement is gone when it is inspected."""
+def tool_removes_a_tag() -> Story:
+    """A tag of the replacement is removed before its inspection."""
     with open_stage() as stage:
         original = stage.launch(tags={"team": "shop"})
         stage.take_in()
@@ -169,9 +169,8 @@ def a_tool_takes_a_tag_away() -> Story:
         return record(stage, original=original, doubted=doubted, reads_after_it=reads)
 
 
-def a_removed_volume_of_the_image() -> Story:
-    """The user has removed one of the two data volumes that come with the image; then the machine is
-    switched, and its replacement rescued."""
+def volume_of_the_image_is_removed() -> Story:
+    """A user removes one of the two data volumes of the image; then come a switch and a failover."""
     with open_stage() as stage:
         original = stage.launch(image=image_with_data(stage))
         stage.world.remove_volume(original, "/dev/sdg")
@@ -184,19 +183,19 @@ def a_removed_volume_of_the_image() -> Story:
         version = template_version(stage)
         stage.world.interrupt(switched)
         stage.finish()
-        rescued = stage.workload()["instance_id"]
+        failed_over = stage.workload()["instance_id"]
         return record(
             stage,
-            moved=(original, switched, rescued),
+            switched=(original, switched, failed_over),
             after_switch=after_switch,
-            after_rescue=set(volumes_of(rescued)),
-            kept_away=kept_away(stage, "web"),
+            after_failover=set(volumes_of(failed_over)),
+            suppressed=suppressed(stage, "web"),
             version=version,
         )
 
 
-def an_unusual_machine_moves() -> Story:
-    """Its metadata endpoint is off, it has a license configuration, and its root is large."""
+def unusual_instance_is_switched() -> Story:
+    """A disabled metadata endpoint, a license configuration and a large root volume."""
     with open_stage() as stage:
         original = stage.launch(
             MetadataOptions={"HttpEndpoint": "disabled"},
@@ -212,8 +211,8 @@ def an_unusual_machine_moves() -> Story:
         )
 
 
-def a_burstable_machine_is_rescued() -> Story:
-    """A machine in standard credit mode is rescued by a fleet into a burstable type, and then moved."""
+def burstable_instance_fails_over() -> Story:
+    """An instance in standard credit mode fails over to a burstable type, and is then switched."""
     with burstable_stage() as stage:
         allowed = {"spot-optimizer:allow-burstable": "true", "spot-optimizer:types": "t3*"}
         original = stage.launch(
@@ -225,14 +224,21 @@ def a_burstable_machine_is_rescued() -> Story:
         stage.cycle()
         stage.world.interrupt(original)
         stage.finish()
-        rescued = stage.workload()["instance_id"]
+        failed_over = stage.workload()["instance_id"]
         stage.cycle()
         kept = stage.item("PLANS", "web")["launch_template"]["cpu_credits"]
         stage.account.run_for(timedelta(minutes=30))
         stage.force(instance_type=BURSTABLE[1], zone=ZONES[2])
         stage.finish()
-        moved = stage.workload()["instance_id"]
-        modes = {i: stage.world.instances[i].spec.cpu_credits for i in (original, rescued, moved)}
+        switched = stage.workload()["instance_id"]
+        modes = {
+            i: stage.world.instances[i].spec.cpu_credits for i in (original, failed_over, switched)
+        }
         return record(
-            stage, original=original, rescued=rescued, moved=moved, kept=kept, modes=modes
+            stage,
+            original=original,
+            failed_over=failed_over,
+            switched=switched,
+            kept=kept,
+            modes=modes,
         )

@@ -1,4 +1,4 @@
-"""Machines as boto3 describes them, for the tests of this folder."""
+"""Instances and volumes as boto3 returns them, for the tests of this folder."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class Place:
 
 
 def tag_list(tags: Mapping[str, str]) -> list[dict[str, str]]:
-    """Tags as EC2 answers them."""
+    """Tags as EC2 returns them."""
     return [{"Key": key, "Value": value} for key, value in tags.items()]
 
 
@@ -119,7 +119,7 @@ def volume(
 
 
 def source(**changes: Any) -> dict[str, Any]:
-    """What GetLaunchTemplateData answers of ``instance()``, with all that nobody has used."""
+    """GetLaunchTemplateData's response for ``instance()``, with every unused option."""
     return {
         "ImageId": "ami-00000001",
         "InstanceType": "m5.large",

@@ -1,4 +1,4 @@
-"""What users and tools change of a machine survives, or undoes a switch for a reason that is told."""
+"""What users and tools change on an instance survives a switch, or undoes it with the reason."""
 
 from datetime import timedelta
 from typing import Any
@@ -7,16 +7,16 @@ from unittest import mock
 import boto3
 import pytest
 
-from tests.workflow import scenarios_of_changed_machines as scenarios
+from tests.workflow import scenarios_of_changed_instances as scenarios
 from tests.workflow.faults import Fault
-from tests.workflow.scenarios_of_changed_machines import (
+from tests.workflow.scenarios_of_changed_instances import (
     GROWN_GIB,
     HOUR,
     LICENSE,
     ROOT,
     burstable_stage,
     image_with_data,
-    kept_away,
+    suppressed,
     tag,
     template_version,
     volumes_of,
@@ -25,7 +25,7 @@ from tests.workflow.stage import Stage, open_stage
 from tests.workflow.story import Story, Told
 
 MANUAL = {"spot-optimizer:mode": "manual"}
-"""Nothing is moved but by force."""
+"""Only forced decisions switch it."""
 
 
 def _reads(stage: Stage) -> int:
@@ -33,17 +33,17 @@ def _reads(stage: Stage) -> int:
 
 
 def _outcome(story: Story) -> tuple[str, bool, str]:
-    """Phase, whether it counts, and the summary of the newest switch."""
+    """Phase, whether it counts as a failure, and the summary of the newest switch."""
     switch = story.switch()
     outcome = switch["outcome"]
     return switch["phase"], outcome.get("counts", False), outcome["summary"]
 
 
-# --- noticed in time -----------------------------------------------------------------------------
+# --- changes that are read in time ---------------------------------------------------------------
 
 
-def test_a_grown_root_volume_is_noticed_within_the_hour_and_moves_along(stage: Stage) -> None:
-    """Size, type and speed that a user changed online are what the replacement is launched with."""
+def test_grown_root_volume_is_read_within_an_hour_and_reproduced(stage: Stage) -> None:
+    """The replacement has the size, type and speed that a user changed online."""
     instance = stage.launch()
     stage.take_in()
     stage.world.modify_volume(instance, ROOT, Size=GROWN_GIB, Iops=5000, Throughput=300)
@@ -55,8 +55,33 @@ def test_a_grown_root_volume_is_noticed_within_the_hour_and_moves_along(stage: S
     assert (volume["Size"], volume["Iops"], volume["Throughput"]) == (GROWN_GIB, 5000, 300)
 
 
-def test_a_rescue_launches_with_the_disk_of_an_hour_ago(stage: Stage) -> None:
-    """It compares nothing, so the memory has to be fresh."""
+def test_plan_distinguishes_a_changed_state_from_a_changed_identity(stage: Stage) -> None:
+    """A grown volume changes only the state, a tag only the identity, and a switch changes neither."""
+
+    def digests() -> tuple[str, str]:
+        plan = stage.item("PLANS", "web")
+        return plan["identity_digest"], plan["state_digest"]
+
+    instance = stage.launch()
+    stage.take_in()
+    identity, state = digests()
+    stage.world.modify_volume(instance, ROOT, Size=GROWN_GIB)
+    stage.account.run_for(HOUR)
+    grown_identity, grown_state = digests()
+    assert (grown_identity == identity, grown_state == state) == (True, False)
+    tag(instance, team="billing")
+    stage.cycle()
+    tagged_identity, tagged_state = digests()
+    assert (tagged_identity == identity, tagged_state == grown_state) == (False, True)
+    stage.force()
+    assert stage.finish().status == "SUCCEEDED"
+    stage.cycle()
+    assert stage.item("PLANS", "web")["read_instance_id"] != instance
+    assert digests() == (tagged_identity, tagged_state)
+
+
+def test_failover_reproduces_a_volume_that_changed_an_hour_ago(stage: Stage) -> None:
+    """A failover compares nothing, so the launch template must be up to date."""
     instance = stage.launch()
     stage.take_in()
     stage.cycle()
@@ -67,8 +92,8 @@ def test_a_rescue_launches_with_the_disk_of_an_hour_ago(stage: Stage) -> None:
     assert volumes_of(stage.workload()["instance_id"])[ROOT]["Size"] == GROWN_GIB
 
 
-def test_new_user_data_is_noticed_at_the_start(stage: Stage) -> None:
-    """User data changes only while a machine is stopped, and a start has a launch time of its own."""
+def test_new_user_data_is_read_after_the_instance_starts(stage: Stage) -> None:
+    """User data only changes while an instance is stopped, and a start changes its launch time."""
     instance = stage.launch(lifecycle="on-demand", user_data=b"old", tags=MANUAL)
     stage.take_in()
     ec2 = boto3.client("ec2")
@@ -87,8 +112,8 @@ def test_new_user_data_is_noticed_at_the_start(stage: Stage) -> None:
     assert reply["UserData"]["Value"] == "bmV3"
 
 
-def test_a_changed_credit_mode_is_noticed_within_the_hour() -> None:
-    """It is of no template version, but of every later launch."""
+def test_changed_credit_mode_is_read_within_an_hour() -> None:
+    """It makes no new template version, but later launches have it."""
     with burstable_stage() as stage:
         instance = stage.launch(
             instance_type="t3.large", tags={"spot-optimizer:allow-burstable": "true"}
@@ -101,12 +126,12 @@ def test_a_changed_credit_mode_is_noticed_within_the_hour() -> None:
         assert template_version(stage) == 1
 
 
-def test_what_no_call_shows_of_many_is_read_once_a_day(stage: Stage) -> None:
-    """A new shutdown behaviour reaches the memory within a day, by one reading."""
+def test_shutdown_behavior_is_read_once_a_day(stage: Stage) -> None:
+    """No call shows it for many instances: one reading a day finds a change."""
     instance = stage.launch(lifecycle="on-demand", tags=MANUAL)
     stage.take_in()
-    machine = stage.world.instances[instance]
-    object.__setattr__(machine.spec, "shutdown_behavior", "terminate")
+    simulated = stage.world.instances[instance]
+    object.__setattr__(simulated.spec, "shutdown_behavior", "terminate")
     reads = _reads(stage)
     stage.account.run_for(timedelta(hours=23))
     assert _reads(stage) == reads
@@ -115,13 +140,13 @@ def test_what_no_call_shows_of_many_is_read_once_a_day(stage: Stage) -> None:
     assert stage.item("PLANS", "web")["launch_template"]["shutdown_behavior"] == "terminate"
 
 
-def test_machines_that_age_together_are_read_in_turn(stage: Stage) -> None:
-    """A few in each cycle, the oldest first: where there are more than can be read, none is forgotten."""
+def test_instances_due_at_the_same_time_are_read_in_turn(stage: Stage) -> None:
+    """A few in each cycle, the longest unread first, so that none is forgotten."""
     instances = [stage.launch(name) for name in ("a", "b", "c")]
-    memory = "spot_optimizer.services.decide.refresh_templates"
+    renewal = "spot_optimizer.services.decide.refresh_templates"
     with (
-        mock.patch(f"{memory}.AGED_READS_MAX", 1),
-        mock.patch(f"{memory}.READ_AGAIN_AFTER", 2 * HOUR),
+        mock.patch(f"{renewal}.AGED_READS_MAX", 1),
+        mock.patch(f"{renewal}.READ_AGAIN_AFTER", 2 * HOUR),
     ):
         stage.take_in()
         stage.api.clear()
@@ -130,12 +155,12 @@ def test_machines_that_age_together_are_read_in_turn(stage: Stage) -> None:
     assert reads == instances * 2
 
 
-def test_a_machine_that_has_changed_is_read_before_one_that_is_only_old(stage: Stage) -> None:
-    """Where a cycle comes to one of them only."""
+def test_changed_instance_is_read_before_one_that_is_only_due(stage: Stage) -> None:
+    """When a cycle reads only one of them."""
     stage.launch("a")
     changed = stage.launch("b")
-    memory = "spot_optimizer.services.decide.refresh_templates"
-    with mock.patch(f"{memory}.READS_MAX", 1), mock.patch(f"{memory}.READ_AGAIN_AFTER", HOUR):
+    renewal = "spot_optimizer.services.decide.refresh_templates"
+    with mock.patch(f"{renewal}.READS_MAX", 1), mock.patch(f"{renewal}.READ_AGAIN_AFTER", HOUR):
         stage.take_in()
         stage.cycle()
         stage.world.modify_volume(changed, ROOT, Size=GROWN_GIB)
@@ -145,9 +170,9 @@ def test_a_machine_that_has_changed_is_read_before_one_that_is_only_old(stage: S
     assert read.params["InstanceId"] == changed
 
 
-def test_a_machine_that_a_reading_refuses_takes_nobodys_turn(stage: Stage) -> None:
-    """Protected since it was taken in: refused within a day and in every cycle, read beside the others
-    that have their turn, and managed again when it may be moved."""
+def test_instance_that_a_reading_refuses_takes_no_turn(stage: Stage) -> None:
+    """An instance that gets termination protection is refused within a day and in every cycle; the others
+    are read in their turn, and it is managed again once the protection is off."""
     protected = stage.launch("a", lifecycle="on-demand", tags=MANUAL)
     other = stage.launch("b")
     stage.take_in()
@@ -164,8 +189,8 @@ def test_a_machine_that_a_reading_refuses_takes_nobodys_turn(stage: Stage) -> No
     assert stage.cycle()["refused"] == 0
 
 
-def test_a_machine_that_is_refused_again_and_again_keeps_no_new_one_waiting(stage: Stage) -> None:
-    """Where a cycle cannot read all, what was refused before comes last."""
+def test_refused_instance_is_read_after_new_ones(stage: Stage) -> None:
+    """When a cycle cannot read all, instances that were refused before come last."""
     odd = stage.launch(
         "a",
         BlockDeviceMappings=[
@@ -181,8 +206,8 @@ def test_a_machine_that_is_refused_again_and_again_keeps_no_new_one_waiting(stag
         assert stage.workload("b")["status"] == "managed"
 
 
-def test_an_unchanged_machine_is_looked_at_once_an_hour_and_not_read(stage: Stage) -> None:
-    """One DescribeVolumes for all machines together; cycles in between ask for none."""
+def test_unchanged_instance_is_checked_once_an_hour_and_not_read(stage: Stage) -> None:
+    """One DescribeVolumes for all instances; cycles in between make no such call."""
     for name in ("a", "b", "c"):
         stage.launch(name)
     stage.take_in()
@@ -198,8 +223,8 @@ def test_an_unchanged_machine_is_looked_at_once_an_hour_and_not_read(stage: Stag
 # --- when many have changed ----------------------------------------------------------------------
 
 
-def test_changed_machines_stay_managed_while_they_wait_to_be_read(stage: Stage) -> None:
-    """Where more have changed than a cycle reads, the others are decided upon and read later."""
+def test_changed_instances_stay_managed_until_they_are_read(stage: Stage) -> None:
+    """If more have changed than a cycle reads, the others are decided on and read later."""
     names = ("a", "b", "c")
     instances = [stage.launch(name) for name in names]
     stage.take_in()
@@ -213,8 +238,8 @@ def test_changed_machines_stay_managed_while_they_wait_to_be_read(stage: Stage) 
             assert (summary["workloads"], summary["refused"], summary["waiting"]) == (3, 0, 0)
 
 
-def test_a_memory_that_cannot_be_refreshed_refuses_nobody(stage: Stage) -> None:
-    """EC2 will not tell of a machine that may have changed: it is managed as before, and asked again."""
+def test_failed_reading_of_a_changed_instance_refuses_nothing(stage: Stage) -> None:
+    """If EC2 fails, the instance stays managed and is read in the next cycle."""
     instance = stage.launch()
     stage.take_in()
     stage.world.modify_volume(instance, ROOT, Size=GROWN_GIB)
@@ -227,9 +252,8 @@ def test_a_memory_that_cannot_be_refreshed_refuses_nobody(stage: Stage) -> None:
     assert (summary["workloads"], template_version(stage)) == (1, 2)
 
 
-def test_a_change_that_cannot_be_reproduced_refuses_for_as_long_as_it_lasts(stage: Stage) -> None:
-    """Volumes that bear different tags since their user's last change: refused in every cycle, and
-    taken in again when they are alike."""
+def test_change_that_cannot_be_reproduced_refuses_while_it_lasts(stage: Stage) -> None:
+    """Volumes with different tags: refused in every cycle, and adopted again once the tags are equal."""
     instance = stage.launch(
         BlockDeviceMappings=[
             {"DeviceName": "/dev/sdf", "Ebs": {"VolumeSize": 9, "DeleteOnTermination": True}}
@@ -247,20 +271,18 @@ def test_a_change_that_cannot_be_reproduced_refuses_for_as_long_as_it_lasts(stag
     assert stage.workload()["status"] == "managed"
 
 
-# --- noticed too late ----------------------------------------------------------------------------
+# --- changes that are read too late --------------------------------------------------------------
 
 
-def test_a_switch_from_a_stale_memory_is_undone_told_and_made_good(told: Told) -> None:
-    """It does not count, says that the original was changed, and the next cycle reads the machine."""
+def test_switch_from_an_outdated_template_is_undone_and_read_again(told: Told) -> None:
+    """It does not count, reports that the original was changed, and the next cycle reads the instance."""
     story = told(scenarios.root_grows_within_the_hour)
     undone = story.seen["undone"]
     assert undone["phase"] == "FAILED"
     assert undone["outcome"]["counts"] is False
     summary = undone["outcome"]["summary"]
     assert "OriginalChanged" in summary
-    assert (
-        "the original was changed after it had been read; the next cycle reads it again" in summary
-    )
+    assert "the original was changed after it was read; the next cycle reads it again" in summary
     assert "device /dev/xvda size: 8 GiB became 30 GiB" not in summary
     assert "device /dev/xvda size: 30 GiB became 8 GiB" in summary
     assert story.seen["workload_after_it"].get("failures", 0) == 0
@@ -270,8 +292,8 @@ def test_a_switch_from_a_stale_memory_is_undone_told_and_made_good(told: Told) -
     assert story.alive == {story.seen["replacement"]}
 
 
-def test_changes_of_many_machines_open_no_breaker() -> None:
-    """A team grows its disks and the market moves: three switches are undone, and nobody has to reset."""
+def test_changes_of_many_instances_open_no_breaker() -> None:
+    """A team grows its volumes: its switches are undone, and nobody has to reset a breaker."""
     with open_stage() as stage:
         names = ("a", "b", "c", "d")
         instances = {name: stage.launch(name) for name in names}
@@ -286,10 +308,10 @@ def test_changes_of_many_machines_open_no_breaker() -> None:
         assert not stage.calls_of("Publish")
 
 
-def test_an_original_changed_while_its_replacement_boots_undoes_without_counting(
+def test_original_changed_during_the_switch_undoes_it_without_counting(
     told: Told,
 ) -> None:
-    """A tag that the team adds in those minutes is missing on the replacement."""
+    """A tag that is added to the original in those minutes is missing on the replacement."""
     story = told(scenarios.original_is_tagged_meanwhile)
     phase, counts, summary = _outcome(story)
     assert (phase, counts) == ("FAILED", False)
@@ -301,22 +323,22 @@ def test_an_original_changed_while_its_replacement_boots_undoes_without_counting
 
 
 def test_tags_that_tools_write_on_a_replacement_undo_nothing(told: Told) -> None:
-    """New tags and other values on machine and volume are on the record, each with its explanation."""
+    """New tags and other values, on instance and volume, are on the record with their explanation."""
     story = told(scenarios.tools_write_on_what_is_launched)
     assert story.switch()["phase"] == "DONE"
     assert story.alive == {story.seen["replacement"]}
     findings = story.switch()["findings"]
-    for told_of in (
+    for finding in (
         "tag CreatedAt: long ago became today (changed after the launch)",
-        "tag Owner: None became ann (more than the original bears)",
+        "tag Owner: None became ann (not on the original)",
         "device /dev/xvda tag CreatedAt: long ago became today (changed after the launch)",
-        "device /dev/xvda tag Owner: None became ann (more than the original bears)",
+        "device /dev/xvda tag Owner: None became ann (not on the original)",
     ):
-        assert told_of in findings
+        assert finding in findings
 
 
-def test_a_value_is_only_excused_while_the_original_is_what_was_read(told: Told) -> None:
-    """Where the original has been changed too, nobody can say what the template should have asked."""
+def test_changed_tag_is_accepted_only_if_the_original_is_as_read(told: Told) -> None:
+    """If the original was changed too, the template may have asked for another value."""
 
     def only_the_replacement() -> Story:
         return scenarios.changed_tags(on_original={})
@@ -331,35 +353,34 @@ def test_a_value_is_only_excused_while_the_original_is_what_was_read(told: Told)
     assert "tag team: shop became billing" in summary
 
 
-def test_a_tag_that_is_missing_undoes_counts_and_has_the_machine_read_again(told: Told) -> None:
-    """The original is what was read, so the launch or somebody after it has lost the tag."""
-    story = told(scenarios.a_tool_takes_a_tag_away)
+def test_missing_tag_undoes_counts_and_has_the_original_read_again(told: Told) -> None:
+    """The original is as it was read, so the launch lost the tag or somebody removed it."""
+    story = told(scenarios.tool_removes_a_tag)
     phase, counts, summary = _outcome(story)
     assert (phase, counts) == ("FAILED", True)
     assert summary.startswith("ReplacementDiffers")
     assert "tag team: shop became None" in summary
-    assert "the next cycle reads the machine again" in summary
+    assert "the next cycle reads the original again" in summary
     assert story.seen["reads_after_it"] == 1
     assert story.alive == {story.seen["original"]}
 
 
-# --- machines of every kind ----------------------------------------------------------------------
+# --- instances of every kind ---------------------------------------------------------------------
 
 
-def test_a_volume_of_the_image_that_was_removed_does_not_come_back(told: Told) -> None:
-    """Neither by a switch nor by a rescue, and the replacement's reading makes no new version."""
-    story = told(scenarios.a_removed_volume_of_the_image)
+def test_removed_volume_of_the_image_does_not_come_back(told: Told) -> None:
+    """Neither a switch nor a failover attaches it, and reading the replacement makes no new version."""
+    story = told(scenarios.volume_of_the_image_is_removed)
     assert story.seen["after_switch"] == {ROOT, "/dev/sdf"}
-    assert story.seen["after_rescue"] == {ROOT, "/dev/sdf"}
-    assert story.seen["kept_away"] == ["/dev/sdg"]
-    assert len(set(story.seen["moved"])) == 3
+    assert story.seen["after_failover"] == {ROOT, "/dev/sdf"}
+    assert story.seen["suppressed"] == ["/dev/sdg"]
+    assert len(set(story.seen["switched"])) == 3
     assert story.seen["version"] == 1
 
 
 @pytest.mark.parametrize("code", ["InvalidAMIID.NotFound", "AuthFailure"])
-def test_an_image_that_nobody_can_see_any_more_refuses_no_machine(stage: Stage, code: str) -> None:
-    """It is taken in, and hides nothing of other machines' images; that it cannot be launched is told
-    by a launch."""
+def test_invisible_image_refuses_no_instance(stage: Stage, code: str) -> None:
+    """The instance is adopted, and other images are still read; a launch will report the image."""
     image = stage.world.add_image("x86_64")
     stage.launch("orphan", image=image)
     other = stage.launch("other", image=image_with_data(stage))
@@ -371,14 +392,12 @@ def test_an_image_that_nobody_can_see_any_more_refuses_no_machine(stage: Stage, 
         )
     stage.take_in()
     assert [stage.workload(name)["status"] for name in ("orphan", "other")] == ["managed"] * 2
-    stage.account.run_for(
-        timedelta(minutes=1)
-    )  # EC2 does not find for seconds what it has just made
-    assert kept_away(stage, "other") == ["/dev/sdf"]
+    stage.account.run_for(timedelta(minutes=1))  # EC2 shows a new template only after some seconds
+    assert suppressed(stage, "other") == ["/dev/sdf"]
 
 
-def test_machines_that_cannot_be_read_together_are_told_and_read_later(stage: Stage) -> None:
-    """EC2 is out of order for one of the calls that ask for many machines: the cycle goes on."""
+def test_instances_that_cannot_be_read_are_refused_until_the_next_cycle(stage: Stage) -> None:
+    """EC2 fails a call for many instances: the cycle goes on."""
     stage.launch("old")
     stage.take_in()
     stage.launch("new")
@@ -390,23 +409,23 @@ def test_machines_that_cannot_be_read_together_are_told_and_read_later(stage: St
     assert stage.cycle()["workloads"] == 2
 
 
-def test_an_unusual_machine_moves_whole(told: Told) -> None:
-    """A metadata endpoint that is off, a license configuration and a large root come along."""
-    story = told(scenarios.an_unusual_machine_moves)
+def test_unusual_instance_is_reproduced(told: Told) -> None:
+    """A disabled metadata endpoint, a license configuration and a large root volume."""
+    story = told(scenarios.unusual_instance_is_switched)
     assert story.execution().status == "SUCCEEDED"
     row: dict[str, Any] = story.seen["row"]
     assert row["MetadataOptions"]["HttpEndpoint"] == "disabled"
     assert row["Licenses"] == [{"LicenseConfigurationArn": LICENSE}]
 
 
-def test_a_rescue_does_not_make_its_credit_mode_the_workloads(told: Told) -> None:
-    """The fleet's machine runs in the account's default; the next move has the workload's own again."""
-    story = told(scenarios.a_burstable_machine_is_rescued)
+def test_failover_does_not_change_the_workloads_credit_mode(told: Told) -> None:
+    """The fleet's instance has the account's default; the next switch restores the workload's mode."""
+    story = told(scenarios.burstable_instance_fails_over)
     seen = story.seen
-    assert len({seen["original"], seen["rescued"], seen["moved"]}) == 3
+    assert len({seen["original"], seen["failed_over"], seen["switched"]}) == 3
     assert seen["modes"] == {
         seen["original"]: "standard",
-        seen["rescued"]: "unlimited",
-        seen["moved"]: "standard",
+        seen["failed_over"]: "unlimited",
+        seen["switched"]: "standard",
     }
     assert seen["kept"] == "standard"

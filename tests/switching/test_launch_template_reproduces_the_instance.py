@@ -1,4 +1,4 @@
-"""The template remembers all of a machine that is not of one instance, type or lifecycle."""
+"""The template has everything of an instance that is not specific to it, its type or its lifecycle."""
 
 import json
 from typing import Any
@@ -11,12 +11,12 @@ from spot_optimizer.switching.instance_record import user_data_hash
 from spot_optimizer.switching.launch_template import (
     CannotReproduce,
     data_hash,
-    fingerprint,
     template_data,
 )
 from spot_optimizer.switching.launch_traits import LaunchTraits, launch_traits
+from spot_optimizer.switching.stored_digests import fingerprint
 from tests.switching.aws_shapes import assert_accepted
-from tests.switching.machines import (
+from tests.switching.described_instances import (
     STACK,
     USER_DATA,
     device,
@@ -27,8 +27,8 @@ from tests.switching.machines import (
 )
 
 
-def made(machine: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any]:
-    """The template data of a machine."""
+def made(row: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any]:
+    """The template data of an instance."""
     arguments: dict[str, Any] = {
         "volumes": [volume()],
         "interface_tags": {"Net": "front"},
@@ -37,7 +37,7 @@ def made(machine: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any
     arguments |= changes
     return template_data(
         arguments["read"],
-        machine or instance(),
+        row or instance(),
         arguments["volumes"],
         stack=STACK,
         workload_id="web-1",
@@ -46,7 +46,7 @@ def made(machine: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any
     )
 
 
-def test_everything_that_was_asked_for_is_kept() -> None:
+def test_template_has_every_option_of_the_instance() -> None:
     """Image, key, profile, user data, metadata, monitoring, disks, groups, address and DNS."""
     data = made()
     tags = data.pop("TagSpecifications")
@@ -100,20 +100,20 @@ def test_everything_that_was_asked_for_is_kept() -> None:
     }
 
 
-def test_ec2_takes_the_data_of_a_machine_with_every_option() -> None:
-    """No field has a name or type that CreateLaunchTemplate does not know."""
-    machine = instance(
+def test_template_with_every_option_is_accepted_by_botocore() -> None:
+    """Its names and types are those of CreateLaunchTemplate."""
+    row = instance(
         Placement={"AvailabilityZone": "us-east-1a", "Tenancy": "dedicated"},
         EnclaveOptions={"Enabled": True},
         Licenses=[{"LicenseConfigurationArn": "arn:aws:license-manager:x"}],
         MaintenanceOptions={"AutoRecovery": "disabled"},
         BlockDeviceMappings=[device("/dev/xvda", "vol-a"), device("/dev/sdf", "vol-b")],
     )
-    machine["NetworkInterfaces"][0] |= {
+    row["NetworkInterfaces"][0] |= {
         "Ipv6Addresses": [{"Ipv6Address": "2001:db8::1", "IsPrimaryIpv6": True}],
         "ConnectionTrackingConfiguration": {"TcpEstablishedTimeout": 350},
     }
-    data = made(machine, volumes=[volume(VolumeId="vol-a"), volume(VolumeId="vol-b")])
+    data = made(row, volumes=[volume(VolumeId="vol-a"), volume(VolumeId="vol-b")])
     assert_accepted("CreateLaunchTemplate", {"LaunchTemplateName": "x", "LaunchTemplateData": data})
     assert data["Placement"] == {"Tenancy": "dedicated"}
     assert data["EnclaveOptions"] == {"Enabled": True}
@@ -125,8 +125,8 @@ def test_ec2_takes_the_data_of_a_machine_with_every_option() -> None:
     assert data["NetworkInterfaces"][0]["PrimaryIpv6"] is True
 
 
-def test_nothing_that_one_type_zone_or_lifecycle_refuses_is_in_it() -> None:
-    """Any candidate can be launched from the one template."""
+def test_template_has_nothing_that_a_type_zone_or_lifecycle_refuses() -> None:
+    """Every candidate can be launched from the one template."""
     read = source(
         InstanceMarketOptions={"MarketType": "spot"},
         CreditSpecification={"CpuCredits": "standard"},
@@ -144,26 +144,22 @@ def test_nothing_that_one_type_zone_or_lifecycle_refuses_is_in_it() -> None:
         assert f'"{name}"' not in text, name
 
 
-def test_root_content_comes_from_the_image_and_other_volumes_from_their_snapshots() -> None:
-    """EC2 refuses a snapshot for the root device; without one, another volume would be blank."""
-    machine = instance(
-        BlockDeviceMappings=[device("/dev/xvda", "vol-a"), device("/dev/sdf", "vol-b")]
-    )
-    data = made(machine, volumes=[volume(VolumeId="vol-a"), volume(VolumeId="vol-b")])
+def test_template_has_snapshots_for_all_volumes_but_the_root() -> None:
+    """EC2 refuses a snapshot for the root device; any other volume would be blank without one."""
+    row = instance(BlockDeviceMappings=[device("/dev/xvda", "vol-a"), device("/dev/sdf", "vol-b")])
+    data = made(row, volumes=[volume(VolumeId="vol-a"), volume(VolumeId="vol-b")])
     root, other = (mapping["Ebs"] for mapping in data["BlockDeviceMappings"])
     assert "SnapshotId" not in root
     assert other["SnapshotId"] == "snap-of-the-image"
 
 
-def test_volumes_of_the_image_that_were_removed_stay_away() -> None:
-    """A launch adds the image's volumes to those that it names, unless it is told not to; the root,
-    and what the machine still has, are not kept away."""
-    machine = instance(
-        BlockDeviceMappings=[device("/dev/xvda", "vol-a"), device("/dev/sdf", "vol-b")]
-    )
+def test_template_suppresses_volumes_of_the_image_that_were_removed() -> None:
+    """A launch would add the image's volumes; the root and the volumes that the instance still has are
+    not suppressed."""
+    row = instance(BlockDeviceMappings=[device("/dev/xvda", "vol-a"), device("/dev/sdf", "vol-b")])
     volumes = [volume(VolumeId="vol-a"), volume(VolumeId="vol-b")]
     of_image = {"/dev/xvda", "/dev/sdf", "/dev/sdh", "/dev/sdg"}
-    data = made(machine, volumes=volumes, image_devices=of_image)
+    data = made(row, volumes=volumes, image_devices=of_image)
     assert data["BlockDeviceMappings"][2:] == [
         {"DeviceName": "/dev/sdg", "NoDevice": ""},
         {"DeviceName": "/dev/sdh", "NoDevice": ""},
@@ -173,23 +169,23 @@ def test_volumes_of_the_image_that_were_removed_stay_away() -> None:
     assert rootless["BlockDeviceMappings"] == []
 
 
-def test_speed_is_named_only_for_volume_types_that_take_it() -> None:
-    """gp2 shows IOPS that a launch must not ask for; an open disk is not declared unencrypted."""
+def test_template_has_iops_and_throughput_only_for_volume_types_that_take_them() -> None:
+    """gp2 shows IOPS that a launch must not name; an unencrypted volume is not named unencrypted."""
     plain = volume(VolumeType="gp2", Iops=100, Throughput=128, Encrypted=False)
     ebs = made(volumes=[plain])["BlockDeviceMappings"][0]["Ebs"]
     assert ebs == {"DeleteOnTermination": True, "VolumeSize": 30, "VolumeType": "gp2"}
 
 
-def test_tags_of_aws_and_of_an_earlier_switch_are_not_copied() -> None:
-    """EC2 refuses aws: keys, and the switch tag is of one launch; configuration stays."""
-    machine = instance(
+def test_template_has_no_tags_of_aws_or_of_an_earlier_switch() -> None:
+    """EC2 refuses aws: keys, and the switch tag belongs to one launch; configuration tags stay."""
+    row = instance(
         tags={
             "aws:cloudformation:stack-name": "web",
             "spot-optimizer:switch": "old",
             "spot-optimizer:mode": "auto",
         }
     )
-    tags = {t["Key"]: t["Value"] for t in made(machine)["TagSpecifications"][0]["Tags"]}
+    tags = {t["Key"]: t["Value"] for t in made(row)["TagSpecifications"][0]["Tags"]}
     assert tags == {
         "spot-optimizer:managed": STACK,
         "spot-optimizer:workload": "web-1",
@@ -198,14 +194,14 @@ def test_tags_of_aws_and_of_an_earlier_switch_are_not_copied() -> None:
 
 
 @pytest.mark.parametrize(("count", "fits"), [(47, True), (48, False)])
-def test_room_is_left_for_our_three_tags(count: int, fits: bool) -> None:
+def test_template_leaves_room_for_our_three_tags(count: int, fits: bool) -> None:
     """50 tags are allowed; managed, workload and switch need three of them."""
-    machine = instance(tags={f"k{n}": "v" for n in range(count)})
+    row = instance(tags={f"k{n}": "v" for n in range(count)})
     if fits:
-        made(machine)
+        made(row)
     else:
         with pytest.raises(CannotReproduce, match="51 tags with ours, 50 are allowed"):
-            made(machine)
+            made(row)
 
 
 @pytest.mark.parametrize(
@@ -224,8 +220,10 @@ def test_room_is_left_for_our_three_tags(count: int, fits: bool) -> None:
          "HibernationOptions.AddedLater"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_kept_is_refused_by_name(read: dict[str, Any], named: str) -> None:
-    """Nothing is silently lost, not even what AWS invents later."""
+def test_option_that_cannot_be_reproduced_is_refused_by_name(
+    read: dict[str, Any], named: str
+) -> None:
+    """Nothing is lost silently, not even an option that AWS adds later."""
     with pytest.raises(CannotReproduce, match=f"^{named} is set"):
         made(read=read)
 
@@ -243,31 +241,31 @@ def test_what_cannot_be_kept_is_refused_by_name(read: dict[str, Any], named: str
     ],
     ids=str,
 )
-def test_what_nobody_uses_refuses_no_machine(later: dict[str, Any]) -> None:
-    """What AWS spells out as unused, today or one day, changes nothing; a machine that is no
-    service's is not judged by the other parts of its operator."""
+def test_unused_option_refuses_no_instance(later: dict[str, Any]) -> None:
+    """An option that AWS returns as unused, now or later, changes nothing; if no service manages the
+    instance, the other parts of its operator do not matter."""
     assert made(read=source(**later)) == made()
 
 
-def test_parts_that_no_launch_takes_are_left_out() -> None:
-    """A name that EC2 adds to its answers one day is not sent back to it."""
-    machine = instance(
+def test_template_has_no_parts_that_a_launch_does_not_take() -> None:
+    """A name that EC2 adds to its responses later is not sent back."""
+    row = instance(
         PrivateDnsNameOptions={"HostnameType": "resource-name", "AddedLater": True},
         MetadataOptions={**instance()["MetadataOptions"], "AddedLater": "enabled"},
     )
-    machine["NetworkInterfaces"][0]["ConnectionTrackingConfiguration"] = {
+    row["NetworkInterfaces"][0]["ConnectionTrackingConfiguration"] = {
         "UdpTimeout": 30,
         "AddedLater": 1,
     }
-    data = made(machine)
+    data = made(row)
     assert_accepted("CreateLaunchTemplate", {"LaunchTemplateName": "x", "LaunchTemplateData": data})
     assert data["PrivateDnsNameOptions"] == {"HostnameType": "resource-name"}
     (interface,) = data["NetworkInterfaces"]
     assert interface["ConnectionTrackingSpecification"] == {"UdpTimeout": 30}
 
 
-def test_of_a_metadata_endpoint_that_is_off_nothing_else_is_asked() -> None:
-    """EC2 takes tokens and hops of an endpoint that answers only."""
+def test_template_has_no_options_of_a_disabled_metadata_endpoint() -> None:
+    """EC2 accepts tokens and hops only with an enabled endpoint."""
     options = {**instance()["MetadataOptions"], "HttpEndpoint": "disabled"}
     assert made(instance(MetadataOptions=options))["MetadataOptions"] == {
         "HttpEndpoint": "disabled"
@@ -281,27 +279,27 @@ def test_of_a_metadata_endpoint_that_is_off_nothing_else_is_asked() -> None:
         ([volume(MultiAttachEnabled=True)], "shared"),
     ],
 )
-def test_volumes_that_cannot_be_remade_are_refused(
+def test_volume_that_cannot_be_reproduced_is_refused(
     volumes: list[dict[str, Any]], words: str
 ) -> None:
-    """A shared or unseen volume is not guessed at."""
+    """A shared volume or one that EC2 does not show."""
     with pytest.raises(CannotReproduce, match=words):
         made(volumes=volumes)
 
 
 def test_volumes_with_different_tags_are_refused() -> None:
-    """A launch tags all volumes alike, so one of them would lose its own."""
-    machine = instance(BlockDeviceMappings=[device("/dev/xvda", "a"), device("/dev/sdf", "b")])
+    """A launch tags all volumes alike, so one of them would lose its tags."""
+    row = instance(BlockDeviceMappings=[device("/dev/xvda", "a"), device("/dev/sdf", "b")])
     volumes = [volume(VolumeId="a"), volume(VolumeId="b", tags={"Backup": "never"})]
     with pytest.raises(CannotReproduce, match="different tags"):
-        made(machine, volumes=volumes)
+        made(row, volumes=volumes)
 
 
-def test_a_machine_without_a_public_address_declines_the_subnets_default() -> None:
-    """A private machine stays private in a subnet that hands out public addresses."""
-    machine = instance(PublicIpAddress=None)
-    del machine["NetworkInterfaces"][0]["Association"]
-    assert made(machine)["NetworkInterfaces"][0]["AssociatePublicIpAddress"] is False
+def test_template_of_a_private_instance_declines_a_public_address() -> None:
+    """A private instance stays private in a subnet that assigns public addresses."""
+    row = instance(PublicIpAddress=None)
+    del row["NetworkInterfaces"][0]["Association"]
+    assert made(row)["NetworkInterfaces"][0]["AssociatePublicIpAddress"] is False
 
 
 CHANGES: list[dict[str, Any]] = [
@@ -321,14 +319,14 @@ CHANGES: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("change", CHANGES, ids=lambda change: next(iter(change)))
-def test_the_fingerprint_changes_with_the_machine(change: dict[str, Any]) -> None:
-    """What a user changes is seen by the next cycle."""
+def test_fingerprint_changes_with_the_instance(change: dict[str, Any]) -> None:
+    """The next cycle sees what a user changes."""
     assert fingerprint(instance(**change)) != fingerprint(instance())
 
 
 @given(number=st.integers(2, 200), zone=st.sampled_from("abc"))
-def test_a_faithful_replacement_has_the_same_fingerprint(number: int, zone: str) -> None:
-    """Ids, type, zone, lifecycle, addresses, times and our tags are not the machine."""
+def test_fingerprint_of_a_replacement_is_its_originals(number: int, zone: str) -> None:
+    """Ids, type, zone, lifecycle, addresses, times and our tags do not enter it."""
     other = instance(
         number,
         tags={
@@ -350,22 +348,22 @@ def test_a_faithful_replacement_has_the_same_fingerprint(number: int, zone: str)
     assert fingerprint(other) == fingerprint(instance())
 
 
-def test_user_data_enters_the_hash_but_never_as_itself() -> None:
-    """A change of user data is a new template version; its text is nowhere in the hash."""
+def test_data_hash_changes_with_the_user_data() -> None:
+    """Changed user data is a new template version; line breaks in its base64 are not."""
     data = made()
     assert data_hash(data) != data_hash({**data, "UserData": "b3RoZXI="})
     assert data_hash(data) == data_hash({**data, "UserData": USER_DATA[:8] + "\n" + USER_DATA[8:]})
     assert len(data_hash(data)) == 16
 
 
-def test_user_data_that_is_no_base64_is_hashed_as_it_is() -> None:
-    """A malformed answer neither fails nor passes for empty."""
+def test_user_data_that_is_not_base64_is_hashed_as_it_is() -> None:
+    """A malformed response neither fails nor counts as empty."""
     assert user_data_hash("abc") not in ("", user_data_hash("abd"))
     assert user_data_hash(None) == ""
 
 
-def test_a_detour_over_spot_and_fixed_types_loses_no_trait() -> None:
-    """Credit mode, shutdown behaviour and reservation preference come back with the type."""
+def test_traits_survive_spot_and_types_without_credits() -> None:
+    """Credit mode, shutdown behavior and reservation preference return with the type."""
     home = instance(
         InstanceType="t3.large",
         CapacityReservationSpecification={"CapacityReservationPreference": "none"},
@@ -388,18 +386,24 @@ def test_a_detour_over_spot_and_fixed_types_loses_no_trait() -> None:
         ({"aws:ec2:fleet-id": "fleet-1"}, "standard", "unlimited"),
         ({}, "standard", "unlimited"),
     ],
-    ids=["rescued", "rescued, never known", "switched", "of a user's fleet", "a user's own"],
+    ids=[
+        "failed over",
+        "failed over, never known",
+        "switched",
+        "of a user's fleet",
+        "a user's own",
+    ],
 )
-def test_the_default_credit_mode_of_a_rescue_is_not_the_workloads(
+def test_default_credit_mode_of_a_failover_is_not_the_workloads(
     tags: dict[str, str], before: str | None, found: str
 ) -> None:
-    """A fleet cannot be told the mode; only what its machine runs in by accident is not believed."""
-    machine = instance(tags=tags, InstanceType="t3.large")
-    assert launch_traits(source(), machine, "unlimited", LaunchTraits(before)).cpu_credits == found
+    """A fleet cannot set the mode; only the mode of an instance that it launched for us is ignored."""
+    row = instance(tags=tags, InstanceType="t3.large")
+    assert launch_traits(source(), row, "unlimited", LaunchTraits(before)).cpu_credits == found
 
 
-def test_what_a_machine_does_not_have_is_not_given_to_it() -> None:
-    """No instance profile, a disk that is encrypted with the account's default key."""
+def test_template_has_nothing_that_the_instance_does_not_have() -> None:
+    """No instance profile, and a volume that is encrypted with the account's default key."""
     bare = instance()
     del bare["IamInstanceProfile"]
     keyless = volume()

@@ -1,4 +1,4 @@
-"""What a machine was made of may be gone by the time it is moved: said, and nothing half-done."""
+"""A missing image, group, key or template refuses the launch with its cure, and changes nothing."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -24,7 +24,7 @@ def _key_pair_is_deleted(stage: Stage, original: str) -> None:
 def _template_is_deleted(stage: Stage, original: str) -> None:
     template = stage.item("PLANS", "web")["launch_template"]["template_id"]
     assert original
-    # EC2 does not find for seconds what it has just made.
+    # EC2 shows a new template only after some seconds.
     stage.account.run_for(timedelta(minutes=1))
     boto3.client("ec2").delete_launch_template(LaunchTemplateId=template)
 
@@ -38,10 +38,10 @@ def _template_is_deleted(stage: Stage, original: str) -> None:
         (_template_is_deleted, "InvalidLaunchTemplateId.NotFound"),
     ],
 )
-def test_no_other_pool_is_tried_for_what_no_pool_cures(
+def test_missing_resource_refuses_the_launch_and_no_other_pool_is_tried(
     stage: Stage, lose: Callable[[Stage, str], None], code: str
 ) -> None:
-    """One launch is refused, the record names EC2's code and the cure, the original runs on."""
+    """One launch is refused, the record has EC2's code and the cure, and the original keeps running."""
     original = stage.launch()
     stage.take_in()
     stage.cycle()
@@ -60,8 +60,8 @@ def test_no_other_pool_is_tried_for_what_no_pool_cures(
     assert "claim_switch_id" not in stage.workload()
 
 
-def test_a_deleted_launch_template_is_made_anew(stage: Stage) -> None:
-    """The refusal forgets the template; the next cycle reads the machine and remembers it again."""
+def test_deleted_launch_template_is_created_again(stage: Stage) -> None:
+    """The refusal clears the reference; the next cycle reads the instance into a new template."""
     stage.launch()
     stage.take_in()
     stage.cycle()
