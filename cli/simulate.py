@@ -18,6 +18,7 @@ from simulator.expectations import Expectations, disappointments
 from simulator.invariants import InvariantViolated
 from simulator.markets import BUILTIN_REGION, Market, NoMarket, builtin_market, recorded_market
 from simulator.record import simulate_and_record
+from simulator.scenario_fields import HOURS_MAX
 from simulator.scenario_file import (
     InvalidScenario,
     PlannedRun,
@@ -25,10 +26,11 @@ from simulator.scenario_file import (
     builtin_run,
     read_scenario,
 )
-from simulator.scenario_schema import HOURS_MAX
 from simulator.simulation import Observer, silent
 from simulator.simulation import simulate as run_simulation
 from simulator.summary import Summary
+from spot_optimizer.contracts.boundary import parse
+from spot_optimizer.contracts.command import CommandRequest
 
 PricesOption = Annotated[
     Path | None,
@@ -119,11 +121,15 @@ def planned_run(scenario: str) -> PlannedRun:
     path = Path(scenario)
     try:
         is_path = path.suffix in (".yaml", ".yml") or len(path.parts) > 1
-        return read_scenario(path) if is_path else builtin_run(scenario)
+        return read_scenario(path, _accept_request) if is_path else builtin_run(scenario)
     except InvalidScenario as error:
         for fault in str(error).splitlines():
             typer.echo(fault, err=True)
         raise typer.Exit(code=2) from error
+
+
+def _accept_request(request: object) -> None:
+    parse(CommandRequest, request)
 
 
 def print_scenarios(console: Console) -> None:

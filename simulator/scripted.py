@@ -9,7 +9,8 @@ import boto3
 from simulator.account.account import FunctionFailed
 from simulator.ledger_view import LedgerView
 from simulator.pools import fitting_types, pools_by_price
-from simulator.scenario import (
+from simulator.scenario import TAG_PREFIX
+from simulator.scenario_events import (
     AdvisorChange,
     CapacityShortage,
     ChecksFail,
@@ -27,7 +28,6 @@ from simulator.scenario import (
 )
 from simulator.signals import Delivery
 from simulator.world.catalogue import instance_types
-from spot_optimizer.vocabulary import TAG_PREFIX
 
 if TYPE_CHECKING:
     from simulator.simulation import Simulation

@@ -19,7 +19,8 @@ from simulator.invariants import Auditor
 from simulator.ledger_view import LedgerView
 from simulator.markets import Market
 from simulator.pools import pools_by_price, size
-from simulator.scenario import Curve, PriceSurge, Scenario, Scripted, WorkloadSpec
+from simulator.scenario import Curve, Scenario, WorkloadSpec
+from simulator.scenario_events import PriceSurge, Scripted
 from simulator.scripted import happen
 from simulator.signals import Signals
 from simulator.summary import Summary, summarise
@@ -172,7 +173,7 @@ class Simulation:
         zones = [p.availability_zone for p in pools_by_price(self.market, (spec.instance_type,))]
         if spec.placement in zones:
             return spec.placement
-        return zones[-1] if spec.placement == "dearest" else zones[0]
+        return zones[-1] if spec.placement == "most-expensive" else zones[0]
 
     def _hours(self, when: datetime) -> float:
         return (when - self.market.start).total_seconds() / 3600
@@ -258,7 +259,7 @@ def _placed(spec: WorkloadSpec, known: set[str]) -> WorkloadSpec:
         wanted = size(instance_type)
         larger = [name for name in known if size(name) >= wanted] or sorted(known)
         instance_type = min(larger, key=lambda name: (name not in listed, size(name), name))
-    return replace(spec, instance_type=instance_type, tags=tags)
+    return spec.model_copy(update={"instance_type": instance_type, "tags": tags})
 
 
 def with_surges(scenario: Scenario, market: Market) -> Market:

@@ -47,7 +47,7 @@ def calm() -> Summary:
         (ExpectedWorkload(breaker="open"), "breaker is closed, expected open"),
         (ExpectedWorkload(lifecycle="on-demand"), "lifecycle is spot, expected on-demand"),
         (ExpectedWorkload(type="c5.*"), "type is m5.large, expected c5.*"),
-        (ExpectedWorkload(rescued=(1, 1)), "rescued is 0, expected 1"),
+        (ExpectedWorkload(failed_over=(1, 1)), "failed_over is 0, expected 1"),
         (ExpectedWorkload(taken_over=(1, 1)), "taken_over is 0, expected 1"),
         (ExpectedWorkload(signals=frozenset({"DRAIN"})), "signals are none, expected DRAIN"),
         (ExpectedWorkload(downtime_seconds=(1, 9)), "downtime_seconds is 0, expected 1 to 9"),
