@@ -6,10 +6,9 @@ from typing import Literal
 
 from simulator.account import EmbeddedAccount
 from simulator.faults.aftermath import Aftermath, happened
+from simulator.ledger_items import DecisionKind, Phase, SwitchItem
 from simulator.ledger_view import LedgerView
 from simulator.summary import signal_summary
-from spot_optimizer.aws.ledger.items import SwitchItem
-from spot_optimizer.vocabulary import DecisionKind, Phase
 
 Kind = Literal[
     "decision",

@@ -1,7 +1,7 @@
 """The product's invariants, asserted while it runs.
 
 Numbers are those of docs/invariants.md. Each violation raises at once, with the moment and the
-instance or switch, so that the run that shows it can be repeated.
+instance or switch, so that the run can be repeated.
 """
 
 from collections import Counter
@@ -11,7 +11,9 @@ from datetime import datetime, timedelta
 from simulator.account import EmbeddedAccount
 from simulator.account.callers import Caller
 from simulator.account.lambdas import Invocation
+from simulator.ledger_items import Phase, SwitchItem
 from simulator.ledger_view import LedgerView
+from simulator.tags import MANAGED_TAG, SWITCH_TAG, WORKLOAD_TAG
 from simulator.world import World
 from simulator.world.events import (
     AddressMoved,
@@ -24,13 +26,6 @@ from simulator.world.events import (
 )
 from simulator.world.instances import USER_INITIATED
 from simulator.world.model import Instance
-from spot_optimizer.aws.ledger.items import SwitchItem
-from spot_optimizer.switching.instance_record import (
-    MANAGED_TAG,
-    SWITCH_TAG,
-    WORKLOAD_TAG,
-)
-from spot_optimizer.vocabulary import DecisionKind, Phase
 
 SWITCH_DURATION_MAX = timedelta(minutes=20)
 _LIVE = (Phase.CLAIMED, Phase.LAUNCHED, Phase.HEALTHY, Phase.HANDED_OVER, Phase.COMMITTED)
@@ -55,13 +50,13 @@ EXPECTED_ERRORS = frozenset(
         "TryAgain",
     }
 )
-"""Errors by which a function tells its caller what to do next; any other is a defect."""
+"""Errors that a function's caller handles; any other is a defect."""
 
 
 class Auditor:
     """Watches one stack in one account and world.
 
-    ``excuses`` says which invocations may fail in any way, because a fault was let happen in them.
+    ``excuses`` says which invocations may fail in any way, because a fault was injected into them.
     """
 
     def __init__(
@@ -99,13 +94,12 @@ class Auditor:
         self.check()
 
     def _termination_is_permitted(self, event: InstanceTerminating) -> None:
-        """1: the original only after the commit and never by a rescue, the replacement only of an
-        abandoned switch."""
+        """1: an original ends only after the commit of a planned switch, a replacement only when its
+        switch is abandoned. A failover ends no original."""
         for switch in self._ledger.switches():
             original = switch.order.original.instance_id == event.instance_id
-            planned = switch.order.kind is not DecisionKind.EVACUATE
-            # DONE: a rescue of its replacement ended it after its commit.
-            if original and planned and switch.committed_at is not None:
+            # Its phase may be DONE: a failover of the replacement ended it after its commit.
+            if original and not switch.is_failover and switch.committed_at is not None:
                 return
             replacement = switch.replacement_id == event.instance_id
             replacement |= self._switch_tag(event.instance_id) == switch.switch_id
@@ -116,7 +110,7 @@ class Auditor:
         self._violated(1, f"{event.instance_id} was terminated without a permission on the ledger")
 
     def _is_unknown(self, event: InstanceTerminating) -> bool:
-        """The sweep ends an instance that was launched for a switch of which there is no record."""
+        """The sweep ends an instance that was launched for a switch without a record."""
         switch_id = self._switch_tag(event.instance_id)
         workloads = self._ledger.workloads().values()
         return (
@@ -128,13 +122,13 @@ class Auditor:
         )
 
     def _launch_is_tagged(self, event: InstanceLaunched) -> None:
-        """3, 9: what we launch bears our tag and its switch from the first moment."""
+        """3, 9: a replacement has our tag and its switch's from the first moment."""
         tags = self._world.tags_of(event.instance_id)
         if tags.get(MANAGED_TAG) != self._stack_name or SWITCH_TAG not in tags:
             self._violated(3, f"{event.instance_id} was launched without our tags")
 
     def _only_ours_is_touched(self, event: WorldEvent) -> None:
-        """9: no call of ours changes an instance without our tag."""
+        """9: the product changes no instance without its tag."""
         if isinstance(event, InstanceEvent | TargetRegistered | TargetDeregistered):
             touched = [event.instance_id]
         elif isinstance(event, AddressMoved):
@@ -143,7 +137,7 @@ class Auditor:
             return
         for instance_id in touched:
             if self._world.tags_of(instance_id).get(MANAGED_TAG) != self._stack_name:
-                self._violated(9, f"{instance_id} does not bear our tag: {event}")
+                self._violated(9, f"{instance_id} does not have our tag: {event}")
 
     def _switch_tag(self, instance_id: str) -> str:
         return self._world.tags_of(instance_id).get(SWITCH_TAG, "")
@@ -164,7 +158,7 @@ class Auditor:
         self._phases_advance(switches)
         self._fences_hold(switches)
         self._breakers_hold(switches)
-        self._rescues_commit_on_running(switches)
+        self._failovers_commit_on_running(switches)
         self._switches_commit_on_health(switches)
         self._capacity_is_bounded(switches)
 
@@ -180,7 +174,7 @@ class Auditor:
         self._invocations_seen = len(trace)
 
     def _one_claim_each(self, switches: list[SwitchItem]) -> None:
-        """2: at most one live claim per workload; a claim that has expired is none any more."""
+        """2: at most one live claim per workload; an expired claim does not count."""
         for workload in self._ledger.workloads().values():
             if workload.claim_switch_id and workload.claim_expires_at:
                 self._claims[workload.claim_switch_id] = workload.claim_expires_at
@@ -198,7 +192,7 @@ class Auditor:
                 )
 
     def _one_instance_per_attempt(self) -> None:
-        """4: the client token is made of switch and attempt."""
+        """4: the client token consists of switch and attempt."""
         tokens = Counter(
             i.spec.client_token for i in self._world.instances.values() if i.spec.client_token
         )
@@ -207,29 +201,29 @@ class Auditor:
                 self._violated(4, f"{count} instances were launched with token {token}")
 
     def _decisions_have_one_outcome(self, switches: list[SwitchItem]) -> None:
-        """5: a decision leads to one switch at most. 11: never without a row that says why."""
+        """5: a decision leads to at most one switch. 11: never without a rule of the decision table."""
         for decision_id, count in Counter(s.order.decision_id for s in switches).items():
             if count > 1:
                 self._violated(5, f"decision {decision_id} has {count} switches")
         for switch in switches:
-            # A rescue goes by no price; one that goes on with a forced switch has that one's row.
-            unpriced = switch.order.kind is DecisionKind.EVACUATE or switch.order.asked_by
+            # A failover needs no price; one that continues a forced switch has that switch's row.
+            unpriced = switch.is_failover or switch.order.asked_by
             if switch.order.row == 0 and not unpriced:
                 self._violated(11, f"{switch.switch_id} was started without trusted prices")
 
     def _one_execution_per_decision(self) -> None:
-        """5: whoever begins a decision's switch a second time finds its name taken."""
-        begun = Counter(
+        """5: a second execution of a decision's switch is refused because its name is taken."""
+        started = Counter(
             each["switch_id"]
             for each in self._account.execution_inputs()
             if isinstance(each, dict) and "switch_id" in each and "resume" not in each
         )
-        for switch_id, count in begun.items():
+        for switch_id, count in started.items():
             if count > 1:
-                self._violated(5, f"{count} executions have begun switch {switch_id}")
+                self._violated(5, f"{count} executions have started switch {switch_id}")
 
     def _phases_advance(self, switches: list[SwitchItem]) -> None:
-        """6: phases only advance, FAILED is never reached from COMMITTED or DONE."""
+        """6: phases only advance; FAILED is never reached from COMMITTED or DONE."""
         for switch in switches:
             before = self._phases.get(switch.switch_id, Phase.CLAIMED)
             failed_late = switch.phase is Phase.FAILED and before in (Phase.COMMITTED, Phase.DONE)
@@ -238,7 +232,7 @@ class Auditor:
             self._phases[switch.switch_id] = switch.phase
 
     def _fences_hold(self, switches: list[SwitchItem]) -> None:
-        """7: no token is newer than its workload's fence, no fence falls, no stale token commits."""
+        """7: no token is above its workload's fence, no fence falls, no stale token commits."""
         workloads = self._ledger.workloads()
         for switch in switches:
             fence = workloads[switch.workload_id].fence
@@ -257,50 +251,48 @@ class Auditor:
             self._fences[workload.workload_id] = workload.fence
 
     def _breakers_hold(self, switches: list[SwitchItem]) -> None:
-        """8: nothing is claimed while a breaker is open, but for a rescue."""
+        """8: while a breaker is open, only failovers are claimed."""
         stack_open = self._ledger.stack().breaker_open_since
         workloads = self._ledger.workloads()
         for switch in switches:
-            if switch.order.kind is DecisionKind.EVACUATE:
+            if switch.is_failover:
                 continue
             own_open = workloads[switch.workload_id].breaker_open_since
             for opened in (stack_open, own_open):
                 if opened is not None and switch.claimed_at > opened:
                     self._violated(8, f"{switch.switch_id} was claimed with a breaker open")
 
-    def _rescues_commit_on_running(self, switches: list[SwitchItem]) -> None:
-        """1: a rescue's commit follows `running`. A person may end the machine in the seconds between
-        the last look at its targets and the commit, which no look can exclude; nobody else may."""
+    def _failovers_commit_on_running(self, switches: list[SwitchItem]) -> None:
+        """1: a failover commits on a running replacement. Between the last look at its targets and the
+        commit only a person may have ended it: no look can exclude that."""
         for switch in switches:
-            if switch.order.kind is not DecisionKind.EVACUATE or switch.committed_at is None:
+            if not switch.is_failover or switch.committed_at is None:
                 continue
             instance = self._world.instances.get(switch.replacement_id or "")
             if instance is None or switch.healthy_at is None:
-                self._violated(
-                    1, f"{switch.switch_id} was committed on nothing that was seen running"
-                )
+                self._violated(1, f"{switch.switch_id} was committed without a running replacement")
                 continue
             states = [instance.state_at(at) for at in (switch.healthy_at, switch.committed_at)]
             if states == ["running", "running"]:
                 continue
-            if states[0] != "running" or not _ended_by_a_person(instance):
+            if states[0] != "running" or not _ended_by_user(instance):
                 self._violated(1, f"{switch.switch_id} was committed on {states[-1]}")
 
     def _switches_commit_on_health(self, switches: list[SwitchItem]) -> None:
-        """1: a planned switch commits on a machine that has passed its status checks."""
+        """1: a planned switch commits on a replacement that has passed its status checks."""
         for switch in switches:
-            if switch.order.kind is DecisionKind.EVACUATE or switch.committed_at is None:
+            if switch.is_failover or switch.committed_at is None:
                 continue
             instance = self._world.instances.get(switch.replacement_id or "")
             passed = instance is not None and not instance.impaired
             if instance is None or not passed or instance.checks_pass_at > switch.committed_at:
-                self._violated(1, f"{switch.switch_id} was committed on an unproven machine")
+                self._violated(1, f"{switch.switch_id} was committed on an unhealthy instance")
 
     def _capacity_is_bounded(self, switches: list[SwitchItem]) -> None:
-        """12: no more machines than workloads and switches in flight, those left by the user's wish
-        not counted: they have lost our tag. A failed switch whose replacement still runs is in
-        flight until the sweep has ended that, one that a rescue has ended after its commit until its
-        original is gone; no switch ever has two machines."""
+        """12: no more instances than workloads and switches in flight. Originals that a user keeps do
+        not count: they have lost our tag. A failed switch is in flight until the sweep has ended its
+        replacement, a switch that a failover ended after its commit until its original is gone. No
+        switch ever has two instances."""
         ours = [
             instance_id
             for instance_id in self._world.instances
@@ -309,7 +301,7 @@ class Auditor:
         ]
         tagged_by_user = [i for i in ours if not self._switch_tag(i)]
         workloads = self._ledger.workloads()
-        # A cycle takes in a hundred machines: the others of a large fleet wait with their tags on.
+        # A cycle adopts a hundred instances; the others wait with their tags.
         waiting = [
             i
             for i in tagged_by_user
@@ -319,23 +311,25 @@ class Auditor:
         per_switch = Counter(tag for tag in map(self._switch_tag, ours) if tag)
         for switch_id, count in per_switch.items():
             if count > 1:
-                self._violated(12, f"switch {switch_id} has {count} machines")
-        left_over = [
+                self._violated(12, f"switch {switch_id} has {count} instances")
+        leftovers = [
             s
             for s in switches
             if (s.phase is Phase.FAILED and s.switch_id in per_switch)
             or (s.phase is Phase.DONE and s.order.original.instance_id in ours)
         ]
-        in_flight = sum(s.phase in _LIVE for s in switches) + len(left_over)
+        in_flight = sum(s.phase in _LIVE for s in switches) + len(leftovers)
         if len(ours) > max(managed, len(tagged_by_user)) + in_flight:
-            self._violated(12, f"{len(ours)} machines for {managed} workloads, {in_flight} moving")
+            self._violated(
+                12, f"{len(ours)} instances for {managed} workloads, {in_flight} in flight"
+            )
 
     # --- once everything is quiet ----------------------------------------------------------------
 
     def check_quiet(self, last_fault: datetime | None = None) -> None:
-        """What must hold when no switch runs any more: 3 and 10. Raises InvariantViolated.
+        """What must hold when no switch is under way: 3 and 10. Raises InvariantViolated.
 
-        ``last_fault``: when AWS last refused something for good; switches may end that much later.
+        ``last_fault``: when AWS last refused something; the time of a switch counts from then.
         """
         self.check()
         switches = self._ledger.switches()
@@ -346,14 +340,14 @@ class Auditor:
             if running and self._switch_tag(instance_id) and instance_id not in known:
                 tags = self._world.tags_of(instance_id)
                 if tags.get(MANAGED_TAG) == self._stack_name:
-                    self._violated(3, f"{instance_id} runs and no record knows it")
+                    self._violated(3, f"{instance_id} runs without a record")
         for switch in switches:
             if switch.phase in _LIVE:
-                self._violated(10, f"{switch.switch_id} is {switch.phase} and nothing runs it")
+                self._violated(10, f"{switch.switch_id} is {switch.phase} and no execution runs")
             self._duration_is_bounded(switch, last_fault)
         for workload in workloads.values():
             if workload.claim_switch_id is not None:
-                self._violated(10, f"{workload.workload_id} is claimed and nothing runs")
+                self._violated(10, f"{workload.workload_id} is claimed and no execution runs")
 
     def _duration_is_bounded(self, switch: SwitchItem, last_fault: datetime | None) -> None:
         assert switch.ended_at is not None
@@ -362,13 +356,13 @@ class Auditor:
             self._violated(10, f"{switch.switch_id} took {duration}")
 
     def _violated(self, number: int, what: str) -> None:
-        """Raise, and remember: inside a call of the product the error may be caught and retried."""
+        """Raise, and keep the first violation: the product may catch and retry it."""
         moment = self._account.clock.now().isoformat()
         violation = InvariantViolated(f"invariant {number} at {moment}: {what}")
         self._first = self._first or violation
         raise violation
 
 
-def _ended_by_a_person(instance: Instance) -> bool:
-    """By nobody of the product's, and not by EC2."""
+def _ended_by_user(instance: Instance) -> bool:
+    """Neither by the product nor by EC2."""
     return instance.terminated_by is None and instance.state_reason == USER_INITIATED

@@ -1,15 +1,18 @@
 """A simulation in full, for people who want to look at it: read from the ledger, the archive, the market
 snapshots and the bill of the account."""
 
+import io
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
 
 import boto3
+import numpy as np
 from botocore.exceptions import ClientError
 
 from simulator.account import EmbeddedAccount
+from simulator.ledger_items import SwitchItem
 from simulator.ledger_view import LedgerView
 from simulator.market.history import Pool
 from simulator.markets import Market
@@ -23,10 +26,9 @@ from simulator.summary import (
     data_bucket,
     machines_of,
 )
-from spot_optimizer.aws.data_bucket import MARKET_SNAPSHOT
-from spot_optimizer.aws.ledger.items import SwitchItem
-from spot_optimizer.market.snapshot_file import snapshot_from_bytes
 
+_SNAPSHOT = "market/snapshot.npz"
+"""Key of the market snapshot in the data bucket: one row per pool."""
 _LOOKS_MAX = 600
 """How often the market snapshot is read in one simulation: what a chart can show, and some MB."""
 _MOMENTS = 240
@@ -170,20 +172,17 @@ class ForecastHistory:
             return
         self._next_look = account.clock.now() + self._pause
         try:
-            found = boto3.client("s3").get_object(Bucket=data_bucket(account), Key=MARKET_SNAPSHOT)
+            found = boto3.client("s3").get_object(Bucket=data_bucket(account), Key=_SNAPSHOT)
         except ClientError as error:
             if error.response["Error"]["Code"] == "NoSuchKey":
                 return
             raise
-        snapshot = snapshot_from_bytes(found["Body"].read())
-        columns = zip(
-            snapshot.pools,
-            snapshot.forecast_p05.tolist(),
-            snapshot.forecast_p95.tolist(),
-            strict=True,
-        )
-        for pool, low, high in columns:
-            self._bands.setdefault(Pool(*pool), {})[snapshot.as_of + _AHEAD] = (low, high)
+        with np.load(io.BytesIO(found["Body"].read()), allow_pickle=False) as snapshot:
+            at = datetime.fromisoformat(str(snapshot["as_of"])) + _AHEAD
+            names = ("types", "zones", "forecast_p05", "forecast_p95")
+            columns = [snapshot[name].tolist() for name in names]
+        for instance_type, zone, low, high in zip(*columns, strict=True):
+            self._bands.setdefault(Pool(instance_type, zone), {})[at] = (low, high)
 
     def bands(self, pool: Pool, start: datetime, end: datetime) -> tuple[ForecastBand, ...]:
         """Those known for this pool in [start, end], oldest first."""
@@ -333,11 +332,10 @@ def _decision(row: Mapping[str, object]) -> DecisionRecord:
 def _refused_launches(switches: list[SwitchItem]) -> Iterator[RefusedLaunch]:
     for switch in switches:
         for refusal in switch.refusals:
-            target = switch.order.candidates[refusal.candidate]
             yield RefusedLaunch(
                 at=switch.claimed_at,
                 workload_id=switch.workload_id,
-                place=f"{target.instance_type}/{target.availability_zone} {target.lifecycle}",
+                place=str(switch.order.candidates[refusal.candidate]),
                 code=refusal.code,
                 message=refusal.message,
                 cure=refusal.cure,

@@ -24,8 +24,8 @@ from simulator.scenario_events import PriceSurge, Scripted
 from simulator.scripted import happen
 from simulator.signals import Signals
 from simulator.summary import Summary, summarise
+from simulator.tags import MANAGED_TAG, TAG_PREFIX, WORKLOAD_TAG
 from simulator.world import INSTANCE_ROLE_ARN, Load, World
-from spot_optimizer.vocabulary import TAG_PREFIX
 
 TEMPLATE = Path(__file__).parents[1] / "template.yaml"
 STACK_NAME = "spot-optimizer"
@@ -145,8 +145,8 @@ class Simulation:
             lifecycle=spec.lifecycle,
             tags={
                 "Name": spec.name,
-                f"{TAG_PREFIX}managed": STACK_NAME,
-                f"{TAG_PREFIX}workload": spec.name,
+                MANAGED_TAG: STACK_NAME,
+                WORKLOAD_TAG: spec.name,
                 **ours,
                 **spec.other_tags,
             },

@@ -14,9 +14,8 @@ import numpy as np
 from simulator.account import EmbeddedAccount
 from simulator.account.executions import Execution
 from simulator.faults.aftermath import FaultSummary
+from simulator.ledger_items import DecisionKind, Phase, SwitchItem, WorkloadItem
 from simulator.ledger_view import LedgerView
-from spot_optimizer.aws.ledger.items import SwitchItem, WorkloadItem
-from spot_optimizer.vocabulary import DecisionKind, Phase
 
 if TYPE_CHECKING:
     from simulator.simulation import Simulation
@@ -216,11 +215,11 @@ def _workload(
     world, start, end = simulation.world, simulation.market.start, simulation.account.clock.now()
     first = simulation.first_instances[name]
     never_seen = WorkloadItem(
-        workload_id=name, instance_id=first, status="gone", status_reason="it was never taken in"
+        workload_id=name, instance_id=first, status="gone", status_reason="it was never adopted"
     )
     item = ledger.workloads().get(name, never_seen)
     own = [switch for switch in switches if switch.workload_id == name]
-    rescues = sum(switch.order.kind is DecisionKind.EVACUATE for switch in own)
+    rescues = sum(switch.is_failover for switch in own)
     return WorkloadSummary(
         workload_id=name,
         shows=shows,
@@ -333,8 +332,6 @@ def _served(simulation: "Simulation", name: str, instance_id: str) -> bool | Non
 
 def _switch(simulation: "Simulation", switch: SwitchItem, execution: Execution) -> SwitchSummary:
     order = switch.order
-    target = order.candidates[switch.candidate]
-    original = order.original
     assert switch.ended_at is not None
     handed_over_at = switch.handed_over_at
     return SwitchSummary(
@@ -343,8 +340,8 @@ def _switch(simulation: "Simulation", switch: SwitchItem, execution: Execution) 
         phase=switch.phase.value,
         at=switch.claimed_at,
         kind=order.kind.value,
-        came_from=f"{original.instance_type}/{original.availability_zone} {original.lifecycle}",
-        went_to=f"{target.instance_type}/{target.availability_zone} {target.lifecycle}",
+        came_from=str(order.original),
+        went_to=str(switch.target),
         why=order.reason,
         outcome=str(switch.outcome["summary"]),
         saving_usd_per_hour=switch.outcome.get("saving_usd_per_hour"),

@@ -20,14 +20,10 @@ from simulator.faults.kinds import (
     refusal,
 )
 from simulator.faults.places import PlacedFault
+from simulator.ledger_items import Phase, SwitchItem
 from simulator.ledger_view import LedgerView
+from simulator.tags import WORKLOAD_TAG
 from simulator.world import World
-from spot_optimizer.aws.ledger.items import SwitchItem
-from spot_optimizer.vocabulary import (
-    TAG_PREFIX,
-    DecisionKind,
-    Phase,
-)
 
 __all__ = ["Aftermath", "FaultSummary", "happened"]
 
@@ -138,7 +134,7 @@ class Aftermath:
 
     def _workload_on(self, instance_id: str) -> str:
         known = instance_id in self._world.instances
-        return self._world.tags_of(instance_id).get(f"{TAG_PREFIX}workload", "") if known else ""
+        return self._world.tags_of(instance_id).get(WORKLOAD_TAG, "") if known else ""
 
     def _event_of(self, met: Met) -> Mapping[str, Any]:
         """What the function was given, or should have been."""
@@ -243,9 +239,8 @@ class Aftermath:
             second = arrived[1]
             return _Cure(f"the second time {_result(second)}", second.time, "cured")
         for switch in switches:
-            rescue = switch.order.kind is DecisionKind.EVACUATE
-            told_of = switch.order.original.instance_id == _instance_in(event)
-            if rescue and told_of and switch.claimed_at >= met.at:
+            concerned = switch.order.original.instance_id == _instance_in(event)
+            if switch.is_failover and concerned and switch.claimed_at >= met.at:
                 what = self._found_out_by(workload_id, met.at, switch.claimed_at)
                 told = f"{what}, and a rescue began {_after(met.at, switch.claimed_at)}"
                 return _ended(switch, told, ())
@@ -279,7 +274,7 @@ def _went_on(met: Met, errors: Sequence[str], at: datetime) -> str:
 
 def _ended(switch: SwitchItem, told: str, switches: Sequence[SwitchItem]) -> _Cure:
     """The end of a switch; of one that failed, what came of the next."""
-    word = "rescue" if switch.order.kind is DecisionKind.EVACUATE else "switch"
+    word = "rescue" if switch.is_failover else "switch"
     if switch.phase is Phase.DONE:
         return _Cure(f"{told}; the {word} was done", switch.ended_at, "cured")
     if switch.ended_at is None:

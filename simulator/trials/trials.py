@@ -4,11 +4,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from simulator.ledger_items import Phase
 from simulator.market.history import Pool, PriceHistory
 from simulator.trials import crowd
 from simulator.trials.ground import START, TYPES, ZONES, Ground
 from simulator.trials.machines import on_its_way, stranger, with_everything
-from spot_optimizer.vocabulary import Phase
 
 
 def _nobody_hears(ground: Ground) -> None:

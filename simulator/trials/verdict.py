@@ -4,10 +4,10 @@ import base64
 from datetime import datetime, timedelta
 
 from simulator.faults.kinds import FaultKind
+from simulator.ledger_items import DecisionKind, Phase
 from simulator.trials.ground import Ground
 from simulator.trials.machines import SECRET
 from simulator.trials.trials import Trial, TrialFailed
-from spot_optimizer.vocabulary import DecisionKind, Phase
 
 SETTLES_WITHIN = timedelta(minutes=20)
 """Invariant 10: of the last fault, or of the beginning."""

@@ -29,9 +29,9 @@ class Proof:
 
 PROOFS = {
     "client_token": Proof(
-        "switch", "invariant 12 .* 2 machines", "lost-reply", "ec2.RunInstances by LaunchReplacement"
+        "switch", "invariant 12 .* 2 instances", "lost-reply", "ec2.RunInstances by LaunchReplacement"
     ),
-    "health_gate": Proof("undo-untargeted", "invariant 1 .* unproven machine"),
+    "health_gate": Proof("undo-untargeted", "invariant 1 .* unhealthy instance"),
     "fence": Proof("overtaken", "invariant 7 .* stale token"),
     "claim_expiry": Proof("dead-claim", "TrialFailed: .* is FAILED"),
     "breaker_check": Proof("breaker", "invariant 8 .* breaker open"),

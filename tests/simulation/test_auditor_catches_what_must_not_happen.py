@@ -14,7 +14,7 @@ from simulator.invariants import InvariantViolated
 from simulator.ledger_view import LedgerView
 from simulator.markets import builtin_market
 from simulator.simulation import Simulation, silent
-from spot_optimizer.aws.ledger.codec import to_wire, wire_value
+from spot_optimizer.aws.ledger.codec import wire_value
 from spot_optimizer.aws.ledger.keys import stack_key, switch_key, workload_key
 
 PRODUCT = Caller("states", "SwitchInstance", "us-east-1")
@@ -51,6 +51,20 @@ def moving(simulation: Simulation) -> Any:
     return LedgerView(simulation.account).switches()[0]
 
 
+def put_twin(
+    simulation: Simulation, name: str, order: dict[str, Any] | None = None, **values: Any
+) -> None:
+    """Another record beside a switch that is under way, with some attributes of its own."""
+    switch, table = moving(simulation), simulation.account.stack.physical_ids["Ledger"]
+    dynamodb = boto3.client("dynamodb")
+    key = switch_key(switch.workload_id, switch.switch_id)
+    item = dynamodb.get_item(TableName=table, Key=key)["Item"]
+    given = {attribute: wire_value(value) for attribute, value in values.items()}
+    item.update({"switch_id": {"S": name}, **switch_key(switch.workload_id, name), **given})
+    item["order"]["M"].update({part: wire_value(value) for part, value in (order or {}).items()})
+    dynamodb.put_item(TableName=table, Item=item)
+
+
 def assert_violates(simulation: Simulation, number: int) -> None:
     with pytest.raises(InvariantViolated, match=f"invariant {number} "):
         simulation.auditor.check()
@@ -75,30 +89,20 @@ def test_1_the_sweep_ends_what_a_record_knows(simulation: Simulation) -> None:
 
 def test_1_a_rescue_that_is_committed_before_its_replacement_runs(simulation: Simulation) -> None:
     """A record of a rescue with a commit, but without a machine."""
-    switch = moving(simulation)
-    row = switch.model_dump(mode="json") | {
-        "switch_id": "rescue",
-        "phase": "DONE",
-        "committed_at": switch.claimed_at,
-        "replacement_id": None,
-    }
-    row["order"] |= {"kind": "EVACUATE", "decision_id": "rescue"}
-    boto3.client("dynamodb").put_item(
-        TableName=simulation.account.stack.physical_ids["Ledger"],
-        Item={**switch_key(switch.workload_id, "rescue"), **to_wire(row)},
+    put_twin(
+        simulation,
+        "rescue",
+        {"kind": "EVACUATE", "decision_id": "rescue"},
+        phase="DONE",
+        committed_at=moving(simulation).claimed_at,
+        replacement_id=None,
     )
     assert_violates(simulation, 1)
 
 
 def test_2_two_live_switches_of_one_workload(simulation: Simulation) -> None:
     """A second record in a live phase."""
-    switch = moving(simulation)
-    twin = switch.model_copy(update={"switch_id": "twin"}).model_dump(mode="json")
-    twin["order"]["decision_id"] = "twin"
-    boto3.client("dynamodb").put_item(
-        TableName=simulation.account.stack.physical_ids["Ledger"],
-        Item={**switch_key(switch.workload_id, "twin"), **to_wire(twin)},
-    )
+    put_twin(simulation, "twin", {"decision_id": "twin"})
     assert_violates(simulation, 2)
 
 
@@ -118,13 +122,8 @@ def test_3_a_launch_without_our_tags(simulation: Simulation) -> None:
 
 def test_5_a_decision_with_two_switches(simulation: Simulation) -> None:
     """Two records of one decision, both ended."""
-    switch = moving(simulation)
     for name in ("one", "two"):
-        row = switch.model_dump(mode="json") | {"switch_id": name, "phase": "FAILED"}
-        boto3.client("dynamodb").put_item(
-            TableName=simulation.account.stack.physical_ids["Ledger"],
-            Item={**switch_key(switch.workload_id, name), **to_wire(row)},
-        )
+        put_twin(simulation, name, phase="FAILED")
     assert_violates(simulation, 5)
 
 
@@ -175,8 +174,13 @@ def test_10_a_claim_that_nobody_holds_any_more(simulation: Simulation) -> None:
 def test_11_a_switch_without_trusted_prices(simulation: Simulation) -> None:
     """Row 0 stands for "no base to decide upon", and nobody forced it."""
     switch = moving(simulation)
-    order = switch.order.model_copy(update={"row": 0}).model_dump(mode="json")
-    set_on(simulation, switch_key(switch.workload_id, switch.switch_id), order=order)
+    boto3.client("dynamodb").update_item(
+        TableName=simulation.account.stack.physical_ids["Ledger"],
+        Key=switch_key(switch.workload_id, switch.switch_id),
+        UpdateExpression="SET #order.#row = :zero",
+        ExpressionAttributeNames={"#order": "order", "#row": "row"},
+        ExpressionAttributeValues={":zero": {"N": "0"}},
+    )
     assert_violates(simulation, 11)
 
 

@@ -3,10 +3,10 @@
 from datetime import timedelta
 
 from simulator.demo import DEMO
+from simulator.ledger_items import DecisionKind, Phase
 from simulator.ledger_view import LedgerView
 from simulator.markets import builtin_market
 from simulator.simulation import Simulation, silent
-from spot_optimizer.vocabulary import DecisionKind, Phase
 
 SEED = 1
 
