@@ -50,9 +50,7 @@ class ExpectedWorkload(Table):
     """The kinds that were decided, and no other."""
     done: Count | None = None
     """Planned switches that succeeded."""
-    failed_over: Count | None = Field(
-        default=None, validation_alias=AliasChoices("failed_over", "rescued")
-    )
+    failed_over: Count | None = Field(default=None, validation_alias=_FAILED_OVER)
     """Failovers that succeeded."""
     taken_over: Count | None = None
     """Planned switches that an interruption turned into a failover."""

@@ -21,8 +21,6 @@ from simulator.limits import LIMITS, Bucket, Limits
 from simulator.scenario_events import Scripted
 from simulator.scenario_fields import Allowed, Lifecycle, Table, TypeName
 
-TAG_PREFIX = "spot-optimizer:"
-"""Of all tags that the product reads or sets."""
 WORKLOADS_MAX = 100
 _YEAR_H = 8760
 _Demands = Annotated[

@@ -11,11 +11,12 @@ from samtranslator.yaml_helper import yaml_parse
 from simulator.account.parameters import ParameterError, check_parameters
 from simulator.limits import LIMITS
 from simulator.markets import BUILTIN_REGION, builtin_zones
-from simulator.scenario import TAG_PREFIX, WorkloadSpec
+from simulator.scenario import WorkloadSpec
 from simulator.scenario_events import Event, InterruptionSignal, WindowEvent
 from simulator.scenario_faults import impossible_faults
 from simulator.scenario_fields import cut
 from simulator.scenario_schema import ScenarioTable
+from simulator.tags import TAG_PREFIX
 
 TEMPLATE = Path(__file__).parents[1] / "template.yaml"
 _TAG_KEY_MAX, _TAG_VALUE_MAX = 128, 256

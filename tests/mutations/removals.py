@@ -14,7 +14,8 @@ from typing import Any
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 
-from simulator.trials.ground import STACK, Ground
+from simulator.deployed import STACK
+from simulator.trials.ground import Ground
 from spot_optimizer.aws import executions as workflow
 from spot_optimizer.aws.clients import client
 from spot_optimizer.aws.ledger import claims

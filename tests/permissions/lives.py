@@ -9,14 +9,16 @@ from unittest import mock
 import boto3
 
 from simulator.account import FunctionFailed
+from simulator.call_log import Fault
+from simulator.deployed import HOME, START, ZONES
+from simulator.stage import WORKLOADS_MAX, Stage, open_stage
 from simulator.world import DataVolume
 from tests.house.repository import PACKAGE
 from tests.models.uploads import files_of, moving_market, upload
 from tests.permissions.conftest import KEY, LICENSE
 from tests.workflow import stage as stages
-from tests.workflow.faults import Fault, step
-from tests.workflow.scenarios_of_left_overs import BETWEEN_SWEEPS
-from tests.workflow.stage import HOME, START, WORKLOADS_MAX, ZONES, Stage, open_stage
+from tests.workflow.faults import step
+from tests.workflow.scenarios_of_leftovers import BETWEEN_SWEEPS
 from tests.workflow.test_market_files_are_imported import csv_of
 
 SHIPPED = PACKAGE / "forecast" / "shipped"

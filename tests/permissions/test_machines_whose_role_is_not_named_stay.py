@@ -1,8 +1,8 @@
 """A missing right in the middle of the product: told, and nothing lost."""
 
 from simulator.account.account import ACCOUNT_ID
+from simulator.stage import open_stage
 from simulator.world import INSTANCE_ROLE_ARN
-from tests.workflow.stage import open_stage
 
 ANOTHER_ROLE = f"arn:aws:iam::{ACCOUNT_ID}:role/another"
 

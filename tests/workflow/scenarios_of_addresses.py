@@ -1,19 +1,20 @@
-"""Switches of a machine that its load balancer knows by its private address."""
+"""Switches of an instance that is registered with its load balancer by private address."""
 
 from datetime import timedelta
 from typing import Any
 
 import boto3
 
-from tests.workflow.faults import Fault, step
-from tests.workflow.stage import Stage, open_stage
+from simulator.call_log import Fault
+from simulator.stage import Stage, open_stage
+from tests.workflow.faults import step
 from tests.workflow.story import Story, record
 
 DRAIN = timedelta(minutes=10)
 
 
 def clean_switch_by_address() -> Story:
-    """The machine is registered by its address; nothing goes wrong."""
+    """The instance is registered by its address; nothing goes wrong."""
     with open_stage() as stage:
         group, original, address = _registered_by_address(stage)
         stage.force()
@@ -93,7 +94,7 @@ def original_ends_before_its_address_is_taken_out() -> Story:
 
 
 def _registered_by_address(stage: Stage) -> tuple[str, str, str]:
-    """Target group, instance and its address; the instance is taken in."""
+    """Target group, instance and its address; the instance is adopted."""
     group = stage.world.create_target_group("shop", target_type="ip", deregistration_delay=DRAIN)
     original = stage.launch(target_group_arn=group)
     stage.take_in()
@@ -101,7 +102,7 @@ def _registered_by_address(stage: Stage) -> tuple[str, str, str]:
 
 
 def _carried_on(stage: Stage) -> str:
-    """What the newest execution has been answered so far."""
+    """The replies of the newest execution so far."""
     pages = boto3.client("stepfunctions").get_paginator("get_execution_history")
     arn = stage.account.executions()[-1].arn
     return str([page["events"] for page in pages.paginate(executionArn=arn)])

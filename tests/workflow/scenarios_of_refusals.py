@@ -3,8 +3,10 @@
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from tests.workflow.faults import Fault, step
-from tests.workflow.stage import ZONES, Stage, open_stage
+from simulator.call_log import Fault
+from simulator.deployed import ZONES
+from simulator.stage import Stage, open_stage
+from tests.workflow.faults import step
 from tests.workflow.story import Story, record
 
 RANKED = {
@@ -13,11 +15,11 @@ RANKED = {
     ("m5.large", ZONES[1]): 0.0270,
     ("m6i.large", ZONES[2]): 0.0280,
 }
-"""Prices, so that these pools are the first candidates of an on-demand machine, in this order."""
+"""Prices that make these pools the first candidates of an on-demand instance, in this order."""
 
 
 def first_two_pools_are_full() -> Story:
-    """An on-demand machine comes back to spot; the two best pools have no capacity."""
+    """An on-demand workload returns to spot; the two best pools have no capacity."""
 
     def fill(stage: Stage) -> None:
         for instance_type in ("m5.large", "m5a.large"):
@@ -49,7 +51,7 @@ def _on_demand_machine_moves(prepare: Callable[[Stage], object]) -> Story:
 
 
 def spot_requests_are_used_up() -> Story:
-    """Spot as such is refused; only the last candidate is on-demand."""
+    """All spot launches are refused; only the last candidate is on-demand."""
     with open_stage() as stage:
         stage.launch()
         stage.take_in()
@@ -67,7 +69,7 @@ def spot_requests_are_used_up() -> Story:
 
 
 def no_capacity_three_times() -> Story:
-    """There is no capacity anywhere, in three switches in a row."""
+    """Three switches in a row find no capacity anywhere."""
     with open_stage() as stage:
         original = stage.launch()
         stage.take_in()
@@ -94,7 +96,7 @@ def _time(text: str) -> datetime:
 
 
 def refusal_cannot_be_noted() -> Story:
-    """The launch is refused, and the ledger refuses to note it."""
+    """The launch is refused, and the ledger cannot record it."""
     with open_stage() as stage:
         original = stage.launch()
         stage.take_in()

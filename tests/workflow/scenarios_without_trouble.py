@@ -5,15 +5,15 @@ from typing import Any
 
 import boto3
 
+from simulator.stage import Stage, open_stage
 from simulator.world import DataVolume
-from tests.workflow.stage import Stage, open_stage
 from tests.workflow.story import Story, record
 
 SECRET = "hunter2-the-password-in-the-user-data"
 
 
 def clean_switch() -> Story:
-    """A spot machine with all that a machine can have is moved by force; nothing goes wrong."""
+    """A spot instance with every supported feature is switched by a forced decision."""
     with open_stage() as stage:
         group = stage.world.create_target_group("shop")
         security_group = stage.world.add_security_group("shop")

@@ -4,14 +4,14 @@ from datetime import timedelta
 
 import pytest
 
-from tests.workflow.faults import Fault
+from simulator.call_log import Fault
+from simulator.stage import Stage
 from tests.workflow.scenarios_after_the_commit import (
     AFTER_COMMIT,
     every_step_after_the_commit_fails,
     every_step_after_the_commit_fails_once,
     nobody_can_be_told,
 )
-from tests.workflow.stage import Stage
 from tests.workflow.story import Told
 
 

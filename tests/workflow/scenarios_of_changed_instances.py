@@ -1,4 +1,4 @@
-"""Machines that are not as their launch templates remember them, and tools that write on new ones."""
+"""Instances that differ from their launch templates, and tools that tag new instances."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -8,9 +8,10 @@ from unittest import mock
 
 import boto3
 
+from simulator.deployed import ZONES
+from simulator.stage import TYPES, Stage, open_stage
 from simulator.world import DataVolume
 from tests.workflow import stage as stages
-from tests.workflow.stage import TYPES, ZONES, Stage, open_stage
 from tests.workflow.story import Story, record
 
 ROOT = "/dev/xvda"
@@ -21,20 +22,20 @@ LICENSE = "arn:aws:license-manager:us-east-1:123456789012:license-configuration:
 
 
 def volumes_of(instance_id: str) -> dict[str, dict[str, Any]]:
-    """Device name -> volume, as DescribeVolumes tells it."""
+    """Device name -> volume, in the reply of DescribeVolumes."""
     named = [{"Name": "attachment.instance-id", "Values": [instance_id]}]
     rows = boto3.client("ec2").describe_volumes(Filters=named)["Volumes"]
     return {row["Attachments"][0]["Device"]: dict(row) for row in rows}
 
 
 def tag(resource_id: str, **tags: str) -> None:
-    """Write tags as somebody else would."""
+    """Write tags as a user or another tool would."""
     pairs = [{"Key": key, "Value": value} for key, value in tags.items()]
     boto3.client("ec2").create_tags(Resources=[resource_id], Tags=pairs)
 
 
 def kept_away(stage: Stage, workload: str) -> list[str]:
-    """Devices that the workload's launch template keeps away."""
+    """Devices that the workload's launch template suppresses."""
     template_id = stage.item("PLANS", workload)["launch_template"]["template_id"]
     reply = boto3.client("ec2").describe_launch_template_versions(
         LaunchTemplateId=template_id, Versions=["$Latest"]
@@ -63,7 +64,7 @@ def template_version(stage: Stage, workload: str = "web") -> int:
 
 @contextmanager
 def burstable_stage() -> Iterator[Stage]:
-    """A stage on whose market there are burstable types too."""
+    """A stage whose market has burstable types too."""
     with (
         mock.patch.object(stages, "TYPES", (*TYPES, *BURSTABLE)),
         mock.patch.dict(stages._reference, clear=True),
@@ -78,7 +79,7 @@ def _replacement(stage: Stage, original: str) -> str:
 
 
 def root_grows_within_the_hour() -> Story:
-    """The root volume grows after the machine was read and before anybody has looked again."""
+    """The root volume grows after the instance was read and before it is read again."""
     with open_stage() as stage:
         original = stage.launch()
         stage.take_in()
@@ -136,7 +137,7 @@ def tools_write_on_what_is_launched() -> Story:
 
 
 def changed_tags(*, on_original: Mapping[str, str]) -> Story:
-    """Somebody changes a tag of the replacement, and perhaps tags of the original, while it boots."""
+    """A user changes a tag of the replacement, and perhaps of the original, while it boots."""
     with open_stage() as stage:
         original = stage.launch(tags={"team": "shop", "stage": "live"})
         stage.take_in()
@@ -152,7 +153,7 @@ def changed_tags(*, on_original: Mapping[str, str]) -> Story:
 
 
 def a_tool_takes_a_tag_away() -> Story:
-    """A tag that the launch gave the replacement is gone when it is inspected."""
+    """A tag from the launch is missing when the replacement is inspected."""
     with open_stage() as stage:
         original = stage.launch(tags={"team": "shop"})
         stage.take_in()
@@ -170,8 +171,8 @@ def a_tool_takes_a_tag_away() -> Story:
 
 
 def a_removed_volume_of_the_image() -> Story:
-    """The user has removed one of the two data volumes that come with the image; then the machine is
-    switched, and its replacement rescued."""
+    """The user has removed one of the image's two data volumes; then the workload is switched, and its
+    replacement fails over."""
     with open_stage() as stage:
         original = stage.launch(image=image_with_data(stage))
         stage.world.remove_volume(original, "/dev/sdg")
@@ -213,7 +214,7 @@ def an_unusual_machine_moves() -> Story:
 
 
 def a_burstable_machine_is_rescued() -> Story:
-    """A machine in standard credit mode is rescued by a fleet into a burstable type, and then moved."""
+    """An instance in standard credit mode fails over by EC2 Fleet to a burstable type, and switches."""
     with burstable_stage() as stage:
         allowed = {"spot-optimizer:allow-burstable": "true", "spot-optimizer:types": "t3*"}
         original = stage.launch(
