@@ -14,7 +14,7 @@ from models.markets import Market as PriceMarket
 from models.markets import read_markets
 from price_files.on_demand import OnDemandByRegion
 from simulator.market.on_demand import on_demand_prices
-from simulator.world.catalogue import instance_types
+from simulator.world.catalog import instance_types
 from spot_optimizer.market.advisor import AdvisorFileChanged, parse_advisor
 from spot_optimizer.market.catalog import InstanceType
 from spot_optimizer.market.instance_types import parse_instance_types

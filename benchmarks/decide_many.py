@@ -14,7 +14,7 @@ from time import perf_counter, process_time
 import numpy as np
 
 from simulator.market.on_demand import on_demand_prices
-from simulator.world.catalogue import instance_types
+from simulator.world.catalog import instance_types
 from spot_optimizer.decision.engine import decide
 from spot_optimizer.decision.engines.registry import BUILT_IN
 from spot_optimizer.decision.world import WorkloadView, World

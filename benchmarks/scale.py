@@ -37,7 +37,7 @@ from simulator.costs.fleet import typical_fleet
 from simulator.costs.latencies import body_bytes
 from simulator.costs.meter import Meter
 from simulator.costs.month import Life, market_for
-from simulator.costs.tables import table_sizes
+from simulator.costs.tables import Tables
 from spot_optimizer.aws import data_bucket as archive
 from spot_optimizer.services.decide import inventory as fleet
 from spot_optimizer.services.refresh_market import market_forecast
@@ -213,7 +213,8 @@ def measure(workloads: int) -> tuple[list[Measured], dict[str, Any]]:
             bench.measured("decide", "Decide", {"trigger": "schedule"}),
             bench.measured("sweep", "Sweep", {"trigger": "schedule"}),
         ]
-        items = table_sizes(bench.account.region, bench.account.outputs["LedgerTable"])
+        tables = Tables(bench.account.account_id)
+        items = tables.table_sizes(bench.account.region, bench.account.outputs["LedgerTable"])
         return found, {"cycles": cycles, "items": len(items), "largest_item": max(items)}
 
 

@@ -12,7 +12,7 @@ from simulator.limits import LIMITS
 from simulator.market.history import PriceHistory
 from simulator.markets import Market
 from simulator.world import World
-from simulator.world.catalogue import instance_types
+from simulator.world.catalog import instance_types
 from spot_optimizer.decision.market_table import MarketTable
 from spot_optimizer.decision.quiet_hours import is_quiet_hour
 from spot_optimizer.forecast.forecaster import unknown_instability

@@ -42,8 +42,8 @@ def _story(workload: WorkloadSummary) -> str:
     if workload.status == "managed":
         counts = (f"{count} {kind}" for kind, count in sorted(workload.decisions.items()))
         said = f"{', '.join(counts)}; {counted(workload.switches, 'switch', 'switches')}"
-        if workload.rescues:
-            failovers = counted(workload.rescues, "failover", "failovers")
+        if workload.failovers:
+            failovers = counted(workload.failovers, "failover", "failovers")
             said += f", {failovers}, {duration(workload.downtime_seconds)} down"
     else:
         said = f"[magenta]{workload.status}[/]: {workload.status_reason}"
@@ -55,7 +55,7 @@ def ending(switch: SwitchSummary) -> str:
     if switch.taken_over:
         return "taken over"
     done = switch.phase == "DONE"
-    if switch.is_rescue:
+    if switch.is_failover:
         return "failed over" if done else "failover failed"
     return "done" if done else "failed"
 
@@ -91,7 +91,7 @@ def _print_switch(switch: SwitchSummary, console: Console) -> None:
         "why": switch.why,
         "saving": money,
         "took": _took(switch),
-        "outcome": "" if switch.phase == "DONE" and not switch.is_rescue else switch.outcome,
+        "outcome": "" if switch.phase == "DONE" and not switch.is_failover else switch.outcome,
         "states": f"[dim]{states_in_order(switch.states)}[/]",
     }
     grid = Table.grid(padding=(0, 2))
@@ -103,7 +103,7 @@ def _print_switch(switch: SwitchSummary, console: Console) -> None:
 
 def _took(switch: SwitchSummary) -> str:
     parts = [f"{switch.seconds:.0f} s"]
-    if switch.is_rescue and switch.hand_over_seconds is not None:
+    if switch.is_failover and switch.hand_over_seconds is not None:
         parts = [f"{switch.hand_over_seconds:.0f} s until the replacement served"]
     if switch.downtime_seconds is not None:
         parts.append(f"downtime {duration(switch.downtime_seconds)}")

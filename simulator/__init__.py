@@ -1,1 +1,1 @@
-"""The product run without an AWS account: virtual time, an embedded account, a world of machines."""
+"""Runs the product without an AWS account: virtual time, an embedded account, simulated instances."""

@@ -1,4 +1,4 @@
-"""Python's garbage collector, told what stays."""
+"""Fewer runs of Python's garbage collector."""
 
 import gc
 
@@ -6,7 +6,7 @@ __all__ = ["collect_seldom"]
 
 
 def collect_seldom() -> None:
-    """Keep what is loaded by now out of every collection, and collect less often.
+    """Exclude what is loaded by now from every collection, and collect less often.
 
     The descriptions of AWS, moto's modules and the interpreter of state machines are millions of
     objects that live as long as the process; looking through them again and again takes a third of

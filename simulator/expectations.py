@@ -132,7 +132,7 @@ def _of_workload(
             have, want = (", ".join(sorted(each)) or "none" for each in (found, kinds))
             yield f"{key} are {have}, expected {want}"
     own = [switch for switch in summary.switches if switch.workload_id == workload.workload_id]
-    done = [switch.is_rescue for switch in own if switch.phase == "DONE"]
+    done = [switch.is_failover for switch in own if switch.phase == "DONE"]
     failed = [switch.taken_over for switch in own if switch.phase == "FAILED"]
     counts = {
         "done": (wanted.done, done.count(False)),

@@ -5,7 +5,6 @@ from decimal import Decimal
 from typing import Any, TypeVar
 
 from boto3.dynamodb.types import TypeDeserializer
-from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.dynamodb.models import dynamodb_backends
 
 from simulator.account import EmbeddedAccount
@@ -23,7 +22,7 @@ class LedgerView:
 
     def __init__(self, account: EmbeddedAccount) -> None:
         self._name = account.stack.physical_ids["Ledger"]
-        self._backend = dynamodb_backends[DEFAULT_ACCOUNT_ID][account.region]
+        self._backend = dynamodb_backends[account.account_id][account.region]
 
     def workloads(self) -> dict[str, WorkloadItem]:
         """Hot items by workload id."""

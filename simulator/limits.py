@@ -199,7 +199,7 @@ class Limits:
     )
     spot_price_history_s: float = _figure(
         90 * 86_400.0,
-        "how far back spot prices are told",
+        "how far back spot prices are reported",
         "EC2 API reference, DescribeSpotPriceHistory",
     )
 

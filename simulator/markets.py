@@ -13,7 +13,7 @@ from simulator.market.builtin import generate_market
 from simulator.market.history import Pool, PriceHistory
 from simulator.market.on_demand import on_demand_prices
 from simulator.market.recorded import read_prices
-from simulator.world.catalogue import instance_types, zones_of
+from simulator.world.catalog import instance_types, zones_of
 
 BUILTIN_START = datetime(2026, 3, 2, tzinfo=UTC)
 BUILTIN_REGION = "us-east-1"
@@ -36,9 +36,9 @@ class Market:
     start: datetime
     end: datetime
     source: str
-    """For people: where the prices come from."""
+    """Where the prices come from, for display."""
     dropped: Mapping[str, int]
-    """What of the file could not be used, with counts."""
+    """Rows and pools of the file that could not be used, counted by reason."""
 
     def hour(self, hour: float) -> datetime:
         """The time ``hour`` hours after the start, at most the end of the prices."""
@@ -80,7 +80,7 @@ def builtin_market(
 def recorded_market(
     path: Path, on_demand_path: Path | None, start: datetime | None, hours: float
 ) -> Market:
-    """A recorded market. Types without an on-demand price or catalogue entry are dropped and counted.
+    """A recorded market. Types without an on-demand price or catalog entry are dropped and counted.
 
     Without ``start`` the simulation begins eight days into the file, or as late as it can.
     """
@@ -98,7 +98,7 @@ def recorded_market(
     usable = []
     for pool in history.pools:
         if pool.instance_type not in instance_types():
-            dropped["pools of a type that the catalogue does not know"] += 1
+            dropped["pools of a type that the catalog does not know"] += 1
         elif pool.instance_type not in on_demand:
             dropped["pools of a type without an on-demand price"] += 1
         elif pool.availability_zone not in zones:
@@ -106,8 +106,8 @@ def recorded_market(
         else:
             usable.append(pool)
     if not usable:
-        told = ", ".join(f"{count} {reason}" for reason, count in dropped.items())
-        raise NoMarket(f"{path}: no pool is left; dropped were {told}")
+        counts = ", ".join(f"{count} {reason}" for reason, count in dropped.items())
+        raise NoMarket(f"{path}: no pool is left; dropped were {counts}")
     begin, end = _span(history, start, hours)
     return Market(
         region,

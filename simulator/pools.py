@@ -5,7 +5,7 @@ from fnmatch import fnmatchcase
 from simulator.market.history import Pool
 from simulator.markets import Market
 from simulator.scenario import WorkloadSpec
-from simulator.world.catalogue import instance_types
+from simulator.world.catalog import instance_types
 
 
 def pools_by_price(market: Market, types: tuple[str, ...]) -> list[Pool]:

@@ -1,5 +1,4 @@
-"""A simulation in full, for people who want to look at it: read from the ledger, the archive, the market
-snapshots and the bill of the account."""
+"""A simulation over time, for reports: read from the ledger, the data bucket and the account's bill."""
 
 import io
 from collections.abc import Iterable, Iterator, Mapping
@@ -24,13 +23,13 @@ from simulator.summary import (
     cost_on_demand_usd,
     cost_standing_still_usd,
     data_bucket,
-    machines_of,
+    instances_of,
 )
 
 _SNAPSHOT = "market/snapshot.npz"
 """Key of the market snapshot in the data bucket: one row per pool."""
 _LOOKS_MAX = 600
-"""How often the market snapshot is read in one simulation: what a chart can show, and some MB."""
+"""Reads of the market snapshot in one simulation: enough for a chart, at some MB of memory."""
 _MOMENTS = 240
 """Points of the cost curves."""
 _AHEAD = timedelta(hours=1)
@@ -80,11 +79,11 @@ class InstanceRecord:
 
 @dataclass(frozen=True)
 class CycleSpan:
-    """Cycles in a row that decided alike."""
+    """Consecutive cycles with the same decision."""
 
     start: datetime
     end: datetime
-    """When a cycle decided otherwise; for the last span, its last cycle."""
+    """When a cycle decided differently; for the last span, its last cycle."""
     kind: str
     held: bool
     cycles: int
@@ -92,7 +91,7 @@ class CycleSpan:
 
 @dataclass(frozen=True)
 class DecisionRecord:
-    """A decision that differed from the one before: what the ledger keeps."""
+    """A decision that differed from the previous one: what the ledger keeps."""
 
     at: datetime
     workload_id: str
@@ -159,7 +158,7 @@ class Record:
 
 
 class ForecastHistory:
-    """Keeps the forecast bands of all pools while a simulation runs: each snapshot replaces the last."""
+    """Keeps the forecast bands of all pools: each market snapshot replaces the previous one."""
 
     def __init__(self, market: Market) -> None:
         self._pause = (market.end - market.start) / _LOOKS_MAX
@@ -167,7 +166,7 @@ class ForecastHistory:
         self._bands: dict[Pool, dict[datetime, tuple[float, float]]] = {}
 
     def look(self, account: EmbeddedAccount) -> None:
-        """Read the current snapshot, unless the last look was only a moment ago."""
+        """Read the current snapshot, unless it was read a moment ago."""
         if account.clock.now() < self._next_look:
             return
         self._next_look = account.clock.now() + self._pause
@@ -196,7 +195,7 @@ class ForecastHistory:
 def simulate_and_record(
     scenario: Scenario, market: Market, *, seed: int, observer: Observer
 ) -> Record:
-    """``simulate``, with all that a picture of it needs."""
+    """``simulate``, with everything that a report shows."""
     forecasts = ForecastHistory(market)
 
     def tick(now: datetime) -> None:
@@ -209,7 +208,7 @@ def simulate_and_record(
 
 
 def record_of(simulation: Simulation, summary: Summary, forecasts: ForecastHistory) -> Record:
-    """The record of a simulation that has run."""
+    """The record of a finished simulation."""
     ledger = LedgerView(simulation.account)
     switches = ledger.switches()
     spans = _cycle_spans(archived_decisions(data_bucket(simulation.account)))
@@ -239,9 +238,9 @@ def _workload(
     cycles: Iterable[CycleSpan],
 ) -> WorkloadRecord:
     instances = [
-        _instance(simulation, forecasts, machine, low, high)
-        for machine in machines_of(simulation, name, switches)
-        for low, high in simulation.world.instances[machine].running_between(
+        _instance(simulation, forecasts, each, low, high)
+        for each in instances_of(simulation, name, switches)
+        for low, high in simulation.world.instances[each].running_between(
             simulation.market.start, simulation.account.clock.now()
         )
     ]
@@ -345,12 +344,12 @@ def _refused_launches(switches: list[SwitchItem]) -> Iterator[RefusedLaunch]:
 def _costs(simulation: Simulation, switches: list[SwitchItem]) -> Iterator[CostMoment]:
     start, end = simulation.market.start, simulation.account.clock.now()
     names = [spec.name for spec in simulation.scenario.workloads]
-    machines = [m for name in names for m in machines_of(simulation, name, switches)]
+    instances = [i for name in names for i in instances_of(simulation, name, switches)]
     for step in range(_MOMENTS + 1):
         at = start + (end - start) * step / _MOMENTS
         yield CostMoment(
             at=at,
-            cost_usd=sum(simulation.world.bill(machine, start, at) for machine in machines),
+            cost_usd=sum(simulation.world.bill(each, start, at) for each in instances),
             on_demand_usd=sum(cost_on_demand_usd(simulation, name, at) for name in names),
             standing_still_usd=sum(cost_standing_still_usd(simulation, n, at) for n in names),
         )

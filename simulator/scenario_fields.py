@@ -20,7 +20,7 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
-from simulator.world.catalogue import instance_types
+from simulator.world.catalog import instance_types
 
 HOURS_MAX = 24 * 90
 _CHARACTERS_MAX = 60

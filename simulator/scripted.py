@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import boto3
 
@@ -25,18 +25,16 @@ from simulator.scenario_events import (
     UserTags,
     UserTerminates,
 )
+from simulator.scene import Scene
 from simulator.signals import Delivery
 from simulator.tags import TAG_PREFIX
-from simulator.world.catalogue import instance_types
-
-if TYPE_CHECKING:
-    from simulator.simulation import Simulation
+from simulator.world.catalog import instance_types
 
 _ALWAYS_H = 10 * 8760
 """Longer than any simulation, and still a valid date."""
 
 
-def happen(event: Scripted, simulation: "Simulation") -> str:
+def happen(event: Scripted, simulation: Scene) -> str:
     """Let ``event`` happen now; returns its line for the log."""
     outcome = ""
     match event:
@@ -56,7 +54,7 @@ def happen(event: Scripted, simulation: "Simulation") -> str:
 
 
 def _of_aws(
-    event: AdvisorChange | CapacityShortage | NoCapacity | ChecksFail, simulation: "Simulation"
+    event: AdvisorChange | CapacityShortage | NoCapacity | ChecksFail, simulation: Scene
 ) -> None:
     world, market = simulation.world, simulation.market
     now = simulation.account.clock.now()
@@ -86,7 +84,7 @@ def _of_aws(
 
 
 def _of_user(
-    event: UserTerminates | UserTags | UserProtects | ImageDeregistered, simulation: "Simulation"
+    event: UserTerminates | UserTags | UserProtects | ImageDeregistered, simulation: Scene
 ) -> str:
     """Returns the reason if it could not be done."""
     world = simulation.world
@@ -108,7 +106,7 @@ def _of_user(
     return ""
 
 
-def _signal(event: Interruption | Rebalance, simulation: "Simulation") -> str:
+def _signal(event: Interruption | Rebalance, simulation: Scene) -> str:
     """Returns the reason if it could not be done."""
     world = simulation.world
     instance_id = _instance_of(event.workload, simulation)
@@ -124,7 +122,7 @@ def _signal(event: Interruption | Rebalance, simulation: "Simulation") -> str:
     return ""
 
 
-def _wave(event: InterruptionWave, simulation: "Simulation") -> str:
+def _wave(event: InterruptionWave, simulation: Scene) -> str:
     world = simulation.world
     hit = [
         instance_id
@@ -142,9 +140,7 @@ def _wave(event: InterruptionWave, simulation: "Simulation") -> str:
     return f": {', '.join(done)}" if done else ": not done, no spot instance runs there"
 
 
-def _interrupt(
-    instance_id: str, event: Interruption | InterruptionWave, simulation: "Simulation"
-) -> str:
+def _interrupt(instance_id: str, event: Interruption | InterruptionWave, simulation: Scene) -> str:
     world = simulation.world
     spot = world.instances[instance_id].spec.spot
     if event.action != "terminate" and spot is not None and spot.request_type == "one-time":
@@ -160,7 +156,7 @@ def _interrupt(
     return ""
 
 
-def _instance_of(workload: str, simulation: "Simulation") -> str:
+def _instance_of(workload: str, simulation: Scene) -> str:
     """The workload's instance on the ledger; before its adoption, its first instance."""
     item = LedgerView(simulation.account).workloads().get(workload)
     return item.instance_id if item else simulation.first_instances[workload]
@@ -174,7 +170,7 @@ def _tag(instance_id: str, tag: str, value: str | None) -> None:
         ec2.create_tags(Resources=[instance_id], Tags=[{"Key": tag, "Value": value}])
 
 
-def _command(event: ManualCommand, simulation: "Simulation") -> str:
+def _command(event: ManualCommand, simulation: Scene) -> str:
     try:
         answer: Any = simulation.account.invoke("Command", dict(event.request))
     except FunctionFailed as failure:

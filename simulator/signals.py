@@ -1,4 +1,4 @@
-"""What EC2 tells EventBridge of a world's instances: warnings, recommendations, changes of state."""
+"""Events that EC2 sends for a world's instances: warnings, recommendations, state changes."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +17,7 @@ from simulator.world.events import (
 )
 
 _LOOKS = (timedelta(minutes=2), timedelta(minutes=4))
-"""When to look again after a warning, so that the end of the instance is told in time."""
+"""When to look again after a warning, so that the end of the instance is published in time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Signals:
 
     @contextmanager
     def delivered(self, delivery: Delivery) -> Iterator[None]:
-        """What is published within is delivered so."""
+        """Events published within are delivered like this."""
         self._delivery = delivery
         try:
             yield
@@ -50,7 +50,7 @@ class Signals:
             self._delivery = Delivery()
 
     def look_at_the_end(self) -> None:
-        """Have an interruption's end told in time, warned or not."""
+        """Have the end of an interrupted instance published in time, with or without a warning."""
         for delay in _LOOKS:
             self._account.clock.call_later(delay, self._world.advance)
 
@@ -73,7 +73,8 @@ class Signals:
         self._emit("EC2 Instance State-change Notification", instance_id, {"state": state})
 
     def _emit(self, detail_type: str, instance_id: str, detail: dict[str, str]) -> None:
-        arn = f"arn:aws:ec2:{self._account.region}:123456789012:instance/{instance_id}"
+        place = f"{self._account.region}:{self._account.account_id}"
+        arn = f"arn:aws:ec2:{place}:instance/{instance_id}"
         self._account.emit(
             "aws.ec2",
             detail_type,

@@ -1,4 +1,4 @@
-"""What a simulation brought, read from the ledger, the archive and the bill of the account."""
+"""The result of a simulation, read from the ledger, the data bucket and the bill of the account."""
 
 import gzip
 import json
@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import boto3
 import numpy as np
@@ -16,9 +16,7 @@ from simulator.account.executions import Execution
 from simulator.faults.aftermath import FaultSummary
 from simulator.ledger_items import DecisionKind, Phase, SwitchItem, WorkloadItem
 from simulator.ledger_view import LedgerView
-
-if TYPE_CHECKING:
-    from simulator.simulation import Simulation
+from simulator.scene import Scene
 
 
 @dataclass(frozen=True)
@@ -36,14 +34,14 @@ class WorkloadSummary:
     """Kind -> cycles that decided so."""
     breaker_open: bool
     switches: int
-    rescues: int
+    failovers: int
     downtime_seconds: float
-    """While no machine served it because EC2 had taken the one that did."""
+    """While no instance served it because EC2 had taken the one that did."""
     original: str
     """State of the instance that it began on."""
     served: bool | None
-    """Whether target group and elastic address are with the machine that it runs on; None where it
-    has neither."""
+    """Whether target group and elastic address are with the instance that it runs on; None if it has
+    neither."""
     cost_usd: float
     cost_on_demand_usd: float
     """Of the type that it began with, on-demand all the time."""
@@ -67,24 +65,24 @@ class SwitchSummary:
     saving_usd_per_hour: float | None
     seconds: float
     hand_over_seconds: float | None
-    """From the claim until traffic reached the replacement; None where it never did."""
+    """From the claim until traffic reached the replacement; None if it never did."""
     downtime_seconds: float | None
-    """From the end of the original to the hand-over, as EC2 knows it: who sees that end late cannot
-    tell since when the machine was gone. None where nothing was handed over."""
+    """From the end of the original, by EC2's own record, to the hand-over: the product may see that end
+    late. None if nothing was handed over."""
     taken_over: bool
-    """Broken off by a rescue, which went on with what it had launched."""
+    """Ended by a failover, which continued with its replacement."""
     refused_launches: int
     states: tuple[str, ...]
 
     @property
-    def is_rescue(self) -> bool:
+    def is_failover(self) -> bool:
         """Whether EC2 took the original back."""
         return self.kind == DecisionKind.EVACUATE
 
 
 @dataclass(frozen=True)
 class SignalSummary:
-    """What EC2 said of an instance, and what it led to."""
+    """What EC2 reported of an instance, and its effect."""
 
     workload_id: str
     instance_id: str
@@ -121,7 +119,7 @@ class Summary:
     workloads: tuple[WorkloadSummary, ...]
     switches: tuple[SwitchSummary, ...]
     signals: tuple[SignalSummary, ...]
-    """Duplicates, and those of other machines, left out."""
+    """Without duplicates and without those of other instances."""
     faults: tuple[FaultSummary, ...]
     """Those that happened in their order, then those that never met a call."""
     decisions: Mapping[str, int]
@@ -132,10 +130,13 @@ class Summary:
 
     def to_json(self) -> str:
         """The summary as JSON text."""
-        return json.dumps(asdict(self), default=str, indent=2)
+        plain = asdict(self)
+        for workload in plain["workloads"]:
+            workload["rescues"] = workload["failovers"]  # its name in version 0.1.0
+        return json.dumps(plain, default=str, indent=2)
 
 
-def summarise(simulation: "Simulation") -> Summary:
+def summarize(simulation: Scene) -> Summary:
     """Read the ledger, the decisions of each cycle and the bill."""
     account, market = simulation.account, simulation.market
     ledger = LedgerView(account)
@@ -180,7 +181,7 @@ def data_bucket(account: EmbeddedAccount) -> str:
 
 
 def archived_decisions(bucket: str) -> Iterator[dict[str, Any]]:
-    """Every decision of every cycle, oldest first, as the archive has it."""
+    """Every decision of every cycle, oldest first, from the data bucket."""
     s3 = boto3.client("s3")
     pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix="decisions/")
     for page in pages:
@@ -198,14 +199,14 @@ def _decided(bucket: str) -> dict[str, Counter[str]]:
     return decided
 
 
-def machines_of(simulation: "Simulation", name: str, switches: Iterable[SwitchItem]) -> list[str]:
+def instances_of(simulation: Scene, name: str, switches: Iterable[SwitchItem]) -> list[str]:
     """The instances that a workload has had, in the order of their launches."""
     replacements = (s.replacement_id for s in switches if s.workload_id == name)
     return list(dict.fromkeys([simulation.first_instances[name], *filter(None, replacements)]))
 
 
 def _workload(
-    simulation: "Simulation",
+    simulation: Scene,
     ledger: LedgerView,
     name: str,
     shows: str,
@@ -219,7 +220,7 @@ def _workload(
     )
     item = ledger.workloads().get(name, never_seen)
     own = [switch for switch in switches if switch.workload_id == name]
-    rescues = sum(switch.is_failover for switch in own)
+    failovers = sum(switch.is_failover for switch in own)
     return WorkloadSummary(
         workload_id=name,
         shows=shows,
@@ -230,27 +231,27 @@ def _workload(
         home_type=item.home_type,
         decisions=dict(decided.get(name, {})),
         breaker_open=item.breaker_open_since is not None,
-        switches=len(own) - rescues,
-        rescues=rescues,
+        switches=len(own) - failovers,
+        failovers=failovers,
         downtime_seconds=_downtime_s(simulation, item, own, end),
         original=world.state_of(first),
         served=_served(simulation, name, item.instance_id),
         cost_usd=sum(
-            world.bill(machine, start, end) for machine in machines_of(simulation, name, switches)
+            world.bill(each, start, end) for each in instances_of(simulation, name, switches)
         ),
         cost_on_demand_usd=cost_on_demand_usd(simulation, name, end),
         cost_standing_still_usd=cost_standing_still_usd(simulation, name, end),
     )
 
 
-def cost_on_demand_usd(simulation: "Simulation", name: str, until: datetime) -> float:
+def cost_on_demand_usd(simulation: Scene, name: str, until: datetime) -> float:
     """Of the type that a workload began with, on-demand all the time until then."""
     began = simulation.world.instances[simulation.first_instances[name]]
     hours = (until - simulation.market.start).total_seconds() / 3600
     return simulation.market.on_demand_usd_per_hour[began.instance_type] * hours
 
 
-def cost_standing_still_usd(simulation: "Simulation", name: str, until: datetime) -> float:
+def cost_standing_still_usd(simulation: Scene, name: str, until: datetime) -> float:
     """Of the place that a workload began in: the integral of its price until then."""
     instance = simulation.world.instances[simulation.first_instances[name]]
     if instance.lifecycle == "on-demand":
@@ -269,7 +270,7 @@ def cost_standing_still_usd(simulation: "Simulation", name: str, until: datetime
     return float(np.dot(np.diff(edges_s), prices[rows]) / 3600)
 
 
-def _place(simulation: "Simulation", instance_id: str) -> str:
+def _place(simulation: Scene, instance_id: str) -> str:
     instance = simulation.world.instances[instance_id]
     return f"{instance.instance_type}/{instance.availability_zone} {instance.lifecycle}"
 
@@ -288,13 +289,13 @@ def signal_summary(row: Mapping[str, Any]) -> SignalSummary:
     )
 
 
-def _ended_at(simulation: "Simulation", instance_id: str) -> datetime | None:
+def _ended_at(simulation: Scene, instance_id: str) -> datetime | None:
     """When an instance began to stop or to end."""
     transitions = simulation.world.instances[instance_id].transitions
     return next((at for at, state in transitions if state in ("stopping", "shutting-down")), None)
 
 
-def hand_over_downtime_s(simulation: "Simulation", switch: SwitchItem) -> float | None:
+def hand_over_downtime_s(simulation: Scene, switch: SwitchItem) -> float | None:
     """For how long nothing served before a switch's hand-over."""
     if switch.handed_over_at is None:
         return None
@@ -304,7 +305,7 @@ def hand_over_downtime_s(simulation: "Simulation", switch: SwitchItem) -> float 
 
 
 def _downtime_s(
-    simulation: "Simulation", item: WorkloadItem, own: Iterable[SwitchItem], end: datetime
+    simulation: Scene, item: WorkloadItem, own: Iterable[SwitchItem], end: datetime
 ) -> float:
     total = sum(hand_over_downtime_s(simulation, s) or 0.0 for s in own if s.phase is Phase.DONE)
     reason = simulation.world.instances[item.instance_id].state_reason
@@ -314,7 +315,7 @@ def _downtime_s(
     return total
 
 
-def _served(simulation: "Simulation", name: str, instance_id: str) -> bool | None:
+def _served(simulation: Scene, name: str, instance_id: str) -> bool | None:
     group, allocation_id = simulation.target_groups.get(name), simulation.addresses.get(name)
     answers = []
     if group is not None:
@@ -330,7 +331,7 @@ def _served(simulation: "Simulation", name: str, instance_id: str) -> bool | Non
     return all(answers) if answers else None
 
 
-def _switch(simulation: "Simulation", switch: SwitchItem, execution: Execution) -> SwitchSummary:
+def _switch(simulation: Scene, switch: SwitchItem, execution: Execution) -> SwitchSummary:
     order = switch.order
     assert switch.ended_at is not None
     handed_over_at = switch.handed_over_at

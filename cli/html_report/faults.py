@@ -108,7 +108,7 @@ def _refused_launch(launch: RefusedLaunch) -> Markup:
 
 
 def _failed_switch(switch: SwitchSummary) -> Markup:
-    kind = "failover" if switch.is_rescue else "switch"
+    kind = "failover" if switch.is_failover else "switch"
     what = f"{kind} from {switch.came_from} failed"
     return _row(f"{switch.at:%d %b %H:%M}", switch.workload_id, [what], [switch.outcome])
 

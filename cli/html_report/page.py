@@ -53,7 +53,7 @@ def _totals(summary: Summary, refused_launches: int) -> Markup:
     cost = sum(w.cost_usd for w in summary.workloads)
     on_demand = sum(w.cost_on_demand_usd for w in summary.workloads)
     still = sum(w.cost_standing_still_usd for w in summary.workloads)
-    planned = [s.phase == "DONE" for s in summary.switches if not (s.is_rescue or s.taken_over)]
+    planned = [s.phase == "DONE" for s in summary.switches if not (s.is_failover or s.taken_over)]
     done, failed = planned.count(True), planned.count(False)
     cycles = sum(summary.decisions.values())
     kinds = ", ".join(
@@ -85,7 +85,7 @@ def _totals(summary: Summary, refused_launches: int) -> Markup:
 
 
 def _failovers(summary: Summary) -> Markup:
-    ended = [s.phase == "DONE" for s in summary.switches if s.is_rescue]
+    ended = [s.phase == "DONE" for s in summary.switches if s.is_failover]
     down = duration(sum(w.downtime_seconds for w in summary.workloads))
     signals = len(summary.signals)
     return _total(

@@ -44,7 +44,7 @@ def right_of_its_signal(
 def _leads_to(signal: SignalSummary, switch: SwitchSummary) -> bool:
     if signal.workload_id != switch.workload_id:
         return False
-    if (signal.effect == "EVACUATE") != switch.is_rescue or signal.effect == "RECORDED":
+    if (signal.effect == "EVACUATE") != switch.is_failover or signal.effect == "RECORDED":
         return False
     return timedelta() <= switch.at - signal.received_at <= _FOLLOWS_WITHIN
 
@@ -81,7 +81,7 @@ def _with_whole_ids(text: str) -> Iterator[str]:
 def _what_was_done(switch: SwitchSummary) -> Markup:
     word = ending(switch)
     times = []
-    if switch.is_rescue and switch.hand_over_seconds is not None:
+    if switch.is_failover and switch.hand_over_seconds is not None:
         times.append(f" in {duration(switch.hand_over_seconds)}")
     if switch.downtime_seconds is not None:
         times.append(f", {duration(switch.downtime_seconds)} of downtime")

@@ -58,7 +58,7 @@ def _after(refused_launches: int) -> str:
 
 def _took(switch: SwitchSummary) -> str:
     """Of a failover only the time to the hand-over: after it, EC2 terminates the original."""
-    served = switch.hand_over_seconds if switch.is_rescue else None
+    served = switch.hand_over_seconds if switch.is_failover else None
     return f"{switch.seconds if served is None else served:.0f} s"
 
 

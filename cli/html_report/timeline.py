@@ -162,7 +162,7 @@ def decision_mark(decision: DecisionRecord, y: float, time: TimeScale) -> Markup
 def _switch_mark(switch: SwitchSummary, x: float, y: float) -> Markup:
     word = ending(switch)
     times = ""
-    if switch.is_rescue and switch.hand_over_seconds is not None:
+    if switch.is_failover and switch.hand_over_seconds is not None:
         times = f" in {duration(switch.hand_over_seconds)}"
     if switch.downtime_seconds:
         times += f", {duration(switch.downtime_seconds)} of downtime"

@@ -14,10 +14,10 @@ from unittest import mock
 
 from boto3.dynamodb.types import TypeDeserializer
 from moto import mock_aws
-from moto.core.models import DEFAULT_ACCOUNT_ID as ACCOUNT_ID
 from moto.dynamodb.models import dynamodb_backends
 from moto.moto_api._internal import mock_random
 from moto.s3.models import s3_backends
+from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 
 from simulator.account import patches, resources
 from simulator.account.callers import Call, Callers
@@ -33,12 +33,13 @@ from simulator.account.executions import (
     read_input,
     read_inputs,
 )
-from simulator.account.interception import Interceptor, Wire, World
+from simulator.account.interception import Interceptor, Rewriter, Wire, World
 from simulator.account.lambdas import Invocation, Lambdas
 from simulator.account.output import route_loggers
 from simulator.account.rates import Rates
 from simulator.account.redrive import redrive
 from simulator.account.roles import roles_of
+from simulator.account_id import DEFAULT_ACCOUNT_ID
 from simulator.api_calls import ApiCall
 from simulator.clock import VirtualClock
 from simulator.limits import LIMITS, Bucket, Limits
@@ -72,14 +73,14 @@ class StillRunning(Exception):
 
 
 class EmbeddedAccount:
-    """One account, id 123456789012, in one region and where asked for in others, with a clock of its
-    own.
+    """One account in one region, and in others on demand, with a clock of its own.
 
     While it is open, the process's time is the clock's, every AWS call of the process ends in this
     account, and there is no network. One at a time.
 
     Args:
         start: the first moment, with a time zone.
+        account_id: twelve digits; everything in the account derives it from here.
         region: where the stack is deployed.
         world: answers what is not the account's own business (see :class:`World`); may also be
             given later by :meth:`attach`, once there is a clock to build it on.
@@ -92,21 +93,25 @@ class EmbeddedAccount:
         self,
         *,
         start: datetime,
+        account_id: str = DEFAULT_ACCOUNT_ID,
         region: str = "us-east-1",
         world: World | None = None,
         seed: int = 0,
         limits: Limits = LIMITS,
         rates: Mapping[ApiCall, Bucket] | None = None,
     ) -> None:
+        self.account_id = account_id
         self.region = region
         self._seed = seed
         self.clock = VirtualClock(start, around_wait=lambda: self.lambdas.suspended())
         self.callers = Callers(region, self.clock.running_thread)
         self.lambdas = Lambdas(region, self.clock, self.callers)
-        self.events = EventBridge(region, self.clock, self.lambdas, self.callers, limits)
-        self.permissions = Guard(services.Place(ACCOUNT_ID, region, _has_object))
+        self.events = EventBridge(
+            account_id, region, self.clock, self.lambdas, self.callers, limits
+        )
+        self.permissions = Guard(services.Place(account_id, region, self._has_object))
         self._interceptor = Interceptor(
-            self.callers, Rates(limits, self.clock.now, rates), self.permissions
+            self.callers, Rates(limits, self.clock.now, rates), self.permissions, account_id
         )
         if world is not None:
             self.attach(world)
@@ -147,6 +152,24 @@ class EmbeddedAccount:
         self._interceptor.wire = wire
         self.events.delay_deliveries(delays)
 
+    def rewrite_calls(self, rewriter: Rewriter) -> None:
+        """Let ``rewriter`` change the calls of functions and state machines, and their replies."""
+        self._interceptor.rewriter = rewriter
+
+    def state_machine(self, logical_id: str) -> dict[str, Any]:
+        """The deployed definition of a state machine."""
+        definition: dict[str, Any] = json.loads(self._deployed(logical_id).definition)
+        return definition
+
+    def replace_state_machine(self, logical_id: str, definition: Mapping[str, Any]) -> None:
+        """Run executions that start from now on by another definition."""
+        self._deployed(logical_id).definition = json.dumps(definition)
+
+    def _deployed(self, logical_id: str) -> Any:
+        backend = stepfunctions_parser_backends[self.account_id][self.region]
+        arn = self.stack.physical_ids[logical_id]
+        return next(each for each in backend.state_machines if each.arn == arn)
+
     def reseed(self, seed: int) -> None:
         """Draw identifiers and jitter from another seed from now on."""
         mock_random.seed(seed)
@@ -172,10 +195,12 @@ class EmbeddedAccount:
                 f"stack {self._stacks[where].name} is deployed in {where}; open a new account"
             )
         given = {key: str(value) for key, value in (parameters or {}).items()}
-        stack = self._stacks[where] = deploy_stack(template, stack_name, given, ACCOUNT_ID, where)
+        stack = self._stacks[where] = deploy_stack(
+            template, stack_name, given, self.account_id, where
+        )
         for logical_id, physical_id in stack.physical_ids.items():
             self._logical_ids[physical_id] = logical_id
-        self.permissions.know(roles_of(stack, ACCOUNT_ID))
+        self.permissions.know(roles_of(stack, self.account_id))
         for function in stack.functions:
             self.lambdas.deploy(function)
         self.events.check_schedules()
@@ -183,7 +208,7 @@ class EmbeddedAccount:
 
     def delete_stack(self) -> None:
         """Delete the stack as ``sam delete`` does; its functions are there no more."""
-        delete_stack(self.stack, ACCOUNT_ID, self.region)
+        delete_stack(self.stack, self.account_id, self.region)
 
     @property
     def stack(self) -> Stack:
@@ -257,34 +282,34 @@ class EmbeddedAccount:
 
     def executions(self, region: str = "") -> list[Execution]:
         """Every Step Functions execution of a region, in order of its start."""
-        return read_executions(ACCOUNT_ID, region or self.region, self.logical_id)
+        return read_executions(self.account_id, region or self.region, self.logical_id)
 
     def execution_inputs(self) -> list[Any]:
         """The input of every execution."""
-        return read_inputs(ACCOUNT_ID, self.region)
+        return read_inputs(self.account_id, self.region)
 
     def place_in(self, execution: str) -> Place:
         """Where a Step Functions execution stands at this moment, by its name."""
-        return place_in(ACCOUNT_ID, self.region, execution)
+        return place_in(self.account_id, self.region, execution)
 
     def input_of(self, execution: str) -> dict[str, Any]:
         """The input of a Step Functions execution, by its name."""
-        return read_input(ACCOUNT_ID, self.region, execution)
+        return read_input(self.account_id, self.region, execution)
 
     def history_of(self, execution: str) -> History:
         """The history of a Step Functions execution, by its name."""
-        return read_history(ACCOUNT_ID, self.region, execution)
+        return read_history(self.account_id, self.region, execution)
 
     def redrive(self, execution: str) -> None:
         """Redrive a Step Functions execution that has been stopped or has failed, by its name."""
-        redrive(ACCOUNT_ID, self.region, execution)
+        redrive(self.account_id, self.region, execution)
 
     def table_items(self, table: str, region: str = "") -> list[dict[str, Any]]:
         """Every item of a table (logical id or name), read past the API."""
         where = region or self.region
         name = self._stacks[where].physical_ids.get(table, table)
         deserialize = TypeDeserializer().deserialize
-        items = dynamodb_backends[ACCOUNT_ID][where].tables[name].all_items()
+        items = dynamodb_backends[self.account_id][where].tables[name].all_items()
         return [
             {key: deserialize(value.to_regular_json()) for key, value in item.attrs.items()}
             for item in items
@@ -310,7 +335,6 @@ class EmbeddedAccount:
             "AWS_REGION": self.region,
         }
 
-
-def _has_object(bucket: str, key: str) -> bool:
-    known = s3_backends[ACCOUNT_ID]["aws"].buckets.get(bucket)
-    return known is not None and key in known.keys
+    def _has_object(self, bucket: str, key: str) -> bool:
+        known = s3_backends[self.account_id]["aws"].buckets.get(bucket)
+        return known is not None and key in known.keys

@@ -1,4 +1,4 @@
-"""What botocore, moto 5.2.5 and X-Ray do anew for every call, though it is the same each time."""
+"""What botocore, moto 5.2.5 and X-Ray repeat for every call with the same result."""
 
 import functools
 from typing import Any

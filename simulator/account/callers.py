@@ -59,7 +59,7 @@ class Callers:
         return caller if region is None else replace(caller, region=region)
 
     def apart(self) -> AbstractContextManager[None]:
-        """Calls made inside are the driver's, whoever is calling: a look from outside."""
+        """Calls made inside are the driver's, whatever the caller: a look from outside."""
         return self.calling(self._driver)
 
     def chain(self) -> tuple[Caller, ...]:

@@ -16,7 +16,6 @@ from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 from botocore.model import ListShape, MapShape, OperationModel, Shape, StructureShape
 from moto.core.exceptions import HTTPException
-from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.dynamodb.responses import DynamoHandler
 from moto.utilities.aws_headers import gen_amzn_requestid_long
 
@@ -39,11 +38,11 @@ def answers(service: str, operation: str) -> bool:
 
 
 def call(
-    model: OperationModel, request: dict[str, Any], region: str
+    model: OperationModel, request: dict[str, Any], account_id: str, region: str
 ) -> tuple[AWSResponse, dict[str, Any]]:
     """Answer ``request``, as botocore has serialized it; errors are parsed as botocore parses them."""
     handler = DynamoHandler()
-    handler.region, handler.current_account = region, DEFAULT_ACCOUNT_ID
+    handler.region, handler.current_account = region, account_id
     handler.body = json.loads(request["body"])
     try:
         result = _OPERATIONS[model.name](handler).result

@@ -11,7 +11,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from moto.core.models import DEFAULT_ACCOUNT_ID as ACCOUNT_ID
 from moto.events.models import EventsBackend, Rule, events_backends
 from moto.moto_api._internal import mock_random
 from moto.scheduler.models import scheduler_backends
@@ -45,8 +44,15 @@ class EventBridge:
     """Events, rules, schedules and asynchronous invocations of one region."""
 
     def __init__(
-        self, region: str, clock: VirtualClock, lambdas: Lambdas, callers: Callers, limits: Limits
+        self,
+        account_id: str,
+        region: str,
+        clock: VirtualClock,
+        lambdas: Lambdas,
+        callers: Callers,
+        limits: Limits,
     ) -> None:
+        self._account_id = account_id
         self._region = region
         self._clock = clock
         self._invocations = AsyncInvocations(clock, lambdas, self._send_soon)
@@ -132,7 +138,7 @@ class EventBridge:
 
     @property
     def _backend(self) -> EventsBackend:
-        backend: EventsBackend = events_backends[ACCOUNT_ID][self._region]
+        backend: EventsBackend = events_backends[self._account_id][self._region]
         return backend
 
     def _event(self, source: str, detail_type: str, detail: Any, resources: list[str]) -> Event:
@@ -141,7 +147,7 @@ class EventBridge:
             "id": str(mock_random.uuid4()),
             "detail-type": detail_type,
             "source": source,
-            "account": ACCOUNT_ID,
+            "account": self._account_id,
             "time": self._clock.now().strftime("%Y-%m-%dT%H:%M:%SZ"),
             "region": self._region,
             "resources": resources,
@@ -157,7 +163,7 @@ class EventBridge:
                         yield from self._due(
                             key, rule.name, rule.scheduled_expression, "UTC", target, "aws.events"
                         )
-        for group in scheduler_backends[ACCOUNT_ID][self._region].schedule_groups.values():
+        for group in scheduler_backends[self._account_id][self._region].schedule_groups.values():
             for item in group.schedules.values():
                 if item.state == "ENABLED":
                     yield from self._due(

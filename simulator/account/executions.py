@@ -14,7 +14,7 @@ __all__ = [
 ]  # fmt: skip
 
 History = list[dict[str, Any]]
-"""Events as GetExecutionHistory tells them, oldest first."""
+"""Events as GetExecutionHistory returns them, oldest first."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def place_in(account_id: str, region: str, execution: str) -> Place:
 
 
 def read_input(account_id: str, region: str, execution: str) -> dict[str, Any]:
-    """The input of the execution of that name; empty where there is none."""
+    """The input of the execution of that name; empty if there is none."""
     found = _found(account_id, region, execution)
     return dict(json.loads(found.execution_input)) if found else {}
 

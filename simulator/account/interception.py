@@ -36,7 +36,7 @@ from simulator.account.rates import Rates
 from simulator.permissions.demand import Demand
 from simulator.permissions.guard import Guard
 
-__all__ = ["ADVISOR_URL", "Interceptor", "NetworkRefused", "Wire", "WireCall", "World"]
+__all__ = ["ADVISOR_URL", "Interceptor", "NetworkRefused", "Rewriter", "Wire", "WireCall", "World"]
 
 ADVISOR_URL = "https://spot-bid-advisor.s3.amazonaws.com/spot-advisor-data.json"
 _PARAMETERS = "embedded_account_parameters"
@@ -56,7 +56,7 @@ class NetworkRefused(OSError):
 
 
 class World(Protocol):
-    """What lies outside the account's own services: machines, metrics, prices."""
+    """What lies outside the account's own services: instances, metrics, prices."""
 
     def handle(
         self, service: str, operation: str, params: dict[str, Any], caller: Caller
@@ -80,7 +80,7 @@ class World(Protocol):
 
 @dataclass(frozen=True)
 class WireCall:
-    """One call of the SDK, whoever answers it."""
+    """One call of the SDK, whatever answers it."""
 
     service: str
     operation: str
@@ -89,7 +89,7 @@ class WireCall:
 
 
 class Wire(Protocol):
-    """Stands between whoever calls AWS and whoever answers."""
+    """Stands between the callers of AWS and what answers them."""
 
     def before(self, call: WireCall) -> tuple[int, dict[str, Any]] | None:
         """Status and reply of a call that never arrives, or None."""
@@ -103,17 +103,29 @@ class Wire(Protocol):
         """What the caller sees in place of the reply, or None. May raise what the SDK raises."""
 
 
+class Rewriter(Protocol):
+    """Changes what the stack says to AWS and hears from it: another program in place of the product."""
+
+    def request(self, call: WireCall) -> Mapping[str, Any]:
+        """The parameters that are sent; those of the call are not to be changed."""
+
+    def reply(self, call: WireCall, reply: dict[str, Any]) -> None:
+        """Change a reply before its caller sees it."""
+
+
 class Interceptor:
     """Sends AWS calls to the world where they are its business, and counts all of them.
 
     Those that their caller's role does not allow go nowhere.
     """
 
-    def __init__(self, callers: Callers, rates: Rates, guard: Guard) -> None:
+    def __init__(self, callers: Callers, rates: Rates, guard: Guard, account_id: str) -> None:
+        self._account_id = account_id
         self._worlds: dict[str, World] = {}
         self._callers = callers
         self._guard = guard
         self.wire: Wire | None = None
+        self.rewriter: Rewriter | None = None
         self._rates = rates
         self.calls: Counter[Call] = Counter()
         self._twice: set[int] = set()
@@ -140,6 +152,14 @@ class Interceptor:
             _active = None
         while self._restore:
             self._restore.pop()()
+
+    def rewrite(self, service: str, operation: str, region: str, params: dict[str, Any]) -> None:
+        """Have the stack's call sent as the rewriter says; the driver's own calls stay."""
+        caller = self._callers.current(region)
+        if self.rewriter is not None and caller.kind != "driver":
+            sent = self.rewriter.request(WireCall(service, operation, dict(params), caller))
+            params.clear()
+            params.update(sent)
 
     def refusal(
         self, service: str, operation: str, region: str, context: dict[str, Any]
@@ -187,8 +207,8 @@ class Interceptor:
     ) -> tuple[AWSResponse, dict[str, Any]]:
         """moto's answer to a call of items in DynamoDB."""
         if self._is_first_of_two():
-            dynamodb_calls.call(model, request, region)
-        return dynamodb_calls.call(model, request, region)
+            dynamodb_calls.call(model, request, self._account_id, region)
+        return dynamodb_calls.call(model, request, self._account_id, region)
 
     def deliver_first(self, request: Any) -> None:
         """Have moto answer a request that arrives twice for the first time."""
@@ -204,6 +224,8 @@ class Interceptor:
     def replace(self, context: dict[str, Any], response: Any, reply: dict[str, Any]) -> None:
         """Put what the caller shall see in the place of what was answered."""
         call = context.get(_CALL)
+        if self.rewriter is not None and call is not None and call.caller.kind != "driver":
+            self.rewriter.reply(call, reply)
         seen = self.wire.after(call, response.status_code, reply) if self.wire and call else None
         if seen is not None:
             response.status_code, parsed = seen
@@ -218,8 +240,8 @@ class Interceptor:
         return world.http(url, asked)
 
     def _world_of(self, region: str) -> World | None:
-        """That of a call's region. What is one for all of them, the price list and the Spot Advisor's
-        file, the caller's own world tells."""
+        """That of a call's region. The price list and the Spot Advisor's file, one for all regions, come
+        from the caller's own world."""
         return self._worlds.get(region) or self._worlds.get(os.environ["AWS_REGION"])
 
     def _replace_opener(self) -> None:
@@ -285,9 +307,11 @@ class _WorldHandler(urllib.request.BaseHandler):
 _active: Interceptor | None = None
 
 
-def _remember(params: dict[str, Any], context: dict[str, Any], **_: Any) -> None:
-    # A reference, not a copy: handlers that run after this one complete the parameters.
+def _remember(params: dict[str, Any], model: Any, context: dict[str, Any], **_: Any) -> None:
     if _active is not None:
+        service = model.service_model.service_name
+        _active.rewrite(service, model.name, context["client_region"], params)
+        # A reference, not a copy: handlers that run after this one complete the parameters.
         context[_PARAMETERS] = params
 
 

@@ -11,7 +11,7 @@ import random
 import uuid
 from collections.abc import Callable
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import boto3
 import botocore.session
@@ -27,6 +27,7 @@ import moto.stepfunctions.parser.utils as parser_utils
 from botocore.config import Config
 from botocore.loaders import Loader
 from moto.awslambda.exceptions import LambdaClientError
+from moto.core.responses import BaseResponse
 from moto.iam.access_control import PermissionResult
 from moto.moto_api._internal import mock_random
 from moto.stepfunctions.parser.asl.component import eval_component
@@ -45,27 +46,40 @@ from moto.stepfunctions.parser.backend import execution_worker as worker_models
 
 from simulator.account import asl_paths, sdk_tasks
 from simulator.account.call_patches import apply_calls
-from simulator.account.callers import Caller
+from simulator.account.callers import Caller, Callers
 from simulator.account.copies import apply_copies
 from simulator.account.dynamodb_patches import apply_dynamodb
-from simulator.account.lambdas import PayloadTooLarge
+from simulator.account.events import EventBridge
+from simulator.account.lambdas import Lambdas, PayloadTooLarge
 from simulator.account.limit_patches import apply_limits
 from simulator.account.modules import Replacements
+from simulator.clock import VirtualClock
 from simulator.permissions.demand import demand
 from simulator.permissions.policies import Role, read_statements
-
-if TYPE_CHECKING:
-    from simulator.account.account import EmbeddedAccount
 
 __all__ = ["apply"]
 
 _PARSER = "moto.stepfunctions.parser"
 
 
-def apply(account: "EmbeddedAccount", seed: int) -> Replacements:
+class Patched(Protocol):
+    """What the patches use of the account that moto serves."""
+
+    account_id: str
+    clock: VirtualClock
+    callers: Callers
+    lambdas: Lambdas
+    events: EventBridge
+
+    def logical_id(self, physical_id: str) -> str:
+        """The template's name of a resource."""
+
+
+def apply(account: Patched, seed: int) -> Replacements:
     """Apply every patch; ``undo`` on the result takes them back."""
     replacements = Replacements()
     _seed_identifiers(replacements, seed)
+    _serve_one_account(replacements, account)
     _keep_service_models(replacements)
     _interpret_deployed_machines(replacements)
     _name_every_execution(replacements)
@@ -99,13 +113,18 @@ def _seed_identifiers(replacements: Replacements, seed: int) -> None:
     replacements.set(parser_utils, "uuid4", mock_random.uuid4)
 
 
+def _serve_one_account(replacements: Replacements, account: Patched) -> None:
+    """moto reads the account id from a variable of the environment, which a function does not have."""
+    replacements.set(BaseResponse, "get_current_account", lambda _: account.account_id)
+
+
 @functools.lru_cache(maxsize=1)
 def _loader(search_path: str | None = None) -> Loader:
     return Loader(search_path.split(os.pathsep) if search_path else None)
 
 
 def _keep_service_models(replacements: Replacements) -> None:
-    """Every session reads botocore's service descriptions anew."""
+    """Every session reads botocore's service descriptions again."""
     replacements.set(botocore.session, "create_loader", _loader)
 
 
@@ -120,7 +139,7 @@ def _name_every_execution(replacements: Replacements) -> None:
     """Without a name an execution is called None, so a second one "already exists".
 
     AWS makes a name up ("StartExecution" in the API reference). An alias or version is resolved to
-    its machine.
+    its state machine.
     """
     start = parser_models.StepFunctionsParserBackend.start_execution
 
@@ -176,7 +195,7 @@ def _parse_each_definition_once(replacements: Replacements) -> None:
 
 
 def _follow_definite_paths(replacements: Replacements) -> None:
-    """``$.l[0].p`` yields ``["x"]`` where AWS yields ``"x"``; and every path is parsed anew."""
+    """``$.l[0].p`` yields ``["x"]`` where AWS yields ``"x"``; and every path is parsed again."""
     replacements.set_everywhere(_PARSER, "extract_json", asl_paths.extract_json)
 
 
@@ -225,14 +244,14 @@ def _speak_as_aws_sdk_tasks(replacements: Replacements) -> None:
     replacements.set(task, "_eval_service_task", evaluate_service_task)
 
 
-def _tell_who_runs_a_task(replacements: Replacements, account: "EmbeddedAccount") -> None:
-    """moto makes a task's calls in nobody's name; AWS makes them as the machine's role."""
+def _tell_who_runs_a_task(replacements: Replacements, account: Patched) -> None:
+    """moto makes a task's calls without a role; AWS makes them with the state machine's role."""
     for task in (task_service.StateTaskService, lambda_task.StateTaskLambda):
         replacements.set(task, "_eval_execution", _as_machine(task._eval_execution, account))
 
 
 def _as_machine(
-    evaluate: Callable[[Any, Any], None], account: "EmbeddedAccount"
+    evaluate: Callable[[Any, Any], None], account: Patched
 ) -> Callable[[Any, Any], None]:
     def evaluate_execution(self: Any, env: Any) -> None:
         context = env.states.context_object.context_object_data
@@ -250,8 +269,8 @@ def _as_machine(
     return evaluate_execution
 
 
-def _announce_executions(replacements: Replacements, account: "EmbeddedAccount") -> None:
-    """moto does not tell EventBridge how an execution ended ("Step Functions Execution Status
+def _announce_executions(replacements: Replacements, account: Patched) -> None:
+    """moto sends no event when an execution ends ("Step Functions Execution Status
     Change" in the AWS Step Functions Developer Guide), and keeps every thread that it started.
     """
     worker = execution_models.BaseExecutionWorkerCommunication
@@ -272,7 +291,7 @@ def _announce_executions(replacements: Replacements, account: "EmbeddedAccount")
             "error": execution.error,
             "cause": execution.cause,
         }
-        account.emit(
+        account.events.emit(
             "aws.states",
             "Step Functions Execution Status Change",
             detail,
@@ -283,7 +302,7 @@ def _announce_executions(replacements: Replacements, account: "EmbeddedAccount")
     replacements.undo_with(parser_utils.TMP_THREADS.clear)
 
 
-def _stop_before_the_first_turn(replacements: Replacements, account: "EmbeddedAccount") -> None:
+def _stop_before_the_first_turn(replacements: Replacements, account: Patched) -> None:
     """Stopping an execution whose thread has not begun raises AttributeError."""
     stop = worker_models.ExecutionWorker.stop
 
@@ -297,7 +316,7 @@ def _stop_before_the_first_turn(replacements: Replacements, account: "EmbeddedAc
     replacements.set(worker_models.ExecutionWorker, "stop", stop_execution)
 
 
-def _run_functions_in_process(replacements: Replacements, account: "EmbeddedAccount") -> None:
+def _run_functions_in_process(replacements: Replacements, account: Patched) -> None:
     """moto runs functions in Docker; here the handler is called."""
 
     def invoke(self: Any, body: Any, request_headers: Any, response_headers: Any) -> bytes:
@@ -321,7 +340,7 @@ def _run_functions_in_process(replacements: Replacements, account: "EmbeddedAcco
     replacements.set(lambda_models.LambdaFunction, "invoke", invoke)
 
 
-def _deliver_events(replacements: Replacements, account: "EmbeddedAccount") -> None:
+def _deliver_events(replacements: Replacements, account: Patched) -> None:
     """Targets other than queues and log groups raise NotImplementedError, and the event's time is
     a number; a rule with a schedule alone matches every event; and events of S3 reach every bus,
     all under one id.

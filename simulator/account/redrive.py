@@ -2,7 +2,7 @@
 
 Source: AWS Step Functions Developer Guide, "Restarting state machine executions with redrive": an
 execution that failed, was aborted or timed out continues, within 14 days, from its unsuccessful step,
-with that step's input, its own definition and name; the timeout begins anew.
+with that step's input, its own definition and name; the timeout starts again.
 """
 
 import json
@@ -49,7 +49,7 @@ def redrive(account_id: str, region: str, name: str) -> None:
 
 
 class _Redriven(ExecutionWorker):  # type: ignore[misc]
-    """Runs the rest of a definition and tells the history from its beginning."""
+    """Runs the rest of a definition; the history keeps its beginning."""
 
     def __init__(self, execution: Any, entered: dict[str, Any], history: History) -> None:
         details = execution.get_start_state_machine_details()

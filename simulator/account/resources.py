@@ -16,7 +16,6 @@ import moto.events.models as events_models
 import moto.stepfunctions.models as stepfunctions_models
 from moto.cloudformation import parsing
 from moto.core.common_models import CloudFormationModel
-from moto.core.models import DEFAULT_ACCOUNT_ID as ACCOUNT_ID
 from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 
 __all__ = ["complete", "register"]
@@ -38,6 +37,7 @@ class _Wanted:
 
     name: str
     properties: Properties
+    account_id: str
     region: str
 
     def client(self, service: str) -> Any:
@@ -103,10 +103,12 @@ def _type(
 
     def declare(create: Callable[[_Wanted], _Created]) -> type[CloudFormationModel]:
         def create_resource(
-            cls: type, name: str, resource: Properties, _: str, region: str, **__: Any
+            cls: type, name: str, resource: Properties, account_id: str, region: str, **__: Any
         ) -> Any:
             instance: Any = cls()
-            instance.created = create(_Wanted(name, dict(resource["Properties"]), region))
+            instance.created = create(
+                _Wanted(name, dict(resource["Properties"]), account_id, region)
+            )
             return instance
 
         members = {
@@ -186,7 +188,7 @@ def _function_url(wanted: _Wanted) -> _Created:
 @_type("AWS::StepFunctions::StateMachineVersion", attributes=("Arn",))
 def _machine_version(wanted: _Wanted) -> _Created:
     # moto has no PublishStateMachineVersion; its model has.
-    backend = stepfunctions_parser_backends[ACCOUNT_ID][wanted.region]
+    backend = stepfunctions_parser_backends[wanted.account_id][wanted.region]
     machine = backend.describe_state_machine(wanted.properties["StateMachineArn"])
     machine.publish(wanted.properties.get("Description"))
     assert machine.latest_version is not None
@@ -268,7 +270,7 @@ def _alarm(wanted: _Wanted) -> _Created:
     if "Threshold" in wanted.properties:
         wanted.properties["Threshold"] = float(wanted.properties["Threshold"])
     wanted.client("cloudwatch").put_metric_alarm(**wanted.properties)
-    arn = f"arn:aws:cloudwatch:{wanted.region}:{ACCOUNT_ID}:alarm:{wanted.name}"
+    arn = f"arn:aws:cloudwatch:{wanted.region}:{wanted.account_id}:alarm:{wanted.name}"
     return _Created(wanted.name, {"Arn": arn})
 
 

@@ -33,7 +33,7 @@ class TemplateError(Exception):
 
 @dataclass(frozen=True)
 class Translation:
-    """A CloudFormation template and the code that it stands for.
+    """A CloudFormation template and the code that it refers to.
 
     Attributes:
         template: plain CloudFormation, no ``Transform``.

@@ -41,7 +41,7 @@ class Bill:
         return sum(line.usd for line in self.lines if line.price.fixed)
 
     def services(self) -> Iterable[tuple[str, tuple[Line, ...]]]:
-        """(service, its lines), the dearest first."""
+        """(service, its lines), the most expensive first."""
         found: dict[str, list[Line]] = defaultdict(list)
         for line in self.lines:
             found[line.price.service].append(line)

@@ -7,7 +7,7 @@ from typing import Any
 from simulator.account.interception import WireCall
 from simulator.costs.item_sizes import item_bytes, read_units, write_units
 from simulator.costs.price_table import Item
-from simulator.costs.tables import partition_sizes, stored_size
+from simulator.costs.tables import Tables
 
 __all__ = ["Charge", "charges", "items_before"]
 
@@ -17,16 +17,20 @@ _EVENT_BYTES = 64 * 1024
 """So much of an event counts as one (Amazon EventBridge pricing)."""
 
 
-def items_before(call: WireCall) -> tuple[int, ...]:
+def items_before(call: WireCall, tables: Tables) -> tuple[int, ...]:
     """Bytes of the items that a call of DynamoDB is about to write, as they are before it."""
     if call.service != "dynamodb":
         return ()
     region = call.caller.region
-    return tuple(stored_size(region, table, key) for table, key, _ in _writes(call))
+    return tuple(tables.stored_size(region, table, key) for table, key, _ in _writes(call))
 
 
 def charges(
-    call: WireCall, status: int, reply: Mapping[str, Any], before: Sequence[int]
+    call: WireCall,
+    status: int,
+    reply: Mapping[str, Any],
+    before: Sequence[int],
+    tables: Tables,
 ) -> Iterator[Charge]:
     """What a call is charged for, answered with ``reply``.
 
@@ -35,7 +39,7 @@ def charges(
     """
     match call.service:
         case "dynamodb":
-            yield from _dynamodb(call, status, reply, before)
+            yield from _dynamodb(call, status, reply, before, tables)
         case "s3":
             yield from _s3(call.operation, status)
         case "cloudwatch":
@@ -51,7 +55,11 @@ def charges(
 
 
 def _dynamodb(
-    call: WireCall, status: int, reply: Mapping[str, Any], before: Sequence[int]
+    call: WireCall,
+    status: int,
+    reply: Mapping[str, Any],
+    before: Sequence[int],
+    tables: Tables,
 ) -> Iterator[Charge]:
     region, consistent = call.caller.region, bool(call.params.get("ConsistentRead"))
     if call.operation == "GetItem":
@@ -64,12 +72,12 @@ def _dynamodb(
         if "ProjectionExpression" in call.params and "ExclusiveStartKey" not in call.params:
             # All attributes are read, whichever are returned: the whole partition, at its first page.
             partition = call.params["ExpressionAttributeValues"][":pk"]["S"]
-            sizes = partition_sizes(region, call.params["TableName"], partition)
+            sizes = tables.partition_sizes(region, call.params["TableName"], partition)
         yield Item.DYNAMODB_READS, read_units(sizes, consistent=consistent)
     for (table, key, written), size in zip(_writes(call), before, strict=True):
         after = size
         if status < 300 and written:
-            after = stored_size(region, table, key)
+            after = tables.stored_size(region, table, key)
         transactional = call.operation == "TransactWriteItems"
         yield Item.DYNAMODB_WRITES, write_units(size, after, transactional=transactional)
 

@@ -7,7 +7,7 @@ Billed seconds of an invocation =
     + the latency of its calls (``latencies.py``)
     + what it waited in virtual time (retries, rates)
     + its start, where its environment is new.
-The processors are taken for alike: Graviton's and this machine's.
+Graviton's processors and those of this host count as equal.
 """
 
 import threading

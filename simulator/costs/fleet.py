@@ -1,4 +1,4 @@
-"""A fleet as it is found in many accounts: what the cost of a stack is counted with."""
+"""Typical workloads of an account, for estimating the cost of a stack."""
 
 from simulator.scenario import Curve, Scenario, WorkloadSpec
 

@@ -15,6 +15,7 @@ from simulator.costs.call_units import charges, items_before
 from simulator.costs.compute import Run, Stopwatch, billed_seconds
 from simulator.costs.latencies import call_seconds
 from simulator.costs.price_table import HOURS_PER_MONTH, Item
+from simulator.costs.tables import Tables
 
 __all__ = ["Meter", "Usage"]
 
@@ -53,6 +54,7 @@ class Meter:
         on_run: Callable[[Run], None] = lambda _: None,
     ) -> None:
         self._account, self._on_run = account, on_run
+        self._tables = Tables(account.account_id)
         self._watch = Stopwatch(account.clock.now, seconds or time.thread_time)
         self._usage = Usage()
         self._before: dict[int, tuple[int, ...]] = {}
@@ -69,7 +71,7 @@ class Meter:
         """Note what is there, and let the call go on."""
         self._watch.stop()
         if call.caller.kind != "driver":
-            self._before[id(call)] = items_before(call)
+            self._before[id(call)] = items_before(call, self._tables)
         return None
 
     def arrives_twice(self, call: WireCall) -> bool:
@@ -88,7 +90,8 @@ class Meter:
 
     def _count(self, call: WireCall, status: int, reply: Mapping[str, Any]) -> None:
         who = f"{call.caller.name} {call.service}:{call.operation}"
-        for item, quantity in charges(call, status, reply, self._before.pop(id(call), ())):
+        before = self._before.pop(id(call), ())
+        for item, quantity in charges(call, status, reply, before, self._tables):
             self._usage.add(item, who, quantity)
         if call.service == "dynamodb":
             window = int(self._account.clock.now().timestamp()) // KEY_CACHED_S

@@ -32,7 +32,7 @@ from simulator.simulation import Simulation, silent
 __all__ = ["BEGINNING", "HISTORY_DAYS", "Life", "Lived", "market_for", "month_of"]
 
 BEGINNING = timedelta(hours=8)
-"""Adoption takes a cycle for 100 machines, the back-fill of 90 days some six hours, ten moves are in
+"""Adoption takes a cycle for 100 instances, the back-fill of 90 days some six hours, ten switches are in
 flight at a time."""
 HISTORY_DAYS = 20.0
 """What the shipped model needs before it forecasts: 16 days."""
@@ -71,10 +71,10 @@ class Life:
 
     Args:
         interrupted_per_month: share of the workloads that EC2 interrupts in a month; at least one in
-            each span of days where it is not 0, for a rescue costs something too.
+            each span of days where it is not 0, for a failover costs something too.
         seconds: processor time of the calling thread, by default the real one.
-        on_tick: told the time every five minutes.
-        on_run: told every invocation.
+        on_tick: called with the time every five minutes.
+        on_run: called with every invocation.
     """
 
     def __init__(
@@ -141,7 +141,7 @@ class Life:
         )
 
     def live_until(self, until: datetime) -> None:
-        """Let the schedules, the market and the machines go on."""
+        """Let the schedules, the market and the instances go on."""
         account = self.simulation.account
         while (now := account.clock.now()) < until:
             account.run_until(min(now + _TICK, until))

@@ -7,12 +7,11 @@ comes: its size is that of a day times its days. The rest stays as it is.
 from collections import Counter
 from collections.abc import Mapping
 
-from moto.core.models import DEFAULT_ACCOUNT_ID as ACCOUNT_ID
 from moto.s3.models import s3_backends
 
 from simulator.account import EmbeddedAccount
 from simulator.costs.item_sizes import STORAGE_OVERHEAD_BYTES
-from simulator.costs.tables import table_sizes
+from simulator.costs.tables import Tables
 
 __all__ = ["Stored", "full_gb", "look"]
 
@@ -24,11 +23,11 @@ ITEMS = "items"
 
 def look(account: EmbeddedAccount) -> Stored:
     """What is stored at this moment."""
-    bucket = s3_backends[ACCOUNT_ID]["aws"].buckets[account.outputs["DataBucket"]]
+    bucket = s3_backends[account.account_id]["aws"].buckets[account.outputs["DataBucket"]]
     stored = Stored()
     for key in bucket.keys.values():
         stored[f"{key.name.partition('/')[0]}/"] += key.size
-    sizes = table_sizes(account.region, account.outputs["LedgerTable"])
+    sizes = Tables(account.account_id).table_sizes(account.region, account.outputs["LedgerTable"])
     stored[ITEMS] = sum(sizes) + STORAGE_OVERHEAD_BYTES * len(sizes)
     return stored
 

@@ -1,4 +1,4 @@
-"""What a fault did, and what was done about it: read from histories, invocations and the ledger."""
+"""What a fault did and how the product recovered: from histories, invocations and the ledger."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -40,7 +40,7 @@ class FaultSummary:
     at: datetime | None
     """None: its call was never made."""
     workload_id: str
-    """Empty where it concerns the whole stack."""
+    """Empty if it concerns the whole stack."""
     happened: str
     done: str
     cured_at: datetime | None
@@ -98,12 +98,12 @@ class Aftermath:
         self._workloads: list[str] = []
 
     def look(self) -> list[tuple[Met, str]]:
-        """The faults since the last look, each with its workload. EC2 forgets the tags of what has
-        ended: whoever looks often knows more."""
+        """The faults since the last look, each with its workload. Look often: EC2 forgets the tags of
+        terminated instances."""
         new = self._injector.met[len(self._workloads) :]
-        told = [(met, self._workload_of(met)) for met in new]
-        self._workloads += [workload for _, workload in told]
-        return told
+        found = [(met, self._workload_of(met)) for met in new]
+        self._workloads += [workload for _, workload in found]
+        return found
 
     def summaries(self) -> tuple[FaultSummary, ...]:
         """All faults: those that happened in their order, then those that never met a call."""
@@ -120,7 +120,7 @@ class Aftermath:
         )
 
     def _workload_of(self, met: Met) -> str:
-        """The workload that the fault concerns; empty where it is none or several."""
+        """The workload that the fault concerns; empty if it is none or several."""
         if met.execution is not None:
             return str(self._account.input_of(met.execution).get("workload_id", ""))
         params = met.call.params if met.call else {}
@@ -179,19 +179,19 @@ class Aftermath:
             elif "stateEnteredEventDetails" in event:
                 following = event["stateEnteredEventDetails"]["name"]
                 tries = f"{_times(len(errors))} ({errors[-1]})" if errors else "once"
-                told = f"{met.state} failed {tries}, so {following} followed"
-                return self._with_ending(met, told, switches)
+                text = f"{met.state} failed {tries}, so {following} followed"
+                return self._with_ending(met, text, switches)
             elif kind.startswith("Execution"):
                 break
         return self._with_ending(met, f"the execution ended in {met.state}", switches)
 
-    def _with_ending(self, met: Met, told: str, switches: Sequence[SwitchItem]) -> _Cure:
+    def _with_ending(self, met: Met, text: str, switches: Sequence[SwitchItem]) -> _Cure:
         """How the switch ended all the same, or what came instead of it."""
         assert met.execution is not None
         switch_id = self._account.input_of(met.execution).get("switch_id")
         switch = next((s for s in switches if s.switch_id == switch_id), None)
         if switch is None:
-            return _Cure(f"{told}; nothing had been claimed", None, "undone")
+            return _Cure(f"{text}; nothing had been claimed", None, "undone")
         resumed = [
             execution
             for execution in self._account.executions()
@@ -200,8 +200,8 @@ class Aftermath:
             and execution.start >= met.at
         ]
         if resumed:
-            told += f"; the sweep resumed it {_after(met.at, resumed[0].start)}"
-        return _ended(switch, told, switches)
+            text += f"; the sweep resumed it {_after(met.at, resumed[0].start)}"
+        return _ended(switch, text, switches)
 
     # --- in a function, or on the way to it ------------------------------------------------------
 
@@ -211,12 +211,12 @@ class Aftermath:
         invocation = self._invocation_of(met)
         if invocation is None or invocation.error is None:
             return _Cure(f"{name} coped with it and ended well", met.at, "cured")
-        told = f"{name} failed ({invocation.error})"
+        text = f"{name} failed ({invocation.error})"
         later = self._next_of(name, invocation.time)
         if later is None:
-            return _Cure(f"{told}; it was not invoked again", None, "open")
+            return _Cure(f"{text}; it was not invoked again", None, "open")
         return _Cure(
-            f"{told}; invoked again {_after(met.at, later)}, it ended well", later, "cured"
+            f"{text}; invoked again {_after(met.at, later)}, it ended well", later, "cured"
         )
 
     def _next_of(self, function: str, after: datetime) -> datetime | None:
@@ -242,19 +242,19 @@ class Aftermath:
             concerned = switch.order.original.instance_id == _instance_in(event)
             if switch.is_failover and concerned and switch.claimed_at >= met.at:
                 what = self._found_out_by(workload_id, met.at, switch.claimed_at)
-                told = f"{what}, and a rescue began {_after(met.at, switch.claimed_at)}"
-                return _ended(switch, told, ())
+                text = f"{what}, and a failover began {_after(met.at, switch.claimed_at)}"
+                return _ended(switch, text, ())
         later = self._next_of(met.target, met.at)
         if later is None:
             return _Cure("nothing; it was not invoked again", None, "open")
         return _Cure(f"{met.target} was invoked again {_after(met.at, later)}", later, "cured")
 
     def _found_out_by(self, workload_id: str, since: datetime, until: datetime) -> str:
-        """Which other signal led to a rescue; the sweep asks EC2 and writes none."""
+        """Which other signal led to a failover; the sweep asks EC2 and writes no signal."""
         for row in LedgerView(self._account).signals():
             received_at = datetime.fromisoformat(row["received_at"])
             if row["workload_id"] == workload_id and since <= received_at <= until:
-                return f"EC2 told that its instance is {row['action'] or row['kind']}"
+                return f"EC2 reported that its instance is {row['action'] or row['kind']}"
         return "the sweep found that its instance is gone"
 
 
@@ -272,23 +272,23 @@ def _went_on(met: Met, errors: Sequence[str], at: datetime) -> str:
     return f"{met.call.caller.name if by_function and met.call else met.state} coped with it"
 
 
-def _ended(switch: SwitchItem, told: str, switches: Sequence[SwitchItem]) -> _Cure:
+def _ended(switch: SwitchItem, text: str, switches: Sequence[SwitchItem]) -> _Cure:
     """The end of a switch; of one that failed, what came of the next."""
-    word = "rescue" if switch.is_failover else "switch"
+    word = "failover" if switch.is_failover else "switch"
     if switch.phase is Phase.DONE:
-        return _Cure(f"{told}; the {word} was done", switch.ended_at, "cured")
+        return _Cure(f"{text}; the {word} was done", switch.ended_at, "cured")
     if switch.ended_at is None:
-        return _Cure(f"{told}; the {word} is {switch.phase.value}", None, "open")
-    told += "; " if switch.taken_over_by else f"; the {word} was undone"
+        return _Cure(f"{text}; the {word} is {switch.phase.value}", None, "open")
+    text += "; " if switch.taken_over_by else f"; the {word} was undone"
     for later in switches:
         same = later.workload_id == switch.workload_id and later.claimed_at > switch.claimed_at
         if same and later.phase is Phase.DONE:
             began = _after(switch.claimed_at, later.claimed_at)
-            who = "a rescue took it over" if switch.taken_over_by else "; the next one began"
-            return _Cure(f"{told}{who} {began} and was done", later.ended_at, "cured")
+            who = "a failover took it over" if switch.taken_over_by else "; the next one began"
+            return _Cure(f"{text}{who} {began} and was done", later.ended_at, "cured")
     if switch.taken_over_by:
-        told += f"{switch.taken_over_by} took it over"
-    return _Cure(told, switch.ended_at, "undone")
+        text += f"{switch.taken_over_by} took it over"
+    return _Cure(text, switch.ended_at, "undone")
 
 
 def _result(invocation: Invocation) -> str:

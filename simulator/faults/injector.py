@@ -9,7 +9,6 @@ from functools import partial
 from typing import Any
 
 from botocore.exceptions import ConnectionClosedError
-from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 
 from simulator.account import EmbeddedAccount
@@ -59,12 +58,12 @@ class Met:
     Attributes:
         fault: as it was asked for.
         number: of its call or its delivery.
-        call: None where it happened to the delivery of an event.
+        call: None if it happened to the delivery of an event.
         target, text: of a delivery: the function that it is for, and what it gets.
         chain: who was calling, the outermost first.
         execution, state: in which it happened, if in any; ``events_before`` is the length of the
             execution's history at that moment.
-        refused: further calls that were refused with this one, where it denies all like it.
+        refused: further calls that were refused with this one, if it denies all like it.
     """
 
     at: datetime
@@ -144,7 +143,7 @@ class Injector:
         self._world = world
 
     def arm(self, faults: Iterable[Fault | PlacedFault] = ()) -> None:
-        """Begin to count anew; these faults shall happen."""
+        """Count from 1 again; inject these faults."""
         wanted, begun = list(faults), self._account.clock.now()
         self._waiting = sorted(each for each in wanted if isinstance(each, Fault))
         self._watches = [
@@ -367,7 +366,7 @@ class Injector:
             self._account.redrive(name)
 
     def _abort(self, name: str) -> None:
-        backend = stepfunctions_parser_backends[DEFAULT_ACCOUNT_ID][self._account.region]
+        backend = stepfunctions_parser_backends[self._account.account_id][self._account.region]
         for machine in backend.state_machines:
             for execution in machine.executions:
                 if execution.name == name and execution.status == "RUNNING":

@@ -11,7 +11,7 @@ from simulator.world import World
 def not_found(
     account: EmbeddedAccount, world: World, call: WireCall, as_of: datetime
 ) -> tuple[int, dict[str, Any]] | None:
-    """The error of a read that names what did not exist then; None where it names nothing such."""
+    """The error of a read that names what did not exist then; None if it names nothing of the kind."""
     if call.operation == "DescribeExecution":
         arn = str(call.params["executionArn"])
         young = any(e.arn == arn and e.start > as_of for e in account.executions())

@@ -209,7 +209,7 @@ def epoch_s(field: str, when: datetime) -> int:
     """Whole epoch seconds of a moment that knows its time zone.
 
     Raises:
-        ValueError: a naive datetime, whose meaning would depend on the machine.
+        ValueError: a naive datetime, whose meaning would depend on the host.
     """
     if when.tzinfo is None:
         raise ValueError(f"{field}: {when.isoformat()} has no time zone; give one, such as UTC")

@@ -42,7 +42,7 @@ def demand(
 def tag_context(
     *, requested: Mapping[str, str] | None = None, present: Mapping[str, str] | None = None
 ) -> dict[str, tuple[str, ...]]:
-    """The keys that tags give: those that the request sets, and those that the resource bears.
+    """The keys that tags give: those that the request sets, and those of the resource.
 
     ``ec2:ResourceTag`` is EC2's own spelling of ``aws:ResourceTag`` (Service Authorization
     Reference, "Condition keys for Amazon EC2").

@@ -130,7 +130,7 @@ def _s3(operation: str, params: Params, place: Place) -> Iterator[Demand]:
         case "GetObject" | "HeadObject":
             yield Demand("s3:GetObject", f"{bucket}/{params['Key']}")
             if not place.has_object(params["Bucket"], params["Key"]):
-                # Whoever may not list the bucket is told 403, not that the key is missing.
+                # A caller that may not list the bucket gets 403, not that the key is missing.
                 yield Demand("s3:ListBucket", bucket)
         case "PutObject" | "DeleteObject":
             yield Demand(f"s3:{operation}", f"{bucket}/{params['Key']}")
@@ -162,7 +162,7 @@ def _events(operation: str, params: Params, place: Place) -> Iterator[Demand]:
 def _states(operation: str, params: Params, _place: Place) -> Iterator[Demand]:
     match operation:
         case "StartExecution":
-            # Of a version or alias too, the machine's own ARN is asked for (Step Functions Developer
+            # Of a version or alias too, the state machine's own ARN counts (Step Functions Developer
             # Guide, "Authorization for versions and aliases").
             machine = ":".join(params["stateMachineArn"].split(":")[:7])
             yield Demand("states:StartExecution", machine)

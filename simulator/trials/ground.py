@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import Any
 
-from moto.core import DEFAULT_ACCOUNT_ID
 from moto.sns.models import sns_backends
 
 from simulator.account import EmbeddedAccount
@@ -164,7 +163,9 @@ class Ground(Deployed):
 
     def alerts(self) -> list[str]:
         """Texts of all alerts that were sent."""
-        topic = sns_backends[DEFAULT_ACCOUNT_ID][REGION].topics[self.account.outputs["AlertTopic"]]
+        topic = sns_backends[self.account.account_id][REGION].topics[
+            self.account.outputs["AlertTopic"]
+        ]
         return [message for _, message, *_ in topic.sent_notifications]
 
     def running(self, workload: str) -> list[str]:

@@ -10,7 +10,6 @@ from dataclasses import asdict, dataclass
 from random import Random
 from typing import Any
 
-from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 
 from simulator.faults.places import parse_fault
@@ -148,7 +147,7 @@ def _items(ground: Ground) -> list[dict[str, Any]]:
 
 
 def _histories(ground: Ground) -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    backend = stepfunctions_parser_backends[DEFAULT_ACCOUNT_ID][ground.account.region]
+    backend = stepfunctions_parser_backends[ground.account.account_id][ground.account.region]
     for machine in backend.state_machines:
         for execution in machine.executions:
             environment = execution.exec_worker.env

@@ -6,7 +6,7 @@ from simulator.world.model import Address, Interface
 from simulator.world.network import new_public_ip
 from simulator.world.operations import Params, Reply, attributed_operation, operation
 from simulator.world.queries import Row, filtered, select, tag_list
-from simulator.world.state import ACCOUNT_ID, WorldState
+from simulator.world.state import WorldState
 from simulator.world.tagging import specified_tags
 from simulator.world.visibility import is_hidden
 
@@ -49,7 +49,7 @@ def _row(state: WorldState, address: Address) -> Row:
         "AssociationId": address.association_id,
         "InstanceId": state.instance_of_interface(address.interface_id),
         "NetworkInterfaceId": address.interface_id,
-        "NetworkInterfaceOwnerId": ACCOUNT_ID if attached else None,
+        "NetworkInterfaceOwnerId": state.account_id if attached else None,
         "PrivateIpAddress": address.private_ip,
         "Tags": tag_list(state, address.allocation_id),
     }

@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 from hashlib import md5
 
-from simulator.world.catalogue import instance_types, memory_gib, offerings, vcpus
+from simulator.world.catalog import instance_types, memory_gib, offerings, vcpus
 from simulator.world.state import WorldState
 
 URL = "https://spot-bid-advisor.s3.amazonaws.com/spot-advisor-data.json"
@@ -62,7 +62,7 @@ class SpotAdvisor:
         return len(self._shares) - 1
 
     def answer(self, asked: Mapping[str, str]) -> tuple[int, dict[str, str], bytes]:
-        """S3's answer to a GET: the file, or 304 without it where it still has that ETag (S3 API
+        """S3's answer to a GET: the file, or 304 without it if the ETag still matches (S3 API
         reference, GetObject, If-None-Match)."""
         body = self.document()
         headers = {"Content-Type": "application/json", "ETag": f'"{md5(body).hexdigest()}"'}

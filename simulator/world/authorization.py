@@ -1,4 +1,4 @@
-"""What calls of EC2 demand of IAM, with what the things that they touch bear at that moment.
+"""What calls of EC2 demand of IAM, with the tags that their resources have at that moment.
 
 Sources: Service Authorization Reference, "Actions, resources, and condition keys for Amazon EC2"; EC2
 user guide, "Grant permission to tag Amazon EC2 resources during creation" (``ec2:CreateTags`` with
@@ -19,7 +19,7 @@ from simulator.world.fleets import merged_candidates
 from simulator.world.launch import merged_request
 from simulator.world.launch_templates import find_template
 from simulator.world.operations import Params
-from simulator.world.state import ACCOUNT_ID, WorldState
+from simulator.world.state import WorldState
 from simulator.world.tagging import resource_kind
 
 __all__ = ["demands_of", "demands_of_overrides"]
@@ -87,7 +87,7 @@ class _Asked:
 
     def arn(self, kind: str, resource_id: str) -> str:
         # Images and snapshots are of no account ("Resource types defined by Amazon EC2").
-        account = "" if kind in ("image", "snapshot") else ACCOUNT_ID
+        account = "" if kind in ("image", "snapshot") else self.state.account_id
         return f"arn:aws:ec2:{self.state.region}:{account}:{kind}/{resource_id}"
 
     def on(
@@ -167,7 +167,7 @@ def _launch(asked: _Asked, merged: Params) -> Iterator[Demand]:
     for license_specification in merged.get("LicenseSpecifications", []):
         arn = license_specification["LicenseConfigurationArn"]
         yield demand("ec2:RunInstances", arn, {"ec2:Region": (state.region,)})
-    yield from _passed_role(merged)
+    yield from _passed_role(asked, merged)
     yield from _keys_of_volumes(asked, merged)
 
 
@@ -183,25 +183,25 @@ def _network(asked: _Asked, merged: Params, tags: Mapping[str, str]) -> Iterator
             yield asked.of_kind("security-group", group)
 
 
-def _passed_role(merged: Params) -> Iterator[Demand]:
+def _passed_role(asked: _Asked, merged: Params) -> Iterator[Demand]:
     """The role of an instance profile has its name, as where the console made both (IAM User Guide,
     "Use instance profiles")."""
     profile = merged.get("IamInstanceProfile")
     if profile:
         name = profile.get("Name") or profile["Arn"].rpartition("/")[2]
         to = {"iam:PassedToService": ("ec2.amazonaws.com",)}
-        yield demand("iam:PassRole", f"arn:aws:iam::{ACCOUNT_ID}:role/{name}", to)
+        yield demand("iam:PassRole", f"arn:aws:iam::{asked.state.account_id}:role/{name}", to)
 
 
 def _keys_of_volumes(asked: _Asked, merged: Params) -> Iterator[Demand]:
     """Of customer managed keys; the policy of ``aws/ebs`` lets all of the account use it."""
-    region = asked.state.region
+    region, account_id = asked.state.region, asked.state.account_id
     through = {"kms:ViaService": (f"ec2.{region}.amazonaws.com",)}
     for mapping in merged.get("BlockDeviceMappings", []):
         key = mapping.get("Ebs", {}).get("KmsKeyId")
         if key is None:
             continue
-        arn = key if key.startswith("arn:") else f"arn:aws:kms:{region}:{ACCOUNT_ID}:key/{key}"
+        arn = key if key.startswith("arn:") else f"arn:aws:kms:{region}:{account_id}:key/{key}"
         for_resource = {**through, "kms:GrantIsForAWSResource": ("true",)}
         yield demand("kms:CreateGrant", arn, for_resource)
         yield from (demand(f"kms:{action}", arn, through) for action in _KMS_ACTIONS)

@@ -7,7 +7,7 @@ family class, spot and on-demand apart), "Error codes for the Amazon EC2 API".
 from fnmatch import fnmatchcase
 from typing import Final
 
-from simulator.world.catalogue import vcpus, zones_offering
+from simulator.world.catalog import vcpus, zones_offering
 from simulator.world.errors import AwsError
 from simulator.world.state import WorldState
 

@@ -69,7 +69,7 @@ def create_fleet(state: WorldState, params: Params, caller: object) -> Reply:
 
     A repeated request names the fleet and nothing else: that it "succeeds without performing any further
     actions" ("Ensuring idempotency in Amazon EC2 API requests") is no promise to repeat what was
-    launched. DescribeFleets tells.
+    launched. DescribeFleets shows it.
     """
     reject_unmodelled("CreateFleet", params, _MODELLED)
     if params.get("Type") != "instant":

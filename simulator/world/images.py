@@ -4,7 +4,7 @@ from simulator.world.errors import AwsError
 from simulator.world.model import Image
 from simulator.world.operations import Params, Reply, operation
 from simulator.world.queries import Row, filtered, no_paging_with_ids, page, select, tag_list
-from simulator.world.state import ACCOUNT_ID, WorldState
+from simulator.world.state import WorldState
 
 
 def launchable_image(state: WorldState, image_id: str) -> Image:
@@ -27,7 +27,7 @@ def describe_images(state: WorldState, params: Params) -> Reply:
     no_paging_with_ids(params, "ImageIds")
     images = {key: image for key, image in state.images.items() if not image.deregistered}
     chosen = select(images, params.get("ImageIds", []), "InvalidAMIID.NotFound", "image")
-    owners = set(params.get("Owners", [])) - {"self", ACCOUNT_ID}
+    owners = set(params.get("Owners", [])) - {"self", state.account_id}
     rows = [] if owners and not set(params["Owners"]) - owners else chosen
     paths = {
         "image-id": "ImageId",
@@ -52,11 +52,11 @@ def _row(state: WorldState, image: Image) -> Row:
     return {
         "ImageId": image.image_id,
         "Name": image.name,
-        "ImageLocation": f"{ACCOUNT_ID}/{image.name}",
+        "ImageLocation": f"{state.account_id}/{image.name}",
         "ImageType": "machine",
         "Architecture": image.architecture,
         "CreationDate": image.creation_date.strftime("%Y-%m-%dT%H:%M:%S.000Z"),
-        "OwnerId": ACCOUNT_ID,
+        "OwnerId": state.account_id,
         "Public": False,
         "Platform": image.platform,
         "PlatformDetails": "Windows" if windows else "Linux/UNIX",

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
-from simulator.world.catalogue import instance_types
+from simulator.world.catalog import instance_types
 from simulator.world.errors import AwsError, reject_unmodelled
 from simulator.world.instance_rows import (
     block_device_row,
@@ -15,7 +15,7 @@ from simulator.world.model import Instance
 from simulator.world.network import group_rows
 from simulator.world.operations import Params, Reply, operation
 from simulator.world.queries import Row, filtered, no_paging_with_ids, page
-from simulator.world.state import ACCOUNT_ID, WorldState
+from simulator.world.state import WorldState
 from simulator.world.visibility import is_hidden
 
 _FILTERS = {
@@ -69,7 +69,7 @@ def describe_instances(state: WorldState, params: Params) -> Reply:
             reservation_id,
             {
                 "ReservationId": reservation_id,
-                "OwnerId": ACCOUNT_ID,
+                "OwnerId": state.account_id,
                 "Groups": [],
                 "Instances": [],
             },

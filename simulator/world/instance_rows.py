@@ -1,6 +1,6 @@
 """An instance as EC2's replies show it."""
 
-from simulator.world.catalogue import instance_types
+from simulator.world.catalog import instance_types
 from simulator.world.instances import state_row
 from simulator.world.model import Instance, Interface, Volume
 from simulator.world.network import (
@@ -11,7 +11,7 @@ from simulator.world.network import (
     public_dns_name,
 )
 from simulator.world.queries import Row, tag_list
-from simulator.world.state import ACCOUNT_ID, WorldState
+from simulator.world.state import WorldState
 from simulator.world.volumes import ebs_parameters
 
 
@@ -19,7 +19,7 @@ def reservation_row(state: WorldState, instances: list[Instance]) -> Row:
     """A reservation with these of its instances."""
     return {
         "ReservationId": instances[0].reservation_id,
-        "OwnerId": ACCOUNT_ID,
+        "OwnerId": state.account_id,
         "Groups": [],
         "Instances": [instance_row(state, instance) for instance in instances],
     }
@@ -167,7 +167,7 @@ def _interface_row(state: WorldState, interface: Interface) -> Row:
         "NetworkInterfaceId": interface.interface_id,
         "SubnetId": interface.subnet_id,
         "VpcId": state.subnets[interface.subnet_id].vpc_id,
-        "OwnerId": ACCOUNT_ID,
+        "OwnerId": state.account_id,
         "Description": interface.description,
         "MacAddress": interface.mac_address,
         "InterfaceType": "interface",
@@ -195,7 +195,7 @@ def launch_template_data(state: WorldState, instance: Instance) -> Row:
     """API data type ResponseLaunchTemplateData, of a live instance.
 
     As AWS does, it names what no second instance can have (the interface, its private addresses,
-    the subnet and the zone), spells out options that nobody has used, and holds what no launch
+    the subnet and the zone), spells out unused options, and holds what no launch
     takes (``Operator``'s parts, the metadata options' ``State``). Source: API_GetLaunchTemplateData,
     the example in the AWS CLI reference "get-launch-template-data", and for the options of an
     ordinary instance what DescribeInstances answers in 2026.

@@ -9,7 +9,7 @@ from typing import Any
 
 from simulator.world import launch_checks, network
 from simulator.world.capacity import check_capacity, check_quota, closed_with
-from simulator.world.catalogue import instance_types, zones_offering
+from simulator.world.catalog import instance_types, zones_offering
 from simulator.world.errors import AwsError, reject_unmodelled
 from simulator.world.images import launchable_image
 from simulator.world.instance_rows import reservation_row
@@ -72,7 +72,7 @@ def run_instances(state: WorldState, params: Params, caller: object) -> Reply:
     """API_RunInstances.
 
     A client token counts per zone where the request names one ("Ensuring idempotency in Amazon
-    EC2 API requests", RunInstances idempotency): the same token in another zone launches anew.
+    EC2 API requests", RunInstances idempotency): the same token in another zone launches again.
     """
     merged, template_tags = merged_request(state, params)
     scope = named_zone(state, merged)

@@ -10,7 +10,7 @@ import binascii
 import re
 
 from simulator.limits import LIMITS
-from simulator.world.catalogue import instance_types, is_offered, zones_offering
+from simulator.world.catalog import instance_types, is_offered, zones_offering
 from simulator.world.errors import AwsError
 from simulator.world.model import Image, InterfaceSpec, Subnet
 from simulator.world.operations import Params

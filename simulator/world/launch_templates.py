@@ -8,7 +8,7 @@ from simulator.world.errors import AwsError
 from simulator.world.model import LaunchTemplate, LaunchTemplateVersion
 from simulator.world.operations import Params, Reply, operation
 from simulator.world.queries import Row, filtered, page, tag_list
-from simulator.world.state import ACCOUNT_ID, WorldState
+from simulator.world.state import WorldState
 from simulator.world.tagging import specified_tags
 from simulator.world.visibility import hide_template, is_hidden, version_is_hidden
 
@@ -121,7 +121,7 @@ def create_launch_template(state: WorldState, params: Params) -> Reply:
         template_id=state.new_id("lt"),
         name=name,
         create_time=state.now().replace(microsecond=0),
-        created_by=f"arn:aws:iam::{ACCOUNT_ID}:root",
+        created_by=f"arn:aws:iam::{state.account_id}:root",
     )
     _add_version(state, template, params.get("VersionDescription"), params["LaunchTemplateData"])
     state.launch_templates[template.template_id] = template

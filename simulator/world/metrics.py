@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator.limits import LIMITS
-from simulator.world.catalogue import instance_types, memory_gib, vcpus
+from simulator.world.catalog import instance_types, memory_gib, vcpus
 from simulator.world.errors import AwsError, NotModelled
 from simulator.world.model import Instance
 from simulator.world.operations import Params, Reply, operation

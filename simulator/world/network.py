@@ -14,7 +14,7 @@ from simulator.world.queries import (
     select,
     tag_list,
 )
-from simulator.world.state import ACCOUNT_ID, WorldState
+from simulator.world.state import WorldState
 
 _VPC_CIDR = "172.31.0.0/16"
 
@@ -32,7 +32,7 @@ def public_dns_name(state: WorldState, address: str) -> str:
 
 
 def new_public_ip(state: WorldState) -> str:
-    """A public address that nobody else has."""
+    """A public address that is not in use."""
     return str(IPv4Address("3.80.0.0") + state.count("public-ip"))
 
 
@@ -163,7 +163,7 @@ def address_association(state: WorldState, interface: Interface, private_ip: str
             return {
                 "PublicIp": address.public_ip,
                 "PublicDnsName": public_dns_name(state, address.public_ip),
-                "IpOwnerId": ACCOUNT_ID,
+                "IpOwnerId": state.account_id,
                 "AllocationId": address.allocation_id,
                 "AssociationId": address.association_id,
             }
@@ -185,7 +185,7 @@ def describe_vpcs(state: WorldState, params: Params) -> Reply:
         "CidrBlock": _VPC_CIDR,
         "DhcpOptionsId": "dopt-0default",
         "State": "available",
-        "OwnerId": ACCOUNT_ID,
+        "OwnerId": state.account_id,
         "InstanceTenancy": "default",
         "IsDefault": True,
         "CidrBlockAssociationSet": [
@@ -228,9 +228,9 @@ def describe_subnets(state: WorldState, params: Params) -> Reply:
 def _subnet_row(state: WorldState, subnet: Subnet) -> Row:
     return {
         "SubnetId": subnet.subnet_id,
-        "SubnetArn": f"arn:aws:ec2:{state.region}:{ACCOUNT_ID}:subnet/{subnet.subnet_id}",
+        "SubnetArn": f"arn:aws:ec2:{state.region}:{state.account_id}:subnet/{subnet.subnet_id}",
         "VpcId": subnet.vpc_id,
-        "OwnerId": ACCOUNT_ID,
+        "OwnerId": state.account_id,
         "AvailabilityZone": subnet.availability_zone,
         "AvailabilityZoneId": state.zone_id(subnet.availability_zone),
         "AvailableIpAddressCount": subnet.free_addresses(),
@@ -301,7 +301,7 @@ def _route_table_row(state: WorldState, table: RouteTable) -> Row:
     return {
         "RouteTableId": table.route_table_id,
         "VpcId": table.vpc_id,
-        "OwnerId": ACCOUNT_ID,
+        "OwnerId": state.account_id,
         "PropagatingVgws": [],
         "Routes": routes,
         "Associations": [
@@ -334,7 +334,7 @@ def describe_security_groups(state: WorldState, params: Params) -> Reply:
             "GroupName": group.name,
             "Description": group.description,
             "VpcId": group.vpc_id,
-            "OwnerId": ACCOUNT_ID,
+            "OwnerId": state.account_id,
             "IpPermissions": [],
             "IpPermissionsEgress": [{"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}],
             "Tags": tag_list(state, group.group_id),
@@ -401,7 +401,7 @@ def _interface_row(state: WorldState, interface: Interface) -> Row:
             "DeviceIndex": interface.device_index,
             "NetworkCardIndex": 0,
             "InstanceId": interface.instance_id,
-            "InstanceOwnerId": ACCOUNT_ID,
+            "InstanceOwnerId": state.account_id,
             "Status": "attached",
         }
     addresses = [
@@ -419,7 +419,7 @@ def _interface_row(state: WorldState, interface: Interface) -> Row:
         "VpcId": subnet.vpc_id,
         "AvailabilityZone": subnet.availability_zone,
         "Description": interface.description,
-        "OwnerId": ACCOUNT_ID,
+        "OwnerId": state.account_id,
         "Status": "in-use" if attachment else "available",
         "InterfaceType": "interface",
         "MacAddress": interface.mac_address,

@@ -2,15 +2,14 @@
 
 from collections.abc import Callable
 from functools import wraps
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from simulator.world.state import WorldState
+from simulator.world.state import WorldState
 
 Params = dict[str, Any]
 Reply = dict[str, Any]
-Handler = Callable[["WorldState", Params], Reply]
-AttributedHandler = Callable[["WorldState", Params, object], Reply]
+Handler = Callable[[WorldState, Params], Reply]
+AttributedHandler = Callable[[WorldState, Params, object], Reply]
 
 OPERATIONS: dict[tuple[str, str], AttributedHandler] = {}
 CHECKS_BEFORE_DRY_RUN = frozenset({("ec2", "RunInstances"), ("ec2", "CreateFleet")})
@@ -25,7 +24,7 @@ def operation(service: str, name: str) -> Callable[[Handler], Handler]:
 
     def register(handler: Handler) -> Handler:
         @wraps(handler)
-        def without_caller(state: "WorldState", params: Params, _caller: object) -> Reply:
+        def without_caller(state: WorldState, params: Params, _caller: object) -> Reply:
             return handler(state, params)
 
         OPERATIONS[(service, name)] = without_caller

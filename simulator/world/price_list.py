@@ -11,7 +11,7 @@ from typing import Any
 
 import botocore.session
 
-from simulator.world.catalogue import instance_types, memory_gib, offerings, vcpus
+from simulator.world.catalog import instance_types, memory_gib, offerings, vcpus
 from simulator.world.errors import AwsError, NotModelled
 from simulator.world.operations import Params, Reply, operation
 from simulator.world.queries import remember, remembered

@@ -27,8 +27,6 @@ from simulator.world.model import (
     Zone,
 )
 
-ACCOUNT_ID = "123456789012"
-
 
 class WorldState:
     """Everything that exists, and the agenda of what is due.
@@ -42,6 +40,7 @@ class WorldState:
         clock: Callable[[], datetime],
         *,
         seed: int,
+        account_id: str,
         region: str,
         zones: tuple[Zone, ...],
         prices: PriceHistory,
@@ -51,12 +50,13 @@ class WorldState:
         self._clock = clock
         self.seed = seed
         self.limits = limits
+        self.account_id = account_id
         self.region = region
         self.zones = zones
         self.local_zones: list[Zone] = []
         self.prices = prices
         self.on_demand_usd_per_hour = on_demand_usd_per_hour
-        # What the price list shows instead, None where it shows nothing.
+        # What the price list shows instead; None if it shows nothing.
         self.listed_usd_per_hour: dict[str, float | None] = {}
         self.pools = {(p.instance_type, p.availability_zone): p for p in prices.pools}
         self.instances: dict[str, Instance] = {}
@@ -144,7 +144,7 @@ class WorldState:
         self._subscribers.append(subscriber)
 
     def publish(self, event: WorldEvent) -> None:
-        """Tell all subscribers, in the order in which they came."""
+        """Call all subscribers, in the order of their subscriptions."""
         for subscriber in self._subscribers:
             subscriber(event)
 

@@ -1,4 +1,4 @@
-"""Eventual consistency: what has just been made is not seen everywhere at once.
+"""Eventual consistency: new resources are not visible everywhere at once.
 
 Source: EC2 developer guide, "Eventual consistency in the Amazon EC2 API": a command that follows
 too soon answers that the resource does not exist. How long is drawn for each resource, and apart

@@ -14,7 +14,7 @@ from simulator.world.errors import AwsError
 from simulator.world.model import BlockDevice, Image, Instance, Volume
 from simulator.world.operations import Params, Reply, operation
 from simulator.world.queries import Row, filtered, no_paging_with_ids, page, select, tag_list
-from simulator.world.state import ACCOUNT_ID, WorldState
+from simulator.world.state import WorldState
 
 _TYPES = ("gp2", "gp3", "io1", "io2", "st1", "sc1", "standard")
 
@@ -129,7 +129,7 @@ def attach_new_volume(state: WorldState, instance: Instance, device: BlockDevice
 
 
 def volume_at(state: WorldState, instance: Instance, device_name: str) -> Volume:
-    """The volume at a device of an instance; ValueError where there is none."""
+    """The volume at a device of an instance; ValueError if there is none."""
     for volume_id in instance.volume_ids:
         if state.volumes[volume_id].device.device_name == device_name:
             return state.volumes[volume_id]
@@ -164,7 +164,7 @@ def release_volume(state: WorldState, volume: Volume) -> None:
 
 
 def ebs_parameters(device: BlockDevice) -> Params:
-    """A device as RequestLaunchTemplateData spells it; performance only where it is a choice."""
+    """A device as RequestLaunchTemplateData spells it; performance only if it can be chosen."""
     gp3 = device.volume_type == "gp3"
     chosen_iops = device.iops if gp3 or device.volume_type in ("io1", "io2") else None
     values: dict[str, Any] = {
@@ -218,7 +218,7 @@ def _row(state: WorldState, volume: Volume) -> Row:
     ]
     key = device.kms_key_id
     if device.encrypted and key is None:
-        key = f"arn:aws:kms:{state.region}:{ACCOUNT_ID}:key/aws-ebs-default"
+        key = f"arn:aws:kms:{state.region}:{state.account_id}:key/aws-ebs-default"
     return {
         "VolumeId": volume.volume_id,
         "AvailabilityZone": volume.availability_zone,

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from simulator.account_id import DEFAULT_ACCOUNT_ID
 from simulator.limits import LIMITS, Limits
 from simulator.permissions.demand import Demand
 from simulator.world import (  # noqa: F401 - imported for the operations that they register
@@ -25,7 +26,7 @@ from simulator.world.addresses import new_address, point
 from simulator.world.advisor import SpotAdvisor
 from simulator.world.authorization import demands_of, demands_of_overrides
 from simulator.world.capacity import FAMILY_CLASSES, family_class
-from simulator.world.catalogue import instance_types, zones_of
+from simulator.world.catalog import instance_types, zones_of
 from simulator.world.errors import AwsError, NotModelled
 from simulator.world.events import InterruptionWarned, RebalanceRecommended, WorldEvent
 from simulator.world.instances import USER_INITIATED, create, reclaim, terminate
@@ -47,7 +48,7 @@ from simulator.world.model import (
 from simulator.world.network import make_subnet
 from simulator.world.operations import CHECKS_BEFORE_DRY_RUN, OPERATIONS, Params
 from simulator.world.shapes import checked_reply
-from simulator.world.state import ACCOUNT_ID, WorldState
+from simulator.world.state import WorldState
 from simulator.world.volumes import changed_device, volume_at
 
 _TARGET_TYPES = ("instance", "ip")
@@ -57,8 +58,9 @@ _LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 _FOREVER = datetime(9999, 1, 1, tzinfo=UTC)
 
 
-INSTANCE_ROLE_ARN = f"arn:aws:iam::{ACCOUNT_ID}:role/workload"
-"""The role in the instance profile that every machine of a user's own bears."""
+_INSTANCE_ROLE = "arn:aws:iam::{}:role/workload"
+INSTANCE_ROLE_ARN = _INSTANCE_ROLE.format(DEFAULT_ACCOUNT_ID)
+"""The role in the instance profile of every instance that a user launches, in the default account."""
 
 
 class World:
@@ -77,6 +79,7 @@ class World:
         now: Callable[[], datetime],
         *,
         seed: int,
+        account_id: str = DEFAULT_ACCOUNT_ID,
         region: str = "us-east-1",
         prices: PriceHistory,
         on_demand_usd_per_hour: Mapping[str, float],
@@ -87,6 +90,7 @@ class World:
         self._state = WorldState(
             now,
             seed=seed,
+            account_id=account_id,
             region=region,
             zones=zones,
             prices=prices,
@@ -102,7 +106,7 @@ class World:
         self.loads: dict[str, Load] = self._state.caches.setdefault("loads", {})
         _furnish(self._state)
 
-    # What callers of AWS see.
+    # For callers of AWS.
 
     def answers(self, service: str, operation: str) -> bool:
         """Whether this call is the world's to answer."""
@@ -157,12 +161,17 @@ class World:
         self.advance()
         return self.advisor.answer(asked)
 
-    # What drivers and scenarios see and do.
+    # For drivers and scenarios.
 
     @property
     def zones(self) -> tuple[str, ...]:
         """Names of the availability zones."""
         return tuple(zone.name for zone in self._state.zones)
+
+    @property
+    def instance_role_arn(self) -> str:
+        """The role in the instance profile of every instance that a user launches."""
+        return _INSTANCE_ROLE.format(self._state.account_id)
 
     @property
     def instances(self) -> Mapping[str, Instance]:
@@ -183,7 +192,7 @@ class World:
         self._state.seed = seed
 
     def advance(self) -> None:
-        """Let happen, and publish, what came due."""
+        """Do, and publish, what is due."""
         self._state.settle()
 
     def next_due(self) -> datetime | None:
@@ -211,7 +220,7 @@ class World:
         persistent: bool = False,
         **details: Any,
     ) -> str:
-        """A machine of the user's own, running since `age` ago; returns its id.
+        """An instance of a user, running since `age` ago; returns its id.
 
         persistent: its spot request is persistent. details: further parameters of RunInstances,
         in AWS's spelling. Capacity and quotas are not asked; all else is checked as AWS does.
@@ -328,7 +337,7 @@ class World:
         state, instance = self._state, self.instances[instance_id]
         volume = volume_at(state, instance, device_name)
         if device_name == state.images[instance.spec.image_id].root_device_name:
-            raise ValueError(f"device_name: {device_name!r} is the root, which a machine runs on")
+            raise ValueError(f"device_name: {device_name!r} is the root device of the instance")
         instance.volume_ids.remove(volume.volume_id)
         del state.volumes[volume.volume_id]
         state.tags.pop(volume.volume_id, None)
@@ -336,7 +345,7 @@ class World:
     def modify_volume(self, instance_id: str, device_name: str, **changes: Any) -> None:
         """Change size, type or speed of a volume in use: ModifyVolume's parameters, in AWS's spelling.
 
-        DescribeVolumes tells the new values while the volume is still being optimized (EBS user guide,
+        DescribeVolumes shows the new values while the volume is still being optimized (EBS user guide,
         "Monitor the progress of EBS volume modifications").
         """
         volume = volume_at(self._state, self.instances[instance_id], device_name)
@@ -382,7 +391,7 @@ class World:
     ) -> str:
         """A target group; target_type: `instance` or `ip`. Returns its ARN.
 
-        zones: those that are enabled for its load balancer, all where it is None.
+        zones: those that are enabled for its load balancer, all if None.
         """
         if target_type not in _TARGET_TYPES:
             raise ValueError(f"target_type: {target_type!r} must be one of {_TARGET_TYPES}")
@@ -390,9 +399,8 @@ class World:
         if any(group.name == name for group in state.target_groups.values()):
             raise ValueError(f"name: a target group {name!r} is there already")
         number = state.digest("target-group", name).hex()[:16]
-        arn = (
-            f"arn:aws:elasticloadbalancing:{state.region}:{ACCOUNT_ID}:targetgroup/{name}/{number}"
-        )
+        place = f"{state.region}:{state.account_id}"
+        arn = f"arn:aws:elasticloadbalancing:{place}:targetgroup/{name}/{number}"
         state.target_groups[arn] = TargetGroup(
             arn=arn,
             name=name,
@@ -443,7 +451,7 @@ class World:
         )
 
     def forget_fleet(self, fleet_id: str) -> None:
-        """EC2 knows this fleet no more; what it has launched runs on."""
+        """EC2 forgets this fleet; its instances keep running."""
         del self._state.fleets[fleet_id]
 
     def reopen_capacity(self) -> None:
@@ -511,7 +519,7 @@ class World:
         return group_id
 
     def delete_security_group(self, group_id: str) -> None:
-        """The group is gone, whoever uses it."""
+        """The group is gone, even if it is in use."""
         del self._state.security_groups[group_id]
 
     def delete_key_pair(self, name: str) -> None:
@@ -532,9 +540,8 @@ class World:
         ipv6: it has an IPv6 block as well. outpost: it is on an Outpost of the zone.
         """
         state = self._state
-        arn = (
-            f"arn:aws:outposts:{state.region}:{ACCOUNT_ID}:outpost/op-{state.count('outpost'):017x}"
-        )
+        place = f"{state.region}:{state.account_id}"
+        arn = f"arn:aws:outposts:{place}:outpost/op-{state.count('outpost'):017x}"
         subnet = make_subnet(
             state,
             availability_zone,
@@ -618,7 +625,7 @@ def _furnish(state: WorldState) -> None:
         group_id, "default", "default VPC security group", state.vpc_id
     )
     state.key_names.add("team-key")
-    state.instance_profile_arns.add(f"arn:aws:iam::{ACCOUNT_ID}:instance-profile/workload")
+    state.instance_profile_arns.add(f"arn:aws:iam::{state.account_id}:instance-profile/workload")
     for architecture in ("x86_64", "arm64"):
         image_id = state.new_id("ami")
         state.images[image_id] = Image(

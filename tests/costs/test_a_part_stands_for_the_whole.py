@@ -20,7 +20,7 @@ def totals(usage: Usage) -> dict[Item, float]:
     return found
 
 
-def test_a_part_times_its_share_is_the_whole(part: Lived, whole: Lived) -> None:
+def test_part_times_its_share_is_the_whole(part: Lived, whole: Lived) -> None:
     """Everything that a quarter of a day uses is half of what half a day uses."""
     of_part, of_whole = totals(part.daily), totals(whole.daily)
     assert of_part.keys() == of_whole.keys()
@@ -28,7 +28,7 @@ def test_a_part_times_its_share_is_the_whole(part: Lived, whole: Lived) -> None:
         assert 2 * of_part[item] == pytest.approx(quantity, rel=NEARLY), item
 
 
-def test_the_months_of_both_cost_the_same(part: Lived, whole: Lived) -> None:
+def test_months_of_both_cost_the_same(part: Lived, whole: Lived) -> None:
     """A month from a quarter of a day is a month from half a day, line by line."""
     bills = [
         {line.item: line.usd for line in bill_of(month_of(lived)).lines} for lived in (part, whole)
@@ -36,7 +36,7 @@ def test_the_months_of_both_cost_the_same(part: Lived, whole: Lived) -> None:
     assert bills[0] == pytest.approx(bills[1], rel=0.05, abs=0.001)
 
 
-def test_the_beginning_counts_once(part: Lived) -> None:
+def test_beginning_counts_once(part: Lived) -> None:
     """What happened at the beginning is not multiplied, what happened after it is, alarms are not."""
     month, once, daily = (totals(usage) for usage in (month_of(part), part.once, part.daily))
     times = (HOURS_PER_MONTH - BEGINNING_H) / 24 / part.days
@@ -46,7 +46,7 @@ def test_the_beginning_counts_once(part: Lived) -> None:
     assert month[Item.DASHBOARDS] == 1
 
 
-def test_what_is_kept_for_long_is_counted_in_full(part: Lived) -> None:
+def test_long_retention_is_counted_in_full(part: Lived) -> None:
     """Receipts are stored for the retention, not for a month; what has no end only as it is."""
     sizes = {who: gb for (item, who), gb in month_of(part).items() if item is Item.S3_STORAGE}
     grown = part.stored_at_end["receipts/"] - part.stored_at_begin["receipts/"]
@@ -55,6 +55,6 @@ def test_what_is_kept_for_long_is_counted_in_full(part: Lived) -> None:
     assert sizes["market/"] == pytest.approx(part.stored_at_end["market/"] / 1e9)
 
 
-def test_what_is_fixed_stays_below_ten_dollars(part: Lived) -> None:
+def test_fixed_cost_stays_below_ten_dollars(part: Lived) -> None:
     """Dashboard, alarms and custom metrics; every new one has to pay for itself."""
     assert 3 < bill_of(month_of(part)).fixed_usd < 10

@@ -28,7 +28,7 @@ def cost(*arguments: str) -> Result:
     return CliRunner().invoke(app, ["cost", *arguments], env={"TERMINAL_WIDTH": "120"})
 
 
-def test_the_bill_names_services_total_and_what_is_fixed(counted: list[int]) -> None:
+def test_bill_names_services_total_and_fixed_part(counted: list[int]) -> None:
     """Every service with its sum, the total, the fixed part, and on what it rests."""
     result = cost("--workloads", "7")
     assert result.exit_code == 0, result.output

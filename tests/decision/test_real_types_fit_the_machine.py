@@ -5,7 +5,7 @@ from functools import cache
 
 import pytest
 
-from simulator.world.catalogue import instance_types
+from simulator.world.catalog import instance_types
 from spot_optimizer.decision.decision import Decision
 from spot_optimizer.decision.engine import decide
 from spot_optimizer.decision.image_requirements import Image

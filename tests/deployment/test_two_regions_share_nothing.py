@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 import pytest
 
 from simulator.account import EmbeddedAccount
-from simulator.account.account import ACCOUNT_ID
 from simulator.account.deploy import Stack
 from simulator.account.roles import roles_of
+from simulator.account_id import DEFAULT_ACCOUNT_ID as ACCOUNT_ID
 from simulator.deployed import STACK, START, TEMPLATE
 from simulator.market.history import Pool, PriceHistory
 from simulator.market.on_demand import on_demand_prices

@@ -1,4 +1,4 @@
-"""What of all single faults a test run carries out; ``spot-optimizer soak`` carries out all."""
+"""The share of all single faults that a test run carries out; ``spot-optimizer soak`` runs all."""
 
 from simulator.trials.plans import clean_runs, single_faults
 from simulator.trials.pool import Servers
@@ -7,8 +7,8 @@ from simulator.trials.trials import SINGLE
 
 SEED = 1
 EVERY = 397
-"""A prime, so that neither kinds nor calls of one sort are passed over each time. Kinds, states and
-Catches that it misses are among those of ``simulator/trials/chosen.py``."""
+"""A prime: no kind and no sort of call is always skipped. Kinds, states and Catches that it misses are
+in ``simulator/trials/chosen.py``."""
 
 FAILOVERS = tuple(name for name in SINGLE if "failover" in name)
 SWITCHES = tuple(name for name in SINGLE if name not in FAILOVERS)

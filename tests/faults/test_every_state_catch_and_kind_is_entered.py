@@ -1,4 +1,4 @@
-"""A few chosen faults enter all that can be entered, and nothing of the product's breaks."""
+"""A few chosen faults enter every state and every Catch, and break no invariant."""
 
 import pytest
 
@@ -16,27 +16,27 @@ def results() -> list[RunResult]:
 
 
 def test_no_chosen_fault_breaks_an_invariant(results: list[RunResult]) -> None:
-    """Each that does is told with the command that repeats it."""
+    """A violation is printed with the command that repeats it."""
     assert len(results) == len(CHOSEN)
     assert [f"{r.spec.command}: {r.violation}" for r in results if r.violation] == []
 
 
 def test_every_chosen_fault_happens(results: list[RunResult]) -> None:
-    """One whose call is not made any more shows nothing."""
+    """A fault whose call no longer exists shows nothing."""
     missed = [r.spec.command for r in results if len(r.met) != len(r.spec.faults)]
     assert missed == []
 
 
-def test_nothing_remains_unentered(results: list[RunResult]) -> None:
-    """Every state, every Catch and every way out of a Choice of both state machines, and every kind of
-    fault: what is missing is named, and needs a chosen run, or nobody needs it."""
+def test_every_state_catch_choice_and_kind_is_entered(results: list[RunResult]) -> None:
+    """Every state, Catch and exit of a Choice of both state machines, and every kind of fault: a missing
+    one needs a chosen run, or is superfluous."""
     coverage = Coverage()
     for result in results:
         coverage.add(result)
     assert coverage.never_entered() == []
 
 
-def test_what_no_run_enters_is_named(results: list[RunResult]) -> None:
+def test_unentered_parts_are_named(results: list[RunResult]) -> None:
     """Without the runs that enter them."""
     coverage = Coverage()
     for result in results:

@@ -1,4 +1,4 @@
-"""Random runs: several workloads, several faults, duplicates, delays, and people who interfere."""
+"""Random runs: several workloads and faults, duplicates, delays, and interfering users."""
 
 import pytest
 
@@ -19,13 +19,13 @@ def results() -> list[RunResult]:
 
 
 def test_no_invariant_is_violated(results: list[RunResult]) -> None:
-    """Whatever comes together, every workload ends on one healthy machine."""
+    """In any combination, every workload ends on one healthy instance."""
     assert len(results) == SEEDS
     assert violations(results) == []
 
 
-def test_a_seed_repeats_its_run(results: list[RunResult]) -> None:
-    """Every call at the same moment, and the same ledger in the end, in another process too."""
+def test_seed_repeats_its_run(results: list[RunResult]) -> None:
+    """Every call at the same moment and the same ledger at the end, in another process too."""
     first = {result.spec.seed: result.trace for result in results if result.spec.seed <= TWICE}
     with Servers(1) as servers:
         second = {r.spec.seed: r.trace for r in servers.run(seeded_runs(TWICE))}
@@ -34,6 +34,6 @@ def test_a_seed_repeats_its_run(results: list[RunResult]) -> None:
 
 
 def test_switches_happen_and_faults_meet_them(results: list[RunResult]) -> None:
-    """Runs in which nothing happened would prove nothing."""
+    """Runs without events would prove nothing."""
     assert sum(len(result.outcomes) for result in results) > 2 * SEEDS
     assert sum(len(result.met) for result in results) > 2 * SEEDS

@@ -1,91 +1,231 @@
 """The protections, each taken out of the product; carried out in the process of one run.
 
-Each takes out the whole protection, in all the places where it stands, so that a run without it
-shows what it is for.
+The product's code stays as it is. A removal changes requests and replies on the wire, the deployed state
+machines or the schedules. Each removes the whole protection, in all its places, so that a run shows what
+it is for.
 """
 
-import json
 import re
-from collections.abc import Callable, Mapping
-from datetime import timedelta
+from collections.abc import Callable, Iterator, Mapping
+from copy import deepcopy
+from dataclasses import replace
 from itertools import count
 from typing import Any
 
-from moto.core.models import DEFAULT_ACCOUNT_ID
-from moto.stepfunctions.parser.models import stepfunctions_parser_backends
-
+from simulator.account.interception import WireCall
+from simulator.account.roles import roles_of
 from simulator.deployed import STACK
+from simulator.permissions.policies import read_statements
+from simulator.tags import MANAGED_TAG
 from simulator.trials.ground import Ground
-from spot_optimizer.aws import executions as workflow
-from spot_optimizer.aws.clients import client
-from spot_optimizer.aws.ledger import claims
-from spot_optimizer.contracts.steps import Inspection
-from spot_optimizer.decision.guards import hold as guards
-from spot_optimizer.services.decide import inventory as fleet
-from spot_optimizer.services.handle_signal import answer as handle_signal
-from spot_optimizer.services.inspect_replacement import inspection as inspect_replacement
-from spot_optimizer.services.launch_replacement import launch as launch_replacement
-from spot_optimizer.services.update_ledger import steps as update_ledger
-from spot_optimizer.switching.instance_record import MANAGED_TAG
 
-_numbers = count(1)
+Params = dict[str, Any]
+States = dict[str, dict[str, Any]]
+
+_MACHINES = ("SwitchInstance", "FailOver")
 _ALIAS = re.compile(r"[:#]\w+")
+_EXPRESSIONS = ("ConditionExpression", "UpdateExpression")
+_numbers = count(1)
 
 
-def client_token(_ground: Ground) -> None:
-    """Each try of a launch is a launch of its own."""
-    request = launch_replacement.run_instances_request
+class Rewritten:
+    """Changes calls and replies by two functions, each of which may change what it is given."""
 
-    def without(*args: Any, **kwargs: Any) -> dict[str, Any]:
-        return {**request(*args, **kwargs), "ClientToken": f"try-{next(_numbers)}"}
+    def __init__(
+        self,
+        request: Callable[[WireCall, Params], None] = lambda _call, _params: None,
+        reply: Callable[[WireCall, Params], None] = lambda _call, _reply: None,
+    ) -> None:
+        self._request, self._reply = request, reply
 
-    launch_replacement.run_instances_request = without
+    def request(self, call: WireCall) -> Params:
+        params = deepcopy(dict(call.params))
+        self._request(call, params)
+        return params
+
+    def reply(self, call: WireCall, reply: Params) -> None:
+        self._reply(call, reply)
 
 
-def health_gate(_ground: Ground) -> None:
+def nothing(ground: Ground) -> None:
+    """Every call is rewritten to itself, and every state machine by its own definition."""
+    ground.account.rewrite_calls(Rewritten())
+    _rewrite_states(ground, lambda _states: None)
+
+
+def client_token(ground: Ground) -> None:
+    """Each launch request has a token of its own."""
+
+    def request(_call: WireCall, params: Params) -> None:
+        if "ClientToken" in params:
+            params["ClientToken"] = f"try-{next(_numbers)}"
+
+    ground.account.rewrite_calls(Rewritten(request))
+
+
+def health_gate(ground: Ground) -> None:
     """Whatever has been launched is ready."""
-    inspect_replacement._inspection = lambda _request: Inspection(verdict="READY")
+    ready = {"verdict": "READY", "findings": [], "error": None}
+
+    def without(states: States) -> None:
+        for name, state in states.items():
+            if "InspectReplacement" in str(state.get("Parameters", {}).get("FunctionName")):
+                passed = {"Type": "Pass", "Result": ready, "ResultPath": state["ResultPath"]}
+                states[name] = {**passed, "Next": state["Next"]}
+
+    _rewrite_states(ground, without)
 
 
 def fence(ground: Ground) -> None:
-    """No write asks whose claim it is, and whoever takes an expired claim leaves its switch alone."""
-    claims._end_expired = lambda *_: []
-    _without_conditions("_switch_update", "_held_workload_update")
+    """No write asks whose claim it is, and taking an expired claim does not end its switch."""
 
-    def unheld(ledger: Any, workload_id: str, switch_id: str, _token: str) -> Any:
-        return claims._record(ledger, workload_id, switch_id)
+    def request(call: WireCall, params: Params) -> None:
+        if call.operation == "TransactWriteItems":
+            params["TransactItems"] = _without_ends_of_others(params["TransactItems"])
+        for part in _writes(params):
+            _change_condition(part, _unfenced)
 
-    for module in (claims, update_ledger, launch_replacement):
-        module.held_record = unheld
-
-    def without(states: dict[str, Any]) -> None:
-        for state in states.values():
-            parameters = state.get("Parameters", {})
-            if "ConditionExpression" in parameters:
-                parameters["ConditionExpression"] = _unfenced(parameters["ConditionExpression"])
-                del parameters["ExpressionAttributeValues"][":token"]
-
-    _rewrite(ground, "SwitchInstance", without)
+    ground.account.rewrite_calls(Rewritten(request))
 
 
-def _without_conditions(*parts: str) -> None:
-    for name in parts:
-        part = getattr(claims, name)
+def claim_expiry(ground: Ground) -> None:
+    """A claim never expires."""
 
-        def without(
-            ledger: Any, *args: Any, _part: Callable[..., Any] = part, **kwargs: Any
-        ) -> dict[str, Any]:
-            update = dict(_part(ledger, *args, **kwargs)["Update"])
-            condition = update["ConditionExpression"]
-            update["ConditionExpression"] = _unfenced(condition)
-            used = set(
-                _ALIAS.findall(f"{update['ConditionExpression']} {update['UpdateExpression']}")
+    def request(_call: WireCall, params: Params) -> None:
+        for part in _writes(params):
+            for name in re.findall(r"claim_expires_at = (:\w+)", part.get("UpdateExpression", "")):
+                part["ExpressionAttributeValues"][name] = {"S": "2999-01-01T00:00:00.000Z"}
+
+    ground.account.rewrite_calls(Rewritten(request))
+
+
+def breaker_check(ground: Ground) -> None:
+    """No read and no write sees that a breaker is open."""
+
+    def request(_call: WireCall, params: Params) -> None:
+        for part in _writes(params):
+            _change_condition(
+                part, lambda text: text.replace("breaker_open_since", "never_written")
             )
-            for kind in ("ExpressionAttributeValues", "ExpressionAttributeNames"):
-                update[kind] = {k: v for k, v in update[kind].items() if k in used}
-            return {"Update": update}
 
-        setattr(claims, name, without)
+    def reply(_call: WireCall, reply: Params) -> None:
+        for row in _rows(reply):
+            row.pop("breaker_open_since", None)
+
+    ground.account.rewrite_calls(Rewritten(request, reply))
+
+
+def sweep(ground: Ground) -> None:
+    """Nobody finds leftovers."""
+    ground.schedule("Sweep", enabled=False)
+
+
+def deduplication(ground: Ground) -> None:
+    """Every signal is the first of its kind, every execution has a name of its own, and no failover is
+    seen under way."""
+
+    def request(call: WireCall, params: Params) -> None:
+        if call.operation == "StartExecution":
+            params["name"] = f"{params['name']}-{next(_numbers)}"
+        by_handler = call.caller.name == "HandleSignal" and call.operation == "UpdateItem"
+        if by_handler and params["Key"]["sk"] == {"S": "POINTER"}:
+            _change_condition(params, lambda _: "attribute_exists(pk)")
+
+    def reply(call: WireCall, reply: Params) -> None:
+        if call.caller.name == "HandleSignal":
+            for row in _rows(reply):
+                row.pop("claim_switch_id", None)
+
+    ground.account.rewrite_calls(Rewritten(request, reply))
+
+
+def retry_bound(ground: Ground) -> None:
+    """A replacement that is not healthy is inspected again, without end."""
+
+    def without(states: States) -> None:
+        if "ReplacementReady?" in states:
+            states["ReplacementReady?"]["Default"] = "WaitForHealth"
+
+    _rewrite_states(ground, without)
+
+
+def tag_check(ground: Ground) -> None:
+    """Every running instance looks as if it had our tag, and every role may do everything."""
+    allow = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+    everything = tuple(read_statements({"Statement": allow}, "everything"))
+    roles = roles_of(ground.account.stack, ground.account.account_id)
+    ground.account.permissions.know(replace(role, statements=everything) for role in roles)
+    tag_filter = f"tag:{MANAGED_TAG}"
+
+    def asks_for_ours(call: WireCall) -> bool:
+        return call.caller.name == "Decide" and call.operation == "DescribeInstances"
+
+    def request(call: WireCall, params: Params) -> None:
+        if asks_for_ours(call):
+            filters = params.get("Filters", [])
+            params["Filters"] = [each for each in filters if each["Name"] != tag_filter]
+
+    def reply(call: WireCall, reply: Params) -> None:
+        if asks_for_ours(call):
+            for reservation in reply.get("Reservations", ()):
+                reservation["Instances"] = list(_tagged(reservation["Instances"]))
+
+    ground.account.rewrite_calls(Rewritten(request, reply))
+
+
+def commit(ground: Ground) -> None:
+    """Handed over is as good as committed."""
+
+    def without(states: States) -> None:
+        if "CommitSwitch" in states and "HandOver" in states:
+            states["CommitSwitch"] = {
+                "Type": "Pass",
+                "Parameters": {
+                    "original_id.$": "$.original.instance_id",
+                    "auto_terminate": True,
+                    "persistent_spot_request_id": None,
+                },
+                "ResultPath": "$.committed",
+                "Next": states["CommitSwitch"]["Next"],
+            }
+
+    _rewrite_states(ground, without, ("SwitchInstance",))
+
+
+def _rewrite_states(
+    ground: Ground, change: Callable[[States], None], machines: tuple[str, ...] = _MACHINES
+) -> None:
+    for machine in machines:
+        definition = ground.account.state_machine(machine)
+        change(definition["States"])
+        ground.account.replace_state_machine(machine, definition)
+
+
+def _writes(params: Params) -> Iterator[Params]:
+    """What a call writes to a table or checks in it."""
+    yield params
+    for each in params.get("TransactItems", ()):
+        yield from each.values()
+
+
+def _rows(reply: Params) -> Iterator[Params]:
+    """The items that a call reads from a table."""
+    yield from reply.get("Items", ())
+    if "Item" in reply:
+        yield reply["Item"]
+
+
+def _change_condition(part: Params, change: Callable[[str], str]) -> None:
+    """A write with another condition, without the names and values that only the old one used."""
+    if "ConditionExpression" not in part:
+        return
+    part["ConditionExpression"] = change(part["ConditionExpression"])
+    used = set(_ALIAS.findall(" ".join(part.get(each, "") for each in _EXPRESSIONS)))
+    for kind in ("ExpressionAttributeValues", "ExpressionAttributeNames"):
+        kept = {name: value for name, value in part.get(kind, {}).items() if name in used}
+        part.pop(kind, None)
+        if kept:
+            part[kind] = kept
 
 
 def _unfenced(condition: str) -> str:
@@ -94,101 +234,28 @@ def _unfenced(condition: str) -> str:
     ).replace("fence = :token AND ", "")
 
 
-def claim_expiry(_ground: Ground) -> None:
-    """A claim lives for ever."""
-    claims.CLAIM_LIFE = timedelta(days=3650)
+def _without_ends_of_others(parts: list[Params]) -> list[Params]:
+    """A claim that only writes its own record."""
+    claims = any(_is_switch(part["Put"]["Item"]) for part in parts if "Put" in part)
+    return [
+        part
+        for part in parts
+        if not (claims and "Update" in part and _is_switch(part["Update"]["Key"]))
+    ]
 
 
-def breaker_check(_ground: Ground) -> None:
-    """An open breaker holds nothing up: neither the decision nor the claim."""
-    guards._ALWAYS = tuple(g for g in guards._ALWAYS if "breaker" not in g.__name__)
-    take = claims._take_claim
-
-    def without(*args: Any) -> dict[str, Any]:
-        update = take(*args)["Update"]
-        condition = update["ConditionExpression"]
-        condition = condition.replace(" AND attribute_not_exists(breaker_open_since)", "")
-        return {"Update": {**update, "ConditionExpression": condition}}
-
-    claims._take_claim = without
-    refuse = claims._refuse_unclaimable
-
-    def lenient(workload: Any, order: Any, now: Any) -> None:
-        refuse(workload.model_copy(update={"breaker_open_since": None}), order, now)
-
-    claims._refuse_unclaimable = lenient
+def _is_switch(key: Params) -> bool:
+    return str(key["sk"]["S"]).startswith("SWITCH#")
 
 
-def sweep(ground: Ground) -> None:
-    """Nobody looks for what is left over."""
-    ground.schedule("Sweep", enabled=False)
-
-
-def deduplication(_ground: Ground) -> None:
-    """A signal that comes again is new, and so is the name of its execution; nobody looks whether
-    the rescue is under way."""
-    handle_signal._Answer._is_being_rescued = lambda _self: False
-    handle_signal.first_of_its_kind = lambda *_: True
-    start = workflow._start
-
-    def without(machine: str, name: str, text: str) -> str | None:
-        return start(machine, f"{name}-{next(_numbers)}", text)
-
-    workflow._start = without
-
-
-def retry_bound(_ground: Ground) -> None:
-    """What is not healthy yet is asked for ever."""
-    inspect_replacement.HEALTH_DEADLINE = timedelta(days=365)
-
-
-def tag_check(ground: Ground) -> None:
-    """Every instance asks to be managed, and no role forbids to touch it."""
-    ground.account.permissions.refusal = lambda *_args, **_kwargs: None  # type: ignore[method-assign]
-    read = fleet.read_managed_instances
-
-    def everything(stack_name: str, **kwargs: Any) -> list[dict[str, Any]]:
-        rows = read(stack_name, **kwargs)
-        pages = client("ec2").get_paginator("describe_instances").paginate()
-        known = {row["InstanceId"] for row in rows}
-        tag = {"Key": MANAGED_TAG, "Value": STACK}
-        return rows + [
-            {**row, "Tags": [*row.get("Tags", ()), tag]}
-            for page in pages
-            for reservation in page["Reservations"]
-            for row in reservation["Instances"]
-            if row["InstanceId"] not in known and row["State"]["Name"] == "running"
-        ]
-
-    fleet.read_managed_instances = everything
-
-
-def commit(ground: Ground) -> None:
-    """Handed over is as good as committed."""
-
-    def without(states: dict[str, Any]) -> None:
-        states["CommitSwitch"] = {
-            "Type": "Pass",
-            "Parameters": {
-                "original_id.$": "$.original.instance_id",
-                "auto_terminate": True,
-                "persistent_spot_request_id": None,
-            },
-            "ResultPath": "$.committed",
-            "Next": states["CommitSwitch"]["Next"],
-        }
-
-    _rewrite(ground, "SwitchInstance", without)
-
-
-def _rewrite(ground: Ground, machine: str, change: Callable[[dict[str, Any]], None]) -> None:
-    """Change the deployed definition of a state machine."""
-    backend = stepfunctions_parser_backends[DEFAULT_ACCOUNT_ID][ground.account.region]
-    arn = ground.account.stack.physical_ids[machine]
-    deployed = next(each for each in backend.state_machines if each.arn == arn)
-    definition = json.loads(deployed.definition)
-    change(definition["States"])
-    deployed.definition = json.dumps(definition)
+def _tagged(instances: list[Params]) -> Iterator[Params]:
+    """Those that have our tag, and the running ones as if they had it."""
+    for instance in instances:
+        tags = instance.get("Tags", [])
+        if any(tag["Key"] == MANAGED_TAG for tag in tags):
+            yield instance
+        elif instance["State"]["Name"] == "running":
+            yield {**instance, "Tags": [*tags, {"Key": MANAGED_TAG, "Value": STACK}]}
 
 
 REMOVALS: Mapping[str, Callable[[Ground], None]] = {

@@ -6,8 +6,8 @@ from typing import NamedTuple
 import pytest
 
 from simulator.account import EmbeddedAccount
-from simulator.account.account import ACCOUNT_ID
 from simulator.account.roles import roles_of
+from simulator.account_id import DEFAULT_ACCOUNT_ID as ACCOUNT_ID
 from simulator.deployed import REGION, STACK, START, TEMPLATE
 from simulator.permissions.policies import Role
 

@@ -33,7 +33,7 @@ def _tasks(stage: Stage, *tasks: dict[str, Any]) -> None:
 
 
 def everyday(stage: Stage) -> None:
-    """Machines of every kind are taken in, moved, commanded and rescued, one before it has a plan."""
+    """Instances of every kind are adopted, switched, commanded and failed over, one before its plan."""
     group = stage.world.create_target_group("shop")
     (image, *_) = boto3.client("ec2").describe_images()["Images"]
     snapshot = image["BlockDeviceMappings"][0]["Ebs"]["SnapshotId"]
@@ -82,7 +82,7 @@ def everyday(stage: Stage) -> None:
 
 
 def trouble(stage: Stage) -> None:
-    """Switches, rescues and functions fail in the ways that need a person or a sweep."""
+    """Switches, failovers and functions fail in the ways that need a user or a sweep."""
     one_failure = {"spot-optimizer:breaker-failures": "1"}
     stage.launch("opened", tags=one_failure)
     stage.launch("not-undone")
@@ -99,7 +99,7 @@ def trouble(stage: Stage) -> None:
     _failing_switches(stage)
     _nothing_left(stage)
     _sweep(stage)
-    _failing_rescues(stage)
+    _failing_failovers(stage)
     _sweep(stage)
 
 
@@ -182,8 +182,8 @@ def _forget_the_switch(stage: Stage, workload: str, original: str) -> None:
     )
 
 
-def _failing_rescues(stage: Stage) -> None:
-    """Of machines that only stop, that cannot be handed over, that nobody hears of."""
+def _failing_failovers(stage: Stage) -> None:
+    """Of instances that only stop, that cannot be handed over, that end without an event."""
     names = ("only-stops", "ghost", "unfit", "unheard", "by-hand", "by-its-user")
     for name in names:
         stage.launch(name, persistent=name in ("only-stops", "ghost"))

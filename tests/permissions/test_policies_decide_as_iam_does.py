@@ -35,13 +35,13 @@ def _allows(condition: dict[str, Any], asked: Demand) -> bool:
     return _role(_allow(Condition=condition)).decides(asked).allowed
 
 
-def test_what_nothing_allows_is_denied() -> None:
+def test_action_that_no_statement_allows_is_denied() -> None:
     """The default is deny."""
     assert not _role().decides(_asked()).allowed
     assert not _role(_allow("ec2:StartInstances")).decides(_asked()).allowed
 
 
-def test_a_deny_wins_over_every_allow() -> None:
+def test_deny_wins_over_every_allow() -> None:
     """Whatever the order, and the verdict names the statement that denied."""
     deny = {"Sid": "Never", "Effect": "Deny", "Action": "ec2:*", "Resource": "*"}
     for rows in ([deny, _allow("*")], [_allow("*"), deny]):
@@ -84,14 +84,12 @@ def test_actions_have_wildcards_and_no_case(action: str, allowed: bool) -> None:
         ("arn:aws:*:instance/i-1:x:y:z", False),
     ],
 )
-def test_a_wildcard_of_a_resource_stays_in_its_part_of_the_arn(
-    resource: str, allowed: bool
-) -> None:
+def test_wildcard_of_a_resource_stays_in_its_part_of_the_arn(resource: str, allowed: bool) -> None:
     """Every part of an ARN is matched by itself, in its case."""
     assert _role(_allow(resource=resource)).decides(_asked()).allowed is allowed
 
 
-def test_no_resource_level_means_that_only_a_star_allows() -> None:
+def test_action_without_resource_level_needs_a_star() -> None:
     """An action without a resource level, granted on an ARN, is not granted."""
     describe = demand("ec2:DescribeInstances")
     assert not _role(_allow("ec2:*", INSTANCE)).decides(describe).allowed
@@ -122,7 +120,7 @@ def test_not_action_and_not_resource_allow_everything_else() -> None:
         ("Null", "false", True, False),
     ],
 )
-def test_conditions_on_a_tag(operator: str, wanted: str, has: bool, lacks: bool) -> None:
+def test_conditions_compare_tags(operator: str, wanted: str, has: bool, lacks: bool) -> None:
     """With the tag team = web, and without it: only negated and lenient operators hold then."""
     condition = {operator: {TAG: wanted}}
     assert _allows(condition, _asked(team=("web",))) is has
@@ -169,7 +167,7 @@ def test_set_operators_are_subset_and_intersection(asked: set[str], wanted: set[
         ({**_allow(), "Effect": "allow"}, "Allow or Deny"),
     ],
 )
-def test_what_is_not_evaluated_is_refused(row: dict[str, Any], says: str) -> None:
+def test_policy_that_cannot_be_evaluated_is_refused(row: dict[str, Any], says: str) -> None:
     """A policy is never half understood: the message names policy, statement and fault."""
     with pytest.raises(PolicyError, match=f"policy Tested, statement Tested\\[0\\].*{says}"):
         _role(row)

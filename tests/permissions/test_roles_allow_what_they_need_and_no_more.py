@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import pytest
 
-from simulator.account.account import ACCOUNT_ID
+from simulator.account_id import DEFAULT_ACCOUNT_ID as ACCOUNT_ID
 from simulator.deployed import REGION, STACK
 from simulator.permissions.demand import Demand, demand, tag_context
 from tests.permissions.conftest import INSTANCE_ROLE, KEY, LICENSE, Deployed
@@ -51,7 +51,7 @@ def _use(action: str, kind: str, tags: dict[str, str] = UNTAGGED) -> Demand:
 
 
 def _in_shared_vpc(action: str, kind: str) -> Demand:
-    """Subnets and groups of a VPC that another account shares bear that account (VPC user guide,
+    """Subnets and groups of a VPC that another account shares have that account's id (VPC user guide,
     "Share your VPC subnets with other accounts")."""
     return demand(f"ec2:{action}", _ec2(kind, "x-1").replace(ACCOUNT_ID, "210987654321"))
 
@@ -150,7 +150,7 @@ ALLOWED = (
         "update our template",
         _use("CreateLaunchTemplateVersion", "launch-template", OURS),
     ),
-    _case("Decide", "read a managed machine", _on_instance("GetLaunchTemplateData", OURS)),
+    _case("Decide", "read a managed instance", _on_instance("GetLaunchTemplateData", OURS)),
     _case(
         "InspectReplacement", "read a managed one", _on_instance("DescribeInstanceAttribute", OURS)
     ),
@@ -224,7 +224,7 @@ DENIED = (
     _case("Decide", "launch", _create("RunInstances", "instance", LAUNCHED)),
     _case("SwitchInstance", "launch", _create("RunInstances", "instance", LAUNCHED)),
     _case("Sweep", "launch", _create("CreateFleet", "instance", LAUNCHED)),
-    _case("Decide", "tag a foreign machine", _tag("instance", UNTAGGED, OURS)),
+    _case("Decide", "tag a foreign instance", _tag("instance", UNTAGGED, OURS)),
     _case("Decide", "tag with another key", _tag("instance", OURS, {"Name": "mine"})),
     _case(
         "Decide",
@@ -250,13 +250,15 @@ DENIED = (
         "take another away besides",
         _untag(OURS, "spot-optimizer:managed", "Name"),
     ),
-    _case("SwitchInstance", "untag a foreign machine", _untag(UNTAGGED, "spot-optimizer:managed")),
+    _case("SwitchInstance", "untag a foreign instance", _untag(UNTAGGED, "spot-optimizer:managed")),
     _case(
         "SwitchInstance",
-        "untag another stack's machine",
+        "untag another stack's instance",
         _untag({**LET_GO, **ANOTHER_STACKS}, "spot-optimizer:managed"),
     ),
-    _case("HandOver", "move an address to a foreign machine", _on_instance("AssociateAddress", {})),
+    _case(
+        "HandOver", "move an address to a foreign instance", _on_instance("AssociateAddress", {})
+    ),
     _table("UpdateLedger", "PutItem", "WORKLOAD#web", other=True),
     _table("UpdateLedger", "DeleteItem", "WORKLOAD#web"),
     _table("UpdateLedger", "PutItem", "MODELS"),
@@ -278,12 +280,12 @@ DENIED = (
     _object("RefreshMarket", "DeleteObject", "market/prices.npz"),
     _start("Decide", "FailOver"),
     _start("HandleSignal", "SwitchInstance"),
-    _start("Sweep", "a foreign machine"),
+    _start("Sweep", "a foreign state machine"),
     _invoke("Command", "Decide"),
     _invoke("Command", "LaunchReplacement:live"),
     _move_alias("LaunchReplacement"),
     _invoke("SwitchInstance", "Decide:live"),
-    _case("UpdateLedger", "describe machines", demand("ec2:DescribeInstances")),
+    _case("UpdateLedger", "describe instances", demand("ec2:DescribeInstances")),
 )
 
 
@@ -292,18 +294,18 @@ def _name(case: Case) -> str:
 
 
 @pytest.mark.parametrize("case", ALLOWED, ids=_name)
-def test_allowed(case: Case, deployed: Deployed) -> None:
+def test_role_allows_what_it_needs(case: Case, deployed: Deployed) -> None:
     """What the product has to do is allowed."""
     assert deployed.roles[case.role].decides(case.asked(deployed)).allowed
 
 
 @pytest.mark.parametrize("case", DENIED, ids=_name)
-def test_denied(case: Case, deployed: Deployed) -> None:
+def test_role_denies_everything_else(case: Case, deployed: Deployed) -> None:
     """What it must never do is not."""
     assert not deployed.roles[case.role].decides(case.asked(deployed)).allowed
 
 
-def test_every_role_is_asked_something(deployed: Deployed) -> None:
+def test_every_role_has_cases(deployed: Deployed) -> None:
     """A new function or state machine gets cases of its own."""
     assert {case.role for case in (*ALLOWED, *DENIED)} == set(deployed.roles)
 
@@ -313,7 +315,7 @@ ENDING = ("TerminateInstances", "StopInstances", "DeleteFleets", "CancelSpotFlee
 
 
 def test_no_role_may_both_launch_and_terminate(deployed: Deployed) -> None:
-    """Whatever the tags and conditions: the powers to make and to end machines are in two hands."""
+    """With any tags and conditions: different roles launch and terminate instances."""
     makes = [_create(action, "instance", LAUNCHED) for action in LAUNCHING]
     ends = [_on_instance(action, LAUNCHED) for action in ENDING]
     launching = {n for n, r in deployed.roles.items() if any(r.decides(d).allowed for d in makes)}

@@ -75,7 +75,7 @@ def test_interrupted_workload_fails_over_with_targets_and_address(summary: Summa
     (signal,) = summary.signals
     assert (signal.workload_id, signal.effect) == ("web-shop", "EVACUATE")
     shop = workload(summary, "web-shop")
-    assert (shop.rescues, shop.served, shop.is_on) == (1, True, back.went_to)
+    assert (shop.failovers, shop.served, shop.is_on) == (1, True, back.went_to)
     assert shop.downtime_seconds == failover.downtime_seconds
 
 
@@ -137,7 +137,7 @@ def test_summary_adds_up(summary: Summary) -> None:
     for each in summary.workloads:
         total.update(each.decisions)
     assert dict(total) == dict(summary.decisions)
-    assert sum(w.switches + w.rescues for w in summary.workloads) == len(summary.switches)
+    assert sum(w.switches + w.failovers for w in summary.workloads) == len(summary.switches)
     still = workload(summary, "search")
     assert still.cost_usd == pytest.approx(still.cost_standing_still_usd)
     assert all(s.states[-1] in ("Switched", "FailedOver") for s in summary.switches)

@@ -105,7 +105,7 @@ def test_run_until_lets_everything_due_at_that_moment_happen_first() -> None:
         assert time.time() == at(10).timestamp()
 
 
-def test_a_waiter_is_released_by_set_even_when_clear_follows_at_once() -> None:
+def test_waiter_is_released_by_set_even_when_clear_follows_at_once() -> None:
     """The interpreter sets and clears an event in one breath; no waiter may miss it."""
     results = []
     with VirtualClock(START) as clock:
@@ -134,7 +134,7 @@ def test_join_ends_with_the_thread_or_at_its_timeout() -> None:
     assert seen == [(True, at(10)), (False, at(30))]
 
 
-def test_a_condition_wakes_all_its_waiters() -> None:
+def test_condition_wakes_all_its_waiters() -> None:
     """notify_all releases every thread that waits, in the order in which they came."""
     woken = []
     with VirtualClock(START) as clock:
@@ -146,7 +146,7 @@ def test_a_condition_wakes_all_its_waiters() -> None:
     assert woken == [("a", at(3)), ("b", at(3)), ("c", at(3))]
 
 
-def test_a_thread_that_raises_passes_the_baton_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_thread_that_raises_passes_the_baton_on(monkeypatch: pytest.MonkeyPatch) -> None:
     """An exception ends its own thread and nobody else's."""
     monkeypatch.setattr(threading, "excepthook", lambda _: None)
     seen = []
@@ -162,7 +162,7 @@ def test_a_thread_that_raises_passes_the_baton_on(monkeypatch: pytest.MonkeyPatc
     assert seen == [at(1)]
 
 
-def test_a_sleeping_driver_lets_the_others_run_and_wakes_on_time() -> None:
+def test_sleeping_driver_lets_the_others_run_and_wakes_on_time() -> None:
     """The driver may sleep too: threads and callbacks go on, also those added meanwhile."""
     seen = []
     with VirtualClock(START) as clock:
@@ -172,8 +172,8 @@ def test_a_sleeping_driver_lets_the_others_run_and_wakes_on_time() -> None:
         assert seen == ["late"]
 
 
-def test_a_wait_that_nothing_can_end_is_an_error_not_a_hang() -> None:
-    """When all wait for each other and nothing is due, the driver is told."""
+def test_wait_that_nothing_can_end_is_an_error_not_a_hang() -> None:
+    """When all wait for each other and nothing is due, the driver gets an error."""
     with VirtualClock(START) as clock:
         event = interpreter.threading.Event()
         spawn(event.wait)

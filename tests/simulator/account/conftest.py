@@ -14,11 +14,11 @@ from simulator.permissions.policies import Role, read_statements
 START = datetime(2025, 3, 1, tzinfo=UTC)
 STACK = Path(__file__).parent / "stack" / "template.yaml"
 OWN_ROLE_ARN = "arn:aws:iam::123456789012:role/own"
-"""Role of machines that are not of the stack; it may do everything."""
+"""Role of state machines that are not of the stack; it may do everything."""
 
 
 class StubWorld:
-    """Remembers what it is asked; launches unless told that there is no capacity."""
+    """Records its calls; launches unless ``full``."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, str, dict[str, Any], Caller]] = []
@@ -79,7 +79,7 @@ def account(world: StubWorld) -> Iterator[EmbeddedAccount]:
 
 @pytest.fixture
 def variant(tmp_path: Path) -> Callable[[str], Path]:
-    """A template of one's own: ``variant(text)`` is its path."""
+    """Writes a template: ``variant(text)`` is its path."""
 
     def write(text: str) -> Path:
         path = tmp_path / "template.yaml"

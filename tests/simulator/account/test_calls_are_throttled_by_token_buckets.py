@@ -64,9 +64,7 @@ def test_no_window_lets_more_through_than_capacity_and_refill(
         ("sns", "Publish", "Throttled"),
     ],
 )
-def test_an_operation_has_the_bucket_that_it_is_given(
-    service: str, operation: str, code: str
-) -> None:
+def test_operation_has_the_bucket_that_it_is_given(service: str, operation: str, code: str) -> None:
     """Two at once and one more a second later, whatever the limits say; others keep theirs."""
     now = [START]
     rates = Rates(LIMITS, lambda: now[0], {ApiCall(service, operation): Bucket(2, 1)})
@@ -82,7 +80,7 @@ def test_an_operation_has_the_bucket_that_it_is_given(
     assert rates.refusal("ec2", "RunInstances", "r", {"MaxCount": 1}) is None
 
 
-def test_a_refused_call_takes_no_token_of_any_bucket() -> None:
+def test_refused_call_takes_no_token_of_any_bucket() -> None:
     """RunInstances needs a request token and one for each instance; both or none."""
     buckets = TokenBuckets()
     requests, resources = Bucket(1, 1), Bucket(10, 1)
@@ -142,7 +140,7 @@ def test_ten_launches_at_once_pass_at_the_documented_rate(world: Any) -> None:
     assert launches(account) > 10
 
 
-def test_what_is_throttled_to_the_end_is_told_with_its_code_and_tries(world: Any) -> None:
+def test_call_throttled_to_the_end_is_reported_with_its_code_and_attempts(world: Any) -> None:
     """Six tries with growing waits; EC2's error is a 503."""
     with (
         opened(world, api_ec2_run_instances=[1, 0.001]) as account,
@@ -160,7 +158,7 @@ def test_what_is_throttled_to_the_end_is_told_with_its_code_and_tries(world: Any
     assert response["ResponseMetadata"]["RetryAttempts"] == 5
 
 
-def test_a_client_that_is_to_ask_once_asks_once(world: Any) -> None:
+def test_client_that_is_to_ask_once_asks_once(world: Any) -> None:
     """No wait, no second request."""
     with (
         opened(world, api_ec2_run_instances=[1, 0.001]) as account,
@@ -173,7 +171,7 @@ def test_a_client_that_is_to_ask_once_asks_once(world: Any) -> None:
         assert (launches(account), account.clock.now()) == (2, START)
 
 
-def test_a_server_error_of_the_world_is_asked_for_again_and_a_client_error_is_not(
+def test_server_error_of_the_world_is_asked_for_again_and_a_client_error_is_not(
     world: Any,
 ) -> None:
     """Missing capacity is a 500: the SDK asks six times for what is not there."""
@@ -191,7 +189,7 @@ def test_a_server_error_of_the_world_is_asked_for_again_and_a_client_error_is_no
             account.clock.sleep(10)
 
 
-def test_the_simulation_itself_is_not_throttled(world: Any, stack: Path) -> None:
+def test_simulation_itself_is_not_throttled(world: Any, stack: Path) -> None:
     """The driver reads as often as it likes; only the product and AWS's services take tokens."""
     with opened(world, api_ec2_describe_unfiltered=[1, 0.001]) as account:
         account.deploy(stack, "small")

@@ -62,7 +62,7 @@ def emit_two(account: EmbeddedAccount) -> None:
     account.emit("by.test", "Second", {"steps": ["short"]})
 
 
-def test_a_throttled_target_is_tried_again_until_it_takes_the_event(stack: Path) -> None:
+def test_throttled_target_is_tried_again_until_it_takes_the_event(stack: Path) -> None:
     """With growing waits; both executions run, nothing is dead."""
     with opened(stack, api_states_start_execution=[1, 0.05]) as account:
         put_rule(account, account.outputs["JourneyArn"], InputPath="$.detail")
@@ -102,7 +102,7 @@ def test_when_the_retry_policy_is_used_up_the_queue_gets_the_event_and_the_reaso
     assert tries in (None, attributes["RETRY_ATTEMPTS"])
 
 
-def test_the_template_says_how_often_and_where_to(stack: Path) -> None:
+def test_template_says_how_often_and_where_to(stack: Path) -> None:
     """RetryPolicy and DeadLetterConfig of a rule's target in the stack."""
     with opened(stack, api_states_start_execution=[1, 0.001]) as account:
         for who in ("Ada", "Bob"):
@@ -129,8 +129,8 @@ def test_without_a_policy_a_day_or_185_tries_are_the_end(stack: Path) -> None:
         assert attributes["RETRY_ATTEMPTS"] == "185"
 
 
-def test_what_no_retry_can_cure_is_dead_at_once(stack: Path) -> None:
-    """A machine that is not there is not asked twice."""
+def test_event_that_no_retry_can_deliver_is_dead_at_once(stack: Path) -> None:
+    """A state machine that does not exist is not called twice."""
     with opened(stack) as account:
         put_rule(account, account.outputs["JourneyArn"].replace("Journey", "Gone"))
         account.emit("by.test", "First", {"a": 1})
@@ -142,7 +142,7 @@ def test_what_no_retry_can_cure_is_dead_at_once(stack: Path) -> None:
     assert "EXHAUSTED_RETRY_CONDITION" not in attributes
 
 
-def test_a_function_that_is_gone_is_dead_at_once(stack: Path) -> None:
+def test_function_that_is_gone_is_dead_at_once(stack: Path) -> None:
     """The handler's own failures are Lambda's to retry; a missing function is not."""
     with opened(stack) as account:
         put_rule(account, "arn:aws:lambda:us-east-1:123456789012:function:gone")
@@ -153,7 +153,7 @@ def test_a_function_that_is_gone_is_dead_at_once(stack: Path) -> None:
 
 
 @pytest.mark.parametrize("allowed", [True, False])
-def test_a_failed_run_reaches_its_destination_if_the_functions_role_allows_it(
+def test_failed_run_reaches_its_destination_if_the_functions_role_allows_it(
     account: EmbeddedAccount, allowed: bool
 ) -> None:
     """Lambda sends the record with the function's role; without the right it is lost, as in AWS."""

@@ -22,7 +22,7 @@ def received(account: EmbeddedAccount) -> list[object]:
     return [json.loads(message["Body"]) for message in reply.get("Messages", [])]
 
 
-def test_an_event_of_aws_reaches_the_functions_whose_pattern_it_matches(
+def test_event_of_aws_reaches_the_functions_whose_pattern_it_matches(
     account: EmbeddedAccount,
 ) -> None:
     """It arrives when time runs, whole; a rule with a schedule alone never matches."""
@@ -51,7 +51,7 @@ def test_put_events_on_a_custom_bus_is_matched_by_that_buss_rules(
     ]
 
 
-def test_one_rule_reaches_a_function_a_topic_a_queue_and_a_machine(
+def test_one_rule_reaches_a_function_a_topic_a_queue_and_a_state_machine(
     account: EmbeddedAccount,
 ) -> None:
     """InputTransformer, Input and the plain event, each to its own target."""
@@ -70,7 +70,7 @@ def test_one_rule_reaches_a_function_a_topic_a_queue_and_a_machine(
     assert [item.input for item in account.executions()] == [{"steps": ["short"]}]
 
 
-def test_a_failing_function_is_retried_after_a_minute_and_then_reported(
+def test_failing_function_is_retried_after_a_minute_and_then_reported(
     account: EmbeddedAccount,
 ) -> None:
     """One retry, as the template says; then the failure destination gets the record."""
@@ -86,7 +86,7 @@ def test_a_failing_function_is_retried_after_a_minute_and_then_reported(
     assert record["responsePayload"]["errorType"] == "ValueError"
 
 
-def test_an_asynchronous_invocation_returns_before_it_runs(account: EmbeddedAccount) -> None:
+def test_asynchronous_invocation_returns_before_it_runs(account: EmbeddedAccount) -> None:
     """InvocationType Event answers 202 at once; the function runs when time does."""
     reply = boto3.client("lambda").invoke(
         FunctionName=_listener(account), InvocationType="Event", Payload=b'{"n": 1}'
@@ -97,7 +97,7 @@ def test_an_asynchronous_invocation_returns_before_it_runs(account: EmbeddedAcco
     assert [entry.event for entry in account.trace] == [{"n": 1}]
 
 
-def test_an_object_in_a_bucket_is_an_event_on_the_default_bus_only(
+def test_object_in_a_bucket_is_an_event_on_the_default_bus_only(
     account: EmbeddedAccount,
 ) -> None:
     """A custom bus does not see it; each has its own id; tags are reported if there are any."""
@@ -123,8 +123,8 @@ def test_an_object_in_a_bucket_is_an_event_on_the_default_bus_only(
     assert first.event["id"] != second.event["id"]
 
 
-def test_the_end_of_an_execution_is_an_event(account: EmbeddedAccount) -> None:
-    """Step Functions tells EventBridge how each execution ended."""
+def test_end_of_an_execution_is_an_event(account: EmbeddedAccount) -> None:
+    """Step Functions sends an event with the status of each execution."""
     events = boto3.client("events")
     events.put_rule(
         Name="ended",
@@ -152,9 +152,7 @@ def test_the_end_of_an_execution_is_an_event(account: EmbeddedAccount) -> None:
         ('"rule <aws.events.rule-name>"', '"rule r"'),
     ],
 )
-def test_a_template_is_filled_with_json_or_inside_quotes_with_text(
-    template: str, text: str
-) -> None:
+def test_template_is_filled_with_json_or_inside_quotes_with_text(template: str, text: str) -> None:
     """A value keeps its JSON form outside quotes, and is escaped inside them."""
     event = {"time": "t", "detail": {"who": 'A "q"', "list": ["x"]}}
     paths = {"who": "$.detail.who", "list": "$.detail.list", "gone": "$.detail.gone"}

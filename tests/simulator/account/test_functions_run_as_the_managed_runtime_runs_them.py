@@ -50,7 +50,7 @@ def pair(variant: Callable[[str], Path]) -> Callable[[str, str], Path]:
     return write
 
 
-def test_the_environment_is_the_stacks_and_is_gone_afterwards(account: EmbeddedAccount) -> None:
+def test_environment_is_the_stacks_and_is_gone_afterwards(account: EmbeddedAccount) -> None:
     """Parameters and references arrive as text; the process's own variables come back."""
     before = dict(os.environ)
     reply = account.invoke("Greet", {"execution": "you"})
@@ -63,7 +63,7 @@ def test_the_environment_is_the_stacks_and_is_gone_afterwards(account: EmbeddedA
     assert account.table_items("Ledger")[0]["asked"] == "{'execution': 'you'}"
 
 
-def test_a_function_that_invokes_another_keeps_its_own_environment(
+def test_function_that_invokes_another_keeps_its_own_environment(
     account: EmbeddedAccount,
 ) -> None:
     """The nested call has the callee's variables, and the caller has its own again after it."""
@@ -106,7 +106,7 @@ def test_loggers_made_before_the_account_are_captured_too(
     assert capsys.readouterr().out == "outside\n"
 
 
-def test_an_exception_becomes_the_runtimes_envelope(account: EmbeddedAccount) -> None:
+def test_exception_becomes_the_runtimes_envelope(account: EmbeddedAccount) -> None:
     """Over the API: status 200, FunctionError, and type, message and stack in the payload."""
     reply = boto3.client("lambda").invoke(
         FunctionName=account.outputs["GreetLive"], Payload=json.dumps({"fail_times": 1})
@@ -124,7 +124,7 @@ def test_an_exception_becomes_the_runtimes_envelope(account: EmbeddedAccount) ->
     ("do", "error"),
     [("too much", "Function.ResponseSizeTooLarge"), ("set", "Runtime.MarshalError")],
 )
-def test_a_result_that_lambda_cannot_return_is_an_error(
+def test_result_that_lambda_cannot_return_is_an_error(
     account: EmbeddedAccount, do: str, error: str
 ) -> None:
     """More than 6 MB, or what JSON cannot say."""
@@ -148,7 +148,7 @@ def test_unknown_functions_and_huge_requests_are_refused_as_by_aws(
         client.invoke(FunctionName=account.outputs["GreetLive"], Payload=b"{")
 
 
-def test_a_handler_sleeps_in_virtual_time_and_is_cut_off_at_its_timeout(
+def test_handler_sleeps_in_virtual_time_and_is_cut_off_at_its_timeout(
     start: datetime, pair: Callable[[str, str], Path]
 ) -> None:
     """Its remaining time shrinks; other handlers run meanwhile in their own environment."""
@@ -180,7 +180,7 @@ def test_two_functions_may_have_modules_of_the_same_name(
     assert not any(name.startswith("embedded_functions") for name in sys.modules)
 
 
-def test_a_module_that_does_not_load_is_the_runtimes_import_error(
+def test_module_that_does_not_load_is_the_runtimes_import_error(
     start: datetime, pair: Callable[[str, str], Path]
 ) -> None:
     """The error has Lambda's name for it and says which module."""

@@ -117,7 +117,7 @@ def _said(call: Callable[..., Any], parameters: dict[str, Any]) -> dict[str, Any
     return {**reply, "status": metadata["HTTPStatusCode"], "request": metadata["RequestId"]}
 
 
-def test_a_conversation_is_the_same_as_over_http() -> None:
+def test_conversation_is_the_same_as_over_http() -> None:
     """Replies, refusals with what they say of the items, and what is drawn for identifiers."""
     with EmbeddedAccount(start=START, seed=7):
         _create_table()
@@ -133,7 +133,7 @@ def test_a_conversation_is_the_same_as_over_http() -> None:
 
 
 @pytest.mark.usefixtures("account")
-def test_a_cancelled_transaction_leaves_every_item_as_it_was() -> None:
+def test_cancelled_transaction_leaves_every_item_as_it_was() -> None:
     """The update came first and would have been carried out; later updates find the old items."""
     client = boto3.client("dynamodb")
     other = {"pk": {"S": "WORKLOADS"}, "sk": {"S": "mail"}}
@@ -148,7 +148,7 @@ def test_a_cancelled_transaction_leaves_every_item_as_it_was() -> None:
     assert "n" not in client.get_item(TableName="ledger", Key=KEY)["Item"]
 
 
-def test_an_update_puts_another_item_in_the_place_of_the_stored_one(
+def test_update_puts_another_item_in_the_place_of_the_stored_one(
     account: EmbeddedAccount,
 ) -> None:
     """What was made of the old one stays with it; the new one begins without."""

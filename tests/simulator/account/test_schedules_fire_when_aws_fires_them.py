@@ -36,7 +36,7 @@ def test_each_schedule_fires_at_its_own_times_with_its_own_input(
     assert together == [asked for _, asked in names]
 
 
-def test_a_day_in_one_step_fires_as_often_as_a_day_in_many(account: EmbeddedAccount) -> None:
+def test_day_in_one_step_fires_as_often_as_a_day_in_many(account: EmbeddedAccount) -> None:
     """How the driver cuts time changes nothing."""
     start = account.clock.now()
     for minutes in (1, 4, 5, 7, 60, 1440 - 77):
@@ -46,7 +46,7 @@ def test_a_day_in_one_step_fires_as_often_as_a_day_in_many(account: EmbeddedAcco
     assert counts == {"schedule": 288, "hourly": 24}
 
 
-def test_a_disabled_schedule_does_not_fire(account: EmbeddedAccount) -> None:
+def test_disabled_schedule_does_not_fire(account: EmbeddedAccount) -> None:
     """Disabled and enabled again it keeps its rhythm."""
     events = boto3.client("events")
     rule = account.stack.physical_ids["GreetEveryFiveMinutes"]
@@ -62,7 +62,7 @@ def test_a_disabled_schedule_does_not_fire(account: EmbeddedAccount) -> None:
     ]
 
 
-def test_a_one_time_schedule_made_by_a_client_fires_once(account: EmbeddedAccount) -> None:
+def test_one_time_schedule_made_by_a_client_fires_once(account: EmbeddedAccount) -> None:
     """at(...) in its own time zone."""
     listener = next(item for item in account.stack.functions if item.logical_id == "Listen")
     boto3.client("scheduler").create_schedule(
@@ -94,7 +94,7 @@ def test_a_one_time_schedule_made_by_a_client_fires_once(account: EmbeddedAccoun
         "every(5 minutes)",
     ],
 )
-def test_what_eventbridge_refuses_is_refused(expression: str) -> None:
+def test_event_that_eventbridge_refuses_is_refused(expression: str) -> None:
     """The error shows the expression."""
     with pytest.raises(ScheduleError) as refused:
         parse_schedule(expression)
@@ -102,7 +102,7 @@ def test_what_eventbridge_refuses_is_refused(expression: str) -> None:
 
 
 @given(moments, moments, st.integers(1, 1440))
-def test_a_rate_fires_every_period_counted_from_its_beginning(
+def test_rate_fires_every_period_counted_from_its_beginning(
     since: datetime, after: datetime, minutes: int
 ) -> None:
     """The next firing is the first multiple of the period that lies after now."""
@@ -130,7 +130,7 @@ CRONS = {
 
 
 @given(moments, st.sampled_from(sorted(CRONS)))
-def test_a_cron_fires_at_the_first_minute_that_its_fields_allow(
+def test_cron_fires_at_the_first_minute_that_its_fields_allow(
     after: datetime, expression: str
 ) -> None:
     """Between now and the next firing no minute fits; the firing itself does."""
@@ -146,7 +146,7 @@ def test_a_cron_fires_at_the_first_minute_that_its_fields_allow(
         assert when is None or (when >= limit and fits(when))
 
 
-def test_a_cron_is_read_in_its_time_zone_across_the_change_of_clocks() -> None:
+def test_cron_is_read_in_its_time_zone_across_the_change_of_clocks() -> None:
     """Noon in Berlin is 11:00 UTC in winter and 10:00 UTC in summer."""
     noon = parse_schedule("cron(0 12 * * ? *)", ZoneInfo("Europe/Berlin"))
     assert noon(START, datetime(2025, 3, 29, 0, tzinfo=UTC)).hour == 11

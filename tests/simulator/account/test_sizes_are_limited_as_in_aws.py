@@ -29,7 +29,7 @@ def of_bytes(size: int) -> bytes:
     return b'"' + b"x" * (size - 2) + b'"'
 
 
-def test_a_function_takes_a_megabyte_asynchronously_and_six_at_once(
+def test_function_takes_a_megabyte_asynchronously_and_six_at_once(
     account: EmbeddedAccount,
 ) -> None:
     """One byte more is RequestEntityTooLargeException."""
@@ -56,7 +56,7 @@ def test_put_events_takes_a_megabyte_in_all(account: EmbeddedAccount) -> None:
     assert refused(client.put_events, Entries=[larger]) == "ValidationException"
 
 
-def test_an_execution_begins_with_256_kilobytes_at_most(account: EmbeddedAccount) -> None:
+def test_execution_begins_with_256_kilobytes_at_most(account: EmbeddedAccount) -> None:
     """InvalidExecutionInput."""
     error = refused(
         boto3.client("stepfunctions").start_execution,
@@ -75,7 +75,7 @@ def _machine(definition: dict[str, Any]) -> str:
     return str(reply["stateMachineArn"])
 
 
-def test_a_task_that_answers_too_much_fails_with_data_limit_exceeded(
+def test_task_that_answers_too_much_fails_with_data_limit_exceeded(
     account: EmbeddedAccount,
 ) -> None:
     """States.DataLimitExceeded beyond 256 KB."""
@@ -102,7 +102,7 @@ def test_a_task_that_answers_too_much_fails_with_data_limit_exceeded(
     assert (execution.status, execution.error) == ("FAILED", "States.DataLimitExceeded")
 
 
-def test_an_execution_with_too_long_a_history_fails(
+def test_execution_with_too_long_a_history_fails(
     account: EmbeddedAccount, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A loop without an end is ended by AWS after 25,000 events; here by a limit of 50."""
@@ -118,7 +118,7 @@ def test_an_execution_with_too_long_a_history_fails(
     assert LIMITS.execution_events == 25_000
 
 
-def test_the_ledger_takes_400_kilobytes_an_item_and_100_items_a_transaction(
+def test_ledger_takes_400_kilobytes_an_item_and_100_items_a_transaction(
     account: EmbeddedAccount,
 ) -> None:
     """moto keeps both."""
@@ -133,7 +133,7 @@ def test_the_ledger_takes_400_kilobytes_an_item_and_100_items_a_transaction(
     client.transact_write_items(TransactItems=puts[:-1])
 
 
-def test_an_asynchronous_event_that_is_too_old_is_given_up(
+def test_asynchronous_event_that_is_too_old_is_given_up(
     start: datetime, stack: Path, tmp_path: Path
 ) -> None:
     """MaximumEventAgeInSeconds ends the tries before they are used up."""

@@ -62,7 +62,7 @@ def test_every_resource_exists_under_the_name_that_ref_yields(account: EmbeddedA
     assert config["MaximumRetryAttempts"] == 1
 
 
-def test_the_definition_keeps_its_context_paths_and_gets_its_substitutions(
+def test_definition_keeps_its_context_paths_and_gets_its_substitutions(
     account: EmbeddedAccount,
 ) -> None:
     """``$$.`` survives and ``${GreetArn}`` becomes the function's ARN."""
@@ -86,7 +86,7 @@ def test_templates_and_service_models_are_read_the_quick_way(start: datetime) ->
     assert loaders[0] is loaders[1]
 
 
-def test_a_type_that_is_not_created_fails_the_deployment_by_name(
+def test_type_that_is_not_created_fails_the_deployment_by_name(
     start: datetime, variant: Callable[[str], Path]
 ) -> None:
     """All of them are listed; what a false condition leaves out is not."""
@@ -101,7 +101,7 @@ def test_a_type_that_is_not_created_fails_the_deployment_by_name(
     )
 
 
-def test_a_false_condition_leaves_its_resource_out(start: datetime, stack: Path) -> None:
+def test_false_condition_leaves_its_resource_out(start: datetime, stack: Path) -> None:
     """With the parameter off the alarm does not exist, and that is no error."""
     with EmbeddedAccount(start=start) as account:
         account.deploy(stack, "small", {"Alarms": "off"})
@@ -120,7 +120,7 @@ def test_a_false_condition_leaves_its_resource_out(start: datetime, stack: Path)
         ({"Alarms": "maybe"}, "parameter Alarms: 'maybe' is not one of on, off"),
     ],
 )
-def test_a_parameter_is_refused_where_cloudformation_refuses_it(
+def test_parameter_is_refused_where_cloudformation_refuses_it(
     start: datetime, stack: Path, given: dict[str, str | int], message: str
 ) -> None:
     """The error names the parameter, its value and what is allowed."""
@@ -155,7 +155,7 @@ def test_missing_values_and_lengths_and_lists_are_checked_too() -> None:
         (NO_CODE, TemplateError, "Lost: CodeUri 'nowhere/' is not a directory"),
     ],
 )
-def test_a_template_with_a_fault_is_refused(
+def test_template_with_a_fault_is_refused(
     start: datetime,
     variant: Callable[[str], Path],
     text: str,
@@ -177,7 +177,7 @@ Resources:
 """
 
 
-def test_a_number_is_looked_up_in_a_map_by_its_text(
+def test_number_is_looked_up_in_a_map_by_its_text(
     start: datetime, variant: Callable[[str], Path]
 ) -> None:
     """A parameter of type Number names a key of a mapping, which is text."""
@@ -207,7 +207,7 @@ Resources:
 """
 
 
-def test_a_bucket_policy_that_denies_the_clear_denies_nothing_else(
+def test_bucket_policy_that_denies_the_clear_denies_nothing_else(
     start: datetime, variant: Callable[[str], Path]
 ) -> None:
     """Its condition is read; a deny without one holds for everybody."""
@@ -238,7 +238,7 @@ Resources:
 """
 
 
-def test_a_role_that_cannot_be_evaluated_is_refused(
+def test_role_that_cannot_be_evaluated_is_refused(
     start: datetime, variant: Callable[[str], Path]
 ) -> None:
     """At the deployment, naming policy, statement and key."""

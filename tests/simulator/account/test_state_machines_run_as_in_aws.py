@@ -46,7 +46,7 @@ def run(account: EmbeddedAccount, states: dict[str, Any], text: str = "{}") -> E
     return account.executions()[-1]
 
 
-def test_a_deployed_machine_waits_retries_and_records_in_virtual_time(
+def test_deployed_state_machine_waits_retries_and_records_in_virtual_time(
     account: EmbeddedAccount,
 ) -> None:
     """90 s of waiting, two retries after 10 and 20 s, then everything at once."""
@@ -60,13 +60,13 @@ def test_a_deployed_machine_waits_retries_and_records_in_virtual_time(
     assert account.calls[Call("ec2", "RunInstances", "states", "Journey")] == 1
 
 
-def test_a_lambdas_exception_is_caught_by_its_class_name(account: EmbeddedAccount) -> None:
+def test_lambdas_exception_is_caught_by_its_class_name(account: EmbeddedAccount) -> None:
     """Once the retries are used up, Catch sees the errorType."""
     execution = travel(account, fail_times=3)
     assert (execution.status, execution.error) == ("FAILED", "TooShy")
 
 
-def test_a_task_that_is_the_functions_own_arn_passes_the_whole_input(
+def test_task_that_is_the_functions_own_arn_passes_the_whole_input(
     account: EmbeddedAccount,
 ) -> None:
     """The result is the payload, and the call is counted as the machine's."""
@@ -114,7 +114,7 @@ def test_sdk_parameters_are_pascal_case_or_refused(account: EmbeddedAccount) -> 
         )
 
 
-def test_a_parameter_of_the_wrong_type_fails_the_task(account: EmbeddedAccount) -> None:
+def test_parameter_of_the_wrong_type_fails_the_task(account: EmbeddedAccount) -> None:
     """moto would pass it on; AWS refuses it."""
     task = {
         "Type": "Task",
@@ -154,7 +154,7 @@ def test_history_and_description_work_with_times_in_results(account: EmbeddedAcc
     assert history[-1]["type"] == "ExecutionSucceeded"
 
 
-def test_a_name_is_idempotent_while_it_runs_and_taken_afterwards(
+def test_name_is_idempotent_while_it_runs_and_taken_afterwards(
     account: EmbeddedAccount,
 ) -> None:
     """Same name and input while running: the same execution; otherwise it already exists."""
@@ -180,7 +180,7 @@ def test_executions_without_a_name_get_different_ones(account: EmbeddedAccount) 
 
 
 @pytest.mark.parametrize("seconds", [None, 0, 30])
-def test_a_stopped_execution_is_aborted_even_before_its_first_turn(
+def test_stopped_execution_is_aborted_even_before_its_first_turn(
     account: EmbeddedAccount, seconds: int | None
 ) -> None:
     """It does nothing more, and its wait does not hold anything up."""
@@ -195,7 +195,7 @@ def test_a_stopped_execution_is_aborted_even_before_its_first_turn(
     assert account.trace == []
 
 
-def test_a_stopped_execution_goes_on_from_its_step_when_it_is_redriven(
+def test_stopped_execution_goes_on_from_its_step_when_it_is_redriven(
     account: EmbeddedAccount,
 ) -> None:
     """By its own name and with that step's input; one that has succeeded cannot be redriven."""
@@ -214,7 +214,7 @@ def test_a_stopped_execution_goes_on_from_its_step_when_it_is_redriven(
         account.redrive("stopped")
 
 
-def test_a_definition_is_parsed_once_and_its_executions_do_not_mix(
+def test_definition_is_parsed_once_and_its_executions_do_not_mix(
     account: EmbeddedAccount,
 ) -> None:
     """Two that retry at the same time each count their own attempts."""
@@ -241,7 +241,7 @@ def test_parallel_branches_and_timeouts_run_in_virtual_time(account: EmbeddedAcc
     assert execution.stop - execution.start == timedelta(hours=1)
 
 
-def test_what_waits_longer_than_allowed_is_named(account: EmbeddedAccount) -> None:
+def test_state_that_waits_longer_than_allowed_is_named(account: EmbeddedAccount) -> None:
     """run_until_quiet gives up at its limit and says which executions run."""
     begin(account, "slow")
     with pytest.raises(StillRunning, match="slow"):
@@ -265,7 +265,7 @@ DATA = {"l": [{"p": 1, "q-r": {"s": [7, 8]}}, {"p": 2}], "empty": [], "n": None}
         ("$.empty[*].p", []),
     ],
 )
-def test_a_definite_path_yields_the_value_and_an_indefinite_one_a_list(
+def test_definite_path_yields_the_value_and_an_indefinite_one_a_list(
     path: str, value: object
 ) -> None:
     """moto yields a list for a path that goes through an index."""
@@ -273,7 +273,7 @@ def test_a_definite_path_yields_the_value_and_an_indefinite_one_a_list(
 
 
 @pytest.mark.parametrize("path", ["$.x", "$.l[2]", "$.l[0].p.x", "$.l.p", "$.n.x"])
-def test_a_definite_path_that_leads_nowhere_is_an_error(path: str) -> None:
+def test_definite_path_that_leads_nowhere_is_an_error(path: str) -> None:
     """As in AWS, unlike an indefinite one."""
     with pytest.raises(NoSuchJsonPathError):
         extract_json(path, DATA)

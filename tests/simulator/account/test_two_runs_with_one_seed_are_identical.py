@@ -46,7 +46,7 @@ def story(start: datetime, stack: Path, world: Any, seed: int) -> str:
         return re.sub(r"(cold_start\W+)true", r"\1false", json.dumps(parts, default=str))
 
 
-def test_the_same_seed_tells_the_same_story(start: datetime, stack: Path, world: Any) -> None:
+def test_runs_with_one_seed_are_identical(start: datetime, stack: Path, world: Any) -> None:
     """Ids, order and times are equal; another seed gives other ids."""
     first = story(start, stack, world, seed=1)
     world.asked.clear()
@@ -81,7 +81,7 @@ def test_closing_restores_the_process(start: datetime, stack: Path, world: Any) 
     assert datetime.now(UTC) > start + timedelta(days=100)
 
 
-def test_an_account_that_fails_to_open_or_deploy_leaves_nothing_behind(
+def test_account_that_fails_to_open_or_deploy_leaves_nothing_behind(
     start: datetime, stack: Path
 ) -> None:
     """A second account at once is refused, and the first one goes on."""

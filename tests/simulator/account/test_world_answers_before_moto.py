@@ -12,7 +12,7 @@ from simulator.account import Call, EmbeddedAccount, FunctionFailed
 from simulator.account.interception import ADVISOR_URL, NetworkRefused
 
 
-def test_the_world_sees_the_call_and_who_makes_it(account: EmbeddedAccount, world: Any) -> None:
+def test_world_sees_the_call_and_who_makes_it(account: EmbeddedAccount, world: Any) -> None:
     """From a handler: the function and its role; from the driver: the driver; and the region."""
     assert account.invoke("Relay", {"do": "describe"}) == 1
     boto3.client("ec2", "eu-west-1").describe_instances(InstanceIds=["i-1"])
@@ -24,7 +24,7 @@ def test_the_world_sees_the_call_and_who_makes_it(account: EmbeddedAccount, worl
     assert account.calls[Call("ec2", "DescribeInstances", "lambda", "Relay")] == 1
 
 
-def test_an_error_of_the_world_is_a_client_error_with_its_code(
+def test_error_of_the_world_is_a_client_error_with_its_code(
     account: EmbeddedAccount, world: Any
 ) -> None:
     """Code, message and status arrive as from AWS, and moto launches nothing behind it."""
@@ -63,7 +63,7 @@ def test_only_metric_data_of_cloudwatch_is_the_worlds(account: EmbeddedAccount, 
     assert account.calls[Call("cloudwatch", "DescribeAlarms", "driver", "driver")] >= 1
 
 
-def test_the_advisor_file_comes_from_the_world_and_nothing_from_elsewhere(
+def test_advisor_file_comes_from_the_world_and_nothing_from_elsewhere(
     account: EmbeddedAccount,
 ) -> None:
     """urllib gets the one file; other addresses and sockets are refused."""
@@ -76,7 +76,7 @@ def test_the_advisor_file_comes_from_the_world_and_nothing_from_elsewhere(
         urllib.request.urlopen("http://192.0.2.1/")
 
 
-def test_a_world_may_be_attached_once_there_is_a_clock(start: Any, stack: Any, world: Any) -> None:
+def test_world_may_be_attached_once_there_is_a_clock(start: Any, stack: Any, world: Any) -> None:
     """Until then moto answers."""
     with EmbeddedAccount(start=start) as account:
         assert boto3.client("ec2").describe_instances()["Reservations"] == []

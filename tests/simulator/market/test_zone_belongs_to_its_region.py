@@ -1,4 +1,4 @@
-"""Zone names and ids tell their region."""
+"""Zone names and ids contain their region."""
 
 import pytest
 

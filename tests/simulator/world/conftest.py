@@ -19,7 +19,7 @@ START = datetime(2024, 3, 1, 12, tzinfo=UTC)
 AT_ONCE = changed(
     {f"visible_{what}_s": [0, 0] for what in ("by_id", "in_lists", "tags", "template")}
 )
-"""What has been made is seen at once."""
+"""New resources are visible at once."""
 SERVICES = {
     "ec2": "ec2",
     "elb": "elastic-load-balancing",

@@ -21,11 +21,11 @@ UNUSED = {
     "LicenseSpecifications": [],
     "SecondaryInterfaces": [],
 }
-"""What EC2 says of options that an ordinary machine does not use."""
+"""What EC2 says of options that an ordinary instance does not use."""
 
 
 def adopted(account, **params):
-    """A machine with everything that must be kept."""
+    """An instance with everything that must be kept."""
     return account.world.launch_instance(
         "t3.micro",
         "us-east-1b",
@@ -39,7 +39,7 @@ def adopted(account, **params):
     )
 
 
-def test_options_that_nobody_used_are_spelt_out(account):
+def test_unused_options_are_spelled_out(account):
     """They are in the answer, and in that of DescribeInstances as far as it has them."""
     instance_id = adopted(account)
     data = account.ec2.get_launch_template_data(InstanceId=instance_id)["LaunchTemplateData"]
@@ -70,7 +70,7 @@ def test_license_configurations_are_kept_and_checked(account, refused):
     assert error.startswith("InvalidParameterValue")
 
 
-def test_nothing_that_must_be_kept_is_missing(account):
+def test_template_data_keeps_everything_that_must_be_kept(account):
     """User data, groups, devices, metadata options, profile, credit, monitoring, placement."""
     group = account.world.add_security_group("web")
     instance_id = adopted(account, SecurityGroupIds=[group])
@@ -92,14 +92,14 @@ def test_nothing_that_must_be_kept_is_missing(account):
     assert "InstanceMarketOptions" not in data
 
 
-def test_a_spot_instance_carries_its_market_options(account):
-    """They must be taken out before an on-demand launch or a fleet."""
+def test_spot_instance_carries_its_market_options(account):
+    """They must be removed before an on-demand launch or a fleet."""
     instance_id = account.world.launch_instance("m5.large", "us-east-1a")
     data = account.ec2.get_launch_template_data(InstanceId=instance_id)["LaunchTemplateData"]
     assert data["InstanceMarketOptions"]["SpotOptions"]["SpotInstanceType"] == "one-time"
 
 
-def test_the_data_as_it_is_launches_nothing_and_stripped_it_launches_a_twin(account, refused):
+def test_data_launches_a_twin_only_when_stripped(account, refused):
     """The interface and its address exist once: without them, zone and subnet it fits elsewhere."""
     instance_id = adopted(account)
     data = account.ec2.get_launch_template_data(InstanceId=instance_id)["LaunchTemplateData"]
@@ -158,8 +158,8 @@ def test_versions_are_numbered_and_the_default_cannot_be_deleted(account, refuse
     assert error.startswith("InvalidLaunchTemplateName.NotFoundException")
 
 
-def test_an_ageing_instance_keeps_its_launch_time(account):
-    """A machine launched with an age reports it, and so do its checks."""
+def test_instance_launched_with_an_age_keeps_its_launch_time(account):
+    """An instance launched with an age reports it, and so do its checks."""
     instance_id = adopted(account, DisableApiTermination=True)
     assert account.describe(instance_id)["LaunchTime"] == account.now - timedelta(days=30)
     reply = account.ec2.describe_instance_attribute(

@@ -13,7 +13,7 @@ from simulator.world import (
 )
 
 
-def test_a_launch_is_pending_then_running_then_passes_its_checks(account):
+def test_launch_is_pending_then_running_then_passes_its_checks(account):
     """Boot takes 15 to 45 s and checks 90 to 180 s after it, seen through the API only."""
     instance_id = account.run()["InstanceId"]
     assert account.describe(instance_id)["State"]["Name"] == "pending"
@@ -60,7 +60,7 @@ def test_termination_takes_volumes_interfaces_and_address_with_it(account):
     assert "AssociationId" not in address
 
 
-def test_a_terminated_instance_is_forgotten_after_an_hour(account, refused):
+def test_terminated_instance_is_forgotten_after_an_hour(account, refused):
     """DescribeInstances shows it for about an hour, then its id is unknown."""
     instance_id = account.run()["InstanceId"]
     account.ec2.terminate_instances(InstanceIds=[instance_id])
@@ -71,7 +71,7 @@ def test_a_terminated_instance_is_forgotten_after_an_hour(account, refused):
     assert error.startswith("InvalidInstanceID.NotFound")
 
 
-def test_a_protected_instance_is_not_terminated(account, refused):
+def test_protected_instance_is_not_terminated(account, refused):
     """OperationNotPermitted, and the instance runs on; instances of other zones are not spared."""
     protected = account.world.launch_instance("m5.large", "us-east-1a", lifecycle="on-demand")
     near = account.world.launch_instance("m5.large", "us-east-1a")
@@ -102,7 +102,7 @@ def test_termination_protection_of_spot_instances_cannot_be_modified(account, re
         account.world.protect(instance_id)
 
 
-def test_a_one_time_spot_instance_cannot_be_stopped(account, refused):
+def test_one_time_spot_instance_cannot_be_stopped(account, refused):
     """UnsupportedOperation; an on-demand instance stops and starts again."""
     spot = account.world.launch_instance("m5.large", "us-east-1a")
     error = refused(account.ec2.stop_instances, InstanceIds=[spot])
@@ -117,7 +117,7 @@ def test_a_one_time_spot_instance_cannot_be_stopped(account, refused):
     assert account.world.state_of(owned) == "running"
 
 
-def test_a_persistent_request_brings_a_ghost_unless_it_is_cancelled_first(account):
+def test_persistent_request_launches_again_unless_it_is_cancelled_first(account):
     """Terminating without cancelling opens the request again, and a new instance serves it."""
     cancelled = account.world.launch_instance("m5.large", "us-east-1a", persistent=True)
     request_id = account.describe(cancelled)["SpotInstanceRequestId"]
@@ -154,7 +154,7 @@ def test_one_unknown_id_fails_a_whole_termination(account, refused):
     assert error.startswith("InvalidInstanceID.Malformed")
 
 
-def test_events_tell_the_life_in_order_with_times_and_callers(account):
+def test_events_follow_the_life_in_order_with_times_and_callers(account):
     """Launched, running, terminating, terminated: each once, at its own time, by its caller."""
     instance_id = account.run()["InstanceId"]
     account.wait(minutes=5)
@@ -170,7 +170,7 @@ def test_events_tell_the_life_in_order_with_times_and_callers(account):
     assert timedelta(seconds=20) <= times[3] - times[2] <= timedelta(seconds=60)
 
 
-def test_an_instance_that_is_terminated_while_pending_never_runs(account):
+def test_instance_that_is_terminated_while_pending_never_runs(account):
     """No running event is published for it."""
     instance_id = account.run()["InstanceId"]
     account.wait(seconds=5)
@@ -179,7 +179,7 @@ def test_an_instance_that_is_terminated_while_pending_never_runs(account):
     assert not any(isinstance(event, InstanceRunning) for event in account.events)
 
 
-def test_the_bill_is_the_integral_of_the_price_over_the_running_time(account):
+def test_bill_is_the_integral_of_the_price_over_the_running_time(account):
     """Checked against a sum over single minutes, across price changes and a termination."""
     instance_id = account.world.launch_instance("m5.large", "us-east-1a", age=timedelta(days=2))
     start = account.now - timedelta(days=3)

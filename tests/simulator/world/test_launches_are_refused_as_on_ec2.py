@@ -65,7 +65,7 @@ SPOT = {"MarketType": "spot"}
         ),
     ],
 )
-def test_a_launch_that_does_not_fit_is_refused(account, refused, params, code):
+def test_launch_that_does_not_fit_is_refused(account, refused, params, code):
     """Each misfit gets EC2's own error code and leaves no instance."""
     assert refused(account.run, **params).startswith(code)
     assert not account.world.instances
@@ -110,7 +110,7 @@ def test_ipv6_addresses_are_of_the_subnets_block(account):
         launch(plain["SubnetId"])
 
 
-def test_a_small_subnet_runs_out_of_addresses(account, refused):
+def test_small_subnet_runs_out_of_addresses(account, refused):
     """A /28 has eleven addresses for instances; the twelfth launch is refused."""
     subnet = account.world.add_subnet("us-east-1a", "172.31.96.0/28")
     account.ec2.run_instances(
@@ -156,7 +156,7 @@ def test_quotas_are_apart_by_lifecycle_and_family_class(account, refused):
     account.run(InstanceMarketOptions=SPOT)
 
 
-def test_a_dry_run_checks_and_launches_nothing(account, refused):
+def test_dry_run_checks_and_launches_nothing(account, refused):
     """A request that fits gets DryRunOperation, one that does not its own error."""
     assert refused(account.run, DryRun=True).startswith("DryRunOperation")
     assert refused(account.run, DryRun=True, KeyName="lost").startswith("InvalidKeyPair")
@@ -165,9 +165,9 @@ def test_a_dry_run_checks_and_launches_nothing(account, refused):
     assert not account.world.instances
 
 
-def test_a_client_token_launches_once_per_zone(account, refused):
+def test_client_token_launches_once_per_zone(account, refused):
     """The same request returns the same instance, another one is refused, another zone launches
-    anew; a refused launch leaves its token free."""
+    again; a refused launch leaves its token free."""
     account.world.close_capacity("c5.large", lifecycle="*", end=account.now + timedelta(minutes=1))
     first = account.run(ClientToken="t")["InstanceId"]
     account.wait(minutes=2)
@@ -183,7 +183,7 @@ def test_a_client_token_launches_once_per_zone(account, refused):
     account.run(ClientToken="u", InstanceType="c5.large")
 
 
-def test_a_template_fills_in_and_the_request_overrides(account):
+def test_template_fills_in_and_the_request_overrides(account):
     """Parameters replace the template's, tags merge by key, user data arrives base64."""
     data = {
         "ImageId": account.image(),
@@ -259,7 +259,7 @@ def subnet_of(account, zone):
     ][0]["SubnetId"]
 
 
-def test_a_fleet_tries_all_pools_and_reports_failures_with_success(account):
+def test_fleet_tries_all_pools_and_reports_failures_with_success(account):
     """HTTP 200: closed pools are in Errors with codes, the launched one in Instances, tagged."""
     account.world.close_capacity("m5.large", lifecycle="spot")
     overrides = [
@@ -286,7 +286,7 @@ def test_a_fleet_tries_all_pools_and_reports_failures_with_success(account):
 
 @settings(max_examples=20, deadline=None)
 @given(open_pools=st.sets(st.integers(0, 5), min_size=1))
-def test_a_fleet_launches_in_an_open_pool_whenever_there_is_one(new_account, open_pools):
+def test_fleet_launches_in_an_open_pool_whenever_there_is_one(new_account, open_pools):
     """Whatever pools are closed, exactly one instance starts, and in an open one."""
     account = new_account()
     pools = [(t, z) for t in ("m5.large", "c5.large") for z in account.world.zones[:3]]
@@ -303,7 +303,7 @@ def test_a_fleet_launches_in_an_open_pool_whenever_there_is_one(new_account, ope
     assert pools.index(where) in open_pools
 
 
-def test_a_reused_fleet_token_returns_the_first_fleet(account, refused):
+def test_reused_fleet_token_returns_the_first_fleet(account, refused):
     """The same request launches once; other parameters are IdempotentParameterMismatch."""
     overrides = [{"InstanceType": "m5.large", "AvailabilityZone": "us-east-1c"}]
     first = make_fleet(account, overrides, ClientToken="f")
@@ -313,7 +313,7 @@ def test_a_reused_fleet_token_returns_the_first_fleet(account, refused):
     assert first["FleetId"].startswith("fleet-")
 
 
-def test_a_repeated_fleet_names_no_machine_but_is_described_with_it(account):
+def test_repeated_fleet_names_no_instance_but_is_described_with_it(account):
     """AWS promises that a repeated call does nothing more, not that it answers in full."""
     overrides = [
         {"InstanceType": kind, "SubnetId": subnet_of(account, "us-east-1b"), "Priority": rank}
@@ -348,7 +348,7 @@ def test_a_repeated_fleet_names_no_machine_but_is_described_with_it(account):
     assert len(account.world.instances) == 1
 
 
-def test_a_start_needs_quota_as_a_launch_does(account, refused):
+def test_start_needs_quota_as_a_launch_does(account, refused):
     """A stopped instance counts no vCPU; started again it may find none left."""
     instance_id = account.run()["InstanceId"]
     account.wait(seconds=60)

@@ -51,7 +51,7 @@ def wave(when):
 
 
 def test_cpu_is_demand_over_the_vcpus_of_the_type(account):
-    """The same demand is half the percentage on a machine twice as large; noise is within 3 %."""
+    """The same demand is half the percentage on an instance twice as large; noise is within 3 %."""
     account.world.loads["web"] = Load(cpu_vcpu=wave)
     for instance_type, vcpus in (("m5.large", 2), ("m5.xlarge", 4)):
         instance_id = account.world.launch_instance(
@@ -145,7 +145,7 @@ def test_pages_join_to_the_whole_and_the_limits_hold(account, refused):
 
 
 def test_listings_come_in_pages_of_500(account):
-    """With 170 machines of five metrics each there are two pages."""
+    """With 170 instances of five metrics each there are two pages."""
     for _ in range(170):
         account.world.launch_instance("m5.large", "us-east-1a")
     first = account.cloudwatch.list_metrics()

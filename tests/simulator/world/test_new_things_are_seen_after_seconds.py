@@ -1,4 +1,4 @@
-"""What EC2 has just made is not found, listed or tagged at once, and each after its own while."""
+"""New resources of EC2 are found, listed and shown with tags only after delays, each after its own."""
 
 from typing import Any
 
@@ -35,7 +35,7 @@ def listed(slow: Any, **params: Any) -> list[str]:
     return [i["InstanceId"] for r in reply["Reservations"] for i in r["Instances"]]
 
 
-def test_the_answer_to_the_launch_shows_all_of_it(slow: Any) -> None:
+def test_answer_to_the_launch_shows_all_of_it(slow: Any) -> None:
     """Id and tags are known to who launched; a repeated request finds the same instance."""
     token = {"ClientToken": "one"}
     first, second = launched(slow, **token), launched(slow, **token)
@@ -95,7 +95,7 @@ def test_its_spot_request_is_as_new_as_it_is(slow: Any, refused: Any) -> None:
     assert slow.ec2.describe_spot_instance_requests(**by_id)["SpotInstanceRequests"]
 
 
-def test_a_new_template_and_a_new_version_are_not_found_at_once(slow: Any, refused: Any) -> None:
+def test_new_template_and_a_new_version_are_not_found_at_once(slow: Any, refused: Any) -> None:
     """A launch from either is refused; $Latest is the version before."""
     data = {"ImageId": slow.image(), "InstanceType": "m5.large"}
     template = slow.ec2.create_launch_template(LaunchTemplateName="web", LaunchTemplateData=data)
@@ -114,7 +114,7 @@ def test_a_new_template_and_a_new_version_are_not_found_at_once(slow: Any, refus
     slow.ec2.run_instances(LaunchTemplate=by_number, **launch)
 
 
-def test_the_users_own_machines_have_been_there_for_long(slow: Any) -> None:
+def test_instances_of_users_are_seen_from_the_start(slow: Any) -> None:
     """What a scenario starts with is seen from the first moment."""
     instance_id = slow.world.launch_instance("m5.large", "us-east-1a", tags={"owner": "ann"})
     assert listed(slow) == [instance_id]

@@ -8,12 +8,12 @@ import pytest
 
 from simulator.world import AwsError, InvalidReply, NotModelled, World
 from simulator.world.advisor import URL
-from simulator.world.catalogue import instance_types
+from simulator.world.catalog import instance_types
 from simulator.world.operations import OPERATIONS
 from simulator.world.shapes import checked_reply
 
 
-def test_every_type_of_the_catalogue_fits_the_service_model(account):
+def test_every_type_of_the_catalog_fits_the_service_model(account):
     """All pages of DescribeInstanceTypes pass the check of botocore's output shape."""
     pages = account.ec2.get_paginator("describe_instance_types").paginate()
     rows = [row for page in pages for row in page["InstanceTypes"]]
@@ -73,7 +73,7 @@ def test_zones_and_offerings_agree(account):
 
 
 def test_subnets_may_be_in_local_zones_and_on_outposts(account):
-    """DescribeSubnets tells them by zone and by OutpostArn, which the others do not have; nothing can be
+    """DescribeSubnets shows their zone and their OutpostArn, which other subnets lack; nothing can be
     launched there."""
     account.world.add_local_zone("us-east-1-bos-1a", "use1-bos1-az1")
     local = account.world.add_subnet("us-east-1-bos-1a", "172.31.96.0/24")
@@ -106,7 +106,7 @@ def prices(account, *terms):
             return found
 
 
-def test_the_price_list_gives_on_demand_prices_to_a_careful_filter(account):
+def test_price_list_gives_on_demand_prices_to_a_careful_filter(account):
     """With the full filter one price a type; a careless one also gets reserved and Windows."""
     careful = (
         ("location", "US East (N. Virginia)"),
@@ -120,7 +120,7 @@ def test_the_price_list_gives_on_demand_prices_to_a_careful_filter(account):
     assert len(prices(account, ("instanceType", "m5.large"))) == 5
 
 
-def test_the_advisor_file_has_the_known_shape_and_changes_when_told(account):
+def test_advisor_file_has_the_known_shape_and_changes_on_request(account):
     """Five ranges, buckets 0 to 4 with shares near the stated ones, changes from then on."""
     status, _, body = account.world.http(URL)
     data = json.loads(body)
@@ -147,7 +147,7 @@ def test_the_advisor_file_has_the_known_shape_and_changes_when_told(account):
     assert account.world.http("https://example.com/")[0] == 404
 
 
-def test_a_reply_that_breaks_the_service_model_is_caught():
+def test_reply_that_breaks_the_service_model_is_caught():
     """The path and what is allowed are named: wrong member, type, enumeration."""
     for reply, named in (
         ({"Volumen": []}, "Volumen"),
@@ -160,7 +160,7 @@ def test_a_reply_that_breaks_the_service_model_is_caught():
             checked_reply("ec2", "DescribeVolumes", reply)
 
 
-def test_what_is_not_modelled_is_said_loudly(account):
+def test_operation_that_is_not_modelled_is_refused_by_name(account):
     """Unknown operations and parameters are never answered by a guess."""
     with pytest.raises(NotModelled, match="DescribeHosts"):
         account.ec2.describe_hosts()
@@ -205,6 +205,6 @@ def story(account):
     return seen, account.events, account.ec2.describe_instance_status()["InstanceStatuses"]
 
 
-def test_one_seed_tells_one_story(new_account):
+def test_runs_with_one_seed_are_identical(new_account):
     """Two worlds of one seed agree in ids, times, states and events."""
     assert story(new_account()) == story(new_account())

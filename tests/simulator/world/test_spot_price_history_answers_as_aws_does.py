@@ -79,7 +79,7 @@ def test_any_range_in_any_pages_holds_exactly_what_applies(
     assert all(tokens[:-1])
 
 
-def test_the_future_is_not_told(account):
+def test_future_prices_are_not_shown(account):
     """An end time ahead gives what is known now."""
     rows, _ = history(account, StartTime=account.now, EndTime=account.now + timedelta(days=1))
     assert as_set(rows) == expected_rows(account, account.now, account.now)
@@ -115,7 +115,7 @@ def test_empty_pages_come_now_and_then(account):
     assert empty
 
 
-def test_a_token_of_another_operation_is_refused(account, refused):
+def test_token_of_another_operation_is_refused(account, refused):
     """InvalidPaginationToken, as for one that never was."""
     token = account.ec2.describe_spot_price_history(MaxResults=1)["NextToken"]
     for wrong in (token, "banana"):

@@ -15,7 +15,7 @@ def health(account, arn, instance_id):
     return reply["TargetHealthDescriptions"][0]["TargetHealth"]["State"]
 
 
-def test_a_target_becomes_healthy_and_drains_for_the_deregistration_delay(account):
+def test_target_becomes_healthy_and_drains_for_the_deregistration_delay(account):
     """initial -> healthy -> draining -> unused, and the events say so."""
     arn = account.world.create_target_group("web", deregistration_delay=timedelta(seconds=120))
     instance_id = account.world.launch_instance("m5.large", "us-east-1a")
@@ -50,7 +50,7 @@ def test_only_running_instances_can_be_registered(account, refused):
     assert error.startswith("TargetGroupNotFound")
 
 
-def test_a_machine_that_never_boots_is_unhealthy_and_one_without_balancer_unused(account):
+def test_instance_that_never_boots_is_unhealthy_and_one_without_balancer_unused(account):
     """unhealthy after its checks failed; unused where nothing sends traffic."""
     account.world.fail_status_checks()
     arn = account.world.create_target_group("web")
@@ -64,7 +64,7 @@ def test_a_machine_that_never_boots_is_unhealthy_and_one_without_balancer_unused
     assert health(account, idle, instance_id) == "unused"
 
 
-def test_a_terminated_instance_leaves_its_target_group(account):
+def test_terminated_instance_leaves_its_target_group(account):
     """It is deregistered by itself when it is gone."""
     arn = account.world.create_target_group("web")
     instance_id = account.world.launch_instance("m5.large", "us-east-1a", target_group_arn=arn)
@@ -75,8 +75,8 @@ def test_a_terminated_instance_leaves_its_target_group(account):
     assert TargetDeregistered in {type(event) for event in account.events}
 
 
-def test_an_address_is_a_target_whoever_has_it(account, refused):
-    """It is registered once for each port, healthy while its machine answers, and stays when that
+def test_address_is_a_target_whoever_has_it(account, refused):
+    """It is registered once for each port, healthy while its instance answers, and stays when that
     ends: unhealthy, until somebody takes it out; only then it can come back."""
     arn = account.world.create_target_group("web", target_type="ip")
     instance_id = account.world.launch_instance("m5.large", "us-east-1b", target_group_arn=arn)
@@ -97,7 +97,7 @@ def test_an_address_is_a_target_whoever_has_it(account, refused):
     assert health(account, arn, address) == "unhealthy"
 
 
-def test_a_zone_is_named_only_for_addresses_outside_the_subnets(account, refused):
+def test_zone_is_named_only_for_addresses_outside_the_subnets(account, refused):
     """ELB knows the zone of the others, and refuses to override it."""
     arn = account.world.create_target_group("web", target_type="ip")
 
@@ -116,7 +116,7 @@ def test_a_zone_is_named_only_for_addresses_outside_the_subnets(account, refused
 
 
 @pytest.mark.parametrize("target_type", ["instance", "ip"])
-def test_a_target_in_a_zone_that_is_not_enabled_is_unused(account, target_type):
+def test_target_in_a_zone_that_is_not_enabled_is_unused(account, target_type):
     """ELBv2 API reference, TargetHealth: also one that was healthy, until the zone is enabled."""
     arn = account.world.create_target_group(
         "web", target_type=target_type, zones=("us-east-1a", "us-east-1b")
@@ -157,7 +157,7 @@ def test_load_balancers_name_their_zones(account, refused):
     assert refused(describe, LoadBalancerArns=arns[:1] * 21).startswith("ValidationError")
 
 
-def test_an_application_load_balancer_has_two_zones(account):
+def test_application_load_balancer_has_two_zones(account):
     """Its user guide, "Subnets for your load balancer"; a Network Load Balancer may have one."""
     for zones in (("us-east-1a",), ("us-east-1a", "eu-west-1a")):
         with pytest.raises(ValueError, match="zones"):
@@ -182,7 +182,7 @@ def test_classic_load_balancers_name_their_instances(account, refused):
         account.world.set_classic_load_balancer("legacy", "i-0123456789abcdef0")
 
 
-def test_an_address_moves_only_when_it_may(account, refused):
+def test_address_moves_only_when_it_may(account, refused):
     """Without AllowReassociation Resource.AlreadyAssociated and nothing moved; repeats are fine."""
     old = account.world.launch_instance("m5.large", "us-east-1a", address=True)
     new = account.world.launch_instance("m5.large", "us-east-1b")
@@ -219,7 +219,7 @@ def test_addresses_are_limited_and_pending_instances_take_none(account, refused)
 @settings(max_examples=15, deadline=None)
 @example(first=50, second=1, overlap=0)
 @given(first=st.integers(0, 50), second=st.integers(1, 60), overlap=st.integers(0, 50))
-def test_a_resource_never_has_more_than_fifty_tags(new_account, first, second, overlap):
+def test_resource_never_has_more_than_fifty_tags(new_account, first, second, overlap):
     """Creation is all or nothing; an existing key does not count twice."""
     account = new_account()
     instance_id = account.world.launch_instance("m5.large", "us-east-1a")
@@ -258,7 +258,7 @@ def test_reserved_tags_are_refused_and_listings_are_complete(account, refused):
 
 def test_filters_are_strict_and_pages_keep_to_their_listing(account, refused):
     """Unknown names are refused, values may have wildcards, ids and MaxResults exclude each
-    other, and a machine launched between two pages is not on the second."""
+    other, and an instance launched between two pages is not on the second."""
     ids = [
         account.world.launch_instance("m5.large", "us-east-1a", tags={"Name": f"web-{n}"})
         for n in range(12)

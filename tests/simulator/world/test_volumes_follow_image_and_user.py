@@ -28,7 +28,7 @@ def devices(account, instance_id):
     }
 
 
-def test_the_image_tells_its_devices(account, image):
+def test_image_lists_its_devices(account, image):
     """Its EBS volumes with their snapshots, and what it maps to instance stores."""
     (row,) = account.ec2.describe_images(ImageIds=[image])["Images"]
     root, data, more, store = row["BlockDeviceMappings"]
@@ -38,7 +38,7 @@ def test_the_image_tells_its_devices(account, image):
     assert store == {"DeviceName": "/dev/sdb", "VirtualName": "ephemeral0"}
 
 
-def test_a_launch_gets_the_images_volumes_and_overrides_them_by_device(account, image):
+def test_launch_gets_the_images_volumes_and_overrides_them_by_device(account, image):
     """What the launch does not name comes as the image has it; what it names is changed by parts."""
     launched = account.run(
         ImageId=image,
@@ -55,7 +55,7 @@ def test_a_launch_gets_the_images_volumes_and_overrides_them_by_device(account, 
     }
 
 
-def test_a_device_that_is_named_as_none_does_not_come(account, image, refused):
+def test_device_mapped_to_none_is_not_attached(account, image, refused):
     """An empty NoDevice keeps a volume of the image away; the root cannot be kept away."""
     without = [{"DeviceName": "/dev/sdg", "NoDevice": ""}]
     launched = account.run(ImageId=image, BlockDeviceMappings=without)
@@ -91,7 +91,7 @@ def test_users_change_their_volumes(account, image):
             wrong()
 
 
-def test_user_data_changes_only_while_the_machine_is_stopped(account):
+def test_user_data_changes_only_while_the_instance_is_stopped(account):
     """And a start gives it another launch time."""
     world = account.world
     instance_id = world.launch_instance("m5.large", "us-east-1a", lifecycle="on-demand")
@@ -108,8 +108,8 @@ def test_user_data_changes_only_while_the_machine_is_stopped(account):
     assert account.describe(instance_id)["LaunchTime"] >= before + timedelta(minutes=5)
 
 
-def test_a_credit_mode_changes_where_the_type_has_one(account):
-    """In use; a fixed-performance machine has none."""
+def test_credit_mode_changes_where_the_type_has_one(account):
+    """In use; a fixed-performance instance has none."""
     world = account.world
     burstable = world.launch_instance("t3.micro", "us-east-1a")
     world.set_cpu_credits(burstable, "standard")

@@ -1,4 +1,4 @@
-"""Hears events; fails on the word that it is told to fail on."""
+"""Receives events; fails on one word."""
 
 
 def handler(event, _context):

@@ -1,4 +1,4 @@
-"""Invokes another function, puts an event, fetches a file, describes machines."""
+"""Invokes another function, puts an event, fetches a file, describes instances."""
 
 import json
 import os

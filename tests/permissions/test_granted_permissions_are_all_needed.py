@@ -1,4 +1,4 @@
-"""Every action, resource and listed value of every role is needed by some call of the product."""
+"""Some call of the product needs every action, resource and listed value of every role."""
 
 from typing import NamedTuple
 
@@ -17,7 +17,7 @@ NOT_SEEN_HERE = {
 
 
 class Seen(NamedTuple):
-    """What was asked of the roles, and what they are."""
+    """The calls made with the roles, and the roles."""
 
     granted: frozenset[Part]
     needed: frozenset[Part]
@@ -26,7 +26,7 @@ class Seen(NamedTuple):
 
 @pytest.fixture(scope="module")
 def seen() -> Seen:
-    """Everything that three lives of a stack asked of its roles."""
+    """Everything that three lives of a stack demanded of its roles."""
     print(f"seed {SEED}")
     granted: set[Part] = set()
     needed: set[Part] = set()
@@ -45,24 +45,24 @@ def seen() -> Seen:
     return Seen(frozenset(granted), frozenset(needed), tuple(denied))
 
 
-def test_nothing_is_missing(seen: Seen) -> None:
-    """No call was denied: what fails in these lives fails because AWS was made to fail."""
+def test_roles_miss_no_permission(seen: Seen) -> None:
+    """No call was denied: all failures in these lives are injected."""
     assert seen.denied == ()
 
 
 def test_every_role_is_at_work(seen: Seen) -> None:
-    """Functions and state machines all take part."""
+    """Every function and state machine made calls."""
     assert len({part.role for part in seen.granted}) == 11
     assert {part.role for part in seen.needed} == {part.role for part in seen.granted}
 
 
-def test_nothing_is_unused(seen: Seen) -> None:
-    """Without any part of any policy, one of the calls would have been denied."""
+def test_roles_have_no_unused_permission(seen: Seen) -> None:
+    """Without any one part of any policy, a call would have been denied."""
     never = {part for part in seen.granted - seen.needed if part.sid not in NOT_SEEN_HERE}
     assert sorted(never) == []
 
 
 def test_exceptions_are_still_needed(seen: Seen) -> None:
-    """A statement that is used, or gone, is no exception any more."""
+    """A statement that is used, or gone, needs no exception."""
     never = {part.sid for part in seen.granted - seen.needed}
     assert never >= set(NOT_SEEN_HERE)

@@ -32,16 +32,16 @@ def with_fault(
     return result
 
 
-def test_an_expired_claim_leaves_no_live_record(servers: Servers) -> None:
-    """Stopped at its claim, a switch has neither claim nor instance once another one has claimed."""
+def test_expired_claim_leaves_no_live_record(servers: Servers) -> None:
+    """A switch stopped at its claim has neither claim nor instance once another one has claimed."""
     result = with_fault(
         servers, "overtaken", "aborted", "dynamodb.TransactWriteItems by UpdateLedger"
     )
     assert sorted(result.outcomes) == ["web DONE", "web FAILED"]
 
 
-def test_a_stopped_machine_is_rescued_again(servers: Servers) -> None:
-    """A cycle between two rescues does not refuse it because it stands still."""
+def test_stopped_instance_fails_over_again(servers: Servers) -> None:
+    """A cycle between two failovers does not refuse the workload because its instance is stopped."""
     result = with_fault(
         servers,
         "failover-stop",
@@ -52,12 +52,12 @@ def test_a_stopped_machine_is_rescued_again(servers: Servers) -> None:
     assert "web FAILED" in result.outcomes
 
 
-def test_a_replacement_that_has_ended_is_not_registered(servers: Servers) -> None:
-    """ELB refuses it by name; the run takes that for a replacement that does not become healthy."""
+def test_replacement_that_has_ended_is_not_registered(servers: Servers) -> None:
+    """ELB refuses it by name; the switch treats it as a replacement that does not become healthy."""
     with_fault(servers, "failover-during-hand-over", "denied", "ec2.DescribeInstances by FailOver")
 
 
-def test_an_interruption_is_not_forgotten_in_a_long_back_off(servers: Servers) -> None:
+def test_interruption_is_not_forgotten_in_a_long_back_off(servers: Servers) -> None:
     """EC2 shows a terminated instance for an hour; after three failures the back-off is as long."""
     result = with_fault(
         servers, "failover-during-boot", "denied", "dynamodb.GetItem by LaunchReplacement"
@@ -66,39 +66,40 @@ def test_an_interruption_is_not_forgotten_in_a_long_back_off(servers: Servers) -
     assert result.outcomes[-1] == "web DONE"
 
 
-def test_the_replacement_of_a_rescue_is_not_adopted_before_its_commit(servers: Servers) -> None:
-    """A cycle took it for the workload; the rescue failed and ended it, and nobody missed it."""
+def test_replacement_of_a_failover_is_not_adopted_before_its_commit(servers: Servers) -> None:
+    """Once a cycle adopted it, the failover failed and terminated it, and no signal reported that."""
     (result,) = servers.run([RunSpec("failover-sick", SEED)])
     assert result.violation is None
     assert result.outcomes[-1] == "web DONE"
 
 
-def test_a_committed_switch_that_was_taken_over_leaves_no_original(servers: Servers) -> None:
-    """Its record is DONE; stopped before it has ended its original, it is resumed by the sweep."""
+def test_committed_switch_that_was_taken_over_leaves_no_original(servers: Servers) -> None:
+    """Its record is DONE; if it is stopped before it terminates its original, the sweep resumes it."""
     with_fault(servers, "failover-after-commit", "aborted", "elbv2.DeregisterTargets by HandOver")
 
 
-def test_two_machines_of_a_dead_third_become_one(servers: Servers) -> None:
-    """A committed switch's original and a failed rescue's replacement, when the workload is neither."""
+def test_two_leftovers_of_a_terminated_instance_become_one(servers: Servers) -> None:
+    """A committed switch's original and a failed failover's replacement; the workload is on neither."""
     with_fault(
         servers, "failover-after-commit", "denied", "elbv2.DescribeTargetHealth by HandOver", 15
     )
 
 
-def test_an_original_that_has_stopped_is_not_waited_for_again(servers: Servers) -> None:
-    """A rescue that the sweep begins knows that it does not go, and is over at once: quiet in time."""
+def test_original_that_has_stopped_is_not_waited_for_again(servers: Servers) -> None:
+    """A failover that the sweep starts knows that its original does not end, and ends in time."""
     result = with_fault(servers, "failover-stop", "aborted", "lambda.Invoke by FailOver", 1)
     assert result.outcomes == ("web FAILED", "web DONE")
 
 
-def test_an_original_that_is_about_to_end_is_not_adopted(servers: Servers) -> None:
-    """Its replacement is gone and the rescue has failed: a cycle took it, and its switch ended it."""
+def test_original_that_is_about_to_end_is_not_adopted(servers: Servers) -> None:
+    """Its replacement is gone and the failover has failed; once a cycle adopted it, and its switch
+    terminated it."""
     (result,) = servers.run([RunSpec("failover-full-after-commit", SEED)])
     assert result.violation is None
     assert result.outcomes[-1] == "web DONE"
 
 
-def test_the_last_machine_of_a_closed_switch_is_adopted(servers: Servers) -> None:
-    """Its switch was committed and stopped, a person ended its replacement: what is left serves on."""
+def test_last_instance_of_an_ended_switch_is_adopted(servers: Servers) -> None:
+    """Its switch was committed and stopped, a user terminated its replacement: the original serves on."""
     (result,) = servers.run([RunSpec("ended-after-commit", SEED)])
     assert result.violation is None

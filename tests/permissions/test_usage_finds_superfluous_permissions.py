@@ -1,4 +1,4 @@
-"""Which parts of a policy are needed: those without which a call would be denied."""
+"""A part of a policy is needed if a call would be denied without it."""
 
 from typing import Any
 
@@ -20,29 +20,29 @@ def _superfluous(role: Role, *asked: Demand) -> set[tuple[str, str, str]]:
     return {part[1:] for part in set(parts_of(role)) - set(needed_parts(role, asked))}
 
 
-def test_an_action_that_nothing_calls_is_superfluous() -> None:
-    """And is found beside one that is called."""
+def test_action_that_nothing_calls_is_superfluous() -> None:
+    """It is found beside one that is called."""
     role = _role({"Action": ["dynamodb:GetItem", "dynamodb:PutItem"], "Resource": TABLE})
     assert _superfluous(role, GET) == {("S0", "Action", "dynamodb:PutItem")}
     assert _superfluous(role, GET, PUT) == set()
 
 
-def test_a_resource_that_nothing_touches_is_superfluous() -> None:
-    """A second table is told by its number."""
+def test_resource_that_nothing_touches_is_superfluous() -> None:
+    """A second table is named by its number in the list."""
     role = _role({"Action": "dynamodb:GetItem", "Resource": [TABLE, f"{TABLE}-old"]})
     assert _superfluous(role, GET) == {("S0", "Resource", "2 of 2")}
 
 
-def test_what_another_statement_allows_too_is_superfluous() -> None:
-    """Either of the two could go; so neither is needed."""
+def test_action_that_another_statement_allows_too_is_superfluous() -> None:
+    """Either of the two could go, so neither is needed."""
     narrow = {"Action": "dynamodb:GetItem", "Resource": TABLE}
     role = _role(narrow, {"Action": "dynamodb:*", "Resource": TABLE})
     assert {sid for sid, _, _ in _superfluous(role, GET)} == {"S0", "S1"}
     assert {sid for sid, _, _ in _superfluous(role, GET, PUT)} == {"S0"}
 
 
-def test_one_of_several_values_that_never_comes_is_superfluous() -> None:
-    """A single value is part of the statement; of several each must come."""
+def test_condition_value_that_never_occurs_is_superfluous() -> None:
+    """A single value is part of the statement; of several values each must occur."""
     condition = {"StringEquals": {"ec2:CreateAction": ["RunInstances", "CreateFleet"]}}
     role = _role({"Action": "ec2:CreateTags", "Resource": "*", "Condition": condition})
     run = demand(

@@ -1,14 +1,14 @@
-"""A missing right in the middle of the product: told, and nothing lost."""
+"""A permission that is missing in the middle of a switch is reported, and nothing is lost."""
 
-from simulator.account.account import ACCOUNT_ID
+from simulator.account_id import DEFAULT_ACCOUNT_ID as ACCOUNT_ID
 from simulator.stage import open_stage
 from simulator.world import INSTANCE_ROLE_ARN
 
 ANOTHER_ROLE = f"arn:aws:iam::{ACCOUNT_ID}:role/another"
 
 
-def test_a_switch_of_a_machine_whose_role_is_not_named_changes_nothing() -> None:
-    """InstanceRoleArns lacks the machine's role: planned move and rescue are refused, and say why."""
+def test_switch_of_an_instance_whose_role_is_not_named_changes_nothing() -> None:
+    """InstanceRoleArns lacks the instance's role: switch and failover are refused and give the reason."""
     with open_stage(InstanceRoleArns=ANOTHER_ROLE) as stage:
         original = stage.launch()
         stage.take_in()

@@ -35,7 +35,7 @@ def deployed() -> Iterator[Ground]:
 
 @pytest.fixture
 def ground(deployed: Ground) -> Iterator[Ground]:
-    """The same; afterwards no fault waits any more."""
+    """The same; afterwards no fault is armed."""
     yield deployed
     deployed.injector.arm()
 
@@ -74,8 +74,8 @@ def first(ground: Ground, kind: FaultKind) -> None:
 
 
 @pytest.mark.parametrize("kind", [FaultKind.ERROR, FaultKind.THROTTLE, FaultKind.DENIED])
-def test_what_fails_before_its_effect_has_none(ground: Ground, kind: FaultKind) -> None:
-    """Neither moto's own hook nor the world acts on a call that was answered ahead of them."""
+def test_error_before_the_effect_leaves_no_effect(ground: Ground, kind: FaultKind) -> None:
+    """Neither moto nor the world acts on a call that was answered before them."""
     first(ground, kind)
     with ground.account.callers.calling(function()), pytest.raises(ClientError) as caught:
         put(ground, f"before-{kind.value}")
@@ -88,7 +88,7 @@ def test_what_fails_before_its_effect_has_none(ground: Ground, kind: FaultKind) 
     assert kind.value not in templates(ground)
 
 
-def test_what_is_denied_stays_denied_for_a_while(ground: Ground) -> None:
+def test_denied_call_stays_denied_for_a_while(ground: Ground) -> None:
     """The same call of the same caller, and no other."""
     first(ground, FaultKind.DENIED)
     alerts = {"TopicArn": ground.account.stack.physical_ids["AlertTopic"], "Message": "x"}
@@ -101,7 +101,7 @@ def test_what_is_denied_stays_denied_for_a_while(ground: Ground) -> None:
         boto3.client("sns").publish(**alerts)
 
 
-def test_a_fault_waits_for_the_call_that_is_meant(ground: Ground) -> None:
+def test_fault_waits_for_its_call(ground: Ground) -> None:
     """Not for another caller's, not for an earlier one, not before its time."""
     place = ApiCall("dynamodb", "PutItem")
     wanted = PlacedFault(
@@ -121,7 +121,7 @@ def test_a_fault_waits_for_the_call_that_is_meant(ground: Ground) -> None:
     assert ground.injector.unmet == []
 
 
-def test_what_loses_its_reply_has_happened(ground: Ground) -> None:
+def test_lost_reply_keeps_the_effect(ground: Ground) -> None:
     """A function sees a broken connection, a state machine the service's error."""
     first(ground, FaultKind.LOST_REPLY)
     with ground.account.callers.calling(function()), pytest.raises(ConnectionClosedError):
@@ -134,8 +134,8 @@ def test_what_loses_its_reply_has_happened(ground: Ground) -> None:
     assert "lost" in templates(ground)
 
 
-def test_what_arrives_twice_is_answered_the_second_time(ground: Ground) -> None:
-    """A write under the condition that it is the first sees itself."""
+def test_doubled_request_is_answered_the_second_time(ground: Ground) -> None:
+    """A write on condition that it is the first sees itself."""
     first(ground, FaultKind.TWICE)
     with (
         ground.account.callers.calling(function()),
@@ -151,8 +151,8 @@ def test_what_arrives_twice_is_answered_the_second_time(ground: Ground) -> None:
 
 
 @pytest.mark.parametrize("kind", [FaultKind.TIMED_OUT, FaultKind.KILLED])
-def test_a_killed_function_does_nothing_more(ground: Ground, kind: FaultKind) -> None:
-    """The call that it was killed after has its effect; no later one has, of no handler's finally."""
+def test_killed_function_does_nothing_more(ground: Ground, kind: FaultKind) -> None:
+    """Its last call has its effect; later ones have none, in a ``finally`` neither."""
     first(ground, kind)
 
     def handler() -> None:
@@ -167,8 +167,8 @@ def test_a_killed_function_does_nothing_more(ground: Ground, kind: FaultKind) ->
     assert not is_written(ground, f"{kind.value} 2")
 
 
-def test_a_killed_function_fails_as_lambda_says(ground: Ground) -> None:
-    """A timeout takes all the time that the function has; an exit none."""
+def test_killed_function_fails_as_lambda_says(ground: Ground) -> None:
+    """A timeout uses all the function's time; an exit none."""
     for kind, error, seconds in (
         (FaultKind.TIMED_OUT, "Sandbox.Timedout", 300),
         (FaultKind.KILLED, "Runtime.ExitError", 0),
@@ -185,7 +185,7 @@ def test_a_killed_function_fails_as_lambda_says(ground: Ground) -> None:
         ground.account.run_for(timedelta(minutes=6))
 
 
-def test_a_stale_read_does_not_know_what_is_new(ground: Ground) -> None:
+def test_stale_read_lacks_new_resources(ground: Ground) -> None:
     """An instance of a moment ago is not listed, not found by id, and known a little later."""
     instance_id = ground.world.launch_instance(HOME, ZONES[0], age=timedelta(0))
     ec2 = boto3.client("ec2")
@@ -233,7 +233,7 @@ def test_events_arrive_twice_late_or_not_at_all(ground: Ground) -> None:
     assert counted == [(0, 0), (2, 2), (1, 2)]
 
 
-def test_a_fault_is_written_as_number_and_kind() -> None:
+def test_fault_is_written_as_number_and_kind() -> None:
     """What a failure prints is what the command takes."""
     for kind in FaultKind:
         fault = Fault(17, kind)

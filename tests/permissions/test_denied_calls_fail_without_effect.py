@@ -1,4 +1,4 @@
-"""The embedded account refuses what a role does not allow, as the service would, without effect."""
+"""The embedded account refuses calls that a role does not allow, as the service would, without effect."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -7,8 +7,8 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from simulator.account.account import ACCOUNT_ID
 from simulator.account.callers import Caller
+from simulator.account_id import DEFAULT_ACCOUNT_ID as ACCOUNT_ID
 from simulator.deployed import REGION, STACK
 from simulator.permissions.services import Place, Unmapped, service_demands
 from simulator.stage import Stage, open_stage
@@ -18,7 +18,7 @@ PLACE = Place(ACCOUNT_ID, REGION, lambda _bucket, key: key == "there")
 
 @pytest.fixture(scope="module")
 def stage() -> Iterator[Stage]:
-    """The product, with one machine of a user's that it has never heard of."""
+    """The product, and an instance that does not ask to be managed."""
     with open_stage() as opened:
         yield opened
 
@@ -44,8 +44,8 @@ def _refused(
     )
 
 
-def test_an_untagged_machine_is_not_terminated(stage: Stage) -> None:
-    """UnauthorizedOperation, which names who, what and on what; the machine runs on."""
+def test_untagged_instance_is_not_terminated(stage: Stage) -> None:
+    """UnauthorizedOperation names caller, action and resource; the instance keeps running."""
     foreign = stage.world.launch_instance("m5.large", "us-east-1a", tags={"Name": "not yours"})
     terminate = boto3.client("ec2").terminate_instances
     code, message, status = _refused(stage, "Sweep", terminate, InstanceIds=[foreign])
@@ -56,8 +56,8 @@ def test_an_untagged_machine_is_not_terminated(stage: Stage) -> None:
     assert stage.world.state_of(foreign) == "running"
 
 
-def test_a_tag_that_is_given_late_does_not_help(stage: Stage) -> None:
-    """The launcher tags what it creates only: it cannot make a foreign machine its own."""
+def test_tag_that_is_added_later_does_not_help(stage: Stage) -> None:
+    """The launching role may tag only what it creates: it cannot take over a foreign instance."""
     foreign = stage.world.launch_instance("m5.large", "us-east-1a", tags={"Name": "not yours"})
     tags = [{"Key": "spot-optimizer:managed", "Value": STACK}]
     for who in ("LaunchReplacement", "Decide"):
@@ -68,8 +68,8 @@ def test_a_tag_that_is_given_late_does_not_help(stage: Stage) -> None:
     assert stage.world.tags_of(foreign) == {"Name": "not yours"}
 
 
-def test_one_machine_that_is_not_ours_spoils_the_whole_call(stage: Stage) -> None:
-    """A call on two machines of which one may not be touched has no effect on either."""
+def test_call_with_one_foreign_instance_fails_as_a_whole(stage: Stage) -> None:
+    """A call on two instances, one of them denied, affects neither."""
     ours = stage.launch("half", tags={"spot-optimizer:switch": "half-1"})
     foreign = stage.world.launch_instance("m5.large", "us-east-1a")
     terminate = boto3.client("ec2").terminate_instances
@@ -79,8 +79,8 @@ def test_one_machine_that_is_not_ours_spoils_the_whole_call(stage: Stage) -> Non
     assert ours not in stage.alive()
 
 
-def test_a_launch_without_our_tag_is_refused(stage: Stage) -> None:
-    """Nothing is launched, by RunInstances or on trial (DryRun)."""
+def test_launch_without_our_tag_is_refused(stage: Stage) -> None:
+    """Nothing is launched, by RunInstances or by DryRun."""
     before = stage.alive()
     (image, *_) = boto3.client("ec2").describe_images()["Images"]
     request = {
@@ -98,7 +98,7 @@ def test_a_launch_without_our_tag_is_refused(stage: Stage) -> None:
     assert stage.alive() == before
 
 
-def test_another_table_and_another_machine_are_refused(stage: Stage) -> None:
+def test_other_tables_and_state_machines_are_refused(stage: Stage) -> None:
     """AccessDeniedException of DynamoDB and Step Functions, AccessDenied of S3."""
     dynamodb = boto3.client("dynamodb")
     dynamodb.create_table(
@@ -125,16 +125,16 @@ def test_another_table_and_another_machine_are_refused(stage: Stage) -> None:
     assert _refused(stage, "Decide", boto3.client("s3").put_object, **body)[0] == "AccessDenied"
 
 
-def test_who_drives_the_simulation_is_not_held(stage: Stage) -> None:
-    """Users and scenarios have no role of the stack; a role that nobody knows has no rights."""
+def test_driver_of_the_simulation_may_do_everything(stage: Stage) -> None:
+    """Users and scenarios have no role of the stack; an unknown role has no permissions."""
     boto3.client("ec2").describe_instances()
     unknown = Caller("lambda", "Nobody", REGION, f"arn:aws:iam::{ACCOUNT_ID}:role/another")
     with stage.account.callers.calling(unknown), pytest.raises(ClientError):
         boto3.client("ec2").describe_instances()
 
 
-def test_a_missing_object_demands_the_right_to_list() -> None:
-    """Or S3 would answer 403 instead of telling that the key is missing."""
+def test_missing_object_demands_the_right_to_list() -> None:
+    """Without it S3 answers 403 instead of reporting that the key is missing."""
 
     def actions(key: str) -> list[str]:
         return [
@@ -146,7 +146,7 @@ def test_a_missing_object_demands_the_right_to_list() -> None:
     assert actions("missing") == ["s3:GetObject", "s3:ListBucket"]
 
 
-def test_a_transaction_demands_what_its_parts_demand() -> None:
+def test_transaction_demands_what_its_parts_demand() -> None:
     """One demand for each action and table, none for TransactWriteItems."""
     items = [
         {"ConditionCheck": {"TableName": "a"}},
@@ -165,9 +165,7 @@ def test_a_transaction_demands_what_its_parts_demand() -> None:
 @pytest.mark.parametrize(
     ("service", "operation"), [("dynamodb", "DeleteTable"), ("glue", "GetJob")]
 )
-def test_a_call_whose_demands_nobody_has_written_down_is_no_free_ride(
-    service: str, operation: str
-) -> None:
+def test_call_without_written_demands_is_refused(service: str, operation: str) -> None:
     """It fails by name."""
     with pytest.raises(Unmapped, match=f"{service}.{operation}"):
         service_demands(service, operation, {}, PLACE)

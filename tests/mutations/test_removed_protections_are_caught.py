@@ -1,4 +1,4 @@
-"""Mutation proof: each protection is taken out of the product, and a run shows that it is missing."""
+"""Mutation tests: without any one protection a run violates what it protects."""
 
 import re
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ class Proof:
     """A run that is clean with the protection, and what it shows without.
 
     Attributes:
-        call: the call of the clean run that the fault happens to, as the soak prints it.
+        call: the call of the clean run that meets the fault, as the soak prints it.
     """
 
     trial: str
@@ -56,7 +56,7 @@ def servers() -> Iterator[Servers]:
 
 
 def carry_out(servers: Servers, spec: RunSpec) -> RunResult:
-    """One run; printed, so that it can be repeated."""
+    """One run; it is printed so that it can be repeated."""
     print(spec.command, spec.without)
     (result,) = servers.run([spec])
     return result
@@ -78,8 +78,18 @@ def test_every_protection_has_a_proof() -> None:
     assert len(PROOFS) == 10
 
 
+def test_intact_product_passes_behind_the_same_seams(servers: Servers) -> None:
+    """Calls that are rewritten to themselves leave a run as it is: the removal alone is caught."""
+    for trial in ("switch", "failover", "breaker"):
+        spec = RunSpec(trial, SEED)
+        clean = carry_out(servers, spec)
+        rewritten = carry_out(servers, replace(spec, without="tests.mutations.removals:nothing"))
+        assert (clean.violation, rewritten.violation) == (None, None)
+        assert rewritten.trace == clean.trace
+
+
 @pytest.mark.parametrize("removed", PROOFS)
-def test_its_removal_is_caught(servers: Servers, removed: str) -> None:
+def test_removal_of_a_protection_is_caught(servers: Servers, removed: str) -> None:
     """The run is clean with it, and violates what it protects without it."""
     proof = PROOFS[removed]
     spec = with_fault(servers, proof)
