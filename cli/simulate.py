@@ -21,11 +21,11 @@ from simulator.record import simulate_and_record
 from simulator.scenario_fields import HOURS_MAX
 from simulator.scenario_file import (
     InvalidScenario,
-    PlannedRun,
     builtin_names,
     builtin_run,
     read_scenario,
 )
+from simulator.scenario_schema import PlannedRun
 from simulator.simulation import Observer, silent
 from simulator.simulation import simulate as run_simulation
 from simulator.summary import Summary

@@ -15,7 +15,7 @@ from simulator.scenario import WorkloadSpec
 from simulator.scenario_events import Event, InterruptionSignal, WindowEvent
 from simulator.scenario_faults import impossible_faults
 from simulator.scenario_fields import cut
-from simulator.scenario_schema import ScenarioTable
+from simulator.scenario_schema import PlannedRun
 from simulator.tags import TAG_PREFIX
 
 TEMPLATE = Path(__file__).parents[1] / "template.yaml"
@@ -23,34 +23,34 @@ _TAG_KEY_MAX, _TAG_VALUE_MAX = 128, 256
 _ALWAYS_TAGGED = ("Name", f"{TAG_PREFIX}managed", f"{TAG_PREFIX}workload")
 
 
-def contradictions(table: ScenarioTable, folder: Path) -> Iterator[str]:
-    """One line for each; ``folder`` is the scenario's."""
-    names = [spec.name for row in table.workloads for spec in row.each]
-    yield from _of_workloads(table, names)
-    yield from _of_zones(table) if table.market is None else _of_files(table, folder)
-    for number, event in enumerate(table.events):
-        yield from _of_event(f"events[{number}]", event, table.hours, names)
+def contradictions(run: PlannedRun) -> Iterator[str]:
+    """One line for each."""
+    names = [spec.name for row in run.workloads for spec in row.each]
+    yield from _of_workloads(run, names)
+    yield from _of_zones(run) if run.market is None else _of_files(run)
+    for number, event in enumerate(run.events):
+        yield from _of_event(f"events[{number}]", event, run.hours, names)
     types = {name: part["Type"] for name, part in _template()["Resources"].items()}
-    yield from impossible_faults(table.faults, table.hours, types, names)
-    for pattern in table.expect.workloads:
+    yield from impossible_faults(run.faults, run.hours, types, names)
+    for pattern in run.expected.workloads:
         if not any(fnmatchcase(name, pattern) for name in names):
             yield _unknown(f"expect.workloads.{pattern}", pattern, "one that fits", names)
     try:
-        check_parameters(_template(), table.parameters)
+        check_parameters(_template(), run.parameters)
     except ParameterError as error:
         yield f"parameters: {error}"
 
 
-def _of_workloads(table: ScenarioTable, names: list[str]) -> Iterator[str]:
+def _of_workloads(run: PlannedRun, names: list[str]) -> Iterator[str]:
     for name in sorted({name for name in names if names.count(name) > 1}):
         yield f"workloads: the name {name!r} is given {names.count(name)} times; once is allowed"
-    for number, row in enumerate(table.workloads):
+    for number, row in enumerate(run.workloads):
         where = f"workloads[{number}]"
         if row.persistent and row.lifecycle != "spot":
             yield f"{where}.persistent = true: allowed is false where lifecycle is on-demand"
         yield from _of_tags(where, row)
-    addresses = sum(row.count for row in table.workloads if row.elastic_address)
-    if addresses > (most := table.limits.quota_elastic_ips):
+    addresses = sum(row.count for row in run.workloads if row.elastic_address)
+    if addresses > (most := run.limits.quota_elastic_ips):
         yield f"workloads: {addresses} elastic IPs are wanted; {most} are allowed"
 
 
@@ -71,24 +71,24 @@ def _of_tags(where: str, row: WorkloadSpec) -> Iterator[str]:
                 yield f"{place} = {cut(value)!r}: allowed are {_TAG_VALUE_MAX} characters at most"
 
 
-def _of_files(table: ScenarioTable, folder: Path) -> Iterator[str]:
-    if table.region is not None:
-        yield f"region = {table.region!r}: a recorded market has its own; leave the key out"
-    for key, path in table.market or ():
-        if path is not None and not (folder / path).is_file():
-            yield f"market.{key}: {folder / path} is no file"
+def _of_files(run: PlannedRun) -> Iterator[str]:
+    if run.region is not None:
+        yield f"region = {run.region!r}: a recorded market has its own; leave the key out"
+    for key, path in (("prices", run.prices), ("on_demand", run.on_demand)):
+        if path is not None and not path.is_file():
+            yield f"market.{key}: {path} is no file"
 
 
-def _of_zones(table: ScenarioTable) -> Iterator[str]:
-    zones = builtin_zones(BUILTIN_REGION if table.region is None else table.region)
+def _of_zones(run: PlannedRun) -> Iterator[str]:
+    zones = builtin_zones(BUILTIN_REGION if run.region is None else run.region)
     if not zones:
-        yield f"region = {table.region!r}: not a region of EC2 that the simulator knows"
+        yield f"region = {run.region!r}: not a region of EC2 that the simulator knows"
         return
     allowed = ("cheapest", "most-expensive", *zones)
-    for number, row in enumerate(table.workloads):
+    for number, row in enumerate(run.workloads):
         if row.placement not in allowed:
             yield _unknown(f"workloads[{number}].zone", row.placement, "one", allowed)
-    for number, event in enumerate(table.events):
+    for number, event in enumerate(run.events):
         pattern = getattr(event, "availability_zone", "*")
         if not any(fnmatchcase(zone, pattern) for zone in zones):
             yield _unknown(f"events[{number}].zone", pattern, "one that fits", zones)

@@ -1,20 +1,16 @@
-"""Scenario files: read, checked as a whole before anything runs, and turned into a scenario.
+"""Scenario files: read, and checked as a whole before anything runs.
 
 Each fault is reported in one line: file, key, value and what is allowed.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from simulator.expectations import Expectations
-from simulator.scenario import Scenario
 from simulator.scenario_checks import contradictions
 from simulator.scenario_fields import faults_of
-from simulator.scenario_schema import ScenarioTable
+from simulator.scenario_schema import PlannedRun
 from simulator.scenario_yaml import UnreadableYaml, load_yaml
 
 FOLDER = Path(__file__).parent / "scenarios"
@@ -22,22 +18,6 @@ FOLDER = Path(__file__).parent / "scenarios"
 
 class InvalidScenario(ValueError):
     """The file is no scenario; the text has one line for each fault."""
-
-
-@dataclass(frozen=True, slots=True)
-class PlannedRun:
-    """A scenario with the market that it is meant for and what it must result in."""
-
-    scenario: Scenario
-    shows: str
-    region: str | None
-    start: datetime | None
-    hours: float
-    seed: int
-    prices: Path | None
-    """Recorded prices; None for the built-in market."""
-    on_demand: Path | None
-    expected: Expectations
 
 
 def builtin_names() -> list[str]:
@@ -71,39 +51,15 @@ def read_scenario(
     except (UnreadableYaml, UnicodeDecodeError) as error:
         raise InvalidScenario(f"{path.name}: {error}") from error
     try:
-        table = ScenarioTable.model_validate(
+        run = PlannedRun.model_validate(
             content, by_name=False, by_alias=True, context={"accept": accept_request}
-        )
+        ).read_from(path)
     except ValidationError as error:
         raise _invalid(path, faults_of(error)) from error
-    if faults := list(contradictions(table, path.parent)):
+    if faults := list(contradictions(run)):
         raise _invalid(path, faults)
-    return _planned(path, table)
+    return run
 
 
 def _invalid(path: Path, faults: Iterable[str]) -> InvalidScenario:
     return InvalidScenario("\n".join(f"{path.name}: {fault}" for fault in faults))
-
-
-def _planned(path: Path, table: ScenarioTable) -> PlannedRun:
-    files = table.market
-    return PlannedRun(
-        scenario=Scenario(
-            name=path.stem,
-            workloads=tuple(spec for row in table.workloads for spec in row.each),
-            scripted=tuple(table.events),
-            parameters=table.parameters,
-            limits=table.limits,
-            quotas_vcpu=table.quotas,
-            rates=table.rates,
-            faults=tuple(row.placed for row in table.faults),
-        ),
-        shows=table.shows,
-        region=table.region,
-        start=table.start,
-        hours=table.hours,
-        seed=table.seed,
-        prices=path.parent / files.prices if files else None,
-        on_demand=path.parent / files.on_demand if files and files.on_demand else None,
-        expected=table.expect,
-    )

@@ -1,15 +1,16 @@
 """What a scenario file may hold, key by key; docs/scenarios.md shows the same as a table."""
 
 from datetime import UTC, date, datetime, time
-from typing import Annotated, Any, Literal
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, PlainValidator
+from pydantic import BeforeValidator, Field, PlainValidator, PrivateAttr
 
 from simulator.api_calls import ApiCall, parse_call
 from simulator.expectations import Expectations
 from simulator.limit_table import changed
 from simulator.limits import LIMITS, Bucket, Limits
-from simulator.scenario import WORKLOADS_MAX, Texts, WorkloadSpec
+from simulator.scenario import WORKLOADS_MAX, Scenario, Texts, WorkloadSpec
 from simulator.scenario_events import Scripted
 from simulator.scenario_faults import FaultTable
 from simulator.scenario_fields import HOURS_MAX, Allowed, Table
@@ -89,8 +90,8 @@ class RecordedFiles(Table):
     """On-demand prices: CSV or JSON."""
 
 
-class ScenarioTable(Table):
-    """A whole scenario file."""
+class PlannedRun(Table):
+    """A whole scenario file: a scenario, its market, and what must be true at the end."""
 
     schema_version: Literal[1] = Field(validation_alias="schema")
     """Version of this format."""
@@ -120,5 +121,38 @@ class ScenarioTable(Table):
     """What is scripted on top of the market."""
     faults: Annotated[list[FaultTable], Allowed("a list")] = Field(default_factory=list)
     """Calls and deliveries that go wrong, each once."""
-    expect: Annotated[Expectations, Allowed("expectations")] = Expectations()
+    expected: Annotated[Expectations, Allowed("expectations")] = Field(
+        default=Expectations(), validation_alias="expect"
+    )
     """What must be true at the end."""
+    _path: Path = PrivateAttr(default=Path("unnamed.yaml"))
+
+    def read_from(self, path: Path) -> Self:
+        """The same, with the path of its file."""
+        self._path = path
+        return self
+
+    @property
+    def scenario(self) -> Scenario:
+        """What the simulation is made of."""
+        return Scenario(
+            name=self._path.stem,
+            workloads=tuple(spec for row in self.workloads for spec in row.each),
+            scripted=tuple(self.events),
+            parameters=self.parameters,
+            limits=self.limits,
+            quotas_vcpu=self.quotas,
+            rates=self.rates,
+            faults=tuple(row.placed for row in self.faults),
+        )
+
+    @property
+    def prices(self) -> Path | None:
+        """Recorded spot prices; None for the built-in market."""
+        return self._path.parent / self.market.prices if self.market else None
+
+    @property
+    def on_demand(self) -> Path | None:
+        """Recorded on-demand prices, if any."""
+        named = self.market.on_demand if self.market else None
+        return self._path.parent / named if named else None

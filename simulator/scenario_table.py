@@ -10,10 +10,10 @@ from simulator.scenario import WorkloadSpec
 from simulator.scenario_events import EVENTS
 from simulator.scenario_faults import FaultTable
 from simulator.scenario_fields import Table, allowed_in, keys_of
-from simulator.scenario_schema import RecordedFiles, ScenarioTable
+from simulator.scenario_schema import PlannedRun, RecordedFiles
 
 _PLACES: tuple[tuple[str, type[Table]], ...] = (
-    ("", ScenarioTable),
+    ("", PlannedRun),
     ("market.", RecordedFiles),
     ("workloads[].", WorkloadSpec),
     ("faults[].", FaultTable),

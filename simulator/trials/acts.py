@@ -7,7 +7,7 @@ from simulator.deployed import START, TYPES, ZONES
 from simulator.ledger_items import Phase
 from simulator.market.history import Pool, PriceHistory
 from simulator.trials.ground import Ground, TrialFailed
-from simulator.trials.machines import on_its_way, stranger, with_everything
+from simulator.trials.instances import on_its_way, stranger, with_everything
 
 
 def one_workload(ground: Ground) -> None:

@@ -7,7 +7,7 @@ from random import Random
 from simulator.deployed import TYPES, ZONES, client
 from simulator.faults.kinds import Fault, FaultKind
 from simulator.trials.ground import Ground
-from simulator.trials.machines import on_its_way, stranger, with_everything
+from simulator.trials.instances import on_its_way, stranger, with_everything
 
 WORKLOADS = ("web", "dear", "batch", "keep")
 ACTS_FOR = timedelta(minutes=50)

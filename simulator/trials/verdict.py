@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from simulator.faults.kinds import FaultKind
 from simulator.ledger_items import DecisionKind, Phase
 from simulator.trials.ground import Ground, TrialFailed
-from simulator.trials.machines import SECRET
+from simulator.trials.instances import SECRET
 from simulator.trials.trials import Trial
 
 SETTLES_WITHIN = timedelta(minutes=20)

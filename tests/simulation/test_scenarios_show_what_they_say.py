@@ -1,12 +1,11 @@
 """Every bundled scenario runs to its end, and the expectations of its file come true."""
 
-from dataclasses import replace
-
 import pytest
 
 from simulator.expectations import Expectations, ExpectedWorkload, disappointments
 from simulator.markets import BUILTIN_REGION, builtin_market
-from simulator.scenario_file import PlannedRun, builtin_names, builtin_run
+from simulator.scenario_file import builtin_names, builtin_run
+from simulator.scenario_schema import PlannedRun
 from simulator.simulation import simulate
 from simulator.summary import Summary
 
@@ -33,7 +32,7 @@ def test_scenario_meets_its_expectations(name: str) -> None:
 def calm() -> Summary:
     """A run in which nothing happens."""
     calm_day = builtin_run("calm_day")
-    return run_of(replace(calm_day, hours=1))
+    return run_of(calm_day.model_copy(update={"hours": 1}))
 
 
 @pytest.mark.parametrize(

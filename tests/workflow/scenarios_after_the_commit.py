@@ -57,7 +57,7 @@ def every_step_after_the_commit_fails_once() -> Story:
         return record(stage, met=[fault.met for fault in stage.faults])
 
 
-def nobody_can_be_told() -> Story:
+def no_alert_can_be_sent() -> Story:
     """Three switches that need a person, after the commit and before, while no alert can be sent."""
     trouble = {
         "TerminateOriginal": Fault("TerminateInstances"),

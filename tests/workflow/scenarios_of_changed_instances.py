@@ -196,7 +196,7 @@ def a_removed_volume_of_the_image() -> Story:
         )
 
 
-def an_unusual_machine_moves() -> Story:
+def unusual_instance_switches() -> Story:
     """Its metadata endpoint is off, it has a license configuration, and its root is large."""
     with open_stage() as stage:
         original = stage.launch(
@@ -213,7 +213,7 @@ def an_unusual_machine_moves() -> Story:
         )
 
 
-def a_burstable_machine_is_rescued() -> Story:
+def burstable_instance_fails_over() -> Story:
     """An instance in standard credit mode fails over by EC2 Fleet to a burstable type, and switches."""
     with burstable_stage() as stage:
         allowed = {"spot-optimizer:allow-burstable": "true", "spot-optimizer:types": "t3*"}

@@ -25,12 +25,12 @@ def first_two_pools_are_full() -> Story:
         for instance_type in ("m5.large", "m5a.large"):
             stage.world.close_capacity(instance_type, ZONES[0], "spot")
 
-    return _on_demand_machine_moves(fill)
+    return _on_demand_workload_switches(fill)
 
 
 def first_zone_has_no_addresses() -> Story:
     """The subnet of the best pool's zone has no free address."""
-    return _on_demand_machine_moves(
+    return _on_demand_workload_switches(
         lambda stage: stage.world.close_capacity(
             availability_zone=ZONES[0],
             lifecycle="spot",
@@ -39,7 +39,7 @@ def first_zone_has_no_addresses() -> Story:
     )
 
 
-def _on_demand_machine_moves(prepare: Callable[[Stage], object]) -> Story:
+def _on_demand_workload_switches(prepare: Callable[[Stage], object]) -> Story:
     with open_stage(RANKED) as stage:
         original = stage.launch(zone=ZONES[2], lifecycle="on-demand")
         stage.take_in()

@@ -37,7 +37,7 @@ def clean_switch() -> Story:
             Monitoring={"Enabled": True},
         )
         stage.take_in()
-        before = _machine(stage, original)
+        before = _instance(stage, original)
         stage.api.clear()
         stage.force()
         at_move: dict[str, Any] = {}
@@ -51,7 +51,7 @@ def clean_switch() -> Story:
             original=original,
             replacement=replacement,
             before=before,
-            after=_machine(stage, replacement),
+            after=_instance(stage, replacement),
             targets_at_move=at_move,
             targets_at_end=at_end,
             address_holder=stage.address_holder(),
@@ -59,7 +59,7 @@ def clean_switch() -> Story:
         )
 
 
-def _machine(stage: Stage, instance_id: str) -> dict[str, Any]:
+def _instance(stage: Stage, instance_id: str) -> dict[str, Any]:
     ec2 = boto3.client("ec2")
     row = stage.describe(instance_id)
     ids = [m["Ebs"]["VolumeId"] for m in row["BlockDeviceMappings"]]

@@ -392,7 +392,7 @@ def test_machines_that_cannot_be_read_together_are_told_and_read_later(stage: St
 
 def test_an_unusual_machine_moves_whole(told: Told) -> None:
     """A metadata endpoint that is off, a license configuration and a large root come along."""
-    story = told(scenarios.an_unusual_machine_moves)
+    story = told(scenarios.unusual_instance_switches)
     assert story.execution().status == "SUCCEEDED"
     row: dict[str, Any] = story.seen["row"]
     assert row["MetadataOptions"]["HttpEndpoint"] == "disabled"
@@ -401,7 +401,7 @@ def test_an_unusual_machine_moves_whole(told: Told) -> None:
 
 def test_a_rescue_does_not_make_its_credit_mode_the_workloads(told: Told) -> None:
     """The fleet's machine runs in the account's default; the next move has the workload's own again."""
-    story = told(scenarios.a_burstable_machine_is_rescued)
+    story = told(scenarios.burstable_instance_fails_over)
     seen = story.seen
     assert len({seen["original"], seen["rescued"], seen["moved"]}) == 3
     assert seen["modes"] == {
