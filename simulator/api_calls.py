@@ -28,7 +28,7 @@ class ApiCall(NamedTuple):
 
 
 def parse_call(text: object) -> ApiCall:
-    """``ec2:CreateFleet``. Raises ValueError that names what is near."""
+    """``ec2:CreateFleet``. Raises ValueError with similar names."""
     service, colon, operation = str(text).partition(":")
     if not colon:
         raise ValueError("service and operation are needed, such as ec2:CreateFleet")

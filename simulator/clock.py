@@ -79,7 +79,7 @@ class VirtualClock:
     Args:
         start: the first moment, with a time zone.
         around_wait: entered before a thread passes the baton in a wait and left when it has it
-            back; whoever keeps process-wide state for the running thread swaps it there.
+            back: the place to swap process-wide state of the running thread.
 
     Raises:
         ValueError: ``start`` has no time zone.

@@ -17,7 +17,7 @@ class InvalidLimit(ValueError):
 class Figure(NamedTuple):
     """One row of the table.
 
-    lowest, highest: what each number of the value must lie within; None where it is fixed.
+    lowest, highest: what each number of the value must lie within; None if it is fixed.
     """
 
     name: str

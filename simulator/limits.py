@@ -237,4 +237,4 @@ class Limits:
 
 
 LIMITS = Limits()
-"""AWS as it is; what is fixed is read from here."""
+"""AWS's own figures; fixed ones are always read from here."""

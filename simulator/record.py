@@ -104,7 +104,7 @@ class DecisionRecord:
 
 @dataclass(frozen=True)
 class RefusedLaunch:
-    """A launch that EC2 refused, and what was done."""
+    """A launch that EC2 refused, and the reaction to it."""
 
     at: datetime
     """When its switch was claimed."""

@@ -73,7 +73,7 @@ class StillRunning(Exception):
 
 
 class EmbeddedAccount:
-    """One account in one region, and in others on demand, with a clock of its own.
+    """One account in one region, and in others on demand, with its own clock.
 
     While it is open, the process's time is the clock's, every AWS call of the process ends in this
     account, and there is no network. One at a time.
@@ -86,7 +86,7 @@ class EmbeddedAccount:
             given later by :meth:`attach`, once there is a clock to build it on.
         seed: of every identifier and jitter; two runs with one seed are identical.
         limits: rates and times of the account.
-        rates: operation -> a bucket of its own, where it is not that of the limits.
+        rates: operation -> its own bucket, in place of that of the limits.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Asynchronous invocations of functions: Lambda's own queue, retries, and what is left of a failure.
+"""Asynchronous invocations of functions: Lambda's own queue, retries and failure destinations.
 
 Source: AWS Lambda Developer Guide, "How Lambda handles errors and retries with asynchronous
 invocation" (two further tries, after one minute and two; the event's age; failure destination,

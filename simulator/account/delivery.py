@@ -87,8 +87,7 @@ class Deliverer:
         self._invoke, self._forward = invoke, forward
         self._caller = Caller("service", "events", region)
         self.delays: Callable[[str, str], Sequence[timedelta]] = lambda *_: (timedelta(0),)
-        """Asked for every delivery, by the target's ARN and what it gets: how late it arrives, once for
-        each time that it does."""
+        """Called for every delivery with the target's ARN and the event; returns a delay per arrival."""
 
     def soon(self, delivery: Delivery) -> None:
         """Deliver when time next runs."""

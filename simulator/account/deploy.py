@@ -101,7 +101,7 @@ def _as_moto_knows_it(template: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def delete_stack(stack: Stack, account_id: str, region: str) -> None:
-    """Delete a stack: what is to be retained stays, and the versions of a layer, which moto keeps, go."""
+    """Delete a stack but for retained resources; layer versions, which moto keeps, are deleted too."""
     backend = cloudformation_backends[account_id][region]
     backend.delete_stack(stack.name)
     for logical_id, kind in stack.types.items():
@@ -189,7 +189,7 @@ def _text(value: Any) -> str:
 
 
 def _put_stand_in(account_id: str, region: str) -> None:
-    """moto looks for packaged code in S3; an empty archive stands where it would be."""
+    """moto looks for packaged code in S3; an empty archive takes its place."""
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as file:
         file.writestr("app.py", "")

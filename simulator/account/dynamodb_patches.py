@@ -97,7 +97,7 @@ def _dynamo_type(kind: str, value: Any) -> Any:
 
 
 def _compare_texts_at_once(replacements: Replacements) -> None:
-    """Every look at a partition sorts the whole table, asking four questions about each key."""
+    """Every read of a partition sorts the whole table, with four comparisons of each key."""
     cast = vars(DynamoType)["cast_value"].fget
 
     def cast_value(self: Any) -> Any:

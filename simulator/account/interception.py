@@ -104,7 +104,7 @@ class Wire(Protocol):
 
 
 class Rewriter(Protocol):
-    """Changes what the stack says to AWS and hears from it: another program in place of the product."""
+    """Changes requests of the stack and their replies, as a changed product would send and read them."""
 
     def request(self, call: WireCall) -> Mapping[str, Any]:
         """The parameters that are sent; those of the call are not to be changed."""
@@ -185,7 +185,7 @@ class Interceptor:
     def answer(
         self, service: str, operation: str, region: str, params: dict[str, Any]
     ) -> tuple[AWSResponse, dict[str, Any]] | None:
-        """The world's answer, or None where moto shall answer; a refusal above the rate."""
+        """The world's answer, or None if moto answers; a refusal above the rate."""
         caller = self._callers.current(region)
         self.calls[Call(service, operation, caller.kind, caller.name)] += 1
         if caller.kind != "driver":
@@ -222,7 +222,7 @@ class Interceptor:
         return twice
 
     def replace(self, context: dict[str, Any], response: Any, reply: dict[str, Any]) -> None:
-        """Put what the caller shall see in the place of what was answered."""
+        """Replace the reply by what the caller is to see."""
         call = context.get(_CALL)
         if self.rewriter is not None and call is not None and call.caller.kind != "driver":
             self.rewriter.reply(call, reply)

@@ -361,7 +361,7 @@ def _module_name(function: Function) -> str:
 
 
 def _load(function: Function) -> Handler:
-    """Load the handler's module under a name of its own: every function calls its module ``app``.
+    """Load the handler's module under its own name: every function calls its module ``app``.
 
     Modules that it imports from its own directory are taken out of ``sys.modules`` again, so that
     two functions may each have a module of the same name.

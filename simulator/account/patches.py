@@ -200,7 +200,7 @@ def _follow_definite_paths(replacements: Replacements) -> None:
 
 
 def _keep_task_clients(replacements: Replacements) -> None:
-    """Every task makes a client of its own, without checking parameters as AWS does."""
+    """Every task makes its own client, and does not check parameters as AWS does."""
 
     @functools.lru_cache(maxsize=64)
     def client(region: str, service: Any) -> Any:
@@ -374,7 +374,7 @@ def _report_only_tags_that_are_put(replacements: Replacements) -> None:
 
 
 def _read_the_conditions_of_bucket_policies(replacements: Replacements) -> None:
-    """A deny of what comes in the clear denies everything: moto reads no conditions.
+    """A deny of unencrypted requests denies everything: moto reads no conditions.
 
     Nothing comes in the clear here; principals are not looked at, by moto neither.
     """

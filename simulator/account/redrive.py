@@ -30,7 +30,7 @@ class NotRedrivable(Exception):
 
 
 def redrive(account_id: str, region: str, name: str) -> None:
-    """Have the execution of that name go on from the state that it was in.
+    """Continue the execution of that name from the state that it was in.
 
     Raises:
         NotRedrivable: it runs, has succeeded, or has entered no state.

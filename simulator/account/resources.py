@@ -46,7 +46,7 @@ class _Wanted:
 
 @functools.cache
 def _client(service: Any, region: str) -> Any:
-    """Making a client takes longer than what it is made for; those of one account serve the next."""
+    """Making a client takes longer than its call; the clients of one account serve the next."""
     return boto3.client(service, region_name=region)
 
 

@@ -99,7 +99,7 @@ class Stopwatch:
             run.resumed_at = self._seconds()
 
     def _start(self, function: Function) -> float:
-        """Seconds of the start of a new environment, 0 for one that is there."""
+        """Seconds of the start of a new environment, 0 for a warm one."""
         now = self._now()
         made, used = self._environments.get(function.name, (now - LIFE, now))
         if now - used < IDLE_LIFE and now - made < LIFE:

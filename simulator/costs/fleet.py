@@ -18,9 +18,9 @@ _TYPES = (
 )
 _ON_DEMAND_EVERY = 10
 _BUSY_EVERY = 4
-"""One in so many uses three quarters of its CPU, and is therefore looked at every hour."""
+"""One workload in so many uses three quarters of its CPU, and is therefore judged every hour."""
 _MEMORY_EVERY = 2
-"""One in so many has the CloudWatch agent."""
+"""One workload in so many has the CloudWatch agent."""
 
 INTERRUPTED_PER_MONTH = 0.10
 """Share of the workloads that EC2 interrupts in a month: the Spot Advisor's second bucket."""

@@ -1,4 +1,4 @@
-"""Counts what a stack uses while it lives in the embedded account."""
+"""Counts what a stack uses while it runs in the embedded account."""
 
 import json
 import time
@@ -24,7 +24,7 @@ class Usage(dict[tuple[Item, str], float]):
     """(item, who used it) -> how much."""
 
     def add(self, item: Item, who: str, quantity: float) -> None:
-        """So much more."""
+        """Add a quantity."""
         self[item, who] = self.get((item, who), 0.0) + quantity
 
 
@@ -68,7 +68,7 @@ class Meter:
     # --- what stands between the callers and AWS --------------------------------------------------
 
     def before(self, call: WireCall) -> tuple[int, dict[str, Any]] | None:
-        """Note what is there, and let the call go on."""
+        """Note the size of its items, and let the call pass."""
         self._watch.stop()
         if call.caller.kind != "driver":
             self._before[id(call)] = items_before(call, self._tables)

@@ -43,7 +43,7 @@ _LOGS = "logs"
 
 @dataclass(frozen=True)
 class Lived:
-    """What was lived through: usage at the beginning, and in the days after it."""
+    """Usage at the beginning, and in the days after it."""
 
     beginning: timedelta
     days: float
@@ -67,11 +67,11 @@ def market_for(hours: float, seed: int) -> Market:
 
 
 class Life:
-    """A stack with workloads that lives from its deployment on, and is counted.
+    """A stack with workloads, metered from its deployment on.
 
     Args:
         interrupted_per_month: share of the workloads that EC2 interrupts in a month; at least one in
-            each span of days where it is not 0, for a failover costs something too.
+            each span of days unless it is 0: a failover has its cost too.
         seconds: processor time of the calling thread, by default the real one.
         on_tick: called with the time every five minutes.
         on_run: called with every invocation.
@@ -106,14 +106,14 @@ class Life:
         self.simulation.__exit__(*details)
 
     def begin(self, beginning: timedelta) -> None:
-        """Live through what happens once."""
+        """Run the beginning: what happens once."""
         self.live_until(self._start + beginning)
         self._once, self._stored = self.meter.take(), storage.look(self.simulation.account)
         self._beginning = beginning
         self._ran = len(self.simulation.account.executions())
 
     def go_on(self, days: float) -> Lived:
-        """Live through so many days more; all since the beginning."""
+        """Run so many days more; returns everything since the beginning."""
         start = self._start + self._beginning + timedelta(days=self._days)
         span = timedelta(days=days)
         workloads = self.simulation.scenario.workloads
@@ -170,7 +170,7 @@ def month_of(lived: Lived) -> Usage:
 
 
 def _kept_days(account: EmbeddedAccount) -> dict[str, float]:
-    """Days that what is stored is kept, as the template says."""
+    """Retention in days, from the template."""
     properties = account.stack.properties
     rules = properties["DataBucket"]["LifecycleConfiguration"]["Rules"]
     kept = {rule["Prefix"]: float(rule["ExpirationInDays"]) for rule in rules}

@@ -52,7 +52,7 @@ class Price:
     page: str
     seen: str
     fixed: bool = False
-    """Whether it is paid for what is deployed, however many workloads there are."""
+    """Whether it is paid per deployed resource, independent of the workloads."""
 
     def cost_usd(self, quantity: float) -> float:
         """Of so many."""

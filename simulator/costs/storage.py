@@ -1,7 +1,7 @@
-"""What a stack has stored, and what it will store once everything is kept for as long as it may be.
+"""What a stack stores now, and what it will store once its retention periods have passed.
 
-What is kept for a time grows by as much a day as it did while it was watched, until as much expires as
-comes: its size is that of a day times its days. The rest stays as it is.
+Data with a retention period grows by as much a day as it did during the measurement, until as much
+expires as is added: its final size is one day's growth times its days. Other data keeps its size.
 """
 
 from collections import Counter
@@ -22,7 +22,7 @@ ITEMS = "items"
 
 
 def look(account: EmbeddedAccount) -> Stored:
-    """What is stored at this moment."""
+    """What is stored now."""
     bucket = s3_backends[account.account_id]["aws"].buckets[account.outputs["DataBucket"]]
     stored = Stored()
     for key in bucket.keys.values():

@@ -32,7 +32,7 @@ Ending = Literal["cured", "undone", "open", "never met"]
 
 @dataclass(frozen=True)
 class FaultSummary:
-    """One fault of a scenario, and what came of it."""
+    """One fault of a scenario, and its consequences."""
 
     planned: str
     """Kind and call, as the file has them."""
@@ -91,7 +91,7 @@ _OF_DELIVERIES = {
 
 
 class Aftermath:
-    """Reads an account, and the world around it, for what its faults led to."""
+    """Reads from an account and its world what the faults led to."""
 
     def __init__(self, account: EmbeddedAccount, world: World, injector: Injector) -> None:
         self._account, self._world, self._injector = account, world, injector
@@ -186,7 +186,7 @@ class Aftermath:
         return self._with_ending(met, f"the execution ended in {met.state}", switches)
 
     def _with_ending(self, met: Met, text: str, switches: Sequence[SwitchItem]) -> _Cure:
-        """How the switch ended all the same, or what came instead of it."""
+        """How the switch ended, or what replaced it."""
         assert met.execution is not None
         switch_id = self._account.input_of(met.execution).get("switch_id")
         switch = next((s for s in switches if s.switch_id == switch_id), None)
@@ -273,7 +273,7 @@ def _went_on(met: Met, errors: Sequence[str], at: datetime) -> str:
 
 
 def _ended(switch: SwitchItem, text: str, switches: Sequence[SwitchItem]) -> _Cure:
-    """The end of a switch; of one that failed, what came of the next."""
+    """The end of a switch; if it failed, the end of the next one."""
     word = "failover" if switch.is_failover else "switch"
     if switch.phase is Phase.DONE:
         return _Cure(f"{text}; the {word} was done", switch.ended_at, "cured")

@@ -1,4 +1,4 @@
-"""Stands on the wire: records the product's calls and lets those go wrong that shall."""
+"""Records the product's calls on the wire and injects faults into them."""
 
 import json
 from collections.abc import Iterable
@@ -32,12 +32,12 @@ from simulator.world import World
 
 _NO_EFFECT = (FaultKind.ERROR, FaultKind.THROTTLE, FaultKind.DENIED)
 _SDK_GAVE_UP = timedelta(seconds=20)
-"""What five retries with jitter take (AWS SDKs guide, "Retry behavior")."""
+"""Duration of five retries with jitter (AWS SDKs guide, "Retry behavior")."""
 
 
 @dataclass(frozen=True)
 class Passed:
-    """One call of the product as it passed."""
+    """One call of the product, as recorded."""
 
     number: int
     at: datetime
@@ -45,7 +45,7 @@ class Passed:
     operation: str
     caller: str
     kinds: tuple[FaultKind, ...]
-    """What can happen to it."""
+    """Those that apply to it."""
 
     def __str__(self) -> str:
         return f"{self.number} {self.service}.{self.operation} by {self.caller}"
@@ -56,11 +56,11 @@ class Met:
     """A fault that happened.
 
     Attributes:
-        fault: as it was asked for.
+        fault: as armed.
         number: of its call or its delivery.
         call: None if it happened to the delivery of an event.
-        target, text: of a delivery: the function that it is for, and what it gets.
-        chain: who was calling, the outermost first.
+        target, text: of a delivery: its function and its event.
+        chain: the callers, the outermost first.
         execution, state: in which it happened, if in any; ``events_before`` is the length of the
             execution's history at that moment.
         refused: further calls that were refused with this one, if it denies all like it.
@@ -89,7 +89,7 @@ class Met:
 
 @dataclass
 class _Watch:
-    """Counts the calls that a fault may be meant for."""
+    """Counts the calls that match a placed fault."""
 
     fault: PlacedFault
     since: datetime
@@ -106,11 +106,11 @@ class _Denial:
     until: datetime
     met: Met | None = None
     workload: str | None = None
-    """Whose calls alone are refused."""
+    """The workload whose calls alone are refused."""
 
 
 class Injector:
-    """Lets faults happen to calls and deliveries of one account, counted from :meth:`arm` on.
+    """Injects faults into calls and deliveries of one account, counted from :meth:`arm` on.
 
     Attributes:
         passed: the calls since then, in their order.
@@ -139,7 +139,7 @@ class Injector:
         return self._account.clock.now() - self.lag
 
     def attach(self, world: World) -> None:
-        """Make known what answers for EC2; its clock must be :meth:`now`."""
+        """Set the world that answers for EC2; its clock must be :meth:`now`."""
         self._world = world
 
     def arm(self, faults: Iterable[Fault | PlacedFault] = ()) -> None:

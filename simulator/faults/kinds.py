@@ -1,4 +1,4 @@
-"""What can go wrong between the product and AWS, and which calls it can happen to."""
+"""Faults between the product and AWS, and the calls to which they apply."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,21 +9,21 @@ from simulator.account.interception import WireCall
 from simulator.permissions.guard import DENIAL_CODES
 
 REFUSED_FOR = timedelta(minutes=12)
-"""Longer than any step of a state machine is retried: a permission that is missing for a while."""
+"""Longer than any step of a state machine is retried: a temporarily missing permission."""
 
 STALE_BY = timedelta(seconds=15)
 """How old an eventually consistent answer is."""
 
 REDRIVEN_AFTER = timedelta(minutes=27)
-"""When somebody has the stopped execution go on: the sweep has seen to what it left by then."""
+"""When a user redrives the stopped execution: the sweep has finished or rolled it back by then."""
 
 LATE_BY = timedelta(minutes=7)
 """When a late second delivery of an event arrives (EventBridge delivers at least once)."""
 
 
 class FaultKind(StrEnum):
-    """Kinds of faults, see :data:`MEANINGS`. Those of a call meet the whole call of the SDK, all its
-    own retries."""
+    """Kinds of faults, see :data:`MEANINGS`. A fault of a call affects the whole call of the SDK with
+    all its retries."""
 
     ERROR = "error"
     THROTTLE = "throttle"
@@ -73,8 +73,8 @@ MEANINGS: Mapping[FaultKind, str] = {
 
 @dataclass(frozen=True, order=True)
 class Fault:
-    """One fault by number: what happens to the n-th call, or the n-th delivery, of a run (from 1), or
-    to the first one after that to which it can happen."""
+    """One fault by number: it affects the n-th call or delivery of a run (from 1), or the first one after
+    that to which its kind applies."""
 
     number: int
     kind: FaultKind

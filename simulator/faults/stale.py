@@ -1,4 +1,4 @@
-"""Eventually consistent reads: what the reply lacks of what was created a moment ago."""
+"""Eventually consistent reads: a reply lacks what was created a moment ago."""
 
 from datetime import datetime
 from typing import Any
@@ -24,7 +24,7 @@ def not_found(
 
 
 def can_lag(world: World, as_of: datetime) -> bool:
-    """Whether the world can be seen as of then: what has ended since has lost its interfaces."""
+    """Whether the world can be shown as of then: ended instances have lost their interfaces."""
     return not any(
         at > as_of and state in ("shutting-down", "terminated")
         for instance in world.instances.values()

@@ -1,4 +1,4 @@
-"""The permissions of one account: every call is held against the role of its caller.
+"""The permissions of one account: every call is checked against the role of its caller.
 
 A call is refused as its service refuses it (each service's API reference, "Common errors"; of EC2
 "Error codes for the Amazon EC2 API", ``UnauthorizedOperation``), before it has any effect.

@@ -76,7 +76,7 @@ class Role:
     statements: tuple[Statement, ...]
 
     def decides(self, demand: Demand) -> Verdict:
-        """Deny wins, then allow; what no statement is about is denied."""
+        """Deny wins, then allow; the default is deny."""
         speaking = [each for each in self.statements if each.applies(demand)]
         denying = next((each for each in speaking if not each.allows), None)
         if denying or not speaking:

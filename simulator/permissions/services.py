@@ -25,7 +25,7 @@ class Unmapped(NotImplementedError):
 
 @dataclass(frozen=True)
 class Place:
-    """Where a call is made, and what is there.
+    """Where a call is made, and which objects exist there.
 
     Attributes:
         has_object: whether a bucket holds a key.
@@ -36,7 +36,7 @@ class Place:
     has_object: Callable[[str, str], bool]
 
     def arn(self, service: str, name: str) -> str:
-        """``name`` in this account and region; an ARN stays what it is."""
+        """``name`` in this account and region; an ARN stays as it is."""
         if name.startswith("arn:"):
             return name
         return f"arn:aws:{service}:{self.region}:{self.account_id}:{name}"

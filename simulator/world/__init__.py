@@ -18,7 +18,8 @@ from simulator.world.events import (
 from simulator.world.metrics import Load
 from simulator.world.model import DataVolume, Instance, PriceHistory
 from simulator.world.shapes import InvalidReply
-from simulator.world.world import INSTANCE_ROLE_ARN, World
+from simulator.world.view import INSTANCE_ROLE_ARN
+from simulator.world.world import World
 
 __all__ = [
     "INSTANCE_ROLE_ARN",

@@ -35,7 +35,7 @@ _KMS_ACTIONS = (
 
 
 def demands_of(state: WorldState, operation: str, params: Params) -> tuple[Demand, ...]:
-    """The demands of a call; what is not there demands nothing, the world says so afterwards.
+    """The demands of a call. A missing resource demands nothing: the world refuses the call later.
 
     Raises:
         Unmapped: of a call that is not in the table here.
@@ -112,7 +112,7 @@ class _Asked:
         keys: Mapping[str, tuple[str, ...]] | None = None,
         action: str | None = None,
     ) -> Demand:
-        """An action, by default the call's own, on a resource that is there or is created."""
+        """An action, by default the call's own, on an existing or a new resource."""
         context = {
             "ec2:Region": (self.state.region,),
             **tag_context(requested=requested, present=self.state.tags.get(resource_id)),

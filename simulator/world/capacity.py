@@ -29,7 +29,7 @@ FAMILY_CLASSES: Final = (
     "Standard",
     *sorted({name for _, name in _CLASS_BY_FAMILY_START}),
 )
-"""What each has a quota of its own, for spot and for on-demand."""
+"""Each has its own quota, for spot and for on-demand."""
 
 
 def family_class(instance_type: str) -> str:

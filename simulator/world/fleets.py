@@ -252,7 +252,7 @@ def _resolve(state: WorldState, candidate: _Candidate, lifecycle: str, fleet_id:
         merged["Placement"] = placement
     if lifecycle == "spot":
         merged["InstanceMarketOptions"] = {"MarketType": "spot"}
-    # Not the token of the CreateFleet call: a fleet gives its instances tokens of its own.
+    # Not the token of the CreateFleet call: a fleet makes its own tokens for its instances.
     merged["ClientToken"] = f"{fleet_id}-0"
     return resolve(state, merged, {**candidate.aws_tags, "aws:ec2:fleet-id": fleet_id})
 

@@ -28,6 +28,9 @@ class PriceHistory(Protocol):
     def changes(self, pool: Any) -> tuple[NDArray[np.int64], NDArray[np.float64]]: ...
 
 
+LIFECYCLES = ("spot", "on-demand")
+
+
 @dataclass(frozen=True)
 class Zone:
     """An availability zone: its name in this account and its id in all accounts."""

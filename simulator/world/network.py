@@ -133,7 +133,7 @@ def _ipv6_address(state: WorldState, subnet: Subnet, of: str) -> str:
 
 
 def release_interface(state: WorldState, interface: Interface) -> None:
-    """What becomes of an interface when its instance is gone."""
+    """Delete an interface whose instance is gone, or make it available."""
     interface.instance_id = None
     interface.auto_public_ip = None
     if interface.delete_on_termination:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from simulator.world.errors import AwsError
-from simulator.world.model import BlockDevice, Image, Instance, Volume
+from simulator.world.model import BlockDevice, DataVolume, Image, Instance, Volume
 from simulator.world.operations import Params, Reply, operation
 from simulator.world.queries import Row, filtered, no_paging_with_ids, page, select, tag_list
 from simulator.world.state import WorldState
@@ -156,7 +156,7 @@ def changed_device(device: BlockDevice, changes: Params) -> BlockDevice:
 
 
 def release_volume(state: WorldState, volume: Volume) -> None:
-    """What becomes of a volume when its instance is gone: deleted, or available."""
+    """Delete a volume whose instance is gone, or make it available."""
     volume.instance_id = None
     if volume.device.delete_on_termination:
         del state.volumes[volume.volume_id]
@@ -235,3 +235,18 @@ def _row(state: WorldState, volume: Volume) -> Row:
         "Attachments": attachments if volume.instance_id else [],
         "Tags": tag_list(state, volume.volume_id),
     }
+
+
+def mapping_of(volume: DataVolume) -> dict[str, Any]:
+    """The block device mapping of a volume, as RunInstances takes it."""
+    ebs = {
+        "VolumeSize": volume.size_gib,
+        "VolumeType": volume.volume_type,
+        "Iops": volume.iops,
+        "Throughput": volume.throughput_mib_per_s,
+        "Encrypted": volume.encrypted,
+        "KmsKeyId": volume.kms_key_id,
+        "DeleteOnTermination": volume.delete_on_termination,
+    }
+    kept = {name: value for name, value in ebs.items() if value is not None}
+    return {"DeviceName": volume.device_name, "Ebs": kept}
