@@ -1,7 +1,7 @@
 """A stage for tests: the deployed product, whose calls are recorded and fail on order."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -160,6 +160,7 @@ class Stage(Deployed):
 def open_stage(
     prices: Mapping[tuple[str, str], float] | None = None,
     market: PriceHistory | None = None,
+    types: Sequence[str] = TYPES,
     limits: Limits = LIMITS,
     template: Path = TEMPLATE,
     runner: Runner | None = None,
@@ -167,13 +168,13 @@ def open_stage(
 ) -> Iterator[Stage]:
     """A deployed product that acts; leftovers and gaps stay until a test calls for them.
 
-    ``parameters`` are the template's; ``runner`` runs its functions, otherwise this process does.
+    ``types`` are those of the market; ``parameters`` are the template's; ``runner`` runs its functions, otherwise this process does.
     """
     with EmbeddedAccount(start=START, region=REGION, seed=SEED, limits=limits) as account:
         world = world_of(
             account.clock.now,
-            market or still_market(TYPES, prices),
-            types=TYPES,
+            market or still_market(types, prices),
+            types=types,
             seed=SEED,
             limits=limits,
         )
@@ -184,6 +185,6 @@ def open_stage(
             account.lambdas.run_by(runner)
         deploy(account, parameters, template)
         stage.stop_rules_of("Sweep")
-        store_reference_data(account, TYPES)
+        store_reference_data(account, types)
         stage.schedule("RefreshMarket", enabled=False, holding='"gaps"')
         yield stage
