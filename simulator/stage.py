@@ -168,7 +168,8 @@ def open_stage(
 ) -> Iterator[Stage]:
     """A deployed product that acts; leftovers and gaps stay until a test calls for them.
 
-    ``types`` are those of the market; ``parameters`` are the template's; ``runner`` runs its functions, otherwise this process does.
+    ``types`` are those of the market, ``parameters`` those of the template; ``runner`` runs the
+    functions, otherwise this process does.
     """
     with EmbeddedAccount(start=START, region=REGION, seed=SEED, limits=limits) as account:
         world = world_of(
