@@ -24,7 +24,8 @@ from simulator.collector import collect_seldom
 from simulator.costs.compute import Run, billed_seconds
 from simulator.costs.month import Life, market_for
 from simulator.ledger_view import LedgerView
-from simulator.scenario import Curve, PriceSurge, Scenario, WorkloadSpec
+from simulator.scenario import Curve, Scenario, WorkloadSpec
+from simulator.scenario_events import PriceSurge
 from spot_optimizer.settings import Settings
 from spot_optimizer.vocabulary import DecisionKind
 
@@ -53,7 +54,7 @@ def fleet(workloads: int, surge_hour: float) -> Scenario:
         )
         for number in range(workloads)
     )
-    surge = PriceSurge(surge_hour, float("inf"), TYPE, FACTOR, ZONE)
+    surge = PriceSurge(hour=surge_hour, instance_type=TYPE, factor=FACTOR, availability_zone=ZONE)
     return Scenario(
         name=f"{workloads} workloads in one pool",
         workloads=specs,

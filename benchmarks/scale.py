@@ -195,7 +195,9 @@ def measure(workloads: int) -> tuple[list[Measured], dict[str, Any]]:
     scenario = replace(
         scenario,
         parameters={"DryRun": "true"},
-        workloads=tuple(replace(spec, age_hours=AGE_HOURS) for spec in scenario.workloads),
+        workloads=tuple(
+            spec.model_copy(update={"age_hours": AGE_HOURS}) for spec in scenario.workloads
+        ),
     )
     runs: list[Run] = []
     with Life(scenario, market_for(12, 1), seed=1, on_run=runs.append) as life:

@@ -1,4 +1,4 @@
-"""``spot-optimizer cost``: what a stack costs to run in a month, counted in the embedded account."""
+"""``spot-optimizer cost``: the monthly cost of a stack, counted in the embedded account."""
 
 import json
 from datetime import datetime
@@ -23,7 +23,7 @@ def cost(
         int, typer.Option(min=1, max=WORKLOADS_MAX, help="How many workloads the stack manages.")
     ],
     days: Annotated[
-        float, typer.Option(min=0.25, max=31, help="Days that stand for the rest of the month.")
+        float, typer.Option(min=0.25, max=31, help="Days that represent the rest of the month.")
     ] = 1.0,
     seed: Annotated[int, typer.Option(min=0, help="Seed of market and world.")] = _SEED,
     as_json: Annotated[
@@ -33,8 +33,8 @@ def cost(
     """Count every call of a month and price it: us-east-1, list prices, no free tier.
 
     The real template, handlers and state machines run for the first eight hours and then for --days in
-    the embedded account; the days stand for the rest of the month. What the managed instances cost
-    is not part of it.
+    the embedded account; those days represent the rest of the month. The cost of the managed instances
+    is not included.
     """
     collect_seldom()
     lived = _lived(workloads, days, seed, quiet=as_json)
@@ -76,7 +76,7 @@ def _print(workloads: int, lived: Lived, bill: Bill, console: Console) -> None:
         "of these fixed", "dashboard, custom metrics, alarms", "", f"{bill.fixed_usd:.2f}"
     )
     per_workload = (bill.usd - bill.fixed_usd) / workloads
-    table.add_row("the rest", "by use, for each workload", "", f"{per_workload:.4f}")
+    table.add_row("the rest", "by use, per workload", "", f"{per_workload:.4f}")
     console.print(table)
     for note in _notes(lived):
         console.print(f"- {note}", soft_wrap=True)
@@ -85,14 +85,14 @@ def _print(workloads: int, lived: Lived, bill: Bill, console: Console) -> None:
 def _notes(lived: Lived) -> list[str]:
     dates = sorted({line.price.seen for line in bill_of(lived.daily).lines})
     return [
-        f"us-east-1, list prices as of {', '.join(dates)}, free tier not counted; what the managed"
-        " instances cost is not part of it.",
-        f"Lived through: the first {lived.beginning.total_seconds() / 3600:g} hours once, then"
-        f" {lived.days:g} days with {lived.switches} switches and rescues, which stand for the rest.",
-        f"The fleet: {MIX}.",
-        "Lambda's time is a model: this machine's processor time of the handlers, scaled to their memory,"
+        f"us-east-1, list prices as of {', '.join(dates)}, without the free tier; the cost of the managed"
+        " instances is not included.",
+        f"Simulated: the first {lived.beginning.total_seconds() / 3600:g} hours once, then"
+        f" {lived.days:g} days with {lived.switches} switches and failovers, which represent the rest.",
+        f"The workloads: {MIX}.",
+        "Lambda's time is estimated: the handlers' CPU time on this computer, scaled to their memory,"
         " and an assumed latency for each call.",
-        "Storage is counted with the retention full.",
+        "Storage is counted as after a full retention period.",
     ]
 
 

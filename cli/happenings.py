@@ -1,4 +1,4 @@
-"""How a happening looks on the terminal."""
+"""A happening as a line on the terminal."""
 
 from rich.text import Text
 
@@ -11,23 +11,23 @@ _STYLES = {
     "switched": "bold green",
     "not switched": "bold red",
     "taken over": "yellow",
-    "rescued": "bold green",
-    "not rescued": "bold red",
+    "failed over": "bold green",
+    "failover failed": "bold red",
     "signal": "bold magenta",
     "refused": "magenta",
     "scripted": "dim italic",
     "fault": "bold yellow",
 }
 _NOBODY = {"fault": "stack"}
-"""Who is named where it is no workload's own."""
+"""Shown in place of a workload if the happening concerns none."""
 
 
 def line(happening: Happening) -> Text:
-    """One line: time, workload, what, and why."""
+    """One line: time, workload, kind and reason."""
     text = Text(f"{happening.time:%H:%M} ", style="dim")
     text.append(
         f"{happening.workload_id or _NOBODY.get(happening.kind, 'script'):<12}", style="bold"
     )
-    text.append(f"{happening.kind:<13}", style=_STYLES[happening.kind])
+    text.append(f"{happening.kind:<16}", style=_STYLES[happening.kind])
     text.append(happening.text)
     return text

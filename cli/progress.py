@@ -1,4 +1,4 @@
-"""The bar that long work shows on a terminal; it goes when the work is done."""
+"""A progress bar for the terminal; it disappears when the work is done."""
 
 from rich.console import Console
 from rich.progress import (
@@ -14,17 +14,17 @@ __all__ = ["counting", "measuring", "waiting"]
 
 
 def waiting(console: Console, *, quiet: bool = False) -> Progress:
-    """What is being done, and since when."""
+    """The current step and the elapsed time."""
     return _bar(console, quiet)
 
 
 def measuring(console: Console | None = None, *, quiet: bool = False) -> Progress:
-    """With the share that is done, in percent."""
+    """With the completed share in percent."""
     return _bar(console, quiet, TextColumn("{task.percentage:>3.0f} %"))
 
 
 def counting(console: Console) -> Progress:
-    """With how many of how many are done."""
+    """With the number of completed items out of all."""
     return _bar(console, False, MofNCompleteColumn())
 
 

@@ -41,26 +41,32 @@ def _story(workload: WorkloadSummary) -> str:
         place += f" -> {workload.is_on}"
     if workload.status == "managed":
         counts = (f"{count} {kind}" for kind, count in sorted(workload.decisions.items()))
-        said = f"{', '.join(counts)}; {workload.switches} switches"
+        said = f"{', '.join(counts)}; {counted(workload.switches, 'switch', 'switches')}"
         if workload.failovers:
-            said += f", {workload.failovers} rescues, {duration(workload.downtime_seconds)} down"
+            failovers = counted(workload.failovers, "failover", "failovers")
+            said += f", {failovers}, {duration(workload.downtime_seconds)} down"
     else:
         said = f"[magenta]{workload.status}[/]: {workload.status_reason}"
     return f"[bold]{workload.workload_id}[/]  {workload.shows}\n{place}\n{said}"
 
 
 def ending(switch: SwitchSummary) -> str:
-    """How a switch ended, in a word or two."""
+    """The outcome of a switch in a word or two."""
     if switch.taken_over:
         return "taken over"
     done = switch.phase == "DONE"
     if switch.is_failover:
-        return "rescued" if done else "not rescued"
+        return "failed over" if done else "failover failed"
     return "done" if done else "failed"
 
 
+def counted(number: int, one: str, several: str) -> str:
+    """A number with its noun."""
+    return f"{number} {one if number == 1 else several}"
+
+
 def duration(seconds: float) -> str:
-    """As people say it: to the second below an hour, begun seconds as whole ones."""
+    """A duration for people: to the second below an hour, rounded up to whole seconds."""
     minutes, rest = divmod(ceil(seconds), 60)
     if minutes >= 60:
         return f"{seconds / 3600:.1f} h"
@@ -69,13 +75,13 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest} s" if rest else f"{minutes} min"
 
 
-_COLOURS = {"done": "green", "rescued": "green", "taken over": "yellow"}
+_COLORS = {"done": "green", "failed over": "green", "taken over": "yellow"}
 
 
 def _print_switch(switch: SwitchSummary, console: Console) -> None:
     word = ending(switch)
     console.print(
-        f"\n[{_COLOURS.get(word, 'red')} bold]{word.upper()}[/] {switch.at:%H:%M}"
+        f"\n[{_COLORS.get(word, 'red')} bold]{word.upper()}[/] {switch.at:%H:%M}"
         f" [bold]{switch.workload_id}[/]"
         f" {switch.kind} {switch.came_from} -> {switch.went_to}"
     )
@@ -102,12 +108,12 @@ def _took(switch: SwitchSummary) -> str:
     if switch.downtime_seconds is not None:
         parts.append(f"downtime {duration(switch.downtime_seconds)}")
     if switch.refused_launches:
-        parts.append(f"{switch.refused_launches} launches refused")
+        parts.append(f"{counted(switch.refused_launches, 'launch', 'launches')} refused")
     return ", ".join(parts)
 
 
 def states_in_order(states: tuple[str, ...]) -> str:
-    """States in order; a loop is shown once with its count."""
+    """States in order; a loop is listed once with its count."""
     steps: list[list[object]] = []
     for state in states:
         known = next((step for step in steps if step[0] == state), None)
@@ -131,14 +137,14 @@ def _print_money(summary: Summary, console: Console) -> None:
     )
 
 
-_FAULT_COLOURS = {"cured": "green", "undone": "yellow", "open": "red", "never met": "yellow"}
+_FAULT_COLORS = {"cured": "green", "undone": "yellow", "open": "red", "never met": "yellow"}
 
 
 def _print_faults(summary: Summary, console: Console) -> None:
     for fault in summary.faults:
         when = f"{fault.at:%H:%M} {fault.workload_id or 'stack'}" if fault.at else fault.planned
         console.print(
-            f"[bold]Fault[/] [{_FAULT_COLOURS[fault.ending]}]{fault.ending}[/] {escape(when)}:"
+            f"[bold]Fault[/] [{_FAULT_COLORS[fault.ending]}]{fault.ending}[/] {escape(when)}:"
             f" {escape(fault.happened)}. {escape(sentence(fault.done))}"
         )
 
@@ -149,7 +155,7 @@ def sentence(text: str) -> str:
 
 
 def _percent(cost: float, against: float) -> str:
-    return f"{100 * (cost / against - 1):+.1f} %" if against else "nothing to compare with"
+    return f"{100 * (cost / against - 1):+.1f} %" if against else "no comparison"
 
 
 def _print_remarks(summary: Summary, console: Console) -> None:

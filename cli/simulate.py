@@ -1,4 +1,4 @@
-"""``spot-optimizer simulate``: the main job, on a built-in or a recorded market."""
+"""``spot-optimizer simulate``: a scenario on a built-in or a recorded market."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,17 +18,19 @@ from simulator.expectations import Expectations, disappointments
 from simulator.invariants import InvariantViolated
 from simulator.markets import BUILTIN_REGION, Market, NoMarket, builtin_market, recorded_market
 from simulator.record import simulate_and_record
+from simulator.scenario_fields import HOURS_MAX
 from simulator.scenario_file import (
     InvalidScenario,
-    PlannedRun,
     builtin_names,
     builtin_run,
     read_scenario,
 )
-from simulator.scenario_schema import HOURS_MAX
+from simulator.scenario_schema import PlannedRun
 from simulator.simulation import Observer, silent
 from simulator.simulation import simulate as run_simulation
 from simulator.summary import Summary
+from spot_optimizer.contracts.boundary import parse
+from spot_optimizer.contracts.command import CommandRequest
 
 PricesOption = Annotated[
     Path | None,
@@ -51,12 +53,10 @@ SeedOption = Annotated[int, typer.Option(help="Seed of market and world; same se
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")]
 ReportOption = Annotated[
     Path | None,
-    typer.Option(
-        help="Write an HTML page of the run: one file that loads nothing.", dir_okay=False
-    ),
+    typer.Option(help="Write an HTML report of the run: one self-contained file.", dir_okay=False),
 ]
 ScenarioArgument = Annotated[
-    str, typer.Argument(help="A scenario file, or the name of one that comes along (--list).")
+    str, typer.Argument(help="A scenario file, or the name of a bundled one (--list).")
 ]
 HoursOption = Annotated[
     float | None, typer.Option(min=0.5, max=HOURS_MAX, help="Virtual hours to run.")
@@ -75,22 +75,22 @@ def simulate(
     report: ReportOption = None,
     as_json: JsonOption = False,
     list_scenarios: Annotated[
-        bool, typer.Option("--list", help="List the scenarios that come along.")
+        bool, typer.Option("--list", help="List the bundled scenarios.")
     ] = False,
 ) -> None:
     """Run the real template, handlers and state machine in an embedded AWS account.
 
-    The workloads of a scenario live through some hours of a spot market. Options are stronger than
-    the scenario's own market, start, hours and seed. All money shown is simulated.
+    The workloads of a scenario run through some hours of a spot market. Options override the
+    scenario's own market, start, hours and seed. All amounts of money are simulated.
 
-    Exit code 1: the run as the file has it was not what its expectations say, an invariant of the
-    product was violated, or the stack never became quiet. Exit code 2: the file is no scenario, or the
-    options do not fit.
+    Exit code 1: an expectation of the unchanged scenario did not come true, an invariant of the product
+    was violated, or the stack never became quiet. Exit code 2: the file is not a valid scenario, or the
+    options contradict each other.
     """
     if list_scenarios:
         print_scenarios(Console(highlight=False))
         return
-    # A run takes a minute: what cannot be written is said before.
+    # A run takes a minute: a report that cannot be written is refused before it.
     if report and not report.parent.is_dir():
         raise typer.BadParameter(f"--report {report}: there is no folder {report.parent}")
     planned = planned_run(scenario)
@@ -105,8 +105,8 @@ def simulate(
             summary = _shown(planned, market, number, report)
     except (InvariantViolated, StillRunning) as error:
         word = "Violated" if isinstance(error, InvariantViolated) else "Never quiet"
-        told = " ".join(str(error).split())
-        typer.echo(f"{word}: {told} (scenario {scenario}, seed {number})", err=True)
+        text = " ".join(str(error).split())
+        typer.echo(f"{word}: {text} (scenario {scenario}, seed {number})", err=True)
         raise typer.Exit(code=1) from error
     if as_written:
         _judge(planned, summary)
@@ -115,19 +115,23 @@ def simulate(
 
 
 def planned_run(scenario: str) -> PlannedRun:
-    """The scenario of that path or name; a message and exit code 2 for one that cannot be."""
+    """The scenario of that path or name; a message and exit code 2 if it is invalid."""
     path = Path(scenario)
     try:
         is_path = path.suffix in (".yaml", ".yml") or len(path.parts) > 1
-        return read_scenario(path) if is_path else builtin_run(scenario)
+        return read_scenario(path, _accept_request) if is_path else builtin_run(scenario)
     except InvalidScenario as error:
         for fault in str(error).splitlines():
             typer.echo(fault, err=True)
         raise typer.Exit(code=2) from error
 
 
+def _accept_request(request: object) -> None:
+    parse(CommandRequest, request)
+
+
 def print_scenarios(console: Console) -> None:
-    """Name, length and purpose of each scenario that comes along."""
+    """Name, length and purpose of each bundled scenario."""
     for name in builtin_names():
         planned = builtin_run(name)
         console.print(
@@ -144,7 +148,7 @@ def _market(
     hours: float | None,
     seed: int,
 ) -> Market:
-    """The scenario's market, with what the options change."""
+    """The scenario's market, changed by the options."""
     if prices is None and on_demand is None:
         prices, on_demand = planned.prices, planned.on_demand
     begin = start.replace(tzinfo=UTC) if start else planned.start
@@ -152,7 +156,7 @@ def _market(
 
 
 def _shown(planned: PlannedRun, market: Market, seed: int, report: Path | None) -> Summary:
-    """Run it with a line for all that happens, and print the summary."""
+    """Run it, print a line for each happening, and print the summary."""
     console = Console(highlight=False)
     span = f"{market.start:%Y-%m-%d %H:%M} to {market.end:%Y-%m-%d %H:%M} UTC"
     console.print(
@@ -174,7 +178,7 @@ def _shown(planned: PlannedRun, market: Market, seed: int, report: Path | None) 
 
 
 def _judge(planned: PlannedRun, summary: Summary) -> None:
-    """Say whether the expectations came true; exit code 1 if not."""
+    """Report expectations that did not come true; exit code 1 if there are any."""
     found = disappointments(planned.expected, summary)
     for each in found:
         typer.echo(f"Not as expected: {each}", err=True)
@@ -202,9 +206,11 @@ def market_of(
     seed: int,
     region: str | None,
 ) -> Market:
-    """The market that is asked for; a message and exit code 2 for one that cannot be."""
+    """The requested market; a message and exit code 2 if it does not exist."""
     if on_demand and not prices:
-        raise typer.BadParameter("--on-demand goes with --prices; the built-in market has its own")
+        raise typer.BadParameter(
+            "--on-demand needs --prices; the built-in market has its own prices"
+        )
     try:
         if prices is None:
             return builtin_market(seed, start, hours, region or BUILTIN_REGION)

@@ -1,4 +1,4 @@
-"""``spot-optimizer soak``: faults at every call, alone and at random, and what they broke."""
+"""``spot-optimizer soak``: single and random faults at every AWS call, and their violations."""
 
 from collections.abc import Iterable, Iterator
 from typing import Annotated
@@ -21,12 +21,12 @@ _SEED = 1
 
 def soak(
     seeds: Annotated[
-        int, typer.Option(min=0, help="How many runs in which all is drawn from the seed.")
+        int, typer.Option(min=0, help="Number of runs in which the seed decides everything.")
     ] = 100,
     every: Annotated[
         int,
         typer.Option(
-            min=1, help="Of the single faults only each so many-th; a prime passes over no kind."
+            min=1, help="Run every n-th single fault only; a prime number covers all kinds."
         ),
     ] = 1,
     trial: Annotated[
@@ -36,27 +36,27 @@ def soak(
         list[str] | None,
         typer.Option(
             help="NUMBER:KIND, such as 17:lost-reply, or SERVICE:OPERATION@CALLER/STATE=WORKLOAD#N:KIND;"
-            " one run of --trial with these."
+            " one run of --trial with these faults."
         ),
     ] = None,
     seed: Annotated[
         int | None, typer.Option(min=0, help="One run of --trial with this seed.")
     ] = None,
     jobs: Annotated[
-        int | None, typer.Option(min=1, help="Processes; as many as processors if not given.")
+        int | None, typer.Option(min=1, help="Number of processes; default: one per processor.")
     ] = None,
 ) -> None:
-    """Let faults happen to every AWS call of small whole runs, and assert the invariants.
+    """Inject faults into every AWS call of small whole runs, and assert the invariants.
 
-    First each single fault: every call of a clean run of each trial x every kind that can happen to
-    it. Then chosen ones, so that nothing remains unentered, and seeded runs with several workloads,
-    several faults and people who act meanwhile.
+    First each single fault: every call of a clean run of each trial x every kind of fault possible for
+    it. Then chosen faults that complete the coverage, and seeded runs with several workloads, several
+    faults and people who act at the same time.
 
-    Exit code 1: an invariant was violated, or a state, a Catch or a way out of a Choice never entered.
+    Exit code 1: an invariant was violated, or a state, a Catch or an exit of a Choice was never entered.
     """
     console = Console(highlight=False)
     if trial is not None and trial not in TRIALS:
-        raise typer.BadParameter(f"--trial {trial!r} is unknown; there are {', '.join(TRIALS)}")
+        raise typer.BadParameter(f"--trial {trial!r} is unknown; choose one of {', '.join(TRIALS)}")
     if fault or seed is not None:
         _repeat(_one_run(trial, fault or [], seed), console)
         return
@@ -84,7 +84,7 @@ def soak(
 
 def _one_run(trial: str | None, faults: list[str], seed: int | None) -> RunSpec:
     if trial is None:
-        raise typer.BadParameter("--fault and --seed are of one --trial; name it")
+        raise typer.BadParameter("--fault and --seed need a --trial")
     for text in faults:
         try:
             parse_fault(text)
@@ -94,7 +94,7 @@ def _one_run(trial: str | None, faults: list[str], seed: int | None) -> RunSpec:
 
 
 def _repeat(spec: RunSpec, console: Console) -> None:
-    """One run, with all its calls."""
+    """One run, with a list of all its calls."""
     with Servers(1) as servers:
         (result,) = servers.run([spec])
     for call, *_ in result.calls:
@@ -109,7 +109,7 @@ def _repeat(spec: RunSpec, console: Console) -> None:
 
 
 def _checked(result: RunResult, console: Console) -> RunResult:
-    """Without a fault nothing may go wrong: the sweep would say nothing."""
+    """A clean run must not fail: runs with faults would prove nothing."""
     if result.violation:
         console.print(f"[red]{result.spec.trial} without a fault:[/] {result.violation}")
         raise typer.Exit(code=1)
@@ -152,16 +152,16 @@ def _print_tables(coverage: Coverage, console: Console) -> None:
     console.print(
         f"{coverage.single} single-fault runs, {coverage.runs[RANDOM]} seeded runs,"
         f" {coverage.violations} violations; states entered {coverage.states_entered},"
-        f" Catches taken {coverage.catches_taken}, ways out of Choices {coverage.choices_made}"
+        f" Catches taken {coverage.catches_taken}, exits of Choices {coverage.choices_made}"
     )
     if coverage.slowest is not None:
         console.print(
-            f"slowest to become quiet after its last fault: {coverage.slowest.settled_s / 60:.0f} min,"
+            f"longest time from the last fault until quiet: {coverage.slowest.settled_s / 60:.0f} min,"
             f" {coverage.slowest.spec.command}"
         )
     if coverage.degraded:
         console.print(
-            f"in {coverage.degraded} runs a rescue failed, its calls refused for longer than EC2 warns or"
-            " for want of capacity, and what a switch had left became the workload: its targets or"
-            " address were not with it"
+            f"in {coverage.degraded} runs a failover failed, because its calls were refused for longer"
+            " than EC2 warns or for lack of capacity, and the leftover of a switch was adopted without"
+            " its targets or address"
         )

@@ -1,4 +1,4 @@
-"""A deployed stack, as its outputs name it."""
+"""A deployed stack and its outputs."""
 
 import os
 from collections.abc import Mapping
@@ -12,13 +12,13 @@ StackOption = Annotated[
     str | None, typer.Option(help="Name of a deployed stack; needs AWS credentials.")
 ]
 RegionOption = Annotated[
-    str | None, typer.Option(help="Region of --stack; left out: that of your AWS configuration.")
+    str | None, typer.Option(help="Region of --stack; default: that of your AWS configuration.")
 ]
 
 
 def outputs_of(stack: str, region: str | None) -> Mapping[str, str]:
     """The stack's outputs; from now on all calls of this process go to its region. A message and
-    exit code 2 where there is no such stack."""
+    exit code 2 if there is no such stack."""
     where = region or boto3.session.Session().region_name
     if where is None:
         raise typer.BadParameter("--region: none is given, and your AWS configuration has none")
@@ -32,6 +32,6 @@ def outputs_of(stack: str, region: str | None) -> Mapping[str, str]:
     if missing:
         names = ", ".join(sorted(missing))
         raise typer.BadParameter(
-            f"--stack {stack} is no Spot Optimizer: outputs {names} are missing"
+            f"--stack {stack} is not a Spot Optimizer stack: outputs {names} are missing"
         )
     return outputs

@@ -1,50 +1,94 @@
-"""What a scenario says must be true at its end, held against the summary of its run."""
+"""What a scenario says must be true at its end, compared with the summary of its run."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from math import ceil
+from typing import Annotated, Any, Literal
 
+from pydantic import AliasChoices, Field, NonNegativeInt, PlainValidator, TypeAdapter
+
+from simulator.scenario_fields import Allowed, Lifecycle, Table
 from simulator.summary import Summary, WorkloadSummary
 
+_BOUNDS: TypeAdapter[list[int]] = TypeAdapter(
+    Annotated[list[NonNegativeInt], Field(min_length=2, max_length=2)]
+)
 
-@dataclass(frozen=True, slots=True)
-class ExpectedWorkload:
-    """Of one workload; None is not looked at, a pair of counts is (least, most)."""
 
-    status: str | None = None
-    decisions: frozenset[str] | None = None
+def _bounds(value: Any) -> tuple[int, int]:
+    given = list(value) if isinstance(value, list | tuple) else [value, value]
+    least, most = _BOUNDS.validate_python(given, strict=True)
+    if least > most:
+        raise ValueError("the least is above the most")
+    return least, most
+
+
+Count = Annotated[
+    tuple[int, int], PlainValidator(_bounds), Allowed("a number, or [least, most]", whole=True)
+]
+_FAILED_OVER = AliasChoices("failed_over", "rescued")
+"""The second is the former spelling."""
+_Breaker = Literal["open", "closed"]
+_Decisions = Annotated[
+    frozenset[Literal["STAY", "SWITCH", "FALLBACK"]],
+    Field(strict=False),
+    Allowed("a list of STAY, SWITCH, FALLBACK"),
+]
+_Effects = Annotated[
+    frozenset[Literal["EVACUATE", "DRAIN", "RECORDED"]],
+    Field(strict=False),
+    Allowed("a list of EVACUATE, DRAIN, RECORDED"),
+]
+
+
+class ExpectedWorkload(Table):
+    """What must be true of a workload at the end; what is left out is not checked."""
+
+    status: Literal["managed", "refused", "gone"] | None = None
+    """Its status on the ledger."""
+    decisions: _Decisions | None = None
     """The kinds that were decided, and no other."""
-    done: tuple[int, int] | None = None
-    """Planned switches."""
-    rescued: tuple[int, int] | None = None
-    taken_over: tuple[int, int] | None = None
-    failed: tuple[int, int] | None = None
-    refused_launches: tuple[int, int] | None = None
-    breaker: str | None = None
-    """``open`` or ``closed``."""
-    lifecycle: str | None = None
-    type: str | None = None
-    """Pattern with * and ? of the type that it runs on at the end."""
-    signals: frozenset[str] | None = None
-    """The effects of EC2's signals, and no other."""
-    downtime_seconds: tuple[int, int] | None = None
-    original: str | None = None
+    done: Count | None = None
+    """Planned switches that succeeded."""
+    failed_over: Count | None = Field(default=None, validation_alias=_FAILED_OVER)
+    """Failovers that succeeded."""
+    taken_over: Count | None = None
+    """Planned switches that an interruption turned into a failover."""
+    failed: Count | None = None
+    """Switches and failovers that found no capacity, or failed and were undone."""
+    signals: _Effects | None = None
+    """What EC2's signals led to, and nothing else; duplicates do not count."""
+    downtime_seconds: Count | None = None
+    """Total time in which no instance served it, rounded up."""
+    original: Literal["running", "stopped", "terminated"] | None = None
+    """State of the instance that it began on."""
     served: bool | None = None
+    """Its target group and elastic IP are with the instance that it runs on."""
+    refused_launches: Count | None = None
+    """Launches that EC2 refused."""
+    breaker: _Breaker | None = None
+    """Its breaker."""
+    lifecycle: Lifecycle | None = None
+    """Its purchase option."""
+    type: Annotated[str | None, Allowed("a type name with * and ?")] = None
+    """Its type."""
 
 
-@dataclass(frozen=True, slots=True)
-class Expectations:
-    """Of the whole stack and by workload's name, a pattern with * and ?."""
+class Expectations(Table):
+    """What must be true at the end of a run."""
 
-    stack_breaker: str | None = None
-    faults: tuple[int, int] | None = None
-    """How many happened."""
-    workloads: Mapping[str, ExpectedWorkload] = field(default_factory=dict)
+    stack_breaker: _Breaker | None = None
+    """The stack's breaker."""
+    faults: Count | None = None
+    """Of `faults`, those that happened: whose call was made."""
+    workloads: Annotated[dict[str, ExpectedWorkload], Allowed("name: expectations")] = Field(
+        default_factory=dict
+    )
+    """By workload's name, with * and ? for several."""
 
 
 def disappointments(expected: Expectations, summary: Summary) -> list[str]:
-    """A line for each expectation that the run did not fulfil: key, what was wanted, what was."""
+    """A line for each expectation that did not come true: key, actual value, expected value."""
     stack_breaker = "open" if summary.stack_breaker_open else "closed"
     found = []
     if expected.stack_breaker not in (None, stack_breaker):
@@ -92,7 +136,7 @@ def _of_workload(
     failed = [switch.taken_over for switch in own if switch.phase == "FAILED"]
     counts = {
         "done": (wanted.done, done.count(False)),
-        "rescued": (wanted.rescued, done.count(True)),
+        "failed_over": (wanted.failed_over, done.count(True)),
         "taken_over": (wanted.taken_over, failed.count(True)),
         "failed": (wanted.failed, failed.count(False)),
         "refused_launches": (wanted.refused_launches, sum(s.refused_launches for s in own)),

@@ -1,4 +1,4 @@
-"""What happens in an account, read off its ledger as it appears there."""
+"""What happens in an account, read from its ledger as it appears there."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,8 +17,8 @@ Kind = Literal[
     "switched",
     "not switched",
     "taken over",
-    "rescued",
-    "not rescued",
+    "failed over",
+    "failover failed",
     "signal",
     "refused",
     "scripted",
@@ -28,7 +28,7 @@ Kind = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Happening:
-    """One line of the story."""
+    """One line of a run's log."""
 
     time: datetime
     workload_id: str
@@ -37,7 +37,7 @@ class Happening:
 
 
 class Watcher:
-    """Tells what is new on the ledger since the last look."""
+    """Reports what is new on the ledger since the last look."""
 
     def __init__(self, account: EmbeddedAccount, aftermath: Aftermath) -> None:
         self._ledger, self._aftermath = LedgerView(account), aftermath
@@ -136,13 +136,13 @@ class Watcher:
 
 
 def _ending(switch: SwitchItem) -> tuple[Kind, str]:
-    """How a switch ended, and the text of it."""
+    """The kind and the text of a switch's end."""
     text, done = str(switch.outcome["summary"]), switch.phase is Phase.DONE
     if switch.order.kind is not DecisionKind.EVACUATE:
         if switch.taken_over_by is not None and not done:
             return "taken over", text
         return ("switched" if done else "not switched"), text
     if not done or switch.handed_over_at is None:
-        return "not rescued", text
+        return "failover failed", text
     seconds = (switch.handed_over_at - switch.claimed_at).total_seconds()
-    return "rescued", f"in {seconds:.0f} s: {text}"
+    return "failed over", f"in {seconds:.0f} s: {text}"

@@ -1,15 +1,33 @@
 """What a simulation is made of: workloads, and what is scripted on top of the market."""
 
-import json
 from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from math import isinf
-from typing import Any, Literal
+from itertools import pairwise
+from typing import Annotated
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    FiniteFloat,
+    PlainValidator,
+    TypeAdapter,
+)
 
 from simulator.api_calls import ApiCall
 from simulator.faults.places import PlacedFault
 from simulator.limits import LIMITS, Bucket, Limits
+from simulator.scenario_events import Scripted
+from simulator.scenario_fields import Allowed, Lifecycle, Table, TypeName
+
+WORKLOADS_MAX = 100
+_YEAR_H = 8760
+_Demands = Annotated[
+    list[Annotated[list[Annotated[FiniteFloat, Field(ge=0)]], Field(min_length=2, max_length=2)]],
+    Field(min_length=1),
+]
+_DEMANDS: TypeAdapter[list[list[float]]] = TypeAdapter(_Demands)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,259 +52,84 @@ class Curve:
         return left + (value - left) * (hours - left_h) / (right_h - left_h)
 
 
-@dataclass(frozen=True, slots=True)
-class WorkloadSpec:
-    """One machine of the user's, as it runs when the stack is deployed."""
+def _curve(value: object) -> Curve:
+    if isinstance(value, Curve):
+        return value
+    points = _DEMANDS.validate_python(
+        value if isinstance(value, list) else [[0.0, value]], strict=True
+    )
+    if any(left >= right for (left, _), (right, _) in pairwise(points)):
+        raise ValueError("the hours must rise")
+    return Curve(tuple((hour, demand) for hour, demand in points))
 
-    name: str
+
+def _as_text(value: object) -> object:
+    """Tags and parameters are text in AWS; YAML writes numbers and booleans without quotes."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if isinstance(value, int | float) else value
+
+
+def _zone(name: str) -> str:
+    """``dearest`` is the former spelling."""
+    return "most-expensive" if name == "dearest" else name
+
+
+Texts = dict[str, Annotated[str, BeforeValidator(_as_text)]]
+_Demand = Annotated[
+    Curve,
+    PlainValidator(_curve),
+    Allowed(
+        "a number, or a list of [hour, value] with rising hours, straight in between", whole=True
+    ),
+]
+_Placement = Annotated[
+    str, AfterValidator(_zone), Allowed("cheapest, most-expensive, or a zone name")
+]
+_Tags = Annotated[Texts, Allowed("tag: value")]
+
+
+class WorkloadSpec(Table):
+    """One instance of the user's, as it runs when the stack is deployed."""
+
+    name: Annotated[
+        str, Field(pattern="^[a-z0-9][a-z0-9-]{0,27}$"), Allowed("1 to 28 of a-z, 0-9 and -")
+    ]
     """Its Name tag and workload id."""
-    shows: str
-    """What it is there to show, in a few words."""
-    instance_type: str
-    lifecycle: Literal["spot", "on-demand"]
-    placement: str
-    """``cheapest`` or ``dearest``: the zone in which the type costs least or most at the start; or the
-    name of a zone."""
-    cpu_vcpu: Curve
-    memory_gib: Curve | None
-    """None where no agent reports memory."""
-    tags: Mapping[str, str] = field(default_factory=dict)
-    """Without the prefix ``spot-optimizer:`` where they are ours; ``managed`` and ``workload`` are
-    added."""
-    other_tags: Mapping[str, str] = field(default_factory=dict)
+    shows: str = ""
+    """What it demonstrates, in a few words."""
+    count: Annotated[int, Field(ge=1, le=WORKLOADS_MAX)] = 1
+    """Number of such workloads; if several, named `name-01` and on."""
+    instance_type: TypeName = Field(validation_alias="type")
+    """Its type at the start."""
+    lifecycle: Lifecycle
+    """Its purchase option at the start."""
+    placement: _Placement = Field(default="cheapest", validation_alias="zone")
+    """Its zone at the start: by the price of its type, or by name."""
+    cpu_vcpu: _Demand
+    """vCPUs that it uses."""
+    memory_gib: _Demand | None = None
+    """GiB that it uses; default: no agent reports memory."""
+    tags: _Tags = Field(default_factory=dict)
+    """Tags without `spot-optimizer:`; `managed` and `workload` are added."""
+    other_tags: _Tags = Field(default_factory=dict)
+    """Tags without a prefix of ours."""
     target_group: bool = False
-    elastic_address: bool = False
+    """It is registered with a target group."""
+    elastic_address: bool = Field(default=False, validation_alias="elastic_ip")
+    """It has an elastic IP (5 in all)."""
     persistent: bool = False
-    """Its spot request is persistent."""
-    age_hours: float = 30 * 24
-    """Since when it has been running, as its metrics show."""
+    """Its spot request is persistent: EC2 may stop it and start it again."""
+    age_hours: Annotated[float, Field(ge=0, le=_YEAR_H)] = 30 * 24
+    """Hours that it has run before the start, as its metrics show."""
 
-
-@dataclass(frozen=True, slots=True)
-class AdvisorChange:
-    """From some hour on the Spot Advisor shows another bucket for types; hour 0 is the start."""
-
-    hour: float
-    instance_type: str
-    """A type, or several by a pattern with * and ?; so it is in all events."""
-    bucket: int
-
-    def __str__(self) -> str:
-        rates = ("<5 %", "5-10 %", "10-15 %", "15-20 %", ">20 %")
-        return f"the Spot Advisor puts {self.instance_type} at {rates[self.bucket]} interruptions"
-
-
-@dataclass(frozen=True, slots=True)
-class PriceSurge:
-    """Pools cost ``factor`` times as much for some hours."""
-
-    hour: float
-    until_hour: float
-    """Infinite where it lasts to the end; so it is in all events."""
-    instance_type: str
-    factor: float
-    availability_zone: str = "*"
-
-    def __str__(self) -> str:
-        pools = _pools(self.instance_type, self.availability_zone)
-        span = "from now on" if isinf(self.until_hour) else f"for {self.until_hour - self.hour:g} h"
-        return f"{pools} costs {self.factor:g} times as much {span}"
-
-
-@dataclass(frozen=True, slots=True)
-class CapacityShortage:
-    """The pools that a workload would like best have no spot capacity for some hours."""
-
-    hour: float
-    until_hour: float
-    workload: str
-    pools: int
-
-    def __str__(self) -> str:
-        return (
-            f"the {self.pools} cheapest pools for {self.workload} have no capacity"
-            f"{_until(self.until_hour)}"
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class NoCapacity:
-    """Pools refuse launches with an error code of EC2's for some hours."""
-
-    hour: float
-    until_hour: float
-    instance_type: str
-    availability_zone: str
-    lifecycle: str
-    """``spot``, ``on-demand`` or ``*``."""
-    error: str
-
-    def __str__(self) -> str:
-        pools = _pools(self.instance_type, self.availability_zone)
-        how = "" if self.lifecycle == "*" else f"{self.lifecycle} "
-        return f"{how}launches in {pools} are refused with {self.error}{_until(self.until_hour)}"
-
-
-@dataclass(frozen=True, slots=True)
-class ChecksFail:
-    """What is launched in these pools in these hours never passes its status checks."""
-
-    hour: float
-    until_hour: float
-    instance_type: str
-    availability_zone: str
-
-    def __str__(self) -> str:
-        pools = _pools(self.instance_type, self.availability_zone)
-        return f"what is launched in {pools} never turns healthy{_until(self.until_hour)}"
-
-
-@dataclass(frozen=True, slots=True)
-class UserTerminates:
-    """The user terminates the instance on which a workload runs."""
-
-    hour: float
-    workload: str
-
-    def __str__(self) -> str:
-        return f"the user terminates the instance of {self.workload}"
-
-
-@dataclass(frozen=True, slots=True)
-class UserTags:
-    """The user sets a tag of the instance on which a workload runs, or removes it (value None)."""
-
-    hour: float
-    workload: str
-    tag: str
-    """As EC2 knows it, with the prefix ``spot-optimizer:`` where it is ours."""
-    value: str | None
-
-    def __str__(self) -> str:
-        if self.value is None:
-            return f"the user removes the tag {self.tag} of {self.workload}"
-        return f"the user tags {self.workload} {self.tag} = {self.value}"
-
-
-@dataclass(frozen=True, slots=True)
-class UserProtects:
-    """The user switches on the termination protection of a workload's instance."""
-
-    hour: float
-    workload: str
-
-    def __str__(self) -> str:
-        return f"the user protects the instance of {self.workload} from termination"
-
-
-@dataclass(frozen=True, slots=True)
-class ImageDeregistered:
-    """The image from which a workload's instance was launched is deregistered."""
-
-    hour: float
-    workload: str
-
-    def __str__(self) -> str:
-        return f"the image of {self.workload} is deregistered"
-
-
-@dataclass(frozen=True, slots=True)
-class ManualCommand:
-    """A manual request to the function Command."""
-
-    hour: float
-    request: Mapping[str, Any]
-
-    def __str__(self) -> str:
-        return f"manual request {json.dumps(self.request)}"
-
-
-@dataclass(frozen=True, slots=True)
-class Interruption:
-    """EC2 takes back the spot instance on which a workload runs."""
-
-    hour: float
-    workload: str
-    action: str = "terminate"
-    """``terminate``, ``stop`` or ``hibernate``."""
-    warned: bool = True
-    """Whether the warning comes at all; EC2 sends it by best effort."""
-    deliveries: int = 1
-    late_seconds: float = 0
-
-    def __str__(self) -> str:
-        how = _warning(self.warned, self.deliveries, self.late_seconds)
-        return f"EC2 interrupts {self.workload} ({self.action}), {how}"
-
-
-@dataclass(frozen=True, slots=True)
-class InterruptionWave:
-    """EC2 takes back all spot instances that run in some pools."""
-
-    hour: float
-    instance_type: str
-    availability_zone: str
-    action: str = "terminate"
-    warned: bool = True
-    deliveries: int = 1
-    late_seconds: float = 0
-
-    def __str__(self) -> str:
-        pools = _pools(self.instance_type, self.availability_zone)
-        how = _warning(self.warned, self.deliveries, self.late_seconds)
-        return f"EC2 interrupts all that runs on spot in {pools} ({self.action}), {how}"
-
-
-@dataclass(frozen=True, slots=True)
-class Rebalance:
-    """EC2 recommends to move a workload off its spot instance."""
-
-    hour: float
-    workload: str
-    deliveries: int = 1
-    late_seconds: float = 0
-
-    def __str__(self) -> str:
-        how = _delivery(self.deliveries, self.late_seconds)
-        return f"EC2 recommends to rebalance {self.workload}{how and f', told{how}'}"
-
-
-Scripted = (
-    AdvisorChange
-    | PriceSurge
-    | CapacityShortage
-    | NoCapacity
-    | ChecksFail
-    | UserTerminates
-    | UserTags
-    | UserProtects
-    | ImageDeregistered
-    | ManualCommand
-    | Interruption
-    | InterruptionWave
-    | Rebalance
-)
-
-
-def _pools(instance_type: str, availability_zone: str) -> str:
-    if (instance_type, availability_zone) == ("*", "*"):
-        return "every pool"
-    if instance_type == "*":
-        return f"every pool of {availability_zone}"
-    return instance_type if availability_zone == "*" else f"{instance_type}/{availability_zone}"
-
-
-def _warning(warned: bool, deliveries: int, late_seconds: float) -> str:
-    return f"warned{_delivery(deliveries, late_seconds)}" if warned else "without a warning"
-
-
-def _delivery(deliveries: int, late_seconds: float) -> str:
-    times = f" {deliveries} times" if deliveries > 1 else ""
-    return times + (f" {late_seconds:g} s late" if late_seconds else "")
-
-
-def _until(hour: float) -> str:
-    return "" if isinf(hour) else f" until hour {hour:g}"
+    @property
+    def each(self) -> list["WorkloadSpec"]:
+        """The workloads one by one."""
+        if self.count == 1:
+            return [self]
+        names = (f"{self.name}-{number:02}" for number in range(1, self.count + 1))
+        return [self.model_copy(update={"name": name, "count": 1}) for name in names]
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,7 +142,7 @@ class Scenario:
     parameters: Mapping[str, str] = field(default_factory=dict)
     limits: Limits = LIMITS
     quotas_vcpu: Mapping[tuple[str, str], int] = field(default_factory=dict)
-    """(lifecycle, family class) -> vCPUs, where they are not those of the limits."""
+    """(lifecycle, family class) -> vCPUs, where they differ from the limits."""
     rates: Mapping[ApiCall, Bucket] = field(default_factory=dict)
-    """Operation -> token bucket, where it is not that of the limits."""
+    """Operation -> token bucket, where it differs from the limits."""
     faults: tuple[PlacedFault, ...] = ()

@@ -1,51 +1,81 @@
-"""The faults of a scenario file, held against the template, and as the simulation takes them."""
+"""Faults that a scenario places between the product and AWS: ``faults`` of its file."""
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
 import yaml
+from pydantic import Field, PlainValidator
 
+from simulator.api_calls import ApiCall, parse_call
 from simulator.faults.kinds import FaultKind, possible
 from simulator.faults.places import PlacedFault
-from simulator.scenario_schema import FaultTable, ScenarioTable
+from simulator.scenario_fields import HOURS_MAX, Allowed, Hour, Table
 
 _MACHINES = Path(__file__).parents[1] / "statemachines"
 _FUNCTION = "AWS::Serverless::Function"
 _MACHINE = "AWS::Serverless::StateMachine"
 
 
-def placed(row: FaultTable) -> PlacedFault:
-    """What the row asks for."""
-    return PlacedFault(
-        kind=row.kind,
-        call=row.call,
-        caller=row.caller,
-        state=row.state,
-        workload=row.workload,
-        occurrence=row.occurrence,
-        after=timedelta(hours=row.at),
-    )
+_Call = Annotated[
+    ApiCall, PlainValidator(parse_call), Allowed("service:Operation, as the AWS SDK names them")
+]
 
 
-def fault_faults(
-    table: ScenarioTable, template: Mapping[str, Any], names: Sequence[str]
+class FaultTable(Table):
+    """What goes wrong between the product and AWS."""
+
+    kind: Annotated[FaultKind, Field(strict=False), Allowed(", ".join(FaultKind))]
+    """What goes wrong."""
+    call: (
+        Annotated[
+            ApiCall,
+            PlainValidator(parse_call),
+            Allowed("service:Operation, as the AWS SDK names them"),
+        ]
+        | None
+    ) = None
+    """The call that it happens to; default: the delivery of an event (`kind` delivered-... or
+    not-delivered)."""
+    caller: Annotated[str | None, Allowed("a function or state machine of template.yaml")] = None
+    """Who calls, or the function that the event is for; default: any."""
+    state: Annotated[str | None, Allowed("a state in statemachines/")] = None
+    """The state whose step makes the call; default: any or none."""
+    workload: Annotated[str | None, Allowed("a workload's name")] = None
+    """The workload whose switch or failover makes the call; default: any or none."""
+    occurrence: Annotated[int, Field(ge=1, le=100000)] = 1
+    """Which of the calls or deliveries that all this fits."""
+    at: Annotated[Hour, Allowed(f"0 to {HOURS_MAX}, before `hours`")] = 0
+    """Hour from which on they are counted."""
+
+    @property
+    def placed(self) -> PlacedFault:
+        """The fault as the injector takes it."""
+        given = self.model_dump(exclude={"at"})
+        return PlacedFault(**{**given, "call": self.call}, after=timedelta(hours=self.at))
+
+
+def impossible_faults(
+    rows: Sequence[FaultTable],
+    hours: float,
+    types: Mapping[str, str],
+    workloads: Sequence[str],
 ) -> Iterator[str]:
-    """A line for each fault that could never happen as it is written."""
-    counts = Counter(placed(row) for row in table.faults)
-    for number, row in enumerate(table.faults):
+    """A line for each fault that could never happen as it is written.
+
+    types: logical id -> type of the template's resources.
+    """
+    for number, row in enumerate(rows):
         where = f"faults[{number}]"
-        if row.at >= table.hours:
-            yield f"{where}.at = {row.at:g}: allowed is less than hours = {table.hours:g}"
-        if counts.pop(placed(row), 1) > 1:
+        if row.at >= hours:
+            yield f"{where}.at = {row.at:g}: allowed is less than hours = {hours:g}"
+        if row in rows[number + 1 :]:
             yield f"{where}: the same fault is given again below; count it by occurrence"
-        types = {name: part["Type"] for name, part in template["Resources"].items()}
-        if row.workload is not None and (row.call is None or row.workload not in names):
-            allowed = f"one of {', '.join(names)}" if row.call else "with a call only"
+        if row.workload is not None and (row.call is None or row.workload not in workloads):
+            allowed = f"one of {', '.join(workloads)}" if row.call else "with a call only"
             yield f"{where}.workload = {row.workload!r}: allowed is {allowed}"
         yield from _of_caller(where, row, types)
         yield from _of_state(where, row)
@@ -71,10 +101,10 @@ def _of_state(where: str, row: FaultTable) -> Iterator[str]:
 
 
 def _of_kind(where: str, row: FaultTable, types: Mapping[str, str]) -> Iterator[str]:
-    deliveries = [kind for kind in FaultKind if kind.of_delivery]
     if row.call is None:
         if not row.kind.of_delivery:
-            yield f"{where}.call is missing; {row.kind.value} needs one ({_words(deliveries)} do not)"
+            others = _words(kind for kind in FaultKind if kind.of_delivery)
+            yield f"{where}.call is missing; {row.kind.value} needs one ({others} do not)"
         return
     by_function = types.get(row.caller or "", _FUNCTION) == _FUNCTION
     allowed = possible(*row.call, by_function=by_function)
@@ -86,7 +116,7 @@ def _of_kind(where: str, row: FaultTable, types: Mapping[str, str]) -> Iterator[
         )
 
 
-def _words(kinds: Iterator[FaultKind] | tuple[FaultKind, ...] | list[FaultKind]) -> str:
+def _words(kinds: Iterable[FaultKind]) -> str:
     return ", ".join(kind.value for kind in kinds)
 
 

@@ -1,47 +1,43 @@
-"""The schema of scenario files as the tables of README.md."""
+"""The schema of scenario files as the tables of docs/scenarios.md."""
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 
 from pydantic.fields import FieldInfo
 
+from simulator.expectations import Expectations, ExpectedWorkload
 from simulator.faults.kinds import MEANINGS
-from simulator.scenario_errors import event_tables, fields_of, key_of, keys_of
-from simulator.scenario_schema import (
-    ExpectedWorkloadTable,
-    ExpectTable,
-    FaultTable,
-    RecordedFiles,
-    ScenarioTable,
-    Table,
-    WorkloadTable,
-)
+from simulator.scenario import WorkloadSpec
+from simulator.scenario_events import EVENTS
+from simulator.scenario_faults import FaultTable
+from simulator.scenario_fields import Table, allowed_in, keys_of
+from simulator.scenario_schema import PlannedRun, RecordedFiles
 
 _PLACES: tuple[tuple[str, type[Table]], ...] = (
-    ("", ScenarioTable),
+    ("", PlannedRun),
     ("market.", RecordedFiles),
-    ("workloads[].", WorkloadTable),
+    ("workloads[].", WorkloadSpec),
     ("faults[].", FaultTable),
-    ("expect.", ExpectTable),
-    ("expect.workloads.*.", ExpectedWorkloadTable),
+    ("expect.", Expectations),
+    ("expect.workloads.*.", ExpectedWorkload),
 )
 
 
 def schema_rows() -> list[str]:
     """A row for each key outside of ``events``: key, allowed, default, meaning."""
-    return [row for prefix, table in _PLACES for row in _rows(prefix, fields_of(table))]
+    return [row for prefix, table in _PLACES for row in _rows(prefix, keys_of(table))]
 
 
 def event_rows() -> list[str]:
     """A row for each kind of event: its word, its keys but ``at`` and ``event``, what happens."""
     return [
-        f"| `{word}` | {_keys(table)} | {table.shows} |" for word, table in event_tables().items()
+        f"| `{word}` | {_own_keys(table)} | {_sentence(table.__doc__)} |"
+        for word, table in EVENTS.items()
     ]
 
 
 def event_key_rows() -> list[str]:
-    """A row for each key that events know."""
-    fields = {n: f for t in event_tables().values() for n, f in fields_of(t) if n != "event"}
-    return _rows("events[].", fields.items())
+    """A row for each key of events."""
+    return _rows("events[].", {k: f for t in EVENTS.values() for k, f in keys_of(t).items()})
 
 
 def fault_rows() -> list[str]:
@@ -49,17 +45,20 @@ def fault_rows() -> list[str]:
     return [f"| `{kind.value}` | {meaning} |" for kind, meaning in MEANINGS.items()]
 
 
-def _keys(table: type[Table]) -> str:
+def _own_keys(table: type[Table]) -> str:
     return ", ".join(f"`{key}`" for key in keys_of(table) if key not in ("at", "event"))
 
 
-def _rows(prefix: str, fields: Iterable[tuple[str, FieldInfo]]) -> list[str]:
-    rows = []
-    for name, field in fields:
-        key = key_of(field)
-        assert key is not None, name
-        rows.append(f"| `{prefix}{name}` | {key.allowed} | {_default(field)} | {key.meaning} |")
-    return rows
+def _sentence(text: str | None) -> str:
+    return " ".join((text or "").split()).rstrip(".")
+
+
+def _rows(prefix: str, fields: Mapping[str, FieldInfo]) -> list[str]:
+    return [
+        f"| `{prefix}{key}` | {allowed_in(field)} | {_default(field)} | {_sentence(field.description)} |"
+        for key, field in fields.items()
+        if key != "event"
+    ]
 
 
 def _default(field: FieldInfo) -> str:

@@ -1,4 +1,4 @@
-"""YAML as people expect it: 1.2's two words for truth, and no key twice.
+"""YAML 1.2's booleans and numbers, and no key twice.
 
 PyYAML follows YAML 1.1, where ``off`` is false (a workload's mode may be ``off``), ``1:30`` is ninety,
 and the second of two equal keys silently wins.
@@ -11,16 +11,15 @@ import yaml
 
 _CHANGED = ("tag:yaml.org,2002:bool", "tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 
-
 _SHOWN_MAX = 40
 
 
 class UnreadableYaml(ValueError):
-    """The text is no YAML; the message says where."""
+    """The text is not YAML; the message names the place."""
 
 
 class _Loader(yaml.SafeLoader):
-    """Safe, with its own resolvers."""
+    """A SafeLoader with its own resolvers."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         """A mapping whose keys are all different."""
@@ -33,7 +32,7 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
     def construct_scalar_value(self, node: yaml.ScalarNode) -> Any:
-        """A number or a time; the place of one that looks like it and is none."""
+        """A number or a time; an error with its place if the text only looks like one."""
         made = yaml.SafeLoader.yaml_constructors[node.tag]
         try:
             return made(self, node)
@@ -62,7 +61,7 @@ def load_yaml(text: str) -> Any:
     """The one document in ``text``.
 
     Raises:
-        UnreadableYaml: no YAML, several documents, or a key given twice.
+        UnreadableYaml: not YAML, several documents, or a key given twice.
     """
     try:
         return yaml.load(text, _Loader)  # a SafeLoader

@@ -18,7 +18,8 @@ from simulator.faults.injector import Injector
 from simulator.invariants import Auditor
 from simulator.markets import Market
 from simulator.pools import pools_by_price, size
-from simulator.scenario import Curve, PriceSurge, Scenario, WorkloadSpec
+from simulator.scenario import Curve, Scenario, WorkloadSpec
+from simulator.scenario_events import PriceSurge
 from simulator.signals import Signals
 from simulator.tags import MANAGED_TAG, TAG_PREFIX, WORKLOAD_TAG
 from simulator.world import Load, World
@@ -140,7 +141,7 @@ class Scene:
         zones = [p.availability_zone for p in pools_by_price(self.market, (spec.instance_type,))]
         if spec.placement in zones:
             return spec.placement
-        return zones[-1] if spec.placement == "dearest" else zones[0]
+        return zones[-1] if spec.placement == "most-expensive" else zones[0]
 
     def _hours(self, when: datetime) -> float:
         return (when - self.market.start).total_seconds() / 3600
@@ -170,7 +171,7 @@ def _placed(spec: WorkloadSpec, known: set[str]) -> WorkloadSpec:
         wanted = size(instance_type)
         larger = [name for name in known if size(name) >= wanted] or sorted(known)
         instance_type = min(larger, key=lambda name: (name not in listed, size(name), name))
-    return replace(spec, instance_type=instance_type, tags=tags)
+    return spec.model_copy(update={"instance_type": instance_type, "tags": tags})
 
 
 def with_surges(scenario: Scenario, market: Market) -> Market:

@@ -1,4 +1,4 @@
-"""What a scenario scripts on top of the market, done to the world when its hour has come."""
+"""Scripted events of a scenario, carried out in the world at their hour."""
 
 from datetime import timedelta
 from fnmatch import fnmatchcase
@@ -9,7 +9,7 @@ import boto3
 from simulator.account.account import FunctionFailed
 from simulator.ledger_view import LedgerView
 from simulator.pools import fitting_types, pools_by_price
-from simulator.scenario import (
+from simulator.scenario_events import (
     AdvisorChange,
     CapacityShortage,
     ChecksFail,
@@ -27,15 +27,15 @@ from simulator.scenario import (
 )
 from simulator.scene import Scene
 from simulator.signals import Delivery
+from simulator.tags import TAG_PREFIX
 from simulator.world.catalog import instance_types
-from spot_optimizer.vocabulary import TAG_PREFIX
 
 _ALWAYS_H = 10 * 8760
-"""Longer than any simulation, and a date that can be written."""
+"""Longer than any simulation, and still a valid date."""
 
 
 def happen(event: Scripted, simulation: Scene) -> str:
-    """Let ``event`` happen now; returns what is to be told of it."""
+    """Let ``event`` happen now; returns its line for the log."""
     outcome = ""
     match event:
         case AdvisorChange() | CapacityShortage() | NoCapacity() | ChecksFail():
@@ -49,7 +49,7 @@ def happen(event: Scripted, simulation: Scene) -> str:
         case InterruptionWave():
             outcome = _wave(event, simulation)
         case PriceSurge():
-            pass  # laid over the market before the start
+            pass  # part of the market since the start
     return f"{event}{outcome}"
 
 
@@ -86,7 +86,7 @@ def _of_aws(
 def _of_user(
     event: UserTerminates | UserTags | UserProtects | ImageDeregistered, simulation: Scene
 ) -> str:
-    """Returns what came of it where it could not be done."""
+    """Returns the reason if it could not be done."""
     world = simulation.world
     instance_id = _instance_of(event.workload, simulation)
     instance = world.instances[instance_id]
@@ -107,7 +107,7 @@ def _of_user(
 
 
 def _signal(event: Interruption | Rebalance, simulation: Scene) -> str:
-    """Returns what came of it where it could not be done."""
+    """Returns the reason if it could not be done."""
     world = simulation.world
     instance_id = _instance_of(event.workload, simulation)
     if world.state_of(instance_id) != "running":
@@ -132,12 +132,12 @@ def _wave(event: InterruptionWave, simulation: Scene) -> str:
         and fnmatchcase(instance.instance_type, event.instance_type)
         and fnmatchcase(instance.availability_zone, event.availability_zone)
     ]
-    told = []
+    done = []
     for instance_id in hit:
         tags = world.tags_of(instance_id)
         name = tags.get(f"{TAG_PREFIX}workload", instance_id)
-        told.append(f"{name}{_interrupt(instance_id, event, simulation)}")
-    return f": {', '.join(told)}" if told else ": not done, nothing runs there on spot"
+        done.append(f"{name}{_interrupt(instance_id, event, simulation)}")
+    return f": {', '.join(done)}" if done else ": not done, no spot instance runs there"
 
 
 def _interrupt(instance_id: str, event: Interruption | InterruptionWave, simulation: Scene) -> str:
@@ -157,7 +157,7 @@ def _interrupt(instance_id: str, event: Interruption | InterruptionWave, simulat
 
 
 def _instance_of(workload: str, simulation: Scene) -> str:
-    """The instance on which the ledger has the workload; before its adoption, its first."""
+    """The workload's instance on the ledger; before its adoption, its first instance."""
     item = LedgerView(simulation.account).workloads().get(workload)
     return item.instance_id if item else simulation.first_instances[workload]
 

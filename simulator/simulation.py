@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 from simulator.happenings import Happening, Watcher
 from simulator.ledger_view import LedgerView
 from simulator.markets import Market
-from simulator.scenario import Scenario, Scripted
+from simulator.scenario import Scenario
+from simulator.scenario_events import Scripted
 from simulator.scene import Scene
 from simulator.scripted import happen
 from simulator.summary import Summary, summarize

@@ -1,4 +1,4 @@
-"""What was spent from the start on, against the two ways of doing nothing."""
+"""Cost since the start, compared with all on-demand and with standing still."""
 
 from cli.html_report.markup import Markup, path, svg
 from cli.html_report.scales import WIDTH, TimeScale, ValueScale, line_names
@@ -8,7 +8,7 @@ _TOP, _BOTTOM = 12.0, 220.0
 
 
 def cost_chart(record: Record, time: TimeScale) -> Markup:
-    """Three curves that grow from 0; the area between the first and the last is what was saved."""
+    """Three curves that grow from 0; the area between this run and on-demand is the saving."""
     moments = record.costs
     last = moments[-1]
     usd = ValueScale(

@@ -1,4 +1,4 @@
-"""What was let go wrong, what else did, and what was done about it: marks, and a table."""
+"""Injected faults, other failures, and their cures: marks and a table."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
@@ -18,8 +18,7 @@ _MARK_GAP = 14.0
 
 
 def fault_marks(faults: Sequence[FaultSummary], y: float, time: TimeScale) -> Iterator[Markup]:
-    """A mark for each fault that happened, side by side where they would overlap; a line from it until
-    it was cured."""
+    """A mark for each fault that happened, side by side if they would overlap; a line until its cure."""
     last_x = -_MARK_GAP
     marks = []
     for fault in faults:
@@ -30,27 +29,27 @@ def fault_marks(faults: Sequence[FaultSummary], y: float, time: TimeScale) -> It
         end = max(time.x(fault.cured_at), x) if fault.cured_at else x
         style = fault.ending
         yield tag("line", class_=f"recovery {style}", x1=begun, x2=end, y1=y, y2=y)
-        marks.append(mark("fault", x, y, _told(fault), style))
+        marks.append(mark("fault", x, y, _described(fault), style))
     yield from marks
 
 
-def _told(fault: FaultSummary) -> str:
+def _described(fault: FaultSummary) -> str:
     assert fault.at is not None
     return f"{fault.at:%d %b %H:%M:%S} {fault.kind}\n{fault.happened}\n{sentence(fault.done)}"
 
 
 def stack_faults(summary: Summary) -> list[FaultSummary]:
-    """Those that happened and concern no workload alone."""
+    """Faults that happened and concern no single workload."""
     known = {workload.workload_id for workload in summary.workloads}
     return [f for f in summary.faults if f.at is not None and f.workload_id not in known]
 
 
 def stack_row(faults: Sequence[FaultSummary], y: float, time: TimeScale) -> Markup:
-    """The row of what concerns the whole stack."""
+    """The row of the whole stack."""
     name = tag(
         "text",
         "whole stack",
-        hint("calls that concern no workload alone"),
+        hint("calls that concern no single workload"),
         class_="row-name",
         x=LEFT - 10,
         y=y + 4,
@@ -60,8 +59,8 @@ def stack_row(faults: Sequence[FaultSummary], y: float, time: TimeScale) -> Mark
 
 
 def fault_table(summary: Summary, launches: Iterable[RefusedLaunch]) -> Markup:
-    """What was let go wrong, what else did or was not allowed, and what was done about it."""
-    timed = [(fault.at, _let_happen(fault)) for fault in summary.faults if fault.at]
+    """Injected faults, refused launches, failed switches and unmanaged workloads, with their cures."""
+    timed = [(fault.at, _injected(fault)) for fault in summary.faults if fault.at]
     timed += [(launch.at, _refused_launch(launch)) for launch in launches]
     failed = [s for s in summary.switches if s.phase != "DONE" and not s.taken_over]
     timed += [(s.at, _failed_switch(s)) for s in failed]
@@ -74,10 +73,10 @@ def fault_table(summary: Summary, launches: Iterable[RefusedLaunch]) -> Markup:
     rows += [_never_met(fault) for fault in summary.faults if fault.at is None]
     if not rows:
         return tag("p", "No fault.", class_="none")
-    return table(("time", "workload", "what happened", "what was done"), rows)
+    return table(("time", "workload", "what happened", "cure"), rows)
 
 
-def _let_happen(fault: FaultSummary) -> Markup:
+def _injected(fault: FaultSummary) -> Markup:
     assert fault.at is not None
     after = _cured_after(fault.at, fault.cured_at)
     return _row(
@@ -97,10 +96,10 @@ def _cured_after(at: datetime, cured_at: datetime | None) -> str:
 
 
 def _never_met(fault: FaultSummary) -> Markup:
-    told = tag("span", fault.ending, class_="pill never-met")
+    ending = tag("span", fault.ending, class_="pill never-met")
     planned = fault.planned.removeprefix(f"{fault.kind}, ")
     what = [tag("span", fault.kind, class_="pill fault"), f" {planned}: {fault.happened}"]
-    return _row("", "", what, [told, f" {sentence(fault.done)}"])
+    return _row("", "", what, [ending, f" {sentence(fault.done)}"])
 
 
 def _refused_launch(launch: RefusedLaunch) -> Markup:
@@ -109,7 +108,7 @@ def _refused_launch(launch: RefusedLaunch) -> Markup:
 
 
 def _failed_switch(switch: SwitchSummary) -> Markup:
-    kind = "rescue" if switch.is_failover else "switch"
+    kind = "failover" if switch.is_failover else "switch"
     what = f"{kind} from {switch.came_from} failed"
     return _row(f"{switch.at:%d %b %H:%M}", switch.workload_id, [what], [switch.outcome])
 

@@ -1,4 +1,4 @@
-"""How far spot prices moved since an instance was launched, against what had been forecast."""
+"""Changes of spot prices since the launch of an instance, compared with their forecasts."""
 
 import math
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ _SMALLEST = 0.01
 
 @dataclass(frozen=True)
 class ChangeScale:
-    """Change against a price, as a fraction; 0 is in the middle, what is larger lies on the edge."""
+    """Change relative to a price; 0 is in the middle, larger changes lie on the edge."""
 
     price_usd_per_hour: float
     limit: float
@@ -23,14 +23,14 @@ class ChangeScale:
     bottom: float
 
     def y(self, usd_per_hour: float) -> float:
-        """Where a price lies."""
+        """Position of a price."""
         change = (usd_per_hour / self.price_usd_per_hour - 1) / self.limit
         middle, half = (self.top + self.bottom) / 2, (self.bottom - self.top) / 2
         return middle - half * min(max(change, -1.0), 1.0)
 
 
 def has_changes(workload: WorkloadRecord) -> bool:
-    """Whether a spot price that it paid changed, or was forecast to."""
+    """Whether a spot price that it paid changed, or was forecast to change."""
     return any(
         len(instance.prices) > 1
         or any(band.p05_usd_per_hour != band.p95_usd_per_hour for band in instance.bands)
@@ -40,7 +40,7 @@ def has_changes(workload: WorkloadRecord) -> bool:
 
 
 def forecast_panel(workload: WorkloadRecord, time: TimeScale, top: float, bottom: float) -> Markup:
-    """Of each spot instance: price and band in per cent of its first price."""
+    """Of each spot instance: price and band in percent of its first price."""
     spot = [instance for instance in workload.instances if instance.lifecycle == "spot"]
     limit = _limit(spot)
     parts = [

@@ -1,10 +1,10 @@
-"""HTML and SVG by construction: text is escaped unless it is markup already."""
+"""HTML and SVG by construction: text is escaped unless it is already markup."""
 
 from html import escape
 
 
 class Markup(str):
-    """Text that is HTML already."""
+    """Text that is already HTML."""
 
     __slots__ = ()
 
@@ -28,7 +28,7 @@ def joined(*parts: str) -> Markup:
 
 
 def svg(width: float, height: float, label: str, *children: str) -> Markup:
-    """A drawing that is as wide as the page lets it be; ``label`` tells a screen reader what it is."""
+    """A drawing as wide as the page allows; ``label`` describes it to screen readers."""
     size = f"0 0 {_number(width)} {_number(height)}"
     start = f'<svg viewBox="{size}" role="img" aria-label="{escape(label)}">'
     return Markup(f"{start}{joined(*children)}</svg>")

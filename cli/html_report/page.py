@@ -1,4 +1,4 @@
-"""The whole page."""
+"""The whole page of the report."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from cli.html_report.shapes import legend
 from cli.html_report.signals import signal_table
 from cli.html_report.tables import decision_table, switch_table
 from cli.html_report.timeline import timeline
-from cli.report import duration
+from cli.report import counted, duration
 from simulator.record import Record, ScriptedMoment, WorkloadRecord
 from simulator.summary import Summary, WorkloadSummary
 from spot_optimizer.vocabulary import DecisionKind
@@ -23,7 +23,7 @@ _TEMPLATE = Path(__file__).with_name("page.html")
 
 
 def html_page(record: Record) -> str:
-    """One HTML document that loads nothing: drawings, styles and script are in it."""
+    """One HTML document that loads nothing: it contains its drawings, styles and script."""
     summary = record.summary
     time = TimeScale(summary.start, summary.end)
     span = f"{summary.start:%d %b %Y %H:%M} to {summary.end:%d %b %Y %H:%M} UTC"
@@ -76,23 +76,23 @@ def _totals(summary: Summary, refused_launches: int) -> Markup:
         _total(
             str(done),
             "switch done" if done == 1 else "switches done",
-            f"{failed} failed, {refused_launches} launches refused",
+            f"{failed} failed, {counted(refused_launches, 'launch', 'launches')} refused",
         ),
-        _rescues(summary),
+        _failovers(summary),
         *_faults(summary),
         _total(f"{cycles}", "decisions", kinds),
     )
 
 
-def _rescues(summary: Summary) -> Markup:
+def _failovers(summary: Summary) -> Markup:
     ended = [s.phase == "DONE" for s in summary.switches if s.is_failover]
     down = duration(sum(w.downtime_seconds for w in summary.workloads))
     signals = len(summary.signals)
     return _total(
         str(ended.count(True)),
-        "rescue" if ended.count(True) == 1 else "rescues",
+        "failover" if ended.count(True) == 1 else "failovers",
         f"{down} of downtime, {ended.count(False)} failed,"
-        f" {signals} {'signal' if signals == 1 else 'signals'} of EC2",
+        f" {counted(signals, 'signal', 'signals')} of EC2",
     )
 
 
@@ -101,12 +101,14 @@ def _faults(summary: Summary) -> Iterator[Markup]:
         return
     endings = Counter(fault.ending for fault in summary.faults)
     happened = len(summary.faults) - endings["never met"]
-    told = ", ".join(
+    endings_text = ", ".join(
         f"{endings[ending]}\N{NO-BREAK SPACE}{ending}"
         for ending in ("cured", "undone", "open", "never met")
         if endings[ending]
     )
-    yield _total(str(happened), "fault let happen" if happened == 1 else "faults let happen", told)
+    yield _total(
+        str(happened), "fault injected" if happened == 1 else "faults injected", endings_text
+    )
 
 
 def _total(value: str, name: str, more: str) -> Markup:
@@ -116,7 +118,7 @@ def _total(value: str, name: str, more: str) -> Markup:
 
 
 def against(cost_usd: float, other_usd: float) -> str:
-    """How much less or more, in per cent."""
+    """The difference in percent."""
     if not other_usd:
         return "–"
     change = round(100 * (cost_usd / other_usd - 1), 1)

@@ -1,4 +1,4 @@
-"""What a workload paid, what its pools cost, what had been forecast, and what was decided."""
+"""The prices that a workload paid, those of its pools, their forecasts, and its decisions."""
 
 from collections.abc import Iterator, Sequence
 
@@ -23,7 +23,7 @@ _PANEL_TOP, _PANEL_BOTTOM = _BOTTOM + 22.0, _BOTTOM + 74.0
 
 
 def price_chart(record: Record, workload: WorkloadRecord, time: TimeScale) -> Markup:
-    """Prices above; below them, where there is any, their change against the forecast; decisions."""
+    """Prices on top; below them their change against the forecast, if any; then decisions."""
     with_panel = has_changes(workload)
     bottom = _PANEL_BOTTOM if with_panel else _BOTTOM
     marks = bottom + 34.0
@@ -69,7 +69,7 @@ def _decided(
 
 
 def _largest(workload: WorkloadRecord) -> float:
-    """On-demand and all that was paid and forecast; pools that were not in use may pass the edge."""
+    """On-demand and all paid and forecast prices fit; prices of unused pools may lie on the edge."""
     values = [i.on_demand_usd_per_hour for i in workload.instances]
     for instance in workload.instances:
         values += [change.price_usd_per_hour for change in instance.prices]
@@ -94,15 +94,15 @@ def _of_instance(instance: InstanceRecord, time: TimeScale, usd: ValueScale) -> 
         reference = (PriceChange(instance.start, instance.on_demand_usd_per_hour),)
         parts.append(path(steps(reference, end, time, usd.y), class_="reference"))
     if points := steps(instance.prices, end, time, usd.y):
-        told = f"{instance.place}\n" + "\n".join(_listed(instance.prices))
-        parts += [path(points, class_=f"paid {instance.lifecycle}"), _hoverable(points, told)]
+        text = f"{instance.place}\n" + "\n".join(_listed(instance.prices))
+        parts += [path(points, class_=f"paid {instance.lifecycle}"), _hoverable(points, text)]
     return joined(*parts)
 
 
-def _hoverable(points: list[tuple[float, float]], told: str) -> Markup:
-    """A wide invisible line on top: a thin one is hard to hit."""
+def _hoverable(points: list[tuple[float, float]], text: str) -> Markup:
+    """A wide invisible line on top, since a thin line is hard to point at."""
     drawn = "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in points)
-    return tag("path", hint(told), class_="grip told", d=drawn)
+    return tag("path", hint(text), class_="grip told", d=drawn)
 
 
 _LISTED_MAX = 8
@@ -145,10 +145,10 @@ def _cycles(workload: WorkloadRecord, time: TimeScale, y: float) -> Iterator[Mar
         x = time.x(span.start)
         held = ", held" if span.held else ""
         count = "1 cycle" if span.cycles == 1 else f"{span.cycles} cycles"
-        told = f"{span.start:%H:%M} to {span.end:%H:%M}: {span.kind}{held}\n{count}"
+        text = f"{span.start:%H:%M} to {span.end:%H:%M}: {span.kind}{held}\n{count}"
         yield tag(
             "rect",
-            hint(told),
+            hint(text),
             class_=f"cycle told {span.kind}{' held' if span.held else ''}",
             x=x,
             y=y,

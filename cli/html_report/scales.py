@@ -1,4 +1,4 @@
-"""From times and prices to places on a drawing, and the axes that say so."""
+"""Times and prices as positions on a drawing, and their axes."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -32,7 +32,7 @@ class TimeScale:
     end: datetime
 
     def x(self, at: datetime) -> float:
-        """Where a time lies; what is outside lies on the edge."""
+        """Position of a time; times outside lie on the edge."""
         share = (at - self.start) / (self.end - self.start)
         return LEFT + (RIGHT - LEFT) * min(max(share, 0.0), 1.0)
 
@@ -66,7 +66,7 @@ class ValueScale:
     bottom: float
 
     def y(self, value: float) -> float:
-        """Where a value lies; what is larger than the largest lies on the edge."""
+        """Position of a value; larger values lie on the edge."""
         return self.bottom - (self.bottom - self.top) * min(value / self.largest, 1.0)
 
     def axis(self, decimals: int) -> Markup:
@@ -109,10 +109,10 @@ def line_names(names: list[tuple[float, str, str]]) -> Markup:
 
 
 def fitting(texts: list[str], width: float) -> str:
-    """The first of the texts that fits into so much room, or nothing."""
+    """The first of the texts that fits the width, or nothing."""
     return next((text for text in texts if len(text) * 6.4 + 10 <= width), "")
 
 
 def shortened(text: str, letters: int) -> str:
-    """With an ellipsis where it is longer."""
+    """A text, cut with an ellipsis if it is longer."""
     return text if len(text) <= letters else text[: letters - 1] + "…"

@@ -1,4 +1,4 @@
-"""The small figures that mark what happened."""
+"""The marks of the report and their legend."""
 
 from cli.html_report.markup import Markup, hint, svg, tag
 
@@ -13,8 +13,8 @@ _SHAPES = {
     "done": "M0 -6L6 0L0 6L-6 0Z",
     "failed": "M-5 -5L5 5M5 -5L-5 5",
     "taken-over": "M-6 0H0M0 -5L6 0L0 5Z",
-    "rescued": _RING,
-    "not-rescued": "M-6 0a6 6 0 1 0 12 0a6 6 0 1 0 -12 0ZM-2.6 -2.6L2.6 2.6M2.6 -2.6L-2.6 2.6",
+    "failed-over": _RING,
+    "failover-failed": "M-6 0a6 6 0 1 0 12 0a6 6 0 1 0 -12 0ZM-2.6 -2.6L2.6 2.6M2.6 -2.6L-2.6 2.6",
     "refused": "M0 -5L5.5 5L-5.5 5Z",
     "warned": _FLASH,
     "rebalance": _FLASH,
@@ -28,24 +28,24 @@ _LEGEND = (
     ("failed", "failed switch"),
     ("warned", "interruption"),
     ("rebalance", "rebalance recommendation"),
-    ("rescued", "rescue"),
-    ("not-rescued", "failed rescue"),
-    ("taken-over", "switch taken over by a rescue"),
+    ("failed-over", "failover"),
+    ("failover-failed", "failed failover"),
+    ("taken-over", "switch taken over by a failover"),
     ("refused", "launch refused"),
-    ("SWITCH held", "decision held back"),
+    ("SWITCH held", "decision held"),
 )
 _FAULTS = (
-    ("fault cured", "fault let happen, and cured"),
+    ("fault cured", "fault injected, and cured"),
     ("fault undone", "its switch undone"),
     ("fault open", "not cured"),
 )
 
 
-def mark(shape: str, x: float, y: float, told: str, style: str = "") -> Markup:
-    """A small figure with a hint."""
+def mark(shape: str, x: float, y: float, text: str, style: str = "") -> Markup:
+    """A mark with a hint."""
     return tag(
         "path",
-        hint(told),
+        hint(text),
         class_=f"mark told {shape} {style}".strip(),
         d=_SHAPES[shape],
         transform=f"translate({x:.1f} {y:.1f})",
@@ -53,7 +53,7 @@ def mark(shape: str, x: float, y: float, told: str, style: str = "") -> Markup:
 
 
 def legend(*, with_faults: bool) -> Markup:
-    """Each figure with its meaning; those of faults where there are any."""
+    """Each mark with its meaning; those of faults only if there are faults."""
     entries = (*_LEGEND, *(_FAULTS if with_faults else ()))
     return Markup("\n".join(_entry(style, meaning) for style, meaning in entries))
 

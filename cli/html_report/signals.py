@@ -1,4 +1,4 @@
-"""What EC2 said of instances, and what was done: marks, and a table."""
+"""EC2's signals and their effects: marks and a table."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -12,28 +12,28 @@ from cli.report import duration, ending
 from simulator.summary import SignalSummary, Summary, SwitchSummary
 
 _FOLLOWS_WITHIN = timedelta(minutes=15)
-"""A signal leads to its rescue at once, or when the sweep comes by."""
+"""A signal leads to its failover at once, or in the next sweep."""
 MARK_WIDTH = 13.0
 
 
 def signal_marks(signals: Sequence[SignalSummary], y: float, time: TimeScale) -> Iterator[Markup]:
-    """A flash for each, filled for interruptions."""
+    """A flash for each signal, filled for interruptions."""
     for signal in signals:
-        told = (
+        text = (
             f"{signal.received_at:%d %b %H:%M:%S} {signal.what}\n{signal.effect}: {signal.reason}"
         )
-        yield mark(shape_of(signal), time.x(signal.received_at), y, told)
+        yield mark(shape_of(signal), time.x(signal.received_at), y, text)
 
 
 def shape_of(signal: SignalSummary) -> str:
-    """Interruption, rebalance or state."""
+    """The mark of an interruption, a rebalance recommendation or a change of state."""
     return {"interruption": "warned", "rebalance": "rebalance"}.get(signal.kind, "ended")
 
 
 def right_of_its_signal(
     switch: SwitchSummary, signals: Sequence[SignalSummary], time: TimeScale
 ) -> float:
-    """Where a switch's mark is: on a day's scale it would hide the signal that led to it."""
+    """Position of a switch's mark: to the right of the signal that led to it, which it would hide."""
     x = time.x(switch.at)
     for signal in signals:
         if _leads_to(signal, switch):
@@ -50,10 +50,10 @@ def _leads_to(signal: SignalSummary, switch: SwitchSummary) -> bool:
 
 
 def signal_table(summary: Summary) -> Markup:
-    """When, of what, and how it ended."""
+    """Each signal with its effect and outcome."""
     if not summary.signals:
-        return tag("p", "EC2 said nothing.", class_="none")
-    columns = ("received", "workload", "what EC2 said", "effect", "why", "what was done")
+        return tag("p", "EC2 sent no signal.", class_="none")
+    columns = ("received", "workload", "signal", "effect", "reason", "outcome")
     return table(columns, [_row(signal, summary.switches) for signal in summary.signals])
 
 
@@ -73,7 +73,7 @@ def _row(signal: SignalSummary, switches: Sequence[SwitchSummary]) -> Markup:
 
 
 def _with_whole_ids(text: str) -> Iterator[str]:
-    """An instance id is not broken at its hyphen."""
+    """Instance ids are never wrapped at their hyphen."""
     for number, part in enumerate(re.split(r"(\bi-[0-9a-f]{8,17}\b)", text)):
         yield tag("span", part, class_="whole") if number % 2 else part
 

@@ -9,10 +9,10 @@ from simulator.summary import SwitchSummary
 
 
 def switch_table(switches: Sequence[SwitchSummary]) -> Markup:
-    """From where to where, why, and how it ended."""
+    """Each switch with its places, reason and outcome."""
     if not switches:
         return tag("p", "No switch.", class_="none")
-    columns = ("claimed", "workload", "from → to", "why and how it ended", "USD per hour", "took")
+    columns = ("claimed", "workload", "from → to", "reason and outcome", "USD per hour", "took")
     return table(columns, [_switch(switch) for switch in switches])
 
 
@@ -57,7 +57,7 @@ def _after(refused_launches: int) -> str:
 
 
 def _took(switch: SwitchSummary) -> str:
-    """Of a rescue only the way to the hand-over: then it waits for EC2 to end the original."""
+    """Of a failover only the time to the hand-over: after it, EC2 terminates the original."""
     served = switch.hand_over_seconds if switch.is_failover else None
     return f"{switch.seconds if served is None else served:.0f} s"
 
@@ -67,8 +67,8 @@ def _saving(usd_per_hour: float) -> str:
 
 
 def decision_table(decisions: Iterable[DecisionRecord]) -> Markup:
-    """Every change of decision with its reason, and what was not taken."""
-    columns = ("time", "workload", "decision", "row", "reason", "pools not taken")
+    """Every change of decision with its reason, and the rejected pools."""
+    columns = ("time", "workload", "decision", "row", "reason", "pools rejected")
     return table(columns, [_decision(decision) for decision in decisions])
 
 
@@ -97,6 +97,6 @@ def _counts(counts: Mapping[str, int]) -> str:
 
 
 def table(columns: Iterable[str], rows: Iterable[Markup]) -> Markup:
-    """Rows under the names of their columns; wide ones scroll by themselves."""
+    """Rows under the names of their columns; a wide table scrolls on its own."""
     head = tag("thead", tag("tr", *(tag("th", name, scope="col") for name in columns)))
     return tag("div", tag("table", head, tag("tbody", *rows)), class_="scroll")

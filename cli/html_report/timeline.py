@@ -18,8 +18,8 @@ _TOP = 24.0
 
 
 def timeline(record: Record, time: TimeScale) -> Markup:
-    """Bars are instances, marks below them are switches and what stood in their way, and below those
-    the faults that were let happen."""
+    """Bars are instances; marks below them are switches, signals and refusals; below those are the
+    injected faults."""
     rows: list[Markup] = []
     y = _TOP + 10
     for workload in record.workloads:
@@ -46,7 +46,7 @@ def timeline(record: Record, time: TimeScale) -> Markup:
 
 
 def _lanes(instances: Iterable[InstanceRecord]) -> list[int]:
-    """A lane for each instance, so that those which run at the same time lie below each other."""
+    """A lane for each instance, so that instances that run at the same time do not overlap."""
     free_at: list[InstanceRecord] = []
     lanes = []
     for instance in instances:
@@ -92,14 +92,14 @@ def _row(
 def _downtimes(
     record: Record, workload: WorkloadRecord, lanes: list[int], y: float, time: TimeScale
 ) -> Iterator[Markup]:
-    """From the end of an original to the hand-over of its rescue, in the original's lane."""
+    """From the end of an original to the hand-over of its failover, in the original's lane."""
     for switch in record.summary.switches:
         if switch.workload_id != workload.workload_id or not switch.downtime_seconds:
             continue
         served_at = switch.at + timedelta(seconds=switch.hand_over_seconds or 0.0)
         gone_at = served_at - timedelta(seconds=switch.downtime_seconds)
-        told = (
-            f"nothing served for {duration(switch.downtime_seconds)}\n"
+        text = (
+            f"no instance served for {duration(switch.downtime_seconds)}\n"
             f"{gone_at:%d %b %H:%M:%S} to {served_at:%d %b %H:%M:%S}"
         )
         x = time.x(gone_at)
@@ -107,14 +107,14 @@ def _downtimes(
         ends = [abs(instance.end - gone_at) for instance in workload.instances]
         top = y + lanes[ends.index(min(ends))] * (_BAR + 2)
         box = tag("rect", x=x, y=top, width=width, height=_BAR, class_="down")
-        yield tag("g", box, hint(told), class_="told")
+        yield tag("g", box, hint(text), class_="told")
 
 
 def _bar(instance: InstanceRecord, y: float, time: TimeScale, managed: bool) -> Markup:
     x, width = time.x(instance.start), max(time.x(instance.end) - time.x(instance.start), 2.0)
     place = f"{instance.instance_type} {instance.availability_zone}"
     label = fitting([f"{place} {instance.lifecycle}", place, instance.instance_type], width)
-    told = (
+    text = (
         f"{instance.instance_id}\n{instance.place}\n{instance.start:%d %b %H:%M:%S} to"
         f" {instance.end:%d %b %H:%M:%S}\n{instance.cost_usd:.4f} USD"
     )
@@ -122,7 +122,7 @@ def _bar(instance: InstanceRecord, y: float, time: TimeScale, managed: bool) -> 
         "g",
         tag("rect", class_=f"bar {instance.lifecycle}", x=x, y=y, width=width, height=_BAR, rx=3),
         tag("text", label, class_="bar-name", x=x + 6, y=y + 12.5) if label else "",
-        hint(told),
+        hint(text),
         class_="told" if managed else "told unmanaged",
     )
 
@@ -134,12 +134,12 @@ def _marks(record: Record, workload_id: str, y: float, time: TimeScale) -> Itera
     launches = [r for r in record.refused_launches if r.workload_id == workload_id]
     for place, launch in enumerate(launches, start=1):
         before = sum(other.at == launch.at for other in launches[: place - 1])
-        told = (
+        text = (
             f"{launch.at:%d %b %H:%M} launch refused\n{launch.place}: {launch.code}\n{launch.cure}"
         )
         # Right of the mark of the switch that it belongs to.
         x = places.get(launch.at, time.x(launch.at))
-        yield mark("refused", x + 13 * (before + 1), y, told)
+        yield mark("refused", x + 13 * (before + 1), y, text)
     for decision in record.decisions:
         if decision.workload_id == workload_id and decision.held_by:
             yield decision_mark(decision, y, time)
@@ -153,10 +153,10 @@ def _marks(record: Record, workload_id: str, y: float, time: TimeScale) -> Itera
 
 
 def decision_mark(decision: DecisionRecord, y: float, time: TimeScale) -> Markup:
-    """A change of decision, hollow where a guard held it back."""
+    """A change of decision, hollow if a guard held it."""
     held = f"\nheld: {decision.held_by}" if decision.held_by else ""
-    told = f"{decision.at:%d %b %H:%M} {decision.kind}\n{decision.reason}{held}"
-    return mark(decision.kind, time.x(decision.at), y, told, "held" if held else "")
+    text = f"{decision.at:%d %b %H:%M} {decision.kind}\n{decision.reason}{held}"
+    return mark(decision.kind, time.x(decision.at), y, text, "held" if held else "")
 
 
 def _switch_mark(switch: SwitchSummary, x: float, y: float) -> Markup:
@@ -167,10 +167,10 @@ def _switch_mark(switch: SwitchSummary, x: float, y: float) -> Markup:
     if switch.downtime_seconds:
         times += f", {duration(switch.downtime_seconds)} of downtime"
     how = {"done": "switched", "failed": "not switched"}.get(word, word)
-    told = (
+    text = (
         f"{switch.at:%d %b %H:%M} {how}{times}\n{switch.came_from} → {switch.went_to}\n{switch.why}"
     )
-    return mark(word.replace(" ", "-"), x, y, told)
+    return mark(word.replace(" ", "-"), x, y, text)
 
 
 def _scripted(events: Iterable[ScriptedMoment], time: TimeScale, bottom: float) -> Iterator[Markup]:

@@ -24,7 +24,8 @@ from simulator.costs.fleet import INTERRUPTED_PER_MONTH
 from simulator.costs.meter import Meter, Usage
 from simulator.costs.price_table import HOURS_PER_MONTH, Item
 from simulator.markets import Market, builtin_market
-from simulator.scenario import Interruption, Scenario
+from simulator.scenario import Scenario
+from simulator.scenario_events import Interruption
 from simulator.scripted import happen
 from simulator.simulation import Simulation, silent
 
@@ -120,7 +121,7 @@ class Life:
         hit = ceil(len(workloads) * self._interrupted_per_month * share_of_month)
         for number in range(hit):
             self.live_until(start + span * (number + 0.5) / hit)
-            happen(Interruption(0, workloads[number].name), self.simulation)
+            happen(Interruption(hour=0, workload=workloads[number].name), self.simulation)
         self.live_until(start + span)
         self._days += days
         for (item, who), quantity in self.meter.take().items():

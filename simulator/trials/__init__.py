@@ -1,1 +1,1 @@
-"""Small whole runs of the real template, each with one thing that happens, to let faults happen in."""
+"""Small whole runs of the real template, each of one incident, in which faults are injected."""

@@ -1,13 +1,13 @@
-"""A few runs that enter every state, every Catch, every way out of a Choice and every kind of fault."""
+"""A few runs that enter every state, every Catch, every exit of a Choice and every kind of fault."""
 
 from simulator.trials.run import RunSpec
 
 _SEED = 4
-"""In a clean switch with it the original takes so long to go that it is waited for again."""
+"""With it, the original of a clean switch terminates so slowly that the wait for it is repeated."""
 _INVOKE, _UPDATE, _ALERT = "lambda:Invoke", "dynamodb:UpdateItem", "sns:Publish"
 
 _CHOSEN: tuple[tuple[str, tuple[str, ...]], ...] = (
-    # A switch, step by step; what is denied is so for longer than the step is tried.
+    # A switch, step by step; a denied call is denied for longer than the step is retried.
     ("switch", (f"{_INVOKE}/ClaimSwitch", f"{_INVOKE}/ReleaseClaim", f"{_ALERT}/TellLeftAsItIs")),
     ("switch", (f"{_INVOKE}/LaunchReplacement",)),
     (
@@ -60,7 +60,7 @@ _CHOSEN: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("capacity-loop", ()),
     ("full", ()),
     ("full", (f"{_INVOKE}/NoCapacity",)),
-    # A rescue, likewise.
+    # A failover, step by step.
     (
         "failover-manual",
         (f"{_INVOKE}/TakeOverClaim", f"{_INVOKE}/ReleaseClaim", f"{_ALERT}/TellLeftAsItIs"),
@@ -130,7 +130,7 @@ _CHOSEN: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("failover-stop", (f"{_ALERT}/TellOriginalRemains", f"{_INVOKE}/RecordRemaining")),
     ("failover-persistent", ("ec2:CancelSpotInstanceRequests/CancelSpotRequest",)),
 )
-"""Trial, and its faults: ``service:Operation[/state][:kind]``; without a kind the call is denied."""
+"""Trial and its faults: ``service:Operation[/state][:kind]``; without a kind the call is denied."""
 
 
 def _with_kind(fault: str) -> str:

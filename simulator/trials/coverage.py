@@ -1,4 +1,4 @@
-"""What a set of runs went through."""
+"""Which states, transitions and faults a set of runs has entered."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -7,8 +7,8 @@ from typing import Any
 
 import yaml
 
+from simulator.deployed import TEMPLATE
 from simulator.faults.kinds import FaultKind
-from simulator.trials.ground import TEMPLATE
 from simulator.trials.run import RunResult
 from simulator.trials.trials import RANDOM
 
@@ -27,7 +27,7 @@ def definitions() -> dict[str, dict[str, Any]]:
 
 
 class Coverage:
-    """Counts what runs did; asked in the end what none of them did."""
+    """Counts what runs entered, and lists what none of them did."""
 
     kinds = tuple(kind.value for kind in FaultKind)
 
@@ -37,9 +37,9 @@ class Coverage:
         self.faults: Counter[tuple[str, str]] = Counter()
         self.single = 0
         self.degraded = 0
-        """Runs in which a left-over was adopted without its traffic."""
+        """Runs in which a leftover was adopted without its targets or address."""
         self.slowest: RunResult | None = None
-        """The run of a trial that took longest from its last fault until it was quiet."""
+        """The run of a trial that needed the longest time from its last fault until it was quiet."""
         self._states: set[str] = set()
         self._edges: set[str] = set()
 
@@ -78,7 +78,7 @@ class Coverage:
         return f"{len(_choices() & self._edges)} of {len(_choices())}"
 
     def never_entered(self) -> list[str]:
-        """States, Catches, ways out of Choices and kinds of faults that no run has met."""
+        """States, Catches, exits of Choices and kinds of faults that no run has entered."""
         met = {kind for _, kind in self.faults}
         return [
             *(f"state {name}" for name in sorted(_states() - self._states)),

@@ -1,18 +1,19 @@
-"""The random trial: several workloads, several faults, and people who act meanwhile."""
+"""The random trial: several workloads, several faults, and people who act at the same time."""
 
 from collections.abc import Callable
 from datetime import timedelta
 from random import Random
 
+from simulator.deployed import TYPES, ZONES, client
 from simulator.faults.kinds import Fault, FaultKind
-from simulator.trials.ground import TYPES, ZONES, Ground, client
-from simulator.trials.machines import on_its_way, stranger, with_everything
+from simulator.trials.ground import Ground
+from simulator.trials.instances import on_its_way, stranger, with_everything
 
 WORKLOADS = ("web", "dear", "batch", "keep")
 ACTS_FOR = timedelta(minutes=50)
 _ACTS_MAX = 10
 _CALLS = 250
-"""Faults are strewn over so many calls: about what happens in the time of the acts."""
+"""Faults are spread over so many calls: about as many as happen during the acts."""
 _DELIVERIES = 12
 _FAULTS_MAX = 6
 
@@ -20,8 +21,8 @@ _Act = Callable[[Ground, Random], None]
 
 
 def prepare(ground: Ground) -> None:
-    """A spot machine, one of on-demand that is moved at once, one of a persistent request, one whose
-    original is left; all with a standing plan."""
+    """A spot workload, one on-demand that switches at once, one of a persistent request, and one whose
+    original stays; all with a failover plan."""
     with_everything(ground, "web")
     with_everything(ground, "dear", lifecycle="on-demand")
     ground.launch("batch", persistent=True)
@@ -33,7 +34,7 @@ def prepare(ground: Ground) -> None:
 
 
 def faults(seed: int) -> tuple[Fault, ...]:
-    """The faults of a seed: up to six, of any kind, at any time."""
+    """The faults of a seed: up to six, of any kind, at any call."""
     rng = Random(f"faults of {seed}")
     drawn = []
     for _ in range(rng.randint(1, _FAULTS_MAX)):
@@ -72,7 +73,7 @@ def _cycle(ground: Ground, _rng: Random) -> None:
 
 
 def _sweep(ground: Ground, _rng: Random) -> None:
-    """Somebody invokes the sweep by hand, out of turn."""
+    """A person invokes the sweep outside of its schedule."""
     ground.invoke_later("Sweep", {"trigger": "schedule"})
 
 
@@ -91,7 +92,7 @@ def _sick_hosts(ground: Ground, rng: Random) -> None:
 
 
 def _interruption(ground: Ground, rng: Random) -> None:
-    """EC2 takes a machine back, with a warning or without."""
+    """EC2 interrupts an instance, with a warning or without."""
     workload = rng.choice(WORKLOADS)
     action = rng.choice(("terminate", "stop")) if workload == "batch" else "terminate"
     if ground.runs(workload):
@@ -105,7 +106,7 @@ def _rebalance(ground: Ground, rng: Random) -> None:
 
 
 def _stray_event(ground: Ground, rng: Random) -> None:
-    """A warning for an instance of the past, or of nobody."""
+    """A recommendation for a former instance, or for an unknown one."""
     instance_id = rng.choice((*ground.world.instances, "i-0123456789abcdef0"))
     ground.account.emit(
         "aws.ec2",
@@ -123,7 +124,7 @@ def _user_terminates(ground: Ground, rng: Random) -> None:
 
 
 def _user_ends_replacement(ground: Ground, rng: Random) -> None:
-    """Whoever tidies up by hand takes a replacement for a left-over."""
+    """A person who cleans up takes a replacement for a leftover."""
     young = [each for workload in WORKLOADS for each in on_its_way(ground, workload)]
     if young:
         chosen = rng.choice(young)
@@ -132,7 +133,7 @@ def _user_ends_replacement(ground: Ground, rng: Random) -> None:
 
 
 def _user_tags(ground: Ground, rng: Random) -> None:
-    """What is in manual mode, or in none, is not rescued."""
+    """In modes manual and off there is no failover."""
     workload = rng.choice(WORKLOADS)
     instance_id = ground.ledger.workloads()[workload].instance_id
     if ground.runs(workload):
@@ -144,7 +145,7 @@ def _user_tags(ground: Ground, rng: Random) -> None:
 
 
 def _user_stops_everything(ground: Ground, rng: Random) -> None:
-    """For a while: what is interrupted meanwhile is not rescued before."""
+    """For a while: no failover starts before the stop is lifted."""
     ground.ask(command="stop")
     ground.account.run_for(timedelta(minutes=rng.randint(1, 8)))
     ground.ask(command="resume")

@@ -1,4 +1,4 @@
-"""Which runs there are: every single fault of every trial, and those drawn from seeds."""
+"""All runs: every single fault of every trial, and those drawn from seeds."""
 
 from collections.abc import Iterable, Iterator
 
@@ -10,12 +10,12 @@ OF_DELIVERIES = tuple(kind for kind in FaultKind if kind.of_delivery)
 
 
 def clean_runs(trials: Iterable[str], seed: int) -> list[RunSpec]:
-    """One run of each trial without a fault: what its calls are."""
+    """One run of each trial without a fault, to learn its calls."""
     return [RunSpec(trial, seed) for trial in trials]
 
 
 def single_faults(clean: RunResult) -> Iterator[RunSpec]:
-    """Every call of a clean run x every kind that can happen to it, and every delivery likewise."""
+    """Every call of a clean run x every kind of fault possible for it; the same for every delivery."""
     trial, seed = clean.spec.trial, clean.spec.seed
     for number, (_, *kinds) in enumerate(clean.calls, start=1):
         for kind in kinds:

@@ -16,7 +16,7 @@ from simulator.trials.run import RunResult, RunSpec
 from simulator.trials.trials import TRIALS
 
 _BATCH = 20
-"""Runs on one prepared ground: enough to forget its cost, few enough to keep all processes busy."""
+"""Runs on one prepared ground: enough to spread its cost, few enough to keep all processes busy."""
 _ROOT = Path(__file__).parents[2]
 
 
@@ -62,7 +62,7 @@ class Servers:
             process.wait()
 
     def run(self, specs: Iterable[RunSpec]) -> Iterator[RunResult]:
-        """Carry out the runs; results come as they end, in no order."""
+        """Carry out the runs; results come as they end, in no particular order."""
         batches: queue.SimpleQueue[list[RunSpec]] = queue.SimpleQueue()
         for batch in _batches(specs):
             batches.put(batch)

@@ -1,4 +1,4 @@
-"""One run of one trial on prepared ground, and what is reported of it."""
+"""One run of one trial on prepared ground, and its result."""
 
 import hashlib
 import importlib
@@ -15,8 +15,8 @@ from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 from simulator.faults.places import parse_fault
 from simulator.invariants import InvariantViolated
 from simulator.trials import crowd
-from simulator.trials.ground import Ground
-from simulator.trials.trials import RANDOM, TRIALS, TrialFailed
+from simulator.trials.ground import Ground, TrialFailed
+from simulator.trials.trials import RANDOM, TRIALS
 from simulator.trials.verdict import judge, run_until_settled
 
 
@@ -27,7 +27,7 @@ class RunSpec:
     Attributes:
         seed: of identifiers, jitter, boot times and, in a random trial, of all that happens.
         faults: as :func:`simulator.faults.places.parse_fault` reads them.
-        without: ``module:function`` that takes a protection out of the product before the run.
+        without: ``module:function`` that removes a protection from the product before the run.
     """
 
     trial: str
@@ -44,16 +44,16 @@ class RunSpec:
 
 @dataclass(frozen=True)
 class RunResult:
-    """What came of a run.
+    """The result of a run.
 
     Attributes:
         violation: what went wrong, or None.
-        kinds: the kinds of the calls and deliveries that faults may be let happen to, by number.
+        calls: each call of the product, and the kinds of faults possible for it.
         met: the faults that happened.
         states: ``machine/state`` of all executions.
         edges: ``machine/state>next`` of every step, ``machine/state!next`` where it was caught.
-        degraded: traffic that nothing took over, where a rescue failed and what there was of machines
-            was adopted; see ``verdict``.
+        degraded: targets and addresses that were not taken over, because a failover failed and an
+            instance was adopted without them; see ``verdict``.
         trace: digest of all calls and of the ledger at the end.
     """
 
@@ -85,7 +85,7 @@ class RunResult:
 
 
 def run(ground: Ground, spec: RunSpec) -> RunResult:
-    """Let the trial happen with its faults; violations are caught and reported."""
+    """Run the trial with its faults; violations are caught and reported."""
     trial, begun = TRIALS[spec.trial], time.perf_counter()
     ground.account.reseed(spec.seed)
     ground.world.reseed(spec.seed)

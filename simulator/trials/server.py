@@ -1,8 +1,8 @@
 """A process that runs trials: prepares the ground once and forks a child for each run.
 
-The child has the deployed account, its workloads adopted, for nothing: the pages are shared until
-they are written. Forking is for Linux and macOS, and for a process with one thread only; that is
-why runs have a process of their own, which reads batches as JSON lines and answers one line a run::
+The child gets the deployed account with its adopted workloads at no cost: pages are shared until they
+are written. Forking needs Linux or macOS and a process with a single thread; therefore runs have a
+process of their own, which reads batches as JSON lines and answers with one line per run::
 
     [["switch", 1, ["17:lost-reply"], ""], ...]
 """
@@ -20,7 +20,7 @@ from simulator.trials.run import RunResult, RunSpec, run
 from simulator.trials.trials import TRIALS
 
 RUN_S_MAX = 120
-"""A run takes about half a second; one that takes so long would never end."""
+"""A run takes about half a second; one that takes this long would never end."""
 _THREAD_ENDS_WITHIN_S = 20
 
 
@@ -43,8 +43,8 @@ def serve() -> None:
 
 
 def _warm_up() -> None:
-    """Whole runs of a switch that works and one that fails: what is read, parsed and compiled once
-    is there for every child. The collector would only copy the pages that are shared."""
+    """Whole runs of a switch that succeeds and one that fails: every child inherits what they read, parse
+    and compile. Garbage collection is off because it would copy the shared pages."""
     for name in ("switch", "undo"):
         with open_ground(TRIALS[name].prices, TRIALS[name].parameters, seed=0) as ground:
             TRIALS[name].prepare(ground)
@@ -61,7 +61,7 @@ def _run_batch(specs: Sequence[RunSpec], answers: int) -> None:
         trial.prepare(ground)
         _join_threads()
         if threading.active_count() > 1:
-            raise RuntimeError(f"{trial.name}: an execution runs where runs shall be forked from")
+            raise RuntimeError(f"{trial.name}: an execution still runs, so no run can be forked")
         for spec in specs:
             child = os.fork()
             if child == 0:
@@ -74,7 +74,7 @@ def _run_batch(specs: Sequence[RunSpec], answers: int) -> None:
 
 
 def _join_threads() -> None:
-    """An execution that has ended may still be about to leave its thread."""
+    """The thread of an execution that has ended may still be running."""
     for thread in threading.enumerate():
         if thread is not threading.current_thread():
             threading.Thread.join(thread, _THREAD_ENDS_WITHIN_S)  # in real time, not the clock's

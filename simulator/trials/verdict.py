@@ -5,32 +5,32 @@ from datetime import datetime, timedelta
 
 from simulator.faults.kinds import FaultKind
 from simulator.ledger_items import DecisionKind, Phase
-from simulator.trials.ground import Ground
-from simulator.trials.machines import SECRET
-from simulator.trials.trials import Trial, TrialFailed
+from simulator.trials.ground import Ground, TrialFailed
+from simulator.trials.instances import SECRET
+from simulator.trials.trials import Trial
 
 SETTLES_WITHIN = timedelta(minutes=20)
-"""Invariant 10: of the last fault, or of the beginning."""
+"""Invariant 10: after the last fault, or after the beginning."""
 ONE_SWEEP = timedelta(minutes=11)
-"""The sweep runs once at least, whatever there is to be found."""
+"""Long enough for one sweep, whether or not it finds something."""
 TWO_SWEEPS = timedelta(minutes=20)
-"""Invariant 3: what nobody looks after is cleared within two."""
+"""Invariant 3: a leftover is cleared within two sweeps."""
 _STEP = timedelta(minutes=1)
 _CYCLE_EVERY = 5
-"""Minutes between two cycles, as deployed: a cycle adopts what a rescue has left."""
+"""Minutes between two cycles, as deployed: a cycle adopts what a failover has left."""
 
 
 def run_until_settled(ground: Ground, trial: Trial) -> None:
-    """Let time run until no switch is under way, nothing is claimed and nothing is left over.
+    """Let time run until no switch is in progress, no workload is claimed and no leftover exists.
 
-    Raises TrialFailed if that takes longer than ``SETTLES_WITHIN`` of the last fault, of the end of a
-    back-off or of the beginning of what runs; a machine that is left over may remain for two sweeps
-    after the last execution.
+    Raises TrialFailed if that takes longer than ``SETTLES_WITHIN`` after the last fault, the end of a
+    back-off or the start of a running execution; a leftover instance may remain for two sweeps after the
+    last execution.
     """
     begun = at_work = ground.now
     ground.account.run_for(ONE_SWEEP)
     minutes = 0
-    while (why := _under_way(ground) or _left_over(ground, trial)) is not None:
+    while (why := _under_way(ground) or _leftover(ground, trial)) is not None:
         since = max(begun, ground.injector.last_fault or begun, *_backed_off_until(ground, begun))
         if _under_way(ground):
             at_work = ground.now
@@ -48,13 +48,13 @@ def run_until_settled(ground: Ground, trial: Trial) -> None:
 
 
 def _backed_off_until(ground: Ground, begun: datetime) -> list[datetime]:
-    """A rescue that has failed is tried again when its back-off is over."""
+    """A failed failover is retried when its back-off is over."""
     return [w.backoff_until or begun for w in ground.ledger.workloads().values()]
 
 
 def _executions_begun_at(ground: Ground, begun: datetime) -> list[datetime]:
-    """A cycle may find something to do long after the last fault, and the sweep something to clear. What
-    would go on for ever ends with the run's time (``server.RUN_S_MAX``)."""
+    """A cycle or a sweep may start an execution long after the last fault. A run that would never end is
+    stopped by its time limit (``server.RUN_S_MAX``)."""
     running = (each for each in ground.account.executions() if each.status == "RUNNING")
     return [begun, *(each.start for each in running)]
 
@@ -65,7 +65,7 @@ def _under_way(ground: Ground) -> str | None:
         return f"executions {running} run"
     wrong_until = ground.injector.last_fault
     if wrong_until is not None and wrong_until > ground.now:
-        return "something is still wrong"
+        return "a shortage or another fault still lasts"
     for item in ground.ledger.workloads().values():
         if item.claim_switch_id is not None:
             return f"{item.workload_id} is claimed by {item.claim_switch_id}"
@@ -75,18 +75,18 @@ def _under_way(ground: Ground) -> str | None:
     return None
 
 
-def _left_over(ground: Ground, trial: Trial) -> str | None:
+def _leftover(ground: Ground, trial: Trial) -> str | None:
     items = ground.ledger.workloads()
     for workload in trial.workloads:
-        machines = ground.running(workload)
+        running = ground.running(workload)
         expected = [items[workload].instance_id]
-        if machines != expected and (machines or not ground.is_given_up(workload)):
-            return f"{workload} is recorded on {expected}, there are {machines}"
+        if running != expected and (running or not ground.is_given_up(workload)):
+            return f"{workload} is recorded on {expected}, running are {running}"
     return None
 
 
 def judge(ground: Ground, trial: Trial) -> None:
-    """Assert the invariants of a quiet stack, and that nothing of the user's is lost."""
+    """Assert the invariants of a quiet stack, and that the user has lost nothing."""
     ground.auditor.check_quiet(ground.injector.last_fault)
     stranger = ground.notes["stranger"]
     if ground.world.state_of(stranger) != "running":
@@ -111,20 +111,22 @@ def _nothing_is_lost(ground: Ground, workload: str, holders: list[str | None]) -
         what = f"{workload} runs on {item.instance_id}, its targets are {targets}"
     elif item.instance_id not in holders:
         what = f"{workload} runs on {item.instance_id}, addresses are at {holders}"
-    if what and _rescue_was_refused(ground, workload, item.instance_id):
+    if what and _failover_was_refused(ground, workload, item.instance_id):
         ground.degraded.append(what)
     elif what:
         raise TrialFailed(what)
 
 
-def _rescue_was_refused(ground: Ground, workload: str, instance_id: str) -> bool:
-    """Whether calls were refused for longer than EC2 warns and a rescue failed for it: it could be
-    neither carried out nor undone, and what there was of machines was adopted as it was. Or whether
-    that happened for want of capacity, with a machine that a stopped switch had left, and the team was
-    told that its traffic is not with it."""
+def _failover_was_refused(ground: Ground, workload: str, instance_id: str) -> bool:
+    """Whether a failover failed because calls were refused for longer than EC2 warns: it could be neither
+    carried out nor undone, and the remaining instance was adopted as it was. Or whether that happened for
+    lack of capacity, with an instance that a stopped switch had left, and an alert reported that targets
+    and address are not with it."""
     refused = any(met.kind is FaultKind.DENIED for met in ground.injector.met)
-    told = any(text.startswith(f"{instance_id}, launched by a switch") for text in ground.alerts())
-    return (refused or told) and any(
+    alerted = any(
+        text.startswith(f"{instance_id}, launched by a switch") for text in ground.alerts()
+    )
+    return (refused or alerted) and any(
         switch.workload_id == workload
         and switch.order.kind is DecisionKind.EVACUATE
         and switch.phase is Phase.FAILED

@@ -10,8 +10,9 @@ from botocore.client import BaseClient
 from typer.testing import CliRunner
 
 from cli.main import app
+from simulator.deployed import REGION
+from simulator.stage import Stage, open_stage
 from tests.workflow.market_stage import moving_market
-from tests.workflow.stage import REGION, Stage, open_stage
 
 ASK = ("backtest", "--region", REGION, "--hazard", "5%", "--forecast", "last-price", "--engine",
        "expected_cost", "--runs", "2", "--days", "3")  # fmt: skip

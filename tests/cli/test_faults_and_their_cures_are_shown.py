@@ -1,4 +1,4 @@
-"""The faults of a scenario happen where its file says, and what was done about them is told."""
+"""The faults of a scenario happen where its file places them, and the report shows their cures."""
 
 import io
 import json
@@ -20,7 +20,7 @@ from simulator.markets import builtin_market
 from simulator.record import Record, simulate_and_record
 from simulator.scenario_file import builtin_run
 from simulator.simulation import Observer
-from tests.cli.test_the_report_page_tells_the_whole_run import Page
+from tests.cli.test_report_page_shows_the_whole_run import Page
 
 PLANNED = builtin_run("faults_are_cured")
 NEVER = PlacedFault(FaultKind.KILLED, ApiCall("ec2", "RunInstances"), occurrence=99)
@@ -29,7 +29,7 @@ _STORY: list[Happening] = []
 
 @pytest.fixture(scope="module")
 def record() -> Record:
-    """The scenario whose faults are cured, and one fault more, whose call is never made."""
+    """The scenario whose faults are cured, plus one fault whose call is never made."""
     print("seed", PLANNED.seed)
     scenario = replace(PLANNED.scenario, faults=(*PLANNED.scenario.faults, NEVER))
     market = builtin_market(PLANNED.seed, None, PLANNED.hours)
@@ -48,23 +48,23 @@ def fault(record: Record, kind: str) -> FaultSummary:
 
 
 def marks(page: Page) -> list[str]:
-    """What is said of each fault on the time line."""
+    """The ending of each fault on the timeline."""
     classes = [(a.get("class") or "").split() for tag, a in page.elements if tag == "path"]
     return [each[3] for each in classes if each[:3] == ["mark", "told", "fault"]]
 
 
-def test_the_scenario_shows_what_it_says(record: Record) -> None:
-    """Its expectations come true, those of its faults too."""
+def test_scenario_meets_its_expectations(record: Record) -> None:
+    """All expectations come true, including those about its faults."""
     assert disappointments(PLANNED.expected, record.summary) == []
 
 
-def test_a_fault_that_met_no_call_is_reported(record: Record) -> None:
-    """As the last, with what it waited for; whoever expects it is told."""
+def test_fault_that_met_no_call_is_reported(record: Record) -> None:
+    """It comes last, with the call that it waited for; an expectation that counts it fails."""
     last = record.summary.faults[-1]
     assert (last.at, last.ending) == (None, "never met")
     assert last.planned == "killed, ec2:RunInstances no. 99"
-    told = disappointments(Expectations(faults=(7, 7)), record.summary)
-    assert told == ["faults is 6, expected 7; never met: killed, ec2:RunInstances no. 99"]
+    lines = disappointments(Expectations(faults=(7, 7)), record.summary)
+    assert lines == ["faults is 6, expected 7; never met: killed, ec2:RunInstances no. 99"]
 
 
 @pytest.mark.parametrize(
@@ -94,10 +94,10 @@ def test_a_fault_that_met_no_call_is_reported(record: Record) -> None:
         ("error", "", "failed before it had an effect", "invoked again 80 s later, it ended well"),
     ],
 )  # fmt: skip
-def test_what_was_done_about_a_fault_is_told(
+def test_cure_of_a_fault_is_reported(
     record: Record, kind: str, workload: str, happened: str, done: str
 ) -> None:
-    """Of which workload, what went wrong, what cured it and when."""
+    """The report names the workload, the fault, its cure, and the time of the cure."""
     found = fault(record, kind)
     assert found.workload_id == workload
     assert happened in found.happened
@@ -108,8 +108,8 @@ def test_what_was_done_about_a_fault_is_told(
     assert found.cured_at > found.at
 
 
-def test_every_fault_stands_on_the_page(record: Record, page: Page) -> None:
-    """A mark on the time line, in the row of its workload or of the whole stack; a row of the table."""
+def test_page_shows_every_fault(record: Record, page: Page) -> None:
+    """Each has a mark in the row of its workload or of the whole stack, and a row in the table."""
     assert marks(page) == ["cured"] * 6
     assert page.texts.count("whole stack") == 2
     for each in record.summary.faults:
@@ -120,8 +120,8 @@ def test_every_fault_stands_on_the_page(record: Record, page: Page) -> None:
     assert "6\N{NO-BREAK SPACE}cured, 1\N{NO-BREAK SPACE}never met" in page.texts
 
 
-def test_a_fault_that_nothing_cured_looks_otherwise(record: Record) -> None:
-    """Another colour on the time line, and no time after which it was cured."""
+def test_uncured_fault_looks_different(record: Record) -> None:
+    """It has another color on the timeline, and no time of a cure."""
     first, *others = record.summary.faults
     left = replace(first, ending="open", cured_at=None)
     summary = replace(record.summary, faults=(left, *others))
@@ -130,19 +130,19 @@ def test_a_fault_that_nothing_cured_looks_otherwise(record: Record) -> None:
     assert "open" in page.texts
 
 
-def test_a_run_without_faults_says_nothing_of_them(record: Record) -> None:
-    """Neither total nor legend nor marks."""
+def test_page_of_a_run_without_faults_mentions_none(record: Record) -> None:
+    """It has neither a total nor a legend nor marks of faults."""
     page = Page(html_page(replace(record, summary=replace(record.summary, faults=()))))
     assert marks(page) == []
-    assert not any("fault let happen" in text or "faults let" in text for text in page.texts)
+    assert not any("fault injected" in text or "faults injected" in text for text in page.texts)
 
 
-def test_the_terminal_tells_faults_as_they_happen_and_at_the_end(record: Record) -> None:
-    """A line each while it runs, and in the summary with what was done."""
-    told = [line(happening).plain for happening in _STORY if happening.kind == "fault"]
-    assert len(told) == 6
-    assert any(each.startswith("00:45 etl") and "its reply was lost" in each for each in told)
-    assert any(each.startswith("01:00 stack") for each in told)
+def test_terminal_shows_faults_as_they_happen_and_at_the_end(record: Record) -> None:
+    """Each has a line during the run, and one in the summary with its cure."""
+    lines = [line(happening).plain for happening in _STORY if happening.kind == "fault"]
+    assert len(lines) == 6
+    assert any(each.startswith("00:45 etl") and "its reply was lost" in each for each in lines)
+    assert any(each.startswith("01:00 stack") for each in lines)
     console = Console(file=io.StringIO(), width=300)
     print_summary(record.summary, console)
     text = console.file.getvalue()  # type: ignore[attr-defined]
@@ -150,8 +150,8 @@ def test_the_terminal_tells_faults_as_they_happen_and_at_the_end(record: Record)
     assert "Fault never met killed, ec2:RunInstances no. 99: no such call was made" in text
 
 
-def test_faults_are_part_of_the_json(record: Record) -> None:
-    """Each with what happened and what was done."""
+def test_json_contains_the_faults(record: Record) -> None:
+    """Each has its description and its cure."""
     document = json.loads(record.summary.to_json())
     assert [each["kind"] for each in document["faults"]][-1] == "killed"
     assert all(each["happened"] and each["done"] for each in document["faults"])

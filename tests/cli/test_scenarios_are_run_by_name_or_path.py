@@ -1,4 +1,4 @@
-"""`simulate` takes a name or a path, checks it first, and judges the run by the file's expectations."""
+"""`simulate` takes a name or a path, validates the scenario, and checks its expectations."""
 
 from pathlib import Path
 
@@ -35,8 +35,8 @@ def scenario(tmp_path: Path, text: str = SCENARIO) -> str:
     return str(path)
 
 
-def test_expectations_that_come_true_end_well(tmp_path: Path) -> None:
-    """Exit code 0; the pools are those of the file's region and zone."""
+def test_fulfilled_expectations_end_with_exit_code_0(tmp_path: Path) -> None:
+    """The run uses the pools of the file's region and zone."""
     result = simulate(scenario(tmp_path, SCENARIO.replace("DONE", "0")))
     assert result.exit_code == 0, result.output
     assert "m5.large/eu-west-1b spot" in result.output
@@ -44,45 +44,45 @@ def test_expectations_that_come_true_end_well(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("options", [[], ["--json"]], ids=["story", "json"])
-def test_expectations_that_do_not_come_true_are_told(tmp_path: Path, options: list[str]) -> None:
-    """Exit code 1 and a line for each."""
+def test_unfulfilled_expectations_are_reported(tmp_path: Path, options: list[str]) -> None:
+    """The exit code is 1, and each has a line."""
     result = simulate(scenario(tmp_path, SCENARIO.replace("DONE", "3")), *options)
     assert result.exit_code == 1, result.output
     assert "Not as expected: shop: done is 0, expected 3" in result.stderr
 
 
-def test_a_run_that_options_change_is_not_judged(tmp_path: Path) -> None:
-    """It is another run than the file's."""
+def test_run_changed_by_options_is_not_checked(tmp_path: Path) -> None:
+    """Expectations hold for the unchanged file only."""
     result = simulate(scenario(tmp_path, SCENARIO.replace("DONE", "3")), "--seed", "2")
     assert result.exit_code == 0, result.output
     assert "Expectations are not checked" in result.output
 
 
 @pytest.mark.parametrize(
-    ("error", "told"),
+    ("error", "line_start"),
     [
         (InvariantViolated("invariant 9:\nit broke"), "Violated: invariant 9: it broke (scenario "),
         (StillRunning("due later"), "Never quiet: due later (scenario "),
     ],
 )
-def test_a_run_that_breaks_off_is_told_in_one_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, told: str
+def test_aborted_run_is_reported_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, line_start: str
 ) -> None:
-    """Exit code 1, with what repeats it, and no traceback."""
+    """The exit code is 1; the line has the scenario and the seed, and no traceback follows."""
 
-    def breaks_off(*_: object, **__: object) -> None:
+    def aborts(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr("cli.simulate.run_simulation", breaks_off)
+    monkeypatch.setattr("cli.simulate.run_simulation", aborts)
     result = simulate(scenario(tmp_path, SCENARIO.replace("DONE", "0")))
     assert result.exit_code == 1
     (line,) = result.stderr.splitlines()
-    assert line.startswith(told)
+    assert line.startswith(line_start)
     assert line.endswith("mine.yaml, seed 1)")
 
 
-def test_all_that_come_along_are_listed() -> None:
-    """By name, with what they show."""
+def test_all_bundled_scenarios_are_listed() -> None:
+    """Each has its name and a summary."""
     result = simulate("--list")
     assert result.exit_code == 0, result.output
     listed = {line.split()[0] for line in result.output.splitlines() if not line.startswith(" ")}
@@ -90,7 +90,7 @@ def test_all_that_come_along_are_listed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "fault"),
     [
         (SCENARIO, 'expect.workloads.shop.done = "DONE": allowed is a number, or [least, most]'),
         (SCENARIO.replace("DONE", "0").replace("hours", "hour"), "hour: unknown key; allowed are"),
@@ -98,29 +98,29 @@ def test_all_that_come_along_are_listed() -> None:
     ],
     ids=["value", "key", "yaml"],
 )
-def test_a_bad_file_gets_one_line(tmp_path: Path, text: str, told: str) -> None:
-    """Exit code 2, nothing is run."""
+def test_invalid_file_is_reported_in_one_line(tmp_path: Path, text: str, fault: str) -> None:
+    """The exit code is 2, and nothing runs."""
     result = simulate(scenario(tmp_path, text))
     assert result.exit_code == 2
     (line,) = result.output.splitlines()
     assert line.startswith("mine.yaml: ")
-    assert told in line
+    assert fault in line
 
 
 @pytest.mark.parametrize(
-    ("argument", "told"),
+    ("argument", "message"),
     [("dmeo", "one of advisor_turns_on_a_family"), ("none/mine.yaml", "No such file")],
     ids=["name", "path"],
 )
-def test_what_is_not_there_is_told(argument: str, told: str) -> None:
-    """Exit code 2; a name is told with those that there are."""
+def test_missing_scenario_is_reported(argument: str, message: str) -> None:
+    """The exit code is 2; an unknown name is reported with the known ones."""
     result = simulate(argument)
     assert result.exit_code == 2
-    assert told in result.output
+    assert message in result.output
 
 
-def test_a_market_that_is_not_there_is_told(tmp_path: Path) -> None:
-    """The path is looked for from the scenario's folder."""
+def test_missing_market_file_is_reported(tmp_path: Path) -> None:
+    """Its path is relative to the scenario's folder."""
     text = SCENARIO.replace("DONE", "0").replace("region: eu-west-1", "market: {prices: no.csv}")
     result = simulate(scenario(tmp_path, text))
     assert result.exit_code == 2

@@ -7,8 +7,9 @@ from typing import Any
 import boto3
 import pytest
 
+from simulator.deployed import STACK
+from simulator.stage import SEED, Stage, open_stage
 from tests.house.translated import resources_of, translated
-from tests.workflow.stage import SEED, STACK, Stage, open_stage
 
 OURS = ("spot-optimizer:managed", "spot-optimizer:workload", "spot-optimizer:switch")
 

@@ -8,8 +8,8 @@ import boto3
 import pytest
 
 from simulator.account import FunctionFailed
+from simulator.stage import SEED, Stage, open_stage
 from spot_optimizer.aws.ledger.table import SCHEMA_VERSION
-from tests.workflow.stage import SEED, Stage, open_stage
 
 STATE = {"pk": {"S": "STACK"}, "sk": {"S": "STATE"}}
 

@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 from simulator.account import EmbeddedAccount, FunctionFailed
 from simulator.account.parameters import ParameterError, check_parameters
+from simulator.deployed import REGION, STACK, START, TEMPLATE
 from spot_optimizer.aws.environment import read_environment
 from spot_optimizer.settings import InvalidSetting
 from tests.house.repository import template
 from tests.house.translated import translated
-from tests.workflow.stage import REGION, STACK, START, TEMPLATE
 
 ROLE, KEY = "arn:aws:iam::123456789012:role", "arn:aws:kms:us-east-1:123456789012:key"
 

@@ -12,12 +12,12 @@ from simulator.account import EmbeddedAccount
 from simulator.account.deploy import Stack
 from simulator.account.roles import roles_of
 from simulator.account_id import DEFAULT_ACCOUNT_ID as ACCOUNT_ID
+from simulator.deployed import STACK, START, TEMPLATE
 from simulator.market.history import Pool, PriceHistory
 from simulator.market.on_demand import on_demand_prices
 from simulator.permissions.demand import Demand, demand, tag_context
 from simulator.permissions.policies import Role
 from simulator.world import INSTANCE_ROLE_ARN, World
-from tests.workflow.stage import STACK, START, TEMPLATE
 
 HERE, THERE = "us-east-1", "eu-central-1"
 OF_THE_ACCOUNT = ("AWS::CloudWatch::Dashboard", "AWS::IAM::Role", "AWS::S3::Bucket")

@@ -8,8 +8,9 @@ import pytest
 
 from simulator.account import EmbeddedAccount, FunctionFailed
 from simulator.account.deploy import DeploymentError
+from simulator.deployed import REGION, STACK, START, TEMPLATE
+from simulator.stage import SEED, TYPES, Stage, open_stage
 from tests.house.translated import translated
-from tests.workflow.stage import REGION, SEED, STACK, START, TEMPLATE, TYPES, Stage, open_stage
 
 SWITCH_TAG = "spot-optimizer:switch"
 

@@ -6,8 +6,8 @@ from datetime import timedelta
 import boto3
 import pytest
 
-from tests.workflow.faults import Fault
-from tests.workflow.stage import SEED, Stage, open_stage
+from simulator.call_log import Fault
+from simulator.stage import SEED, Stage, open_stage
 
 
 @pytest.fixture

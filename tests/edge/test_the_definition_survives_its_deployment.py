@@ -7,9 +7,10 @@ import boto3
 import pytest
 import yaml
 
+from simulator.deployed import ZONES
+from simulator.stage import open_stage
 from spot_optimizer.aws import clients
 from tests.house.repository import STATE_MACHINES, resources, state_machine, template
-from tests.workflow.stage import ZONES, open_stage
 
 FUNCTIONS = resources("AWS::Serverless::Function")
 ENVIRONMENT_BYTES_MAX = 4096

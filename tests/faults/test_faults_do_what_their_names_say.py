@@ -12,9 +12,10 @@ from botocore.exceptions import ClientError, ConnectionClosedError
 from simulator.account.callers import Caller
 from simulator.account.lambdas import FunctionKilled
 from simulator.api_calls import ApiCall
+from simulator.deployed import HOME, ZONES
 from simulator.faults.kinds import REFUSED_FOR, Fault, FaultKind, refusal
 from simulator.faults.places import PlacedFault, parse_fault
-from simulator.trials.ground import HOME, ZONES, Ground, open_ground
+from simulator.trials.ground import Ground, open_ground
 
 SEED = 11
 

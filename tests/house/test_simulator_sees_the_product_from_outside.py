@@ -13,20 +13,6 @@ SIMULATOR = ROOT / "simulator"
 AWS = ("world", "account", "permissions", "market")
 """Folders that stand for AWS: they do not know the product at all, not even by its tags."""
 
-MAY_IMPORT = {
-    "simulator/scenario_schema.py": {
-        "spot_optimizer.contracts.boundary",
-        "spot_optimizer.contracts.command",
-    },
-    "simulator/scenario_file.py": {"spot_optimizer.vocabulary"},
-    "simulator/scripted.py": {"spot_optimizer.vocabulary"},
-    "simulator/trials/ground.py": {
-        "spot_optimizer.aws.ledger.codec",
-        "spot_optimizer.aws.ledger.keys",
-    },
-}
-"""Module -> what of the product it may import. Each writes a request or an item and reads none."""
-
 
 def _of_product(path: Path) -> set[str]:
     return {
@@ -39,9 +25,9 @@ def _name(path: Path) -> str:
 
 
 @pytest.mark.parametrize("path", sorted(SIMULATOR.rglob("*.py")), ids=_name)
-def test_module_imports_of_the_product_only_what_is_listed(path: Path) -> None:
-    """Nothing, with the exceptions above."""
-    assert _of_product(path) == MAY_IMPORT.get(_name(path), set())
+def test_simulator_imports_nothing_of_the_product(path: Path) -> None:
+    """It reads raw items, objects and calls, and states itself what it needs of the vocabulary."""
+    assert _of_product(path) == set()
 
 
 @pytest.mark.parametrize("folder", AWS)

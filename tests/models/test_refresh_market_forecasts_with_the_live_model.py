@@ -7,7 +7,9 @@ import boto3
 import numpy as np
 import pytest
 
+from simulator.deployed import START, ZONES
 from simulator.market.history import Pool, PriceHistory
+from simulator.stage import TYPES, Stage, open_stage
 from spot_optimizer.aws.ledger.models import ModelLedger
 from spot_optimizer.aws.ledger.table import Ledger
 from spot_optimizer.forecast.daily_lessons import Lessons
@@ -15,7 +17,6 @@ from spot_optimizer.forecast.model_registry import Registry, Slot
 from spot_optimizer.market.snapshot import MarketSnapshot
 from spot_optimizer.market.snapshot_file import snapshot_from_bytes
 from spot_optimizer.services.refresh_market import kept_models
-from tests.workflow.stage import START, TYPES, ZONES, Stage, open_stage
 
 POOLS = [Pool(instance_type, zone) for instance_type in TYPES for zone in ZONES]
 

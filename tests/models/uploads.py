@@ -12,12 +12,13 @@ from typing import Any
 import boto3
 import numpy as np
 
+from simulator.deployed import START, ZONES
 from simulator.market.history import Pool, PriceHistory
+from simulator.stage import TYPES, Stage, open_stage
 from spot_optimizer.aws.ledger.models import ModelLedger
 from spot_optimizer.aws.ledger.table import Ledger
 from spot_optimizer.forecast.calibration import Calibration
 from spot_optimizer.forecast.model_registry import Registry, Slot
-from tests.workflow.stage import START, TYPES, ZONES, Stage, open_stage
 
 POOLS = [Pool(instance_type, zone) for instance_type in TYPES for zone in ZONES]
 

@@ -14,9 +14,10 @@ from typing import Any
 
 from simulator.account.interception import WireCall
 from simulator.account.roles import roles_of
+from simulator.deployed import STACK
 from simulator.permissions.policies import read_statements
 from simulator.tags import MANAGED_TAG
-from simulator.trials.ground import STACK, Ground
+from simulator.trials.ground import Ground
 
 Params = dict[str, Any]
 States = dict[str, dict[str, Any]]

@@ -8,8 +8,8 @@ import pytest
 from simulator.account import EmbeddedAccount
 from simulator.account.roles import roles_of
 from simulator.account_id import DEFAULT_ACCOUNT_ID as ACCOUNT_ID
+from simulator.deployed import REGION, STACK, START, TEMPLATE
 from simulator.permissions.policies import Role
-from tests.workflow.stage import REGION, STACK, START, TEMPLATE
 
 INSTANCE_ROLE = f"arn:aws:iam::{ACCOUNT_ID}:role/web-server"
 KEY = f"arn:aws:kms:{REGION}:{ACCOUNT_ID}:key/1234abcd-12ab-34cd-56ef-1234567890ab"

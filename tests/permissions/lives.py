@@ -4,19 +4,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Any
-from unittest import mock
 
 import boto3
 
 from simulator.account import FunctionFailed
+from simulator.call_log import Fault
+from simulator.deployed import HOME, START, ZONES
+from simulator.stage import TYPES, WORKLOADS_MAX, Stage, open_stage
 from simulator.world import DataVolume
 from tests.house.repository import PACKAGE
 from tests.models.uploads import files_of, moving_market, upload
 from tests.permissions.conftest import KEY, LICENSE
-from tests.workflow import stage as stages
-from tests.workflow.faults import Fault, step
-from tests.workflow.scenarios_of_left_overs import BETWEEN_SWEEPS
-from tests.workflow.stage import HOME, START, WORKLOADS_MAX, ZONES, Stage, open_stage
+from tests.workflow.faults import step
+from tests.workflow.scenarios_of_leftovers import BETWEEN_SWEEPS
 from tests.workflow.test_market_files_are_imported import csv_of
 
 SHIPPED = PACKAGE / "forecast" / "shipped"
@@ -249,10 +249,11 @@ def models(stage: Stage) -> None:
 def life(which: Callable[[Stage], None]) -> Iterator[Stage]:
     """A stack that has lived so, on a market with burstable types too."""
     market = moving_market(27) if which is models else None
-    with (
-        mock.patch.object(stages, "TYPES", (*stages.TYPES, *BURSTABLE)),
-        mock.patch.dict(stages._reference, clear=True),
-        open_stage(market=market, KmsKeyArns=KEY, StackBreakerWorkloads=WORKLOADS_MAX) as stage,
-    ):
+    with open_stage(
+        market=market,
+        types=(*TYPES, *BURSTABLE),
+        KmsKeyArns=KEY,
+        StackBreakerWorkloads=WORKLOADS_MAX,
+    ) as stage:
         which(stage)
         yield stage

@@ -9,8 +9,9 @@ from botocore.exceptions import ClientError
 
 from simulator.account.callers import Caller
 from simulator.account_id import DEFAULT_ACCOUNT_ID as ACCOUNT_ID
+from simulator.deployed import REGION, STACK
 from simulator.permissions.services import Place, Unmapped, service_demands
-from tests.workflow.stage import REGION, STACK, Stage, open_stage
+from simulator.stage import Stage, open_stage
 
 PLACE = Place(ACCOUNT_ID, REGION, lambda _bucket, key: key == "there")
 

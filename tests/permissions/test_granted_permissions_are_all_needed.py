@@ -7,8 +7,8 @@ import pytest
 from simulator.permissions.demand import Demand
 from simulator.permissions.policies import Role
 from simulator.permissions.usage import Part, needed_parts, parts_of
+from simulator.stage import SEED
 from tests.permissions.lives import everyday, life, models, trouble
-from tests.workflow.stage import SEED
 
 NOT_SEEN_HERE = {
     "DeliverLogs": "Step Functions itself delivers a state machine's log; there is no such delivery here"

@@ -6,9 +6,9 @@ from typing import NamedTuple
 import pytest
 
 from simulator.account_id import DEFAULT_ACCOUNT_ID as ACCOUNT_ID
+from simulator.deployed import REGION, STACK
 from simulator.permissions.demand import Demand, demand, tag_context
 from tests.permissions.conftest import INSTANCE_ROLE, KEY, LICENSE, Deployed
-from tests.workflow.stage import REGION, STACK
 
 OURS = {"spot-optimizer:managed": STACK}
 LET_GO = {"spot-optimizer:workload": "web"}

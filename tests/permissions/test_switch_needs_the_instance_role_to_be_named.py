@@ -1,8 +1,8 @@
 """A permission that is missing in the middle of a switch is reported, and nothing is lost."""
 
 from simulator.account_id import DEFAULT_ACCOUNT_ID as ACCOUNT_ID
+from simulator.stage import open_stage
 from simulator.world import INSTANCE_ROLE_ARN
-from tests.workflow.stage import open_stage
 
 ANOTHER_ROLE = f"arn:aws:iam::{ACCOUNT_ID}:role/another"
 

@@ -8,12 +8,13 @@ import numpy as np
 
 from simulator.account.executions import Execution
 from simulator.account.lambdas import Function, Invocation
+from simulator.deployed import START, ZONES
 from simulator.market.history import Pool, PriceHistory
+from simulator.stage import TYPES, open_stage
 from spot_optimizer.market.snapshot import MarketSnapshot
 from spot_optimizer.market.snapshot_file import snapshot_from_bytes
 from tests.runtime.built import architecture_of_this_machine, built
 from tests.runtime.emulation import Emulated, Emulation
-from tests.workflow.stage import START, TYPES, ZONES, open_stage
 
 DAYS = 20
 """Of prices: more than the forecast looks back at."""

@@ -1,4 +1,4 @@
-"""Each invariant is broken on purpose once; the auditor says which."""
+"""Each invariant is broken on purpose once, and the auditor names it."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -22,14 +22,14 @@ PRODUCT = Caller("states", "SwitchInstance", "us-east-1")
 
 @pytest.fixture
 def simulation() -> Iterator[Simulation]:
-    """The demo after twenty minutes: web-shop and reports are being moved."""
+    """The demo after twenty minutes: web-shop and reports are being switched."""
     with Simulation(DEMO, builtin_market(1, None, 1), seed=1, observer=silent()) as running:
         running.pass_time(timedelta(minutes=16))
         yield running
 
 
 def call(simulation: Simulation, service: str, operation: str, **parameters: Any) -> None:
-    """An AWS call that looks as if the product had made it."""
+    """An AWS call in the name of the product."""
     simulation.world.handle(service, operation, parameters, PRODUCT)
 
 
@@ -47,14 +47,14 @@ def set_on(simulation: Simulation, key: dict[str, Any], **values: Any) -> None:
 
 
 def moving(simulation: Simulation) -> Any:
-    """A switch that is under way."""
+    """A switch in progress."""
     return LedgerView(simulation.account).switches()[0]
 
 
 def put_twin(
     simulation: Simulation, name: str, order: dict[str, Any] | None = None, **values: Any
 ) -> None:
-    """Another record beside a switch that is under way, with some attributes of its own."""
+    """A second record next to a switch in progress, with some attributes changed."""
     switch, table = moving(simulation), simulation.account.stack.physical_ids["Ledger"]
     dynamodb = boto3.client("dynamodb")
     key = switch_key(switch.workload_id, switch.switch_id)
@@ -70,15 +70,15 @@ def assert_violates(simulation: Simulation, number: int) -> None:
         simulation.auditor.check()
 
 
-def test_1_an_original_that_goes_before_the_commit(simulation: Simulation) -> None:
+def test_auditor_catches_1_original_terminated_before_the_commit(simulation: Simulation) -> None:
     """The record is not committed yet."""
     original = moving(simulation).order.original.instance_id
     with pytest.raises(InvariantViolated, match="invariant 1 "):
         call(simulation, "ec2", "TerminateInstances", InstanceIds=[original])
 
 
-def test_1_the_sweep_ends_what_a_record_knows(simulation: Simulation) -> None:
-    """It may end only what was launched for a switch that is not on the ledger."""
+def test_auditor_catches_1_sweep_terminating_a_recorded_replacement(simulation: Simulation) -> None:
+    """It may terminate only instances that were launched for a switch that is not on the ledger."""
     launched = next(s for s in LedgerView(simulation.account).switches() if s.replacement_id)
     with pytest.raises(InvariantViolated, match="invariant 1 "):
         simulation.world.handle(
@@ -87,8 +87,10 @@ def test_1_the_sweep_ends_what_a_record_knows(simulation: Simulation) -> None:
         )  # fmt: skip
 
 
-def test_1_a_rescue_that_is_committed_before_its_replacement_runs(simulation: Simulation) -> None:
-    """A record of a rescue with a commit, but without a machine."""
+def test_auditor_catches_1_failover_committed_before_its_replacement_runs(
+    simulation: Simulation,
+) -> None:
+    """A committed failover without a replacement."""
     put_twin(
         simulation,
         "rescue",
@@ -100,14 +102,14 @@ def test_1_a_rescue_that_is_committed_before_its_replacement_runs(simulation: Si
     assert_violates(simulation, 1)
 
 
-def test_2_two_live_switches_of_one_workload(simulation: Simulation) -> None:
+def test_auditor_catches_2_two_live_switches_of_one_workload(simulation: Simulation) -> None:
     """A second record in a live phase."""
     put_twin(simulation, "twin", {"decision_id": "twin"})
     assert_violates(simulation, 2)
 
 
-def test_3_a_launch_without_our_tags(simulation: Simulation) -> None:
-    """Nobody could find that instance again."""
+def test_auditor_catches_3_launch_without_our_tags(simulation: Simulation) -> None:
+    """No search could find that instance again."""
     template = next(iter(LedgerView(simulation.account).plans().values()))["launch_template"]
     with pytest.raises(InvariantViolated, match="invariant 3 "):
         call(
@@ -120,14 +122,14 @@ def test_3_a_launch_without_our_tags(simulation: Simulation) -> None:
         )  # fmt: skip
 
 
-def test_5_a_decision_with_two_switches(simulation: Simulation) -> None:
+def test_auditor_catches_5_decision_with_two_switches(simulation: Simulation) -> None:
     """Two records of one decision, both ended."""
     for name in ("one", "two"):
         put_twin(simulation, name, phase="FAILED")
     assert_violates(simulation, 5)
 
 
-def test_6_a_phase_that_goes_back(simulation: Simulation) -> None:
+def test_auditor_catches_6_phase_that_goes_back(simulation: Simulation) -> None:
     """From LAUNCHED to CLAIMED."""
     switch = next(
         s for s in LedgerView(simulation.account).switches() if s.replacement_id is not None
@@ -136,15 +138,15 @@ def test_6_a_phase_that_goes_back(simulation: Simulation) -> None:
     assert_violates(simulation, 6)
 
 
-def test_7_a_token_newer_than_the_fence(simulation: Simulation) -> None:
-    """Somebody wrote past the claim."""
+def test_auditor_catches_7_token_newer_than_the_fence(simulation: Simulation) -> None:
+    """A write ignored the claim."""
     switch = moving(simulation)
     set_on(simulation, switch_key(switch.workload_id, switch.switch_id), fence=99)
     assert_violates(simulation, 7)
 
 
 @pytest.mark.parametrize("whose", ["stack", "workload"])
-def test_8_a_claim_under_an_open_breaker(simulation: Simulation, whose: str) -> None:
+def test_auditor_catches_8_claim_under_an_open_breaker(simulation: Simulation, whose: str) -> None:
     """The breaker opened before the switch was claimed."""
     switch = moving(simulation)
     key = stack_key() if whose == "stack" else workload_key(switch.workload_id)
@@ -152,8 +154,8 @@ def test_8_a_claim_under_an_open_breaker(simulation: Simulation, whose: str) -> 
     assert_violates(simulation, 8)
 
 
-def test_9_an_instance_that_is_not_ours(simulation: Simulation) -> None:
-    """No tag of ours, and yet it is registered with a target group."""
+def test_auditor_catches_9_change_of_a_foreign_instance(simulation: Simulation) -> None:
+    """An instance without our tag is registered with a target group."""
     stranger = simulation.world.launch_instance("m5.large", "us-east-1a", tags={"Name": "other"})
     group = simulation.world.create_target_group("others")
     with pytest.raises(InvariantViolated, match="invariant 9 "):
@@ -163,7 +165,7 @@ def test_9_an_instance_that_is_not_ours(simulation: Simulation) -> None:
         )  # fmt: skip
 
 
-def test_10_a_claim_that_nobody_holds_any_more(simulation: Simulation) -> None:
+def test_auditor_catches_10_claim_without_a_holder(simulation: Simulation) -> None:
     """Everything is quiet and a workload is still claimed."""
     simulation.account.run_until_quiet()
     set_on(simulation, workload_key("search"), claim_switch_id="ghost")
@@ -171,8 +173,8 @@ def test_10_a_claim_that_nobody_holds_any_more(simulation: Simulation) -> None:
         simulation.auditor.check_quiet()
 
 
-def test_11_a_switch_without_trusted_prices(simulation: Simulation) -> None:
-    """Row 0 stands for "no base to decide upon", and nobody forced it."""
+def test_auditor_catches_11_switch_without_trusted_prices(simulation: Simulation) -> None:
+    """Row 0 means that there is no basis for a decision, and nobody forced it."""
     switch = moving(simulation)
     boto3.client("dynamodb").update_item(
         TableName=simulation.account.stack.physical_ids["Ledger"],
@@ -184,8 +186,8 @@ def test_11_a_switch_without_trusted_prices(simulation: Simulation) -> None:
     assert_violates(simulation, 11)
 
 
-def test_12_more_machines_than_workloads(simulation: Simulation) -> None:
-    """Copies that bear our tag and a switch's."""
+def test_auditor_catches_12_more_instances_than_workloads(simulation: Simulation) -> None:
+    """Copies that have our tag and that of a switch."""
     simulation.account.run_until_quiet()
     tags = {
         "spot-optimizer:managed": "spot-optimizer",
@@ -197,8 +199,8 @@ def test_12_more_machines_than_workloads(simulation: Simulation) -> None:
     assert_violates(simulation, 12)
 
 
-def test_a_function_that_fails_by_a_defect_ends_the_run(simulation: Simulation) -> None:
-    """Only the errors that a caller understands are let through."""
+def test_function_failing_by_a_defect_ends_the_run(simulation: Simulation) -> None:
+    """Only errors that callers handle may leave a function."""
     with pytest.raises(FunctionFailed, match="InvalidRequest"):
         simulation.account.invoke("UpdateLedger", {"action": "claim", "order": 1})
     simulation.auditor.check()

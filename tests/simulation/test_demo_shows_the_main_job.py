@@ -33,13 +33,13 @@ def switches(summary: Summary, name: str) -> list[SwitchSummary]:
 
 
 def test_every_cycle_decides_for_every_managed_workload(summary: Summary) -> None:
-    """288 ticks, the first before there is a catalogue; the refused workload is not decided upon."""
+    """Of 288 ticks the first has no catalog yet; the refused workload gets no decision."""
     for each in summary.workloads:
         decided = sum(each.decisions.values())
         assert decided == (0 if each.status == "refused" else 287), each.workload_id
 
 
-def test_a_workload_leaves_on_demand_past_pools_without_capacity(summary: Summary) -> None:
+def test_workload_leaves_on_demand_past_pools_without_capacity(summary: Summary) -> None:
     """web-shop: two refused launches, the third candidate takes over without downtime."""
     switch = switches(summary, "web-shop")[0]
     assert switch.phase == "DONE"
@@ -51,8 +51,8 @@ def test_a_workload_leaves_on_demand_past_pools_without_capacity(summary: Summar
     assert switch.went_to.endswith(" spot")
 
 
-def test_a_cheaper_pool_is_taken_once_it_has_capacity(summary: Summary) -> None:
-    """web-shop: the pool that refused it is entered an hour later, for what it saves in a day."""
+def test_cheaper_pool_is_used_once_it_has_capacity(summary: Summary) -> None:
+    """web-shop: the pool that refused it is used an hour later, because it saves enough in a day."""
     first, second = switches(summary, "web-shop")[:2]
     assert (second.phase, second.came_from) == ("DONE", first.went_to)
     assert "saves" in second.why
@@ -61,28 +61,32 @@ def test_a_cheaper_pool_is_taken_once_it_has_capacity(summary: Summary) -> None:
     assert second.saving_usd_per_hour > 0
 
 
-def test_an_interrupted_workload_is_rescued_with_its_traffic(summary: Summary) -> None:
-    """web-shop: one rescue for a warning that came twice; target group and address are with it. The
-    pool that took it back is entered again when the signal is two hours old."""
-    *_, rescue, back = switches(summary, "web-shop")
-    assert (back.came_from, back.went_to) == (rescue.went_to, rescue.came_from)
-    assert back.at - rescue.at >= timedelta(hours=2)
-    assert (rescue.kind, rescue.phase, rescue.states[-1]) == ("EVACUATE", "DONE", "FailedOver")
+def test_interrupted_workload_fails_over_with_targets_and_address(summary: Summary) -> None:
+    """web-shop: a warning that came twice leads to one failover; target group and address follow. The
+    interrupted pool is used again when the signal is two hours old."""
+    *_, failover, back = switches(summary, "web-shop")
+    assert (back.came_from, back.went_to) == (failover.went_to, failover.came_from)
+    assert back.at - failover.at >= timedelta(hours=2)
+    assert (failover.kind, failover.phase, failover.states[-1]) == (
+        "EVACUATE",
+        "DONE",
+        "FailedOver",
+    )
     (signal,) = summary.signals
     assert (signal.workload_id, signal.effect) == ("web-shop", "EVACUATE")
     shop = workload(summary, "web-shop")
     assert (shop.failovers, shop.served, shop.is_on) == (1, True, back.went_to)
-    assert shop.downtime_seconds == rescue.downtime_seconds
+    assert shop.downtime_seconds == failover.downtime_seconds
 
 
-def test_a_good_pool_is_kept(summary: Summary) -> None:
+def test_good_pool_is_kept(summary: Summary) -> None:
     """search: STAY in every cycle."""
     assert set(workload(summary, "search").decisions) == {"STAY"}
     assert switches(summary, "search") == []
 
 
-def test_a_risky_type_is_left(summary: Summary) -> None:
-    """cache: after the Spot Advisor's change a dearer type is the cheaper one in the end."""
+def test_risky_type_is_left(summary: Summary) -> None:
+    """cache: after the Spot Advisor's change a more expensive type has the lower expected cost."""
     (switch,) = switches(summary, "cache")
     assert switch.saving_usd_per_hour is not None
     assert switch.saving_usd_per_hour < 0
@@ -90,7 +94,7 @@ def test_a_risky_type_is_left(summary: Summary) -> None:
     assert switch.went_to.startswith("r5.large/")
 
 
-def test_a_price_surge_is_sat_out_on_demand(summary: Summary) -> None:
+def test_price_surge_leads_to_fallback_and_return(summary: Summary) -> None:
     """etl: FALLBACK, and the return to spot once a pool has been safe for half an hour."""
     away, back = switches(summary, "etl")
     assert (away.kind, away.went_to.split()[1]) == ("FALLBACK", "on-demand")
@@ -112,14 +116,14 @@ def test_workloads_are_sized_both_ways(summary: Summary) -> None:
     assert workload(summary, "reports").home_type.endswith(".large")
 
 
-def test_manual_mode_decides_and_does_nothing(summary: Summary) -> None:
+def test_manual_mode_decides_without_acting(summary: Summary) -> None:
     """billing: SWITCH in nearly every cycle, no switch."""
     assert workload(summary, "billing").decisions["SWITCH"] > 280
     assert switches(summary, "billing") == []
     assert workload(summary, "billing").is_on == workload(summary, "billing").began_on
 
 
-def test_a_refused_machine_is_left_alone_with_the_reason(summary: Summary) -> None:
+def test_refused_instance_is_left_alone_with_the_reason(summary: Summary) -> None:
     """worker-node belongs to EKS."""
     refused = workload(summary, "worker-node")
     assert refused.status == "refused"
@@ -127,7 +131,7 @@ def test_a_refused_machine_is_left_alone_with_the_reason(summary: Summary) -> No
     assert refused.is_on == refused.began_on
 
 
-def test_the_summary_adds_up(summary: Summary) -> None:
+def test_summary_adds_up(summary: Summary) -> None:
     """Counts and money of the parts are those of the whole."""
     total: Counter[str] = Counter()
     for each in summary.workloads:
@@ -139,26 +143,27 @@ def test_the_summary_adds_up(summary: Summary) -> None:
     assert all(s.states[-1] in ("Switched", "FailedOver") for s in summary.switches)
 
 
-def test_the_story_is_told_as_it_happens(summary: Summary) -> None:
+def test_happenings_are_reported_in_order(summary: Summary) -> None:
     """Decisions, launches, refusals and switches reach the observer in the order of time."""
     assert {h.kind for h in _STORY} == {
-        "decision", "launched", "no capacity", "switched", "refused", "scripted", "signal", "rescued",
+        "decision", "launched", "no capacity", "switched", "refused", "scripted", "signal",
+        "failed over",
     }  # fmt: skip
-    told = [h for h in _STORY if h.kind in ("switched", "rescued")]
-    assert len(told) == len(summary.switches)
-    assert [h.time for h in told] == sorted(h.time for h in told)
+    ends = [h for h in _STORY if h.kind in ("switched", "failed over")]
+    assert len(ends) == len(summary.switches)
+    assert [h.time for h in ends] == sorted(h.time for h in ends)
 
 
-def test_what_is_scripted_is_said(summary: Summary) -> None:
-    """Every scripted event stands in the summary."""
+def test_scripted_events_are_in_the_summary(summary: Summary) -> None:
+    """The summary lists every scripted event."""
     assert len(summary.scripted) == len(DEMO.scripted)
 
 
-def test_the_file_expects_what_comes(summary: Summary) -> None:
-    """`make demo` ends well."""
+def test_demo_meets_the_expectations_of_its_file(summary: Summary) -> None:
+    """`make demo` ends with exit code 0."""
     assert disappointments(builtin_run("demo").expected, summary) == []
 
 
-def test_the_invariants_were_checked_all_along(summary: Summary) -> None:
-    """At every tick, and at every event that we caused."""
+def test_invariants_are_checked_throughout(summary: Summary) -> None:
+    """They are checked at every tick and after every scripted event."""
     assert summary.invariant_checks > 288

@@ -1,4 +1,4 @@
-"""Interrupted workloads of the demo are rescued, and the auditor has nothing to say."""
+"""Interrupted workloads of the demo fail over, and no invariant is violated."""
 
 from datetime import timedelta
 
@@ -12,8 +12,8 @@ SEED = 1
 
 
 def test_every_interrupted_workload_runs_again() -> None:
-    """All spot instances are taken at once, in the middle of the first switches: the invariants are
-    asserted after every event, and every managed workload in mode auto runs somewhere else."""
+    """All spot instances are interrupted at once, during the first switches: the invariants are
+    asserted after every event, and every managed workload in mode auto runs on another instance."""
     print(f"seed {SEED}")
     with Simulation(
         DEMO, builtin_market(1, None, SEED), seed=SEED, observer=silent()

@@ -1,4 +1,4 @@
-"""One seed, one run; and any market will do."""
+"""Runs with the same seed are identical, on any market."""
 
 import os
 from pathlib import Path
@@ -12,7 +12,7 @@ from simulator.simulation import simulate
 RECORDED = "prices/us-east-1_2021-03-02_2021-05-31.parquet"
 
 
-def test_two_runs_with_one_seed_are_the_same() -> None:
+def test_runs_with_one_seed_are_identical() -> None:
     """The same decisions, switches, identifiers, times and calls; another seed gives another run."""
     first, second, other = (
         simulate(DEMO, builtin_market(seed, None, 1.5), seed=seed).to_json() for seed in (7, 7, 8)
@@ -22,7 +22,7 @@ def test_two_runs_with_one_seed_are_the_same() -> None:
     assert first != other
 
 
-def test_half_a_day_of_a_real_market_does_the_main_job() -> None:
+def test_half_a_day_of_a_recorded_market_shows_the_main_job() -> None:
     """Recorded prices of us-east-1: decided in every cycle, switched, every invariant held."""
     folder = Path(os.environ.get("SPOT_OPTIMIZER_DATA", Path(__file__).parents[3] / "shared/data"))
     if not (folder / RECORDED).exists():

@@ -1,4 +1,4 @@
-"""Every sample event is taken by the function it is for; bad requests are refused in words."""
+"""Every sample event is accepted by its function; invalid requests are refused with a reason."""
 
 import json
 from collections.abc import Iterator
@@ -58,7 +58,7 @@ def _put_models_in_play(account: EmbeddedAccount) -> None:
 
 
 @pytest.mark.parametrize("event", EVENTS, ids=lambda path: f"{path.parent.name}-{path.stem}")
-def test_every_sample_event_is_taken(account: EmbeddedAccount, event: Path) -> None:
+def test_every_sample_event_is_accepted(account: EmbeddedAccount, event: Path) -> None:
     """The function that its folder names answers without an error."""
     _put_models_in_play(account)
     function = "".join(part.capitalize() for part in event.parent.name.split("_"))
@@ -103,7 +103,7 @@ def test_every_sample_event_is_documented() -> None:
     ],
     ids=["workload", "who", "command", "range", "name", "zone id"],
 )
-def test_a_bad_request_is_refused_in_words(
+def test_invalid_request_is_refused_with_a_reason(
     account: EmbeddedAccount, body: dict[str, object], said: str
 ) -> None:
     """The error names the field or value and what is allowed, and the ledger is as it was."""

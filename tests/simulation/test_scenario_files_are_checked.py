@@ -1,4 +1,4 @@
-"""A scenario file says what it means, or one line says what is wrong with it."""
+"""A scenario file is read as it stands, or one line reports each fault."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -12,8 +12,11 @@ from simulator.api_calls import ApiCall
 from simulator.faults.kinds import FaultKind
 from simulator.faults.places import PlacedFault
 from simulator.limits import LIMITS, Bucket
-from simulator.scenario import Curve, PriceSurge, UserTags
+from simulator.scenario import Curve
+from simulator.scenario_events import PriceSurge, UserTags
 from simulator.scenario_file import InvalidScenario, builtin_names, builtin_run, read_scenario
+from spot_optimizer.contracts.boundary import parse
+from spot_optimizer.contracts.command import CommandRequest
 
 WORKLOAD: dict[str, Any] = {
     "name": "shop",
@@ -30,10 +33,15 @@ def written(tmp_path: Path, text: str) -> Path:
     return path
 
 
+def accept_request(request: object) -> None:
+    """As the command line does it: by the contract of the function Command."""
+    parse(CommandRequest, request)
+
+
 def fault_of(tmp_path: Path, text: str) -> str:
     """The one line that the file gets."""
     with pytest.raises(InvalidScenario) as refused:
-        read_scenario(written(tmp_path, text))
+        read_scenario(written(tmp_path, text), accept_request)
     (line,) = str(refused.value).splitlines()
     return line.removeprefix("mine.yaml: ")
 
@@ -51,7 +59,7 @@ def with_workload(**changes: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "line"),
     [
         ({**SCENARIO, "colour": "red"}, "colour: unknown key; allowed are schema, shows"),
         ({**SCENARIO, "schema": 2}, "schema = 2: allowed is 1"),
@@ -209,15 +217,15 @@ def with_workload(**changes: Any) -> dict[str, Any]:
     ],
     ids=lambda value: value[:40] if isinstance(value, str) else "",
 )  # fmt: skip
-def test_an_impossible_value_gets_one_clear_line(
-    tmp_path: Path, content: dict[str, Any], told: str
+def test_impossible_value_is_reported_in_one_line(
+    tmp_path: Path, content: dict[str, Any], line: str
 ) -> None:
-    """File, key, value, and what is allowed."""
-    assert told in fault_of(tmp_path, yaml.safe_dump(content))
+    """The line names key, value, and what is allowed."""
+    assert line in fault_of(tmp_path, yaml.safe_dump(content))
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "line"),
     [
         ("", "the file = null: a mapping of keys is needed"),
         ("workloads: [", "line 1, column 13: "),
@@ -233,21 +241,21 @@ def test_an_impossible_value_gets_one_clear_line(
         ("a: !!python/object:os.system {}", "could not determine a constructor"),
     ],
 )
-def test_what_is_no_yaml_is_told_with_its_place(tmp_path: Path, text: str, told: str) -> None:
-    """One line, too."""
-    assert told in fault_of(tmp_path, text)
+def test_unreadable_yaml_is_reported_with_its_place(tmp_path: Path, text: str, line: str) -> None:
+    """The one line names the place in the file if the YAML parser knows it."""
+    assert line in fault_of(tmp_path, text)
 
 
-def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
-    """Nobody has to try again for each."""
+def test_all_faults_are_reported_at_once(tmp_path: Path) -> None:
+    """A file with three faults gets three lines."""
     content = {**with_workload(type="m5.giant", cpu_vcpu=-1), "hours": 0}
     with pytest.raises(InvalidScenario) as refused:
         read_scenario(written(tmp_path, yaml.safe_dump(content)))
     assert len(str(refused.value).splitlines()) == 3
 
 
-def test_a_file_says_what_it_means(tmp_path: Path) -> None:
-    """Words that YAML 1.1 takes for truth or for times stay words; numbers in tags become text."""
+def test_scenario_is_read_as_the_file_has_it(tmp_path: Path) -> None:
+    """Words that YAML 1.1 takes for booleans or times stay words; numbers in tags become text."""
     path = written(
         tmp_path,
         """
@@ -279,8 +287,8 @@ events:
     assert first.cpu_vcpu == Curve(((0.0, 0.5), (1.0, 1.5)))
     assert first.memory_gib is None
     assert run.scenario.scripted == (
-        PriceSurge(8.5, 9, "m5.*", 2, "*a"),
-        UserTags(9, "shop-02", "spot-optimizer:mode", None),
+        PriceSurge(hour=8.5, until=9, instance_type="m5.*", factor=2, availability_zone="*a"),
+        UserTags(hour=9, workload="shop-02", tag="spot-optimizer:mode", value=None),
     )
     assert run.prices == tmp_path / "prices.csv"
     assert run.on_demand == tmp_path / "lists" / "od.csv"
@@ -289,16 +297,26 @@ events:
 
 
 @pytest.mark.parametrize("name", builtin_names())
-def test_a_scenario_says_at_its_top_what_it_shows(name: str) -> None:
-    """A comment for those who open the file, a line for those who list it."""
+def test_bundled_scenario_begins_with_a_comment_and_a_summary(name: str) -> None:
+    """A comment explains it to readers of the file, a line of at most 100 characters to the list."""
     run = builtin_run(name)
     path = Path(__file__).parents[2] / "simulator" / "scenarios" / f"{name}.yaml"
     assert path.read_text().startswith("# ")
     assert len(run.shows) <= 100
 
 
-def test_limits_and_quotas_are_those_of_the_run(tmp_path: Path) -> None:
-    """What is left out is AWS's; the reason of a refusal names figure, value and what is allowed."""
+def test_former_spellings_are_still_read(tmp_path: Path) -> None:
+    """``dearest`` is ``most-expensive``, ``rescued`` is ``failed_over``; both at once are refused."""
+    content = {**with_workload(zone="dearest"), "expect": {"workloads": {"shop": {"rescued": 1}}}}
+    run = read_scenario(written(tmp_path, yaml.safe_dump(content)))
+    assert run.scenario.workloads[0].placement == "most-expensive"
+    assert run.expected.workloads["shop"].failed_over == (1, 1)
+    content["expect"] = {"workloads": {"shop": {"rescued": 1, "failed_over": 1}}}
+    assert "expect.workloads.shop.rescued" in fault_of(tmp_path, yaml.safe_dump(content))
+
+
+def test_limits_and_quotas_of_the_file_replace_those_of_aws(tmp_path: Path) -> None:
+    """Figures that are left out stay AWS's; a refusal names figure, value and what is allowed."""
     content = {
         **SCENARIO,
         "limits": {"api_ec2_run_instances": [1, 0.5], "quota_vcpu": 64},
@@ -307,12 +325,12 @@ def test_limits_and_quotas_are_those_of_the_run(tmp_path: Path) -> None:
     scenario = read_scenario(written(tmp_path, yaml.safe_dump(content))).scenario
     assert scenario.limits == replace(LIMITS, api_ec2_run_instances=Bucket(1, 0.5), quota_vcpu=64)
     assert scenario.quotas_vcpu == {("spot", "Standard"): 8, ("on-demand", "G and VT"): 4}
-    told = fault_of(tmp_path, yaml.safe_dump({**SCENARIO, "limits": {"boot_s": [0, 9999]}}))
-    assert "boot_s = [0, 9999]: allowed is [least, most], each 0 to 3,600" in told
+    line = fault_of(tmp_path, yaml.safe_dump({**SCENARIO, "limits": {"boot_s": [0, 9999]}}))
+    assert "boot_s = [0, 9999]: allowed is [least, most], each 0 to 3,600" in line
 
 
-def test_faults_and_rates_are_those_of_the_run(tmp_path: Path) -> None:
-    """Call, caller, state, occurrence, hour and kind; a bucket for an operation."""
+def test_faults_and_rates_of_the_file_are_those_of_the_scenario(tmp_path: Path) -> None:
+    """A fault keeps call, caller, state, occurrence, hour and kind; an operation gets its own bucket."""
     content = {
         **SCENARIO,
         "rates": {"dynamodb:Query": [5, 0.5]},

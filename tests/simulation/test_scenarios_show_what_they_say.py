@@ -1,17 +1,16 @@
-"""Every scenario that comes along is run whole, and what its file expects comes true."""
-
-from dataclasses import replace
+"""Every bundled scenario runs to its end, and the expectations of its file come true."""
 
 import pytest
 
 from simulator.expectations import Expectations, ExpectedWorkload, disappointments
 from simulator.markets import BUILTIN_REGION, builtin_market
-from simulator.scenario_file import PlannedRun, builtin_names, builtin_run
+from simulator.scenario_file import builtin_names, builtin_run
+from simulator.scenario_schema import PlannedRun
 from simulator.simulation import simulate
 from simulator.summary import Summary
 
 RUN_ELSEWHERE = ("demo", "faults_are_cured")
-"""The demo's day and the faults' cures have a module of their own."""
+"""The demo and the faults' cures have their own modules."""
 
 
 def run_of(planned: PlannedRun) -> Summary:
@@ -22,10 +21,10 @@ def run_of(planned: PlannedRun) -> Summary:
 
 
 @pytest.mark.parametrize("name", [n for n in builtin_names() if n not in RUN_ELSEWHERE])
-def test_a_scenario_shows_what_it_says(name: str) -> None:
+def test_scenario_meets_its_expectations(name: str) -> None:
     """The stack acts as the file expects, and every invariant holds."""
     planned = builtin_run(name)
-    assert planned.expected != Expectations(), "it expects nothing"
+    assert planned.expected != Expectations(), "it has no expectations"
     assert disappointments(planned.expected, run_of(planned)) == []
 
 
@@ -33,11 +32,11 @@ def test_a_scenario_shows_what_it_says(name: str) -> None:
 def calm() -> Summary:
     """A run in which nothing happens."""
     calm_day = builtin_run("calm_day")
-    return run_of(replace(calm_day, hours=1))
+    return run_of(calm_day.model_copy(update={"hours": 1}))
 
 
 @pytest.mark.parametrize(
-    ("wrong", "told"),
+    ("wrong", "line"),
     [
         (ExpectedWorkload(status="gone"), "status is managed, expected gone"),
         (ExpectedWorkload(decisions=frozenset({"SWITCH"})), "decisions are STAY, expected SWITCH"),
@@ -47,7 +46,7 @@ def calm() -> Summary:
         (ExpectedWorkload(breaker="open"), "breaker is closed, expected open"),
         (ExpectedWorkload(lifecycle="on-demand"), "lifecycle is spot, expected on-demand"),
         (ExpectedWorkload(type="c5.*"), "type is m5.large, expected c5.*"),
-        (ExpectedWorkload(rescued=(1, 1)), "rescued is 0, expected 1"),
+        (ExpectedWorkload(failed_over=(1, 1)), "failed_over is 0, expected 1"),
         (ExpectedWorkload(taken_over=(1, 1)), "taken_over is 0, expected 1"),
         (ExpectedWorkload(signals=frozenset({"DRAIN"})), "signals are none, expected DRAIN"),
         (ExpectedWorkload(downtime_seconds=(1, 9)), "downtime_seconds is 0, expected 1 to 9"),
@@ -56,15 +55,15 @@ def calm() -> Summary:
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_an_expectation_that_did_not_come_true_is_told(
-    calm: Summary, wrong: ExpectedWorkload, told: str
+def test_unfulfilled_expectation_is_reported(
+    calm: Summary, wrong: ExpectedWorkload, line: str
 ) -> None:
-    """Each key is looked at, by the workload's name or a pattern."""
-    assert disappointments(Expectations(workloads={"shop": wrong}), calm) == [f"shop: {told}"]
-    assert f"shop: {told}" in disappointments(Expectations(workloads={"s*": wrong}), calm)
+    """Each key is checked, by the workload's name or by a pattern."""
+    assert disappointments(Expectations(workloads={"shop": wrong}), calm) == [f"shop: {line}"]
+    assert f"shop: {line}" in disappointments(Expectations(workloads={"s*": wrong}), calm)
 
 
-def test_the_stack_is_expected_too(calm: Summary) -> None:
-    """Its breaker, apart from those of the workloads."""
-    told = disappointments(Expectations(stack_breaker="open"), calm)
-    assert told == ["stack_breaker is closed, expected open"]
+def test_expectation_about_the_stack_breaker_is_checked(calm: Summary) -> None:
+    """The stack's breaker is separate from those of the workloads."""
+    lines = disappointments(Expectations(stack_breaker="open"), calm)
+    assert lines == ["stack_breaker is closed, expected open"]

@@ -1,4 +1,4 @@
-"""A cancelled transaction puts a copy in the table's place; a violation may be caught on its way."""
+"""The auditor reads the ledger after a canceled transaction, and repeats violations that were caught."""
 
 from collections.abc import Iterator
 
@@ -7,8 +7,9 @@ import pytest
 from botocore.exceptions import ClientError
 
 from simulator.account.callers import Caller
+from simulator.deployed import HOME, ZONES
 from simulator.invariants import InvariantViolated
-from simulator.trials.ground import HOME, ZONES, Ground, open_ground
+from simulator.trials.ground import Ground, open_ground
 from spot_optimizer.aws.ledger.keys import workload_key
 
 
@@ -21,7 +22,7 @@ def ground() -> Iterator[Ground]:
         yield opened
 
 
-def test_it_reads_what_is_written_after_a_cancelled_transaction(ground: Ground) -> None:
+def test_auditor_reads_writes_after_a_canceled_transaction(ground: Ground) -> None:
     """A fence that is raised afterwards is seen."""
     dynamodb, table = boto3.client("dynamodb"), ground.account.outputs["LedgerTable"]
     never = {
@@ -40,8 +41,8 @@ def test_it_reads_what_is_written_after_a_cancelled_transaction(ground: Ground) 
     assert ground.ledger.workloads()["web"].fence == 7
 
 
-def test_a_violation_that_was_caught_is_raised_by_the_next_check(ground: Ground) -> None:
-    """A state machine takes it for an error of its task, and tries again."""
+def test_caught_violation_is_raised_by_the_next_check(ground: Ground) -> None:
+    """A state machine would take it for an error of its task and retry."""
     stranger = ground.world.launch_instance(HOME, ZONES[1])
     machine = Caller("states", "SwitchInstance", "us-east-1")
     with pytest.raises(InvariantViolated, match="invariant 1 "):

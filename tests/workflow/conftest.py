@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.workflow.stage import SEED, Stage, open_stage
+from simulator.stage import SEED, Stage, open_stage
 from tests.workflow.story import Story, Told, tell
 
 
@@ -18,7 +18,7 @@ def stage() -> Iterator[Stage]:
 
 @pytest.fixture(scope="session")
 def told() -> Told:
-    """Runs a scenario once and remembers how it went, for all claims about it."""
+    """Runs a scenario once and keeps its story for all claims about it."""
     stories: dict[str, Story] = {}
 
     def once(scenario: Callable[[], Story]) -> Story:

@@ -6,9 +6,10 @@ from typing import Any
 import boto3
 import numpy as np
 
+from simulator.deployed import START, ZONES
 from simulator.market.history import Pool, PriceHistory
+from simulator.stage import TYPES, Stage
 from spot_optimizer.market.price_book import PriceBook
-from tests.workflow.stage import START, TYPES, ZONES, Stage
 
 POOLS = [Pool(instance_type, zone) for instance_type in TYPES for zone in ZONES]
 FITTING = {name for name in TYPES if not name.startswith("m6g")}

@@ -1,9 +1,11 @@
-"""Switches that meet trouble after the commit."""
+"""Switches that fail after the commit."""
 
 from collections.abc import Mapping
 
-from tests.workflow.faults import Fault, inject, step, workload_of
-from tests.workflow.stage import WORKLOADS_MAX, ZONES, open_stage
+from simulator.call_log import Fault
+from simulator.deployed import ZONES
+from simulator.stage import WORKLOADS_MAX, open_stage
+from tests.workflow.faults import inject, step, workload_of
 from tests.workflow.story import Story, record
 
 AFTER_COMMIT: Mapping[str, Fault] = {
@@ -14,11 +16,11 @@ AFTER_COMMIT: Mapping[str, Fault] = {
     "ConfirmOriginalGone": Fault("DescribeInstances"),
     "RecordSuccess": Fault("Invoke", when=step("UpdateLedger", "succeed")),
 }
-"""State -> the fault that it ends in, after the commit."""
+"""State after the commit -> the fault that ends it."""
 
 
 def every_step_after_the_commit_fails() -> Story:
-    """One workload for each state of AFTER_COMMIT, whose call is refused for good."""
+    """One workload for each state of AFTER_COMMIT, whose call is always refused."""
     with open_stage(StackBreakerWorkloads=WORKLOADS_MAX) as stage:
         originals = {
             state: stage.launch(
@@ -55,8 +57,8 @@ def every_step_after_the_commit_fails_once() -> Story:
         return record(stage, met=[fault.met for fault in stage.faults])
 
 
-def nobody_can_be_told() -> Story:
-    """Three switches that need a person, after the commit and before, and the topic is out of order."""
+def no_alert_can_be_sent() -> Story:
+    """Three switches that need a person, after the commit and before, while no alert can be sent."""
     trouble = {
         "TerminateOriginal": Fault("TerminateInstances"),
         "UndoHandOver": Fault("Invoke", when=step("HandOver", "undo")),

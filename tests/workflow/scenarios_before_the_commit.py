@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 
-from tests.workflow.faults import Fault, inject, record_of, step, workload_of
-from tests.workflow.stage import WORKLOADS_MAX, ZONES, open_stage
+from simulator.call_log import Fault
+from simulator.deployed import ZONES
+from simulator.stage import WORKLOADS_MAX, open_stage
+from tests.workflow.faults import inject, record_of, step, workload_of
 from tests.workflow.story import Story, record
 
 
@@ -19,7 +21,7 @@ def replacement_never_passes_its_checks() -> Story:
 
 
 def replacement_dies_at_boot() -> Story:
-    """The replacement ends while it boots."""
+    """The replacement is terminated while it boots."""
     with open_stage() as stage:
         original = stage.launch()
         stage.take_in()
@@ -51,7 +53,7 @@ def target_never_healthy() -> Story:
 
 
 def original_in_a_classic_load_balancer() -> Story:
-    """The original is served by a target group, which can be moved, and a Classic Load Balancer."""
+    """The original is registered with a target group and with a Classic Load Balancer."""
     with open_stage() as stage:
         group = stage.world.create_target_group("shop")
         original = stage.launch(target_group_arn=group, address=True)
@@ -71,11 +73,11 @@ BEFORE_COMMIT: Mapping[str, Fault] = {
     "RecordHandedOver": Fault("UpdateItem", when=record_of("HANDED_OVER")),
     "CommitSwitch": Fault("Invoke", when=step("UpdateLedger", "commit")),
 }
-"""State -> the fault that it ends in, after the launch and before the commit."""
+"""State between launch and commit -> the fault that ends it."""
 
 
 def every_step_before_the_commit_fails() -> Story:
-    """One workload for each state of BEFORE_COMMIT, whose call is refused for good."""
+    """One workload for each state of BEFORE_COMMIT, whose call is always refused."""
     with open_stage(StackBreakerWorkloads=WORKLOADS_MAX) as stage:
         group = stage.world.create_target_group("shop")
         originals = {
@@ -103,11 +105,11 @@ UNDOING: Mapping[str, Fault] = {
     "RecordFailure": Fault("Invoke", when=step("UpdateLedger", "fail")),
     "AbandonSwitch": Fault("Invoke", when=step("UpdateLedger", "abandon")),
 }
-"""State -> the fault that it ends in, while a switch is undone."""
+"""State of undoing a switch -> the fault that ends it."""
 
 
 def undoing_fails() -> Story:
-    """One workload for each state of UNDOING; what makes them undo is a replacement without checks."""
+    """One workload for each state of UNDOING; their replacements never pass their checks."""
     with open_stage(StackBreakerWorkloads=WORKLOADS_MAX) as stage:
         originals = {state: stage.launch(workload_of(state)) for state in UNDOING}
         stage.take_in()
@@ -120,7 +122,7 @@ def undoing_fails() -> Story:
 
 
 def launching_breaks() -> Story:
-    """The launch function cannot be invoked at all."""
+    """The launch function cannot be invoked."""
     with open_stage() as stage:
         original = stage.launch()
         stage.take_in()

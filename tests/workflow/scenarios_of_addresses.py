@@ -5,8 +5,9 @@ from typing import Any
 
 import boto3
 
-from tests.workflow.faults import Fault, step
-from tests.workflow.stage import Stage, open_stage
+from simulator.call_log import Fault
+from simulator.stage import Stage, open_stage
+from tests.workflow.faults import step
 from tests.workflow.story import Story, record
 
 DRAIN = timedelta(minutes=10)

@@ -4,13 +4,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
-from unittest import mock
 
 import boto3
 
+from simulator.deployed import ZONES
+from simulator.stage import TYPES, Stage, open_stage
 from simulator.world import DataVolume
-from tests.workflow import stage as stages
-from tests.workflow.stage import TYPES, ZONES, Stage, open_stage
 from tests.workflow.story import Story, record
 
 ROOT = "/dev/xvda"
@@ -63,12 +62,8 @@ def template_version(stage: Stage, workload: str = "web") -> int:
 
 @contextmanager
 def burstable_stage() -> Iterator[Stage]:
-    """A stage with burstable types."""
-    with (
-        mock.patch.object(stages, "TYPES", (*TYPES, *BURSTABLE)),
-        mock.patch.dict(stages._reference, clear=True),
-        open_stage() as stage,
-    ):
+    """A stage whose market has burstable types too."""
+    with open_stage(types=(*TYPES, *BURSTABLE)) as stage:
         yield stage
 
 

@@ -1,11 +1,13 @@
-"""Switches whose replies get lost, and switches that get in each other's way."""
+"""Switches whose replies are lost, and switches that compete."""
 
 from datetime import timedelta
 
 import boto3
 
-from tests.workflow.faults import Fault, lost, record_of, step
-from tests.workflow.stage import ZONES, open_stage
+from simulator.call_log import Fault
+from simulator.deployed import ZONES
+from simulator.stage import open_stage
+from tests.workflow.faults import lost, record_of, step
 from tests.workflow.story import Story, record
 
 UNSEEN_REPLACEMENT_ENDED = (
@@ -19,11 +21,11 @@ UNSEEN_REPLACEMENT_ENDED = (
     "RecordFailure",
     "NotSwitched",
 )
-"""The states of a switch whose launch may have launched: it is found by its tag."""
+"""The states of a switch whose launch may have succeeded: the instance is found by its tag."""
 
 
 def commit_replies_are_all_lost() -> Story:
-    """CommitSwitch commits, but no answer of it ever arrives."""
+    """CommitSwitch commits, but none of its replies arrives."""
     with open_stage() as stage:
         group = stage.world.create_target_group("shop")
         original = stage.launch(target_group_arn=group)
@@ -37,7 +39,7 @@ def commit_replies_are_all_lost() -> Story:
 
 
 def every_reply_is_lost_once() -> Story:
-    """Each call of the state machine takes effect, its first reply is lost, and it is made again."""
+    """Each call of the state machine takes effect, its first reply is lost, and it is repeated."""
     lossy = {
         "claim": ("Invoke", step("UpdateLedger", "claim")),
         "launch": ("Invoke", step("LaunchReplacement")),
@@ -69,7 +71,7 @@ def every_reply_is_lost_once() -> Story:
 
 
 def failed_switch_loses_every_reply_once() -> Story:
-    """A switch is undone; the refusal's, the abandoning's and the failure's first replies are lost."""
+    """A switch is undone; the first replies of refuse, abandon and fail are lost."""
     with open_stage() as stage:
         original = stage.launch()
         stage.take_in()
@@ -87,7 +89,7 @@ def failed_switch_loses_every_reply_once() -> Story:
 
 
 def claim_is_taken_over() -> Story:
-    """A run is so slow that its claim expires and another switch of the workload begins."""
+    """A switch is so slow that its claim expires and another switch of the workload starts."""
     with open_stage() as stage:
         group = stage.world.create_target_group("shop")
         original = stage.launch(target_group_arn=group, address=True)
@@ -115,7 +117,7 @@ def claim_is_taken_over() -> Story:
 
 def claims_that_are_refused() -> Story:
     """Switches that may not begin: one runs already, the decision is old, its name was used, the
-    original is not the workload's any more, the global stop is set."""
+    original no longer belongs to the workload, the global stop is set."""
     with open_stage() as stage:
         stage.launch()
         stage.take_in()
@@ -139,7 +141,7 @@ def claims_that_are_refused() -> Story:
 
 
 def launch_replies_are_all_lost() -> Story:
-    """The launch function launches, but no answer of it ever arrives."""
+    """The launch function launches, but none of its replies arrives."""
     with open_stage() as stage:
         original = stage.launch()
         stage.take_in()
@@ -150,7 +152,7 @@ def launch_replies_are_all_lost() -> Story:
 
 
 def lost_replacement_cannot_be_looked_for() -> Story:
-    """No answer of the launch arrives, and EC2 refuses to show what there is."""
+    """No reply of the launch arrives, and EC2 refuses to list instances."""
     with open_stage() as stage:
         original = stage.launch()
         stage.take_in()
@@ -164,7 +166,7 @@ def lost_replacement_cannot_be_looked_for() -> Story:
 
 
 def claim_replies_are_all_lost() -> Story:
-    """ClaimSwitch claims, but no answer of it arrives; for one of two, giving back fails as well."""
+    """ClaimSwitch claims, but none of its replies arrives; for one of two, the release fails as well."""
     with open_stage() as stage:
         for workload in ("web", "stuck"):
             stage.launch(workload)
@@ -180,7 +182,7 @@ def claim_replies_are_all_lost() -> Story:
 
 
 def claim_never_arrives() -> Story:
-    """The ledger function is not to be had while the claim is tried."""
+    """The ledger function is unavailable while the claim is tried."""
     with open_stage() as stage:
         stage.launch()
         stage.take_in()

@@ -3,8 +3,10 @@
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from tests.workflow.faults import Fault, step
-from tests.workflow.stage import ZONES, Stage, open_stage
+from simulator.call_log import Fault
+from simulator.deployed import ZONES
+from simulator.stage import Stage, open_stage
+from tests.workflow.faults import step
 from tests.workflow.story import Story, record
 
 RANKED = {
@@ -67,7 +69,7 @@ def spot_requests_are_used_up() -> Story:
 
 
 def no_capacity_three_times() -> Story:
-    """There is no capacity anywhere, in three switches in a row."""
+    """Three switches in a row find no capacity anywhere."""
     with open_stage() as stage:
         original = stage.launch()
         stage.take_in()

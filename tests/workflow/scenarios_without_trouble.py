@@ -5,8 +5,8 @@ from typing import Any
 
 import boto3
 
+from simulator.stage import Stage, open_stage
 from simulator.world import DataVolume
-from tests.workflow.stage import Stage, open_stage
 from tests.workflow.story import Story, record
 
 SECRET = "hunter2-the-password-in-the-user-data"

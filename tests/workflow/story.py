@@ -9,8 +9,8 @@ import boto3
 
 from simulator.account.executions import Execution
 from simulator.account.lambdas import Invocation
-from tests.workflow.faults import ApiCall
-from tests.workflow.stage import SEED, Stage
+from simulator.call_log import ApiCall
+from simulator.stage import SEED, Stage
 
 TOUCHING = (
     "RunInstances",
@@ -24,12 +24,12 @@ TOUCHING = (
     "ModifyInstanceAttribute",
     "CancelSpotInstanceRequests",
 )
-"""Operations by which the product can change a machine or what points at it."""
+"""Operations by which the product can change an instance, its targets or its addresses."""
 
 
 @dataclass(frozen=True)
 class Story:
-    """What was there when a scenario had ended."""
+    """Everything that existed when a scenario had ended."""
 
     executions: tuple[Execution, ...]
     histories: str
@@ -40,7 +40,7 @@ class Story:
     objects: Mapping[str, bytes]
     alive: frozenset[str]
     seen: Mapping[str, Any]
-    """What the scenario itself wrote down."""
+    """What the scenario itself recorded."""
 
     def execution(self, workload: str = "web") -> Execution:
         """The newest execution of a workload."""
@@ -65,7 +65,7 @@ class Story:
 
 
 def record(stage: Stage, **seen: Any) -> Story:
-    """The story so far; ``seen`` is what the scenario wrote down on the way."""
+    """The story so far; ``seen`` is what the scenario recorded on the way."""
     executions = tuple(stage.account.executions())
     events = {e.name: list(_events(e.arn)) for e in executions}
     return Story(
@@ -81,7 +81,7 @@ def record(stage: Stage, **seen: Any) -> Story:
 
 
 def tell(scenario: Callable[[], Story]) -> Story:
-    """Run a scenario; its seed is printed for whoever has to repeat it."""
+    """Run a scenario; its seed is printed so that it can be repeated."""
     print(f"{scenario.__name__}: seed {SEED}")
     return scenario()
 
@@ -93,4 +93,4 @@ def _events(arn: str) -> Iterator[dict[str, Any]]:
 
 
 Told = Callable[[Callable[[], Story]], Story]
-"""What the fixture ``told`` is: the story of a scenario, told once."""
+"""Type of the fixture ``told``: it runs a scenario once and returns its story."""

@@ -4,13 +4,13 @@ from base64 import b64encode
 
 import pytest
 
+from simulator.deployed import PRICE_USD_PER_HOUR
 from tests.workflow.scenarios_without_trouble import (
     SECRET,
     clean_switch,
     switch_from_a_persistent_request,
     switch_that_leaves_the_original,
 )
-from tests.workflow.stage import PRICE_USD_PER_HOUR
 from tests.workflow.story import TOUCHING, Story, Told
 
 

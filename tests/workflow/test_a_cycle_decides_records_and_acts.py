@@ -7,10 +7,11 @@ import boto3
 import pytest
 
 from simulator.account.account import FunctionFailed
+from simulator.call_log import Fault
+from simulator.deployed import ZONES
+from simulator.stage import Stage
 from spot_optimizer.aws.ledger.codec import wire_value
 from spot_optimizer.aws.ledger.keys import plan_key
-from tests.workflow.faults import Fault
-from tests.workflow.stage import ZONES, Stage
 
 
 def test_an_on_demand_workload_comes_back_to_spot(stage: Stage) -> None:

@@ -7,8 +7,9 @@ from typing import Any
 import boto3
 import pytest
 
-from tests.workflow.faults import Fault
-from tests.workflow.stage import STACK, ZONES, Stage, open_stage
+from simulator.call_log import Fault
+from simulator.deployed import STACK, ZONES
+from simulator.stage import Stage, open_stage
 
 
 def _template(stage: Stage, workload: str) -> dict[str, Any]:

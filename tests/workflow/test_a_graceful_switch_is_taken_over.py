@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.workflow import scenarios_of_rescues as scenarios
+from tests.workflow import scenarios_of_failovers as scenarios
 from tests.workflow.story import Story, Told
 
 

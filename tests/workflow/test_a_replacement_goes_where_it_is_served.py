@@ -9,10 +9,11 @@ import boto3
 from typer.testing import CliRunner
 
 from cli.main import app
+from simulator.call_log import Fault
+from simulator.deployed import HOME, REGION, STACK, ZONES
+from simulator.stage import TYPES, Stage, open_stage
 from spot_optimizer.aws.ledger.keys import plan_key
 from spot_optimizer.services.hand_over.targets import TARGET_DEADLINE, UNSERVED_MAX
-from tests.workflow.faults import Fault
-from tests.workflow.stage import HOME, REGION, STACK, TYPES, ZONES, Stage, open_stage
 
 HERE, SERVED, UNSERVED = ZONES
 CHEAPEST_UNSERVED = {(HOME, UNSERVED): 0.01, (HOME, SERVED): 0.02}

@@ -4,14 +4,14 @@ from datetime import timedelta
 
 import pytest
 
-from tests.workflow.faults import Fault
+from simulator.call_log import Fault
+from simulator.stage import Stage
 from tests.workflow.scenarios_after_the_commit import (
     AFTER_COMMIT,
     every_step_after_the_commit_fails,
     every_step_after_the_commit_fails_once,
-    nobody_can_be_told,
+    no_alert_can_be_sent,
 )
-from tests.workflow.stage import Stage
 from tests.workflow.story import Told
 
 
@@ -69,7 +69,7 @@ def test_an_unfinished_switch_leaves_its_workload_managed(stage: Stage) -> None:
 
 def test_an_alert_that_cannot_be_sent_changes_nothing_else(told: Told) -> None:
     """The execution ends in the same state, with the same record."""
-    story = told(nobody_can_be_told)
+    story = told(no_alert_can_be_sent)
     assert not story.alerts or all(c.error for c in story.calls_of("Publish"))
     assert story.execution("terminateoriginal").error == "CommittedUnfinished"
     assert story.execution("undohandover").error == "NotSwitched"

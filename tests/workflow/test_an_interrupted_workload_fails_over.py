@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from tests.workflow import scenarios_of_rescues as scenarios
+from tests.workflow import scenarios_of_failovers as scenarios
 from tests.workflow.story import Story, Told
 
 
@@ -16,7 +16,7 @@ def _hand_over_s(story: Story, workload: str = "web") -> float:
 
 def test_a_warned_workload_moves_with_its_targets_and_address(told: Told) -> None:
     """One execution of FailOver from warning to end; traffic reaches the replacement only."""
-    story = told(scenarios.clean_rescue)
+    story = told(scenarios.clean_failover)
     execution = story.execution()
     assert (execution.state_machine, execution.status) == ("FailOver", "SUCCEEDED")
     assert story.alive == {story.seen["replacement"]}
@@ -29,14 +29,14 @@ def test_a_warned_workload_moves_with_its_targets_and_address(told: Told) -> Non
 
 def test_a_failover_terminates_nothing(told: Told) -> None:
     """Only EC2 ends the original."""
-    story = told(scenarios.clean_rescue)
+    story = told(scenarios.clean_failover)
     assert not story.calls_of("TerminateInstances")
     assert story.seen["original_ended_by"][0] == "Server.SpotInstanceTermination"
 
 
 def test_a_failover_starts_after_four_reads_without_a_describe_call(told: Told) -> None:
     """Between the warning and the start, pointer, workload and plan are read and one item is written."""
-    story = told(scenarios.clean_rescue)
+    story = told(scenarios.clean_failover)
     calls = [c.operation for c in story.api if c.caller == "HandleSignal"]
     first = calls[: calls.index("StartExecution")]
     assert first == ["GetItem", "GetItem", "UpdateItem", "GetItem"]
@@ -44,7 +44,7 @@ def test_a_failover_starts_after_four_reads_without_a_describe_call(told: Told) 
 
 def test_without_a_target_group_the_commit_follows_running(told: Told) -> None:
     """It does not wait for status checks: the hand-over comes within a minute, as the instance boots."""
-    story = told(scenarios.rescue_without_a_target_group)
+    story = told(scenarios.failover_without_a_target_group)
     assert not story.calls_of("DescribeInstanceStatus")
     assert _hand_over_s(story) < 60
     assert story.switch()["outcome"]["downtime_s"] == 0
@@ -54,7 +54,7 @@ def test_without_a_target_group_the_commit_follows_running(told: Told) -> None:
 
 def test_one_call_tries_all_spot_pools_of_the_plan(told: Told) -> None:
     """CreateFleet names every pool of the standing plan, and its choice is on the record."""
-    story = told(scenarios.rescue_without_a_target_group)
+    story = told(scenarios.failover_without_a_target_group)
     (call,) = story.calls_of("CreateFleet")
     (config,) = call.params["LaunchTemplateConfigs"]
     plan = next(i for i in story.items if i["pk"] == "PLANS")
@@ -111,7 +111,7 @@ def test_a_persistent_request_launches_no_second_instance(told: Told) -> None:
 
 def test_the_global_stop_holds_a_failover(told: Told) -> None:
     """Nothing is launched, and the execution says why."""
-    story = told(scenarios.rescue_under_the_global_stop)
+    story = told(scenarios.failover_under_the_global_stop)
     assert story.execution().error == "ClaimRefused"
     assert "global stop" in (story.execution().cause or "")
     assert not story.calls_of("CreateFleet", "RunInstances")
@@ -119,7 +119,7 @@ def test_the_global_stop_holds_a_failover(told: Told) -> None:
 
 def test_a_lost_commit_reply_goes_forward(told: Told) -> None:
     """What was committed is not undone."""
-    story = told(scenarios.commit_replies_of_a_rescue_are_lost)
+    story = told(scenarios.commit_replies_of_a_failover_are_lost)
     assert story.execution().status == "SUCCEEDED"
     assert story.alive == {story.workload()["instance_id"]}
 
@@ -127,7 +127,7 @@ def test_a_lost_commit_reply_goes_forward(told: Told) -> None:
 @pytest.mark.parametrize("state", ["RecordLaunched", "ShiftTraffic", "CommitFailOver"])
 def test_a_failover_that_fails_leaves_no_second_instance(told: Told, state: str) -> None:
     """Before the commit its replacement is ended, the record says FAILED, and an alert is sent."""
-    story = told(scenarios.every_step_of_a_rescue_fails)
+    story = told(scenarios.every_step_of_a_failover_fails)
     name = state.lower()
     assert story.switch(name)["phase"] == "FAILED"
     assert story.switch(name).get("replacement_id") not in story.alive
@@ -136,7 +136,7 @@ def test_a_failover_that_fails_leaves_no_second_instance(told: Told, state: str)
 
 def test_a_failover_after_its_commit_does_not_need_the_original(told: Told) -> None:
     """If the original cannot be deregistered, the failover succeeds nevertheless."""
-    story = told(scenarios.every_step_of_a_rescue_fails)
+    story = told(scenarios.every_step_of_a_failover_fails)
     assert story.execution("releaseoriginal").status == "SUCCEEDED"
 
 

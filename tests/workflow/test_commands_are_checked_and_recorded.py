@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from simulator.account.account import FunctionFailed
-from tests.workflow.stage import ZONES, Stage
+from simulator.deployed import ZONES
+from simulator.stage import Stage
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ import boto3
 import pytest
 
 from simulator.account.account import FunctionFailed
-from tests.workflow.faults import ApiCall
-from tests.workflow.stage import TYPES, ZONES, Stage
+from simulator.call_log import ApiCall
+from simulator.stage import TYPES, ZONES, Stage
 
 
 def _asked_instances(calls: list[ApiCall]) -> set[str]:

@@ -13,11 +13,12 @@ from typer.testing import CliRunner
 
 from cli.main import app
 from simulator.account.account import FunctionFailed
+from simulator.deployed import ZONES
+from simulator.stage import Stage, open_stage
 from spot_optimizer.aws.data_bucket import DataBucket
 from spot_optimizer.aws.ledger.table import Ledger
 from spot_optimizer.contracts.boundary import InvalidRequest
 from spot_optimizer.services.explain.explanation import Explained, explain_decision
-from tests.workflow.stage import ZONES, Stage, open_stage
 
 CHEAP = {("m5a.large", ZONES[1]): 0.02975}
 """A switch there would not pay for itself within the stay that is expected."""

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from simulator.deployed import PRICE_USD_PER_HOUR, ZONES
+from simulator.stage import Stage, open_stage
 from simulator.world import Load
 from spot_optimizer.workflow.engines import load_engines
-from tests.workflow.stage import PRICE_USD_PER_HOUR, ZONES, Stage, open_stage
 from tests.workflow.story import Story, Told, record
 
 ENGINES = ("forecast", "layered", "risk_score", "expected_cost")

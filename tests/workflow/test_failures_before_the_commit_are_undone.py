@@ -6,7 +6,10 @@ from datetime import timedelta
 import boto3
 import pytest
 
-from tests.workflow.faults import Fault, step
+from simulator.call_log import Fault
+from simulator.deployed import ZONES
+from simulator.stage import Stage, open_stage
+from tests.workflow.faults import step
 from tests.workflow.scenarios_before_the_commit import (
     BEFORE_COMMIT,
     every_step_before_the_commit_fails,
@@ -18,7 +21,6 @@ from tests.workflow.scenarios_before_the_commit import (
     target_never_healthy,
     undoing_fails,
 )
-from tests.workflow.stage import ZONES, Stage, open_stage
 from tests.workflow.story import Story, Told
 
 ENDS = {

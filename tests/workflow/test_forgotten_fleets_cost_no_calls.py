@@ -5,9 +5,10 @@ from unittest import mock
 
 import pytest
 
+from simulator.deployed import REGION
+from simulator.stage import SEED, WORKLOADS_MAX, Stage
 from spot_optimizer.aws.instances import read_fleet_tokens
-from tests.workflow.scenarios_of_rescues import ready_stage
-from tests.workflow.stage import REGION, SEED, WORKLOADS_MAX, Stage
+from tests.workflow.scenarios_of_failovers import ready_stage
 
 FLEET_TAG = "aws:ec2:fleet-id"
 MANY = 16

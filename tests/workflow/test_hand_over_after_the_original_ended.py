@@ -7,8 +7,9 @@ from typing import Any
 
 import boto3
 
-from tests.workflow.faults import Fault
-from tests.workflow.stage import ZONES, Stage, open_stage
+from simulator.call_log import Fault
+from simulator.deployed import ZONES
+from simulator.stage import Stage, open_stage
 
 GONE = timedelta(minutes=4)
 """From the end of the warning's two minutes until EC2 has terminated the instance."""

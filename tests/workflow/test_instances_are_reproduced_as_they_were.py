@@ -7,8 +7,9 @@ from unittest import mock
 import boto3
 import pytest
 
+from simulator.call_log import Fault
+from simulator.stage import Stage, open_stage
 from tests.workflow import scenarios_of_changed_instances as scenarios
-from tests.workflow.faults import Fault
 from tests.workflow.scenarios_of_changed_instances import (
     GROWN_GIB,
     HOUR,
@@ -21,7 +22,6 @@ from tests.workflow.scenarios_of_changed_instances import (
     template_version,
     volumes_of,
 )
-from tests.workflow.stage import Stage, open_stage
 from tests.workflow.story import Story, Told
 
 MANUAL = {"spot-optimizer:mode": "manual"}

@@ -6,11 +6,14 @@ from datetime import timedelta
 import boto3
 import pytest
 
+from simulator.call_log import Fault
+from simulator.deployed import STACK, ZONES
 from simulator.invariants import Auditor
-from tests.workflow.faults import Fault, step
+from simulator.stage import Stage
+from tests.workflow.faults import step
 from tests.workflow.scenarios_after_the_commit import AFTER_COMMIT
 from tests.workflow.scenarios_before_the_commit import UNDOING
-from tests.workflow.scenarios_of_left_overs import (
+from tests.workflow.scenarios_of_leftovers import (
     ABORTED,
     BETWEEN_SWEEPS,
     aftermath_fails_and_is_swept,
@@ -20,7 +23,6 @@ from tests.workflow.scenarios_of_left_overs import (
     sweep_until_quiet,
     undoing_fails_and_is_swept,
 )
-from tests.workflow.stage import STACK, ZONES, Stage
 from tests.workflow.story import Story, Told
 
 SCENARIOS = (

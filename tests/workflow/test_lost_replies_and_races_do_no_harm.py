@@ -6,7 +6,10 @@ from typing import Any
 import pytest
 
 from simulator.account.account import FunctionFailed
-from tests.workflow.faults import Fault, step
+from simulator.call_log import Fault
+from simulator.deployed import ZONES
+from simulator.stage import Stage
+from tests.workflow.faults import step
 from tests.workflow.scenarios_of_lost_replies import (
     UNSEEN_REPLACEMENT_ENDED,
     claim_is_taken_over,
@@ -19,7 +22,6 @@ from tests.workflow.scenarios_of_lost_replies import (
     launch_replies_are_all_lost,
     lost_replacement_cannot_be_looked_for,
 )
-from tests.workflow.stage import ZONES, Stage
 from tests.workflow.story import Told
 
 PLACE = ("m5a.large", ZONES[1], "spot")

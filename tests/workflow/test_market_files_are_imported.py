@@ -6,11 +6,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from simulator.account.account import FunctionFailed
+from simulator.deployed import HOME, START, ZONES
+from simulator.stage import Stage
 from spot_optimizer.market.coverage import Coverage
 from spot_optimizer.market.price_book import PriceBook
 from spot_optimizer.vocabulary import Pool
 from tests.workflow.market_stage import adopt, ask, book_of, put
-from tests.workflow.stage import HOME, START, ZONES, Stage
 
 
 def csv_of(*rows: tuple[datetime, str, str, object]) -> bytes:

@@ -9,13 +9,15 @@ import numpy as np
 import pytest
 
 from simulator.account.account import FunctionFailed
+from simulator.call_log import Fault
+from simulator.deployed import START, ZONES
 from simulator.market.history import Pool
+from simulator.stage import Stage, open_stage
 from simulator.world import spot_prices as spot_price_world
 from spot_optimizer.market import collection_plan
 from spot_optimizer.market.coverage import Coverage
 from spot_optimizer.market.snapshot_file import snapshot_from_bytes
 from spot_optimizer.services.refresh_market import collection as market_collection
-from tests.workflow.faults import Fault
 from tests.workflow.market_stage import (
     DAY_S,
     FITTING,
@@ -26,7 +28,6 @@ from tests.workflow.market_stage import (
     punch,
     put,
 )
-from tests.workflow.stage import START, ZONES, Stage, open_stage
 
 
 def prices_every_five_minutes(stage: Stage, hours: int) -> np.ndarray[Any, Any]:

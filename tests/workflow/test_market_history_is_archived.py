@@ -7,10 +7,11 @@ import boto3
 import numpy as np
 
 from simulator.account.account import FunctionFailed
+from simulator.call_log import Fault
+from simulator.deployed import START, ZONES
+from simulator.stage import Stage, open_stage
 from spot_optimizer.market.price_months import Month
-from tests.workflow.faults import Fault
 from tests.workflow.market_stage import FITTING, adopt, ask, book_of, moving_market, punch
-from tests.workflow.stage import START, ZONES, Stage, open_stage
 
 
 def archive(stage: Stage) -> Mapping[str, bytes]:

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from simulator.account.account import FunctionFailed
+from simulator.deployed import START, ZONES
 from simulator.market.history import Pool, PriceHistory
+from simulator.stage import TYPES, Stage, open_stage
 from simulator.world.advisor import SpotAdvisor
-from tests.workflow.stage import START, TYPES, ZONES, Stage, open_stage
 
 POOLS = [Pool(instance_type, zone) for instance_type in TYPES for zone in ZONES]
 FITTING = len(ZONES) * sum(not instance_type.startswith("m6g") for instance_type in TYPES)

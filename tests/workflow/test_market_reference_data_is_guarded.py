@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
+from simulator.call_log import Fault
+from simulator.deployed import START
+from simulator.stage import Stage
 from simulator.world.advisor import SpotAdvisor
 from spot_optimizer.market.advisor_copy import AdvisorCopy
 from spot_optimizer.market.catalog_file import catalog_from_bytes
-from tests.workflow.faults import Fault
-from tests.workflow.stage import START, Stage
 
 
 def read(stage: Stage, **details: Any) -> dict[str, Any]:

@@ -5,10 +5,11 @@ from datetime import timedelta
 import boto3
 import pytest
 
-from tests.workflow.faults import ApiCall, Fault, step
-from tests.workflow.scenarios_of_left_overs import BETWEEN_SWEEPS, sweep_until_quiet
-from tests.workflow.scenarios_of_rescues import ready_stage
-from tests.workflow.stage import Stage, open_stage
+from simulator.call_log import ApiCall, Fault
+from simulator.stage import Stage, open_stage
+from tests.workflow.faults import step
+from tests.workflow.scenarios_of_failovers import ready_stage
+from tests.workflow.scenarios_of_leftovers import BETWEEN_SWEEPS, sweep_until_quiet
 
 GONE = timedelta(minutes=4)
 """From a warning until EC2 has ended the instance."""

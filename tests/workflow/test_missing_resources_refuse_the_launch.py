@@ -6,7 +6,8 @@ from datetime import timedelta
 import boto3
 import pytest
 
-from tests.workflow.stage import ZONES, Stage
+from simulator.deployed import ZONES
+from simulator.stage import Stage
 
 
 def _image_is_deregistered(stage: Stage, original: str) -> None:

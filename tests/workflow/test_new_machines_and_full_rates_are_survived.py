@@ -7,9 +7,10 @@ from datetime import timedelta
 import pytest
 
 from simulator.account import Call
+from simulator.deployed import ZONES
 from simulator.limit_table import changed
+from simulator.stage import Stage, open_stage
 from tests.workflow.faults import lost, step
-from tests.workflow.stage import ZONES, Stage, open_stage
 
 LAUNCH = Call("ec2", "RunInstances", "lambda", "LaunchReplacement")
 CANDIDATES = [(instance_type, ZONES[0], "spot") for instance_type in ("m5a.large", "m6i.large")]

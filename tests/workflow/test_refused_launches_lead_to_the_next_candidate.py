@@ -1,5 +1,6 @@
 """A refused launch decides which candidates are tried next."""
 
+from simulator.deployed import ZONES
 from tests.workflow.scenarios_of_refusals import (
     first_two_pools_are_full,
     first_zone_has_no_addresses,
@@ -7,7 +8,6 @@ from tests.workflow.scenarios_of_refusals import (
     refusal_cannot_be_recorded,
     spot_requests_are_used_up,
 )
-from tests.workflow.stage import ZONES
 from tests.workflow.story import Story, Told
 
 

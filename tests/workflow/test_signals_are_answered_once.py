@@ -7,9 +7,9 @@ from typing import Any
 import boto3
 import pytest
 
-from tests.workflow.faults import Fault
-from tests.workflow.scenarios_of_rescues import ready_stage
-from tests.workflow.stage import Stage, open_stage
+from simulator.call_log import Fault
+from simulator.stage import Stage, open_stage
+from tests.workflow.scenarios_of_failovers import ready_stage
 
 WARNING = "EC2 Spot Instance Interruption Warning"
 REBALANCE = "EC2 Instance Rebalance Recommendation"

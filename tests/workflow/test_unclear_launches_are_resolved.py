@@ -6,10 +6,11 @@ from collections.abc import Iterator
 import pytest
 
 from simulator.account.executions import Execution
-from tests.workflow.faults import Fault
+from simulator.call_log import Fault
+from simulator.deployed import ZONES
+from simulator.stage import SEED, Stage, open_stage
+from tests.workflow.scenarios_of_failovers import ready_stage
 from tests.workflow.scenarios_of_lost_replies import UNSEEN_REPLACEMENT_ENDED
-from tests.workflow.scenarios_of_rescues import ready_stage
-from tests.workflow.stage import SEED, ZONES, Stage, open_stage
 
 SPOT = (("m5a.large", ZONES[1], "spot"), ("m6i.large", ZONES[2], "spot"))
 LAUNCHER = "LaunchReplacement"

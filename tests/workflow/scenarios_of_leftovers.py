@@ -1,4 +1,4 @@
-"""Switches that leave something over, and the sweeps that find it once AWS is in order again."""
+"""Switches that leave leftovers, and the sweeps that find them once AWS has recovered."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -6,19 +6,21 @@ from typing import Any
 
 import boto3
 
+from simulator.call_log import Fault
+from simulator.deployed import STACK, ZONES
 from simulator.invariants import Auditor
-from tests.workflow.faults import Fault, inject, lost, step, workload_of
+from simulator.stage import WORKLOADS_MAX, Stage, open_stage
+from tests.workflow.faults import inject, lost, step, workload_of
 from tests.workflow.scenarios_after_the_commit import AFTER_COMMIT
 from tests.workflow.scenarios_before_the_commit import UNDOING
-from tests.workflow.stage import STACK, WORKLOADS_MAX, ZONES, Stage, open_stage
 from tests.workflow.story import Story, record
 
 BETWEEN_SWEEPS = timedelta(minutes=10)
 
 
 def sweep_until_quiet(stage: Stage, last_fault: datetime) -> dict[str, Any]:
-    """AWS is in order again: two sweeps and a third. What they found, and whether invariants 3 and
-    10 hold after the second; the third finds nothing and changes nothing."""
+    """AWS has recovered: three sweeps. Their findings, and whether invariants 3 and 10 hold after the
+    second; the third finds nothing and changes nothing."""
     stage.faults.clear()
     found = []
     for _ in range(2):
@@ -32,7 +34,7 @@ def sweep_until_quiet(stage: Stage, last_fault: datetime) -> dict[str, Any]:
 
 
 def undoing_fails_and_is_swept() -> Story:
-    """One workload for each state of UNDOING; UndoHandOver's has moved targets and address."""
+    """One workload for each state of UNDOING; UndoHandOver's has handed over targets and address."""
     with open_stage(StackBreakerWorkloads=WORKLOADS_MAX) as stage:
         group = stage.world.create_target_group("shop")
         holds = "UndoHandOver"
@@ -66,7 +68,7 @@ def undoing_fails_and_is_swept() -> Story:
 
 
 def replacement_ends_with_the_address() -> Story:
-    """The ledger takes neither commit nor undoing; then somebody ends the replacement."""
+    """The ledger accepts neither commit nor undoing; then a user terminates the replacement."""
     with open_stage() as stage:
         original = stage.launch("web", address=True)
         stage.take_in()
@@ -143,7 +145,7 @@ def executions_are_stopped_by_hand() -> Story:
 
 
 def claims_and_launches_are_lost_and_swept() -> Story:
-    """A claim whose replies are lost and that cannot be given back; a launch whose replies are lost
+    """A claim whose replies are lost and that cannot be released; a launch whose replies are lost
     and that cannot be looked for."""
     with open_stage() as stage:
         originals = {workload: stage.launch(workload) for workload in ("claimed", "launched")}

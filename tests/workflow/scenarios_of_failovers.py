@@ -1,11 +1,13 @@
-"""Interruptions by EC2, and the rescues that follow."""
+"""Interruptions by EC2, and the failovers that follow."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from tests.workflow.faults import Fault, lost, record_of, step, workload_of
-from tests.workflow.stage import WORKLOADS_MAX, ZONES, Stage, open_stage
+from simulator.call_log import Fault
+from simulator.deployed import ZONES
+from simulator.stage import WORKLOADS_MAX, Stage, open_stage
+from tests.workflow.faults import lost, record_of, step, workload_of
 from tests.workflow.story import Story, record
 
 
@@ -13,7 +15,7 @@ from tests.workflow.story import Story, record
 def ready_stage(
     *workloads: str, launch: Mapping[str, Any] | None = None, **parameters: str | int | float
 ) -> Iterator[tuple[Stage, dict[str, str]]]:
-    """A stage whose workloads have a standing plan; with their instances by workload."""
+    """A stage whose workloads have a failover plan, and their instances by workload."""
     with open_stage(**parameters) as stage:
         originals = {name: stage.launch(name, **(launch or {})) for name in workloads or ("web",)}
         stage.take_in()
@@ -23,12 +25,12 @@ def ready_stage(
 
 
 def fails(operation: str, when: Callable[[Mapping[str, Any]], bool], workload: str) -> Fault:
-    """A call of a rescue that is refused for good."""
+    """A call of a failover that is always refused."""
     return Fault(operation, caller="FailOver", workload=workload, when=when)
 
 
-def clean_rescue() -> Story:
-    """EC2 warns and terminates; the machine has a target group and an address."""
+def clean_failover() -> Story:
+    """EC2 warns and terminates; the instance has a target group and an address."""
     with open_stage() as stage:
         group = stage.world.create_target_group("shop")
         original = stage.launch(target_group_arn=group, address=True, tags={"team": "shop"})
@@ -53,8 +55,8 @@ def clean_rescue() -> Story:
         )
 
 
-def rescue_without_a_target_group() -> Story:
-    """Nothing waits for health: the commit follows running."""
+def failover_without_a_target_group() -> Story:
+    """The failover does not wait for health: it commits once the replacement runs."""
     with ready_stage() as (stage, originals):
         stage.world.interrupt(originals["web"])
         stage.finish()
@@ -62,7 +64,7 @@ def rescue_without_a_target_group() -> Story:
 
 
 def original_only_stops() -> Story:
-    """EC2 stops the instance of a persistent request, and keeps it."""
+    """EC2 stops the instance of a persistent request, and keeps it stopped."""
     with ready_stage(launch={"persistent": True}) as (stage, originals):
         stage.world.interrupt(originals["web"], "stop")
         stage.finish()
@@ -72,7 +74,7 @@ def original_only_stops() -> Story:
 
 
 def persistent_request_is_interrupted() -> Story:
-    """EC2 terminates the instance of a persistent request, which would launch a ghost of it."""
+    """EC2 terminates the instance of a persistent request, which would launch another one."""
     with ready_stage(launch={"persistent": True}) as (stage, originals):
         stage.world.interrupt(originals["web"], "terminate")
         stage.finish()
@@ -80,7 +82,7 @@ def persistent_request_is_interrupted() -> Story:
 
 
 def all_spot_pools_are_full() -> Story:
-    """No pool of the plan has capacity: the home type is bought on-demand."""
+    """No pool of the plan has capacity: the home type is launched on-demand."""
     with ready_stage() as (stage, originals):
         stage.world.close_capacity(lifecycle="spot")
         stage.world.close_capacity("m5.large", ZONES[0], "on-demand")
@@ -90,7 +92,7 @@ def all_spot_pools_are_full() -> Story:
 
 
 def nothing_has_capacity() -> Story:
-    """Neither spot nor on-demand: the workload is lost, and a person hears of it."""
+    """Neither spot nor on-demand has capacity: the workload is down, and an alert is sent."""
     with ready_stage() as (stage, originals):
         stage.world.close_capacity()
         stage.world.interrupt(originals["web"])
@@ -140,7 +142,7 @@ def switch_taken_over_after_its_launch() -> Story:
 
 
 def original_interrupted_after_the_commit() -> Story:
-    """The switch is committed and its original drains: its interruption is no news."""
+    """The switch is committed and its original drains: its interruption has no effect."""
     with open_stage() as stage:
         group = stage.world.create_target_group("shop")
         original = stage.launch(target_group_arn=group)
@@ -180,11 +182,11 @@ REFUSED_FOR_GOOD: Mapping[str, tuple[str, Callable[[Mapping[str, Any]], bool]]] 
     "ReleaseOriginal": ("Invoke", step("HandOver", "release")),
     "RecordSuccess": ("Invoke", step("UpdateLedger", "succeed")),
 }
-"""State -> the call that is refused to one workload's rescue."""
+"""State -> the call that is refused to one workload's failover."""
 
 
-def every_step_of_a_rescue_fails() -> Story:
-    """One workload for each state of REFUSED_FOR_GOOD, whose call is refused for good."""
+def every_step_of_a_failover_fails() -> Story:
+    """One workload for each state of REFUSED_FOR_GOOD, whose call is always refused."""
     names = [workload_of(state) for state in REFUSED_FOR_GOOD]
     with ready_stage(*names, StackBreakerWorkloads=WORKLOADS_MAX) as (stage, originals):
         stage.faults += [
@@ -205,8 +207,8 @@ def every_step_of_a_rescue_fails() -> Story:
         return record(stage, originals=originals)
 
 
-def commit_replies_of_a_rescue_are_lost() -> Story:
-    """The rescue commits, but no answer of the commit arrives."""
+def commit_replies_of_a_failover_are_lost() -> Story:
+    """The failover commits, but no reply of the commit arrives."""
     with ready_stage() as (stage, originals):
         silent = lost("Invoke", step("UpdateLedger", "commit"))
         silent.caller = "FailOver"
@@ -216,8 +218,8 @@ def commit_replies_of_a_rescue_are_lost() -> Story:
         return record(stage, original=originals["web"])
 
 
-def rescue_under_the_global_stop() -> Story:
-    """The global stop holds even a rescue."""
+def failover_under_the_global_stop() -> Story:
+    """The global stop holds even a failover."""
     with ready_stage() as (stage, originals):
         stage.command(command="stop")
         stage.world.interrupt(originals["web"])
@@ -226,7 +228,7 @@ def rescue_under_the_global_stop() -> Story:
 
 
 def replacement_never_runs() -> Story:
-    """EC2 takes the replacement back while it is pending."""
+    """EC2 interrupts the replacement while it is pending."""
     with ready_stage() as (stage, originals):
         stage.world.interrupt(originals["web"])
         stage.account.run_until(stage.account.clock.now())

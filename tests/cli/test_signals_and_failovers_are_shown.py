@@ -1,4 +1,4 @@
-"""What EC2 said and what was done about it stand on the page and on the terminal."""
+"""The page and the terminal show EC2's signals and their effects."""
 
 import io
 from dataclasses import replace
@@ -15,7 +15,7 @@ from simulator.record import Record, simulate_and_record
 from simulator.scenario_file import builtin_run
 from simulator.simulation import Observer
 from simulator.summary import SwitchSummary
-from tests.cli.test_the_report_page_tells_the_whole_run import Page
+from tests.cli.test_report_page_shows_the_whole_run import Page
 
 _STORY: list[Happening] = []
 
@@ -36,72 +36,72 @@ def page(record: Record) -> Page:
 
 
 def marks(page: Page, kind: str) -> int:
-    """Figures of this kind on the time line, the legend's left out."""
+    """Marks of this kind on the timeline, without the legend's."""
     classes = [(a.get("class") or "").split() for tag, a in page.elements if tag == "path"]
     return sum(each[:3] == ["mark", "told", kind] for each in classes)
 
 
-def with_rescue(record: Record, **changes: object) -> Page:
-    """The page of a run whose first rescue went otherwise."""
+def with_failover(record: Record, **changes: object) -> Page:
+    """The page of a run whose first failover ended differently."""
     first, *others = record.summary.switches
     changed: SwitchSummary = replace(first, **changes)  # type: ignore[arg-type]
     summary = replace(record.summary, switches=(changed, *others))
     return Page(html_page(replace(record, summary=summary)))
 
 
-def test_every_signal_is_told_once_with_its_effect_and_reason(record: Record, page: Page) -> None:
-    """A mark and a row for each, however often it was delivered."""
+def test_page_shows_every_signal_once_with_effect_and_reason(record: Record, page: Page) -> None:
+    """Each has one mark and one row, however often it was delivered."""
     signals = record.summary.signals
     assert [s.workload_id for s in signals] == ["warned", "too-late", "unwarned"]
     assert marks(page, "warned") == 3
-    told = "".join(page.texts)
+    text = "".join(page.texts)
     for signal in signals:
         assert signal.what in page.texts
         assert signal.effect in page.texts
-        assert signal.reason in told
+        assert signal.reason in text
 
 
-def test_rescues_are_not_drawn_as_planned_switches(page: Page) -> None:
-    """Figures of their own, and words of their own."""
-    assert marks(page, "rescued") == 3
+def test_failovers_are_not_drawn_as_planned_switches(page: Page) -> None:
+    """They have their own marks and words."""
+    assert marks(page, "failed-over") == 3
     assert marks(page, "done") == 0
-    assert page.texts.count("rescued") == 6  # in the tables of signals and of switches
+    assert page.texts.count("failed over") == 6  # in the tables of signals and of switches
     assert "done" not in page.texts
 
 
-def test_downtime_stands_in_the_totals_and_on_the_time_line(record: Record, page: Page) -> None:
-    """All of it in the totals; a box for each rescue that came after the end of its original."""
-    rescues = record.summary.switches
-    down_s = [s.downtime_seconds for s in rescues if s.downtime_seconds]
+def test_downtime_is_in_the_totals_and_on_the_timeline(record: Record, page: Page) -> None:
+    """The totals sum it up; each failover after the end of its original has a box."""
+    failovers = record.summary.switches
+    down_s = [s.downtime_seconds for s in failovers if s.downtime_seconds]
     assert sum(down_s) == sum(w.downtime_seconds for w in record.summary.workloads)
     assert f"{duration(sum(down_s))} of downtime, 0 failed, 3 signals of EC2" in page.texts
     boxes = [a for tag, a in page.elements if tag == "rect" and a.get("class") == "down"]
     assert len(boxes) == len(down_s) + 1  # and the legend's
 
 
-def test_a_failed_rescue_is_a_fault(record: Record) -> None:
-    """With a figure of its own, counted, and its outcome among the faults."""
-    page = with_rescue(record, phase="FAILED", outcome="nobody had capacity")
-    assert (marks(page, "rescued"), marks(page, "not-rescued")) == (2, 1)
-    assert "not rescued" in page.texts
+def test_failed_failover_is_a_fault(record: Record) -> None:
+    """It has its own mark and count, and its outcome is among the faults."""
+    page = with_failover(record, phase="FAILED", outcome="nobody had capacity")
+    assert (marks(page, "failed-over"), marks(page, "failover-failed")) == (2, 1)
+    assert "failover failed" in page.texts
     assert page.text.count("nobody had capacity") == 2
-    assert f"rescue from {record.summary.switches[0].came_from} failed" in page.texts
+    assert f"failover from {record.summary.switches[0].came_from} failed" in page.texts
 
 
-def test_a_switch_that_a_rescue_took_over_is_no_fault(record: Record) -> None:
-    """Nothing failed: the rescue went on with it."""
-    page = with_rescue(record, phase="FAILED", kind="SWITCH", taken_over=True)
+def test_switch_taken_over_by_a_failover_is_no_fault(record: Record) -> None:
+    """Nothing failed: the failover continued it."""
+    page = with_failover(record, phase="FAILED", kind="SWITCH", taken_over=True)
     assert marks(page, "taken-over") == 1
     assert "taken over" in page.texts
     assert "No fault." in page.texts
 
 
-def test_the_terminal_tells_rescues_as_rescues(record: Record) -> None:
-    """How long until the replacement served, the downtime, and the signals with their effects."""
+def test_terminal_summary_shows_failovers(record: Record) -> None:
+    """It has the time until the replacement served, the downtime, and the signals with their effects."""
     console = Console(file=io.StringIO(), width=300)
     print_summary(record.summary, console)
     text = console.file.getvalue()  # type: ignore[attr-defined]
-    assert text.count("RESCUED") == 3
+    assert text.count("FAILED OVER") == 3
     for switch in record.summary.switches:
         assert switch.hand_over_seconds is not None
         assert f"{switch.hand_over_seconds:.0f} s until the replacement served" in text
@@ -110,17 +110,17 @@ def test_the_terminal_tells_rescues_as_rescues(record: Record) -> None:
     assert "[mc]*" in text  # a pattern is no markup
 
 
-def test_signals_and_rescues_are_told_as_they_happen(record: Record) -> None:
-    """A line for each, with the seconds until the hand-over."""
+def test_terminal_shows_signals_and_failovers_as_they_happen(record: Record) -> None:
+    """Each has a line; a failover's has the seconds until the hand-over."""
     lines = [line(happening).plain for happening in _STORY]
     assert len([each for each in lines if " signal " in each and "EVACUATE" in each]) == 3
-    rescued = [each for each in lines if " rescued " in each]
-    assert len(rescued) == len(record.summary.switches)
-    assert all(" s: m5.large" in each or " s: c5.large" in each for each in rescued)
+    done = [each for each in lines if " failed over " in each]
+    assert len(done) == len(record.summary.switches)
+    assert all(" s: m5.large" in each or " s: c5.large" in each for each in done)
 
 
 @pytest.mark.parametrize(
-    ("seconds", "told"),
+    ("seconds", "text"),
     [
         (0, "0 s"),
         (0.2, "1 s"),
@@ -130,6 +130,6 @@ def test_signals_and_rescues_are_told_as_they_happen(record: Record) -> None:
         (5400, "1.5 h"),
     ],
 )
-def test_a_duration_is_said_as_people_say_it(seconds: float, told: str) -> None:
-    """Begun seconds count as whole ones: downtime is never told shorter than it was."""
-    assert duration(seconds) == told
+def test_duration_is_rounded_up_to_whole_seconds(seconds: float, text: str) -> None:
+    """Downtime is never shown shorter than it was."""
+    assert duration(seconds) == text

@@ -1,4 +1,4 @@
-"""The page of a simulation stands alone, and says all and only what the ledger and the bill say."""
+"""The report page is self-contained, and shows exactly what the ledger and the bill contain."""
 
 import json
 import re
@@ -66,20 +66,20 @@ def page(record: Record) -> Page:
     return Page(html_page(record))
 
 
-def test_the_page_is_well_formed(page: Page) -> None:
+def test_page_is_well_formed(page: Page) -> None:
     """Every element that is opened is closed, in order."""
     assert page.open == []
     assert page.elements[0][0] == "html"
 
 
-def test_the_page_loads_nothing(record: Record) -> None:
-    """No address, import, source or link in it: it looks the same on a machine without a network."""
+def test_page_loads_nothing(record: Record) -> None:
+    """It contains no address, import, source or link, so it looks the same without a network."""
     text = html_page(record)
     assert re.findall(r"https?:|//[a-z]|@import|url\(|\bsrc=|\bhref=|<link|fetch\(", text) == []
 
 
-def test_every_decision_stands_on_the_page(record: Record, page: Page) -> None:
-    """Each change of decision has a row with its reason, what held it and what was not taken."""
+def test_page_shows_every_decision(record: Record, page: Page) -> None:
+    """Each change of decision has a row with its reason, its guard and the rejected pools."""
     rows = [a for t, a in page.elements if t == "tr" and "data-workload" in a and "id" not in a]
     faults = len(record.refused_launches) + 1
     assert len(rows) == len(record.decisions) + faults
@@ -91,8 +91,8 @@ def test_every_decision_stands_on_the_page(record: Record, page: Page) -> None:
     assert any(decision.held_by for decision in record.decisions)
 
 
-def test_every_switch_and_refused_launch_stands_on_the_page(record: Record, page: Page) -> None:
-    """With places, reason and states; a refused launch with its error code and what was done."""
+def test_page_shows_every_switch_and_refused_launch(record: Record, page: Page) -> None:
+    """A switch has places, reason and states; a refused launch its error code and cure."""
     ids = {a.get("id") for tag, a in page.elements if tag == "tr"}
     assert record.summary.switches
     assert record.refused_launches
@@ -104,8 +104,8 @@ def test_every_switch_and_refused_launch_stands_on_the_page(record: Record, page
         assert f"launch refused in {launch.place}: {launch.code}" in page.text
 
 
-def test_a_failed_switch_and_its_outcome_stand_on_the_page(record: Record) -> None:
-    """Both in the table of switches and among the faults."""
+def test_page_shows_a_failed_switch_and_its_outcome(record: Record) -> None:
+    """Both are in the table of switches and among the faults."""
     first, *others = record.summary.switches
     failed = replace(first, phase="FAILED", outcome="the replacement never became healthy")
     summary = replace(record.summary, switches=(failed, *others))
@@ -113,8 +113,8 @@ def test_a_failed_switch_and_its_outcome_stand_on_the_page(record: Record) -> No
     assert page.text.count("the replacement never became healthy") == 2
 
 
-def test_money_on_the_page_is_that_of_the_summary(record: Record, page: Page) -> None:
-    """Totals, each workload's three sums, and the ends of the curves."""
+def test_page_shows_the_money_of_the_summary(record: Record, page: Page) -> None:
+    """Totals, each workload's three sums, and the ends of the curves agree."""
     workloads = record.summary.workloads
     last = record.costs[-1]
     assert last.cost_usd == pytest.approx(sum(w.cost_usd for w in workloads))
@@ -141,8 +141,8 @@ def test_bars_are_the_instances_and_their_cost_adds_up(record: Record, page: Pag
         assert sum(s.cycles for s in workload.cycles) == sum(summary.decisions.values())
 
 
-def test_forecast_bands_are_those_of_an_hour_before(record: Record) -> None:
-    """One for each cycle with a snapshot, none before; the market's price then lies in its band."""
+def test_forecast_bands_are_an_hour_old(record: Record) -> None:
+    """Each cycle with a snapshot has one, none before; the price at that time lies in its band."""
     search = next(w for w in record.workloads if w.workload_id == "search")
     (instance,) = search.instances
     assert len(instance.bands) > 8
@@ -155,8 +155,8 @@ def test_forecast_bands_are_those_of_an_hour_before(record: Record) -> None:
         assert band.p05_usd_per_hour <= before <= band.p95_usd_per_hour
 
 
-def test_what_is_simulated_and_scripted_is_said(record: Record, page: Page) -> None:
-    """In the head of the page, and every scripted event with its time."""
+def test_page_says_what_is_simulated_and_scripted(record: Record, page: Page) -> None:
+    """Its head says that it is simulated, and every scripted event is listed with its time."""
     assert "Simulated" in page.texts
     assert "All money is simulated." in " ".join(page.text.split())
     assert record.scripted
@@ -164,7 +164,7 @@ def test_what_is_simulated_and_scripted_is_said(record: Record, page: Page) -> N
         assert f" {event.text}" in page.texts
 
 
-def test_text_from_outside_is_escaped(record: Record) -> None:
+def test_external_text_is_escaped(record: Record) -> None:
     """Markup and template signs in a name, a reason or a market's file name stay text."""
     summary = replace(
         record.summary,
@@ -178,8 +178,8 @@ def test_text_from_outside_is_escaped(record: Record) -> None:
     assert NASTY in Page(text).texts
 
 
-def test_long_names_are_shortened_in_drawings_and_whole_in_hints(record: Record) -> None:
-    """A name of 128 characters does not run out of the drawing."""
+def test_long_names_are_cut_in_drawings_and_complete_in_hints(record: Record) -> None:
+    """A name of 128 characters does not overflow the drawing."""
     name = "x" * 128
     old = record.workloads[0].workload_id
     summary = replace(
@@ -195,8 +195,8 @@ def test_long_names_are_shortened_in_drawings_and_whole_in_hints(record: Record)
     assert name in page.texts
 
 
-def test_simulate_writes_the_page_beside_the_json(tmp_path: Path) -> None:
-    """--report and --json together: the page in the file, one document on the terminal."""
+def test_simulate_writes_the_page_and_the_json(tmp_path: Path) -> None:
+    """With --report and --json, the page is in the file and one document on the terminal."""
     file = tmp_path / "run.html"
     result = RUN.invoke(app, ["simulate", "--hours", "0.5", "--json", "--report", str(file)])
     assert result.exit_code == 0, result.output
@@ -206,8 +206,8 @@ def test_simulate_writes_the_page_beside_the_json(tmp_path: Path) -> None:
         assert workload["workload_id"] in page.texts
 
 
-def test_a_report_that_cannot_be_written_is_refused_before_the_run(tmp_path: Path) -> None:
-    """Exit code 2, and the folder that is missing."""
+def test_unwritable_report_is_refused_before_the_run(tmp_path: Path) -> None:
+    """The exit code is 2, and the message names the missing folder."""
     file = tmp_path / "nowhere" / "run.html"
     result = RUN.invoke(app, ["simulate", "--hours", "0.5", "--report", str(file)])
     assert result.exit_code == 2
