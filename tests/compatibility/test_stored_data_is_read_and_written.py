@@ -262,12 +262,9 @@ def test_object_survives_a_round_trip_through_todays_code(prefix: str) -> None:
 
 
 def _codec(module: Any) -> tuple[Read, Write]:
-    """The one pair of functions ``..._from_bytes`` and ``..._to_bytes`` of a module, or of a class in it."""
-    own = [
-        value
-        for value in vars(module).values()
-        if getattr(value, "__module__", "") == module.__name__
-    ]
+    """``from_bytes`` and ``to_bytes`` of the module's class, or its functions whose names end so."""
+    name, values = module.__name__, vars(module).values()
+    own = [value for value in values if getattr(value, "__module__", "") == name]
     for value in own:
         if isinstance(value, type) and hasattr(value, "from_bytes") and hasattr(value, "to_bytes"):
             return value.from_bytes, value.to_bytes
