@@ -1,5 +1,6 @@
 """Today's code reads all that version 0.1.0 has written, and writes what version 0.1.0 reads."""
 
+import importlib
 import json
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -15,16 +16,6 @@ from spot_optimizer.contracts.decide import DecideRequest
 from spot_optimizer.contracts.events import SignalRequest
 from spot_optimizer.contracts.market import RefreshMarketRequest
 from spot_optimizer.contracts.sweep import ScheduledSweep
-from spot_optimizer.decision.kept_inputs import inputs_from_bytes, inputs_to_bytes
-from spot_optimizer.forecast.daily_lessons import Lessons
-from spot_optimizer.forecast.issued_forecasts import IssuedForecasts
-from spot_optimizer.forecast.safety_history import SafetyHistory
-from spot_optimizer.forecast.score_history import ScoreBook
-from spot_optimizer.market.advisor_copy import AdvisorCopy
-from spot_optimizer.market.catalog_file import catalog_from_bytes, catalog_to_bytes
-from spot_optimizer.market.price_book import PriceBook
-from spot_optimizer.market.snapshot_file import snapshot_from_bytes, snapshot_to_bytes
-from spot_optimizer.usage.usage_book import UsageBook
 from tests.compatibility import fixtures
 from tests.compatibility.old_version import old_version
 
@@ -221,58 +212,28 @@ def _inputs_again(module: Any, kept: Any) -> bytes:
     return body
 
 
-OBJECTS: dict[str, tuple[Read, Write, str]] = {
-    "decisions/": (bytes, bytes, ""),
-    "receipts/": (bytes, bytes, ""),
-    "market/prices.npz": (PriceBook.from_bytes, PriceBook.to_bytes, "market.price_book:PriceBook"),
-    "history/reported/": (PriceBook.from_bytes, PriceBook.to_bytes, "market.price_book:PriceBook"),
-    "history/imported/": (PriceBook.from_bytes, PriceBook.to_bytes, "market.price_book:PriceBook"),
-    "market/safety.npz": (
-        SafetyHistory.from_bytes,
-        SafetyHistory.to_bytes,
-        "forecast.safety_history:SafetyHistory",
-    ),
-    "market/trial-safety.npz": (
-        SafetyHistory.from_bytes,
-        SafetyHistory.to_bytes,
-        "forecast.safety_history:SafetyHistory",
-    ),
-    "market/scores.json.gz": (
-        ScoreBook.from_bytes,
-        ScoreBook.to_bytes,
-        "forecast.score_book:ScoreBook",
-    ),
-    "market/advisor.json.gz": (
-        AdvisorCopy.from_bytes,
-        AdvisorCopy.to_bytes,
-        "market.advisor_copy:AdvisorCopy",
-    ),
-    "market/lessons/": (Lessons.from_bytes, Lessons.to_bytes, "forecast.recalibration:Lessons"),
-    "forecasts/": (
-        IssuedForecasts.from_bytes,
-        IssuedForecasts.to_bytes,
-        "forecast.foretold:Foretold",
-    ),
-    "usage/usage.json.gz": (UsageBook.from_bytes, UsageBook.to_bytes, "usage.usage_book:UsageBook"),
-    "market/snapshot.npz": (
-        snapshot_from_bytes,
-        snapshot_to_bytes,
-        "market.snapshot_file:snapshot",
-    ),
-    "market/trial.npz": (snapshot_from_bytes, snapshot_to_bytes, "market.snapshot_file:snapshot"),
-    "inputs/snapshots/": (snapshot_from_bytes, snapshot_to_bytes, "market.snapshot_file:snapshot"),
-    "market/catalog.json.gz": (catalog_from_bytes, catalog_to_bytes, "market.catalog_file:catalog"),
-    "inputs/catalogs/": (catalog_from_bytes, catalog_to_bytes, "market.catalog_file:catalog"),
-    "inputs/cycles/": (
-        inputs_from_bytes,
-        lambda kept: _inputs_again(inputs_to_bytes, kept),
-        "decision.inputs:inputs",
-    ),
+OBJECTS: dict[str, tuple[str, str]] = {
+    "market/prices.npz": ("market.price_book", "market.price_book"),
+    "history/reported/": ("market.price_book", "market.price_book"),
+    "history/imported/": ("market.price_book", "market.price_book"),
+    "market/safety.npz": ("forecast.safety_history", "forecast.safety_history"),
+    "market/trial-safety.npz": ("forecast.safety_history", "forecast.safety_history"),
+    "market/scores.json.gz": ("forecast.score_history", "forecast.score_book"),
+    "market/advisor.json.gz": ("market.advisor_copy", "market.advisor_copy"),
+    "market/lessons/": ("forecast.daily_lessons", "forecast.recalibration"),
+    "forecasts/": ("forecast.issued_forecasts", "forecast.foretold"),
+    "usage/usage.json.gz": ("usage.usage_book", "usage.usage_book"),
+    "market/snapshot.npz": ("market.snapshot_file", "market.snapshot_file"),
+    "market/trial.npz": ("market.snapshot_file", "market.snapshot_file"),
+    "inputs/snapshots/": ("market.snapshot_file", "market.snapshot_file"),
+    "market/catalog.json.gz": ("market.catalog_file", "market.catalog_file"),
+    "inputs/catalogs/": ("market.catalog_file", "market.catalog_file"),
+    "inputs/cycles/": ("decision.kept_inputs", "decision.inputs"),
 }
-"""Beginning of a key -> how today's code reads and writes the object, and its class or the beginning
-of its functions' names in version 0.1.0."""
+"""Beginning of a key -> the module that reads and writes the object, today and in version 0.1.0."""
 
 ELSEWHERE = (
+    *("decisions/", "receipts/"),
     "usage/memory-metrics.json",
     "usage/throughput.json",
     "history/imports.json",
@@ -288,25 +249,25 @@ def test_every_object_of_the_old_bucket_is_of_a_known_kind() -> None:
         assert key.startswith((*OBJECTS, *ELSEWHERE)), key
 
 
-@pytest.mark.parametrize("prefix", [name for name, row in OBJECTS.items() if row[2]])
+@pytest.mark.parametrize("prefix", OBJECTS)
 def test_object_survives_a_round_trip_through_todays_code(prefix: str) -> None:
     """What today's code reads and writes is to version 0.1.0 byte for byte what it was."""
-    read, write, old_name = OBJECTS[prefix]
-    old_read, old_write = _old_functions(old_name)
+    new_name, old_name = OBJECTS[prefix]
+    read, write = _codec(importlib.import_module(f"spot_optimizer.{new_name}"))
+    old_read, old_write = _codec(old_version().module(old_name))
     bodies = [body for key, body in fixtures.objects().items() if key.startswith(prefix)]
     assert bodies
     for body in bodies:
         assert old_write(old_read(write(read(body)))) == old_write(old_read(body))
 
 
-def _old_functions(name: str) -> tuple[Read, Write]:
-    module_name, _, attribute = name.partition(":")
-    module = old_version().module(module_name)
-    if hasattr(module, attribute):
-        kind = getattr(module, attribute)
-        return kind.from_bytes, kind.to_bytes
-    read, write = (
-        getattr(module, f"{attribute}_from_bytes"),
-        getattr(module, f"{attribute}_to_bytes"),
-    )
-    return read, (lambda kept: _inputs_again(write, kept)) if attribute == "inputs" else write
+def _codec(module: Any) -> tuple[Read, Write]:
+    """``from_bytes`` and ``to_bytes`` of the module's class, or its functions whose names end so."""
+    name, values = module.__name__, vars(module).values()
+    own = [value for value in values if getattr(value, "__module__", "") == name]
+    for value in own:
+        if isinstance(value, type) and hasattr(value, "from_bytes") and hasattr(value, "to_bytes"):
+            return value.from_bytes, value.to_bytes
+    (read,) = (value for value in own if value.__name__.endswith("_from_bytes"))
+    (write,) = (value for value in own if value.__name__.endswith("_to_bytes"))
+    return read, (lambda kept: _inputs_again(write, kept)) if "inputs" in write.__name__ else write

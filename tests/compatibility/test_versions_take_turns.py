@@ -174,24 +174,31 @@ def test_no_launch_template_is_rewritten_by_the_other_version(alone: Run, mixed:
 
 def test_nothing_on_the_ledger_is_lost_between_versions(alone: Run, mixed: Mixed) -> None:
     """Each attribute that the old version alone leaves is there, with the same value."""
-    lost: list[Any] = []
-    for key, item in alone.items.items():
-        found = mixed[2].items.get(key, {})
-        lost += [
-            (key, name, value, found.get(name))
-            for name, value in item.items()
-            if _comparable(found.get(name), name) != _comparable(value, name)
-        ]
-    assert lost == []
+    found = mixed[2].items
+    changed = [
+        each
+        for key, item in alone.items.items()
+        for each in _changes(" / ".join(key), item, found.get(key))
+    ]
+    assert not changed, "\n".join(changed)
 
 
-def _comparable(value: Any, name: str = "") -> Any:
-    if isinstance(value, dict):
-        return {key: _comparable(inner, key) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [_comparable(each) for each in value]
-    if name in _TEXTS:
-        return "a text"
+def _changes(where: str, old: Any, new: Any) -> Iterator[str]:
+    """What of ``old`` is missing or different in ``new``."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        for name, value in old.items():
+            if name not in new:
+                yield f"{where}.{name} is gone"
+            elif name not in _TEXTS:
+                yield from _changes(f"{where}.{name}", value, new[name])
+    elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        for number, pair in enumerate(zip(old, new, strict=True)):
+            yield from _changes(f"{where}[{number}]", *pair)
+    elif _without_ids(old) != _without_ids(new):
+        yield f"{where} was {old!r} and is {new!r}"
+
+
+def _without_ids(value: Any) -> Any:
     return _IDS.sub("an id", value) if isinstance(value, str) else value
 
 
@@ -199,7 +206,8 @@ def test_readings_of_usage_are_kept_across_versions(alone: Run, mixed: Mixed) ->
     """CPU, memory and throughput that one version has read are not forgotten by the other."""
     assert alone.usage["usage/throughput.json"]
     assert alone.usage["usage/memory-metrics.json"]["metrics"]
-    assert _comparable(mixed[2].usage) == _comparable(alone.usage)
+    changed = list(_changes("usage", alone.usage, mixed[2].usage))
+    assert not changed, "\n".join(changed)
 
 
 def test_imported_files_are_recorded_alike(mixed: Mixed) -> None:
