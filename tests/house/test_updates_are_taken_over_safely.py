@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from simulator.account import translate as translating
-from tests.house.repository import PACKAGE, ROOT, resources, template
+from tests.house.repository import PACKAGE, ROOT, imports_of, resources, template
 from tests.house.translated import function_of, properties_of, reference, resources_of
 
 FUNCTIONS = properties_of("AWS::Lambda::Function")
@@ -65,9 +65,17 @@ def test_a_switch_in_flight_ends_with_what_it_began_with() -> None:
 def test_a_step_needs_no_parameter(step: str) -> None:
     """What is published for its code alone must not depend on what else may change."""
     name = re.sub(r"(?<!^)(?=[A-Z])", "_", step).lower()
-    tree = ast.parse((PACKAGE / "services" / f"{name}.py").read_text(encoding="utf-8"))
-    read = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
-    assert not read & OF_PARAMETERS
+    own = sorted((PACKAGE / "services" / name).glob("*.py"))
+    shared = {
+        PACKAGE.parent.joinpath(*module.split(".")).with_suffix(".py")
+        for path in own
+        for module in imports_of(path)
+        if module.startswith("spot_optimizer.workflow.")
+    }
+    for path in (*own, *shared):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        read = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+        assert not read & OF_PARAMETERS, path
     handler = (ROOT / "functions" / name / "app.py").read_text(encoding="utf-8")
     assert "read_environment" not in handler
     assert "VersionDescription" not in resources("AWS::Serverless::Function")[step]

@@ -56,7 +56,7 @@ def test_a_launch_that_cannot_be_looked_for_is_recorded(told: Told) -> None:
     """The failure stands on the record although the replacement could not be found."""
     story = told(lost_replacement_cannot_be_looked_for)
     assert story.execution().states[-5:] == (
-        "WaitUntilListed", "FindReplacement", "TellNotUndone", "RecordFailure", "NotSwitched",
+        "WaitUntilListed", "FindReplacement", "AlertNotUndone", "RecordFailure", "NotSwitched",
     )  # fmt: skip
     assert story.switch()["phase"] == "FAILED"
     assert story.seen["original"] in story.alive
@@ -82,7 +82,7 @@ def test_a_claim_that_never_was_needs_no_giving_back(told: Told) -> None:
 def test_a_claim_that_cannot_be_given_back_is_told(told: Told) -> None:
     """It blocks the workload until it expires, so a person hears of it."""
     story = told(claim_replies_are_all_lost)
-    assert story.execution("stuck").states[-2:] == ("TellLeftAsItIs", "LeftAsItIs")
+    assert story.execution("stuck").states[-2:] == ("AlertLeftAsIs", "LeftAsIs")
     assert len([alert for alert in story.alerts if "Workload stuck" in alert]) == 1
 
 

@@ -3,10 +3,10 @@
 Each action finds its own traces, so repeating it, or going on after a run that died half-way, does
 what is left to do::
 
-    shift    replacement registered where the original is -> healthy there -> addresses moved
-    rescue   addresses moved -> replacement registered where the original is -> healthy there
-    undo     addresses moved back -> replacement taken out again
-    release  original taken out -> its connections drained
+    shift      replacement registered where the original is -> healthy there -> addresses moved
+    fail-over  addresses moved -> replacement registered where the original is -> healthy there
+    undo       addresses moved back -> replacement taken out again
+    release    original taken out -> its connections drained
 
 When an original has ended before its traffic was handed over, nothing shows any more where that was: then
 counts what the standing plan remembers.
@@ -74,14 +74,14 @@ class LoadBalancerNotSupported(Exception):
 def hand_over(request: HandOverRequest, now: datetime) -> HandOverProgress:
     """Carry out one action as far as it can be done now.
 
-    Raises TargetsNotHealthy on ``shift`` and ``rescue``; on ``shift``, before anything has moved,
+    Raises TargetsNotHealthy on ``shift`` and ``fail-over``; on ``shift``, before anything has moved,
     TrafficNotMovable.
     """
     match request.action:
         case "shift":
             progress = _shift(request, now)
             return _with(progress, *_handed_addresses(request)) if progress.done else progress
-        case "rescue":
+        case "fail-over":
             # The original may be gone before the targets are healthy, and its address with it.
             moved, left = _handed_addresses(request)
             return _with(_shift(request, now), moved, left)
@@ -341,7 +341,7 @@ def _find_traffic(request: HandOverRequest, now: datetime) -> FoundLoadBalancing
     original_id, replacement_id = request.original_id, request.replacement_id
     standing = request.standing
     rows = read_instances([original_id, replacement_id])
-    if replacement_id not in rows and request.action in ("shift", "rescue"):
+    if replacement_id not in rows and request.action in ("shift", "fail-over"):
         # It has been seen running, and what ends is shown for an hour.
         raise TryAgain(f"{replacement_id} is not listed yet")
     vpcs = {row["VpcId"] for row in rows.values() if "VpcId" in row}
