@@ -404,7 +404,7 @@ class _Cycle:
             return changed_load_balancing(machines, fleet.plans, anew)
         except (BotoCoreError, ClientError):
             logger.exception("load balancing not read")
-            metrics.add_metric("TrafficNotRead", "Count", 1)
+            metrics.add_metric("LoadBalancingNotRead", "Count", 1)
             return None
 
     def _tell_of_lost_traffic(

@@ -91,7 +91,7 @@ def changed_details(
         found = read_details(instances[each] for each in known)
     except (BotoCoreError, ClientError):
         logger.exception("machines not looked at")
-        metrics.add_metric("MachinesNotLookedAt", "Count", 1)
+        metrics.add_metric("InstancesNotRead", "Count", 1)
         return None
     return frozenset(
         known[instance_id]

@@ -134,7 +134,7 @@ class _Sweep:
             f for f in found if f not in held and not self._carry_out(f, read.records, rescues)
         ]
         if found:
-            metrics.add_metric("LeftOversFound", "Count", len(found))
+            metrics.add_metric("LeftoversFound", "Count", len(found))
         return {
             "found": [
                 {"action": f.action.value, "workload_id": f.workload_id, "reason": f.reason}
