@@ -1,10 +1,10 @@
-# make demo    a simulated account with the real product in it, nothing of AWS needed
-# make test    everything: make check, then all tests
-# make check   style, types, templates, build
-# make unit    the tests of the pure core, in seconds
-# make soak    every EVERY-th single fault (1) and SEEDS random runs (100), an hour and more
-# make clean   remove what the others made
-# Needed: Python 3.11 or newer with its venv module, and PyPI (or what pip is configured to use).
+# make demo    run the real product in a simulated AWS account; needs no AWS account
+# make test    make check, then all tests
+# make check   check style, types and template, and build
+# make unit    run the tests of the pure core, in seconds
+# make soak    run every EVERY-th single fault (1) and SEEDS random runs (100); takes an hour or more
+# make clean   remove everything that the other targets create
+# Requires Python 3.11 or newer with its venv module, and PyPI (or the index that pip is configured to use).
 
 PYTHONS ?= python3.13 python3.12 python3.11 python3
 VENV := .venv
@@ -14,10 +14,10 @@ BIN := $(VENV)/bin
 CHECKOV := $(VENV)/checkov
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 UNIT_TESTS := tests/decision tests/forecast tests/market tests/switching tests/usage
-# The layers' makefiles call python3 and have to find one that has pip.
+# The layers' makefiles call python3 and need one with pip.
 SAM := SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/sam
 
-# $(call quietly,text,command): one line while all is well, everything the command said when not.
+# $(call quietly,text,command): prints one line, and the command's output only if it fails.
 quietly = @printf '%s\n' "$(1)"; log=$(VENV)/$(notdir $@).log; \
 	$(2) > $$log 2>&1 || { code=$$?; cat $$log >&2; exit $$code; }
 
@@ -49,9 +49,9 @@ build: $(VENV)/dev-installed .aws-sam/runtime/installed
 	$(call quietly,Build for x86_64 (sam build),$(SAM) build --parameter-overrides Architecture=x86_64 \
 		--build-dir .aws-sam/x86_64/build --cache-dir .aws-sam/x86_64/cache)
 
-# What Lambda has beside a function and its layers, for this machine's processor.
+# What Lambda's runtime provides besides a function and its layers, for the local architecture.
 .aws-sam/runtime/installed: tests/runtime/requirements.txt constraints.txt | $(VENV)/dev-installed
-	$(call quietly,Installing what Lambda's runtime has,sh tests/runtime/install.sh $(BIN)/python .aws-sam/runtime)
+	$(call quietly,Installing what Lambda's runtime provides,sh tests/runtime/install.sh $(BIN)/python .aws-sam/runtime)
 	@touch $@
 
 unit: $(VENV)/dev-installed
@@ -65,14 +65,14 @@ clean:
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/base-installed: pyproject.toml constraints.txt | $(BIN)/python
-	$(call quietly,Installing the packages that the product needs,$(PIP_INSTALL) --editable .)
+	$(call quietly,Installing the product's requirements,$(PIP_INSTALL) --editable .)
 	@touch $@
 
 $(VENV)/dev-installed: pyproject.toml constraints.txt | $(BIN)/python
-	$(call quietly,Installing the packages that the product and its tests need,$(PIP_INSTALL) --editable '.[dev]')
+	$(call quietly,Installing the requirements of the product and its tests,$(PIP_INSTALL) --editable '.[dev]')
 	@touch $@ $(VENV)/base-installed
 
-# In an environment of its own: what it requires contradicts what the product does.
+# In its own environment, because its requirements contradict the product's.
 $(CHECKOV)/installed: .ci/checkov-constraints.txt | $(BIN)/python
 	@$(BIN)/python -m venv --clear $(CHECKOV)
 	$(call quietly,Installing checkov,$(CHECKOV)/bin/python -m pip install --quiet --disable-pip-version-check \
@@ -88,13 +88,13 @@ $(BIN)/python:
 	done; \
 	if [ -z "$$python" ] && [ -n "$$without_venv" ]; then \
 		version=$$("$$without_venv" -c 'import sys; print("%d.%d" % sys.version_info[:2])'); \
-		echo "$$without_venv cannot make a virtual environment: its venv module is missing." >&2; \
+		echo "$$without_venv cannot create a virtual environment: its venv module is missing." >&2; \
 		echo "On Debian and Ubuntu install it with: apt-get install python$$version-venv" >&2; \
 		exit 1; \
 	fi; \
 	if [ -z "$$python" ]; then \
-		echo "Python 3.11 or newer is needed; none of these is one: $(PYTHONS)" >&2; \
+		echo "Python 3.11 or newer is required; none of these qualifies: $(PYTHONS)" >&2; \
 		exit 1; \
 	fi; \
-	echo "Making a virtual environment with $$("$$python" --version) in $(VENV)"; \
+	echo "Creating a virtual environment with $$("$$python" --version) in $(VENV)"; \
 	"$$python" -m venv --clear $(VENV)

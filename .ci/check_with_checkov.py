@@ -1,9 +1,8 @@
-"""What checkov finds in the template as CloudFormation gets it; fails on what has no reason.
+"""Runs checkov on the translated template; fails on a finding without a reason.
 
     python .ci/check_with_checkov.py CHECKOV
 
-CHECKOV is its command. Nothing goes over the network: the policies of its vendor's platform are not
-asked for.
+CHECKOV is its command. It runs offline, without the policies of its vendor's platform.
 """
 
 import json

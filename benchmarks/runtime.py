@@ -11,7 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.runtime.built import architecture_of_this_machine, built, python313, why_not_here
+from tests.runtime.built import built, local_architecture, python313, why_not_here
 from tests.runtime.life import Life, Seen, live
 
 ROOT = Path(__file__).parents[1]
@@ -51,7 +51,7 @@ def _least(rows: list[Seen], field: str) -> float:
 def _size_mb(life: Life, name: str) -> float:
     """A function's code and its layers, in units of 2^20 bytes."""
     function = next(each for each in life.functions if each.logical_id == name)
-    build = built(architecture_of_this_machine())
+    build = built(local_architecture())
     folders = [function.code, *(build / layer.parent.name for layer in function.layers)]
     files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
     return sum(path.stat().st_size for path in files) / 2**20

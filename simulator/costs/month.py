@@ -54,7 +54,7 @@ class Lived:
     stored_at_end: storage.Stored
     kept_days: Mapping[str, float]
     deployed: Mapping[Item, int]
-    """Alarms and dashboards."""
+    """Metrics of alarms, and dashboards."""
     switches: int
     """Executions that began in ``days``."""
     calls: Counter[Call]
@@ -182,6 +182,10 @@ def _kept_days(account: EmbeddedAccount) -> dict[str, float]:
 def _deployed(account: EmbeddedAccount) -> dict[Item, int]:
     types = Counter(account.stack.types.values())
     return {
-        Item.ALARMS: types["AWS::CloudWatch::Alarm"],
+        Item.ALARMS: sum(
+            len([m for m in properties.get("Metrics", [{"MetricStat": {}}]) if "MetricStat" in m])
+            for name, properties in account.stack.properties.items()
+            if account.stack.types[name] == "AWS::CloudWatch::Alarm"
+        ),
         Item.DASHBOARDS: types["AWS::CloudWatch::Dashboard"],
     }

@@ -71,7 +71,7 @@ class PlacedFault:
 
 def parse_fault(text: str) -> Fault | PlacedFault:
     """``17:lost-reply``, ``ec2:CreateFleet@LaunchReplacement#2:lost-reply``,
-    ``lambda:Invoke@FailOver/ShiftTraffic:denied`` or ``delivery@HandleSignal:not-delivered``.
+    ``lambda:Invoke@FailOver/HandOver:denied`` or ``delivery@HandleSignal:not-delivered``.
 
     Raises ValueError naming what is allowed.
     """

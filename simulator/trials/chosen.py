@@ -8,14 +8,14 @@ _INVOKE, _UPDATE, _ALERT = "lambda:Invoke", "dynamodb:UpdateItem", "sns:Publish"
 
 _CHOSEN: tuple[tuple[str, tuple[str, ...]], ...] = (
     # A switch, step by step; a denied call is denied for longer than the step is retried.
-    ("switch", (f"{_INVOKE}/ClaimSwitch", f"{_INVOKE}/ReleaseClaim", f"{_ALERT}/TellLeftAsItIs")),
+    ("switch", (f"{_INVOKE}/ClaimSwitch", f"{_INVOKE}/ReleaseClaim", f"{_ALERT}/AlertLeftAsIs")),
     ("switch", (f"{_INVOKE}/LaunchReplacement",)),
     (
         "switch",
         (
             f"{_INVOKE}/LaunchReplacement",
             "ec2:DescribeInstances/FindReplacement",
-            f"{_ALERT}/TellNotUndone",
+            f"{_ALERT}/AlertNotUndone",
             f"{_INVOKE}/RecordFailure",
         ),
     ),
@@ -34,7 +34,7 @@ _CHOSEN: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("switch", (f"{_UPDATE}/RecordHandedOver",)),
     ("switch", (f"{_INVOKE}/CommitSwitch",)),
     ("switch", ("dynamodb:TransactWriteItems/CommitSwitch:killed", f"{_INVOKE}/CommitSwitch#2")),
-    ("switch", (f"{_INVOKE}/ReleaseOriginal", f"{_ALERT}/TellUnfinished")),
+    ("switch", (f"{_INVOKE}/ReleaseOriginal", f"{_ALERT}/AlertUnfinished")),
     ("switch", ("ec2:TerminateInstances/TerminateOriginal",)),
     ("switch", ("ec2:DescribeInstances/ConfirmOriginalGone",)),
     ("switch", (f"{_INVOKE}/RecordSuccess",)),
@@ -63,15 +63,15 @@ _CHOSEN: tuple[tuple[str, tuple[str, ...]], ...] = (
     # A failover, step by step.
     (
         "failover-manual",
-        (f"{_INVOKE}/TakeOverClaim", f"{_INVOKE}/ReleaseClaim", f"{_ALERT}/TellLeftAsItIs"),
+        (f"{_INVOKE}/ClaimFailOver", f"{_INVOKE}/ReleaseClaim", f"{_ALERT}/AlertLeftAsIs"),
     ),
-    ("failover-manual", (f"{_INVOKE}/LaunchReplacement", f"{_ALERT}/TellNotFailedOver")),
+    ("failover-manual", (f"{_INVOKE}/LaunchReplacement", f"{_ALERT}/AlertNotFailedOver")),
     (
         "failover-manual",
         (
             f"{_INVOKE}/LaunchReplacement",
             "ec2:DescribeInstances/FindReplacement",
-            f"{_ALERT}/TellNotUndone",
+            f"{_ALERT}/AlertNotUndone",
             f"{_INVOKE}/RecordFailure",
         ),
     ),
@@ -84,13 +84,13 @@ _CHOSEN: tuple[tuple[str, tuple[str, ...]], ...] = (
         ),
     ),
     ("failover-manual", (f"{_UPDATE}/RecordLaunched", f"{_INVOKE}/AbandonSwitch")),
-    ("failover-manual", ("ec2:DescribeInstances/LookAtReplacement",)),
+    ("failover-manual", ("ec2:DescribeInstances/CheckReplacement",)),
     ("failover-manual", (f"{_UPDATE}/RecordRunning",)),
     (
         "failover-manual",
         (
-            "elbv2:RegisterTargets/ShiftTraffic:killed",
-            f"{_INVOKE}/ShiftTraffic#2",
+            "elbv2:RegisterTargets/HandOver:killed",
+            f"{_INVOKE}/HandOver#2",
             f"{_INVOKE}/UndoHandOver",
         ),
     ),
@@ -104,8 +104,8 @@ _CHOSEN: tuple[tuple[str, tuple[str, ...]], ...] = (
         "failover",
         (
             f"{_INVOKE}/ReleaseOriginal",
-            "ec2:DescribeInstances/AwaitOriginalGone",
-            f"{_ALERT}/TellUnfinished",
+            "ec2:DescribeInstances/ConfirmOriginalGone",
+            f"{_ALERT}/AlertUnfinished",
         ),
     ),
     (
@@ -117,17 +117,17 @@ _CHOSEN: tuple[tuple[str, tuple[str, ...]], ...] = (
         ),
     ),
     ("failover", ("delivery@HandleSignal:not-delivered",)),
-    ("failover", (f"{_INVOKE}/ShiftTraffic:redriven",)),
+    ("failover", (f"{_INVOKE}/HandOver:redriven",)),
     ("failover-redriven", ()),
     ("failover-redriven", (f"{_INVOKE}/LaunchReplacement:aborted",)),
-    ("failover-stopped", (f"{_INVOKE}/TakeOverClaim:error",)),
+    ("failover-stopped", (f"{_INVOKE}/ClaimFailOver:error",)),
     ("failover-ended", ()),
     ("failover-full", (f"{_INVOKE}/NoCapacity",)),
     ("failover-full", ()),
     ("failover-during-hand-over", ()),
     ("failover-on-demand", ()),
     ("failover-stop", ("ec2:DeleteTags/LeaveOriginal",)),
-    ("failover-stop", (f"{_ALERT}/TellOriginalRemains", f"{_INVOKE}/RecordRemaining")),
+    ("failover-stop", (f"{_ALERT}/AlertOriginalRemains", f"{_INVOKE}/RecordRemaining")),
     ("failover-persistent", ("ec2:CancelSpotInstanceRequests/CancelSpotRequest",)),
 )
 """Trial and its faults: ``service:Operation[/state][:kind]``; without a kind the call is denied."""

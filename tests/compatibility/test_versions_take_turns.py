@@ -10,6 +10,7 @@ from typing import Any
 
 import boto3
 import pytest
+from tests.workflow.stage import ZONES, Stage
 
 import spot_optimizer.aws.data_bucket
 import spot_optimizer.aws.ledger.table
@@ -17,7 +18,6 @@ import spot_optimizer.services.explain.explanation
 from simulator.world.metrics import Load
 from tests.compatibility.both_versions import BothVersions, Version, both_versions, failures
 from tests.compatibility.old_version import old_version
-from tests.workflow.stage import ZONES, Stage
 
 PRICES = {("m5a.large", ZONES[2]): 0.015, ("c6i.xlarge", ZONES[0]): 0.06}
 """A pool that is worth a switch, and one that is expensive."""

@@ -60,7 +60,7 @@ def test_metric_is_paid_by_the_hours_in_which_it_is_sent(part: Lived) -> None:
     """PoolsWatched is sent every hour: six hours of a month; nothing is sent of troubles that are not."""
     shown = {who: more for (item, who), more in part.daily.items() if item is Item.METRICS}
     assert round(shown["PoolsWatched service=spot-optimizer"] * 730) == 6
-    troubles = ("EngineFailures", "PriceSlicesFailed", "LeftOversFound", "SwitchesNotStarted")
+    troubles = ("EngineFailures", "PriceSlicesFailed", "LeftoversFound", "SwitchesNotStarted")
     assert not [who for who in shown if who.startswith(troubles)]
 
 

@@ -1,4 +1,4 @@
-"""``sam delete``: the machines run on, the data are kept, and of the rest nothing remains."""
+"""``sam delete``: the instances keep running, the data are retained, and nothing else remains."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -16,7 +16,7 @@ OURS = ("spot-optimizer:managed", "spot-optimizer:workload", "spot-optimizer:swi
 
 @pytest.fixture(scope="module")
 def deleted() -> Iterator[Stage]:
-    """A stack that has switched a workload and been rescued once, stopped and deleted."""
+    """A stack with one switch and one failover, stopped and deleted."""
     print(f"seed {SEED}")
     with open_stage(AlertEmail="ops@example.com") as stage:
         stage.launch()
@@ -60,12 +60,12 @@ def _names(service: Any, operation: str, rows: str, name: str) -> set[str]:
 def test_nothing_that_runs_remains(
     service: str, operation: str, rows: str, name: str, own: set[str]
 ) -> None:
-    """Of nothing that costs, runs, alarms or may do something; AWS's own is there as before."""
+    """Nothing that costs money, runs, alarms or has permissions; AWS's own resources stay."""
     assert _names(service, operation, rows, name) == own
 
 
 def test_the_data_remain_whole(deleted: Stage) -> None:
-    """Ledger and bucket are there with everything that was in them."""
+    """Ledger and bucket exist with all their contents."""
     outputs = deleted.account.outputs
     assert _names("dynamodb", "list_tables", "TableNames", "") == {outputs["LedgerTable"]}
     assert outputs["DataBucket"] in _names("s3", "list_buckets", "Buckets", "Name")
@@ -73,13 +73,13 @@ def test_the_data_remain_whole(deleted: Stage) -> None:
     assert deleted.objects("decisions/")
 
 
-def test_the_machine_runs_on(deleted: Stage) -> None:
-    """What the stack launched last serves its workload without the stack."""
+def test_the_instance_keeps_running(deleted: Stage) -> None:
+    """The last replacement serves its workload without the stack."""
     assert deleted.alive() == {deleted.workload()["instance_id"]}
 
 
-def test_what_is_retained_by_name_goes_with_what_it_belongs_to() -> None:
-    """Versions are retained from one update to the next; without their function they are gone."""
+def test_retained_versions_are_deleted_with_their_function() -> None:
+    """Versions are retained from one update to the next, and deleted with their function."""
     retained = {
         name: row["Type"]
         for name, row in translated()["Resources"].items()
@@ -93,7 +93,7 @@ def test_what_is_retained_by_name_goes_with_what_it_belongs_to() -> None:
 
 
 @pytest.mark.usefixtures("deleted")
-def test_what_users_machines_bear_can_be_taken_away() -> None:
+def test_tags_and_templates_of_users_can_be_removed() -> None:
     """The README's commands find every launch template and every tag by the stack's name."""
     ec2 = boto3.client("ec2")
     ours = [{"Name": "tag:spot-optimizer:managed", "Values": [STACK]}]
@@ -102,12 +102,12 @@ def test_what_users_machines_bear_can_be_taken_away() -> None:
     for template in templates:
         ec2.delete_launch_template(LaunchTemplateId=template["LaunchTemplateId"])
     assert not ec2.describe_launch_templates()["LaunchTemplates"]
-    bearing = [
+    tagged = [
         row["InstanceId"]
         for reservation in ec2.describe_instances(Filters=ours)["Reservations"]
         for row in reservation["Instances"]
     ] + [row["VolumeId"] for row in ec2.describe_volumes(Filters=ours)["Volumes"]]
-    ec2.delete_tags(Resources=bearing, Tags=[{"Key": key} for key in OURS])
+    ec2.delete_tags(Resources=tagged, Tags=[{"Key": key} for key in OURS])
     running = [{"Name": "instance-state-name", "Values": ["running"]}]
     left = [
         tag["Key"]

@@ -1,4 +1,4 @@
-"""The same stack in two regions of one account, side by side: neither knows or touches the other."""
+"""The same stack in two regions of one account, side by side: neither reads or changes the other."""
 
 import json
 import re
@@ -52,7 +52,7 @@ def test_both_are_whole(two: Two) -> None:
 
 
 def test_names_of_the_account_differ(two: Two) -> None:
-    """Buckets, roles and dashboards: the second stack could not be made otherwise."""
+    """Buckets, roles and dashboards: otherwise the second stack could not be created."""
     found = 0
     for name, kind in two.here.types.items():
         if kind in OF_THE_ACCOUNT:
@@ -87,7 +87,7 @@ def _others(two: Two) -> Iterator[tuple[str, Demand]]:
     yield "bucket", demand("s3:GetObject", f"arn:aws:s3:::{ids['DataBucket']}/market/snapshot")
     yield "bus", demand("events:PutEvents", f"arn:aws:events:{HERE}:{ACCOUNT_ID}:event-bus/{STACK}")
     yield "topic", demand("sns:Publish", ids["AlertTopic"])
-    yield "machine", demand("states:StartExecution", ids["SwitchInstance"])
+    yield "state machine", demand("states:StartExecution", ids["SwitchInstance"])
     yield "function", demand("lambda:InvokeFunction", ids["DecideAliaslive"])
     yield "termination", demand("ec2:TerminateInstances", instance, tags)
     yield (
@@ -98,7 +98,7 @@ def _others(two: Two) -> Iterator[tuple[str, Demand]]:
 
 
 def test_no_role_reaches_into_the_other_region(two: Two) -> None:
-    """Not even to what bears the same name and tags there; at home each is allowed to someone."""
+    """Not even to resources with the same name and tags; at home each action is allowed."""
     at_home = {role.name: role for role in roles_of(two.here, ACCOUNT_ID)}
     for what, asked in _others(two):
         assert any(role.decides(asked).allowed for role in at_home.values()), what
@@ -107,7 +107,7 @@ def test_no_role_reaches_into_the_other_region(two: Two) -> None:
 
 
 def test_functions_know_their_own_region_alone(two: Two) -> None:
-    """What they are given: table, bucket and machines of their own stack."""
+    """Their environment: table, bucket and state machines of their own stack."""
 
     def given(stack: Stack) -> dict[str, Any]:
         return {function.logical_id: function.environment for function in stack.functions}
@@ -144,7 +144,7 @@ class Side(NamedTuple):
 
 @pytest.fixture
 def living() -> Iterator[tuple[Side, Side]]:
-    """A workload of the same id and the same tags in each region, taken in by its own stack."""
+    """A workload of the same id and the same tags in each region, adopted by its own stack."""
     with EmbeddedAccount(start=START, region=HERE) as account:
         sides = []
         for region in (HERE, THERE):
@@ -188,8 +188,8 @@ def _world(account: EmbeddedAccount, region: str) -> World:
 
 
 def test_both_live_side_by_side(living: tuple[Side, Side]) -> None:
-    """Cycles of both in turn, a switch in one: the other has no part in it, and no sweep of either takes
-    the other's machines for left-overs."""
+    """Cycles of both in turn, a switch in one: the other is unaffected, and no sweep of either takes
+    the other's instances for leftovers."""
     here, there = living
     assert (here.workloads(), there.workloads()) == (
         {"web": here.original}, {"web": there.original},

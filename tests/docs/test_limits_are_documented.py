@@ -13,5 +13,5 @@ def test_every_figure_has_its_row_and_no_other_is_there() -> None:
 
 
 def test_every_figure_says_where_it_is_from() -> None:
-    """A source, be it that there is none."""
+    """A source, or that there is none."""
     assert [row.name for row in figures() if not row.source or not row.meaning] == []

@@ -1,4 +1,4 @@
-"""What README and docs say about tags, files and scenarios is what the code knows."""
+"""README and docs agree with the code on tags, files and scenarios."""
 
 import re
 from pathlib import Path
@@ -65,7 +65,7 @@ def test_the_keys_of_scenarios_are_those_of_the_schema() -> None:
 
 
 def test_the_scenario_that_is_shown_is_one(tmp_path: Path) -> None:
-    """It is read without a fault."""
+    """It is a valid scenario."""
     (example,) = re.findall(r"```yaml\n(.*?)```", SCENARIOS, re.DOTALL)
     path = tmp_path / "example.yaml"
     path.write_text(example)

@@ -82,7 +82,7 @@ def _shift(
     at: datetime = STARTED,
     *,
     has_addresses: bool = True,
-    action: Literal["shift", "rescue"] = "shift",
+    action: Literal["shift", "fail-over"] = "shift",
     known: FoundLoadBalancing | None = None,
 ) -> HandOverProgress:
     return hand_over(
@@ -133,10 +133,27 @@ def test_a_zone_that_is_served_after_a_moment_is_accepted(aws: _Aws) -> None:
 def test_a_failover_waits_for_its_zone_until_the_deadline(aws: _Aws) -> None:
     """Its replacement may be the only instance, and a user may enable the zone for it."""
     aws.health = {ORIGINAL: ("healthy", ""), REPLACEMENT: ("unused", "Target.NotInUse")}
-    first = _shift(action="rescue")
-    assert not _shift(STARTED + TARGET_DEADLINE, action="rescue", known=first.load_balancing).done
+    first = _shift(action="fail-over")
+    assert not _shift(
+        STARTED + TARGET_DEADLINE, action="fail-over", known=first.load_balancing
+    ).done
     with pytest.raises(TargetsNotHealthy, match=r"unused \(Target.NotInUse\)"):
-        _shift(STARTED + TARGET_DEADLINE + timedelta(seconds=1), action="rescue")
+        _shift(STARTED + TARGET_DEADLINE + timedelta(seconds=1), action="fail-over")
+
+
+def test_hand_over_reads_the_action_of_older_definitions() -> None:
+    """An execution that began on version 0.1.0 says ``rescue``."""
+    request = HandOverRequest.model_validate(
+        {
+            "action": "fail-over",
+            "workload_id": "web",
+            "switch_id": "web-1",
+            "token": "1",
+            "original_id": ORIGINAL,
+            "replacement_id": REPLACEMENT,
+        }
+    )
+    assert request.action == "fail-over"
 
 
 def test_a_group_without_a_load_balancer_delays_nothing(aws: _Aws) -> None:

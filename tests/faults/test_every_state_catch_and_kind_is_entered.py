@@ -46,6 +46,6 @@ def test_unentered_parts_are_named(results: list[RunResult]) -> None:
     assert "catch SwitchInstance/RecordHealthy!AbandonSwitch" in missing
     assert "fault stale" in missing
     everything = Coverage().never_entered()
-    assert {"state FailOver/NotTakenOver", "choice FailOver/OriginalGone?>WaitForEnd"} <= set(
+    assert {"state FailOver/NotClaimed", "choice FailOver/OriginalGone?>WaitForTermination"} <= set(
         everything
     )

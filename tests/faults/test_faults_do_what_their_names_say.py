@@ -240,7 +240,7 @@ def test_fault_is_written_as_number_and_kind() -> None:
         assert parse_fault(str(fault)) == fault
     for text in (
         "ec2:CreateFleet:lost-reply",
-        "lambda:Invoke@FailOver/ShiftTraffic=web#2:denied",
+        "lambda:Invoke@FailOver/HandOver=web#2:denied",
         "ec2:DescribeInstances/OriginalGone?:stale",
         "delivery@HandleSignal#3:not-delivered",
     ):

@@ -1,4 +1,4 @@
-"""The repository as text: where things lie, what they import, what the template says."""
+"""The repository as text: where files are, what they import, what the template contains."""
 
 import ast
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ _MADE_BY_TOOLS = {
 
 
 def repository_files() -> Iterator[Path]:
-    """Every file of a checkout, without what tools make in it."""
+    """Every file of a checkout, without files that tools create."""
     todo = [ROOT]
     while todo:
         for path in sorted(todo.pop().iterdir()):
@@ -42,7 +42,7 @@ def repository_files() -> Iterator[Path]:
 
 
 def imports_of(path: Path) -> list[str]:
-    """Full dotted names of the modules that a file imports, at any depth of the code.
+    """Full dotted names of the modules that a file imports anywhere.
 
     ``from spot_optimizer.aws import clients`` counts as ``spot_optimizer.aws.clients``; a relative
     import keeps its leading dots.
@@ -70,7 +70,7 @@ def _modules_among(module: str, names: list[str]) -> list[str]:
 
 @cache
 def template() -> dict[str, Any]:
-    """template.yaml with its intrinsic functions spelled out; not to be changed."""
+    """template.yaml with its intrinsic functions in long form; do not change it."""
     parsed: dict[str, Any] = yaml_parse((ROOT / "template.yaml").read_text(encoding="utf-8"))
     return parsed
 

@@ -1,4 +1,4 @@
-"""A threshold means the same in the template, in the functions' environment and in the code."""
+"""A setting is the same in the template, in the functions' environment and in the code."""
 
 from dataclasses import fields
 from typing import Any
@@ -35,7 +35,7 @@ def _environment() -> dict[str, Any]:
 
 
 def test_parameters_and_settings_are_the_same_set() -> None:
-    """No setting lacks a parameter, and no parameter is a threshold that nobody reads."""
+    """Every setting has a parameter, and every parameter is read."""
     settings = {_parameter(name) for name in setting_names()}
     assert set(template()["Parameters"]) - NO_SETTING == settings
 
@@ -61,7 +61,7 @@ def test_parameter_has_the_default_and_range_of_its_setting(field: Any) -> None:
 
 @pytest.mark.parametrize("setting", setting_names())
 def test_setting_reaches_every_function(setting: str) -> None:
-    """The parameter is handed to all functions, and no function has another value for itself."""
+    """Every function receives the parameter, and no function overrides it."""
     assert _environment()[setting.upper()] == {"Ref": _parameter(setting)}
     for logical_id, function in resources("AWS::Serverless::Function").items():
         own = function.get("Environment", {}).get("Variables", {})
@@ -71,7 +71,7 @@ def test_setting_reaches_every_function(setting: str) -> None:
 def test_defaults_of_the_template_are_a_readable_environment(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A stack deployed with nothing but defaults gives the functions all that they ask for."""
+    """With defaults only, the functions' environment is complete."""
     parameters = template()["Parameters"]
     for name in set(setting_names()) | {"ledger_table"}:
         monkeypatch.delenv(name.upper(), raising=False)
@@ -84,7 +84,7 @@ def test_defaults_of_the_template_are_a_readable_environment(
 
 
 def test_every_parameter_is_found_in_the_console_form() -> None:
-    """The form lists each parameter once, in a group; a forgotten one would end up at the bottom."""
+    """The form lists each parameter once, in a group; the console would list a forgotten one last."""
     groups = template()["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
     listed = [name for group in groups for name in group["Parameters"]]
     assert sorted(listed) == sorted(template()["Parameters"])

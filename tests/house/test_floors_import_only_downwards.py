@@ -53,7 +53,7 @@ def test_module_imports_only_its_own_floor_and_lower_ones(path: Path) -> None:
 
 @pytest.mark.parametrize("path", MODULES, ids=_name)
 def test_module_imports_no_other_functions_folder(path: Path) -> None:
-    """What two functions share lies on a lower floor."""
+    """Code that two functions share is on a lower floor."""
     own = path.relative_to(PACKAGE).parts
     for name in imports_of(path):
         parts = name.split(".")
@@ -74,7 +74,7 @@ def test_only_the_aws_floor_imports_the_sdk(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=_name)
-def test_what_ships_imports_nothing_that_does_not(path: Path) -> None:
+def test_shipped_code_imports_only_shipped_code(path: Path) -> None:
     """Layers and functions never import the simulator, the command line, tests or benchmarks."""
     foreign = {
         "backtest",

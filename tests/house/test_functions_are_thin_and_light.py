@@ -1,4 +1,4 @@
-"""A handler parses, makes one call and dumps; its function loads only what its layers hold."""
+"""A handler parses, makes one call and dumps; its function loads only what its layers contain."""
 
 import json
 import subprocess
@@ -14,7 +14,7 @@ LINES_MAX = 60
 USABLE = ("contracts", "services", "telemetry", "aws.environment", "aws.clients")
 HEAVY = {"lightgbm", "matplotlib", "pandas", "pyarrow", "scipy", "sklearn"}
 RUNTIME = {"boto3", "botocore", "dateutil", "jmespath", "s3transfer", "six", "urllib3"}
-"""What the managed Python runtime brings (AWS Lambda Developer Guide, "Runtime-included SDK")."""
+"""What the managed Python runtime includes (AWS Lambda Developer Guide, "Runtime-included SDK")."""
 
 _IMPORT_NAMES = {"aws-lambda-powertools": "aws_lambda_powertools", "aws-xray-sdk": "aws_xray_sdk"}
 _LOAD = """
@@ -70,7 +70,7 @@ def _layers_beside_the_shared_one(handler: Path) -> list[str]:
 
 
 def test_every_function_has_one_file_and_every_file_a_function() -> None:
-    """Each folder of functions/ is one function of the template and holds its handler only."""
+    """Each folder of functions/ is one function of the template and contains only its handler."""
     uris = [p["CodeUri"] for p in resources("AWS::Serverless::Function").values()]
     assert sorted(uris) == [f"functions/{_name(path)}/" for path in HANDLERS]
     for handler in HANDLERS:
@@ -80,14 +80,14 @@ def test_every_function_has_one_file_and_every_file_a_function() -> None:
 
 @pytest.mark.parametrize("handler", HANDLERS, ids=_name)
 def test_handler_is_short(handler: Path) -> None:
-    """A handler that grows holds thoughts that belong into the package."""
+    """Logic belongs into the package, not into the handler."""
     lines = handler.read_text(encoding="utf-8").splitlines()
     assert len(lines) < LINES_MAX
 
 
 @pytest.mark.parametrize("handler", HANDLERS, ids=_name)
-def test_handler_reaches_the_package_by_its_front_doors(handler: Path) -> None:
-    """A handler imports contracts, its service, telemetry and the environment, nothing below."""
+def test_handler_imports_only_the_packages_entry_points(handler: Path) -> None:
+    """A handler imports only contracts, its service, telemetry and the environment."""
     for name in imports_of(handler):
         if name.startswith("spot_optimizer"):
             inner = name.removeprefix("spot_optimizer.")
@@ -96,11 +96,11 @@ def test_handler_reaches_the_package_by_its_front_doors(handler: Path) -> None:
 
 @pytest.mark.parametrize("handler", HANDLERS, ids=_name)
 def test_handler_loads_where_only_its_layers_and_the_runtime_are(handler: Path) -> None:
-    """A package that is installed here but in no layer of the function would fail in Lambda only."""
+    """A package that is installed locally but in no layer would fail only in Lambda."""
     assert "spot_optimizer" in _loaded_in_lambda(handler)
 
 
 @pytest.mark.parametrize("handler", HANDLERS, ids=_name)
 def test_handler_loads_nothing_heavy(handler: Path) -> None:
-    """Model libraries and data frames cost a cold start seconds: no function loads them at once."""
+    """Model libraries and data frames add seconds to a cold start: no function loads them on import."""
     assert not _loaded_in_lambda(handler) & HEAVY

@@ -1,4 +1,4 @@
-"""What schedules and the sample events send is what their function's contract accepts."""
+"""Inputs of schedules and sample events satisfy their function's contract."""
 
 import json
 from pathlib import Path
@@ -22,7 +22,7 @@ REQUESTS: dict[str, Any] = {
     "refresh_market": RefreshMarketRequest,
     "sweep": ScheduledSweep,
 }
-"""Folder of a function that people or schedules ask -> what it is asked with."""
+"""Folder of a function -> contract of its input."""
 
 SAMPLES = sorted((ROOT / "events").glob("*/*.json"))
 
@@ -38,21 +38,21 @@ def _schedules() -> list[Any]:
 
 @pytest.mark.parametrize(("function", "schedule"), _schedules())
 def test_schedule_input_is_accepted(function: str, schedule: dict[str, Any]) -> None:
-    """A schedule with an input that its function refuses would fail every few minutes, unseen."""
+    """A schedule with an invalid input would fail every few minutes without notice."""
     parse(REQUESTS[function], json.loads(schedule["Input"]))
 
 
 @pytest.mark.parametrize("task", ["gaps", "prices", "reference"])
 def test_every_market_task_is_scheduled(task: str) -> None:
-    """Prices, what is missing of them, and reference data are read by the clock, not by hand."""
+    """Prices, price gaps and reference data are read on a schedule."""
     inputs = [
         json.loads(p.values[1]["Input"]) for p in _schedules() if "RefreshMarket" in str(p.id)
     ]
     assert {"task": task} in inputs
 
 
-def test_what_rules_make_of_an_event_is_accepted() -> None:
-    """A rule that rewrites an event sends what its function's contract accepts."""
+def test_event_that_a_rule_transforms_is_accepted() -> None:
+    """The input transformer of a rule produces what its function's contract accepts."""
     rewriting = 0
     for function in resources("AWS::Serverless::Function").values():
         for event in function.get("Events", {}).values():
@@ -69,10 +69,10 @@ def test_what_rules_make_of_an_event_is_accepted() -> None:
 
 @pytest.mark.parametrize("path", SAMPLES, ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_sample_event_is_accepted(path: Path) -> None:
-    """A sample can be sent as it stands to the function that its folder is named after."""
+    """A sample can be sent unchanged to the function that its folder is named after."""
     parse(REQUESTS[path.parent.name], json.loads(path.read_text(encoding="utf-8")))
 
 
-def test_every_function_asked_from_outside_has_samples() -> None:
-    """Each function that people or schedules ask shows how."""
+def test_every_function_with_external_inputs_has_samples() -> None:
+    """Each function that people or schedules invoke has a sample for each input."""
     assert {path.parent.name for path in SAMPLES} == set(REQUESTS)

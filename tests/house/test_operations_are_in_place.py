@@ -1,4 +1,4 @@
-"""Nothing fails unseen, nothing is kept for ever, nothing lies in the clear: the translated template."""
+"""The translated template: failures raise alarms, data expire, and everything is encrypted."""
 
 import json
 import re
@@ -10,7 +10,7 @@ from tests.house.repository import PACKAGE
 from tests.house.translated import function_of, properties_of, reference, resources_of, translated
 
 FUNCTIONS = properties_of("AWS::Lambda::Function")
-MACHINES = properties_of("AWS::StepFunctions::StateMachine")
+WORKFLOWS = properties_of("AWS::StepFunctions::StateMachine")
 RULES = properties_of("AWS::Events::Rule")
 ALARMS = properties_of("AWS::CloudWatch::Alarm")
 INVOKE_CONFIGS = {
@@ -24,12 +24,12 @@ NOT_ENCRYPTED_BY_KEY = {
     "AWS::SNS::Topic": "alarms cannot publish under the key aws/sns, and a key costs $1 a month",
     "AWS::Logs::LogGroup": "encrypted by CloudWatch Logs itself; no secret is ever logged",
 }
-"""What bears no encryption of its own, and why."""
+"""Types without encryption of their own, and why."""
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_function_writes_json_into_a_group_that_forgets(name: str) -> None:
-    """Not into a group that Lambda makes and keeps for ever."""
+def test_function_writes_json_into_a_group_that_expires(name: str) -> None:
+    """Not into a group that Lambda creates and never expires."""
     config = FUNCTIONS[name]["LoggingConfig"]
     assert config["LogFormat"] == "JSON"
     group = properties_of("AWS::Logs::LogGroup")[str(reference(config["LogGroup"]))]
@@ -38,15 +38,15 @@ def test_function_writes_json_into_a_group_that_forgets(name: str) -> None:
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_function_is_traced_and_has_bounds(name: str) -> None:
-    """X-Ray, a timeout of its own and memory."""
+    """X-Ray, its own timeout and memory."""
     function = FUNCTIONS[name]
     assert function["TracingConfig"] == {"Mode": "Active"}
     assert 0 < function["Timeout"] <= 900
     assert 128 <= function["MemorySize"] <= 1024
 
 
-def test_reserved_concurrency_is_an_option_and_as_large_as_is_said() -> None:
-    """Small accounts have none to reserve; who has learns from the parameter how much it takes."""
+def test_reserved_concurrency_is_optional_and_as_large_as_documented() -> None:
+    """Small accounts have none to reserve; the parameter's description says how much it takes."""
     reserved = [FUNCTIONS[name]["ReservedConcurrentExecutions"]["Fn::If"] for name in FUNCTIONS]
     assert all(
         (when, otherwise) == ("ConcurrencyIsReserved", {"Ref": "AWS::NoValue"})
@@ -54,10 +54,10 @@ def test_reserved_concurrency_is_an_option_and_as_large_as_is_said() -> None:
     )
     parameter = translated()["Parameters"]["ReserveConcurrency"]
     assert parameter["Default"] == "false"
-    assert f"Keep {sum(number for _, number, _ in reserved)} of" in parameter["Description"]
+    assert f"Reserve {sum(number for _, number, _ in reserved)} of" in parameter["Description"]
 
 
-def test_every_log_group_forgets() -> None:
+def test_every_log_group_expires() -> None:
     """Retention is a parameter."""
     groups = properties_of("AWS::Logs::LogGroup")
     assert groups
@@ -65,9 +65,9 @@ def test_every_log_group_forgets() -> None:
         assert group["RetentionInDays"] == {"Ref": "LogRetentionDays"}, name
 
 
-def test_what_is_started_without_waiting_has_an_end_and_a_place_for_failures() -> None:
-    """Every function that a rule or another function starts asynchronously: retries are bounded, and
-    what fails for good goes to the queue."""
+def test_asynchronous_invocation_has_bounded_retries_and_a_dead_letter_queue() -> None:
+    """Every function that a rule or another function invokes asynchronously: retries are bounded, and
+    final failures go to the queue."""
     started = {str(function_of(target["Arn"])) for _, target in TARGETS}
     assert started == set(INVOKE_CONFIGS)
     for name, config in INVOKE_CONFIGS.items():
@@ -77,8 +77,8 @@ def test_what_is_started_without_waiting_has_an_end_and_a_place_for_failures() -
         assert reference(failed) == "DeadLetters", name
 
 
-def test_functions_start_only_such_functions_asynchronously() -> None:
-    """``InvocationType="Event"`` is for Decide, which the rules start too."""
+def test_functions_invoke_only_decide_asynchronously() -> None:
+    """``InvocationType="Event"`` is used once, for Decide, whose retries are bounded."""
     sources = [path.read_text(encoding="utf-8") for path in PACKAGE.rglob("*.py")]
     assert sum(text.count('InvocationType="Event"') for text in sources) == 1
     assert "Decide" in INVOKE_CONFIGS
@@ -86,21 +86,21 @@ def test_functions_start_only_such_functions_asynchronously() -> None:
 
 @pytest.mark.parametrize(("name", "target"), TARGETS, ids=[name for name, _ in TARGETS])
 def test_event_that_cannot_be_delivered_is_kept(name: str, target: dict[str, Any]) -> None:
-    """EventBridge tries for minutes, not for a day: a schedule's next run does the same work."""
+    """EventBridge retries for minutes, not for a day: a schedule's next run repeats the work."""
     assert reference(target["DeadLetterConfig"]["Arn"]) == "DeadLetters"
     assert target["RetryPolicy"]["MaximumEventAgeInSeconds"] <= 3600, name
     assert target["RetryPolicy"]["MaximumRetryAttempts"] <= 10, name
 
 
 def test_rules_may_fill_the_queue() -> None:
-    """Without its policy EventBridge drops what it cannot deliver, unseen."""
+    """Without the queue's policy EventBridge drops undelivered events."""
     (policy,) = properties_of("AWS::SQS::QueuePolicy").values()
     assert {reference(queue) for queue in policy["Queues"]} == set(properties_of("AWS::SQS::Queue"))
     allow, deny = policy["PolicyDocument"]["Statement"]
     assert allow["Principal"] == {"Service": "events.amazonaws.com"}
     assert allow["Action"] == "sqs:SendMessage"
     source = json.dumps(allow["Condition"]["ArnLike"]["aws:SourceArn"])
-    # CloudFormation cuts the stack's name in the names that it gives to rules.
+    # CloudFormation truncates the stack's name in generated rule names.
     assert "${AWS::AccountId}:rule/*" in source
     assert deny["Effect"] == "Deny"
 
@@ -116,32 +116,33 @@ def test_rules_may_invoke_their_functions_and_no_others() -> None:
 
 @pytest.mark.parametrize("name", properties_of("AWS::SQS::Queue"))
 def test_queue_is_encrypted_lasts_and_is_watched(name: str) -> None:
-    """A message that nobody hears of is lost after 14 days."""
+    """A message expires after 14 days, so an alarm watches the queue."""
     queue = properties_of("AWS::SQS::Queue")[name]
     assert queue["SqsManagedSseEnabled"] is True
     assert queue["MessageRetentionPeriod"] == 14 * 24 * 3600
     watched = [
-        alarm["Dimensions"][0]["Value"]
+        dimensions[0]["Value"]
         for alarm in ALARMS.values()
-        if alarm["MetricName"] == "ApproximateNumberOfMessagesVisible"
+        for _, metric, dimensions in _watched(alarm)
+        if metric == "ApproximateNumberOfMessagesVisible"
     ]
     assert name in [reference(value) for value in watched]
 
 
-@pytest.mark.parametrize("name", MACHINES)
+@pytest.mark.parametrize("name", WORKFLOWS)
 def test_state_machine_is_logged_and_traced(name: str) -> None:
-    """Failures only and without their data: inputs name machines, and the history is kept anyway."""
-    logging = MACHINES[name]["LoggingConfiguration"]
+    """Failures only, without data: inputs name instances, and the history is kept anyway."""
+    logging = WORKFLOWS[name]["LoggingConfiguration"]
     assert logging["Level"] == "ERROR"
     assert logging["IncludeExecutionData"] is False
     (to,) = logging["Destinations"]
     assert reference(to["CloudWatchLogsLogGroup"]["LogGroupArn"]) == "WorkflowLogs"
-    assert MACHINES[name]["TracingConfiguration"] == {"Enabled": True}
+    assert WORKFLOWS[name]["TracingConfiguration"] == {"Enabled": True}
 
 
 @pytest.mark.parametrize("name", properties_of("AWS::DynamoDB::Table"))
-def test_table_is_encrypted_and_can_be_brought_back(name: str) -> None:
-    """Point in time, and time to live for what may go."""
+def test_table_is_encrypted_and_recoverable(name: str) -> None:
+    """Point-in-time recovery, and time to live for items that expire."""
     table = properties_of("AWS::DynamoDB::Table")[name]
     assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
     assert table["SSESpecification"] == {"SSEEnabled": True}
@@ -150,8 +151,8 @@ def test_table_is_encrypted_and_can_be_brought_back(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", properties_of("AWS::S3::Bucket"))
-def test_bucket_is_private_encrypted_and_refuses_the_clear(name: str) -> None:
-    """No public access by any way, no HTTP."""
+def test_bucket_is_private_and_encrypted_at_rest_and_in_transit(name: str) -> None:
+    """No public access, no HTTP."""
     bucket = properties_of("AWS::S3::Bucket")[name]
     assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
     assert bucket["BucketEncryption"]
@@ -164,18 +165,18 @@ def test_bucket_is_private_encrypted_and_refuses_the_clear(name: str) -> None:
 
 
 def test_data_outlive_the_stack() -> None:
-    """Deleting or replacing the stack deletes no table and no bucket; one that never was leaves none."""
+    """Deleting or replacing the stack retains table and bucket; a failed first deployment leaves none."""
     for kind in KEPT:
         for name, resource in resources_of(kind).items():
             assert resource["DeletionPolicy"] == "RetainExceptOnCreate", name
             assert resource["UpdateReplacePolicy"] == "Retain", name
 
 
-def test_whatever_stores_something_is_looked_at() -> None:
-    """Every type of the template is one of those above, or one that stores nothing."""
+def test_every_type_that_stores_data_is_checked() -> None:
+    """Every type of the template is checked above or stores no data."""
     looked_at = {"AWS::SQS::Queue", *KEPT, *NOT_ENCRYPTED_BY_KEY}
     stores_nothing = (
-        "AWS::AppConfig::",  # the parameters, which hold no secret
+        "AWS::AppConfig::",  # the parameters, no secrets
         "AWS::CloudWatch::",
         "AWS::CodeDeploy::",
         "AWS::Events::",
@@ -195,7 +196,7 @@ def test_whatever_stores_something_is_looked_at() -> None:
 
 
 def _literals() -> set[str]:
-    """Metric names, with ``*`` for a part that is known at run time only."""
+    """Metric names, with ``*`` for a part that is known only at run time."""
     names = set()
     for path in PACKAGE.rglob("*.py"):
         text = path.read_text(encoding="utf-8")
@@ -212,7 +213,7 @@ PARTS = {
     "*Succeeded": ("Switches", "FailOvers"),
     "**": tuple(f"{of}{how}" for of in ("Switches", "FailOvers") for how in ("Failed", "Refused")),
 }
-"""What stands for the part; the embedded account's scenarios emit them."""
+"""Possible values of the part; the embedded account's scenarios emit them."""
 
 
 def _emitted() -> set[str]:
@@ -228,6 +229,20 @@ def _own(namespace: Any) -> bool:
     return namespace == {"Fn::Sub": "SpotOptimizer/${AWS::StackName}"}
 
 
+RENAMED = {
+    "LeftOversFound": "LeftoversFound",
+    "MachinesNotLookedAt": "InstancesNotRead",
+    "TrafficNotRead": "LoadBalancingNotRead",
+}
+"""Name in version 0.1.0, whose functions may still run during an update -> name today."""
+
+
+def _read_in_both_spellings(metrics: set[str]) -> None:
+    assert not set(RENAMED) & _emitted()
+    for old, new in RENAMED.items():
+        assert (old in metrics) == (new in metrics), new
+
+
 WATCHED = {
     "BreakersOpened",
     "ForecastDegraded",
@@ -238,33 +253,43 @@ WATCHED = {
     "Errors",
     "CallsThrottled",
     "ApproximateNumberOfMessagesVisible",
-    "LeftOversFound",
+    "LeftoversFound",
 }
-"""Breaker open; model missing, stale or worse than the last price; failed decisions in a row; table or
-price feed unreachable, gaps that stay; throttling; dead letters; orphans found."""
+"""Breaker open; model missing, stale or worse than the last price; consecutive failed decisions; table or
+price feed unreachable, permanent gaps; throttling; dead letters; leftovers found."""
 
 
-def test_what_needs_a_person_has_an_alarm() -> None:
-    """Nothing of it is to be found only by somebody who looks."""
-    assert {alarm["MetricName"] for alarm in ALARMS.values()} >= WATCHED
+def test_every_condition_that_needs_a_person_has_an_alarm() -> None:
+    """Nobody has to watch the dashboard for it."""
+    assert {name for alarm in ALARMS.values() for _, name, _ in _watched(alarm)} >= WATCHED
+
+
+def _watched(alarm: dict[str, Any]) -> list[tuple[Any, str, Any]]:
+    """Namespace, name and dimensions of every metric that an alarm reads."""
+    rows = [
+        each["MetricStat"]["Metric"] for each in alarm.get("Metrics", []) if "MetricStat" in each
+    ]
+    return [(row["Namespace"], row["MetricName"], row["Dimensions"]) for row in rows or [alarm]]
 
 
 @pytest.mark.parametrize("name", ALARMS)
-def test_alarm_reaches_people_and_watches_what_there_is(name: str) -> None:
-    """It goes to the topic, says what to do, and its metric is emitted under that name."""
+def test_alarm_notifies_the_topic_and_reads_emitted_metrics(name: str) -> None:
+    """It notifies the topic, has a description, and its metric is emitted under that name."""
     alarm = ALARMS[name]
     assert [reference(action) for action in alarm["AlarmActions"]] == ["AlertTopic"]
     assert len(alarm["AlarmDescription"]) > 40
     assert "TreatMissingData" in alarm
-    if alarm["Namespace"] in ("AWS/SQS", "AWS/Lambda"):
-        return
-    assert _own(alarm["Namespace"]), alarm["Namespace"]
-    assert alarm["Dimensions"] == [{"Name": "service", "Value": "spot-optimizer"}]
-    assert alarm["MetricName"] in _emitted()
+    metrics = _watched(alarm)
+    for namespace, metric, dimensions in metrics:
+        if namespace not in ("AWS/SQS", "AWS/Lambda"):
+            assert _own(namespace), namespace
+            assert dimensions == [{"Name": "service", "Value": "spot-optimizer"}]
+            assert metric in _emitted() | set(RENAMED)
+    _read_in_both_spellings({metric for _, metric, _ in metrics})
 
 
 def test_period_of_the_cycle_fits_every_cycle() -> None:
-    """The map of periods knows every value of CycleMinutes."""
+    """The map of periods contains every value of CycleMinutes."""
     periods = translated()["Mappings"]["CyclePeriod"]
     assert {minutes: row["S"] for minutes, row in periods.items()} == {
         str(minutes): 60 * minutes for minutes in range(1, 61)
@@ -278,20 +303,25 @@ def _body() -> tuple[str, dict[str, Any]]:
 
 
 def test_dashboard_draws_what_is_emitted() -> None:
-    """Every metric of it is one of the product's, of the queue or of a function of the stack."""
+    """Every metric on it is the product's, the queue's or a function's of the stack."""
     _, body = _body()
     assert _own(body["values"]["Ours"])
     emitted, drawn = _emitted(), set()
     for widget in body["widgets"]:
         row: list[Any] = []
+        ids: set[str] = set()
         for metric in widget["properties"].get("metrics", []):
             plain = [each for each in metric if isinstance(each, str)]
+            if not plain:
+                assert set(re.findall(r"[no]\d", metric[0]["expression"])) <= ids
+                continue
+            ids |= {each["id"] for each in metric if isinstance(each, dict) and "id" in each}
             before = row or plain
             row = [before[i] if each == "." else each for i, each in enumerate(plain)]
             namespace, name, dimension, value = row
             if namespace == "${Ours}":
                 assert (dimension, value) == ("service", "spot-optimizer")
-                assert name in emitted, name
+                assert name in emitted | set(RENAMED), name
                 drawn.add(name)
             elif namespace == "AWS/Lambda":
                 assert dimension == "FunctionName"
@@ -303,15 +333,17 @@ def test_dashboard_draws_what_is_emitted() -> None:
                     "QueueName",
                     "${DeadLetters.QueueName}",
                 ]
+    _read_in_both_spellings(drawn)
+    assert set(RENAMED.values()) <= drawn
     assert {"DecisionsStay", "SwitchesSucceeded", "FailOversSucceeded", "BreakersOpened"} <= drawn
 
 
 def test_dashboard_shows_every_alarm_and_every_function() -> None:
-    """A new alarm or function is drawn too."""
+    """A new alarm or function is on the dashboard too."""
     text, body = _body()
     (alarms,) = [w["properties"]["alarms"] for w in body["widgets"] if w["type"] == "alarm"]
     assert {each[2:-1].removesuffix(".Arn") for each in alarms} == set(ALARMS)
-    for name in (*FUNCTIONS, *MACHINES):
+    for name in (*FUNCTIONS, *WORKFLOWS):
         assert f"${{{name}}}" in text, name
 
 

@@ -23,9 +23,9 @@ MANAGED_POLICIES = {
     "AWSXrayWriteOnlyAccess": "sends the function's traces",
     "AWSXRayDaemonWriteAccess": "sends the state machine's traces",
 }
-"""The policies of AWS that SAM attaches, and what for."""
-STARRED = {"cloudwatch:DescribeAlarms": "so it is in every policy that AWS has for CodeDeploy"}
-"""Actions that have a resource level, are granted on all, and why."""
+"""AWS managed policies that SAM attaches, and their purpose."""
+STARRED = {"cloudwatch:DescribeAlarms": "as in every AWS managed policy for CodeDeploy"}
+"""Actions with resource-level permissions that are granted on all resources, and why."""
 KEYS_OF_ACTIONS = {
     "ec2:createaction",
     "iam:passedtoservice",
@@ -83,7 +83,7 @@ def _reference() -> dict[str, Any]:
 
 
 def _resource_types(action: str) -> list[str]:
-    """What an action can be granted on; empty where only ``*`` is possible."""
+    """Resource types of an action; empty if only ``*`` is possible."""
     service, name = action.split(":")
     actions = _reference()[service]["Actions"]
     assert name.lower() in actions, f"{action} is no action of AWS"
@@ -100,15 +100,15 @@ def _kind(resource: Any) -> str | None:
     return found[1] if found else None
 
 
-def test_there_is_something_to_look_at() -> None:
-    """Twelve roles with their statements are found."""
+def test_roles_and_statements_are_found() -> None:
+    """Twelve roles with their statements."""
     assert len(ROLES) == 12
     assert len(GRANTS) > 100
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_a_role_is_taken_by_its_own_service_only(role: str) -> None:
-    """Lambda's roles by Lambda, state machines' by Step Functions, that of updates by CodeDeploy."""
+def test_a_role_is_assumed_only_by_its_service(role: str) -> None:
+    """Lambda's roles by Lambda, state machines' by Step Functions, the deployment role by CodeDeploy."""
     (trust,) = ROLES[role]["AssumeRolePolicyDocument"]["Statement"]
     services = {f"{name}Role": "lambda" for name in properties_of("AWS::Lambda::Function")} | {
         f"{name}Role": "states" for name in properties_of("AWS::StepFunctions::StateMachine")
@@ -121,7 +121,7 @@ def test_a_role_is_taken_by_its_own_service_only(role: str) -> None:
 
 @pytest.mark.parametrize("role", ROLES)
 def test_managed_policies_are_those_of_logs_and_traces(role: str) -> None:
-    """Everything else is written out in the template."""
+    """All other permissions are in the template."""
     arns = [json.dumps(arn) for arn in ROLES[role].get("ManagedPolicyArns", [])]
     assert all(any(f'/{name}"' in arn for name in MANAGED_POLICIES) for arn in arns), arns
 
@@ -134,21 +134,21 @@ def test_statements_allow_by_name_only() -> None:
 
 
 @pytest.mark.parametrize("grant", [g for g in GRANTS if g.resource == "*"], ids=str)
-def test_a_star_is_for_what_has_no_resource_level(grant: Grant) -> None:
-    """What can be narrowed to a resource is, but where there is a reason."""
+def test_a_star_is_granted_only_without_resource_level_permissions(grant: Grant) -> None:
+    """Whatever can be narrowed to a resource is narrowed, or has a reason."""
     assert _resource_types(grant.action) == [] or grant.action in STARRED
 
 
 @pytest.mark.parametrize("grant", [g for g in GRANTS if _kind(g.resource)], ids=str)
-def test_a_grant_is_on_what_the_action_is_about(grant: Grant) -> None:
-    """An action that is granted on a type that it is never evaluated on grants nothing."""
+def test_a_grant_names_a_resource_type_of_its_action(grant: Grant) -> None:
+    """A grant on a type that the action is never evaluated on grants nothing."""
     kind = str(_kind(grant.resource))
     assert kind in _resource_types(grant.action) or (grant.action[4:], kind) in NOT_IN_THE_COPY
 
 
 @pytest.mark.parametrize("grant", [g for g in GRANTS if g.keys and _kind(g.resource)], ids=str)
 def test_a_condition_names_a_key_that_the_resource_has(grant: Grant) -> None:
-    """One that it has not is never met: what should be allowed under it is denied, unseen until used."""
+    """A key that the resource does not have never matches, so the call would be denied."""
     offered = _reference()["ec2"]["Resources"][str(_kind(grant.resource))]["ConditionKeys"]
     names = [key.lower().replace("${tagkey}", "") for key in offered]
     for key in grant.keys - KEYS_OF_ACTIONS:
@@ -157,8 +157,8 @@ def test_a_condition_names_a_key_that_the_resource_has(grant: Grant) -> None:
         ), key
 
 
-def test_changes_of_ec2_hang_on_a_condition_or_have_a_reason() -> None:
-    """Every right to change something in EC2 that no condition narrows is one of these."""
+def test_changes_in_ec2_have_a_condition_or_a_reason() -> None:
+    """Every permission to change something in EC2 that no condition narrows is listed here."""
     reasons = {
         "ec2:AssociateAddress": "an address and its interface bear no tag of ours",
         "ec2:CancelSpotInstanceRequests": "a user's own spot request bears no tag of ours",

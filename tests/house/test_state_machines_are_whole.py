@@ -1,4 +1,4 @@
-"""A state machine can get stuck nowhere, leads nowhere that is not there, and tells its steps all."""
+"""A state machine never gets stuck, all transitions exist, and its steps receive what they need."""
 
 import ast
 import re
@@ -8,17 +8,18 @@ from typing import Any, get_args
 
 import pytest
 
-from spot_optimizer import contracts
 from spot_optimizer.aws.ledger.claims import CLAIM_LIFE
+from spot_optimizer.contracts import steps
+from spot_optimizer.contracts.boundary import Boundary
 from tests.house.repository import PACKAGE, ROOT, STATE_MACHINES, resources, state_machine
 
 REQUESTS: dict[str, Any] = {
-    "UpdateLedgerArn": contracts.UpdateLedgerRequest,
-    "LaunchReplacementArn": contracts.LaunchRequest,
-    "InspectReplacementArn": contracts.InspectRequest,
-    "HandOverArn": contracts.HandOverRequest,
+    "UpdateLedgerArn": steps.UpdateLedgerRequest,
+    "LaunchReplacementArn": steps.LaunchRequest,
+    "InspectReplacementArn": steps.InspectRequest,
+    "HandOverArn": steps.HandOverRequest,
 }
-"""Substitution that names a function -> what that function is asked with."""
+"""Substitution that names a function -> contract of that function's request."""
 
 _SUBSTITUTION = re.compile(r"\$\{(\w+)\}")
 
@@ -48,11 +49,11 @@ LAMBDA_TASKS = [task for task in TASKS if task.values[0]["Resource"].endswith("l
 
 @pytest.mark.parametrize("path", STATE_MACHINES, ids=_name)
 def test_states_are_those_that_can_be_reached(path: Path) -> None:
-    """No state is orphaned and no arrow points at a state that does not exist."""
-    machine = state_machine(path)
-    states = machine["States"]
+    """No state is orphaned, and no transition leads to a missing state."""
+    definition = state_machine(path)
+    states = definition["States"]
     reached: set[str] = set()
-    todo = [machine["StartAt"]]
+    todo = [definition["StartAt"]]
     while todo:
         name = todo.pop()
         if name not in reached:
@@ -72,7 +73,7 @@ def test_only_succeed_and_fail_end_a_run(path: Path) -> None:
 
 @pytest.mark.parametrize("task", TASKS)
 def test_task_is_bounded_retried_and_caught(task: dict[str, Any]) -> None:
-    """A task without a timeout may hang for a year; one without retry or catch loses the undo."""
+    """A task without a timeout may hang for a year; without retry or catch the undo is lost."""
     assert 0 < task["TimeoutSeconds"] <= 300
     assert task["Retry"], "no Retry"
     assert task["Catch"], "no Catch"
@@ -84,8 +85,8 @@ def test_task_is_bounded_retried_and_caught(task: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     "task", [t for t in TASKS if t.values[0]["Resource"].endswith("lambda:invoke")]
 )
-def test_function_that_dies_is_asked_again(task: dict[str, Any]) -> None:
-    """Every step can be repeated, and a rescue has two minutes. Killed for its memory or its time, a
+def test_function_that_crashes_is_retried(task: dict[str, Any]) -> None:
+    """Every step can be repeated, and a failover has two minutes. Killed for its memory or its time, a
     function ends in one of three names (Step Functions developer guide, "Handle Lambda service
     exceptions"; Lambda's own Runtime.ExitError and Sandbox.Timedout)."""
     again = {name for retry in task["Retry"] for name in retry["ErrorEquals"]}
@@ -95,13 +96,13 @@ def test_function_that_dies_is_asked_again(task: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("task", TASKS)
 def test_task_result_is_trimmed(task: dict[str, Any]) -> None:
-    """What a later state does not need stays out of the payload, which may have 256 KB."""
+    """The payload, at most 256 KB, contains only what later states need."""
     assert "ResultSelector" in task or task.get("ResultPath", "$") is None
 
 
 @pytest.mark.parametrize("path", STATE_MACHINES, ids=_name)
 def test_caught_error_never_replaces_the_state_of_the_run(path: Path) -> None:
-    """A catch without a result path would throw away what the undo needs."""
+    """A catch without a result path would discard what the undo needs."""
     for name, state in state_machine(path)["States"].items():
         for catch in state.get("Catch", []):
             assert catch["ResultPath"].startswith("$."), name
@@ -109,12 +110,12 @@ def test_caught_error_never_replaces_the_state_of_the_run(path: Path) -> None:
 
 @pytest.mark.parametrize("path", STATE_MACHINES, ids=_name)
 def test_run_ends_before_its_claim_expires(path: Path) -> None:
-    """A run that still acts always holds its claim: it is timed out long before that expires."""
+    """A running execution always holds its claim: it times out long before the claim expires."""
     assert state_machine(path)["TimeoutSeconds"] < CLAIM_LIFE.total_seconds()
 
 
 @pytest.mark.parametrize("path", STATE_MACHINES, ids=_name)
-def test_errors_told_apart_are_errors_that_exist(path: Path) -> None:
+def test_caught_errors_are_errors_that_exist(path: Path) -> None:
     """Lambda reports an exception by its class name: a renamed class would never be retried."""
     raised = {
         node.name
@@ -141,21 +142,24 @@ def test_substitutions_are_those_that_the_definition_uses(path: Path) -> None:
 
 
 @pytest.mark.parametrize("task", LAMBDA_TASKS)
-def test_function_is_asked_for_what_its_contract_knows(task: dict[str, Any]) -> None:
-    """Every payload has all required fields of the function's request and none that is unknown."""
+def test_payload_satisfies_its_functions_contract(task: dict[str, Any]) -> None:
+    """Every payload has all required fields of the function's request and no unknown ones."""
     substitution = _SUBSTITUTION.fullmatch(task["Parameters"]["FunctionName"])
     assert substitution
     payload = task["Parameters"]["Payload"]
     given = {key.removesuffix(".$") for key in payload}
     request = _request(REQUESTS[substitution[1]], payload)
-    required = {name for name, field in request.model_fields.items() if field.is_required()}
-    assert required <= given <= set(request.model_fields)
+    written = {
+        field.serialization_alias or name: field for name, field in request.model_fields.items()
+    }
+    required = {name for name, field in written.items() if field.is_required()}
+    assert required <= given <= set(written)
 
 
-def _request(contract: Any, payload: dict[str, Any]) -> type[contracts.Boundary]:
+def _request(contract: Any, payload: dict[str, Any]) -> type[Boundary]:
     """The contract itself, or the member of a union that the payload's action chooses."""
     members = (contract,) if isinstance(contract, type) else get_args(get_args(contract)[0])
-    chosen: type[contracts.Boundary] = next(
+    chosen: type[Boundary] = next(
         member
         for member in members
         if "action" not in payload

@@ -1,4 +1,4 @@
-"""What CloudFormation would be given has no fault that can be seen without an account."""
+"""The template and the state machines have no fault that cfn-lint can find."""
 
 import json
 import subprocess
@@ -20,7 +20,7 @@ def _translated(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """The stack as plain CloudFormation, each state machine's definition in it as plain JSON."""
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     template = translate(ROOT / "template.yaml", {}).template
-    # SAM has put this parameter's value where it is used, so the translated template uses it nowhere.
+    # SAM has replaced this parameter by its value, so the translated template does not use it.
     del template["Parameters"]["DeploymentPace"]
     for group in template["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]:
         group["Parameters"] = [name for name in group["Parameters"] if name != "DeploymentPace"]
@@ -58,7 +58,7 @@ def _value(reference: dict[str, Any]) -> str:
 
 
 def _lint(template: dict[str, Any], directory: Path) -> str:
-    """What cfn-lint has to say, under the exceptions of .cfnlintrc."""
+    """Findings of cfn-lint, under the exceptions of .cfnlintrc."""
     file = directory / "template.json"
     file.write_text(json.dumps(template, indent=1), encoding="utf-8")
     answer = subprocess.run(
@@ -72,12 +72,12 @@ def _lint(template: dict[str, Any], directory: Path) -> str:
 
 
 def test_translated_template_has_no_finding(translated: dict[str, Any], tmp_path: Path) -> None:
-    """The transform's output and the state machines in it pass cfn-lint, notes included."""
+    """Transformed template and state machines pass cfn-lint, informational checks too."""
     assert _lint(translated, tmp_path) == ""
 
 
-def test_linter_looks_into_the_state_machines(translated: dict[str, Any], tmp_path: Path) -> None:
-    """A misspelt field of a state is found: the pass above is not one of a linter that looked away."""
+def test_linter_checks_the_state_machines(translated: dict[str, Any], tmp_path: Path) -> None:
+    """It finds a misspelled field of a state, so the result above is meaningful."""
     properties = _machines(translated)[0]
     definition = json.loads(properties["DefinitionString"])
     definition["States"]["WaitForBoot"]["Secondz"] = 1

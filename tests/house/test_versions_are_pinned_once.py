@@ -1,4 +1,4 @@
-"""What the tests run with is what runs in Lambda."""
+"""The tests run with the versions that run in Lambda."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ REQUIREMENTS = sorted((ROOT / "layers").glob("*/requirements.txt"))
 
 
 def _pins(path: Path) -> dict[str, str]:
-    """Package to version of the lines ``package==version``; every line has to be one."""
+    """Package to version of the lines ``package==version``; every line must be one."""
     pins = {}
     for line in path.read_text(encoding="utf-8").splitlines():
         if line.strip() and not line.startswith("#"):
@@ -22,7 +22,7 @@ def _pins(path: Path) -> dict[str, str]:
 
 @pytest.mark.parametrize("path", REQUIREMENTS, ids=lambda path: str(path.parent.name))
 def test_layer_has_the_versions_of_the_constraints(path: Path) -> None:
-    """A layer's package is of the very version that constraints.txt gives to the tests."""
+    """A layer's package has the version that constraints.txt pins for the tests."""
     constraints = _pins(ROOT / "constraints.txt")
     for name, version in _pins(path).items():
         assert constraints[name] == version, name

@@ -1,4 +1,4 @@
-"""The template as the account gets it: plain CloudFormation, with everything that SAM adds."""
+"""The template as the account receives it: plain CloudFormation, with everything that SAM adds."""
 
 import os
 from functools import cache
@@ -11,7 +11,7 @@ from tests.house.repository import ROOT
 
 @cache
 def translated() -> dict[str, Any]:
-    """The whole translated template; not to be changed."""
+    """The whole translated template; do not change it."""
     with mock.patch.dict(os.environ, {"AWS_DEFAULT_REGION": "us-east-1"}):
         return translate(ROOT / "template.yaml", {}).template
 

@@ -190,7 +190,7 @@ def _failing_failovers(stage: Stage) -> None:
     stage.finish()
     ids = {name: stage.workload(name)["instance_id"] for name in names}
     stage.faults += [
-        Fault("Invoke", code, "FailOver", name, when=step("HandOver", "rescue"))
+        Fault("Invoke", code, "FailOver", name, when=step("HandOver", "fail-over"))
         for name, code in (("unfit", "AccessDeniedException"), ("by-hand", KEEPS_FAILING))
     ]
     stage.world.interrupt(ids["only-stops"], "stop")
@@ -200,7 +200,7 @@ def _failing_failovers(stage: Stage) -> None:
     stage.finish()
     stage.world.interrupt(ids["by-hand"])
     stage.account.run_for(timedelta(seconds=5))  # its own execution is the newest then
-    stage.run_until_entered("ShiftTraffic")
+    stage.run_until_entered("HandOver")
     stage.account.run_for(timedelta(seconds=5))
     stage.cycle()
     _stop_the_newest(stage)

@@ -1,4 +1,4 @@
-"""What ``make build`` leaves behind, and what is needed to run it on this machine."""
+"""The output of ``make build``, and what is needed to run it locally."""
 
 import platform
 import subprocess
@@ -15,9 +15,9 @@ __all__ = [
     "BUILDS",
     "INSIDE",
     "RUNTIME",
-    "architecture_of_this_machine",
     "built",
     "emulator",
+    "local_architecture",
     "python313",
     "why_not_here",
 ]
@@ -39,18 +39,18 @@ def built(architecture: str) -> Path:
     return folder
 
 
-def architecture_of_this_machine() -> str:
-    """What this machine's processor can run."""
+def local_architecture() -> str:
+    """The architecture that the local processor runs."""
     return _PROCESSORS[platform.machine()]
 
 
 def emulator() -> Path:
-    """The runtime interface emulator that aws-sam-cli bundles, for this machine's processor."""
+    """The runtime interface emulator that aws-sam-cli bundles, for the local architecture."""
     spec = find_spec("samcli")
     assert spec is not None
     assert spec.origin is not None
     folder = Path(spec.origin).parent / "local" / "rapid"
-    return folder / f"aws-lambda-rie-{architecture_of_this_machine()}"
+    return folder / f"aws-lambda-rie-{local_architecture()}"
 
 
 @cache
@@ -63,11 +63,13 @@ def python313() -> str | None:
 
 
 def why_not_here() -> str | None:
-    """Why functions cannot be emulated on this machine, or None where they can."""
+    """Why functions cannot be emulated locally, or None if they can."""
     if sys.platform != "linux":
         return f"the emulator of Lambda's runtime runs on Linux, this is {sys.platform}"
     if platform.machine() not in _PROCESSORS:
         return f"the emulator runs on {', '.join(_PROCESSORS)}, this is {platform.machine()}"
     if python313() is None:
-        return "no Python 3.13, the version of the functions' runtime (layers/python313.sh looks)"
+        return (
+            "no Python 3.13, the version of the functions' runtime (layers/python313.sh searches)"
+        )
     return None

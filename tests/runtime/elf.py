@@ -1,4 +1,4 @@
-"""What shared libraries ask of the machine that loads them, read from their files (ELF)."""
+"""What shared libraries require of the system that loads them, read from their files (ELF)."""
 
 import struct
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from elftools.elf.sections import SymbolTableSection
 
 __all__ = ["Library", "libraries_in", "read_library"]
 
-_MACHINES = {"EM_AARCH64": "arm64", "EM_X86_64": "x86_64"}
+_ARCHITECTURES = {"EM_AARCH64": "arm64", "EM_X86_64": "x86_64"}
 
 
 @dataclass(frozen=True)
@@ -22,11 +22,11 @@ class Library:
     Attributes:
         architecture: arm64 or x86_64.
         name: what others call it (``DT_SONAME``), else the file's name.
-        needed: names of the libraries that it asks for.
-        versions: library to versions of its symbols that must be there.
-        defined: symbols that it offers.
-        undefined: symbols without a version that someone else must offer; weak ones may be missing.
-        search: where the loader looks first (``DT_RUNPATH``, ``DT_RPATH``).
+        needed: names of the libraries that it requires.
+        versions: library to required versions of its symbols.
+        defined: symbols that it provides.
+        undefined: symbols without a version that another library must provide; weak ones may be missing.
+        search: where the loader searches first (``DT_RUNPATH``, ``DT_RPATH``).
     """
 
     path: Path
@@ -69,7 +69,7 @@ def read_library(path: Path) -> Library:
         defined, undefined = _symbols(elf)
         return Library(
             path,
-            _MACHINES[elf.header.e_machine],
+            _ARCHITECTURES[elf.header.e_machine],
             name,
             frozenset(needed),
             {library: frozenset(found) for library, found in versions.items()},
@@ -80,7 +80,7 @@ def read_library(path: Path) -> Library:
 
 
 def _symbols(elf: ELFFile) -> tuple[set[str], set[str]]:
-    """Names that are offered, and those without a version that are asked for.
+    """Names that are provided, and those without a version that are required.
 
     The symbol table is read at once: pyelftools takes a second for those of OpenBLAS. Layout of an
     ``Elf64_Sym`` and its ``st_info``: elf(5).

@@ -36,7 +36,7 @@ from tests.runtime.built import INSIDE, RUNTIME, emulator, python313
 
 _INVOKE = "/2015-03-31/functions/function/invocations"
 _TRACE = "Root=1-69a4c2c0-000000000000000000000001;Parent=0000000000000001;Sampled=1"
-"""What Lambda says of the trace that an invocation belongs to; the emulator says nothing."""
+"""The trace header of an invocation, which Lambda sets and the emulator does not."""
 _START_TRIES = 500
 _START_WAIT_S = 0.02
 _ANSWER_WAIT_S = 120
@@ -44,11 +44,11 @@ _ENDED = ("Runtime.ExitError", "Runtime.ImportModuleError", "Sandbox.Timedout")
 """Types of errors after which an environment is not used again."""
 
 _ONCE = Config(retries={"total_max_attempts": 1})
-"""Whether a call is made again is decided where it is made."""
+"""The caller decides about retries."""
 
 
 class Broken(Exception):
-    """A function's process or its emulator does not do what it should; the log says why."""
+    """A function's process or its emulator failed; the log says why."""
 
 
 @dataclass
@@ -75,7 +75,7 @@ class Emulated:
     connections: list[socket.socket] = field(default_factory=list)
 
     def peak_mb(self) -> float:
-        """Most memory that the function's process has held, in units of 2^20 bytes (proc(5))."""
+        """Peak memory of the function's process, in units of 2^20 bytes (proc(5))."""
         lines = Path(f"/proc/{self.pid}/status").read_text(encoding="utf-8").splitlines()
         return next(int(row.split()[1]) / 1024 for row in lines if row.startswith("VmHWM:"))
 
@@ -85,7 +85,7 @@ class Emulated:
         return {row.split()[-1] for row in rows if ".so" in row}
 
     def new_log(self) -> str:
-        """What the function has written since this was asked last."""
+        """What the function has logged since the last call."""
         with self.log.open("rb") as file:
             file.seek(self.log_read)
             written = file.read()
@@ -284,7 +284,7 @@ class Emulation:
 
 
 def _plain(value: Any) -> Any:
-    """A reply in Python's own types; a body that is read bit by bit is a tuple of its bytes."""
+    """A reply in Python's own types; a streamed body is a tuple of its bytes."""
     if isinstance(value, dict):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -318,7 +318,7 @@ def _read_answer(request: socket.socket) -> bytes:
 
 
 def _read(connection: socket.socket, size: int) -> bytes:
-    """So many bytes, or none when the other side has hung up."""
+    """The given number of bytes, or none if the connection was closed."""
     parts = b""
     while len(parts) < size:
         part = connection.recv(size - len(parts))

@@ -1,6 +1,6 @@
 #!/bin/sh
-# usage: install.sh PYTHON FOLDER. Installs into FOLDER what requirements.txt names, for Python 3.13 on
-# this machine's processor, by PYTHON's pip; with bytecode where there is a Python 3.13.
+# usage: install.sh PYTHON FOLDER. Installs requirements.txt into FOLDER for Python 3.13 on the local
+# architecture, with PYTHON's pip; compiles bytecode if Python 3.13 is installed.
 set -eu
 here=$(dirname "$0")
 rm -rf "$2"

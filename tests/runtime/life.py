@@ -1,4 +1,4 @@
-"""One life of a workload in which every function runs as it was built."""
+"""A workload's adoption, switch and failover, with every function as it was built."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -13,22 +13,22 @@ from simulator.market.history import Pool, PriceHistory
 from simulator.stage import TYPES, open_stage
 from spot_optimizer.market.snapshot import MarketSnapshot
 from spot_optimizer.market.snapshot_file import snapshot_from_bytes
-from tests.runtime.built import architecture_of_this_machine, built
+from tests.runtime.built import built, local_architecture
 from tests.runtime.emulation import Emulated, Emulation
 
 DAYS = 20
-"""Of prices: more than the forecast looks back at."""
+"""Days of prices: more than the forecast uses."""
 
 
 @dataclass(frozen=True)
 class Seen:
-    """An environment after its life.
+    """An environment at the end.
 
     Attributes:
-        init_s: from the start of its process until it asked for its first event.
-        first_s: its first invocation, after that; without what the test took to answer its calls.
+        init_s: from the start of its process until it requested its first event.
+        first_s: its first invocation, without the time in which the test answered its calls.
         median_s: the median of all later ones; None if there was none.
-        peak_mb: most memory that it has held.
+        peak_mb: peak memory.
         libraries: paths of the shared libraries that it has loaded.
     """
 
@@ -42,11 +42,11 @@ class Seen:
 
 @dataclass(frozen=True)
 class Life:
-    """What came of it.
+    """The result.
 
     Attributes:
-        machines: instance ids of the workload: at first, after the switch, after the rescue.
-        snapshot: the market as it was decided on.
+        instances: instance ids of the workload: at first, after the switch, after the failover.
+        snapshot: the market of the decision.
         segments: what was sent to X-Ray.
     """
 
@@ -54,7 +54,7 @@ class Life:
     environments: tuple[Seen, ...]
     trace: tuple[Invocation, ...]
     executions: tuple[Execution, ...]
-    machines: tuple[str, str, str]
+    instances: tuple[str, str, str]
     alive: frozenset[str]
     address_holder: str | None
     targets: dict[str, str]
@@ -64,8 +64,8 @@ class Life:
 
 
 def live() -> Life:
-    """A machine with an address and a target group is adopted, moved by force, and rescued."""
-    architecture = architecture_of_this_machine()
+    """An instance with an address and a target group is adopted, switched by force, and fails over."""
+    architecture = local_architecture()
     template = built(architecture) / "template.yaml"
     with (
         Emulation() as emulation,
@@ -74,7 +74,7 @@ def live() -> Life:
             template=template,
             runner=emulation,
             Architecture=architecture,
-            CooldownMinutes=1440,  # nothing but what is forced, or a rescue
+            CooldownMinutes=1440,  # only forced switches and failovers
         ) as stage,
     ):
         group = stage.world.create_target_group("shop")
@@ -83,10 +83,10 @@ def live() -> Life:
         stage.account.invoke("RefreshMarket", {"task": "fill"})
         stage.force()
         stage.finish()
-        moved: str = stage.workload()["instance_id"]
+        replacement: str = stage.workload()["instance_id"]
         snapshot = snapshot_from_bytes(stage.object("market/snapshot.npz"))
         stage.cycle()
-        stage.world.interrupt(moved)
+        stage.world.interrupt(replacement)
         stage.finish()
         return Life(
             functions=stage.account.stack.functions,
@@ -94,7 +94,7 @@ def live() -> Life:
             environments=tuple(_seen(each) for each in emulation.environments),
             trace=tuple(stage.account.trace),
             executions=tuple(stage.account.executions()),
-            machines=(original, moved, stage.workload()["instance_id"]),
+            instances=(original, replacement, stage.workload()["instance_id"]),
             alive=frozenset(stage.alive()),
             address_holder=stage.address_holder(),
             targets=stage.targets(group),

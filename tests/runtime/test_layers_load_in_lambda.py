@@ -1,6 +1,6 @@
 """The layers of both architectures are complete for Lambda's python3.13, and small.
 
-What Amazon Linux 2023 offers: glibc 2.34 and gcc 11 (Amazon Linux 2023 User Guide, "Improved
+What Amazon Linux 2023 provides: glibc 2.34 and gcc 11 (Amazon Linux 2023 User Guide, "Improved
 toolchain: gcc, binutils, and glibc"); that gcc's libstdc++ goes up to GLIBCXX_3.4.29 and
 CXXABI_1.3.13 (libstdc++ manual, "ABI Policy and Guidelines"), its libgcc up to GCC_7.0.0. A library
 offers all older versions too.
@@ -151,7 +151,7 @@ def test_versions_of_the_layers_own_libraries_are_met(architecture: str) -> None
 @architectures
 @pytest.mark.parametrize("function", sorted(functions()))
 def test_a_function_with_its_layers_is_small(architecture: str, function: str) -> None:
-    """What is unpacked at a cold start is below Lambda's limit, and small where nothing is forecast."""
+    """The unzipped size is below Lambda's limit, and small for functions that do not forecast."""
     names = functions()[function]
     code = Path(resources("AWS::Serverless::Function")[function]["CodeUri"])
     folders = [built(architecture) / name for name in names]
@@ -171,9 +171,9 @@ def test_layers_of_a_function_do_not_hide_each_other(architecture: str) -> None:
 
 @architectures
 def test_modules_have_bytecode_of_the_runtimes_python(architecture: str) -> None:
-    """Lambda cannot keep what it compiles: without bytecode each cold start compiles all again.
+    """Lambda cannot store what it compiles: without bytecode each cold start compiles everything again.
 
-    Where there is no Python 3.13 to write it, there is none at all.
+    Without Python 3.13 there is no bytecode at all.
     """
     for name in layer_names():
         python = built(architecture) / name / "python"

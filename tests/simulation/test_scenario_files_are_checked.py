@@ -337,7 +337,7 @@ def test_faults_and_rates_of_the_file_are_those_of_the_scenario(tmp_path: Path) 
         "faults": [
             {"call": "ec2:CreateFleet", "kind": "lost-reply"},
             {
-                "call": "lambda:Invoke", "caller": "FailOver", "state": "ShiftTraffic",
+                "call": "lambda:Invoke", "caller": "FailOver", "state": "HandOver",
                 "workload": "shop", "occurrence": 3, "at": 0.5, "kind": "denied",
             },
             {"kind": "delivered-late", "caller": "HandleSignal"},
@@ -348,7 +348,7 @@ def test_faults_and_rates_of_the_file_are_those_of_the_scenario(tmp_path: Path) 
     assert scenario.faults == (
         PlacedFault(FaultKind.LOST_REPLY, ApiCall("ec2", "CreateFleet")),
         PlacedFault(
-            FaultKind.DENIED, ApiCall("lambda", "Invoke"), "FailOver", "ShiftTraffic", "shop",
+            FaultKind.DENIED, ApiCall("lambda", "Invoke"), "FailOver", "HandOver", "shop",
             3, timedelta(minutes=30),
         ),
         PlacedFault(FaultKind.DELIVERED_LATE, None, "HandleSignal"),

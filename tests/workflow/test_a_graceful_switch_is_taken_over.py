@@ -43,7 +43,7 @@ def test_a_launched_replacement_is_used(told: Told) -> None:
     assert story.workload()["instance_id"] == story.seen["launched"]
     assert not story.calls_of("CreateFleet", "TerminateInstances")
     graceful = next(e for e in story.executions if e.state_machine == "SwitchInstance")
-    assert graceful.error == "TakenOver"
+    assert graceful.error == "Superseded"
     assert not [a for a in story.alerts if "left as it is" in a]
 
 

@@ -20,7 +20,7 @@ def test_a_step_that_keeps_failing_leaves_a_committed_record(told: Told, state: 
     """The workload runs on its replacement, nothing is undone, and the record stays COMMITTED."""
     story = told(every_step_after_the_commit_fails)
     workload, execution = state.lower(), story.execution(state.lower())
-    assert execution.states[-3:] == (state, "TellUnfinished", "CommittedUnfinished")
+    assert execution.states[-3:] == (state, "AlertUnfinished", "CommittedUnfinished")
     assert any(f"Workload {workload} runs on its replacement" in alert for alert in story.alerts)
     assert execution.error == "CommittedUnfinished"
     assert "AbandonSwitch" not in execution.states
@@ -73,4 +73,4 @@ def test_an_alert_that_cannot_be_sent_changes_nothing_else(told: Told) -> None:
     assert not story.alerts or all(c.error for c in story.calls_of("Publish"))
     assert story.execution("terminateoriginal").error == "CommittedUnfinished"
     assert story.execution("undohandover").error == "NotSwitched"
-    assert story.execution("abandonswitch").error == "LeftAsItIs"
+    assert story.execution("abandonswitch").error == "LeftAsIs"

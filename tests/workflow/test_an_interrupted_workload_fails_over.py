@@ -86,7 +86,7 @@ def test_a_failover_without_any_capacity_sends_an_alert(told: Told) -> None:
     failover is tried once more."""
     story = told(scenarios.nothing_has_capacity)
     assert [e.error for e in story.executions] == ["NotFailedOver"] * 2
-    assert len([a for a in story.alerts if "could not put another in its place" in a]) == 2
+    assert len([a for a in story.alerts if "could not replace it" in a]) == 2
     assert story.workload().get("failures", 0) == 0
     assert "claim_switch_id" not in story.workload()
 
@@ -99,7 +99,7 @@ def test_an_original_that_only_stopped_is_released_and_reported(told: Told) -> N
     assert "spot-optimizer:managed" not in story.seen["tags"]
     assert story.seen["original"] in story.alive
     assert not story.calls_of("TerminateInstances", "CancelSpotInstanceRequests")
-    assert len([a for a in story.alerts if "has not ended it" in a]) == 1
+    assert len([a for a in story.alerts if "has not terminated it" in a]) == 1
 
 
 def test_a_persistent_request_launches_no_second_instance(told: Told) -> None:
@@ -124,7 +124,7 @@ def test_a_lost_commit_reply_goes_forward(told: Told) -> None:
     assert story.alive == {story.workload()["instance_id"]}
 
 
-@pytest.mark.parametrize("state", ["RecordLaunched", "ShiftTraffic", "CommitFailOver"])
+@pytest.mark.parametrize("state", ["RecordLaunched", "HandOver", "CommitFailOver"])
 def test_a_failover_that_fails_leaves_no_second_instance(told: Told, state: str) -> None:
     """Before the commit its replacement is ended, the record says FAILED, and an alert is sent."""
     story = told(scenarios.every_step_of_a_failover_fails)
@@ -144,4 +144,4 @@ def test_a_replacement_that_never_runs_is_given_up(told: Told) -> None:
     """After three minutes the failure is recorded and an alert is sent."""
     story = told(scenarios.replacement_never_runs)
     assert story.execution().error == "NotFailedOver"
-    assert "did not run" in str(story.switch()["outcome"]["summary"])
+    assert "was not running" in str(story.switch()["outcome"]["summary"])

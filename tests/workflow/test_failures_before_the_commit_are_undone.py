@@ -111,7 +111,7 @@ def test_a_failed_undo_keeps_the_replacement_and_sends_an_alert(told: Told) -> N
     story = told(undoing_fails)
     execution = story.execution("undohandover")
     assert execution.states[-4:] == (
-        "UndoHandOver", "TellNotUndone", "RecordFailure", "NotSwitched",
+        "UndoHandOver", "AlertNotUndone", "RecordFailure", "NotSwitched",
     )  # fmt: skip
     assert story.switch("undohandover")["phase"] == "FAILED"
     assert story.switch("undohandover")["replacement_id"] in story.alive
@@ -155,7 +155,7 @@ def test_a_switch_that_is_redriven_much_later_ends_no_workload(stage: Stage) -> 
     stage.finish()
     assert stage.alive() == {replacement}
     (redriven,) = stage.account.executions()
-    assert redriven.error == "TakenOver"
+    assert redriven.error == "Superseded"
 
 
 def test_a_replacement_that_stayed_is_no_duplicate(stage: Stage) -> None:
@@ -185,7 +185,7 @@ def test_a_failure_that_cannot_be_recorded_keeps_its_claim(told: Told) -> None:
     """The execution fails with the reason; the claim stays until it expires, so nothing else starts."""
     story = told(undoing_fails)
     execution = story.execution("recordfailure")
-    assert execution.states[-2:] == ("TellLeftAsItIs", "LeftAsItIs")
+    assert execution.states[-2:] == ("AlertLeftAsIs", "LeftAsIs")
     assert "not healthy" in (execution.cause or "")
     assert "claim_switch_id" in story.workload("recordfailure")
     assert story.switch("recordfailure")["replacement_id"] not in story.alive
@@ -194,11 +194,11 @@ def test_a_failure_that_cannot_be_recorded_keeps_its_claim(told: Told) -> None:
 def test_nothing_is_touched_when_the_ledger_cannot_be_read(told: Told) -> None:
     """If it is unknown whether the switch is committed, both instances stay as they are."""
     story = told(ledger_unreachable_after_the_launch)
-    assert story.execution().error == "LeftAsItIs"
+    assert story.execution().error == "LeftAsIs"
     assert len(story.alive) == 2
     assert not story.calls_of("TerminateInstances", "RegisterTargets", "AssociateAddress")
     assert story.execution("web").states[-3:] == (
-        "AbandonSwitch", "TellLeftAsItIs", "LeftAsItIs",
+        "AbandonSwitch", "AlertLeftAsIs", "LeftAsIs",
     )  # fmt: skip
     assert len(story.alerts) == 1
 

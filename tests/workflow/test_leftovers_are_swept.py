@@ -348,7 +348,7 @@ def test_a_taken_over_run_ends_its_own_record(stage: Stage) -> None:
     stage.faults.append(Fault("Invoke", when=step("UpdateLedger", "abandon")))
     stage.world.fail_status_checks("m5a.large", ZONES[1])
     stage.force()
-    assert stage.finish().error == "LeftAsItIs"
+    assert stage.finish().error == "LeftAsIs"
     stage.faults.clear()
     stage.account.run_for(timedelta(hours=4))
     stage.force(zone=ZONES[2])

@@ -58,7 +58,7 @@ def test_a_launch_that_cannot_be_searched_is_recorded(told: Told) -> None:
     """The failure is on the record although the replacement could not be found."""
     story = told(lost_replacement_cannot_be_looked_for)
     assert story.execution().states[-5:] == (
-        "WaitUntilListed", "FindReplacement", "TellNotUndone", "RecordFailure", "NotSwitched",
+        "WaitUntilListed", "FindReplacement", "AlertNotUndone", "RecordFailure", "NotSwitched",
     )  # fmt: skip
     assert story.switch()["phase"] == "FAILED"
     assert story.seen["original"] in story.alive
@@ -84,7 +84,7 @@ def test_a_claim_that_was_never_made_is_not_released(told: Told) -> None:
 def test_a_claim_that_cannot_be_released_sends_an_alert(told: Told) -> None:
     """It blocks the workload until it expires."""
     story = told(claim_replies_are_all_lost)
-    assert story.execution("stuck").states[-2:] == ("TellLeftAsItIs", "LeftAsItIs")
+    assert story.execution("stuck").states[-2:] == ("AlertLeftAsIs", "LeftAsIs")
     assert len([alert for alert in story.alerts if "Workload stuck" in alert]) == 1
 
 

@@ -148,7 +148,7 @@ def test_the_global_stop_holds_failovers_of_the_sweep() -> None:
 
 
 @pytest.mark.parametrize(
-    "state", ["LaunchReplacement", "WaitUntilRunning", "WaitForTargets", "WaitForEnd"]
+    "state", ["LaunchReplacement", "WaitUntilRunning", "WaitForTargets", "WaitForTermination"]
 )
 @pytest.mark.parametrize("action", ["terminate", "stop"])
 def test_a_failover_that_is_stopped_by_hand_is_finished(state: str, action: str) -> None:

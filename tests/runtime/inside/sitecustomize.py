@@ -18,7 +18,7 @@ import sys
 import threading
 import time
 
-# Packages of the Python that happens to be here are not in Lambda.
+# Packages of the local Python do not exist in Lambda.
 sys.path = [entry for entry in sys.path if "site-packages" not in entry]
 
 _ENDPOINT = os.environ.pop("EMBEDDED_ACCOUNT_SOCKET")
@@ -126,7 +126,7 @@ def _answer(model, params, request_signer, context, **_):
             break
         time.sleep(delay_s)
     for name, value in reply.items():
-        if isinstance(value, tuple):  # a body that is read bit by bit
+        if isinstance(value, tuple):  # a streamed body
             reply[name] = StreamingBody(io.BytesIO(value[0]), len(value[0]))
     reply["ResponseMetadata"]["RetryAttempts"] = attempts - 1
     return answer

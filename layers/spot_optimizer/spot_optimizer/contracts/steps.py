@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import (
     AwareDatetime,
+    BeforeValidator,
     Field,
 )
 
@@ -33,7 +34,7 @@ class ClaimRequest(Boundary):
 
 
 class TakeOverRequest(Boundary):
-    """TakeOverClaim: claim for a failover, even if a switch holds the workload."""
+    """ClaimFailOver: claim for a failover, even if a switch holds the workload."""
 
     action: Literal["take-over"]
     order: SwitchOrder
@@ -169,7 +170,7 @@ class Replacement(Boundary):
 
 
 class TakenOver(Boundary):
-    """Answer of TakeOverClaim: the claim, and the replacement that it adopts from a switch, if any."""
+    """Answer of ClaimFailOver: the claim, and the replacement that it adopts from a switch, if any."""
 
     token: str = Field(pattern=r"^\d+$")
     attempt: Attempt
@@ -217,11 +218,21 @@ class FoundLoadBalancing(Boundary):
     """When the replacement was first seen in a zone that its load balancer does not serve."""
 
 
-class HandOverRequest(SwitchStep):
-    """HandOver (shift), ShiftTraffic in FailOver (rescue), UndoHandOver (undo), ReleaseOriginal
-    (release)."""
+HandOverAction = Annotated[
+    Literal["shift", "fail-over", "undo", "release"],
+    BeforeValidator(lambda action: "fail-over" if action == "rescue" else action),
+]
+"""Definitions of version 0.1.0 say ``rescue`` for ``fail-over``."""
 
-    action: Literal["shift", "rescue", "undo", "release"]
+
+class HandOverRequest(SwitchStep):
+    """HandOver (``shift`` in SwitchInstance, ``fail-over`` in FailOver), UndoHandOver (``undo``),
+    ReleaseOriginal (``release``)."""
+
+    """HandOver of SwitchInstance (shift) and of FailOver (fail-over), UndoHandOver (undo),
+    ReleaseOriginal (release)."""
+
+    action: HandOverAction
     original_id: InstanceId
     replacement_id: InstanceId
     load_balancing: FoundLoadBalancing | None = stored_as("traffic", "load_balancing", default=None)

@@ -109,7 +109,7 @@ class LoadBalancingWatch:
             return changed_load_balancing(instances, self._plans, due)
         except (BotoCoreError, ClientError):
             logger.exception("load balancing not read")
-            metrics.add_metric("TrafficNotRead", "Count", 1)
+            metrics.add_metric("LoadBalancingNotRead", "Count", 1)
             return None
 
     def _note(self, changes: Changes) -> None:

@@ -144,7 +144,7 @@ def _changed_details(
         found = read_details(instances[each] for each in known)
     except (BotoCoreError, ClientError):
         logger.exception("volumes and credit modes not read")
-        metrics.add_metric("MachinesNotLookedAt", "Count", 1)
+        metrics.add_metric("InstancesNotRead", "Count", 1)
         return None
     return frozenset(
         known[instance_id]

@@ -2,10 +2,10 @@
 
 Each action sees what it has already done, so it can be repeated or resumed after an interrupted run::
 
-    shift    register the replacement with the original's targets -> healthy -> move addresses
-    rescue   move addresses -> register the replacement with the original's targets -> healthy
-    undo     move addresses back -> deregister the replacement
-    release  deregister the original -> its connections drain
+    shift      register the replacement with the original's targets -> healthy -> move addresses
+    fail-over  move addresses -> register the replacement with the original's targets -> healthy
+    undo       move addresses back -> deregister the replacement
+    release    deregister the original -> its connections drain
 
 If the original ended before its hand-over, AWS no longer shows its targets and addresses. Then the
 workload's standing plan names them.
@@ -31,13 +31,13 @@ _POLL_DRAIN_S = 60
 def hand_over(request: HandOverRequest, now: datetime) -> HandOverProgress:
     """Carry out one action as far as possible now.
 
-    ``shift`` and ``rescue`` raise TargetsNotHealthy; ``shift`` raises LoadBalancerNotSupported before
+    ``shift`` and ``fail-over`` raise TargetsNotHealthy; ``shift`` raises LoadBalancerNotSupported before
     anything has been handed over.
     """
     match request.action:
         case "shift":
             return _shift(request, now)
-        case "rescue":
+        case "fail-over":
             return _fail_over(request, now)
         case "undo":
             return _undo(request, now)

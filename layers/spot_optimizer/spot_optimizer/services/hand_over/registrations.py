@@ -87,7 +87,7 @@ def _find_load_balancing(request: HandOverRequest, now: datetime) -> FoundLoadBa
     original_id, replacement_id = request.original_id, request.replacement_id
     standing = request.standing
     rows = read_instances([original_id, replacement_id])
-    if replacement_id not in rows and request.action in ("shift", "rescue"):
+    if replacement_id not in rows and request.action in ("shift", "fail-over"):
         # It was running before, and EC2 lists an ended instance for an hour.
         raise TryAgain(f"{replacement_id} is not listed yet")
     vpcs = {row["VpcId"] for row in rows.values() if "VpcId" in row}

@@ -48,7 +48,7 @@ def _sweep(context: Context) -> dict[str, Any]:
     repairs = Repairs(context, seen.records, interrupted)
     failed = [f for f in found if f not in held and not repairs.carry_out(f)]
     if found:
-        metrics.add_metric("LeftOversFound", "Count", len(found))
+        metrics.add_metric("LeftoversFound", "Count", len(found))
     return _answer(found, held, failed)
 
 

@@ -1,4 +1,4 @@
-"""An update keeps the ledger: an older one is brought to the new form, a newer one is not misread."""
+"""An update keeps the ledger: an older one is migrated, a newer one is refused."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -36,7 +36,7 @@ def _interruptions(stage: Stage) -> list[dict[str, Any]]:
 
 
 def _make_version_one(stage: Stage) -> None:
-    """Take away what the first version did not write."""
+    """Remove what the first version did not write."""
     ledger = boto3.client("dynamodb")
     for row in _interruptions(stage):
         key = {name: {"S": row[name]} for name in ("pk", "sk")}
@@ -56,7 +56,7 @@ def _set_version(stage: Stage, version: int | None) -> None:
     )
 
 
-def test_a_new_ledger_bears_the_version() -> None:
+def test_a_new_ledger_has_the_version() -> None:
     """From its first cycle on."""
     with open_stage() as stage:
         stage.take_in()
@@ -64,7 +64,7 @@ def test_a_new_ledger_bears_the_version() -> None:
 
 
 def test_interruptions_of_the_first_version_count_again(stage: Stage) -> None:
-    """They stood with workload and pool only; the next cycle lists them as if it had always."""
+    """They were stored only with workload and pool; the next cycle lists them as if always listed."""
     before = _interruptions(stage)
     assert len({row["pool"] for row in before}) == 2
     _make_version_one(stage)
@@ -73,7 +73,7 @@ def test_interruptions_of_the_first_version_count_again(stage: Stage) -> None:
     assert stage.item("STACK", "STATE")["schema_version"] == SCHEMA_VERSION
 
 
-def test_an_upgrade_that_breaks_off_is_begun_again(stage: Stage) -> None:
+def test_an_interrupted_migration_starts_again(stage: Stage) -> None:
     """The version is written last."""
     before = _interruptions(stage)
     _make_version_one(stage)
@@ -90,7 +90,7 @@ def _wire(row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def test_everything_else_outlives_the_upgrade(stage: Stage) -> None:
+def test_everything_else_survives_the_migration(stage: Stage) -> None:
     """Workloads, plans, switches, commands: no item is lost or rewritten."""
     before = {(row["pk"], row["sk"]): row for row in stage.items()}
     _make_version_one(stage)
@@ -103,7 +103,7 @@ def test_everything_else_outlives_the_upgrade(stage: Stage) -> None:
 
 
 def test_a_newer_ledger_is_refused(stage: Stage) -> None:
-    """An older version of the product after a newer one: it says what to do, and starts nothing."""
+    """An older product version on a newer ledger says what to do and starts nothing."""
     _set_version(stage, SCHEMA_VERSION + 1)
     before = {(row["pk"], row["sk"]): row for row in stage.items() if "STACK" not in row["pk"]}
     for function, request in (
@@ -118,8 +118,8 @@ def test_a_newer_ledger_is_refused(stage: Stage) -> None:
     assert after == before
 
 
-def test_what_a_newer_version_adds_to_a_plan_does_not_stop_this_one(stage: Stage) -> None:
-    """During an update both write and read the same items, and what is nested in them."""
+def test_additions_of_a_newer_version_to_a_plan_are_ignored(stage: Stage) -> None:
+    """During an update both versions read and write the same items, nested values included."""
     boto3.client("dynamodb").update_item(
         TableName=stage.account.outputs["LedgerTable"],
         Key={"pk": {"S": "PLANS"}, "sk": {"S": "web"}},

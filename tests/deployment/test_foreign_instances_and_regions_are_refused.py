@@ -1,4 +1,4 @@
-"""A name that somebody else uses, a region that lacks something: told, with what to do."""
+"""Foreign instances, a used tag value, a region without prices: refused, with instructions."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -17,7 +17,7 @@ SWITCH_TAG = "spot-optimizer:switch"
 
 @pytest.fixture
 def stage() -> Iterator[Stage]:
-    """Somebody else's switch has launched a machine under the stack's name; another is its own."""
+    """Another stack's switch launched one instance with this stack's tag value; the other is its own."""
     print(f"seed {SEED}")
     with open_stage() as opened:
         opened.launch("theirs", tags={SWITCH_TAG: "theirs-20260301T000000Z-abcdef"})
@@ -26,8 +26,8 @@ def stage() -> Iterator[Stage]:
         yield opened
 
 
-def test_a_machine_of_another_stack_is_left_alone(stage: Stage) -> None:
-    """Refused with what to do; the others are managed."""
+def test_an_instance_of_another_stack_is_left_alone(stage: Stage) -> None:
+    """It is refused with instructions; the others are managed."""
     refused = stage.workload("theirs")
     assert refused["status"] == "refused"
     assert "two stacks must not manage one instance" in refused["status_reason"]
@@ -37,7 +37,7 @@ def test_a_machine_of_another_stack_is_left_alone(stage: Stage) -> None:
         stage.force("theirs")
 
 
-def test_it_is_told_once(stage: Stage) -> None:
+def test_an_alert_is_sent_once(stage: Stage) -> None:
     """One alert, and it stays refused in every cycle."""
     for _ in range(3):
         stage.cycle()
@@ -49,7 +49,7 @@ def test_it_is_told_once(stage: Stage) -> None:
 
 
 def test_an_alert_that_cannot_be_sent_stops_no_cycle() -> None:
-    """The refusal is recorded all the same, and the other workloads are decided upon."""
+    """The refusal is recorded anyway, and the other workloads are evaluated."""
     with open_stage() as stage:
         stage.launch("theirs", tags={SWITCH_TAG: "theirs-20260301T000000Z-abcdef"})
         stage.launch("ours")
@@ -59,19 +59,19 @@ def test_an_alert_that_cannot_be_sent_stops_no_cycle() -> None:
         assert stage.workload("ours")["status"] == "managed"
 
 
-def test_a_machine_that_is_given_another_id_stays_ours(stage: Stage) -> None:
-    """Its pointer says that a workload of this ledger has run on it."""
+def test_a_renamed_workload_stays_managed(stage: Stage) -> None:
+    """Its pointer shows that a workload of this ledger has run on the instance."""
     stage.account.run_for(timedelta(minutes=1))
     stage.force("ours")
     assert stage.finish().status == "SUCCEEDED"
-    moved = stage.workload("ours")["instance_id"]
+    replacement = stage.workload("ours")["instance_id"]
     tags = [{"Key": "spot-optimizer:workload", "Value": "renamed"}]
-    boto3.client("ec2").create_tags(Resources=[moved], Tags=tags)
+    boto3.client("ec2").create_tags(Resources=[replacement], Tags=tags)
     stage.cycle()
     assert stage.workload("renamed")["status"] == "managed"
 
 
-def test_a_sweep_ends_nothing_of_it(stage: Stage) -> None:
+def test_a_sweep_terminates_none_of_them(stage: Stage) -> None:
     """Two sweeps, hours later."""
     before = stage.alive()
     for _ in range(2):
@@ -81,15 +81,15 @@ def test_a_sweep_ends_nothing_of_it(stage: Stage) -> None:
     assert stage.alive() == before
 
 
-def test_without_the_tag_it_is_taken_in(stage: Stage) -> None:
-    """As the reason says, for a stack that was made anew without its ledger."""
+def test_without_the_tag_it_is_adopted(stage: Stage) -> None:
+    """As the reason says, for a stack that was created again without its ledger."""
     theirs = stage.workload("theirs")["instance_id"]
     boto3.client("ec2").delete_tags(Resources=[theirs], Tags=[{"Key": SWITCH_TAG}])
     stage.cycle()
     assert stage.workload("theirs")["status"] == "managed"
 
 
-def test_what_its_own_switches_launched_is_no_others(stage: Stage) -> None:
+def test_replacements_of_its_own_switches_are_its_own(stage: Stage) -> None:
     """A replacement is the workload's, before its commit and after it."""
     stage.account.run_for(timedelta(minutes=1))
     stage.force("ours")
@@ -106,8 +106,8 @@ def _tags(stage: Stage, workload: str) -> dict[str, str]:
     return {tag["Key"]: tag["Value"] for tag in row["Tags"]}
 
 
-def test_a_stack_may_bear_another_name_than_its_tag() -> None:
-    """ManagedAs: what bears the stack's own name is nobody's, and its rights hang on the other value."""
+def test_the_tag_value_may_differ_from_the_stacks_name() -> None:
+    """With ManagedAs, the stack's name is not a tag value, and permissions use ManagedAs."""
     with open_stage(ManagedAs="fleet-7") as stage:
         stage.launch("by-name")
         stage.launch("by-value", tags={"spot-optimizer:managed": "fleet-7"})
@@ -122,7 +122,7 @@ def test_a_stack_may_bear_another_name_than_its_tag() -> None:
 
 @pytest.mark.parametrize("parameters", [{}, {"ManagedAs": "fleet-7"}], ids=["name", "ManagedAs"])
 def test_a_second_stack_for_a_value_of_the_tag_is_refused(parameters: dict[str, str]) -> None:
-    """By a parameter that the first one has made; it names the stack that has the value."""
+    """The first stack's Systems Manager parameter names the stack that has the value."""
     value = parameters.get("ManagedAs", STACK)
     with EmbeddedAccount(start=START, region=REGION) as account:
         claim = {"Name": f"/spot-optimizer/managed/{value}", "Type": "String"}
@@ -138,14 +138,14 @@ def test_a_second_stack_for_a_value_of_the_tag_is_refused(parameters: dict[str, 
 
 
 def test_nothing_acts_before_the_value_is_ours() -> None:
-    """What decides, answers signals or sweeps, and with it every schedule, is made after the claim."""
+    """Decide, HandleSignal, Sweep and their schedules are created after the parameter."""
     resources = translated()["Resources"]
     for name in ("Decide", "HandleSignal", "Sweep"):
         assert "OwnerOfTheTag" in resources[name]["DependsOn"], name
 
 
-def test_a_region_without_prices_is_told() -> None:
-    """The first reference data without an on-demand price: what is missing, where, and what to do."""
+def test_a_region_without_prices_is_refused() -> None:
+    """Without an on-demand price the error says what is missing, where, and what to do."""
     with open_stage() as stage:
         boto3.client("s3").delete_object(Bucket=stage.bucket, Key="market/catalog.json.gz")
         for instance_type in TYPES:

@@ -1,4 +1,4 @@
-"""Parameters that cannot be meant: refused before anything is made, or at the first start, by name."""
+"""Contradictory parameters are rejected by name, at the deployment or when a function starts."""
 
 from collections.abc import Mapping
 
@@ -24,12 +24,12 @@ ROLE, KEY = "arn:aws:iam::123456789012:role", "arn:aws:kms:us-east-1:12345678901
         ({"InstanceRoleArns": "web-server"}, "such as arn:aws:iam::123456789012:role/web"),
         ({"InstanceRoleArns": f"{ROLE}/a,{ROLE}/*"}, "InstanceRoleArns"),
         ({"KmsKeyArns": f"{KEY.replace(':key', ':alias')}/mine"}, "of an alias, its key's"),
-        ({"AlertEmail": "ops"}, "one e-mail address, or nothing"),
+        ({"AlertEmail": "ops"}, "one e-mail address, or empty"),
         ({"SubnetIds": "subnet-1, subnet-2"}, "separated by commas without spaces"),
         ({"DryRun": "no"}, "DryRun: 'no' is not one of true, false"),
-        ({"CycleMinutes": "60"}, "SnapshotAgeMinutesMax must not be below CycleMinutes"),
-        ({"CycleMinutes": "12", "SnapshotAgeMinutesMax": "10"}, "must not be below"),
-        ({"BackoffMinutesMax": "14"}, "BackoffMinutes (15) must not be above BackoffMinutesMax"),
+        ({"CycleMinutes": "60"}, "SnapshotAgeMinutesMax must be at least CycleMinutes"),
+        ({"CycleMinutes": "12", "SnapshotAgeMinutesMax": "10"}, "must be at least"),
+        ({"BackoffMinutesMax": "14"}, "BackoffMinutes (15) must be at most BackoffMinutesMax"),
     ],
     ids=lambda value: str(value)[:50],
 )
@@ -42,7 +42,7 @@ def test_the_template_refuses(given_value: Mapping[str, str], said: str) -> None
 
 @given(cycle=st.integers(1, 60), age=st.integers(5, 240))
 def test_rules_refuse_nothing_that_is_possible(cycle: int, age: int) -> None:
-    """A rule is coarser than what the functions check as they start, never stricter."""
+    """A rule is coarser than the functions' own check, never stricter."""
     values = {"CycleMinutes": str(cycle), "SnapshotAgeMinutesMax": str(age)}
     try:
         check_parameters(translated(), values)
@@ -50,8 +50,8 @@ def test_rules_refuse_nothing_that_is_possible(cycle: int, age: int) -> None:
         assert age < cycle
 
 
-def test_a_refused_stack_has_made_nothing() -> None:
-    """The whole deployment is refused, as CloudFormation refuses it."""
+def test_a_rejected_stack_creates_nothing() -> None:
+    """The whole deployment is rejected, as by CloudFormation."""
     with EmbeddedAccount(start=START, region=REGION) as account:
         with pytest.raises(ParameterError):
             account.deploy(TEMPLATE, STACK, {"CycleMinutes": 60})
@@ -73,7 +73,7 @@ def test_a_refused_stack_has_made_nothing() -> None:
 def test_a_function_refuses_as_it_starts(
     variables: Mapping[str, str], named: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What CloudFormation cannot compare: the message names both parameters."""
+    """For values that CloudFormation cannot compare: the message names both parameters."""
     parameters = template()["Parameters"]
     given_variables = template()["Globals"]["Function"]["Environment"]["Variables"]
     for name, value in given_variables.items():
@@ -88,8 +88,8 @@ def test_a_function_refuses_as_it_starts(
     assert all(name in str(refused.value) for name in named)
 
 
-def test_nothing_is_decided_on_parameters_at_odds() -> None:
-    """The cycle fails with the message: a new version that does so is not taken over."""
+def test_nothing_is_decided_on_contradictory_parameters() -> None:
+    """The cycle fails with the message, which rolls a new version back."""
     with EmbeddedAccount(start=START, region=REGION) as account:
         account.deploy(TEMPLATE, STACK, {"OverCpuFraction": "0.85"})
         with pytest.raises(FunctionFailed, match=r"over_cpu_fraction = 0\.85 must be below"):

@@ -1,4 +1,4 @@
-"""An update reaches what is called, in steps where it decides, and leaves alone what is under way."""
+"""An update reaches every caller, gradually for the functions that decide, and never a running switch."""
 
 import ast
 import re
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from simulator.account import translate as translating
-from tests.house.repository import PACKAGE, ROOT, resources, template
+from tests.house.repository import PACKAGE, ROOT, imports_of, resources, template
 from tests.house.translated import function_of, properties_of, reference, resources_of
 
 FUNCTIONS = properties_of("AWS::Lambda::Function")
@@ -16,13 +16,13 @@ VERSIONS = resources_of("AWS::Lambda::Version")
 STEPS = ("HandOver", "InspectReplacement", "LaunchReplacement", "UpdateLedger")
 """Functions that run only as steps of a switch."""
 DECIDE = ("Decide", "HandleSignal", "Sweep")
-"""Functions that start something by what they find."""
+"""Functions that start switches or failovers."""
 OF_PARAMETERS = {"settings", "retention_days", "subnet_ids"}
-"""What a function's environment holds of the stack's parameters (aws/environment.py)."""
+"""Fields of a function's environment that come from the stack's parameters (aws/environment.py)."""
 
 
 def test_every_function_is_called_by_its_alias() -> None:
-    """Nothing calls a function's newest, untried state: neither a rule nor another function."""
+    """Neither a rule nor another function calls a function's untested newest state."""
     assert {function_of({"Ref": name}) for name in ALIASES} == set(FUNCTIONS)
     for rule in properties_of("AWS::Events::Rule").values():
         assert all(reference(target["Arn"]) in ALIASES for target in rule["Targets"])
@@ -33,7 +33,7 @@ def test_every_function_is_called_by_its_alias() -> None:
     for name, function in FUNCTIONS.items():
         for variable, value in function["Environment"]["Variables"].items():
             if variable.endswith("_FUNCTION"):
-                # By name: a reference would have its update wait for the other's gradual deployment.
+                # By name: with a reference its update would wait for the other's gradual deployment.
                 called = re.fullmatch(r"\$\{(\w+)\}:live", value["Fn::Sub"])
                 assert called is not None, (name, variable)
                 assert called.group(1) in FUNCTIONS, (name, variable)
@@ -41,8 +41,8 @@ def test_every_function_is_called_by_its_alias() -> None:
                 assert reference(value) in properties_of("AWS::StepFunctions::StateMachineAlias")
 
 
-def test_a_switch_in_flight_ends_with_what_it_began_with() -> None:
-    """An execution keeps its definition; that names versions, they are kept, and its role allows all."""
+def test_a_running_switch_finishes_on_its_own_versions() -> None:
+    """An execution keeps its definition; it names retained versions that its role may invoke."""
     for name, machine in resources("AWS::Serverless::StateMachine").items():
         named = machine["DefinitionSubstitutions"]
         for step in STEPS:
@@ -63,11 +63,19 @@ def test_a_switch_in_flight_ends_with_what_it_began_with() -> None:
 
 @pytest.mark.parametrize("step", STEPS)
 def test_a_step_needs_no_parameter(step: str) -> None:
-    """What is published for its code alone must not depend on what else may change."""
+    """A step is published only with new code, so it must not depend on parameters."""
     name = re.sub(r"(?<!^)(?=[A-Z])", "_", step).lower()
-    tree = ast.parse((PACKAGE / "services" / f"{name}.py").read_text(encoding="utf-8"))
-    read = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
-    assert not read & OF_PARAMETERS
+    own = sorted((PACKAGE / "services" / name).glob("*.py"))
+    shared = {
+        PACKAGE.parent.joinpath(*module.split(".")).with_suffix(".py")
+        for path in own
+        for module in imports_of(path)
+        if module.startswith("spot_optimizer.workflow.")
+    }
+    for path in (*own, *shared):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        read = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+        assert not read & OF_PARAMETERS, path
     handler = (ROOT / "functions" / name / "app.py").read_text(encoding="utf-8")
     assert "read_environment" not in handler
     assert "VersionDescription" not in resources("AWS::Serverless::Function")[step]
@@ -75,8 +83,8 @@ def test_a_step_needs_no_parameter(step: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(set(FUNCTIONS) - set(STEPS)))
 def test_another_parameter_is_another_version(name: str) -> None:
-    """SAM looks at a function's text; the number of the settings makes their values part of a version,
-    whose description cannot be changed but by another version."""
+    """SAM compares a function's text; the number of the settings is in the version's description, so new
+    values make a new version."""
     (version,) = (
         row["Properties"]
         for row in VERSIONS.values()
@@ -85,9 +93,9 @@ def test_another_parameter_is_another_version(name: str) -> None:
     assert version["Description"] == {"Fn::Sub": "settings ${SettingsNumber.VersionNumber}"}
 
 
-def test_numbered_are_the_parameters_that_functions_are_given_and_no_others() -> None:
-    """One that is missing would never arrive; one too many would ask Lambda for a version that is equal
-    to the last one, which it refuses."""
+def test_numbered_parameters_are_those_of_the_functions_environment() -> None:
+    """A missing one would never take effect; an additional one would request a version identical to the
+    last one, which Lambda rejects."""
     variables = template()["Globals"]["Function"]["Environment"]["Variables"]
     given = {
         name
@@ -101,7 +109,7 @@ def test_numbered_are_the_parameters_that_functions_are_given_and_no_others() ->
 
 
 def test_another_layer_is_another_version(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The functions' code lies in the layer: what is new in it must not wait for a new handler."""
+    """The functions' code is in the layer: a new layer must not wait for a new handler."""
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     detach = translating._detach_code
 
@@ -118,8 +126,8 @@ def test_another_layer_is_another_version(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @pytest.mark.parametrize("name", DECIDE)
-def test_a_new_version_of_what_decides_is_on_trial(name: str) -> None:
-    """Traffic moves in steps, and the first error of the new version, and of no other, brings it back."""
+def test_a_new_version_of_a_deciding_function_is_deployed_gradually(name: str) -> None:
+    """Invocations shift in steps; the first error of the new version, and no other, rolls it back."""
     alias = resources_of("AWS::Lambda::Alias")[f"{name}Aliaslive"]
     update = alias["UpdatePolicy"]["CodeDeployLambdaAliasUpdate"]
     group = properties_of("AWS::CodeDeploy::DeploymentGroup")[
@@ -138,7 +146,7 @@ def test_a_new_version_of_what_decides_is_on_trial(name: str) -> None:
 
 
 def test_the_pace_is_a_parameter() -> None:
-    """The default is gradual; who is in a hurry may say so."""
+    """The default is gradual; users may choose another pace."""
     pace = template()["Parameters"]["DeploymentPace"]
     assert pace["Default"].startswith("Linear")
     assert "AllAtOnce" in pace["AllowedValues"]

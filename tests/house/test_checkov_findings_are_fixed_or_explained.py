@@ -1,4 +1,4 @@
-"""What checkov finds is mended or has a reason, and a reason lasts no longer than its finding."""
+"""A finding of checkov is fixed or has a reason, and a reason without a finding fails."""
 
 import importlib.util
 from types import ModuleType
@@ -13,21 +13,21 @@ from tests.house.translated import resources_of
 @pytest.fixture(scope="module")
 def checking() -> ModuleType:
     """The step of ``make check`` that runs checkov."""
-    spec = importlib.util.spec_from_file_location(
+    found = importlib.util.spec_from_file_location(
         "checking", ROOT / ".ci" / "check_with_checkov.py"
     )
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    assert found is not None
+    assert found.loader is not None
+    module = importlib.util.module_from_spec(found)
+    found.loader.exec_module(module)
     return module
 
 
-EXCEPTIONS = {"CKV_1": {"resources": ["AWS::A.*", "AWS::B.One"], "reason": "so it is"}}
+EXCEPTIONS = {"CKV_1": {"resources": ["AWS::A.*", "AWS::B.One"], "reason": "a reason"}}
 
 
 def test_a_finding_without_a_reason_fails(checking: ModuleType) -> None:
-    """Another check of the same resource, and the same check of another, are no exceptions."""
+    """An exception covers no other check of its resource and no other resource."""
     excepted = checking.Finding("CKV_1", "AWS::A.Any", "")
     others = [
         checking.Finding("CKV_2", "AWS::A.Any", ""),
@@ -37,13 +37,13 @@ def test_a_finding_without_a_reason_fails(checking: ModuleType) -> None:
 
 
 def test_a_reason_without_a_finding_fails(checking: ModuleType) -> None:
-    """An exception that is mended is taken off the list."""
+    """An exception whose finding was fixed must be removed."""
     found = [checking.Finding("CKV_1", "AWS::A.Any", "")]
     assert checking.superfluous(found, EXCEPTIONS) == ["CKV_1 on AWS::B.One"]
 
 
 def test_every_exception_has_a_reason_and_resources_of_the_template() -> None:
-    """Nothing is excepted for all resources of all types."""
+    """No exception covers all resources of all types."""
     rows = yaml.safe_load((ROOT / ".ci" / "checkov_exceptions.yaml").read_text(encoding="utf-8"))
     for check, row in rows.items():
         assert len(row["reason"]) > 40, check
