@@ -18,9 +18,9 @@ from simulator.account import EmbeddedAccount
 from simulator.account.executions import Execution
 from simulator.account.lambdas import Function, LambdaContext, Outcome
 from simulator.account.translate import Translation, translate
+from simulator.stage import STACK, Stage, open_stage
 from simulator.world import INSTANCE_ROLE_ARN
 from tests.compatibility.old_version import new_handler, old_version
-from tests.workflow.stage import STACK, Stage, open_stage
 
 Version = Literal["old", "new"]
 

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import boto3
 import pytest
 
+from simulator.stage import WORKLOADS_MAX, ZONES, Stage
 from tests.compatibility.both_versions import BothVersions, Version, both_versions, failures
-from tests.workflow.stage import WORKLOADS_MAX, ZONES, Stage
 
 STEPS = ("UpdateLedger", "LaunchReplacement", "InspectReplacement", "HandOver")
 STARTING = ("Decide", "HandleSignal", "Sweep")

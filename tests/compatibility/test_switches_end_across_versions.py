@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import boto3
 import pytest
 
+from simulator.stage import WORKLOADS_MAX, ZONES, Stage
 from tests.compatibility.both_versions import (
     MACHINES,
     BothVersions,
@@ -15,7 +16,6 @@ from tests.compatibility.both_versions import (
     both_versions,
     failures,
 )
-from tests.workflow.stage import WORKLOADS_MAX, ZONES, Stage
 
 STEPS = ("UpdateLedger", "LaunchReplacement", "InspectReplacement", "HandOver")
 WORKLOADS = ("late", "early", "interrupted", "running")

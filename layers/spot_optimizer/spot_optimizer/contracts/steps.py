@@ -229,8 +229,6 @@ class HandOverRequest(SwitchStep):
     """HandOver (``shift`` in SwitchInstance, ``fail-over`` in FailOver), UndoHandOver (``undo``),
     ReleaseOriginal (``release``)."""
 
-    """HandOver of SwitchInstance (shift) and of FailOver (fail-over), UndoHandOver (undo),
-    ReleaseOriginal (release)."""
 
     action: HandOverAction
     original_id: InstanceId
