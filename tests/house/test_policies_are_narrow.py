@@ -160,10 +160,10 @@ def test_a_condition_names_a_key_that_the_resource_has(grant: Grant) -> None:
 def test_changes_in_ec2_have_a_condition_or_a_reason() -> None:
     """Every permission to change something in EC2 that no condition narrows is listed here."""
     reasons = {
-        "ec2:AssociateAddress": "an address and its interface bear no tag of ours",
-        "ec2:CancelSpotInstanceRequests": "a user's own spot request bears no tag of ours",
+        "ec2:AssociateAddress": "addresses and interfaces do not have our tag",
+        "ec2:CancelSpotInstanceRequests": "a user's own spot request does not have our tag",
         "ec2:CreateFleet": "a fleet and its subnets; its instances are conditioned",
-        "ec2:RunInstances": "what a launch uses cannot bear request tags; what it creates is conditioned",
+        "ec2:RunInstances": "request tags apply only to what a launch creates, which is conditioned",
     }
     free = {
         g.action for g in GRANTS if g.action.startswith("ec2:") and not g.keys and g.resource != "*"

@@ -62,7 +62,7 @@ NAMES = {
 
 ALLOWED = (
     ("*", r"state[ _-]?machines?|time_machine", "Step Functions; the library of the virtual clock"),
-    ("*", r"platform\.machine|machine-readable", "the field's words"),
+    ("*", r"platform\.machine|e_machine|machine-readable", "names of libraries"),
     ("*", r"MovesIntoOnePoolFraction|moves_into_one_pool_fraction", "a parameter and a setting"),
     ("*", r"\"take-over\"|action: take-over", "an action of a pinned definition"),
     ("CHANGELOG.md", r"`[^`]*`", "old names beside new ones"),

@@ -24,12 +24,12 @@ def _translated(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     del template["Parameters"]["DeploymentPace"]
     for group in template["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]:
         group["Parameters"] = [name for name in group["Parameters"] if name != "DeploymentPace"]
-    for properties in _machines(template):
+    for properties in _state_machines(template):
         properties["DefinitionString"] = json.dumps(_definition(properties))
     return template
 
 
-def _machines(template: dict[str, Any]) -> list[dict[str, Any]]:
+def _state_machines(template: dict[str, Any]) -> list[dict[str, Any]]:
     return [
         resource["Properties"]
         for resource in template["Resources"].values()
@@ -76,9 +76,9 @@ def test_translated_template_has_no_finding(translated: dict[str, Any], tmp_path
     assert _lint(translated, tmp_path) == ""
 
 
-def test_linter_checks_the_state_machines(translated: dict[str, Any], tmp_path: Path) -> None:
+def test_linter_checks_the_state_state_machines(translated: dict[str, Any], tmp_path: Path) -> None:
     """It finds a misspelled field of a state, so the result above is meaningful."""
-    properties = _machines(translated)[0]
+    properties = _state_machines(translated)[0]
     definition = json.loads(properties["DefinitionString"])
     definition["States"]["WaitForBoot"]["Secondz"] = 1
     properties["DefinitionString"] = json.dumps(definition)

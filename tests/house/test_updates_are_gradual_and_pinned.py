@@ -43,14 +43,14 @@ def test_every_function_is_called_by_its_alias() -> None:
 
 def test_a_running_switch_finishes_on_its_own_versions() -> None:
     """An execution keeps its definition; it names retained versions that its role may invoke."""
-    for name, machine in resources("AWS::Serverless::StateMachine").items():
-        named = machine["DefinitionSubstitutions"]
+    for name, workflow in resources("AWS::Serverless::StateMachine").items():
+        named = workflow["DefinitionSubstitutions"]
         for step in STEPS:
             if f"{step}Arn" in named:
                 assert named[f"{step}Arn"] == {"Ref": f"{step}.Version"}
         (statement,) = (
             row
-            for row in machine["Policies"][0]["Statement"]
+            for row in workflow["Policies"][0]["Statement"]
             if row["Action"] == "lambda:InvokeFunction"
         )
         invoked = {row["Fn::Sub"] for row in statement["Resource"]}
