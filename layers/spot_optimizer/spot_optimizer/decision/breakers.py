@@ -1,6 +1,6 @@
-"""How the outcome of a switch changes what guards the next: cooldown, back-off, breakers.
+"""How the outcome of a switch changes the guards of the next one: cooldown, back-off, breakers.
 
-State in, state out; the ledger keeps it.
+Pure functions from state to state; the ledger stores the state.
 """
 
 from collections.abc import Mapping
@@ -14,12 +14,12 @@ STACK_WINDOW = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class SwitchHealth:
-    """How the last switches of one workload went."""
+    """The results of the last switches of one workload."""
 
     failures_in_row: int = 0
-    """Failed switches since the last that succeeded; refusals before launch do not count."""
+    """Failed switches since the last success; refused launches do not count."""
     setbacks_in_row: int = 0
-    """Failed and refused ones since the last that succeeded: what the back-off doubles with."""
+    """Failed and refused switches since the last success; the back-off doubles with each."""
     breaker_open: bool = False
     cooldown_until: datetime | None = None
     backoff_until: datetime | None = None
@@ -27,7 +27,7 @@ class SwitchHealth:
 
 @dataclass(frozen=True, slots=True)
 class StackHealth:
-    """How the stack's switches went in the last hour."""
+    """The results of the stack's switches in the last hour."""
 
     failed_at: Mapping[str, datetime] = field(default_factory=dict)
     """Workload id -> its last failed switch."""
@@ -35,24 +35,27 @@ class StackHealth:
 
 
 def next_backoff_minutes(setbacks: int, settings: Settings) -> float:
-    """The wait after that many setbacks in a row: doubling from ``backoff_minutes`` to its maximum.
+    """The wait after so many setbacks in a row: it doubles from ``backoff_minutes`` to its maximum.
 
     Raises ValueError if there was no setback.
     """
     if setbacks < 1:
-        raise ValueError(f"setbacks = {setbacks}: a wait follows at least 1")
+        raise ValueError(f"setbacks = {setbacks}; allowed are 1 or more")
     # Capped before doubling, because 2.0 ** 2000 overflows; 11 doublings span the settings' ranges.
     doublings = min(setbacks - 1, 11)
     return min(settings.backoff_minutes * 2.0**doublings, settings.backoff_minutes_max)
 
 
 def after_success(health: SwitchHealth, now: datetime, settings: Settings) -> SwitchHealth:
-    """Counters start anew and the workload rests. An open breaker stays: it is reset by hand."""
-    return SwitchHealth(breaker_open=health.breaker_open, cooldown_until=_rest_until(now, settings))
+    """A switch succeeded: the counters are reset and a cooldown begins. An open breaker stays open until
+    a user resets it."""
+    return SwitchHealth(
+        breaker_open=health.breaker_open, cooldown_until=_cooldown_until(now, settings)
+    )
 
 
 def after_failure(health: SwitchHealth, now: datetime, settings: Settings) -> SwitchHealth:
-    """A switch failed after launch: counts towards the breaker and the back-off."""
+    """A switch failed after its launch: it counts toward the breaker and the back-off."""
     failures = health.failures_in_row + 1
     return replace(
         after_refusal(health, now, settings),
@@ -62,31 +65,31 @@ def after_failure(health: SwitchHealth, now: datetime, settings: Settings) -> Sw
 
 
 def after_refusal(health: SwitchHealth, now: datetime, settings: Settings) -> SwitchHealth:
-    """Nothing was launched (no capacity, or refused): a back-off, no failure for the breaker."""
+    """Nothing was launched (no capacity, or refused): it counts toward the back-off only."""
     setbacks = health.setbacks_in_row + 1
     wait = timedelta(minutes=next_backoff_minutes(setbacks, settings))
     return replace(
         health,
         setbacks_in_row=setbacks,
-        cooldown_until=_rest_until(now, settings),
+        cooldown_until=_cooldown_until(now, settings),
         backoff_until=now + wait,
     )
 
 
 def after_reset(health: SwitchHealth) -> SwitchHealth:
-    """The user closed the breaker: counters and back-off start anew, a cooldown runs out."""
+    """A user reset the breaker: counters and back-off are cleared, a cooldown continues."""
     return SwitchHealth(cooldown_until=health.cooldown_until)
 
 
 def after_failure_in_stack(
     health: StackHealth, workload_id: str, now: datetime, settings: Settings
 ) -> StackHealth:
-    """The stack after a failed switch of a workload; too many different ones open its breaker."""
+    """A workload's switch failed; the stack's breaker opens if too many workloads have failed."""
     recent = {w: at for w, at in health.failed_at.items() if now - at < STACK_WINDOW}
     recent[workload_id] = now
     too_many = len(recent) >= settings.stack_breaker_workloads
     return StackHealth(recent, health.breaker_open or too_many)
 
 
-def _rest_until(now: datetime, settings: Settings) -> datetime:
+def _cooldown_until(now: datetime, settings: Settings) -> datetime:
     return now + timedelta(minutes=settings.cooldown_minutes)
