@@ -72,7 +72,7 @@ def read_account(
     if not requirements:
         requirements, left_out = _workloads(stack_name, catalog, base)
     if not requirements:
-        why = f"; left out: {'; '.join(left_out)}" if left_out else ""
+        why = f"; ignored: {'; '.join(left_out)}" if left_out else ""
         raise ValueError(
             f"--region {region}: no instance there bears spot-optimizer:managed = {stack_name}{why};"
             " name a type by --instance-type, or the stack by --stack-name"

@@ -48,7 +48,7 @@ class Paths:
     place: NDArray[np.int64]
     """Shape (R, L): where each hour was spent."""
     left: NDArray[np.int64]
-    """Shape (R, L): the place that a planned switch left when the hour began, -1 without one."""
+    """Shape (R, L): the place that a planned switch left at the start of the hour, else -1."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,7 +110,7 @@ def spot_usd(time_s: Times, price: Floats, start_s: int, end_s: int) -> float:
 
 
 def hourly_means(changes: PriceChanges, start_s: int, hours: int) -> Floats:
-    """Shape (T, P): what each hour from ``start_s`` on costs in each pool, USD; NaN where the price
+    """Shape (T, P): the cost of each hour from ``start_s`` on in each pool, USD; NaN if the price
     is not known when the hour begins. Equal to ``spot_usd`` of each hour."""
     edges_s = start_s + HOUR_S * np.arange(hours + 1, dtype=np.int64)
     rows = changes.rows_at(edges_s)

@@ -62,7 +62,7 @@ def with_perfect_price(snapshots: Snapshots, period: Period) -> list[MarketSnaps
 
 
 def with_model(snapshots: Snapshots, period: Period, progress: Progress) -> list[MarketSnapshot]:
-    """The same with the shipped model, which learns every day from what came of its forecasts.
+    """The same with the bundled model, which learns every day from the outcomes of its forecasts.
 
     Raises UnusableModel, and ValueError where the period is too short.
     """

@@ -38,7 +38,7 @@ def bucket_of_share(share: float) -> int:
 def draw_hits(
     pools: Sequence[Pool], rate_per_hour: Floats, start_s: int, hours: int, runs: int, seed: int
 ) -> NDArray[np.bool_]:
-    """Shape (R, L, P + 1): whether EC2 interrupts what runs in a pool at the end of each of a run's L
+    """Shape (R, L, P + 1): whether EC2 interrupts an instance in a pool at the end of each of a run's L
     hours. The last place is on-demand, which is never interrupted.
 
     A uniform number for each pool and hour, whatever else is in the market: every policy that is in

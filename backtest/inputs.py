@@ -24,7 +24,7 @@ from spot_optimizer.settings import Settings
 
 @dataclass(frozen=True)
 class Hazard:
-    """Where rates of interruption come from: one share a month for all, or the Spot Advisor."""
+    """Source of interruption rates: one monthly share for all pools, or the Spot Advisor."""
 
     share: float | None = None
     advisor: bytes | None = None
@@ -64,9 +64,9 @@ class Wanted:
 def file_markets(
     paths: Sequence[Path], on_demand: OnDemandByRegion, region: str | None
 ) -> tuple[list[PriceMarket], dict[str, int]]:
-    """The longest unbroken recording of each region, and reason -> rows left out.
+    """The longest unbroken recording of each region, and reason -> number of ignored rows.
 
-    Regions without any on-demand price get those of us-east-1 that come along. Raises
+    Regions without any on-demand price get the bundled ones of us-east-1. Raises
     UnreadableFile, OSError, and ValueError for a region that is not there.
     """
     read = read_markets(paths, on_demand)
@@ -93,7 +93,7 @@ def file_markets(
 
 
 def known_types() -> Mapping[str, InstanceType]:
-    """The instance types that come along, as EC2 described them."""
+    """The bundled instance types, as EC2 describes them."""
     types, _ = parse_instance_types(instance_types().values())
     return types
 
@@ -173,7 +173,7 @@ def _why_not(
 def _drawn(
     markets: Sequence[PriceMarket], types: Mapping[str, InstanceType], wanted: Wanted, seed: int
 ) -> dict[str, tuple[str, ...]]:
-    """``wanted.sample`` types drawn from those of all regions with a catalogue entry, an on-demand
+    """``wanted.sample`` types drawn from those of all regions with a catalog entry, an on-demand
     price, and prices since the beginning."""
     every = sorted(
         {

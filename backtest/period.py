@@ -34,7 +34,7 @@ class Period:
     next_price: Floats
     """Shape (T, P): in force when it ends. Nobody but a perfect forecast and the optimum knows it."""
     billed: Floats
-    """Shape (T, P): what each hour costs who runs throughout it."""
+    """Shape (T, P): the cost of each hour for an instance that runs throughout."""
     hours_between_changes: Floats
     """Shape (T, P): mean over the week before each hour, a week for a pool that did not change."""
 

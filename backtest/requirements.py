@@ -26,7 +26,7 @@ from spot_optimizer.vocabulary import (
 
 _USED_FRACTION = 0.8
 """Of the home type's size: with the headroom of 1.2 nothing smaller will do, and every larger type
-may be left again. Network and disks are idle, so that rescues choose among the same pools."""
+may be left again. Network and disks are idle, so that urgent switches choose among the same pools."""
 _SIZE_DOES_NOT_SPEAK_AGAINST = (
     Reason.CANDIDATE,
     Reason.NO_PRICE,
@@ -37,7 +37,7 @@ _SIZE_DOES_NOT_SPEAK_AGAINST = (
 
 @dataclass(frozen=True)
 class Requirement:
-    """A workload to be: the type that it needs at least, and what it allows."""
+    """A future workload: the smallest type that it needs, and what it allows."""
 
     name: str
     home_type: str
@@ -78,7 +78,7 @@ class Case:
 
 
 def case_of(period: Period, requirement: Requirement, rate_per_hour: Floats) -> Case:
-    """The places of a requirement, by the product's own rules of what fits.
+    """The places of a requirement, by the product's own rules of compatibility.
 
     ``rate_per_hour`` (P,) is of the period's pools. Raises ValueError where no pool is left, or the
     home type is unknown or has no on-demand price.
@@ -155,7 +155,7 @@ def _fitting(period: Period, view: WorkloadView) -> NDArray[np.int64]:
 
 
 def _blank(period: Period, now: datetime) -> MarketSnapshot:
-    """A market in which nothing but type and zone speaks against a pool."""
+    """A market in which only its type and zone can exclude a pool."""
     nothing = np.zeros(len(period.pools))
     low = nothing + 1e-6
     bucket = nothing.astype(np.int8)

@@ -1,4 +1,4 @@
-"""The figures of a backtest: one table for each cost of an interruption, and what to make of it."""
+"""The figures of a backtest: one table per cost of an interruption, with a summary."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,10 +11,10 @@ from backtest.forecasts import LAST_PRICE, PERFECT
 from backtest.policies.simple import ON_DEMAND, STAY
 from backtest.runs import BLIND, SEEING, Replayed, engine_label
 from backtest.tally import Tally
+from spot_optimizer.decision.hourly_hazard import MONTH_HOURS
 from spot_optimizer.market.prices import Floats
 
 DRAWS = 1_000
-MONTH_HOURS = 730.0
 AS_GOOD_FRACTION = 0.005
 """A policy that saves less than this against standing still is not worth running."""
 
@@ -39,7 +39,7 @@ class Row:
     """The same over the optimum that sees prices alone; it is interrupted as well."""
     over_blind_optimum_p95: float
     headroom_share: float | None
-    """Of what the optimum saves against staying on the first pool; None where that is nothing."""
+    """Share of the optimum's saving against staying in the first pool; None if that is 0."""
     switches: float
     """Planned switches per run."""
     optimum_switches: float
@@ -53,7 +53,7 @@ class Row:
     """``usd_per_month`` with the interruptions expected instead of those drawn: less luck in it."""
     availability: float
     first_hour_share: float | None
-    """Of the saving that the cheapest place offered when the run began, taken at once."""
+    """Saving from switching to the cheapest place at the start of the run."""
     dearest: float
     """Highest price per hour of all runs, over on-demand."""
     worst_pool: str
@@ -78,7 +78,7 @@ class Figures:
     """All figures at one cost of an interruption."""
 
     interruption_hours: float | None
-    """None: what each workload's settings say."""
+    """None: the settings of each workload."""
     rows: tuple[Row, ...]
     forecast_values: tuple[Difference, ...]
     """What an engine saves with a forecast that it does not save with the last price."""
@@ -154,7 +154,7 @@ def _row(replayed: Replayed, name: str, tallies: Mapping[str, Tally], blocks: "_
 
 
 def knows_the_future(policy: str) -> bool:
-    """Whether nobody could have followed it."""
+    """Whether it needs knowledge of the future."""
     return policy in (BLIND, SEEING) or policy.endswith(PERFECT)
 
 
@@ -196,7 +196,7 @@ def _difference(what: str, own: Tally, other: Tally, blocks: "_Blocks") -> Diffe
 def _verdict(
     engines: Sequence[str], tallies: Mapping[str, Tally], against_stay: Sequence[Difference]
 ) -> str:
-    """In words: what switching on would have been worth."""
+    """The value of further switches, in words."""
     still, dear = tallies[STAY], tallies[ON_DEMAND]
     usable = [name for name in engines if not knows_the_future(name)]
     if not usable:

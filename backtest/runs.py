@@ -35,12 +35,12 @@ WEIGH_NO_INTERRUPTIONS = frozenset({"forecast", "layered", "risk_score"})
 
 @dataclass(frozen=True)
 class Market:
-    """A period with what is needed there, the rates of its pools and the advisor's buckets."""
+    """A period with its requirements, the rates of its pools and the advisor's buckets."""
 
     period: Period
     requirements: tuple[Requirement, ...]
     rate_per_hour: Floats
-    """Shape (P,): interruptions per hour, what is drawn from."""
+    """Shape (P,): interruptions per hour, from which they are drawn."""
     buckets: Mapping[str, int]
     """What the engines see of it, by instance type."""
 
@@ -53,7 +53,7 @@ class Task:
     engine_names: tuple[str, ...]
     forecasts: tuple[str, ...]
     interruption_hours: tuple[float | None, ...]
-    """What an interruption costs, instance-hours; None: what each workload's settings say."""
+    """Cost of an interruption, instance-hours; None: the settings of each workload."""
     confirm_safe_minutes: float
     runs: int
     """Starts of each requirement."""
@@ -68,7 +68,7 @@ class Replayed:
 
     starts: tuple[Starts, ...]
     tallies: Mapping[float | None, Mapping[str, Tally]]
-    """By what an interruption costs (instance-hours), then by policy, the optima among them."""
+    """By the cost of an interruption (instance-hours), then by policy, including the optima."""
     example: Mapping[str, Paths]
     """Paths of the first requirement, by policy, at the first cost."""
     engines: Mapping[str, tuple[str, str]]
@@ -81,7 +81,7 @@ def engine_label(engine: str, forecast: str) -> str:
 
 
 def replay(markets: Sequence[Market], task: Task, progress: Progress) -> Replayed:
-    """Replay every policy. Raises ValueError on what cannot be run, UnusableModel on a bad model."""
+    """Replay every policy. Raises ValueError for unusable inputs, UnusableModel for a bad model."""
     by_market = [_starts(market, task) for market in markets]
     starts = tuple(s for group in by_market for s in group)
     weeks = Weeks.of(starts)

@@ -10,7 +10,7 @@ from backtest.requirements import Case
 
 RUN_DAYS_MAX = 14
 _RUN_SHARE = 0.7
-"""Of a short period: the rest is left to begin at different times."""
+"""Of a short period: runs start at different times in the rest."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +55,7 @@ class Starts:
 
 
 def run_hours(period_hours: int) -> int:
-    """How long a run is in a period of so many hours: two weeks where there is room."""
+    """Hours of a run in a period of this length: two weeks if they fit."""
     return max(1, min(RUN_DAYS_MAX * 24, int(period_hours * _RUN_SHARE)))
 
 

@@ -40,7 +40,7 @@ class Tally:
     dearest: Floats
     """Highest price per hour that was paid, over on-demand."""
     first_hour_saved: Floats
-    """USD per hour saved by what was done when the run began."""
+    """USD per hour saved by the first action of the run."""
     first_hour_reachable: Floats
     """USD per hour that the cheapest place then would have saved."""
     weekly_usd: Floats
@@ -54,7 +54,7 @@ def tally(
     weeks: "Weeks",
 ) -> Tally:
     """The runs of all requirements together, each with its paths. ``interruption_hours`` None: an
-    interruption costs what each workload's settings say."""
+    interruption costs what the settings of each workload say."""
     parts = [
         _tally(number, s, p, Terms.of(s.case.requirement.settings, interruption_hours), weeks)
         for number, (s, p) in enumerate(zip(starts, paths, strict=True))

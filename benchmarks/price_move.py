@@ -1,4 +1,4 @@
-"""A price moves, and a whole fleet wants to switch:
+"""A price moves, and all workloads want to switch:
 `.venv/bin/python benchmarks/price_move.py [WORKLOADS]`.
 
 So many workloads (1,000) run in one pool of the embedded account, where the real template decides,
@@ -39,7 +39,7 @@ HELD_MIN = 2
 
 
 def fleet(workloads: int, surge_hour: float) -> Scenario:
-    """Machines of one type in one zone, which may move to the other zones."""
+    """Instances of one type in one zone, which may switch to the other zones."""
     specs = tuple(
         WorkloadSpec(
             name=f"w-{number:05d}",
@@ -64,7 +64,7 @@ def fleet(workloads: int, surge_hour: float) -> Scenario:
 
 
 class Watched:
-    """What a cycle of the account has decided and done."""
+    """The decisions and actions of a cycle in the account."""
 
     def __init__(self, life: Life) -> None:
         self.account = life.simulation.account
@@ -75,7 +75,7 @@ class Watched:
         self.moves_max = self.in_flight_max = self.into_one_pool_max = 0
 
     def decisions(self) -> list[dict[str, Any]]:
-        """Of the cycles since the last look, as they are archived."""
+        """Of the cycles since the last call, from the data bucket."""
         s3 = boto3.client("s3")
         rows: list[dict[str, Any]] = []
         for row in s3.list_objects_v2(Bucket=self.bucket, Prefix="decisions/")["Contents"]:
@@ -108,7 +108,7 @@ class Watched:
         )
 
     def passed(self, settings: Settings) -> bool:
-        """Whether a cycle let more begin, or into one pool, than it may."""
+        """Whether a cycle started more switches, or more into one pool, than the limits allow."""
         at_once = int(settings.switches_in_flight_max)
         into_one = max(1, floor(settings.moves_into_one_pool_fraction * at_once))
         return self.in_flight_max > at_once or self.into_one_pool_max > into_one

@@ -16,7 +16,7 @@ from typing import Any
 
 
 class Replies:
-    """Answers every call with what was recorded of it. Raises RuntimeError where another call comes."""
+    """Answers every call with its recorded reply. Raises RuntimeError for another call."""
 
     def __init__(self, recording: io.BufferedReader) -> None:
         self._recording = recording

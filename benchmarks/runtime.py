@@ -1,4 +1,4 @@
-"""Start and memory of every function as it was built: `.venv/bin/python -m benchmarks.runtime [RUNS]`.
+"""Start time and memory of every function as built: `.venv/bin/python -m benchmarks.runtime [RUNS]`.
 
 Needs `make build` and a Python 3.13. In each of the runs (3) a workload lives through a switch and a
 rescue, every function a process of its own under the emulator of Lambda's runtime (tests/runtime). The

@@ -44,9 +44,9 @@ from spot_optimizer.services.refresh_market import kept_models
 
 SIZES = (100, 1_000, 10_000)
 READ_AT_ONCE = 2_000
-"""Machines taken in by a cycle here; a hundred at a time would make the preparation long."""
+"""Instances adopted per cycle here; a hundred at a time would make the preparation long."""
 AGE_HOURS = 24
-"""Of the machines: a week of metrics of each makes the preparation long, and is read once."""
+"""Of the instances: a week of metrics of each makes the preparation long, and is read once."""
 REPLAY = Path(__file__).with_name("replay_cycle.py")
 CYCLE_S = 300
 
@@ -105,7 +105,7 @@ class Measured:
 
 
 class Bench:
-    """A stack with so many workloads, taken in."""
+    """A stack with this many adopted workloads."""
 
     def __init__(self, life: Life, runs: list[Run]) -> None:
         self.life, self.runs = life, runs
@@ -190,7 +190,7 @@ class Bench:
 
 
 def measure(workloads: int) -> tuple[list[Measured], dict[str, Any]]:
-    """All runs with so many workloads, and the sizes of what they keep."""
+    """All runs with this many workloads, and the sizes of what they store."""
     scenario = typical_fleet(workloads)
     scenario = replace(
         scenario,
@@ -239,7 +239,7 @@ def show(workloads: int, found: Sequence[Measured], sizes: dict[str, Any]) -> No
 
 
 def main() -> None:
-    if os.environ.get("PYTHONHASHSEED") != "0":  # what is replayed has to come in the same order
+    if os.environ.get("PYTHONHASHSEED") != "0":  # replayed calls must have the same order
         os.execve(
             sys.executable, [sys.executable, *sys.argv], {**os.environ, "PYTHONHASHSEED": "0"}
         )

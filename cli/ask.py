@@ -24,8 +24,8 @@ from spot_optimizer.contracts.boundary import InvalidRequest, parse
 from spot_optimizer.contracts.command import EvaluatePool, RecommendPools
 from spot_optimizer.decision.appraisal import UnknownPlace, appraise
 from spot_optimizer.decision.engines.registry import BUILT_IN
+from spot_optimizer.decision.hourly_hazard import MONTH_HOURS
 from spot_optimizer.decision.recommendation import (
-    MONTH_HOURS,
     NothingFits,
     Requirement,
     recommend,
@@ -42,11 +42,11 @@ AdvisorOption = Annotated[
 AtOption = Annotated[
     datetime | None,
     typer.Option(
-        help="Moment of --prices, UTC; left out: its end.", formats=["%Y-%m-%dT%H:%M", "%Y-%m-%d"]
+        help="Time within --prices, UTC; default: its end.", formats=["%Y-%m-%dT%H:%M", "%Y-%m-%d"]
     ),
 ]
 EngineOption = Annotated[
-    str | None, typer.Option(help="Engine that judges; left out: the stack's, or expected_cost.")
+    str | None, typer.Option(help="Engine that judges; default: the stack's, or expected_cost.")
 ]
 
 
@@ -63,9 +63,9 @@ def judge(
     seed: SeedOption = 1,
     as_json: JsonOption = False,
 ) -> None:
-    """Judge one spot pool: what would be decided about a machine of this type that ran there.
+    """Judge one spot pool: what would be decided about an instance of this type that runs there.
 
-    Asks a deployed stack (--stack), a file of prices (--prices), or the built-in market.
+    Uses a deployed stack (--stack), a price file (--prices), or the built-in market.
     """
     request = _checked(
         EvaluatePool,
@@ -82,10 +82,10 @@ def judge(
         settings = replace(Settings(), engine=engine or Settings().engine)
         try:
             pool = Pool(instance_type, zone)
-            told = appraise(pool, market.table, settings, market.now, BUILT_IN)
+            result = appraise(pool, market.table, settings, market.now, BUILT_IN)
         except UnknownPlace as error:
             raise typer.BadParameter(str(error)) from error
-        answer = {**asdict(told), "market": {"source": market.source}}
+        answer = {**asdict(result), "market": {"source": market.source}}
     if as_json:
         typer.echo(to_json(answer))
     else:
@@ -93,19 +93,19 @@ def judge(
 
 
 def recommend_pools(
-    vcpu: Annotated[float, typer.Option(help="vCPU that a machine needs.", min=0.001)],
-    memory: Annotated[float, typer.Option(help="GiB that a machine needs.", min=0.001)],
-    count: Annotated[int, typer.Option(help="How many machines.", min=1, max=10_000)] = 1,
+    vcpu: Annotated[float, typer.Option(help="vCPU per instance.", min=0.001)],
+    memory: Annotated[float, typer.Option(help="GiB of memory per instance.", min=0.001)],
+    count: Annotated[int, typer.Option(help="Number of instances.", min=1, max=10_000)] = 1,
     architecture: Annotated[str, typer.Option(help="x86_64 or arm64.")] = "x86_64",
     types: Annotated[str, typer.Option(help="Type names with * and ?, separated by commas.")] = "*",
-    zones: Annotated[str, typer.Option(help="Zones, separated by commas; left out: all.")] = "",
+    zones: Annotated[str, typer.Option(help="Zones, separated by commas; default: all.")] = "",
     interruption_cost_minutes: Annotated[
         float | None,
-        typer.Option(help="Work that an interruption loses; left out: the stack's, or 30."),
+        typer.Option(help="Work lost by an interruption; default: the stack's, or 30."),
     ] = None,
     burstable: Annotated[
         bool | None,
-        typer.Option("--burstable/--no-burstable", help="Whether burstable types will do."),
+        typer.Option("--burstable/--no-burstable", help="Whether burstable types are allowed."),
     ] = None,
     stack: StackOption = None,
     region: RegionOption = None,
@@ -116,10 +116,10 @@ def recommend_pools(
     seed: SeedOption = 1,
     as_json: JsonOption = False,
 ) -> None:
-    """Where machines of this size should run: ranked pools, a plan spread over them, the saving.
+    """Where instances of this size should run: ranked pools, a plan, and its saving.
 
-    Asks a deployed stack (--stack), which knows the types that fit one of its workloads, a file of
-    prices (--prices), or the built-in market.
+    Uses a deployed stack (--stack), which collects prices of types that can host one of its workloads, a
+    price file (--prices), or the built-in market.
     """
     request = _checked(
         RecommendPools,
@@ -139,10 +139,10 @@ def recommend_pools(
     else:
         market = market_at_rest(prices, on_demand, advisor, at, seed)
         try:
-            told = recommend(_requirement(request), market.table, Settings())
+            result = recommend(_requirement(request), market.table, Settings())
         except NothingFits as error:
             raise typer.BadParameter(str(error)) from error
-        answer = {**asdict(told), "market": {"source": market.source}}
+        answer = {**asdict(result), "market": {"source": market.source}}
     if as_json:
         typer.echo(to_json(answer))
     else:
@@ -177,13 +177,13 @@ def _listed(text: str) -> tuple[str, ...]:
 
 def _refuse_files(*given: object) -> None:
     if any(each is not None for each in given):
-        raise typer.BadParameter("--stack knows its own market: no file and no time go with it")
+        raise typer.BadParameter("--stack has a market of its own: omit files and --at")
 
 
 def _ask(stack: str, region: str | None, request: EvaluatePool | RecommendPools) -> dict[str, Any]:
     """The answer of the stack's function Command."""
     outputs = outputs_of(stack, region)
-    # The answer comes when it is done; to ask again would record the request twice.
+    # The call returns when the answer is ready; a retry would record the request twice.
     once = Config(retries={"total_max_attempts": 1}, read_timeout=340)
     try:
         reply = boto3.client("lambda", region_name=region, config=once).invoke(
@@ -205,8 +205,11 @@ def _print_judged(answer: dict[str, Any], console: Console) -> None:
     )
     console.print(f"[bold]{where}[/]  [bold cyan]{decision}[/]  [dim]engine {answer['engine']}[/]")
     console.print(f"  {escape(answer['reason'])}")
+    # A stack of release 0.1.0 answers with ``price_usd_per_hour`` alone.
+    spot = answer.get("spot_usd_per_hour", answer["price_usd_per_hour"])
     price = (
-        f"{_usd(answer['price_usd_per_hour'])}, on-demand {_usd(answer['on_demand_usd_per_hour'])}"
+        f"{_usd(spot)} now, {_usd(answer['forecast_usd_per_hour'])} forecast, "
+        f"on-demand {_usd(answer['on_demand_usd_per_hour'])}"
     )
     entered = "yes" if answer["may_be_entered"] else f"no: {answer['why_not']}"
     grid = Table.grid(padding=(0, 2))
@@ -225,7 +228,7 @@ def _print_judged(answer: dict[str, Any], console: Console) -> None:
 
 def _print_recommended(answer: dict[str, Any], console: Console) -> None:
     table = Table(title=f"Best of {answer['pools_that_do']} pools", title_justify="left", box=None)
-    for name in ("pool", "vCPU", "GiB", "price", "expected", "saving", "a month"):
+    for name in ("pool", "vCPU", "GiB", "forecast", "expected", "saving", "interrupted a month"):
         table.add_column(name, justify="left" if name == "pool" else "right")
     for pool in answer["pools"]:
         table.add_row(
@@ -242,23 +245,25 @@ def _print_recommended(answer: dict[str, Any], console: Console) -> None:
     for placed in answer["plan"]:
         where = f"{placed['instance_type']}/{placed['availability_zone']}"
         usd = _usd(placed["expected_usd_per_hour"])
-        console.print(f"  {placed['count']:>4} x {where}, {usd} an hour")
+        console.print(f"  {placed['count']:>4} x {where}, {usd} per hour")
     if answer["on_demand_count"]:
         console.print(
-            f"  {answer['on_demand_count']:>4} x {answer['reference_type']} on-demand: no pool is left "
-            "within the limits"
+            f"  {answer['on_demand_count']:>4} x {answer['reference_type']} on-demand: the limits leave "
+            "no pool"
         )
     console.print(
-        f"[bold]Saving[/] {_usd(answer['saving_usd_per_hour'])} USD an hour, "
-        f"{answer['saving_usd_per_month']:.2f} a month ({100 * answer['saving_fraction']:.0f} %) against "
-        f"{answer['reference_type']} on-demand at {_usd(answer['on_demand_usd_per_hour'])}",
+        f"[bold]Saving[/] {_usd(answer['saving_usd_per_hour'])} USD per hour, "
+        f"{answer['saving_usd_per_month']:.2f} per month ({100 * answer['saving_fraction']:.0f} %) "
+        f"against {answer['reference_type']} on-demand at {_usd(answer['on_demand_usd_per_hour'])}",
         soft_wrap=True,
     )
     for reason, number in sorted(answer["rejected"].items()):
         console.print(f"  {number:>5} pools rejected: {escape(reason)}")
     if missing := answer["types_without_price"]:
         shown = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")
-        console.print(f"  {len(missing)} types that would do have no known spot price: {shown}")
+        console.print(
+            f"  {len(missing)} types that are large enough have no known spot price: {shown}"
+        )
     console.print(f"[dim]{escape(_market_text(answer['market']))}[/]")
 
 
@@ -278,7 +283,7 @@ def _share(value: float | None) -> str:
 
 
 def _per_month(hazard_per_hour: float | None) -> str:
-    """The share of instances that are interrupted within a month at this rate."""
+    """Share of instances interrupted within a month at this rate."""
     if hazard_per_hour is None:
         return "unknown"
     return f"{100 * (1 - math.exp(-MONTH_HOURS * hazard_per_hour)):.0f} %"

@@ -22,7 +22,7 @@ _FORECASTS = {"last-price": "last price", "model": "model", "perfect": "perfect 
 RUNS_MAX = 500
 DRAWS_MAX = 100
 RUNS_AND_DRAWS_MAX = 5_000
-"""What they come to in all: a draw takes a byte for each pool and hour."""
+"""Of all draws together: a draw takes a byte per pool and hour."""
 
 
 def backtest(
@@ -41,7 +41,7 @@ def backtest(
         typer.Option(help="What the workload runs on; several for several workloads."),
     ] = None,
     sample: Annotated[
-        int, typer.Option(min=0, max=200, help="Draw so many types from the files instead.")
+        int, typer.Option(min=0, max=200, help="Draw this many types from the files instead.")
     ] = 0,
     flexible: Annotated[
         bool, typer.Option("--flexible", help="Every type that fits may be used.")
@@ -51,15 +51,15 @@ def backtest(
         typer.Option(help="Types that may be used, with * and ?, separated by commas."),
     ] = None,
     engine: Annotated[
-        list[str] | None, typer.Option(help="Engines to replay; left out: all that come along.")
+        list[str] | None, typer.Option(help="Engines to replay; default: all bundled engines.")
     ] = None,
     forecast: Annotated[
         list[str] | None,
-        typer.Option(help="last-price, model, perfect: what engines forecast with; left out: all."),
+        typer.Option(help="Forecasters of the engines: last-price, model, perfect; default: all."),
     ] = None,
     days: Annotated[
         float | None,
-        typer.Option(help="The last so many days; left out: all but the first eight."),
+        typer.Option(help="Number of days at the end; default: all but the first eight."),
     ] = None,
     until: Annotated[str | None, typer.Option(help="Day before which to stop, UTC.")] = None,
     hazard: Annotated[
@@ -69,7 +69,7 @@ def backtest(
     advisor: Annotated[
         Path | None,
         typer.Option(
-            help="The Spot Advisor file; left out: read from AWS.", exists=True, dir_okay=False
+            help="The Spot Advisor file; default: read from AWS.", exists=True, dir_okay=False
         ),
     ] = None,
     interruption_cost: Annotated[
@@ -84,8 +84,8 @@ def backtest(
     on_demand: Annotated[
         Path | None,
         typer.Option(
-            help="On-demand prices, CSV or JSON, of the same time as the spot prices; left out:"
-            " a column of the price files, else those of us-east-1 that come along.",
+            help="On-demand prices, CSV or JSON, of the same time as the spot prices; default:"
+            " a column of the price files, else the bundled ones of us-east-1.",
             exists=True,
             dir_okay=False,
         ),
@@ -127,7 +127,7 @@ def backtest(
             f"--runs {runs} x --draws {draws}: allowed are {RUNS_AND_DRAWS_MAX} in all"
         )
     console = Console(highlight=False, stderr=True)
-    # What follows takes a second to import: boto3, LightGBM, moto's catalogue.
+    # What follows takes a second to import: boto3, LightGBM, moto's catalog.
     from botocore.exceptions import BotoCoreError, ClientError
 
     from spot_optimizer.forecast.model_artifact import UnusableModel
@@ -296,7 +296,7 @@ def _of_files(
     markets, dropped = file_markets(prices, on_demand_prices(on_demand), region)
     if dropped:
         left = ", ".join(f"{count} {reason}" for reason, count in sorted(dropped.items()))
-        remarks.append(f"Rows of the files left out: {left}.")
+        remarks.append(f"Ignored rows of the files: {left}.")
     wanted = Wanted(tuple(dict.fromkeys(instance_type or ())), sample, globs)
     return markets_of(
         markets, known_types(), wanted, Settings(), source, days=days, until_s=until_s, seed=seed

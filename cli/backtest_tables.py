@@ -15,7 +15,7 @@ _HEAD = (
 
 
 def print_figures(figures: Sequence[Figures], about: Mapping[str, Any]) -> None:
-    """One table for each cost of an interruption, then what it means."""
+    """One table per cost of an interruption, then a summary."""
     for line in head_lines(about):
         typer.echo(line)
     for each in figures:

@@ -30,7 +30,7 @@ _LOOK_BACK = timedelta(days=8)
 
 @dataclass(frozen=True, slots=True)
 class MarketAtRest:
-    """What may be asked at ``now``."""
+    """A market at ``now``, with its source in words."""
 
     table: MarketTable
     now: datetime
@@ -44,10 +44,10 @@ def market_at_rest(
     at: datetime | None,
     seed: int,
 ) -> MarketAtRest:
-    """The market of a file at ``at`` (its end unless given), or the built-in one. Prices are forecast
-    by the last one. A message and exit code 2 for what cannot be."""
+    """The market of a file at ``at`` (default: its end), or the built-in one. The last price is the
+    forecast. Raises typer.BadParameter for options that cannot be used."""
     if at is not None and prices is None:
-        raise typer.BadParameter("--at goes with --prices; the built-in market has one time")
+        raise typer.BadParameter("--at requires --prices; the built-in market has one time")
     market = market_of(prices, on_demand, None, 0.5, seed, None)
     now = _moment(market, at) if prices is not None else market.start
     changes = changes_until(market.prices, now)
@@ -74,7 +74,7 @@ def market_at_rest(
 
 
 def changes_until(history: PriceHistory, now: datetime) -> PriceChanges:
-    """The pools that had a price by then, with what of the past is looked at."""
+    """The pools that had a price at ``now``, with the changes of the last eight days."""
     order = sorted(range(len(history.pools)), key=lambda i: history.pools[i])
     place = np.empty(len(order), dtype=np.int32)
     place[order] = np.arange(len(order), dtype=np.int32)
@@ -104,8 +104,8 @@ def _moment(market: Market, at: datetime | None) -> datetime:
 
 
 def _advisor(path: Path | None, market: Market, seed: int, *, is_built_in: bool) -> dict[str, int]:
-    """Buckets by type: of the file; drawn for the built-in market; none of a recorded one without
-    a file, for they would be of another time."""
+    """Buckets by type: from the file; drawn for the built-in market; none for a recorded market without a
+    file, because they would be from another time."""
     if path is not None:
         try:
             return parse_advisor(path.read_bytes(), market.region)

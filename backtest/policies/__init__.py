@@ -1,1 +1,1 @@
-"""Who decides where a run goes each hour."""
+"""Policies: where a run goes each hour."""

@@ -17,7 +17,7 @@ Bools = NDArray[np.bool_]
 
 
 class Policy(Protocol):
-    """One way to choose; it sees what was known, never what came."""
+    """A policy sees what was known at each hour, never the future."""
 
     @property
     def name(self) -> str:
@@ -39,7 +39,7 @@ class Look:
     here: Places
     """Shape (R,): where each run is, or was until it was interrupted."""
     interrupted: Bools
-    """Shape (R,): it has to be launched anew, wherever the rule says."""
+    """Shape (R,): it has to be launched again, wherever the rule says."""
     price: Floats
     """Shape (R, K + 1): in force now; infinite where unknown, and where a run has just been
     interrupted: that pool has no capacity."""

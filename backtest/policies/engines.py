@@ -56,7 +56,7 @@ def alone(settings: Settings, engine: str, interruption_hours: float | None) -> 
 
 @dataclass(slots=True)
 class _Run:
-    """What the ledger would remember of one run."""
+    """What the ledger would store about one run."""
 
     case: Case
     settings: Settings

@@ -19,7 +19,7 @@ STAY = "stay on the first pool"
 
 @dataclass(frozen=True)
 class AlwaysOnDemand:
-    """On-demand from the first hour: what spot is measured against. It begins there."""
+    """On-demand from the first hour, the reference for spot."""
 
     name: str = ON_DEMAND
 
@@ -31,7 +31,7 @@ class AlwaysOnDemand:
 
 @dataclass(frozen=True)
 class Rule:
-    """A policy that is one rule without memory."""
+    """A policy of one rule, without state."""
 
     name: str
     choose: Callable[[Look], Places]
@@ -42,7 +42,7 @@ class Rule:
 
 
 def stay(look: Look) -> Places:
-    """Never moves; what is interrupted is launched in the same pool again."""
+    """Never switches; an interrupted instance is launched in the same pool again."""
     return look.here
 
 
@@ -103,7 +103,7 @@ class HotSpot:
             target = np.argmax(gain, axis=1)
             pays = gain[runs, target] > cost + unpaid
             moved = pays & ~look.interrupted
-            # What the last move left costs today is what the move saves each hour.
+            # The saving per hour: what the place that the last switch left would cost now.
             before = np.where(moved, here, np.where(look.interrupted, np.nan, before))
             unpaid = np.where(moved, unpaid + cost, unpaid)
             return np.where(look.interrupted, look.cheapest, np.where(moved, target, look.here))

@@ -33,8 +33,8 @@ def test_a_run_is_explained_to_the_reader(story: str) -> None:
     assert result.exit_code == 0, result.output
     for part in (
         "SWITCH to m5.large/",
-        "Not acted upon",
-        "dry run: recorded, not acted upon",
+        "Held by",
+        "dry run: recorded only",
         "expected_stay_hours",
         "parameter ExpectedStayHours (default)",
         "interruptions",
@@ -73,7 +73,7 @@ def test_a_moment_is_explained_as_one_json_document(story: str) -> None:
         (["judge", "m5.large", "us-east-1a", "--at", "2026-03-02"], "--prices"),
         (
             ["judge", "m5.large", "us-east-1a", "--stack", "s", "--at", "2026-03-02"],
-            "its own market",
+            "a market of its own",
         ),
         (["recommend", "--vcpu", "4000", "--memory", "1"], "vcpu"),
         (["recommend", "--vcpu", "2", "--memory", "8", "--types", "y*"], "y*"),
@@ -123,7 +123,7 @@ def test_a_pool_of_a_file_is_judged_at_a_moment(prices: str) -> None:
     arguments = ["judge", "m5.large", "us-east-1a", "--prices", prices, "--at", "2026-03-09T12:00"]
     shown = RUN.invoke(app, arguments)
     assert shown.exit_code == 0, shown.output
-    assert "0.0401, on-demand 0.0960" in shown.output
+    assert "0.0401 now, 0.0401 forecast, on-demand 0.0960" in shown.output
     beyond = RUN.invoke(app, [*arguments[:-1], "2027-01-01"])
     assert (beyond.exit_code, "outside the file" in beyond.output) == (2, True)
 
@@ -141,7 +141,7 @@ def test_pools_of_a_file_are_recommended_with_its_advisor(prices: str, tmp_path:
     shown = RUN.invoke(app, [*arguments, "--advisor", str(advisor)])
     assert shown.exit_code == 0, shown.output
     assert "1 pools rejected: advisor > 20 %" in shown.output
-    assert "on-demand: no pool is left" in shown.output
+    assert "on-demand: the limits leave no pool" in shown.output
     advisor.write_text("{}")
     assert RUN.invoke(app, [*arguments, "--advisor", str(advisor)]).exit_code == 2
 

@@ -69,10 +69,10 @@ def test_a_third_of_a_cycles_moves_go_into_one_pool() -> None:
     assert _free(decisions) == {B: 3, C: 3, OTHER: 3}
     (held,) = [d for d in decisions if d.held_by]
     assert held.held_by == (
-        "3 moves of this cycle go to m5.xlarge/us-east-1b: 34 % of them at most"
+        "3 switches of this cycle go to m5.xlarge/us-east-1b, at most 34 % of them"
     )
     second = next(d for d in decisions if not d.held_by and target_of(d) == C)
-    assert "m5.xlarge/us-east-1c instead, because 3 moves of this cycle go to" in second.reason
+    assert "m5.xlarge/us-east-1c instead, because 3 switches of this cycle go to" in second.reason
     assert second.saving_forecast_usd_per_hour == pytest.approx(0.059)
 
 
@@ -138,7 +138,7 @@ def test_no_family_gets_more_than_its_share() -> None:
     decisions = _decide(views, {HERE: 0.09, OTHER: 0.03})
     assert _free(decisions) == {OTHER: 1}
     texts = {d.held_by for d in decisions if d.held_by}
-    assert texts == {"4 of 10 workloads are on m5a: 40 % at most"}
+    assert texts == {"4 of 10 workloads are on m5a, at most 40 %"}
 
 
 def test_a_pool_that_would_be_left_again_is_not_taken_for_a_full_one() -> None:

@@ -53,7 +53,7 @@ def test_figures_are_those_of_the_pool() -> None:
         ({"instability": 0.9}, "instability 0.90, below 0.85 is safe"),
         ({"advisor_bucket": 4}, "advisor > 20 %"),
         ({"rise_volatility_24h": 0.2}, "volatile: 0.200 in 24 h, at most 0.150 is safe"),
-        ({"price": 3.0}, "its price is unknown or absurd"),
+        ({"price": 3.0}, "its price is unknown or implausible"),
     ],
 )
 def test_why_a_pool_may_not_be_entered_is_said(facts: dict[str, float], why: str) -> None:
@@ -80,14 +80,14 @@ def test_a_pool_without_a_price_is_told_as_unknown() -> None:
     assert (told.decision, told.may_be_entered) == ("STAY", False)
     assert "no price of the current pool" in told.reason
     assert (told.price_usd_per_hour, told.hazard_per_hour) == (None, None)
-    assert told.why_not.startswith("no price of it is known")
+    assert told.why_not.startswith("its price is unknown: ")
 
 
 def test_types_and_zones_that_there_are_not_are_refused_by_name() -> None:
     """With the family's types, the catalogue's size, or the zones that offer the type."""
     with pytest.raises(UnknownPlace, match=r"instance_type = 'm5\.huge'.*m5\.2xlarge, m5\.large"):
         appraised({HERE: 0.03}, Pool("m5.huge", ZONES[0]))
-    with pytest.raises(UnknownPlace, match=r"'z9\.large' is unknown; allowed are those of the cat"):
+    with pytest.raises(UnknownPlace, match=r"'z9\.large' is unknown; allowed are the 10 types"):
         appraised({HERE: 0.03}, Pool("z9.large", ZONES[0]))
     with pytest.raises(UnknownPlace, match=r"availability_zone = 'us-east-1z'.*us-east-1a"):
         appraised({HERE: 0.03}, Pool("m5.xlarge", "us-east-1z"))

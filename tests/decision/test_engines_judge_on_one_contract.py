@@ -186,7 +186,7 @@ def test_absurd_prices_give_no_target(engine: str, price: float) -> None:
     assert _decide(_by(engine), {HERE: 0.060, THERE: price}).kind is DecisionKind.STAY
     decision = _decide(_by(engine), {HERE: price, THERE: 0.03})
     assert (decision.kind, decision.row) == (DecisionKind.STAY, 0)
-    assert "absurd" in decision.reason
+    assert "implausible" in decision.reason
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -249,33 +249,33 @@ def _to(pool: Pool, **changes: Any) -> Callable[[Situation], Outcome]:
 
 
 ANSWERS: dict[str, tuple[Callable[[Situation], Any], str]] = {
-    "nothing": (lambda _: None, "it answered NoneType; allowed is Outcome"),
+    "nothing": (lambda _: None, "an engine returned NoneType; allowed is Outcome"),
     "another kind": (
         lambda _: Outcome(DecisionKind.EVACUATE, 0, "x"),
         "allowed are STAY, SWITCH and FALLBACK",
     ),
-    "no target": (lambda _: Outcome(DecisionKind.SWITCH, 4, "x"), "SWITCH with 0 targets"),
-    "no reason": (lambda _: Outcome(DecisionKind.STAY, 4, ""), "it gave no reason"),
+    "no target": (lambda _: Outcome(DecisionKind.SWITCH, 4, "x"), "SWITCH with 0 candidates"),
+    "no reason": (lambda _: Outcome(DecisionKind.STAY, 4, ""), "an engine returned no reason"),
     "a score that is no number": (
         _to(THERE, score=float("nan")),
         "allowed are finite numbers and None",
     ),
     "a figure that cannot be kept": (
         lambda _: Outcome(DecisionKind.STAY, 4, "x", figures={"a": [1]}),  # type: ignore[dict-item]
-        "its figure a = [1]",
+        "the figure a = [1]",
     ),
-    "another architecture": (_to(Pool("m6g.xlarge", B)), "cannot run the machine: architecture"),
+    "another architecture": (_to(Pool("m6g.xlarge", B)), "cannot host the workload: architecture"),
     "an unknown type": (
         _to(THERE, instance_type="z9.big"),
-        "of a type that the catalogue does not know",
+        "whose type is not in the catalog",
     ),
     "a strange subnet": (_to(THERE, subnet_id="subnet-z"), "none of the workload's"),
     "no forecast": (
         _to(THERE, forecast_usd_per_hour=float("nan")),
-        "has forecast_usd_per_hour = nan",
+        "with forecast_usd_per_hour = nan",
     ),
-    "no spot price": (_to(THERE, spot_usd_per_hour=0.0), "has spot_usd_per_hour = 0.0"),
-    "where it is": (_to(HERE), "is where the workload is"),
+    "no spot price": (_to(THERE, spot_usd_per_hour=0.0), "with spot_usd_per_hour = 0.0"),
+    "where it is": (_to(HERE), "where the workload already runs"),
 }
 
 
@@ -332,7 +332,7 @@ def test_an_engine_of_stages_says_why_each_stage_removed_a_pool() -> None:
     decision = _decide(_by("own"), {HERE: 0.06, THERE: 0.03}, {"own": own})
     assert decision.rejected_counts == {"the current pool": 1, "built on AMD": 1}
     assert decision.rejected[0].reason == "built on AMD"
-    assert "none of 2 pools is fitting and let in" in decision.reason
+    assert "none of 2 pools is compatible and allowed" in decision.reason
 
 
 @pytest.mark.parametrize(

@@ -320,7 +320,7 @@ def test_what_cannot_be_judged_is_told_with_its_reason() -> None:
     assert "no price of the current pool" in told.decision.reason
     assert told.here is None
     told = explained(view, {HERE: {"price": 2.0}, THERE: 0.03})
-    assert "absurd" in told.decision.reason
+    assert "implausible" in told.decision.reason
     assert told.here is not None
 
 
@@ -398,7 +398,7 @@ def test_a_verdict_reads_as_a_sentence_of_people() -> None:
     """What is done, where to, and what would be done next."""
     assert str(Verdict(DecisionKind.STAY)) == "STAY"
     pending = Verdict(DecisionKind.STAY, pending=True)
-    assert str(pending) == "STAY, and FALLBACK if the next cycle still says so"
+    assert str(pending) == "STAY, then FALLBACK if the next cycle comes to the same result"
 
 
 def test_nothing_is_told_of_a_pool_that_no_change_brings_in() -> None:

@@ -78,7 +78,7 @@ def test_forced_on_demand_may_be_left_for_spot_in_the_same_pool() -> None:
     ("pool", "lifecycle", "view", "text"),
     [
         (HERE, Lifecycle.SPOT, {}, "web-1 already runs on m5.xlarge/us-east-1a spot"),
-        (Pool("z9.big", "us-east-1b"), Lifecycle.SPOT, {}, "z9.big is unknown to the catalogue"),
+        (Pool("z9.big", "us-east-1b"), Lifecycle.SPOT, {}, "z9.big is not in the catalog"),
         (Pool("m6g.xlarge", "us-east-1b"), Lifecycle.SPOT, {}, "home type m5.xlarge: architecture"),
         (Pool("m5.large", "us-east-1b"), Lifecycle.SPOT, {}, "m5.large has 2 vCPU and 8 GiB"),
         (Pool("c5.xlarge", "us-east-1b"), Lifecycle.SPOT, {}, "c5.xlarge has 4 vCPU and 8 GiB"),
@@ -87,7 +87,7 @@ def test_forced_on_demand_may_be_left_for_spot_in_the_same_pool() -> None:
             THERE,
             Lifecycle.SPOT,
             {"subnets": {"us-east-1a": ("subnet-a",)}},
-            "no subnet in us-east-1b; it may be launched in us-east-1a",
+            "no subnet in us-east-1b; allowed are us-east-1a",
         ),
         (
             THERE,
@@ -96,11 +96,11 @@ def test_forced_on_demand_may_be_left_for_spot_in_the_same_pool() -> None:
                 "subnets": {"us-east-1a": ("subnet-a",)},
                 "refused_zones": {"us-east-1b": "it is full"},
             },
-            "no subnet to use in us-east-1b: it is full; it may be launched in us-east-1a",
+            "no subnet to use in us-east-1b: it is full; allowed are us-east-1a",
         ),
-        (THERE, Lifecycle.SPOT, {"subnets": {}}, "it may be launched in no zone"),
+        (THERE, Lifecycle.SPOT, {"subnets": {}}, "allowed are no zone"),
         (Pool("m5.xlarge", "us-east-1c"), Lifecycle.SPOT, {}, "no usable price of m5.xlarge"),
-        (THERE, Lifecycle.SPOT, {"home_type": "z9.big"}, "home type z9.big is unknown"),
+        (THERE, Lifecycle.SPOT, {"home_type": "z9.big"}, "home type z9.big is not in the catalog"),
     ],
 )
 def test_a_target_where_the_machine_cannot_run_is_refused(

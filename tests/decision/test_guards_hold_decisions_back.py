@@ -47,14 +47,14 @@ VIEW_GUARDS = {
     "dry run": {"settings": replace(ACTING, dry_run=True)},
     "the workload's breaker": {"breaker_open": True},
     "switch s-17": {"live_switch_id": "s-17"},
-    "manual mode: decided, not acted upon": {"mode": Mode.MANUAL},
+    "manual mode: recorded only": {"mode": Mode.MANUAL},
     "cooldown after the last switch until 2025-06-03T15:07:00Z": {"cooldown_until": SOON},
     "back-off after a refused or failed launch until 2025-06-03T15:07:00Z": {"backoff_until": SOON},
 }
 STACK_GUARDS = {
     "global stop": StackState(global_stop=True),
     "the stack's breaker": StackState(breaker_open=True),
-    "10 switches in flight at most": StackState(switches_in_flight=10),
+    "at most 10 switches in flight": StackState(switches_in_flight=10),
 }
 SKIPPED_BY_FORCE = ("manual mode", "cooldown", "back-off")
 

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spot_optimizer.decision.hourly_hazard import BUCKET_SHARES, age_factor, hourly_hazard
+from spot_optimizer.decision.hazard import age_factor
+from spot_optimizer.decision.hourly_hazard import BUCKET_SHARES, hourly_hazard
 from spot_optimizer.decision.pool_history import PoolEvent, pool_history_of
 from spot_optimizer.vocabulary import Pool
 from tests.decision.worlds import NOW

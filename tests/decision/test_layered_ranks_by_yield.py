@@ -98,7 +98,7 @@ def test_a_pool_that_would_not_be_entered_is_left_at_a_small_premium() -> None:
     here = {"price": 0.05, "advisor_bucket": 4}
     decision = _decide({HERE: here, ONE: 0.055})
     assert target_of(decision) == ONE
-    assert "here, which would not be entered" in decision.reason
+    assert "here, which is excluded" in decision.reason
     assert _decide({HERE: here, ONE: 0.0551}).kind is DecisionKind.STAY
 
 

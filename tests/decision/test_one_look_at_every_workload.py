@@ -63,12 +63,12 @@ def _decide(
             {},
             "market data is 31 minutes old, 30 at most",
         ),
-        (GOOD, {"home_type": "z9.big"}, "home type z9.big is unknown to the catalogue"),
+        (GOOD, {"home_type": "z9.big"}, "home type z9.big is not in the catalog"),
         (market({THERE: 0.03}), {}, "no price of the current pool m5.xlarge/us-east-1a"),
-        (market({HERE: 0.0, THERE: 0.03}), {}, "absurd: 0.0000"),
-        (market({HERE: -0.1, THERE: 0.03}), {}, "absurd: -0.1000"),
-        (market({HERE: NAN, THERE: 0.03}), {}, "absurd: nan"),
-        (market({HERE: 1.01, THERE: 0.03}), {}, "absurd: 1.0100"),
+        (market({HERE: 0.0, THERE: 0.03}), {}, "implausible: 0.0000"),
+        (market({HERE: -0.1, THERE: 0.03}), {}, "implausible: -0.1000"),
+        (market({HERE: NAN, THERE: 0.03}), {}, "implausible: nan"),
+        (market({HERE: 1.01, THERE: 0.03}), {}, "implausible: 1.0100"),
         (market({HERE: {"price": 0.05, "forecast_mean": NAN}}), {}, "forecast nan"),
         (market({HERE: {"price": 0.05, "forecast_mean": float("inf")}}), {}, "forecast inf"),
     ],
@@ -241,7 +241,7 @@ def test_the_fallback_can_be_switched_off() -> None:
     """Then it stays on the unbearable pool and says why."""
     view = workload(signals={HERE: NOW}, settings=replace(ACTING, fallback_to_on_demand=False))
     decision = decide_one(view, {HERE: 0.05})
-    assert "the fallback to on-demand is switched off" in decision.reason
+    assert "the fallback to on-demand is disabled" in decision.reason
 
 
 def test_reasons_name_the_figures_that_decided() -> None:
@@ -262,7 +262,7 @@ def test_reasons_name_the_figures_that_decided() -> None:
     )
     alone = decide_one(workload(), {HERE: {"price": 0.0421, "instability": 0.91}}).reason
     assert "not safe (instability 0.91, below 0.85 is safe)" in alone
-    assert "none of 1 pools is safe, fitting and cheaper" in alone
+    assert "none of 1 pools is safe, compatible and cheaper" in alone
     volatile = decide_one(workload(), {HERE: {"price": 0.04, "rise_volatility_24h": 0.2}}).reason
     assert "volatile: 0.200 in 24 h, at most 0.150 is safe" in volatile
     smaller = decide_one(
@@ -278,7 +278,7 @@ REJECTED = {
     Pool("c5.xlarge", "us-east-1b"): (0.010, "not in types m*, r*, t*"),
     Pool("m5.xlarge", "us-east-1c"): (0.010, "no subnet in us-east-1c"),
     Pool("z9.big", "us-east-1b"): (0.010, "no on-demand price"),
-    Pool("y9.big", "us-east-1b"): (0.010, "does not fit the home type: unknown to the catalogue"),
+    Pool("y9.big", "us-east-1b"): (0.010, "does not fit the home type: not in the catalog"),
     Pool("m5a.xlarge", "us-east-1a"): (0.050, "gain too small"),
     Pool("m5.2xlarge", "us-east-1a"): (
         0.120,
@@ -342,7 +342,7 @@ def test_unconfirmed_and_unstable_pools_say_what_they_lack() -> None:
         unstable: {"price": 0.03, "instability": 0.9},
     }
     reasons = {r.pool: r.reason for r in decide_one(view, pools).rejected}
-    assert reasons[young] == "not safe for 30 minutes yet"
+    assert reasons[young] == "safe for less than 30 minutes"
     assert reasons[unstable] == "instability 0.90, below 0.85 is safe"
 
 

@@ -52,13 +52,13 @@ def _moves(
 
 
 HOLDS = {
-    "maintenance window: planned moves wait until 2025-06-07T02:00:00Z": {
+    "maintenance window: planned switches wait until 2025-06-07T02:00:00Z": {
         "windows": parse_windows("sat 02:00-06:00")
     },
-    "not-before: planned moves wait until 2025-07-01T00:00:00Z": {
+    "not-before: planned switches wait until 2025-07-01T00:00:00Z": {
         "not_before": datetime(2025, 7, 1, tzinfo=UTC)
     },
-    "4 planned switches in 24 hours at most until 2025-06-03T17:00:00Z": {
+    "at most 4 planned switches in 24 hours until 2025-06-03T17:00:00Z": {
         "moves": _moves(22, 9, 5, 1)
     },
 }
@@ -141,10 +141,10 @@ def test_a_window_is_read(text: str, days: set[int], begins: int, ends: int, zon
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("", "'' is no window"),
-        ("sat", "'sat' is no window"),
-        ("sat 2-6", "is no window"),
-        ("sat 02:00-06:00,", "'' is no window"),
+        ("", "'' is not a window"),
+        ("sat", "'sat' is not a window"),
+        ("sat 2-6", "is not a window"),
+        ("sat 02:00-06:00,", "'' is not a window"),
         ("sat 02:00-06:00, son 01:00-02:00", "'son' is no day"),
         ("sat 02:00-25:00", "'25:00' is no time"),
         ("sat 02:60-03:00", "'02:60' is no time"),

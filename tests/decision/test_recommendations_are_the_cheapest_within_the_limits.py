@@ -92,7 +92,7 @@ def test_from_ten_machines_on_no_family_holds_more_than_its_share() -> None:
     told = recommended(cheap | {Pool("m5a.xlarge", ZONES[0]): 0.05}, replace(LIKE_HOME, count=12))
     assert [(p.instance_type, p.count) for p in told.plan] == [("m5.xlarge", 4), ("m5a.xlarge", 4)]
     assert told.on_demand_count == 4
-    assert told.limits == "of 12 machines 4 in one pool, 4 in one family at most"
+    assert told.limits == "of 12 instances at most 4 in one pool, 4 in one family"
     nine = recommended(cheap, replace(LIKE_HOME, count=9))
     assert [p.count for p in nine.plan] == [3, 3, 3]
 

@@ -109,13 +109,13 @@ def test_thresholds_that_contradict_each_other_are_refused() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "text"),
     [
-        ("window", "weekends", "'weekends' is no window"),
+        ("window", "weekends", "'weekends' is not a window"),
         ("window", "sat 02:00-06:00 Europe/Nowhere", "'Europe/Nowhere' is no time zone"),
         ("not-before", "next week", "a date such as 2026-12-01"),
         (
             "engine",
             "no engine",
-            "engine = 'no engine' is no name; allowed are expected_cost, forecast",
+            "engine = 'no engine' is not a name; allowed are expected_cost, forecast",
         ),
         ("interruption-cost-minutes", "-1", "not a number from 0 to 10080"),
     ],

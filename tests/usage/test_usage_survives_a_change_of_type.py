@@ -24,15 +24,15 @@ def points(percent, *, hours=1.0, until=NOW):
     return [UsagePoint(first + 300 * k, value) for k, value in enumerate(series)]
 
 
-def book_of(cpu=(), memory=(), machine=LARGE, now=NOW):
+def book_of(cpu=(), memory=(), instance=LARGE, now=NOW):
     """A book with one reading of workload w."""
     book = UsageBook()
-    book.record(now, "w", machine, cpu=cpu, memory=memory)
+    book.record(now, "w", instance, cpu=cpu, memory=memory)
     return book
 
 
 def test_percent_becomes_vcpu_and_gib_of_the_machine_that_was_measured() -> None:
-    """50 % of two vCPU is one vCPU, on whatever machine it is asked later."""
+    """50 % of two vCPU is one vCPU, on whatever instance it is asked later."""
     usage = book_of(points(50), points(25)).usage_of("w", NOW)
     assert usage.cpu_p95_vcpu == pytest.approx(1.0, rel=0.02)
     assert usage.memory_p95_gib == pytest.approx(2.0, rel=0.02)
@@ -86,7 +86,7 @@ def test_recent_means_are_those_of_the_last_hour() -> None:
 def test_the_first_fifteen_minutes_after_a_launch_do_not_count() -> None:
     """Booting is no use."""
     young = MeasuredInstance("i-1", 2, 8, launched_at=NOW - 30 * MINUTE)
-    usage = book_of(points([100, 100, 100, 10, 10, 10]), machine=young).usage_of("w", NOW)
+    usage = book_of(points([100, 100, 100, 10, 10, 10]), instance=young).usage_of("w", NOW)
     assert usage.recent_cpu_vcpu == (0.2, 0.2, 0.2)
 
 
@@ -142,7 +142,7 @@ def test_a_new_workload_that_still_boots_is_due_when_there_is_something_to_read(
 
 @pytest.mark.parametrize(("percent", "hours"), [(61, 1), (59, 2)])
 def test_a_reading_holds_an_hour_or_two_when_calm(percent, hours) -> None:
-    """Below 60 % of the machine nothing is about to run full (spec section 1, step 1)."""
+    """Below 60 % of the instance nothing is about to run full (spec section 1, step 1)."""
     book = book_of(points(percent * 1.02 if percent > 60 else percent * 0.98))
     assert book.due(NOW + hours * HOUR - 2 * MINUTE, "w", LARGE) is None
     assert book.due(NOW + hours * HOUR, "w", LARGE) == NOW
@@ -155,7 +155,7 @@ def test_a_schedule_that_comes_seconds_early_still_reads() -> None:
 
 
 def test_calm_is_judged_on_the_machine_of_today() -> None:
-    """What was little for the large machine is much for the small one."""
+    """What was little for the large instance is much for the small one."""
     book = book_of(points(50))
     small = MeasuredInstance("i-1", 1, 4, LARGE.launched_at)
     assert book.due(NOW + HOUR, "w", LARGE) is None

@@ -84,7 +84,7 @@ def test_request_without_asked_by_is_refused(managed: Stage) -> None:
 
 IMPOSSIBLE = {
     ("m5.large", ZONES[0], "spot"): "already runs on m5.large/us-east-1a spot",
-    ("m5.nano", ZONES[1], "spot"): "m5.nano is unknown to the catalogue",
+    ("m5.nano", ZONES[1], "spot"): "m5.nano is not in the catalog",
     ("t3.micro", ZONES[1], "spot"): "t3.micro does not fit the home type m5.large: burstable",
     ("m6g.large", ZONES[1], "spot"): "m6g.large does not fit the home type",
     ("m5.xlarge", ZONES[1], "spot"): "no usable price",

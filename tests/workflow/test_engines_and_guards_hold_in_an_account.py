@@ -132,7 +132,7 @@ def test_a_maintenance_window_holds_a_planned_move_until_it_opens(stage: Stage) 
     stage.take_in()
     stage.command(command="set-threshold", name="snapshot_age_minutes_max", value=30)
     (made,) = stage.cycle()["made"]
-    assert made["held_by"].endswith("planned moves wait until 2026-03-02T02:00:00Z")
+    assert made["held_by"].endswith("planned switches wait until 2026-03-02T02:00:00Z")
     assert not stage.account.executions()
     stage.account.run_for(timedelta(hours=2))
     assert list(stage.cycle()["started"]) == ["web"]
@@ -175,7 +175,7 @@ def test_the_moves_of_a_day_are_counted_from_what_was_switched(stage: Stage) -> 
     stage.world.advisor.set(here["instance_type"], 4)
     stage.account.invoke("RefreshMarket", {"task": "reference"})
     (made,) = stage.cycle()["made"]
-    assert made["held_by"].startswith("1 planned switches in 24 hours at most until 2026-03-03")
+    assert made["held_by"].startswith("at most 1 planned switch in 24 hours until 2026-03-03")
 
 
 def test_throughput_is_read_where_a_smaller_type_depends_on_it() -> None:

@@ -1,9 +1,9 @@
 """Thresholds and flags: one table of names, ranges and defaults.
 
-A value comes, the later the stronger, from the default, the template parameter (``CooldownMinutes``,
-handed to the functions as environment variable ``COOLDOWN_MINUTES``), a ``set_threshold`` command
-for the stack, the workload's tag (``spot-optimizer:cooldown-minutes``), and a ``set_threshold``
-command for the workload.
+Sources of a value, each overriding the one before: the default; the template parameter
+(``CooldownMinutes``, the environment variable ``COOLDOWN_MINUTES`` of the functions); a
+``set_threshold`` command for the stack; the workload's tag (``spot-optimizer:cooldown-minutes``); a
+``set_threshold`` command for the workload.
 """
 
 import re
@@ -18,7 +18,7 @@ _TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 
 
 class InvalidSetting(ValueError):
-    """A threshold or flag has an unknown name or a value that is not allowed; the text says which."""
+    """Unknown name of a threshold or flag, or a value that is not allowed; the text says which."""
 
 
 def _number(default: float, low: float, high: float, meaning: str, *, stack: bool = False) -> Any:
@@ -41,74 +41,88 @@ def _name(default: str, pattern: str, allowed: str, meaning: str) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Every threshold and flag of spec section 1. Units are in the names; points are 1/100 of the
-    home type's on-demand price, so that a point is the same money for every candidate."""
+    """All thresholds and flags. Units are in the names. A point is 1/100 of the home type's on-demand
+    price, so it is the same amount of money for every candidate."""
 
     engine: str = _name(
         "expected_cost",
         "[a-z][a-z0-9_]{0,39}",
-        "expected_cost, forecast, layered, risk_score, or the name of an engine of yours",
-        "what judges the workload",
+        "expected_cost, forecast, layered, risk_score, or the name of your own engine",
+        "engine that judges the workload",
     )
     volatility_baseline: float = _number(
         0.10, 0.001, 5, "baseline of the 24 h volatility of rises (standard deviation / mean)"
     )
-    volatility_factor: float = _number(1.5, 0.1, 20, "how many baselines are still safe")
+    volatility_factor: float = _number(1.5, 0.1, 20, "volatility up to this many baselines is safe")
     instability_max: float = _number(0.85, 0.01, 1, "instability below which a pool is safe")
-    discount_baseline_points: float = _number(60, 0, 99, "discount that a pool should give")
-    discount_margin_points: float = _number(5, 0, 50, "how far below the baseline is acceptable")
-    switch_gain_points: float = _number(3, 0.1, 50, "more discount that is worth a switch")
-    switch_gain_risk: float = _number(0.05, 0.02, 1, "less risk that is worth a switch")
+    discount_baseline_points: float = _number(60, 0, 99, "discount that a pool should have")
+    discount_margin_points: float = _number(5, 0, 50, "acceptable distance below the baseline")
+    switch_gain_points: float = _number(3, 0.1, 50, "minimum extra discount for a switch")
+    switch_gain_risk: float = _number(0.05, 0.02, 1, "minimum reduction of risk for a switch")
     unsafe_premium_fraction: float = _number(
-        0.10, 0, 1, "what a safe pool may cost more than an unsafe one (row 7)"
+        0.10, 0, 1, "maximum extra cost of a safe pool over an unsafe one (row 7)"
     )
     confirm_safe_minutes: float = _number(
-        30, 0, 120, "how long a pool must have been safe before on-demand is left", stack=True
+        30,
+        0,
+        120,
+        "time that a pool must be safe before a workload leaves on-demand",
+        stack=True,
     )
-    over_cpu_fraction: float = _number(0.30, 0.01, 0.95, "7-day CPU p95 below this: too large")
+    over_cpu_fraction: float = _number(0.30, 0.01, 0.95, "7-day CPU p95 below this means too large")
     over_memory_fraction: float = _number(
-        0.40, 0.01, 0.95, "7-day memory p95 below this: too large"
+        0.40, 0.01, 0.95, "7-day memory p95 below this means too large"
     )
     under_fraction: float = _number(
-        0.80, 0.05, 1, "five-minute CPU or memory above this: too small"
+        0.80, 0.05, 1, "five-minute CPU or memory above this means too small"
     )
-    headroom_factor: float = _number(1.2, 1, 5, "right-sizing leaves at least p95 use times this")
+    headroom_factor: float = _number(1.2, 1, 5, "right-sizing keeps at least p95 usage times this")
     interruption_cost_minutes: float = _number(
-        30, 0, 10_080, "work that an interruption loses (engine expected_cost)"
+        30, 0, 10_080, "work lost by an interruption (engine expected_cost)"
     )
     expected_stay_hours: float = _number(
-        24, 1, 720, "time in which a switch has to pay for itself (engine expected_cost)"
+        24, 1, 720, "time in which a switch must pay for itself (engine expected_cost)"
     )
     switch_overlap_minutes: float = _number(
-        10, 0, 240, "time in which a switch bills both machines (engine expected_cost)"
+        10, 0, 240, "time in which a switch bills both instances (engine expected_cost)"
     )
     switch_lost_minutes: float = _number(
-        1, 0, 240, "work that hand-over and restart lose (engine expected_cost)"
+        1, 0, 240, "work lost by hand-over and restart (engine expected_cost)"
     )
-    cooldown_minutes: float = _number(10, 0, 1440, "rest of a workload after a switch ended")
+    cooldown_minutes: float = _number(10, 0, 1440, "minimum time between switches")
     breaker_failures: float = _number(3, 1, 20, "failed switches in a row that open the breaker")
     stack_breaker_workloads: float = _number(
-        3, 1, 100, "workloads failing within an hour that open the stack's breaker", stack=True
+        3,
+        1,
+        100,
+        "workloads failing within an hour that open the stack's breaker",
+        stack=True,
     )
-    switches_in_flight_max: float = _number(10, 1, 1000, "switches running at once", stack=True)
-    switches_per_day_max: float = _number(4, 1, 100, "planned switches of a workload in 24 hours")
+    switches_in_flight_max: float = _number(
+        10, 1, 1000, "maximum switches running at once", stack=True
+    )
+    switches_per_day_max: float = _number(
+        4, 1, 100, "maximum planned switches of a workload in 24 hours"
+    )
     moves_into_one_pool_fraction: float = _number(
-        0.34, 0.01, 1, "share of a cycle's planned moves into one pool", stack=True
+        0.34, 0.01, 1, "maximum share of a cycle's planned switches into one pool", stack=True
     )
     family_share_max_fraction: float = _number(
-        0.40, 0.05, 1, "share of the workloads on one family, from ten on", stack=True
+        0.40, 0.05, 1, "maximum share of workloads on one family, from ten workloads on", stack=True
     )
     backoff_minutes: float = _number(15, 1, 360, "wait after a refused or failed launch, doubling")
-    backoff_minutes_max: float = _number(360, 1, 1440, "longest wait after refused launches")
-    snapshot_age_minutes_max: float = _number(
-        30, 5, 240, "older market data than this means STAY", stack=True
+    backoff_minutes_max: float = _number(
+        360, 1, 1440, "maximum wait after refused or failed launches"
     )
-    fallback_to_on_demand: bool = _flag(True, "row 6 may buy on-demand when no pool is safe")
+    snapshot_age_minutes_max: float = _number(
+        30, 5, 240, "market data older than this means STAY", stack=True
+    )
+    fallback_to_on_demand: bool = _flag(True, "row 6 may launch on-demand if no pool is safe")
     allow_rightsize_down: bool = _flag(True, "row 2 may choose a smaller type")
     allow_rightsize_up: bool = _flag(True, "row 1 may choose a larger type")
     allow_burstable: bool = _flag(False, "burstable types may replace types that are not")
     auto_terminate: bool = _flag(True, "terminate the original after the commit")
-    dry_run: bool = _flag(True, "decide and record, change nothing in EC2", stack=True)
+    dry_run: bool = _flag(True, "decide and record only, change nothing in EC2", stack=True)
 
     def __post_init__(self) -> None:
         if self.backoff_minutes > self.backoff_minutes_max:
@@ -128,10 +142,10 @@ class Settings:
             )
 
     def merged(self, raw: Mapping[str, object], *, source: str, per_workload: bool) -> "Settings":
-        """These settings with ``raw`` (name -> value, text or typed) laid over them.
+        """These settings, overridden by ``raw`` (name -> value, text or typed).
 
-        ``source`` names where the values come from, for the message. Raises InvalidSetting on an
-        unknown name, a value out of range, or a stack-wide setting given for one workload.
+        ``source`` names the source of the values in messages. Raises InvalidSetting for an unknown name,
+        a value out of range, or a stack-wide setting given for one workload.
         """
         parsed = {
             name: parse_setting(name, value, source=source, per_workload=per_workload)
@@ -166,7 +180,7 @@ def allowed_values(name: str) -> str:
 def parse_setting(
     name: str, value: object, *, source: str, per_workload: bool
 ) -> float | bool | str:
-    """One value, checked; the message of InvalidSetting names field, value and what is allowed."""
+    """One value, validated; InvalidSetting names the field, its value and what is allowed."""
     known = _fields().get(name)
     if known is None or (per_workload and known.metadata["stack_only"]):
         allowed = ", ".join(setting_names(per_workload=per_workload))
@@ -179,7 +193,7 @@ def parse_setting(
     if isinstance(known.default, str):
         if not re.fullmatch(known.metadata["pattern"], text):
             raise InvalidSetting(
-                f"{source}: {name} = '{value}' is no name; allowed are {allowed_values(name)}"
+                f"{source}: {name} = '{value}' is not a name; allowed are {allowed_values(name)}"
             )
         return text
     low, high = known.metadata["low"], known.metadata["high"]
@@ -195,7 +209,7 @@ def parse_setting(
 
 
 def settings_from_environment(environment: Mapping[str, str]) -> Settings:
-    """The stack's settings as the template handed them to the function."""
+    """The stack's settings from the function's environment variables."""
     raw = {n: environment[n.upper()] for n in setting_names() if n.upper() in environment}
     return Settings().merged(raw, source="environment", per_workload=False)
 
@@ -206,10 +220,10 @@ def tag_key(name: str) -> str:
 
 
 def settings_from_tags(base: Settings, tags: Mapping[str, str]) -> Settings:
-    """``base`` with the workload's tags laid over it; other tags are left alone."""
+    """``base``, overridden by the settings among the workload's tags; other tags are ignored."""
     return base.merged(tagged(tags), source="tag", per_workload=True)
 
 
 def tagged(tags: Mapping[str, str]) -> dict[str, str]:
-    """The settings among a workload's tags, as they are written: name -> text."""
+    """The settings among a workload's tags: name -> text as written."""
     return {name: tags[tag_key(name)] for name in setting_names() if tag_key(name) in tags}

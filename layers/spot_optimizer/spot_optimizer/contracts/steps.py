@@ -229,7 +229,6 @@ class HandOverRequest(SwitchStep):
     """HandOver (``shift`` in SwitchInstance, ``fail-over`` in FailOver), UndoHandOver (``undo``),
     ReleaseOriginal (``release``)."""
 
-
     action: HandOverAction
     original_id: InstanceId
     replacement_id: InstanceId

@@ -1,4 +1,4 @@
-"""One spot pool judged: what would be decided about a machine of its type that ran there."""
+"""A spot pool appraised: what would be decided about an instance of its type that runs there."""
 
 import math
 from dataclasses import dataclass, replace
@@ -14,16 +14,16 @@ from spot_optimizer.settings import Settings
 from spot_optimizer.vocabulary import Lifecycle, Pool
 
 _SETTLED = timedelta(hours=24)
-"""Neither young nor old: the age that changes no hazard."""
+"""An age that does not change the hazard."""
 
 
 class UnknownPlace(ValueError):
-    """There is no such type or zone; the text names field, value and what is allowed."""
+    """Unknown type or zone; the text names the field, its value and what is allowed."""
 
 
 @dataclass(frozen=True, slots=True)
 class PoolSignal:
-    """What EC2 last said of an instance in a pool."""
+    """EC2's last signal to an instance in a pool."""
 
     kind: str
     """``interruption`` or ``rebalance``."""
@@ -32,26 +32,26 @@ class PoolSignal:
 
 @dataclass(frozen=True, slots=True)
 class Appraisal:
-    """A pool and what would be done with a machine in it; figures are None where unknown."""
+    """A pool and what would be decided about an instance in it; figures are None if unknown."""
 
     instance_type: str
     availability_zone: str
     decision: str
-    """STAY, SWITCH or FALLBACK, for a machine of this type, with subnets in every zone."""
+    """STAY, SWITCH or FALLBACK, for an instance of this type with subnets in every zone."""
     target: str
-    """Where to, as ``type/zone lifecycle``; empty for STAY."""
+    """The best candidate as ``type/zone lifecycle``; empty for STAY."""
     reason: str
     engine: str
     may_be_entered: bool
-    """Safe by the stack's thresholds."""
+    """Whether the pool is safe by the stack's thresholds."""
     why_not: str
-    """What makes it unsafe, with the figure; empty where it is safe."""
+    """Why it is not safe, with the figure; empty if it is."""
     instability_probability: float | None
-    """That its price rises by 3 % within 12 hours."""
+    """Probability that its price rises by 3 % within 12 hours."""
     hazard_per_hour: float | None
-    """Interruptions to expect of an hour."""
+    """Expected interruptions per hour."""
     signal: str
-    """What EC2 said of an instance in this pool within two hours: interruption, rebalance or none."""
+    """EC2's last signal to an instance in this pool within two hours: interruption, rebalance or none."""
     signal_at: datetime | None
     spot_usd_per_hour: float | None
     price_usd_per_hour: float | None
@@ -73,8 +73,8 @@ def appraise(
 ) -> Appraisal:
     """Judge ``pool`` by the engine of ``settings``. Pure. Raises UnknownPlace.
 
-    A signal of the last two hours counts as the machine's own: it overrides the model (spec
-    section 4), and a fallback needs no second look.
+    A signal of the last two hours counts as the instance's own, so the pool is unbearable whatever is
+    forecast. A fallback need not be confirmed by a second cycle.
     """
     _check_place(pool, table)
     fresh = signal if signal is not None and now - signal.at < SIGNAL_MEMORY else None
@@ -94,11 +94,7 @@ def appraise(
     )
     outcome = look_at(workload, table, table.catalog, now, engines).outcome
     best = outcome.candidates[0] if outcome.candidates else None
-    target = (
-        f"{best.instance_type}/{best.availability_zone} {best.lifecycle}"
-        if best is not None
-        else ""
-    )
+    target = f"{best.pool} {best.lifecycle}" if best is not None else ""
     appraisal = Appraisal(
         instance_type=pool.instance_type,
         availability_zone=pool.availability_zone,
@@ -107,7 +103,7 @@ def appraise(
         reason=outcome.reason,
         engine=settings.engine,
         may_be_entered=False,
-        why_not="no price of it is known: prices are collected of types that fit a workload",
+        why_not="its price is unknown: only prices of types that can host a workload are collected",
         instability_probability=None,
         hazard_per_hour=None,
         signal=fresh.kind if fresh else "none",
@@ -131,7 +127,7 @@ def _with_figures(
     code = Reason(safety_codes(table, safety)[row])
     why_not = "" if code is Reason.CANDIDATE else explain_safety(table, row, safety, code)
     if not table.usable_price[row]:
-        why_not = "its price is unknown or absurd"
+        why_not = "its price is unknown or implausible"
     if appraisal.signal != "none":
         why_not = f"{appraisal.signal} in the last 2 h"
     return replace(
@@ -154,7 +150,7 @@ def _check_place(pool: Pool, table: MarketTable) -> None:
     if pool.instance_type not in types:
         family = pool.instance_type.partition(".")[0]
         alike = sorted(name for name in types if name.partition(".")[0] == family)
-        allowed = ", ".join(alike) or f"those of the catalogue, {len(types)} types"
+        allowed = ", ".join(alike) or f"the {len(types)} types of the catalog"
         raise UnknownPlace(
             f"instance_type = '{pool.instance_type}' is unknown; allowed are {allowed}"
         )

@@ -40,7 +40,7 @@ def next_backoff_minutes(setbacks: int, settings: Settings) -> float:
     Raises ValueError if there was no setback.
     """
     if setbacks < 1:
-        raise ValueError(f"setbacks = {setbacks}: a wait follows at least 1")
+        raise ValueError(f"setbacks = {setbacks}; allowed are 1 or more")
     # Capped before doubling, because 2.0 ** 2000 overflows; 11 doublings span the settings' ranges.
     doublings = min(setbacks - 1, 11)
     return min(settings.backoff_minutes * 2.0**doublings, settings.backoff_minutes_max)

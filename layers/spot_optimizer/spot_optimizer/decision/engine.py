@@ -1,4 +1,4 @@
-"""One look at every workload of a region, by the engine that its settings name."""
+"""A decision about every workload of a region, by the engine that its settings name."""
 
 import math
 from dataclasses import dataclass, replace
@@ -36,20 +36,19 @@ from spot_optimizer.vocabulary import (
 def decide(
     world: World, now: datetime, *, region: str, engines: Engines = BUILT_IN
 ) -> list[Decision]:
-    """A decision for every workload that is not in mode off, in their order.
+    """Decide for every workload whose mode is not ``off``, in their order.
 
-    Pure, as far as the engines are: equal arguments give equal decisions. A workload that cannot be
-    judged gets STAY with the reason and stops no other. Raises ValueError if ``now`` has no time
-    zone.
+    Equal arguments give equal decisions if the engines are pure. A workload that cannot be judged gets
+    STAY with the reason, and does not affect the others. Raises ValueError if ``now`` has no time zone.
     """
     trial = world.trial
     tried = replace(world, market=trial.market) if trial else world
     table = table_of(world, now, region)
     tried_table = table_of(tried, now, region) if trial else None
     decisions = [
-        _look_safely(tried, tried_table, workload, now, engines)
+        _decide_safely(tried, tried_table, workload, now, engines)
         if trial is not None and trial.decides_for(workload.workload_id)
-        else _look_safely(world, table, workload, now, engines)
+        else _decide_safely(world, table, workload, now, engines)
         for workload in world.workloads
         if workload.mode is not Mode.OFF
     ]
@@ -57,18 +56,18 @@ def decide(
 
 
 def table_of(world: World, now: datetime, region: str) -> MarketTable | None:
-    """What all looks of a cycle share; None where there is no market data. Raises ValueError if
+    """What the decisions of a cycle share; None if there is no market data. Raises ValueError if
     ``now`` has no time zone."""
     if now.utcoffset() is None:
         raise ValueError(f"now = {now.isoformat()} has no time zone; an aware datetime is required")
     if world.market is None:
         return None
     return MarketTable(
-        world.market, world.catalog, is_quiet_hour(now, region), _experience(world, now)
+        world.market, world.catalog, is_quiet_hour(now, region), _pool_history(world, now)
     )
 
 
-def _experience(world: World, now: datetime) -> PoolHistory:
+def _pool_history(world: World, now: datetime) -> PoolHistory:
     return pool_history_of(
         now,
         refusals=world.refusals,
@@ -78,12 +77,12 @@ def _experience(world: World, now: datetime) -> PoolHistory:
 
 
 def decision_id(workload_id: str, now: datetime, force: Force | None = None) -> str:
-    """What names the execution of the switch; a forced decision is told from a cycle's of the same
-    second."""
+    """The id of the decision, which names the execution of its switch; a forced decision and a cycle's
+    decision of the same second have different ids."""
     return execution_name(workload_id, now, str(force))
 
 
-def _look_safely(
+def _decide_safely(
     world: World,
     table: MarketTable | None,
     workload: WorkloadView,
@@ -91,8 +90,8 @@ def _look_safely(
     engines: Engines,
 ) -> Decision:
     try:
-        return _look(world, table, workload, now, engines)
-    except Exception as error:  # Whatever is wrong with one workload must not stop the others.
+        return _decide(world, table, workload, now, engines)
+    except Exception as error:  # A defect of one workload must not stop the others.
         return Decision(
             decision_id=decision_id(workload.workload_id, now),
             workload_id=workload.workload_id,
@@ -106,7 +105,7 @@ def _look_safely(
         )
 
 
-def _look(
+def _decide(
     world: World,
     table: MarketTable | None,
     workload: WorkloadView,
@@ -114,16 +113,16 @@ def _look(
     engines: Engines,
 ) -> Decision:
     force = world.force.get(workload.workload_id)
-    seen = look_at(workload, table, world.catalog, now, engines, force)
-    return replace(_assembled(world, workload, now, seen.outcome, seen.situation), alarm=seen.alarm)
+    look = look_at(workload, table, world.catalog, now, engines, force)
+    return replace(_assembled(world, workload, now, look.outcome, look.situation), alarm=look.alarm)
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What an engine made of one workload, before the guards."""
+    """What an engine decided about one workload, before the guards."""
 
     situation: Situation | None
-    """None where it cannot be judged; the outcome says why."""
+    """None if the workload cannot be judged; the outcome says why."""
     outcome: Outcome
     alarm: str = ""
 
@@ -136,7 +135,7 @@ def look_at(
     engines: Engines,
     force: Force | None = None,
 ) -> Look:
-    """One look at one workload. Pure."""
+    """Judge one workload by its engine, or check the target that a user forces. Pure."""
     situation, problem = None, ""
     try:
         situation = situation_of(workload, _trusted(table, workload, now), now)
@@ -150,7 +149,7 @@ def look_at(
 
 
 def _judged(situation: Situation, engines: Engines) -> tuple[Outcome, str]:
-    """What the workload's engine says; STAY and an alarm where there is none, or it fails."""
+    """What the workload's engine returns; STAY and an alarm if there is none or it fails."""
     name = situation.workload.settings.engine
     engine = engines.get(name)
     if engine is None:
@@ -160,10 +159,10 @@ def _judged(situation: Situation, engines: Engines) -> tuple[Outcome, str]:
     else:
         try:
             return checked(engine.judge(situation), situation), ""
-        # A user's engine may fail in any way, sys.exit among them; it costs a decision, no more.
+        # A user's engine may fail in any way, also by sys.exit; that costs one decision, no more.
         except (Exception, SystemExit) as error:
             problem = f"engine '{name}' failed: {type(error).__name__}: {error}"
-    return Outcome(DecisionKind.STAY, Rule.NONE, f"stays where it is: {problem}"), problem
+    return Outcome(DecisionKind.STAY, Rule.NONE, f"stays: {problem}"), problem
 
 
 def _trusted(table: MarketTable | None, workload: WorkloadView, now: datetime) -> MarketTable:
@@ -184,7 +183,7 @@ def _assembled(
     situation: Situation | None,
 ) -> Decision:
     force, selection = world.force.get(workload.workload_id), outcome.selection
-    moves = outcome.kind is not DecisionKind.STAY
+    switches = outcome.kind is not DecisionKind.STAY
     plan = outcome.plan
     if plan is None and situation is not None:
         plan = select(situation, want_when_urgent(situation, situation.safety))
@@ -206,7 +205,7 @@ def _assembled(
         forced_by=force.asked_by if force else "",
         failover_plan=plan.candidates(FAILOVER_PLAN_MAX) if plan else (),
         failover_plan_current=plan is not None,
-        urgent=moves and situation is not None and situation.state is State.UNBEARABLE,
+        urgent=switches and situation is not None and situation.state is State.UNBEARABLE,
         **_prices(outcome, situation),
         engine=workload.settings.engine,
         score_meaning=outcome.score_meaning,

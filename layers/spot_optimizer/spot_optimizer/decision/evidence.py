@@ -1,4 +1,4 @@
-"""The inputs that counted, for the record of a decision."""
+"""The inputs of a decision, for its record."""
 
 import math
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ Evidence = dict[str, float | str | None]
 
 
 def known_inputs(situation: Situation | None, workload: WorkloadView) -> dict[str, bool]:
-    """The inputs that a decision counts on, and whether each was known."""
+    """The important inputs of a decision, and whether each was known."""
     usage, market = workload.usage, situation.table.market if situation else None
     row = situation.row if situation else None
     return {
@@ -30,8 +30,9 @@ def evidence_of(
     now: datetime,
     figures: Mapping[str, float | str | None],
 ) -> Evidence:
-    """Prices in USD per hour, discounts in points, ages in seconds; None where unknown, not NaN.
-    ``figures`` are the engine's own."""
+    """Prices in USD per hour, discounts in points, ages in seconds; None, not NaN, if unknown.
+    ``figures`` are the engine's own. ``current_usd_per_hour`` is the forecast,
+    ``current_pool_price_usd_per_hour`` the current spot price."""
     known = known_inputs(situation, workload)
     evidence: Evidence = {
         "unknown": ", ".join(name for name, is_known in known.items() if not is_known)

@@ -1,4 +1,4 @@
-"""Names of decisions, which are the names of their executions."""
+"""Ids of decisions, which are the names of the executions of their switches."""
 
 import hashlib
 import re
@@ -11,8 +11,7 @@ _STAMP = "%Y%m%dT%H%M%SZ"
 def execution_name(workload_id: str, at: datetime, detail: str) -> str:
     """At most 80 characters of ``[0-9A-Za-z_-]`` (StartExecution API reference, ``name``).
 
-    Readable, and told apart by a hash where workload ids differ only in what was left out, or where
-    ``detail`` differs.
+    Readable, with a hash that differs if the full workload ids or ``detail`` do.
     """
     stamp = at.astimezone(UTC).strftime(_STAMP)
     whole = f"{workload_id}|{at.astimezone(UTC).isoformat()}|{detail}"

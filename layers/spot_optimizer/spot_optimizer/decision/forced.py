@@ -1,4 +1,4 @@
-"""A target that a user forces: taken as it is, as long as the machine can run there."""
+"""A target that a user forces: accepted if the workload can run there."""
 
 from spot_optimizer.decision.decision import Candidate
 from spot_optimizer.decision.market_table import MarketTable
@@ -18,8 +18,8 @@ from spot_optimizer.vocabulary import (
 def forced_outcome(
     workload: WorkloadView, force: Force, pool: Pool, table: MarketTable | None, catalog: Catalog
 ) -> Outcome:
-    """SWITCH to ``pool``, or STAY with what speaks against it. It need not be safe, nor cheap, nor
-    match the workload's type globs: the user has looked."""
+    """SWITCH to ``pool``, or STAY with the reason why the workload cannot run there. The pool need not
+    be safe, cheap or match the workload's type globs, because the user has chosen it."""
     try:
         candidate = _target(workload, pool, force.lifecycle, table, catalog)
     except CannotJudge as refusal:
@@ -41,7 +41,7 @@ def _target(
     home, home_on_demand = home_of(workload, catalog)
     kind = catalog.types.get(pool.instance_type)
     if kind is None:
-        raise CannotJudge(f"{pool.instance_type} is unknown to the catalogue")
+        raise CannotJudge(f"{pool.instance_type} is not in the catalog")
     if (pool, lifecycle) == (workload.pool, workload.lifecycle):
         raise CannotJudge(f"{workload.workload_id} already runs on {pool} {lifecycle}")
     if clause := incompatibility(kind, home, may_burst=workload.settings.allow_burstable):
@@ -58,7 +58,7 @@ def _target(
     if pool.availability_zone not in workload.subnets:
         known = ", ".join(sorted(workload.subnets)) or "no zone"
         why = workload.why_not_in(pool.availability_zone)
-        raise CannotJudge(f"{why}; it may be launched in {known}")
+        raise CannotJudge(f"{why}; allowed are {known}")
     spot, forecast, risk = _prices_and_risk(pool, lifecycle, table, catalog)
     discount = 100.0 * (1 - forecast / home_on_demand)
     subnet_id = workload.subnet_in(pool.availability_zone)

@@ -1,4 +1,4 @@
-"""What the image of a workload demands of an instance type."""
+"""What the image of a workload requires of an instance type."""
 
 from dataclasses import dataclass
 
@@ -7,21 +7,21 @@ from spot_optimizer.market.catalog import InstanceType
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """Facts of the image that DescribeInstances repeats; empty or None where it says nothing.
+    """Attributes of the image as DescribeInstances reports them; empty or None if it reports none.
 
-    Sources: EC2 user guide, "Instance launch behavior with EC2 boot modes", "Enhanced networking
-    with ENA" and "Virtualization types". The driver for NVMe is proven by running on Nitro, which
-    market/compatibility.py checks.
+    Sources: EC2 user guide, "Instance launch behavior with EC2 boot modes", "Enhanced networking with
+    ENA" and "Virtualization types". An image that runs on Nitro has an NVMe driver; that is checked in
+    market/compatibility.py.
     """
 
     boot_mode: str = ""
-    """``legacy-bios`` or ``uefi``: what it must be booted with; ``uefi-preferred`` takes either."""
+    """``legacy-bios`` or ``uefi`` if the image needs that mode; ``uefi-preferred`` boots in either."""
     ena: bool | None = None
-    """Whether the driver for enhanced networking is registered."""
+    """Whether the image is registered for enhanced networking (ENA)."""
     virtualization: str = ""
 
     def incompatibility(self, candidate: InstanceType) -> str:
-        """What keeps the image from booting on ``candidate``, empty if nothing is known to."""
+        """Why the image cannot boot on ``candidate``; empty if no reason is known."""
         modes, kinds = candidate.boot_modes, candidate.virtualization
         if modes and self.boot_mode in ("legacy-bios", "uefi") and self.boot_mode not in modes:
             return f"boot mode {self.boot_mode}, the type boots {modes}"

@@ -1,7 +1,7 @@
-"""What one cycle decided upon, as it is kept: enough to decide the same again.
+"""The inputs of one cycle as they are stored: enough to make the same decisions again.
 
-Market and catalogue are large and change on their own; they are named, not repeated. Of the settings
-only what was laid over the defaults is kept, by where it came from.
+Market and catalog are large and have objects of their own: they are referenced by name. Of the settings
+only values that override defaults are stored, by source.
 """
 
 from collections.abc import Mapping
@@ -40,19 +40,19 @@ Raw = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class SettingLayers:
-    """Settings by where they come from, each layer over the one before: name -> value as given."""
+    """Settings by source, name -> value as given; each layer overrides the one before."""
 
     parameters: Raw = field(default_factory=dict)
     """Template parameters that differ from their defaults."""
     stack: Raw = field(default_factory=dict)
     """Set by command for the whole stack."""
     tags: Mapping[str, Raw] = field(default_factory=dict)
-    """Workload id -> its tags that are settings."""
+    """Workload id -> settings among its tags."""
     workloads: Mapping[str, Raw] = field(default_factory=dict)
-    """Workload id -> set by command for it."""
+    """Workload id -> set by command for the workload."""
 
     def settings_of(self, workload_id: str) -> Settings:
-        """What counts for the workload. Raises InvalidSetting."""
+        """The settings in force for the workload. Raises InvalidSetting."""
         settings = Settings()
         for source, raw in self._of(workload_id):
             settings = settings.merged(raw, source=source, per_workload=False)
@@ -80,7 +80,7 @@ class SettingLayers:
 
 
 def parameters_of(settings: Settings) -> dict[str, Any]:
-    """What of a stack's settings differs from the defaults."""
+    """The settings of a stack that differ from the defaults."""
     usual = Settings()
     return {
         f.name: getattr(settings, f.name)
@@ -91,7 +91,7 @@ def parameters_of(settings: Settings) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class TrialMarket:
-    """Which market snapshot a trial's model forecast, and for whom it decided."""
+    """The market snapshot that a trial's model forecast, and for which workloads it decided."""
 
     version: str
     share: float
@@ -100,27 +100,27 @@ class TrialMarket:
 
 @dataclass(frozen=True, slots=True)
 class KeptInputs:
-    """The inputs of one cycle but for market and catalogue."""
+    """The inputs of one cycle without market and catalog."""
 
     at: datetime
     region: str
     market_id: str
-    """Names the market snapshot; empty where there was none."""
+    """Name of the market snapshot; empty if there was none."""
     catalog_id: str
     layers: SettingLayers
     world: World
-    """Without market, and with an empty catalogue: see ``with_market``."""
+    """Without market, and with an empty catalog: see ``with_market``."""
     trial: TrialMarket | None = None
 
     def market_of(self, workload_id: str) -> str:
-        """Names the market snapshot that the workload was decided upon; empty where there was none."""
+        """Name of the market snapshot that the workload was judged by; empty if there was none."""
         trial = self.trial
         if trial is not None and in_trial(trial.version, trial.share, workload_id):
             return trial.market_id
         return self.market_id
 
     def with_market(self, market: MarketSnapshot | None, catalog: Catalog) -> World:
-        """The world that was decided upon."""
+        """The complete inputs."""
         world = self.world
         return World(
             world.workloads,
@@ -143,7 +143,7 @@ def inputs_to_bytes(
     layers: SettingLayers,
     trial: TrialMarket | None = None,
 ) -> bytes:
-    """Gzipped JSON. The settings in ``world`` must be those that ``layers`` make."""
+    """Gzipped JSON. The settings in ``world`` must be those that ``layers`` result in."""
     return pack_json(
         _KIND,
         _VERSION,
@@ -196,7 +196,7 @@ def _plain(view: WorkloadView) -> dict[str, Any]:
     )
     if view.subnets:
         row["subnets"] = {zone: _plain_subnets(ids) for zone, ids in view.subnets.items()}
-    # JSON has no keys but text.
+    # Keys of JSON objects are text.
     signals = [[*pool, at.isoformat()] for pool, at in view.signals.items()]
     return {**row, "signals": signals} if signals else row
 

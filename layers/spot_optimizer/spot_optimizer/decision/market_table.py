@@ -1,4 +1,4 @@
-"""The market joined with the catalogue: columns over pools that all workloads of a cycle share."""
+"""The market joined with the catalog: columns over pools, shared by all workloads of a cycle."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -51,7 +51,7 @@ class PlainColumns(NamedTuple):
 class MarketTable:
     """Columns over the P pools of ``market``, in its order: (P,), USD per hour, NaN where unknown.
 
-    A column is computed when it is first asked for and kept, so that workloads alike share it.
+    Each column is computed on first use and cached, so that all workloads share it.
     """
 
     market: MarketSnapshot
@@ -60,11 +60,11 @@ class MarketTable:
     pool_history: PoolHistory = field(default_factory=PoolHistory)
     _shared_bools: dict[object, Bools] = field(default_factory=dict, repr=False)
     shared_codes: dict[object, Codes] = field(default_factory=dict, repr=False)
-    """Results of the stages by what was asked; never to be written into."""
+    """Results of the stages by their arguments; read only."""
 
     def varied(self, market: MarketSnapshot) -> "MarketTable":
-        """The same pools with other figures. What hangs on types, zones and names alone is shared,
-        so that a thousand variations cost little."""
+        """The same pools with other figures. Columns that depend only on types, zones and names are
+        shared, so that a thousand variations cost little."""
         other = MarketTable(
             market, self.catalog, self.quiet_hour, self.pool_history, self._shared_bools
         )
@@ -74,7 +74,7 @@ class MarketTable:
 
     @cached_property
     def vcpu(self) -> Floats:
-        """vCPU of each pool's type, NaN for a type that the catalogue does not know."""
+        """vCPU of each pool's type, NaN for a type that is not in the catalog."""
         return self._numbers_by_type({t.name: t.vcpu for t in self.catalog.types.values()})
 
     @cached_property
@@ -89,20 +89,20 @@ class MarketTable:
 
     @cached_property
     def network_gbps(self) -> Floats:
-        """Baseline bandwidth of each pool's type, gigabits a second."""
+        """Baseline bandwidth of each pool's type, gigabits per second."""
         types = self.catalog.types.values()
         return self._numbers_by_type({t.name: t.network_gbps or np.nan for t in types})
 
     @cached_property
     def ebs_mbps(self) -> Floats:
-        """Baseline throughput of each pool's type to EBS, megabytes a second."""
+        """Baseline EBS throughput of each pool's type, megabytes per second."""
         types = self.catalog.types.values()
         return self._numbers_by_type({t.name: t.ebs_mbps or np.nan for t in types})
 
     @cached_property
     def age_ranks(self) -> Floats:
-        """Order of each pool's type from the newest generation to the oldest, by number; of one number
-        those that AWS calls previous generation come last."""
+        """Rank of each pool's type from the newest generation to the oldest, by number; within one
+        number, those that AWS calls previous generation come last."""
         return self._numbers_by_type(
             {
                 t.name: -t.generation + 0.5 * (not t.current_generation)
@@ -112,7 +112,7 @@ class MarketTable:
 
     @cached_property
     def hazard_per_hour(self) -> Floats:
-        """Interruptions to expect of an hour in each pool, of an instance of middle age."""
+        """Expected interruptions per hour in each pool, for an instance of average age."""
         known = self.pool_history
         hazard: Floats = hourly_hazard(
             self.market.advisor_bucket,
@@ -124,13 +124,13 @@ class MarketTable:
 
     @cached_property
     def refused_lately(self) -> Bools:
-        """Whether each pool's refused launches still speak against it."""
+        """Whether planned switches avoid each pool because it refused launches lately."""
         refused: Bools = self._numbers_by_pool(self.pool_history.refusals) > REFUSAL_WEIGHT_MAX
         return refused
 
     @cached_property
     def nowhere(self) -> Bools:
-        """No pool at all."""
+        """False for every pool."""
         return np.zeros(len(self.market.pools), dtype=np.bool_)
 
     @cached_property
@@ -140,7 +140,7 @@ class MarketTable:
 
     @cached_property
     def usable_price(self) -> Bools:
-        """Whether a pool's price and forecast are known and not absurd."""
+        """Whether a pool's price and forecast are known and plausible."""
         price, mean = self.market.price, self.market.forecast_mean
         with np.errstate(invalid="ignore"):
             absurd = price > PRICE_TO_ON_DEMAND_MAX * self.on_demand
@@ -148,16 +148,16 @@ class MarketTable:
 
     @cached_property
     def name_ranks(self) -> Rows:
-        """Position of each pool in the order of names: what breaks ties."""
+        """Position of each pool in the order of names; it breaks ties."""
         ranks = np.empty(len(self.market.pools), dtype=np.intp)
         ranks[sorted(range(len(ranks)), key=lambda row: self.market.pools[row])] = range(len(ranks))
         return ranks
 
     @cached_property
     def ranking(self) -> Rows:
-        """All rows, the best first: the lowest forecast price; ties go to less risk (in steps of what
-        counts as a difference), then to the newer generation, then to the name. Pools that refused
-        a launch lately come last."""
+        """All rows, the best first: by forecast price; ties go to less risk (in steps of
+        NEGLIGIBLE_RISK), then to the newer generation, then by name. Pools that refused a launch
+        lately come last."""
         order: Rows = np.lexsort(
             (
                 self.name_ranks,
@@ -182,7 +182,7 @@ class MarketTable:
 
     @cached_property
     def by_price(self) -> Rows:
-        """The rows of the pools that have a price, from the cheapest, ties by name."""
+        """The rows of the pools with a known spot price, the cheapest first, ties by name."""
         price = self.market.price
         order: Rows = np.lexsort((self.name_ranks, price))
         return order[np.isfinite(price[order])]
@@ -199,7 +199,7 @@ class MarketTable:
         return self._bools_by_type(("boots", image), lambda t: not image.incompatibility(t))
 
     def in_types(self, globs: tuple[str, ...]) -> Bools:
-        """Whether the name of each pool's type matches one of the user's globs."""
+        """Whether the name of each pool's type matches one of the globs."""
         return self._bools_by_type(
             ("globs", globs), lambda t: any(fnmatchcase(t.name, glob) for glob in globs)
         )

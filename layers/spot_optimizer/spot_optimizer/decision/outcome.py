@@ -1,4 +1,4 @@
-"""What an engine answers, and the answers that all engines give alike."""
+"""What an engine returns, and the outcomes that all engines share."""
 
 import math
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from spot_optimizer.vocabulary import DecisionKind, Rule
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What an engine decided, before it becomes a Decision."""
+    """What an engine decided; the frame around the engines makes a Decision of it."""
 
     kind: DecisionKind
     row: Rule
@@ -22,20 +22,20 @@ class Outcome:
     of the state that they judged."""
     reason: str
     selection: Selection | None = None
-    """What was looked at; None where no market was needed or none could be judged."""
+    """The pools that were considered; None if there was no need for a market, or no market."""
     candidates: tuple[Candidate, ...] = ()
     home_type_after: str = ""
-    """Empty: the home type stays."""
+    """The new home type; empty if it does not change."""
     fallback_pending: bool = False
-    """It falls back to on-demand if the next cycle still says so."""
+    """The workload falls back to on-demand if the next cycle comes to the same result."""
     plan: Selection | None = None
-    """Pools to fail over to, the best first; None: those that are safe by spec section 1, by price."""
+    """Pools to fail over to, the best first; None for all safe pools, by forecast price."""
     score_meaning: str = ""
-    """What the candidates' scores are, with unit and direction; empty where there are none."""
+    """What a score is, with unit and direction; empty if the engine has no scores."""
     current_score: float | None = None
-    """The same figure of where the workload is."""
+    """The score of the current place."""
     figures: Mapping[str, float | str | None] = field(default_factory=dict)
-    """The engine's own inputs and results, for the record's evidence."""
+    """The engine's own inputs and results, for the evidence on record."""
 
 
 def leave_unbearable(selection: Selection) -> Outcome:
@@ -53,11 +53,11 @@ def leave_unbearable(selection: Selection) -> Outcome:
 
 
 def fall_back(selection: Selection, row: Rule, why: str) -> Outcome:
-    """FALLBACK to the home type on-demand: at once when under-provisioned, otherwise when the next
-    cycle still says so. STAY where it is switched off, or where no zone offers it."""
+    """FALLBACK to the home type on-demand: at once if under-provisioned, else once the next cycle comes
+    to the same result. STAY if the fallback is disabled or no zone offers the type."""
     situation = selection.situation
     if not situation.workload.settings.fallback_to_on_demand:
-        reason = f"{why}; the fallback to on-demand is switched off"
+        reason = f"{why}; the fallback to on-demand is disabled"
         return Outcome(DecisionKind.STAY, row, reason, selection)
     candidates = on_demand_candidates(situation)
     if not candidates:
@@ -72,9 +72,9 @@ def fall_back(selection: Selection, row: Rule, why: str) -> Outcome:
         why = f"{why}; at once because under-provisioned ({situation.usage.reason})"
     elif pending_since is not None and pending_since < situation.now:
         minutes = (situation.now - pending_since).total_seconds() / 60
-        why = f"{why}, as {minutes:.0f} minutes ago"
+        why = f"{why}, still after {minutes:.0f} minutes"
     else:
-        reason = f"{why}; {price}: falls back if the next cycle still says so"
+        reason = f"{why}; {price}: falls back if the next cycle comes to the same result"
         return Outcome(DecisionKind.STAY, row, reason, selection, fallback_pending=True)
     return Outcome(DecisionKind.FALLBACK, row, f"{why}; {price}", selection, candidates)
 
@@ -93,14 +93,14 @@ def resized(row: Rule, selection: Selection) -> Outcome:
 
 
 def with_smaller(outcome: Outcome, smaller: Selection | None) -> Outcome:
-    """``outcome`` with why smaller types came to nothing, where they were looked at."""
+    """``outcome`` with the selection of smaller types, which explains why none of them is taken."""
     if outcome.selection is None or smaller is None:
         return outcome
     return replace(outcome, selection=replace(outcome.selection, smaller=smaller))
 
 
 def place_of(situation: Situation) -> str:
-    """Where the workload is and what speaks for and against it."""
+    """The current place with its state and the reason for it."""
     return f"{situation.workload.pool} is {situation.state} ({situation.why})"
 
 

@@ -1,6 +1,6 @@
-"""What the stack itself has met in its pools: refused launches, interruptions, hours survived.
+"""Pool history: refused launches and interruptions of the stack's own instances, and their hours.
 
-Refused launches are forgotten within hours, for capacity comes back; interruptions within months.
+Refused launches count for hours, because capacity comes back; interruptions count for months.
 """
 
 from collections.abc import Iterable, Mapping
@@ -11,22 +11,22 @@ from spot_optimizer.vocabulary import Pool
 
 REFUSAL_HALF_LIFE = timedelta(hours=1)
 REFUSAL_WEIGHT_MAX = 0.5
-"""One refusal keeps planned moves away for an hour, two at once for two, four for three."""
+"""One refusal keeps planned switches away for one hour, two at once for two, four for three."""
 REFUSAL_MEMORY = timedelta(hours=12)
-"""After it even a hundred refusals weigh less than a tenth."""
+"""After this time even a hundred refusals weigh less than a tenth."""
 INTERRUPTION_MEMORY = timedelta(days=90)
 
 
 @dataclass(frozen=True, slots=True)
 class PoolHistory:
-    """By pool; a pool that is missing has none."""
+    """Figures by pool; 0 for pools that are missing."""
 
     refusals: Mapping[Pool, float] = field(default_factory=dict)
-    """Weight of the launches that it refused: 1 each, halved every REFUSAL_HALF_LIFE."""
+    """Weight of refused launches: 1 each, halved every REFUSAL_HALF_LIFE."""
     interruptions: Mapping[Pool, float] = field(default_factory=dict)
-    """Our instances interrupted there within INTERRUPTION_MEMORY."""
+    """Number of the stack's instances interrupted within INTERRUPTION_MEMORY."""
     instance_hours: Mapping[Pool, float] = field(default_factory=dict)
-    """Hours that our running spot instances have survived there, INTERRUPTION_MEMORY each at most."""
+    """Hours for which the stack's spot instances have run, at most INTERRUPTION_MEMORY each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +44,9 @@ def pool_history_of(
     interruptions: Iterable[PoolEvent],
     running: Iterable[tuple[Pool, datetime]],
 ) -> PoolHistory:
-    """What is known at ``now``. ``running`` are our spot instances: pool and launch time.
+    """The history at ``now``. ``running`` are the stack's spot instances: pool and launch time.
 
-    An event that lies ahead of ``now`` (clocks differ) counts as one of now.
+    An event after ``now`` (clocks differ) counts as an event at ``now``.
     """
     weights: dict[Pool, float] = {}
     for event in refusals:

@@ -1,4 +1,4 @@
-"""The time of day where a region stands. Without numpy: signals are answered where there is none."""
+"""Night and day in a region. Without numpy, which the function that handles signals does not load."""
 
 from datetime import UTC, datetime, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -48,14 +48,14 @@ REGION_TIME_ZONES = {
     "us-west-1": "America/Los_Angeles",
     "us-west-2": "America/Los_Angeles",
 }
-"""Where a region stands, by the city or state in its AWS name (botocore's partitions)."""
+"""Time zone of a region by the city or state in its AWS name (botocore's partitions)."""
 
 
 def is_quiet_hour(now: datetime, region: str) -> bool:
     """Whether it is 20:00 to 08:00 in the region's local time.
 
-    A region that is not in the table, or a machine without time zone data, counts in UTC: the hour
-    weighs the same for all pools of a region, so it moves no ranking.
+    UTC is used for a region that is not in the table and without time zone data: the hour has the same
+    weight for all pools of a region, so it changes no ranking.
     """
     try:
         zone: tzinfo = ZoneInfo(REGION_TIME_ZONES.get(region, "UTC"))

@@ -1,4 +1,4 @@
-"""From rows of the market to ranked targets."""
+"""From the pools of the market to ranked candidates."""
 
 from spot_optimizer.decision.decision import Candidate
 from spot_optimizer.decision.selection import Selection
@@ -10,8 +10,8 @@ FAILOVER_PLAN_MAX = 10
 
 
 def select(situation: Situation, want: Want) -> Selection:
-    """The pools that pass every stage, without the current one and those signalled, in the order of
-    the table's ranking."""
+    """The pools that pass every stage, without the current one and those with a signal, in the order
+    of ``MarketTable.ranking``."""
     table, workload = situation.table, situation.workload
     codes = screen(table, want).copy()
     for pool in workload.signals:
@@ -29,7 +29,7 @@ def select(situation: Situation, want: Want) -> Selection:
 
 
 def on_demand_candidates(situation: Situation) -> tuple[Candidate, ...]:
-    """The home type on-demand in each zone that has it and a subnet to use, the current zone first."""
+    """The home type on-demand in each zone that offers it and has a subnet, the current zone first."""
     workload, home = situation.workload, situation.home
     offered = situation.table.catalog.zones.get(home.name, frozenset()) & set(workload.subnets)
     zones = sorted(offered, key=lambda zone: (zone != workload.availability_zone, zone))

@@ -1,12 +1,11 @@
-"""Where machines of a wanted size should run: pools by expected dollars, and a plan over them.
+"""Where instances of a required size should run: pools by expected cost, and a plan.
 
 ::
 
     expected = forecast price + hazard x cost of an interruption          USD per hour
 
-The cost of an interruption is minutes of work, an hour of which is worth what the cheapest type that
-is large enough costs on-demand (as in the engine ``expected_cost``). Only safe pools are offered
-(spec section 1, "safe").
+An interruption costs minutes of work; an hour of work is worth the on-demand price of the cheapest type
+that is large enough (as in the engine ``expected_cost``). Only safe pools are recommended.
 """
 
 import math
@@ -18,23 +17,23 @@ from fnmatch import fnmatchcase
 import numpy as np
 
 from spot_optimizer.decision.guards.limits import DIVERSITY_FROM_WORKLOADS
+from spot_optimizer.decision.hourly_hazard import MONTH_HOURS
 from spot_optimizer.decision.market_table import Bools, MarketTable
 from spot_optimizer.decision.stages import Reason, Safety, safety_codes
 from spot_optimizer.market.catalog import InstanceType
 from spot_optimizer.market.snapshot import Floats
 from spot_optimizer.settings import Settings
 
-MONTH_HOURS = 730
-POOLS_TOLD_MAX = 20
+POOLS_SHOWN_MAX = 20
 
 
 class NothingFits(ValueError):
-    """No type of the region is large enough; the text names the requirement."""
+    """No type in the region meets the requirement, which the text names."""
 
 
 @dataclass(frozen=True, slots=True)
 class Requirement:
-    """What is wanted."""
+    """The size and number of instances, and what limits the choice."""
 
     vcpu: float
     memory_gib: float
@@ -50,7 +49,7 @@ class Requirement:
 
 @dataclass(frozen=True, slots=True)
 class RankedPool:
-    """A pool that would do."""
+    """A pool that meets the requirement."""
 
     instance_type: str
     availability_zone: str
@@ -62,18 +61,18 @@ class RankedPool:
     price_usd_per_hour: float
     """``forecast_usd_per_hour`` under its name of release 0.1.0."""
     expected_usd_per_hour: float
-    """With the interruptions to expect."""
+    """Forecast price with expected interruptions."""
     hazard_per_hour: float
     instability_probability: float
     risk: float
     advisor_bucket: int
     saving_fraction: float
-    """Of the expected dollars, against ``Recommendation.reference_type`` on-demand."""
+    """Saving of the expected cost against ``Recommendation.reference_type`` on-demand."""
 
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """So many machines in one pool."""
+    """A number of instances in one pool."""
 
     instance_type: str
     availability_zone: str
@@ -84,29 +83,29 @@ class Placed:
 
 @dataclass(frozen=True, slots=True)
 class Recommendation:
-    """Ranked pools, a plan for all machines, and what it saves."""
+    """Ranked pools, a plan for all instances, and its saving."""
 
     reference_type: str
-    """The cheapest type on-demand that is large enough: what the saving is counted against."""
+    """The cheapest type on-demand that is large enough; savings are compared with it."""
     reference_usd_per_hour: float
     pools: tuple[RankedPool, ...]
     """The best, at most twenty."""
     pools_that_do: int
     plan: tuple[Placed, ...]
     on_demand_count: int
-    """Machines for which no pool is left within the limits: ``reference_type`` on-demand."""
+    """Instances for which the limits leave no pool: ``reference_type`` on-demand."""
     expected_usd_per_hour: float
     on_demand_usd_per_hour: float
-    """All machines as ``reference_type`` on-demand."""
+    """All instances as ``reference_type`` on-demand."""
     saving_usd_per_hour: float
     saving_usd_per_month: float
     saving_fraction: float
     limits: str
-    """How the machines were spread, in words."""
+    """How the instances are spread, in words."""
     rejected: dict[str, int]
     """Reason -> pools."""
     types_without_price: tuple[str, ...]
-    """Large enough, but their spot prices are not collected."""
+    """Types that are large enough, but whose spot prices are not collected."""
 
 
 def recommend(wanted: Requirement, table: MarketTable, settings: Settings) -> Recommendation:
@@ -133,7 +132,7 @@ def recommend(wanted: Requirement, table: MarketTable, settings: Settings) -> Re
         reference_type=reference.name,
         reference_usd_per_hour=reference_usd,
         pools=tuple(
-            _ranked_pool(table, row, expected, reference_usd) for row in ranked[:POOLS_TOLD_MAX]
+            _ranked_pool(table, row, expected, reference_usd) for row in ranked[:POOLS_SHOWN_MAX]
         ),
         pools_that_do=len(ranked),
         plan=tuple(
@@ -153,12 +152,12 @@ def recommend(wanted: Requirement, table: MarketTable, settings: Settings) -> Re
 
 
 def _fitting_types(wanted: Requirement, table: MarketTable) -> list[InstanceType]:
-    """Types that are large enough and allowed, with an on-demand price, whatever their market."""
+    """Types that are large enough and allowed and have an on-demand price."""
     found = [
         t
         for t in table.catalog.types.values()
         if table.catalog.on_demand_usd_per_hour.get(t.name, 0.0) > 0
-        and not any(keeps_out(t, wanted) for keeps_out in _OF_TYPES.values())
+        and not any(excludes(t, wanted) for excludes in _OF_TYPES.values())
     ]
     if not found:
         raise NothingFits(
@@ -173,11 +172,11 @@ _OF_TYPES: dict[str, Callable[[InstanceType, Requirement], bool]] = {
     "not in types": lambda t, wanted: not any(fnmatchcase(t.name, glob) for glob in wanted.types),
     "too small": lambda t, wanted: t.vcpu < wanted.vcpu or t.memory_gib < wanted.memory_gib,
     "bare metal": lambda t, _: t.bare_metal,
-    "accelerators that nobody asked for": lambda t, _: bool(t.gpus or t.accelerators),
+    "accelerators that are not required": lambda t, _: bool(t.gpus or t.accelerators),
     "burstable": lambda t, wanted: t.burstable and not wanted.allow_burstable,
     "not sold as spot": lambda t, _: not t.spot,
 }
-"""Reason -> whether it keeps a type out."""
+"""Reason -> whether it excludes a type."""
 
 
 def _screen(
@@ -187,7 +186,7 @@ def _screen(
     expected: Floats,
     reference_usd: float,
 ) -> tuple[Bools, dict[str, int]]:
-    """The pools left, (P,), and how many each reason removed; the first that holds counts."""
+    """The pools left, (P,), and how many each reason removed; the first reason counts."""
     pools, types = table.market.pools, table.catalog.types
     left = np.ones(len(pools), dtype=np.bool_)
     rejected: Counter[str] = Counter()
@@ -198,14 +197,14 @@ def _screen(
             rejected[reason] += int(removed.sum())
             left[removed] = False
 
-    def of_types(keeps_out: Callable[[InstanceType, Requirement], bool]) -> Bools:
-        by_name = {name: keeps_out(t, wanted) for name, t in types.items()}
+    def of_types(excludes: Callable[[InstanceType, Requirement], bool]) -> Bools:
+        by_name = {name: excludes(t, wanted) for name, t in types.items()}
         return np.array([by_name.get(p.instance_type, True) for p in pools], dtype=np.bool_)
 
     remove("no price", ~table.usable_price)
     remove("no on-demand price", ~(table.on_demand > 0))
-    for reason, keeps_out in _OF_TYPES.items():
-        remove(reason, of_types(keeps_out))
+    for reason, excludes in _OF_TYPES.items():
+        remove(reason, of_types(excludes))
     if wanted.zones:
         remove("not in zones", ~table.in_zones(frozenset(wanted.zones)))
     remove(Reason.REFUSED_LATELY.label, table.refused_lately)
@@ -217,7 +216,7 @@ def _screen(
 
 
 def _limits(count: int, settings: Settings) -> tuple[int, int]:
-    """Machines in one pool and in one family, at most."""
+    """Maximum number of instances in one pool and in one family."""
     per_pool = max(1, math.floor(settings.moves_into_one_pool_fraction * count + 1e-9))
     if count < DIVERSITY_FROM_WORKLOADS:
         return per_pool, count
@@ -226,14 +225,14 @@ def _limits(count: int, settings: Settings) -> tuple[int, int]:
 
 def _limits_text(per_pool: int, per_family: int, count: int) -> str:
     family = f", {per_family} in one family" if per_family < count else ""
-    return f"of {count} machines {per_pool} in one pool{family} at most"
+    return f"of {count} instances at most {per_pool} in one pool{family}"
 
 
 def _allot(
     ranked: Sequence[int], table: MarketTable, count: int, per_pool: int, per_family: int
 ) -> dict[int, int]:
-    """Row -> machines. From the cheapest on as many as the limits allow: every pool lies in one
-    family, and for limits that lie within each other nothing is cheaper."""
+    """Row -> number of instances: in each pool, the cheapest first, as many as the limits allow. Every
+    pool belongs to one family; for such nested limits no other plan is cheaper."""
     families: Counter[str] = Counter()
     counts: dict[int, int] = {}
     for row in ranked:

@@ -1,4 +1,4 @@
-"""Rows 1 and 2: which larger or smaller types a workload may move to."""
+"""Which sizes a workload needs: at least its home type's, one size up, or smaller."""
 
 import math
 from dataclasses import replace
@@ -17,16 +17,16 @@ SIZE_UP_PAUSE = timedelta(hours=24)
 SIZE_UP_ON_DEMAND_FACTOR_MAX = 2.0
 """A type one size up costs at most this many times the home type's on-demand price."""
 ROUNDING_POINTS = 1e-9
-"""What a difference of points may lose to binary fractions."""
+"""Tolerance of differences in points for floating-point rounding."""
 
 
 def want_at_least_home(situation: Situation, safety: Safety | None) -> Want:
-    """What rows 3 to 7 look for: the home type's size or more.
+    """The home type's size or more, for switches that do not right-size.
 
-    A workload that runs on a larger type may have grown into it: it keeps what it is short of, and
-    p95 use times the headroom; where memory is unknown it is never given less than it has. Network
-    and disks are no slower than their use times the headroom; where that is unknown, no slower than
-    the home type's, unless nothing at all is known of what it uses.
+    A workload on a larger type may need it: it keeps the size of whatever it is short of, and at least
+    p95 usage times the headroom; if its memory usage is unknown, it never gets less memory than now.
+    Network and EBS are no slower than usage times the headroom, or than the home type's if that usage
+    is unknown; if no usage at all is known, they do not matter.
     """
     workload, verdict = situation.workload, situation.usage
     usage, headroom = workload.usage, workload.settings.headroom_factor
@@ -48,25 +48,25 @@ def want_at_least_home(situation: Situation, safety: Safety | None) -> Want:
 
 
 def want_when_urgent(situation: Situation, safety: Safety | None) -> Want:
-    """What the failover plan looks for: as rows 3 to 7, but safe now is enough, and pools that
-    refused a launch lately are tried last."""
+    """The same for failovers and urgent switches: a pool need only be safe now, and pools that refused
+    a launch lately are tried last."""
     want = want_at_least_home(situation, safety)
     usage = situation.workload.usage
     return replace(
         want,
         confirm_s=None,
         avoid_refused=False,
-        # To be slower is better than to be gone: only what is known to be needed counts.
+        # A slower instance is better than none: only known usage counts.
         network_gbps_min=want.network_gbps_min if usage and usage.network_used_gbps else 0.0,
         ebs_mbps_min=want.ebs_mbps_min if usage and usage.ebs_used_mbps else 0.0,
     )
 
 
 def want_one_size_up(situation: Situation, safety: Safety | None) -> Want | None:
-    """What row 1 looks for, None where it does not apply.
+    """One size up, for SIZE_UP; None if the row does not apply.
 
-    One size up has at least the next size of the home type's family in what is short, and more of
-    it than the current type; in the other at least the home type's.
+    Of what is short (vCPU or memory) the type has at least the next size of the home type's family, and
+    more than the current type; of the other at least as much as the home type.
     """
     workload, usage = situation.workload, situation.usage
     if not workload.settings.allow_rightsize_up or usage.usage_class is not UsageClass.UNDER:
@@ -94,13 +94,12 @@ def want_one_size_up(situation: Situation, safety: Safety | None) -> Want | None
 
 
 def want_smaller(situation: Situation, safety: Safety | None) -> Want | None:
-    """What row 2 looks for, None where it does not apply.
+    """A smaller type, for SIZE_DOWN; None if the row does not apply.
 
-    The type leaves p95 use and the last hour's highest mean times the headroom in vCPU and memory;
-    where memory is unknown it has no less than the home type. Its network and disks are no slower
-    than their use times the headroom, where that is unknown no slower than the home type's. What
-    was sized up within 24 h is not sized down again: the week behind its p95 does not know yet what
-    the size was needed for.
+    vCPU and memory hold p95 usage and the highest mean of the last hour, both times the headroom; if
+    memory usage is unknown, memory is no less than the home type's. Network and EBS are no slower than
+    usage times the headroom, or than the home type's if that usage is unknown. A workload that was sized
+    up is not sized down within 24 h, because the week behind its p95 barely contains the need for it.
     """
     workload, settings = situation.workload, situation.workload.settings
     usage, home = workload.usage, situation.home
@@ -125,7 +124,8 @@ def want_smaller(situation: Situation, safety: Safety | None) -> Want | None:
 
 
 def gain_points(selection: Selection) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
-    """By how many points the pools left cost less than the current place; NaN where unknown."""
+    """By how many points the pools left are forecast to cost less than the current place; NaN if
+    unknown."""
     situation = selection.situation
     points = 100.0 * selection.forecast_usd_per_hour / situation.home_on_demand_usd_per_hour
     gain: np.ndarray[tuple[int, ...], np.dtype[np.float64]] = situation.cost_points - points
@@ -191,16 +191,16 @@ def _want(
 
 
 def _speed_min(used: float | None, at_home: float | None, headroom: float) -> float:
-    """The least baseline to look for. What is used beyond the home type's is a burst, which a type of
-    the same baseline allows as well."""
+    """The lowest baseline to accept. Usage above the home type's baseline is a burst, which another type
+    of the same baseline allows as well."""
     if used is None:
         return at_home or 0.0
     return min(used * headroom, at_home if at_home is not None else math.inf)
 
 
 def no_smaller_than_the_best(selection: Selection) -> Selection:
-    """Without the pools that are smaller than the best one's type, which becomes the home type: it
-    must hold whichever target the switch ends on."""
+    """Without the pools whose type is smaller than the best one's, which becomes the home type: every
+    candidate must have at least its size."""
     if not len(selection.ranked):
         return selection
     table, best = selection.situation.table, selection.ranked[0]

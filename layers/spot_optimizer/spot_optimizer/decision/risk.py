@@ -1,4 +1,4 @@
-"""The risk of each pool: 1 - the score of the ``risk_score`` engine (spec section 4)."""
+"""The risk of each pool: 1 - the score of the engine ``risk_score``."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,14 +9,14 @@ ADVISOR_WEIGHT, STABILITY_WEIGHT, GAP_WEIGHT, HOUR_WEIGHT = 0.60, 0.25, 0.10, 0.
 VOLATILITY_WITHOUT_STABILITY = 0.15
 ADVISOR_BUCKET_WORST = 4
 NEGLIGIBLE_RISK = 0.02
-"""Differences of risk under this count as none (spec section 1)."""
+"""Smaller differences of risk do not count."""
 
 _ADVISOR_SCORES = np.array([1.0, 0.75, 0.5, 0.25, 0.0])
 _ADVISOR_SCORE_UNKNOWN = 0.5
 
 
 def advisor_scores(buckets: NDArray[np.int8]) -> Floats:
-    """Spot Advisor bucket 0 to 4 -> 1.0 falling linearly to 0.0; without an entry (-1) 0.5. (P,)"""
+    """Spot Advisor buckets 0 to 4 as scores from 1.0 linearly down to 0.0; 0.5 for none (-1). (P,)"""
     known = (buckets >= 0) & (buckets <= ADVISOR_BUCKET_WORST)
     return np.where(known, _ADVISOR_SCORES[np.where(known, buckets, 0)], _ADVISOR_SCORE_UNKNOWN)
 
@@ -24,10 +24,8 @@ def advisor_scores(buckets: NDArray[np.int8]) -> Floats:
 def risk_scores(market: MarketSnapshot, on_demand: Floats, *, quiet_hour: bool) -> Floats:
     """Risk of each pool, shape (P,), 0 (none) to 1, never NaN.
 
-    ``on_demand`` is the list price of each pool's own type, USD per hour, shape (P,). What is
-    unknown counts as bad: an unknown volatility as no stability, an unknown price as no gap.
-
-    Source: spec section 4, ``risk_score``.
+    ``on_demand`` is the list price of each pool's own type, USD per hour, shape (P,). Unknown inputs
+    count as bad: an unknown volatility as no stability, an unknown price as no gap to on-demand.
     """
     stability = np.nan_to_num(
         np.maximum(0.0, 1 - market.volatility_7d / VOLATILITY_WITHOUT_STABILITY)

@@ -1,4 +1,4 @@
-"""What a look at the market left over, and why everything else dropped out."""
+"""The pools that passed the stages, and why each of the others did not."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -17,35 +17,35 @@ from spot_optimizer.vocabulary import Lifecycle
 CANDIDATES_MAX = 6
 REJECTED_MAX = 10
 OWN_CODES_FROM = 64
-"""Codes below are those of Reason, those from here on are an engine's own stages."""
+"""Codes below this are members of Reason; codes from here on are an engine's own stages."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One step of an engine's own: which of the pools that are left it removes, and why."""
+    """A stage of an engine's own: it removes some of the pools left, with a reason."""
 
     label: str
-    """The reason in words, the same for all pools: what rejected pools are counted by."""
+    """The reason in words, the same for all pools; rejected pools are counted by it."""
     removes: Callable[["Selection"], Bools]
-    """Pure; of the N pools left (``selection.ranked``, shape (N,)) those to remove, shape (N,)."""
+    """Pure; which of the N pools left (``selection.ranked``) to remove, shape (N,)."""
     detail: Callable[["Selection", int], str] | None = None
-    """The reason with its figures for one row of the market; the label where there is none."""
+    """The reason with the figures of one row of the market; the label is used if this is None."""
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """``codes`` of all P pools, shape (P,), and the rows of the N pools left, the best first."""
+    """``codes`` of all P pools, shape (P,), and the rows of the N pools that passed, the best first."""
 
     situation: Situation
     want: Want
     codes: Codes
     ranked: Rows
     scores: Floats | None = None
-    """An engine's figures for the pools left, in their order, shape (N,); None: the price ranks."""
+    """The engine's scores of the pools left, in their order, shape (N,); None if the price ranks."""
     stages: tuple[Stage, ...] = ()
-    """The engine's own stages so far; number n of them has the code OWN_CODES_FROM + n."""
+    """The engine's own stages so far; stage n has the code OWN_CODES_FROM + n."""
     smaller: "Selection | None" = None
-    """The look at smaller types that came to nothing: why they were left out stands there."""
+    """The selection of smaller types, none of which is taken; it explains why."""
 
     @property
     def forecast_usd_per_hour(self) -> Floats:
@@ -58,36 +58,35 @@ class Selection:
         return self.situation.table.risk[self.ranked]
 
     def only(self, worth: Bools) -> "Selection":
-        """The pools left that are worth it; the others are recorded as too small a gain."""
+        """Keep the pools that are ``worth`` it, shape (N,); the gain of the others is too small."""
         return self._left(worth, Reason.GAIN_TOO_SMALL)
 
     def after(self, stage: Stage) -> "Selection":
-        """What an engine's own stage leaves. Raises ValueError where the stage answers with
-        anything but one truth for each pool left."""
+        """Apply an engine's own stage. Raises ValueError if it does not return one bool per pool
+        left."""
         removed = np.asarray(stage.removes(self))
         if removed.dtype != np.bool_ or removed.shape != self.ranked.shape:
             raise ValueError(
-                f"stage '{stage.label}' answered {removed.dtype} of shape {removed.shape}; "
+                f"stage '{stage.label}' returned {removed.dtype} of shape {removed.shape}; "
                 f"allowed is bool of shape {self.ranked.shape}"
             )
         code = OWN_CODES_FROM + len(self.stages)
         return replace(self._left(~removed, code), stages=(*self.stages, stage))
 
     def scored(self, scores: Floats, *, key: Callable[[Floats], Floats]) -> "Selection":
-        """The pools left by an engine's figures, those with the lowest ``key`` first; ties as for
-        the price. A figure that is unknown (NaN) comes last. Raises ValueError for another shape."""
+        """Rank the pools left by an engine's scores, the lowest ``key`` first; ties stay in the order
+        of price. Unknown scores (NaN) come last. Raises ValueError for another shape."""
         figures = np.asarray(scores, dtype=np.float64)
         if figures.shape != self.ranked.shape:
             raise ValueError(
-                f"scores of shape {figures.shape}; allowed is one for each of the pools left, "
-                f"{self.ranked.shape}"
+                f"scores of shape {figures.shape}; allowed is one per pool left, {self.ranked.shape}"
             )
-        # ``ranked`` is in the order of price and ties already: a stable sort keeps it among equals.
+        # ``ranked`` is in the order of price already: a stable sort keeps that order among equals.
         order = np.argsort(key(figures), kind="stable")
         return replace(self, ranked=self.ranked[order], scores=figures[order])
 
     def candidates(self, limit: int = CANDIDATES_MAX) -> tuple[Candidate, ...]:
-        """The best of the pools left as targets."""
+        """The best pools left, as candidates."""
         rows = self.ranked[:limit].tolist()
         scores = [None] * len(rows) if self.scores is None else self.scores[:limit].tolist()
         return tuple(
@@ -96,8 +95,8 @@ class Selection:
         )
 
     def rejected(self) -> tuple[Rejection, ...]:
-        """The cheapest rejected pools; those that the machine could use at all come first, because
-        the small sizes and foreign architectures of a whole market would crowd them out."""
+        """The cheapest rejected pools, usable ones first: otherwise the small sizes and other
+        architectures of the whole market would crowd them out."""
         by_price = self.situation.table.by_price
         codes = self.codes[by_price]
         rejected = (codes != Reason.CANDIDATE) & (codes != Reason.CURRENT)
@@ -110,40 +109,40 @@ class Selection:
 
     def counts(self) -> Mapping[str, int]:
         """Reason -> number of rejected pools."""
-        told = self._told_by_smaller
-        counts = self._counts(self.codes[~told])
+        elsewhere = self._judged_as_smaller
+        counts = self._counts(self.codes[~elsewhere])
         if self.smaller is not None:
-            counts.update(self.smaller._counts(self.smaller.codes[told]))
+            counts.update(self.smaller._counts(self.smaller.codes[elsewhere]))
         return dict(counts)
 
     @property
     def usable(self) -> Bools:
-        """Pools that the machine could use at all, left or not: it fits, is allowed and has a price."""
+        """Pools that could host the workload, selected or not: compatible, allowed, with a price."""
         usable: Bools = (
             (self.codes == Reason.CANDIDATE)
             | (self.codes > Reason.CANNOT_BOOT)
-            | self._told_by_smaller
+            | self._judged_as_smaller
         )
         return usable
 
     @property
-    def _told_by_smaller(self) -> Bools:
-        """Pools that are too small here and have been looked at as smaller ones."""
+    def _judged_as_smaller(self) -> Bools:
+        """Pools that are too small here and were judged in ``smaller`` instead."""
         if self.smaller is None:
             return self.situation.table.nowhere
         out_of_question = np.isin(self.smaller.codes, (Reason.TOO_LARGE, Reason.CANDIDATE))
-        told: Bools = (self.codes == Reason.TOO_SMALL) & ~out_of_question
-        return told
+        elsewhere: Bools = (self.codes == Reason.TOO_SMALL) & ~out_of_question
+        return elsewhere
 
     def code(self, row: int) -> int:
-        """Which stage removed one pool: that of Reason, or an engine's own from OWN_CODES_FROM on."""
-        if self.smaller is not None and self._told_by_smaller[row]:
+        """The code of the stage that removed one pool."""
+        if self.smaller is not None and self._judged_as_smaller[row]:
             return self.smaller.code(row)
         return int(self.codes[row])
 
     def label(self, row: int) -> str:
-        """Why one pool was removed, in the words that rejected pools are counted by."""
-        if self.smaller is not None and self._told_by_smaller[row]:
+        """Why one pool was removed; rejected pools are counted by this label."""
+        if self.smaller is not None and self._judged_as_smaller[row]:
             return self.smaller.label(row)
         return self._label(int(self.codes[row]))
 
@@ -167,8 +166,8 @@ class Selection:
         return replace(self, codes=codes, ranked=self.ranked[keep], scores=scores)
 
     def rejection(self, row: int) -> Rejection:
-        """Why one pool that is not left was removed, with the figures."""
-        if self.smaller is not None and self._told_by_smaller[row]:
+        """Why one pool was removed, with the figures."""
+        if self.smaller is not None and self._judged_as_smaller[row]:
             return self.smaller.rejection(row)
         market, code = self.situation.table.market, int(self.codes[row])
         if code < OWN_CODES_FROM:
@@ -181,7 +180,7 @@ class Selection:
 
 
 def spot_candidate(situation: Situation, row: int, score: float | None = None) -> Candidate:
-    """A pool of the market as a target, with an engine's figure for it."""
+    """A pool of the market as a candidate, with the engine's score."""
     plain, pool = situation.table.plain, situation.table.market.pools[row]
     forecast = plain.forecast_usd_per_hour[row]
     return Candidate(
@@ -208,7 +207,7 @@ def _detail(selection: Selection, row: int, code: Reason) -> str:
         text = (
             incompatibility(known, want.home, may_burst=want.may_burst)
             if known
-            else "unknown to the catalogue"
+            else "not in the catalog"
         )
         return f"{code.label}: {text}"
     if code is Reason.CANNOT_BOOT:
@@ -227,7 +226,7 @@ def _detail(selection: Selection, row: int, code: Reason) -> str:
             f"at least {want.network_gbps_min:.3g} and {want.ebs_mbps_min:.3g}"
         )
     if code is Reason.UNCONFIRMED:
-        return f"not safe for {situation.workload.settings.confirm_safe_minutes:g} minutes yet"
+        return f"safe for less than {situation.workload.settings.confirm_safe_minutes:g} minutes"
     if code in (Reason.GAIN_TOO_SMALL, Reason.NOT_CHEAPER_THAN_ON_DEMAND):
         candidate = spot_candidate(situation, row)
         discount = f"forecast discount {candidate.discount_points:.1f} points"

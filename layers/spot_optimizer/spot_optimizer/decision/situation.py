@@ -1,10 +1,10 @@
-"""Where a workload stands: what its place costs, and which state of the truth table holds."""
+"""The situation of a workload: what its place costs, and its state in the decision table."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from spot_optimizer.decision.hourly_hazard import age_factor
+from spot_optimizer.decision.hazard import age_factor
 from spot_optimizer.decision.market_table import MarketTable
 from spot_optimizer.decision.stages import Reason, Safety, safety_codes
 from spot_optimizer.decision.usage_class import UsageVerdict, classify_usage
@@ -13,15 +13,15 @@ from spot_optimizer.market.catalog import Catalog, InstanceType
 from spot_optimizer.vocabulary import Lifecycle, Pool
 
 SIGNAL_MEMORY = timedelta(hours=2)
-"""How long an interruption or rebalance recommendation speaks against its pool (spec section 1)."""
+"""How long a workload avoids a pool in which it got an interruption or a rebalance recommendation."""
 
 
 class CannotJudge(Exception):
-    """A precondition does not hold; the text says which. The outcome is STAY."""
+    """A precondition of a decision does not hold; the text says which. The outcome is STAY."""
 
 
 class State(StrEnum):
-    """The current pool in an hour; exactly one holds, an earlier one takes precedence."""
+    """State of the current place. Exactly one holds; earlier ones take precedence."""
 
     ON_DEMAND = "on-demand"
     UNBEARABLE = "unbearable"
@@ -41,9 +41,9 @@ class Situation:
     home_on_demand_usd_per_hour: float
     state: State
     why: str
-    """What puts the current pool into its state, with the figure."""
+    """Why the current place is in its state, with the figure."""
     row: int | None
-    """Row of the current pool in the market, None where the market does not know it."""
+    """Row of the current pool in the market, None if the market does not know it."""
     spot_usd_per_hour: float
     """Current spot price of the current pool, or the list price on-demand; NaN if unknown (only of a
     pool with a signal)."""
@@ -54,13 +54,13 @@ class Situation:
 
     @property
     def safety(self) -> Safety:
-        """What this workload calls safe."""
+        """The workload's limits of a safe pool."""
         return Safety.of(self.workload.settings)
 
     @property
     def hazard_per_hour(self) -> float:
-        """Interruptions to expect of an hour here: none on-demand; of a spot pool that the market
-        does not know NaN."""
+        """Expected interruptions per hour here: 0 on-demand, NaN in a spot pool that the market does
+        not know."""
         if self.workload.lifecycle is Lifecycle.ON_DEMAND:
             return 0.0
         if self.row is None:
@@ -83,7 +83,7 @@ def home_of(workload: WorkloadView, catalog: Catalog) -> tuple[InstanceType, flo
     """The home type and its on-demand price, USD per hour. Raises CannotJudge."""
     home = catalog.types.get(workload.home_type)
     if home is None:
-        raise CannotJudge(f"home type {workload.home_type} is unknown to the catalogue")
+        raise CannotJudge(f"home type {workload.home_type} is not in the catalog")
     price = catalog.on_demand_usd_per_hour.get(workload.home_type, float("nan"))
     if not price > 0:
         raise CannotJudge(f"home type {workload.home_type} has no on-demand price")
@@ -91,7 +91,7 @@ def home_of(workload: WorkloadView, catalog: Catalog) -> tuple[InstanceType, flo
 
 
 def situation_of(workload: WorkloadView, table: MarketTable, now: datetime) -> Situation:
-    """Judge where a workload stands. Raises CannotJudge where the prices are no base for it."""
+    """Join a workload with the market. Raises CannotJudge if prices are missing or implausible."""
     home, home_on_demand = home_of(workload, table.catalog)
     row = table.market.index_of(workload.pool)
     spot = forecast = float("nan")
@@ -99,13 +99,13 @@ def situation_of(workload: WorkloadView, table: MarketTable, now: datetime) -> S
     if row is not None and table.usable_price[row]:
         spot, forecast = float(table.market.price[row]), float(table.market.forecast_mean[row])
         risk = float(table.risk[row])
-    signalled = signal_age(workload, workload.pool, now)
+    signaled_ago = signal_age(workload, workload.pool, now)
     if workload.lifecycle is Lifecycle.ON_DEMAND:
         listed = table.catalog.on_demand_usd_per_hour.get(workload.instance_type, home_on_demand)
         spot = forecast = listed
         risk, state, why = 0.0, State.ON_DEMAND, "bought on-demand"
-    elif signalled is not None:
-        minutes = signalled.total_seconds() / 60
+    elif signaled_ago is not None:
+        minutes = signaled_ago.total_seconds() / 60
         state = State.UNBEARABLE
         why = f"interrupted or flagged for rebalance {minutes:.0f} minutes ago"
     else:
@@ -131,7 +131,7 @@ def situation_of(workload: WorkloadView, table: MarketTable, now: datetime) -> S
 
 
 def signal_age(workload: WorkloadView, pool: Pool, now: datetime) -> timedelta | None:
-    """How long ago this workload was signalled in the pool, None if not within SIGNAL_MEMORY."""
+    """Age of the workload's last signal in the pool, None if it has none within SIGNAL_MEMORY."""
     at = workload.signals.get(pool)
     return now - at if at is not None and now - at < SIGNAL_MEMORY else None
 
@@ -142,7 +142,7 @@ def _row_with_price(workload: WorkloadView, table: MarketTable, row: int | None)
     if not table.usable_price[row]:
         price, mean = table.market.price[row], table.market.forecast_mean[row]
         raise CannotJudge(
-            f"the price of the current pool {workload.pool} is absurd: {price:.4f} USD per hour, "
+            f"the price of the current pool {workload.pool} is implausible: {price:.4f} USD per hour, "
             f"forecast {mean:.4f}, on-demand {table.on_demand[row]:.4f}"
         )
     return row

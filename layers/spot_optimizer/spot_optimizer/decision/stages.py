@@ -1,8 +1,8 @@
 """The ordered stages that remove pools, each with its reason.
 
-A stage is a reason and a pure function that marks the pools to remove; the first stage that removes
-a pool gives the reason that goes on record. What the machine can never use is removed first, then
-what is unsafe, then what costs too much.
+A stage is a reason and a pure function that marks the pools to remove; the first stage that removes a
+pool gives the reason on record. Pools that cannot host the workload are removed first, then unsafe
+ones, then those that cost too much.
 """
 
 from collections.abc import Callable
@@ -21,7 +21,7 @@ from spot_optimizer.settings import Settings
 
 
 class Reason(IntEnum):
-    """Why a pool is no target, in the order of the stages; CANDIDATE: nothing speaks against it."""
+    """Why a pool is no candidate, in the order of the stages; CANDIDATE if no stage removed it."""
 
     CANDIDATE = 0
     NO_PRICE = 1
@@ -46,7 +46,7 @@ class Reason(IntEnum):
 
     @property
     def label(self) -> str:
-        """The reason in words, the same for all pools: what rejected pools are counted by."""
+        """The reason in words, the same for all pools; rejected pools are counted by it."""
         return _LABELS[self]
 
 
@@ -75,7 +75,7 @@ _LABELS = {
 
 
 class Safety(NamedTuple):
-    """The limits within which a pool may be entered (spec section 1, "safe")."""
+    """The limits of a safe pool."""
 
     rise_volatility_max: float
     """Inclusive; standard deviation / mean of the rises in 24 h."""
@@ -92,37 +92,37 @@ class Safety(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Want:
-    """What a row of the truth table looks for. Hashable: equal wants share their result."""
+    """What a row of the decision table selects pools by. Hashable: equal wants share their result."""
 
     home: InstanceType
     home_on_demand_usd_per_hour: float
     globs: tuple[str, ...]
     zones: frozenset[str]
-    """Zones that the workload has a subnet to use in."""
+    """Zones in which the workload has a subnet."""
     safety: Safety | None
-    """None where the engine weighs risk instead of shutting pools out."""
+    """None if the engine weighs risk instead of excluding unsafe pools."""
     vcpu_min: float
     memory_min_gib: float
     image: Image = field(default_factory=Image)
     may_burst: bool = False
-    """Burstable types may replace others: the workload says so."""
+    """The workload allows burstable types in place of others."""
     network_gbps_min: float = 0.0
     ebs_mbps_min: float = 0.0
     avoid_refused: bool = True
-    """Pools that refused a launch lately are left out; a rescue tries them last instead."""
+    """Exclude pools that refused a launch lately; a failover tries them last instead."""
     confirm_s: float | None = None
-    """How long a pool must have been safe, None where being safe now is enough."""
+    """Seconds for which a pool must have been safe; None if it is enough to be safe now."""
     smaller_than_home: bool = False
-    """Neither more vCPU nor more memory than the home type, and less of one."""
+    """Not more vCPU nor memory than the home type, and less of one."""
     type_on_demand_max_usd_per_hour: float | None = None
-    """Highest list price of the type. With it the spot price must be below that of the type itself,
-    else below that of the home type."""
+    """Highest list price of the type. If it is set, the forecast must be below the list price of the
+    type itself, else below that of the home type."""
 
 
 def safety_codes(table: MarketTable, safety: Safety) -> Codes:
-    """CANDIDATE for a pool that is safe now, else the first reason why not. (P,), shared.
+    """CANDIDATE for a pool that is safe now, else the first reason why it is not. (P,), shared.
 
-    An unknown advisor bucket is not > 20 %; an unknown volatility or instability is not safe.
+    An unknown advisor bucket does not count as > 20 %; unknown volatility or instability is not safe.
     """
     market = table.market
     return _safety_codes(
@@ -134,8 +134,8 @@ def safety_codes(table: MarketTable, safety: Safety) -> Codes:
 
 
 def confirmed_codes(table: MarketTable, safety: Safety | None, confirm_s: float) -> Codes:
-    """UNCONFIRMED unless a pool was safe, or without limits known, throughout the confirmation.
-    (P,), shared."""
+    """UNCONFIRMED for a pool that was not safe during the whole confirmation time; without limits, one
+    whose history is shorter. (P,), shared."""
     key = ("confirmed", safety, confirm_s)
     if key not in table.shared_codes:
         market = table.market
@@ -165,8 +165,8 @@ def confirmed_codes(table: MarketTable, safety: Safety | None, confirm_s: float)
 def screen(table: MarketTable, want: Want) -> Codes:
     """The reason of the first stage that removes each pool, else CANDIDATE. (P,), shared.
 
-    The workload's own current pool and signals are not looked at here: they differ between
-    workloads that are otherwise alike.
+    The workload's current pool and signals are not considered here, because they differ between
+    workloads that are otherwise equal.
     """
     if want not in table.shared_codes:
         codes = np.zeros(len(table.market.pools), dtype=np.int8)
@@ -219,7 +219,7 @@ def _too_large(table: MarketTable, want: Want) -> Bools:
 
 
 def _too_slow(table: MarketTable, want: Want) -> Bools:
-    # NaN, for what EC2 does not state, compares as not slower.
+    # NaN (EC2 states no figure) compares as not slower.
     slow: Bools = (table.network_gbps < want.network_gbps_min) | (
         table.ebs_mbps < want.ebs_mbps_min
     )

@@ -1,4 +1,4 @@
-"""Whether a workload's instance is too large, too small or right for what it uses."""
+"""Whether a workload's instance is too large, too small or right for its usage."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -8,15 +8,15 @@ from spot_optimizer.settings import Settings
 from spot_optimizer.usage.usage import Usage
 
 UNDER_COUNT_MIN = 4
-"""Five-minute means of the last twelve that must exceed the limit (spec section 1, step 3)."""
+"""How many of the last twelve five-minute means must exceed the limit."""
 RECENT_MEANS = 12
 RIGHTSIZE_DOWN_HOURS_MIN = 30
-"""Hours of usage before a smaller type is considered: what AWS Compute Optimizer requires of EC2
+"""Hours of usage data before a smaller type is considered, as AWS Compute Optimizer requires for EC2
 instances (its user guide, "Resource requirements")."""
 
 
 class UsageClass(StrEnum):
-    """How the instance fits what it does."""
+    """How the size of an instance fits its usage."""
 
     OVER = "over-provisioned"
     UNDER = "under-provisioned"
@@ -25,7 +25,7 @@ class UsageClass(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class UsageVerdict:
-    """The class, the sentence that says why, and for UNDER what is short."""
+    """The class, the reason in words, and for UNDER what is short."""
 
     usage_class: UsageClass
     reason: str
@@ -38,8 +38,8 @@ def classify_usage(
 ) -> UsageVerdict:
     """The class of a workload on an instance of type ``current``.
 
-    Too small wins over too large: a burst now outweighs a quiet week. Unknown memory leaves the
-    verdict to the CPU.
+    Too small takes precedence over too large: a burst now outweighs a quiet week. If memory usage is
+    unknown, CPU usage decides.
     """
     if usage is None:
         return UsageVerdict(UsageClass.RIGHT, "usage unknown")

@@ -1,4 +1,4 @@
-"""What a cycle decides upon."""
+"""The inputs of a cycle's decisions."""
 
 import hashlib
 from collections.abc import Mapping
@@ -21,18 +21,18 @@ from spot_optimizer.vocabulary import (
 
 @dataclass(frozen=True, slots=True)
 class PastSwitch:
-    """A switch of the last day that succeeded."""
+    """A successful switch of the last day."""
 
     at: datetime
     lifecycle: Lifecycle
-    """What it moved to."""
+    """Of its target."""
     planned: bool
-    """Neither a rescue nor forced by a user."""
+    """Neither urgent nor forced by a user."""
 
 
 @dataclass(frozen=True, slots=True)
 class WorkloadView:
-    """One workload as a cycle sees it: the instance, what the user allows, what the ledger remembers."""
+    """One workload in a cycle: its instance, what the user allows, its state on the ledger."""
 
     workload_id: str
     instance_id: str
@@ -51,21 +51,21 @@ class WorkloadView:
     """Availability zone whose subnets cannot be used -> why, in words."""
     usage: Usage | None = None
     signals: Mapping[Pool, datetime] = field(default_factory=dict)
-    """Last interruption or rebalance recommendation that this workload met, by pool."""
+    """The workload's last interruption or rebalance recommendation, by pool."""
     sized_up_at: datetime | None = None
     fallback_pending_since: datetime | None = None
-    """When a cycle first found that it must fall back; the next one that agrees does so."""
+    """When a cycle first decided to fall back; the next cycle with the same result does so."""
     cooldown_until: datetime | None = None
     backoff_until: datetime | None = None
     breaker_open: bool = False
     live_switch_id: str | None = None
     image: Image = field(default_factory=Image)
     windows: tuple[Window, ...] = ()
-    """Maintenance windows; planned moves wait for one of them. Empty: any time will do."""
+    """Maintenance windows: planned switches wait for one of them. Empty: any time is allowed."""
     not_before: datetime | None = None
-    """Planned moves wait until then."""
+    """Planned switches wait until then."""
     moves: tuple[PastSwitch, ...] = ()
-    """Those of the last 24 hours."""
+    """Switches of the last 24 hours."""
 
     @property
     def pool(self) -> Pool:
@@ -83,7 +83,7 @@ class WorkloadView:
 
 @dataclass(frozen=True, slots=True)
 class StackState:
-    """What the stack as a whole allows at this moment."""
+    """State of the whole stack that limits switches."""
 
     global_stop: bool = False
     breaker_open: bool = False
@@ -92,7 +92,7 @@ class StackState:
 
 @dataclass(frozen=True, slots=True)
 class Force:
-    """A decision that a user forces: evaluated at once without cooldown, optionally to a given target."""
+    """A decision that a user forces: made at once, regardless of a cooldown, optionally with a target."""
 
     asked_by: str
     pool: Pool | None = None
@@ -100,8 +100,8 @@ class Force:
 
 
 def in_trial(version: str, share: float, workload_id: str) -> bool:
-    """Whether a share of the workloads, 0 to 1, holds this one. Drawn by version and id: the same
-    workloads as long as the trial lasts, more of them when the share grows."""
+    """Whether this workload belongs to the share, 0 to 1, of a trial. Version and id determine it: the
+    same workloads during the whole trial, and more of them if the share grows."""
     drawn = hashlib.sha256(f"{version}/{workload_id}".encode()).digest()
     return int.from_bytes(drawn[:8], "big") < share * 2**64
 
@@ -123,7 +123,7 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """Everything that one cycle decides upon."""
+    """All inputs of one cycle's decisions."""
 
     workloads: tuple[WorkloadView, ...]
     market: MarketSnapshot | None
@@ -132,7 +132,7 @@ class World:
     force: Mapping[str, Force] = field(default_factory=dict)
     """Workload id -> force."""
     refusals: tuple[PoolEvent, ...] = ()
-    """Launches that EC2 refused for want of capacity, of all workloads."""
+    """Launches of all workloads that EC2 refused for lack of capacity."""
     interruptions: tuple[PoolEvent, ...] = ()
-    """Interruptions that the stack's instances met."""
+    """Interruptions of the stack's instances."""
     trial: Trial | None = None

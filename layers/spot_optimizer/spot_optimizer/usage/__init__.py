@@ -1,1 +1,1 @@
-"""What workloads use: sketches that survive a change of type."""
+"""Usage of workloads, in sketches that remain valid after a change of type."""

@@ -6,22 +6,22 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What a workload uses, in vCPU and GiB, so that it survives a change of type.
+    """A workload's usage in vCPU and GiB, which remains valid after a change of type.
 
-    ``recent_*`` are the last twelve five-minute means, oldest first, the first 15 minutes after a
-    launch already left out. Memory is None where nothing reports it: unknown, never 0.
+    ``recent_*`` are the last twelve five-minute means, oldest first, without the first 15 minutes after
+    a launch. Memory is None if nothing reports it: unknown, not 0.
     """
 
     as_of: datetime
     cpu_p95_vcpu: float
     memory_p95_gib: float | None
     hours: float
-    """Hours of data behind the 7-day p95 figures."""
+    """Hours of data that the 7-day p95 figures are computed from."""
     recent_cpu_vcpu: tuple[float, ...] = ()
     recent_memory_gib: tuple[float, ...] = ()
     network_used_gbps: float | None = None
-    """Highest hourly mean of seven days, gigabits a second, in the busier direction; None where it
-    was not read."""
+    """Highest hourly mean of seven days in the busier direction, gigabits per second; None if it was not
+    read."""
     ebs_used_mbps: float | None = None
-    """Highest hourly mean of seven days, megabytes a second to and from EBS; None where it was not
+    """Highest hourly mean of seven days to and from EBS, megabytes per second; None if it was not
     read."""

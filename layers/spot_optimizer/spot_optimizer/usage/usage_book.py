@@ -1,4 +1,4 @@
-"""What all workloads use, in one object that is stored between cycles."""
+"""The usage of all workloads, in one object that is stored between cycles."""
 
 import math
 from collections.abc import Collection, Iterable, Sequence
@@ -16,18 +16,18 @@ from spot_optimizer.usage.usage import Usage
 
 PERIOD_S = 300
 BOOT_S = 15 * 60
-"""What a machine does while it boots says nothing about its size (spec section 1, step 3)."""
+"""Usage during the boot does not count: it says nothing about the size that a workload needs."""
 RECENT_S = 3_600
 READ_EVERY = timedelta(hours=1)
 READ_EVERY_WHEN_CALM = timedelta(hours=2)
 SCHEDULE_JITTER = timedelta(minutes=1)
-"""A cycle that begins seconds early must not put a reading off until the next one."""
+"""A cycle that starts seconds early must not delay a reading until the next cycle."""
 CALM_FRACTION = 0.60
 _KIND, _VERSION = "usage-book", 1
 
 
 class UsagePoint(NamedTuple):
-    """A five-minute mean as CloudWatch gives it: start of its period in epoch seconds, percent."""
+    """A five-minute mean from CloudWatch: start of its period in epoch seconds, percent."""
 
     time_s: int
     percent: float
@@ -35,7 +35,7 @@ class UsagePoint(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class MeasuredInstance:
-    """The instance that a workload has now: what turns percent into vCPU and GiB."""
+    """A workload's current instance; its size converts percent to vCPU and GiB."""
 
     instance_id: str
     vcpu: float
@@ -49,10 +49,10 @@ class Series:
 
     sketch: Sketch = field(default_factory=Sketch)
     recent: tuple[tuple[int, float], ...] = ()
-    """The last hour of means (period start, value), oldest first; the last is the newest known."""
+    """The means of the last hour (period start, value), oldest first."""
 
     def with_points(self, points: Sequence[tuple[int, float]]) -> "Series":
-        """This series and those of ``points`` that are newer than all it knows, oldest first."""
+        """This series with those ``points`` added that are newer than its newest."""
         until_s = self.recent[-1][0] if self.recent else -1
         new = sorted({time_s: value for time_s, value in points if time_s > until_s}.items())
         if not new:
@@ -64,41 +64,40 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class WorkloadUsage:
-    """What the book holds on one workload."""
+    """The usage of one workload."""
 
     instance_id: str
     read_at_s: int
     cpu: Series = field(default_factory=Series)
     memory: Series = field(default_factory=Series)
-    """Empty until something reports it: unknown is not 0."""
+    """Empty until something reports it: unknown, not 0."""
 
 
 class UsageBook:
     """Usage of every workload, by workload id.
 
-    It is the one mutable thing here, because a cycle changes it for thousands of workloads.
+    It is mutable, because a cycle changes it for thousands of workloads.
     """
 
     def __init__(self) -> None:
         self._workloads: dict[str, WorkloadUsage] = {}
 
-    def due(self, now: datetime, workload_id: str, machine: MeasuredInstance) -> datetime | None:
-        """From when on usage must be read now, or None while the last reading will do.
+    def due(self, now: datetime, workload_id: str, instance: MeasuredInstance) -> datetime | None:
+        """The start of the period to read now, or None if the last reading is recent enough.
 
-        A new workload is read seven days back, a changed instance since its launch, both as soon
-        as there is anything to read: CloudWatch asks money for every metric and the first 15
-        minutes do not count. Then every hour, or every two while the CPU's p95 is below 60 % of
-        the machine.
+        A new workload is read for the last seven days, a new instance since its launch, both as soon as
+        there is something to read: CloudWatch charges for every metric, and the first 15 minutes do not
+        count. Then every hour, or every two hours while CPU p95 is below 60 % of the instance.
         """
-        useful_from = machine.launched_at + timedelta(seconds=BOOT_S)
+        useful_from = instance.launched_at + timedelta(seconds=BOOT_S)
         if now < useful_from + timedelta(seconds=PERIOD_S):
             return None
         known = self._workloads.get(workload_id)
         if known is None:
             return max(now - timedelta(days=DAYS_KEPT), useful_from)
-        if known.instance_id == machine.instance_id:
+        if known.instance_id == instance.instance_id:
             p95 = known.cpu.sketch.p95(int(now.timestamp()))
-            is_calm = p95 is not None and p95 < CALM_FRACTION * machine.vcpu
+            is_calm = p95 is not None and p95 < CALM_FRACTION * instance.vcpu
             every = READ_EVERY_WHEN_CALM if is_calm else READ_EVERY
             if now - _time(known.read_at_s) < every - SCHEDULE_JITTER:
                 return None
@@ -109,27 +108,27 @@ class UsageBook:
         self,
         now: datetime,
         workload_id: str,
-        machine: MeasuredInstance,
+        instance: MeasuredInstance,
         *,
         cpu: Iterable[UsagePoint],
         memory: Iterable[UsagePoint],
     ) -> None:
-        """Take in what was read of ``machine`` at ``now``.
+        """Add the points that were read of ``instance`` at ``now``.
 
-        Left out: the first 15 minutes after the launch, periods that are not over, values that are
-        no percentage, and what is not newer than what is known. ``memory`` is empty where nothing
-        reports it.
+        Ignored are the first 15 minutes after the launch, periods that have not ended, values that are
+        not a percentage, and points that are not newer than the known ones. ``memory`` is empty if
+        nothing reports it.
         """
-        known = self._workloads.get(workload_id) or WorkloadUsage(machine.instance_id, 0)
+        known = self._workloads.get(workload_id) or WorkloadUsage(instance.instance_id, 0)
         self._workloads[workload_id] = WorkloadUsage(
-            machine.instance_id,
+            instance.instance_id,
             int(now.timestamp()),
-            known.cpu.with_points(_converted(cpu, machine.vcpu, machine, now)),
-            known.memory.with_points(_converted(memory, machine.memory_gib, machine, now)),
+            known.cpu.with_points(_converted(cpu, instance.vcpu, instance, now)),
+            known.memory.with_points(_converted(memory, instance.memory_gib, instance, now)),
         )
 
     def usage_of(self, workload_id: str, now: datetime) -> Usage | None:
-        """What is known of the workload's use at ``now``; None without CPU data of seven days."""
+        """The workload's usage at ``now``; None if the last seven days have no CPU data."""
         known = self._workloads.get(workload_id)
         at_s = int(now.timestamp())
         cpu_p95 = known.cpu.sketch.p95(at_s) if known else None
@@ -146,7 +145,7 @@ class UsageBook:
         )
 
     def keep_only(self, workload_ids: Collection[str]) -> None:
-        """Forget the workloads that are no longer managed."""
+        """Remove workloads that are no longer managed."""
         kept = set(workload_ids)
         self._workloads = {name: w for name, w in self._workloads.items() if name in kept}
 
@@ -170,7 +169,7 @@ class UsageBook:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> "UsageBook":
-        """What ``to_bytes`` wrote. Raises DamagedState."""
+        """The inverse of ``to_bytes``. Raises DamagedState."""
         book = cls()
         body = unpack_json(data, _KIND, _VERSION)
         try:
@@ -191,10 +190,10 @@ def _time(time_s: int) -> datetime:
 
 
 def _converted(
-    points: Iterable[UsagePoint], whole: float, machine: MeasuredInstance, now: datetime
+    points: Iterable[UsagePoint], whole: float, instance: MeasuredInstance, now: datetime
 ) -> list[tuple[int, float]]:
-    """The points that count, as parts of ``whole`` (vCPU or GiB of the machine)."""
-    first_s = machine.launched_at.timestamp() + BOOT_S
+    """The points that count, as fractions of ``whole`` (vCPU or GiB of the instance)."""
+    first_s = instance.launched_at.timestamp() + BOOT_S
     last_s = now.timestamp() - PERIOD_S
     return [
         (point.time_s, point.percent / 100 * whole)
@@ -204,13 +203,13 @@ def _converted(
 
 
 def _known_until_s(known: WorkloadUsage) -> int:
-    """End of the newest CPU period recorded, 0 without any. EC2 publishes CPU later than the agent
-    on the machine its memory, and what is read again does not count twice."""
+    """End of the newest CPU period on record, 0 if there is none. EC2 publishes CPU later than the agent
+    publishes memory; points that are read twice count once."""
     return known.cpu.recent[-1][0] + PERIOD_S if known.cpu.recent else 0
 
 
 def _last_hour(series: Series, until_s: int) -> tuple[float, ...]:
-    """The means of the hour before ``until_s``: a metric that fell silent earlier has none."""
+    """The means of the hour before ``until_s``; empty if the metric stopped earlier."""
     return tuple(value for time_s, value in series.recent if time_s >= until_s - RECENT_S)
 
 

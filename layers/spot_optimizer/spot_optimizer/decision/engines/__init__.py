@@ -1,1 +1,1 @@
-"""The engines that judge a workload, on one contract."""
+"""The bundled engines and their contract."""

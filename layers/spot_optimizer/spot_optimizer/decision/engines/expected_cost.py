@@ -3,19 +3,19 @@
 ::
 
     there = forecast price + hazard x interruption + switch / stay        USD per hour
-    here  = price          + hazard x interruption
+    here  = forecast price + hazard x interruption
 
-- *hazard*: interruptions per hour of the pool (decision/hourly_hazard.py);
-- *interruption*: what one costs, ``interruption_cost_minutes`` of work, an hour of work being worth
-  what the home type costs on-demand (what its user would pay to keep it);
-- *switch*: the original is billed on for ``switch_overlap_minutes``, and the hand-over and the restart
+- *hazard*: expected interruptions per hour in the pool (decision/hourly_hazard.py);
+- *interruption*: the cost of one, ``interruption_cost_minutes`` of work; an hour of work is worth the
+  on-demand price of the home type;
+- *switch*: the original is billed for another ``switch_overlap_minutes``, and hand-over and restart
   lose ``switch_lost_minutes`` of work;
-- *stay*: the hours that the switch has to pay for itself in: ``expected_stay_hours``, less where the
+- *stay*: the hours in which the switch has to pay for itself: ``expected_stay_hours``, or less if the
   next interruption is expected sooner.
 
-A move is worth it when ``there < here``: then the gain over the expected stay exceeds the switch. So
-the way back would have to gain another switch's cost first, which is why it does not thrash. On-demand
-is one of the places: without interruptions, at its list price.
+A switch is worth it if ``there < here``: the gain during the expected stay exceeds its cost. A switch
+back would first have to gain the cost of another switch, so workloads do not thrash. On-demand is one
+of the places, without interruptions and at its list price.
 """
 
 import math
@@ -34,14 +34,14 @@ _ROUNDING_USD = 1e-12
 
 
 def interruption_usd(situation: Situation) -> float:
-    """What one interruption costs this workload, USD."""
+    """Cost of one interruption of this workload, USD."""
     minutes = situation.workload.settings.interruption_cost_minutes
     return minutes / 60 * situation.home_on_demand_usd_per_hour
 
 
 def switch_usd(situation: Situation) -> float:
-    """What a planned switch costs this workload from where it is, USD. Where the current price is
-    unknown the overlap is counted at the home type's on-demand price."""
+    """Cost of a planned switch of this workload, USD. If the current price is unknown, the overlap is
+    counted at the home type's on-demand price."""
     settings, here = situation.workload.settings, situation.forecast_usd_per_hour
     billed_on = situation.home_on_demand_usd_per_hour if math.isnan(here) else here
     return (
@@ -51,7 +51,7 @@ def switch_usd(situation: Situation) -> float:
 
 
 def stay_hours(situation: Situation, hazard_per_hour: Floats) -> Floats:
-    """How long a workload may be expected to stay in pools of this hazard."""
+    """Expected hours of a stay in pools with this hazard."""
     longest = situation.workload.settings.expected_stay_hours
     stay: Floats = 1.0 / np.maximum(hazard_per_hour, 1.0 / longest)
     return stay
@@ -62,7 +62,7 @@ def _hazard(selection: Selection) -> Floats:
 
 
 def _running_usd_per_hour(selection: Selection) -> Floats:
-    """Price and interruptions, without the switch."""
+    """Forecast price and interruptions, without the switch."""
     return selection.forecast_usd_per_hour + _hazard(selection) * interruption_usd(
         selection.situation
     )
@@ -78,7 +78,7 @@ def _here(selection: Selection) -> float:
 
 
 def expected_here(situation: Situation) -> float:
-    """Expected USD per hour of staying; NaN where the price or the pool is unknown."""
+    """Expected USD per hour of staying; NaN if the price or the pool is unknown."""
     return situation.forecast_usd_per_hour + situation.hazard_per_hour * interruption_usd(situation)
 
 
@@ -116,7 +116,7 @@ def _prefers_on_demand(selection: Selection) -> str:
 
 
 def _place(situation: Situation) -> str:
-    """A spot pool by its dollars: what other engines call safe or expensive decides nothing here."""
+    """A spot pool by its expected cost: whether it is safe or expensive is for other engines."""
     if situation.state is State.ON_DEMAND:
         return place_of(situation)
     price, hazard = situation.forecast_usd_per_hour, situation.hazard_per_hour
@@ -137,7 +137,7 @@ def _why(selection: Selection, position: int) -> str:
 
 
 def _dollars(selection: Selection, row: int) -> str:
-    """One pool of the market against staying, in dollars."""
+    """One pool compared with staying, in dollars."""
     situation = selection.situation
     plain = situation.table.plain
     text = _expected(situation, plain.forecast_usd_per_hour[row], plain.hazard_per_hour[row])
@@ -146,7 +146,7 @@ def _dollars(selection: Selection, row: int) -> str:
 
 
 def _gain(selection: Selection, row: int) -> str:
-    """What a stay in one pool of the market would gain; empty where it is unknown."""
+    """What a stay in one pool would gain over staying here; empty if unknown."""
     situation = selection.situation
     plain = situation.table.plain
     hazard = plain.hazard_per_hour[row]

@@ -1,7 +1,7 @@
-"""The truth table of spec section 1: rows 1 to 7, the first that holds decides.
+"""``forecast``: the decision table (README, "Engines"); the first of its rows that holds decides.
 
-Rows 1 and 2 may pass with None. Rows 3 to 7 each belong to one state of the current pool, so
-exactly one of them decides when rows 1 and 2 pass.
+SIZE_UP and SIZE_DOWN apply to some workloads. Each of the other rows belongs to one state of the current
+place, so exactly one of them decides if neither of the two does.
 """
 
 from collections.abc import Callable, Mapping
@@ -37,7 +37,7 @@ _ROUNDING_USD = 1e-12
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """The engine of spec section 1."""
+    """The engine of the decision table."""
 
     name: str = "forecast"
 
@@ -123,7 +123,7 @@ _RULE_OF_STATE: Mapping[State, Callable[[Situation], Outcome]] = {
 
 
 def _switch_or_stay(row: Rule, selection: Selection, worth: Selection) -> Outcome:
-    """SWITCH to the best pool that is worth it, else STAY and say what the cheapest one lacks."""
+    """SWITCH to the best pool that is worth it, else STAY with what the cheapest one lacks."""
     situation = selection.situation
     if len(worth.ranked):
         candidates = worth.candidates()
@@ -134,5 +134,5 @@ def _switch_or_stay(row: Rule, selection: Selection, worth: Selection) -> Outcom
         reason = f"{place_of(situation)}; no safe pool gains enough: {against(situation, cheapest)}"
     else:
         looked_at = len(selection.codes)
-        reason = f"{place_of(situation)}; none of {looked_at} pools is safe, fitting and cheaper"
+        reason = f"{place_of(situation)}; none of {looked_at} pools is safe, compatible and cheaper"
     return Outcome(DecisionKind.STAY, row, reason, worth)

@@ -1,12 +1,13 @@
-"""``layered``: yield on the total cost of ownership (spec section 4).
+"""``layered``: yield on the total cost of ownership (TCO).
 
-``yield = 100 x (1 - tco / max_tco) x (1 - p)``, ``tco = price + waste``: what is paid for and not
-needed counts as a cost of its own. ``p`` is the pool's instability. ``max_tco`` is the home type
-on-demand with its own waste, the dearest that the workload could be: a maximum over the pools at hand
-would let a pool that nobody takes change the order of the others.
+``yield = 100 x (1 - tco / max_tco) x (1 - p)`` with ``tco = forecast price x (1 + waste)``: capacity
+that is paid for but not needed counts twice. ``p`` is the pool's instability. ``max_tco`` is the home
+type on-demand with its own waste, the most that the workload can cost; a maximum over the pools of the
+market would let a pool that is never chosen change the order of the others.
 
-Layers: fitting, advisor (> 20 % is out), instability (> 0.85 is out), oversized types only when
-cheaper, waste, rank. A signal of EC2 overrides them all: its pool is left and not entered.
+Layers: compatibility, Spot Advisor (> 20 % is excluded), instability (> 0.85 is excluded), oversized
+types only if cheaper, waste, rank. A signal of EC2 overrides them all: the workload leaves its pool and
+does not enter it.
 """
 
 import math
@@ -29,13 +30,13 @@ _ROUNDING = 1e-9
 
 
 def gates(settings: Settings) -> Safety:
-    """The advisor's worst bucket and an instability above the limit; prices may swing."""
+    """Excludes the advisor's worst bucket and instability above the limit; prices may be volatile."""
     return Safety(math.inf, math.nextafter(settings.instability_max, math.inf))
 
 
 def waste_fraction(situation: Situation, vcpu: Floats, memory_gib: Floats) -> Floats:
-    """The part of a machine of this size that the workload does not need, 0 to 1: the mean of vCPU
-    and memory. It needs p95 use times the headroom, the home type's size where that is unknown."""
+    """The share of an instance of this size that the workload does not need, 0 to 1: the mean of vCPU
+    and memory. It needs p95 usage times the headroom, or the home type's size if usage is unknown."""
     usage, home = situation.workload.usage, situation.home
     headroom = situation.workload.settings.headroom_factor
     vcpu_need, memory_need = float(home.vcpu), home.memory_gib
@@ -49,7 +50,7 @@ def waste_fraction(situation: Situation, vcpu: Floats, memory_gib: Floats) -> Fl
 
 
 def yields(situation: Situation, tco: Floats, instability: Floats) -> Floats:
-    """Yield of places with these costs, in points; negative where even on-demand costs less."""
+    """Yield of places with these costs, in points; negative if they cost more than on-demand."""
     home = situation.home
     size = np.array([float(home.vcpu)]), np.array([home.memory_gib])
     dearest = situation.home_on_demand_usd_per_hour * (1 + waste_fraction(situation, *size)[0])
@@ -82,8 +83,8 @@ def _here(selection: Selection) -> float:
     return float(yields(situation, tco, np.array([instability]))[0])
 
 
-def _is_shut_out(situation: Situation) -> bool:
-    """Whether the current spot pool would not be entered."""
+def _is_excluded(situation: Situation) -> bool:
+    """Whether the engine would not enter the current spot pool."""
     if situation.state is State.ON_DEMAND or situation.row is None:
         return False
     codes = safety_codes(situation.table, gates(situation.workload.settings))
@@ -100,7 +101,7 @@ def _oversized(selection: Selection) -> Bools:
 def _too_little(selection: Selection) -> Bools:
     situation, settings = selection.situation, selection.situation.workload.settings
     assert selection.scores is not None
-    if _is_shut_out(situation):
+    if _is_excluded(situation):
         most = situation.forecast_usd_per_hour * (1 + settings.unsafe_premium_fraction)
         return ~(selection.forecast_usd_per_hour <= most + _ROUNDING)
     return ~(selection.scores - _here(selection) >= settings.switch_gain_points - _ROUNDING)
@@ -114,7 +115,7 @@ def _detail(selection: Selection, row: int) -> str:
 def _why(selection: Selection, position: int) -> str:
     assert selection.scores is not None
     pool = selection.situation.table.market.pools[selection.ranked[position]]
-    note = ", which would not be entered" if _is_shut_out(selection.situation) else ""
+    note = ", which is excluded" if _is_excluded(selection.situation) else ""
     there, here = selection.scores[position], _here(selection)
     return f"{pool} yields {there:.1f} points against {here:.1f} here{note}"
 

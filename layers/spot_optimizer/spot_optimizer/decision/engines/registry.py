@@ -1,4 +1,4 @@
-"""The engines that come along."""
+"""The bundled engines."""
 
 from collections.abc import Mapping
 

@@ -1,8 +1,8 @@
-"""``risk_score``: the safest class of pools, and the cheapest of it (spec section 4).
+"""``risk_score``: the cheapest pool of the safest class.
 
-The score of decision/risk.py: above 0.65 safe, 0.40 to 0.65 with caution, below 0.40 to be avoided.
-A planned move leads to a better class, or to a lower price within the class; on-demand is left for a
-safe pool only.
+Classes by the score of decision/risk.py: above 0.65 safe, 0.40 to 0.65 caution, below 0.40 avoid. A
+planned switch leads to a better class, or to a lower forecast price within the class; a workload leaves
+on-demand only for a safe pool.
 """
 
 import numpy as np

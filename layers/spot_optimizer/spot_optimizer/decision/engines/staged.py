@@ -1,13 +1,13 @@
-"""An engine as an ordered list of stages: fitting, gates, scores, worth.
+"""An engine as an ordered list of stages: compatibility, gates, scores, worth.
 
 ::
 
-    every pool --> fits (size, image, types, zones, price) --> gates --> scores --> worth --> targets
-                        each removal with its reason
+    every pool --> compatible (size, image, types, zones, price) --> gates --> scores --> worth
+                        every removal has a reason                               --> candidates
 
-Fitting is the same for all engines (decision/stages.py); gates, scores and what a move must be worth
-are the engine's own. Right-sizing comes first: larger where the workload is short, smaller where that
-is worth more than the best pool of its size.
+Compatibility is the same for all engines (decision/stages.py); gates, scores and what a switch must be
+worth are the engine's own. Right-sizing comes first: a larger type if the workload is short of
+something, a smaller type if that is worth more than the best pool of the present size.
 """
 
 from collections.abc import Callable, Mapping
@@ -63,42 +63,42 @@ def _no_figures(_found: Selection) -> Mapping[str, float | str | None]:
 
 @dataclass(frozen=True, slots=True)
 class StagedEngine:
-    """An engine of stages. Every function is pure and looks at all pools that are left at once."""
+    """An engine of stages. Every function is pure and handles all pools left at once."""
 
     name: str
     score_meaning: str
     """What a score is, with unit and direction."""
     scores: Callable[[Selection], Floats]
-    """The figure of each pool left, shape (N,)."""
+    """The score of each pool left, shape (N,)."""
     here: Callable[[Selection], float]
-    """The same figure of where the workload is; NaN where it is unknown."""
+    """The score of the current place; NaN if unknown."""
     worth: tuple[Stage, ...]
-    """Remove what is not worth leaving a bearable place for. They see the scores."""
+    """Remove pools that are not worth a planned switch. They see the scores."""
     why: Callable[[Selection, int], str]
-    """One pool (its position among those left) against where the workload is, in words."""
+    """One pool (its position among those left) compared with the current place, in words."""
     gates: tuple[Stage, ...] = ()
-    """Remove what must not be entered, not even to be rescued."""
+    """Remove pools that must not be entered, not even by a failover."""
     limits: Callable[[Settings], Safety | None] = _no_limits
-    """The limits of price and advisor that pools must keep to, None for none."""
+    """Limits of prices and Spot Advisor for all pools; None for no limits."""
     lowest_first: bool = False
     """Whether a lower score is better."""
     rank: Callable[[Floats], Floats] = _as_they_are
-    """What of a score ranks; equals are ranked by price, then risk, generation and name."""
+    """The part of a score that ranks; ties are ranked by price, then risk, generation and name."""
     prefers_on_demand: Callable[[Selection], str] = _never
-    """Why on-demand is better than staying and than every pool left, empty where it is not."""
+    """Why on-demand is better than staying and than every pool left; empty if it is not."""
     place: Callable[[Situation], str] = place_of
-    """Where the workload is and what the engine thinks of it, in words."""
+    """The current place and its state, in words."""
     figures: Callable[[Selection], Mapping[str, float | str | None]] = field(default=_no_figures)
-    """What the record shall hold of the engine's own inputs."""
+    """The engine's own inputs, for the evidence on record."""
 
     def judge(self, situation: Situation) -> Outcome:
-        """Stay, or the best move."""
+        """STAY, or the best switch."""
         limits = self.limits(situation.workload.settings)
         plan = self._ranked(situation, want_when_urgent(situation, limits))
         if want := want_one_size_up(situation, limits):
             larger = no_smaller_than_the_best(self._ranked(situation, want))
             if len(larger.ranked):
-                return self._told(resized(Rule.SIZE_UP, larger), larger, plan)
+                return self._with_scores(resized(Rule.SIZE_UP, larger), larger, plan)
         selection, worth = self._worth(situation, want_at_least_home(situation, limits))
         smaller = None
         if want := want_smaller(situation, limits):
@@ -107,13 +107,13 @@ class StagedEngine:
             if len(smaller.ranked) and self._is_better(smaller, worth):
                 reason = f"{resized(Rule.SIZE_DOWN, smaller).reason}; {self.why(smaller, 0)}"
                 outcome = replace(resized(Rule.SIZE_DOWN, smaller), reason=reason)
-                return self._told(outcome, smaller, plan)
+                return self._with_scores(outcome, smaller, plan)
         if situation.state is State.UNBEARABLE:
-            return self._told(leave_unbearable(plan), plan, plan)
-        outcome = with_smaller(self._move_or_stay(selection, worth), smaller)
-        return self._told(outcome, worth, plan)
+            return self._with_scores(leave_unbearable(plan), plan, plan)
+        outcome = with_smaller(self._switch_or_stay(selection, worth), smaller)
+        return self._with_scores(outcome, worth, plan)
 
-    def _move_or_stay(self, selection: Selection, worth: Selection) -> Outcome:
+    def _switch_or_stay(self, selection: Selection, worth: Selection) -> Outcome:
         situation = selection.situation
         row, place = RULE_OF_STATE[situation.state], self.place(situation)
         if len(worth.ranked):
@@ -124,7 +124,7 @@ class StagedEngine:
         if len(selection.ranked):
             reason = f"{place}; no pool is worth a switch: {self.why(selection, 0)}"
         else:
-            reason = f"{place}; none of {len(selection.codes)} pools is fitting and let in"
+            reason = f"{place}; none of {len(selection.codes)} pools is compatible and allowed"
         return Outcome(DecisionKind.STAY, row, reason, worth)
 
     def _ranked(self, situation: Situation, want: Want) -> Selection:
@@ -134,11 +134,11 @@ class StagedEngine:
         return selection.scored(self.scores(selection), key=self._key)
 
     def _key(self, scores: Floats) -> Floats:
-        """What sorts: the lower, the better."""
+        """The sort key; lower is better."""
         return self.rank(scores) if self.lowest_first else -self.rank(scores)
 
     def _worth(self, situation: Situation, want: Want) -> tuple[Selection, Selection]:
-        """What may be entered, and what of it is worth a move."""
+        """The pools that may be entered, and those of them that are worth a switch."""
         selection = worth = self._ranked(situation, want)
         for stage in self.worth:
             worth = worth.after(stage)
@@ -153,7 +153,7 @@ class StagedEngine:
         assert selection.scores is not None
         return float(self._key(selection.scores[:1])[0]), float(selection.forecast_usd_per_hour[0])
 
-    def _told(self, outcome: Outcome, selection: Selection, plan: Selection) -> Outcome:
+    def _with_scores(self, outcome: Outcome, selection: Selection, plan: Selection) -> Outcome:
         here = self.here(selection)
         return replace(
             outcome,

@@ -1,4 +1,4 @@
-"""A decision made again, with all that led to it and what would have changed it."""
+"""A decision made again, with everything that led to it and what would have changed it."""
 
 import math
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from spot_optimizer.decision.explaining.rivals import (
     no_longer,
     would_take,
 )
-from spot_optimizer.decision.explaining.tried_settings import changing_settings, changing_words
+from spot_optimizer.decision.explaining.tried_settings import changing_inputs, changing_settings
 from spot_optimizer.decision.explaining.what_if import Case, Verdict, verdict_of
 from spot_optimizer.decision.guards.hold import every_hold
 from spot_optimizer.decision.kept_inputs import KeptInputs
@@ -37,17 +37,17 @@ IN_A_GROUP_MAX = 5
 
 
 class NotDecided(ValueError):
-    """The cycle decided nothing about the workload; the text says what it decided about."""
+    """The cycle made no decision about the workload; the text lists the workloads that it judged."""
 
 
 @dataclass(frozen=True, slots=True)
 class PoolFacts:
-    """What was known of one pool; None where it was not."""
+    """The known facts of one pool; None if unknown."""
 
     pool: Pool
     spot_usd_per_hour: float | None
     forecast_usd_per_hour: float | None
-    """Mean in one hour."""
+    """Mean one hour ahead."""
     forecast_p95_usd_per_hour: float | None
     discount_points: float | None
     """Of the forecast, against the home type's on-demand price."""
@@ -57,7 +57,7 @@ class PoolFacts:
     instability: float | None
     advisor_bucket: int
     fate: str
-    """Chosen, left as next best, or why it was removed."""
+    """The best, next best, or why it was removed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +67,14 @@ class Group:
     reason: str
     count: int
     usable: bool
-    """Whether the machine could use pools of this group at all."""
+    """Whether pools of this group could host the workload."""
     pools: tuple[PoolFacts, ...]
-    """The cheapest of them."""
+    """The cheapest pools of the group."""
 
 
 @dataclass(frozen=True, slots=True)
 class SettingUsed:
-    """A threshold or flag in force, and where it comes from."""
+    """A threshold or flag in force, with its source."""
 
     name: str
     value: float | bool | str
@@ -84,27 +84,27 @@ class SettingUsed:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Why one decision came out as it did."""
+    """Why a decision was made."""
 
     decision: Decision
     workload: WorkloadView
     forecaster: str
     degraded: str
     verdict: Verdict
-    """What the engine answered, before the guards and the limits of the cycle."""
+    """The engine's result, before the guards and the limits of the cycle."""
     settings: tuple[SettingUsed, ...]
     guards: tuple[str, ...]
-    """All that would have held a move back at that moment."""
+    """All guards that would have held a switch at that moment."""
     here: PoolFacts | None
     """The current spot pool."""
     pools: int
-    """In the market."""
+    """Number of pools in the market."""
     usable: int
-    """Of them those that the machine could use at all."""
+    """Number of pools that could host the workload."""
     rivals: tuple[PoolFacts, ...]
-    """What could be used, the cheapest first: the chosen, the next best, and what was not let in."""
+    """Usable pools: the candidates in their order, then the cheapest of those that were removed."""
     groups: tuple[Group, ...]
-    """What was removed: those that got furthest first."""
+    """The removed pools by reason; those that passed the most stages come first."""
     would_have_changed: tuple[Counterfactual, ...]
 
 
@@ -115,9 +115,9 @@ def explain(
     workload_id: str,
     engines: Engines,
 ) -> Explanation:
-    """Decide again what the cycle decided, and look at it from all sides. Pure.
+    """Make a cycle's decision about one workload again, and explain it. Pure.
 
-    Raises NotDecided where the workload was none of the cycle's.
+    Raises NotDecided if the cycle made no decision about the workload.
     """
     world = kept.with_market(market, catalog)
     decisions = {
@@ -133,7 +133,7 @@ def explain(
     look = look_at(workload, table, catalog, kept.at, engines, force)
     case = Case(workload, table, kept.at, engines) if table is not None else None
     selection = look.outcome.selection
-    # A user who names a target has the last word: no price would have changed it.
+    # No price would have changed a target that a user forces.
     forced = force is not None and force.pool is not None
     rivals = _rivals(selection) if selection is not None else []
     return Explanation(
@@ -165,7 +165,7 @@ def _changes(case: Case, look: Look, rivals: Sequence[int]) -> list[Counterfactu
         spot = case.workload.lifecycle is Lifecycle.SPOT
         if spot and case.table.usable_price[situation.row]:
             changes += [c for c in (more_expensive_here(case, situation.row),) if c]
-    return [*changes, *changing_settings(case), *changing_words(case)]
+    return [*changes, *changing_settings(case), *changing_inputs(case)]
 
 
 def _chosen(look: Look) -> int | None:
@@ -180,7 +180,7 @@ def _guards(
     decision: Decision, workload: WorkloadView, world: World, kept: KeptInputs
 ) -> tuple[str, ...]:
     every = every_hold(decision, workload, world, kept.at)
-    # The limits that moves share depend on the other moves of the cycle.
+    # Shared limits depend on the other switches of the cycle, so ``every_hold`` does not know them.
     shared = (decision.held_by,) if decision.held_by and decision.held_by not in every else ()
     return every + shared
 
@@ -198,7 +198,7 @@ def _settings(kept: KeptInputs, workload: WorkloadView) -> tuple[SettingUsed, ..
 
 
 def _rivals(selection: Selection) -> list[int]:
-    """Those that are left, then what the machine could use, from the cheapest."""
+    """The pools left, then other usable pools, the cheapest first."""
     left = selection.ranked[:RIVALS_MAX].tolist()
     by_price = selection.situation.table.by_price
     others = by_price[selection.usable[by_price] & (selection.codes[by_price] != Reason.CURRENT)]
@@ -208,7 +208,7 @@ def _rivals(selection: Selection) -> list[int]:
 
 def _groups(selection: Selection) -> tuple[Group, ...]:
     by_price = selection.situation.table.by_price.tolist()
-    # Pools without a price are at the end of no order: they are counted all the same.
+    # Pools without a price are not in ``by_price``, but they count.
     priced = set(by_price)
     rows = by_price + [row for row in range(len(selection.codes)) if row not in priced]
     usable = selection.usable

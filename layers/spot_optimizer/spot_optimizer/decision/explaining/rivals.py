@@ -1,4 +1,4 @@
-"""What it would have taken for another pool to be chosen: the price, and what speaks against it."""
+"""What would have made another pool the best: its price, and the removal of what excludes it."""
 
 import math
 from collections.abc import Callable
@@ -19,17 +19,17 @@ from spot_optimizer.vocabulary import DecisionKind, Lifecycle
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One thing that would have had to be otherwise."""
+    """One input that would have had to be different."""
 
     what: str
-    """Of what: a setting's name, or words with a pool."""
+    """The input: the name of a setting, or a fact about a pool."""
     now: str
     needed: str
 
 
 @dataclass(frozen=True, slots=True)
 class Counterfactual:
-    """What together would have changed the decision, and to what. Each was tried with the engine."""
+    """Changes that together would have changed the decision, and the result, as tried with the engine."""
 
     changes: tuple[Change, ...]
     then: Verdict
@@ -42,8 +42,8 @@ class _Cured:
 
 
 def would_take(case: Case, row: int) -> Counterfactual | None:
-    """The least that another spot pool lacked: freed of what shut it out, and then as cheap as it
-    would have had to be. None where no price would have done."""
+    """The smallest changes with which another spot pool would have been chosen: without the reasons that
+    exclude it, and then at the highest price that suffices. None if no price suffices."""
     changes: list[Change] = []
     while not case.takes(row):
         cured = _cured(case, row)
@@ -76,7 +76,7 @@ def _cheap_enough(case: Case, row: int) -> _Cured | None:
 
 
 def no_longer(case: Case, row: int) -> Counterfactual | None:
-    """From which forecast price on the pool that was chosen would not have been."""
+    """The forecast price from which on the chosen pool would not have been chosen."""
     market = case.table.market
     now = float(market.forecast_mean[row])
     first = math.floor(now / PRICE_TICK_USD + 1e-6)
@@ -90,11 +90,11 @@ def no_longer(case: Case, row: int) -> Counterfactual | None:
 
 
 def more_expensive_here(case: Case, row: int) -> Counterfactual | None:
-    """From which forecast price of the current pool on something else would have been decided."""
+    """The forecast price of the current pool from which on the decision would have been different."""
     market, actual = case.table.market, case.verdict()
     now = float(market.forecast_mean[row])
     first = math.floor(now / PRICE_TICK_USD + 1e-6)
-    # Beyond on-demand the pool must be left, at the latest.
+    # Above on-demand the workload leaves the pool in any case.
     home = case.table.catalog.on_demand_usd_per_hour.get(case.workload.home_type, 0.0)
     most = math.ceil(2 * max(home, float(case.table.on_demand[row])) / PRICE_TICK_USD)
     last = last_that_holds(first, most, lambda t: case.with_price(row, t).verdict() == actual)
@@ -106,7 +106,7 @@ def more_expensive_here(case: Case, row: int) -> Counterfactual | None:
 
 
 def _cured(case: Case, row: int) -> _Cured | None:
-    """The case without the reason that shuts the pool out; None where that is no passing one."""
+    """The case without the reason that excludes the pool; None if that reason is not transient."""
     selection = case.look().outcome.selection
     if selection is None:
         return None
@@ -189,4 +189,4 @@ _CURES: dict[int, Callable[[Case, int], _Cured]] = {
     Reason.SIGNALLED: _not_signalled,
     Reason.UNCONFIRMED: _confirmed,
 }
-"""Reasons that pass by themselves, and a pool without them."""
+"""Transient reasons -> the case without the reason."""

@@ -1,4 +1,4 @@
-"""Which thresholds, flags and other words of the team's would have changed the decision."""
+"""Which thresholds, flags and other choices of the team would have changed the decision."""
 
 import math
 from dataclasses import fields, replace
@@ -28,7 +28,7 @@ _THRESHOLDS = (
     "headroom_factor",
     "snapshot_age_minutes_max",
 )
-"""Baseline and margin of volatility and discount are left out: each acts with one of these alone."""
+"""Without the volatility baseline and the discount margin: each has the effect of one of these."""
 _FLAGS = (
     "fallback_to_on_demand",
     "allow_rightsize_down",
@@ -39,8 +39,8 @@ _STEPS = {"points": 0.1, "fraction": 0.01, "risk": 0.01, "max": 0.01, "factor": 
 
 
 def changing_settings(case: Case) -> list[Counterfactual]:
-    """For each threshold the nearest value on its grid, below and above, that would have changed
-    the decision; and the flags that would have."""
+    """For each threshold the nearest values on its grid, below and above, that would have changed the
+    decision; and the flags that would have."""
     names: tuple[str, ...] = _THRESHOLDS
     if case.workload.settings.engine not in ("forecast", "layered", "risk_score"):
         names += _OF_EXPECTED_COST
@@ -50,17 +50,17 @@ def changing_settings(case: Case) -> list[Counterfactual]:
     ]
 
 
-def changing_words(case: Case) -> list[Counterfactual]:
-    """What else the team says or EC2 said of the workload: types, zones, signals, another engine."""
+def changing_inputs(case: Case) -> list[Counterfactual]:
+    """Other inputs that would have changed the decision: types, zones, signals, engine."""
     return [
         found
-        for attempt in (_all_types, _unsignalled, *_more_zones(case))
+        for attempt in (_all_types, _without_signal, *_more_zones(case))
         if (found := attempt(case))
     ] + [found for name in sorted(case.engines) if (found := _judged_by(case, name))]
 
 
 def setting_steps(name: str) -> tuple[float, int, int]:
-    """The grid that values of a setting are looked for on: step, first and last number of steps."""
+    """The grid on which values of a setting are tried: step, first and last number of steps."""
     known = next(f for f in fields(Settings) if f.name == name).metadata
     step = next((s for unit, s in _STEPS.items() if name.endswith(unit)), 1.0)
     if name.endswith("minutes_max"):
@@ -117,7 +117,7 @@ def _all_types(case: Case) -> Counterfactual | None:
     )
 
 
-def _unsignalled(case: Case) -> Counterfactual | None:
+def _without_signal(case: Case) -> Counterfactual | None:
     here = case.workload.pool
     at = case.workload.signals.get(here)
     if at is None or case.now - at >= SIGNAL_MEMORY:

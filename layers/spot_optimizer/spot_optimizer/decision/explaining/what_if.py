@@ -1,4 +1,4 @@
-"""One workload looked at again with something changed, by the engine that judged it."""
+"""One workload judged again with changed inputs, by its engine."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -22,25 +22,25 @@ _FACTORS = ("price", "forecast_p05", "forecast_p50", "forecast_p95", "forecast_m
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a decision comes to: two are the same when nothing that is done differs."""
+    """The effect of a decision; two decisions with the same effect are equal."""
 
     kind: DecisionKind
     pool: Pool | None = None
     """The best target; None for STAY."""
     lifecycle: Lifecycle | None = None
     pending: bool = False
-    """It falls back if the next cycle still says so."""
+    """The workload falls back if the next cycle comes to the same result."""
 
     def __str__(self) -> str:
         if self.pending:
-            return "STAY, and FALLBACK if the next cycle still says so"
+            return "STAY, then FALLBACK if the next cycle comes to the same result"
         return (
             f"{self.kind}" if self.pool is None else f"{self.kind} to {self.pool} {self.lifecycle}"
         )
 
 
 def verdict_of(look: Look) -> Verdict:
-    """The engine's answer, guards left out."""
+    """The engine's result, without the guards."""
     outcome = look.outcome
     if not outcome.candidates:
         return Verdict(outcome.kind, pending=outcome.fallback_pending)
@@ -50,7 +50,7 @@ def verdict_of(look: Look) -> Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A workload and a market that it is looked at in."""
+    """A workload, and the market that it is judged in."""
 
     workload: WorkloadView
     table: MarketTable
@@ -58,25 +58,25 @@ class Case:
     engines: Engines
 
     def look(self) -> Look:
-        """The engine's look; an engine that fails answers STAY."""
+        """The engine's result; STAY if the engine fails."""
         return look_at(self.workload, self.table, self.table.catalog, self.now, self.engines)
 
     def verdict(self) -> Verdict:
-        """What the look comes to."""
+        """The effect of the engine's result."""
         return verdict_of(self.look())
 
     def takes(self, row: int) -> bool:
-        """Whether the verdict is to move to that spot pool of the market."""
+        """Whether the verdict is to switch to that spot pool of the market."""
         pool = self.table.market.pools[row]
         wanted = Verdict(DecisionKind.SWITCH, pool, Lifecycle.SPOT)
         return self.verdict() == wanted
 
     def workload_with(self, **changes: object) -> "Case":
-        """The same with other facts of the workload."""
+        """The same case with other facts of the workload."""
         return replace(self, workload=replace(self.workload, **changes))  # type: ignore[arg-type]
 
     def with_setting(self, name: str, value: object) -> "Case | None":
-        """The same with one setting changed; None where the value is impossible beside the others."""
+        """The same case with one setting changed; None if the other settings do not allow the value."""
         try:
             settings = replace(self.workload.settings, **{name: value})  # type: ignore[arg-type]
         except InvalidSetting:
@@ -84,7 +84,7 @@ class Case:
         return self.workload_with(settings=settings)
 
     def with_facts(self, row: int, **facts: float) -> "Case":
-        """The same with other figures of one pool."""
+        """The same case with other figures of one pool."""
         columns = {}
         for name, value in facts.items():
             columns[name] = getattr(self.table.market, name).copy()
@@ -93,7 +93,7 @@ class Case:
         return replace(self, table=self.table.varied(market))
 
     def with_price(self, row: int, ticks: int) -> "Case":
-        """The same with one pool's forecast at so many ticks: price and quantiles move along, in
+        """The same case with one pool's mean forecast at so many ticks; its price and quantiles change in
         proportion."""
         market = self.table.market
         factor = ticks * PRICE_TICK_USD / float(market.forecast_mean[row])
@@ -102,8 +102,8 @@ class Case:
 
 
 def last_that_holds(low: int, high: int, holds: Callable[[int], bool]) -> int | None:
-    """The last number from ``low`` up at which ``holds``, by bisection: it does there, and at the
-    next it does not. ``high`` where it always does, None where it does not at ``low``."""
+    """The last number from ``low`` up at which ``holds`` is true, by bisection. ``high`` if it is true
+    there, None if it is false at ``low``."""
     if not holds(low):
         return None
     if holds(high):
@@ -115,11 +115,11 @@ def last_that_holds(low: int, high: int, holds: Callable[[int], bool]) -> int | 
 
 
 def first_change(points: Sequence[float], differs: Callable[[float], bool]) -> float | None:
-    """The first of ``points`` that makes a difference, None where none does.
+    """The first of ``points`` that makes a difference, None if none does.
 
-    The first 64 are tried one by one, further ones by bisection between strides: there a difference
-    that does not last to the next stride may be missed, but what is told does make one, and the
-    point before it none.
+    The first 64 points are tried one by one, the others by bisection between strides, which may miss a
+    difference that ends before the next stride. The returned point makes a difference, and the point
+    before it does not.
     """
     same, stride, index = -1, 1, 0
     while index < len(points) and not differs(points[index]):

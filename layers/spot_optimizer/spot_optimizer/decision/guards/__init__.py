@@ -1,1 +1,1 @@
-"""What stands between a decision and its switch. Pure: state in, state out."""
+"""The guards between a decision and its switch. Pure functions."""

@@ -1,6 +1,6 @@
-"""The guards between a decision and its switch: each may hold it back, and says until when.
+"""The guards between a decision and its switch: each may hold the decision, and says until when.
 
-A held decision is recorded like any other and simply made again by a later cycle.
+A held decision is recorded like any other; a later cycle decides again.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,12 +22,12 @@ RETURN_WAIT_MAX = timedelta(hours=6)
 
 
 def hold_back(decisions: Sequence[Decision], world: World, now: datetime) -> list[Decision]:
-    """The decisions in their order, ``held_by`` set on those that must not be acted upon now.
+    """The decisions in their order, with ``held_by`` set if a guard holds them.
 
-    A forced decision skips what speaks against the moment (cooldown, back-off, manual mode, window,
-    not-before, moves of the day, return to spot) and the limits of a cycle, nothing else. A rescue
-    skips the back-off, the window, not-before and the limits of planned moves. What is left of the
-    switches in flight goes to rescues first, then to the greatest saving.
+    A forced decision skips the guards about the time of a switch (cooldown, back-off, manual mode,
+    window, not-before, switches per day, return to spot) and the limits of a cycle, no others. An urgent
+    switch skips the back-off, the window, not-before and the limits of planned switches. The remaining
+    switches in flight go to urgent switches first, then to the greatest saving.
     """
     workloads = {workload.workload_id: workload for workload in world.workloads}
     held = {
@@ -44,7 +44,7 @@ def hold_back(decisions: Sequence[Decision], world: World, now: datetime) -> lis
 def _marked(decision: Decision, hold: str) -> Decision:
     if not hold:
         return decision
-    # A fallback that is held must not have to be found twice again when the hold ends.
+    # When the hold ends, a fallback must not have to be confirmed by a second cycle again.
     pending = decision.fallback_pending or decision.kind is DecisionKind.FALLBACK
     return replace(decision, held_by=hold, fallback_pending=pending)
 
@@ -52,7 +52,7 @@ def _marked(decision: Decision, hold: str) -> Decision:
 def every_hold(
     decision: Decision, workload: WorkloadView, world: World, now: datetime
 ) -> tuple[str, ...]:
-    """All guards that hold a decision back, the limits that a cycle's moves share left out."""
+    """All guards that hold a decision, without the limits that the switches of a cycle share."""
     return tuple(
         hold for check in _checks(decision, world) if (hold := check(workload, world, now))
     )
@@ -62,7 +62,7 @@ def _hold(decision: Decision, workload: WorkloadView, world: World, now: datetim
     try:
         checks = _checks(decision, world)
         return next((hold for check in checks if (hold := check(workload, world, now))), "")
-    except Exception as error:  # One workload's damaged record must not stop the others.
+    except Exception as error:  # The damaged record of one workload must not stop the others.
         return f"guards cannot be judged: {type(error).__name__}: {error}"
 
 
@@ -70,41 +70,43 @@ def _checks(decision: Decision, world: World) -> "tuple[_Check, ...]":
     if decision.workload_id in world.force:
         return _ALWAYS
     # Hours of back-off must not keep a workload in a pool that it must leave.
-    return _ALWAYS + (_OF_RESCUES if decision.urgent else _OF_PLANNED)
+    return _ALWAYS + (_URGENT if decision.urgent else _PLANNED)
 
 
 def _global_stop(_workload: WorkloadView, world: World, _now: datetime) -> str:
     if not world.stack.global_stop:
         return ""
-    return "global stop: holds every switch until it is lifted by hand"
+    return "global stop: holds every switch until a user lifts it"
 
 
 def _dry_run(workload: WorkloadView, _world: World, _now: datetime) -> str:
     if not workload.settings.dry_run:
         return ""
-    return "dry run: recorded, not acted upon; the parameter DryRun = false ends it"
+    return "dry run: recorded only; set the parameter DryRun to false to act"
 
 
 def _stack_breaker(_workload: WorkloadView, world: World, _now: datetime) -> str:
     if not world.stack.breaker_open:
         return ""
-    return "the stack's breaker is open: several workloads' switches failed; reset it by hand"
+    return (
+        "the stack's breaker is open: switches of several workloads failed; command reset-breaker"
+    )
 
 
 def _workload_breaker(workload: WorkloadView, _world: World, _now: datetime) -> str:
     if not workload.breaker_open:
         return ""
-    return "the workload's breaker is open: its switches failed in a row; reset it by hand"
+    return "the workload's breaker is open: its switches failed in a row; command reset-breaker"
 
 
 def _live_switch(workload: WorkloadView, _world: World, _now: datetime) -> str:
     if workload.live_switch_id is None:
         return ""
-    return f"switch {workload.live_switch_id} of this workload is running: waits for its end"
+    return f"switch {workload.live_switch_id} of this workload is still running"
 
 
 def _manual_mode(workload: WorkloadView, _world: World, _now: datetime) -> str:
-    return "manual mode: decided, not acted upon" if workload.mode is Mode.MANUAL else ""
+    return "manual mode: recorded only" if workload.mode is Mode.MANUAL else ""
 
 
 def _backoff(workload: WorkloadView, _world: World, now: datetime) -> str:
@@ -116,23 +118,24 @@ def _cooldown(workload: WorkloadView, _world: World, now: datetime) -> str:
 
 
 def _not_before(workload: WorkloadView, _world: World, now: datetime) -> str:
-    return _until("not-before: planned moves wait", workload.not_before, now)
+    return _until("not-before: planned switches wait", workload.not_before, now)
 
 
 def _window(workload: WorkloadView, _world: World, now: datetime) -> str:
-    return _until("maintenance window: planned moves wait", opens_at(workload.windows, now), now)
+    return _until("maintenance window: planned switches wait", opens_at(workload.windows, now), now)
 
 
-def _moves_of_the_day(workload: WorkloadView, _world: World, now: datetime) -> str:
+def _switches_per_day(workload: WorkloadView, _world: World, now: datetime) -> str:
     planned = sorted(m.at for m in workload.moves if m.planned and now - m.at < DAY)
     most = int(workload.settings.switches_per_day_max)
     if len(planned) < most:
         return ""
-    return _until(f"{most} planned switches in 24 hours at most", planned[-most] + DAY, now)
+    switches = "switch" if most == 1 else "switches"
+    return _until(f"at most {most} planned {switches} in 24 hours", planned[-most] + DAY, now)
 
 
 def _return_to_spot(workload: WorkloadView, _world: World, now: datetime) -> str:
-    """A workload that keeps falling back waits longer each time: what drove it away may come back."""
+    """A workload that falls back repeatedly waits longer each time: the cause may recur."""
     if workload.lifecycle is not Lifecycle.ON_DEMAND:
         return ""
     fallen = sorted(
@@ -141,7 +144,7 @@ def _return_to_spot(workload: WorkloadView, _world: World, now: datetime) -> str
     if len(fallen) < 2:
         return ""
     wait = timedelta(minutes=workload.settings.confirm_safe_minutes * 2.0 ** (len(fallen) - 1))
-    text = f"{len(fallen)} fallbacks to on-demand in 24 hours: the way back to spot waits"
+    text = f"{len(fallen)} fallbacks to on-demand in 24 hours: the return to spot waits"
     return _until(text, fallen[-1] + min(wait, RETURN_WAIT_MAX), now)
 
 
@@ -159,13 +162,13 @@ _ALWAYS: tuple[_Check, ...] = (
     _live_switch,
     _dry_run,
 )
-_OF_RESCUES: tuple[_Check, ...] = (_manual_mode, _cooldown)
-_OF_PLANNED: tuple[_Check, ...] = (
+_URGENT: tuple[_Check, ...] = (_manual_mode, _cooldown)
+_PLANNED: tuple[_Check, ...] = (
     _manual_mode,
     _not_before,
     _window,
     _backoff,
     _cooldown,
     _return_to_spot,
-    _moves_of_the_day,
+    _switches_per_day,
 )

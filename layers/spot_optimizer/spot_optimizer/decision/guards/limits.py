@@ -1,8 +1,8 @@
-"""The limits that moves of one cycle share: switches in flight, herding, diversity.
+"""The limits that the switches of one cycle share: switches in flight, switches into one pool, families.
 
-They are handed out in one order: rescues first, then the greatest saving. A planned move whose best
-pool is full takes its next best one, for every candidate of a decision is worth the move; where that
-costs so much more that it would be left again, it waits for the next cycle.
+Urgent switches go first, then the greatest forecast saving. A planned switch whose best pool is full
+takes its next candidate, because every candidate is worth the switch; but if that one costs so much more
+that the workload would leave it again, the switch waits for the next cycle.
 """
 
 import math
@@ -16,13 +16,13 @@ from spot_optimizer.settings import Settings
 from spot_optimizer.vocabulary import Lifecycle, Pool, Rule
 
 DIVERSITY_FROM_WORKLOADS = 10
-"""Fewer workloads have too few families to spread over (spec section 4)."""
+"""The share of one family is limited from this number of workloads on."""
 RIGHTSIZING = (Rule.SIZE_UP, Rule.SIZE_DOWN)
 
 
 def allot(decisions: Sequence[Decision], world: World) -> list[Decision]:
-    """The decisions that nothing else holds, ``held_by`` set on those that a limit holds, their
-    candidates cut down to what the limits allow. In the order of precedence."""
+    """The decisions in the order of precedence, with ``held_by`` set if a limit holds them, and with the
+    candidates that the limits allow. ``decisions`` are those that no other guard holds."""
     waiting = sorted(
         decisions, key=lambda d: (not d.urgent, -d.saving_forecast_usd_per_hour, d.workload_id)
     )
@@ -33,11 +33,11 @@ def allot(decisions: Sequence[Decision], world: World) -> list[Decision]:
 
 @dataclass
 class _Limits:
-    """What is left while the moves of a cycle are handed out."""
+    """The counts so far while the switches of a cycle are admitted."""
 
     in_flight: int
     pool_max: int
-    """Planned moves of this cycle into one pool."""
+    """Planned switches of this cycle into one pool."""
     pools: Counter[Pool] = field(default_factory=Counter)
     families: Counter[str] = field(default_factory=Counter)
     workloads: int = 0
@@ -53,8 +53,8 @@ class _Limits:
         pool_max = 1
         if planned:
             shared = settings[planned[0].workload_id]
-            rescues = len(waiting) - len(planned)
-            room = int(shared.switches_in_flight_max) - world.stack.switches_in_flight - rescues
+            others = len(waiting) - len(planned)
+            room = int(shared.switches_in_flight_max) - world.stack.switches_in_flight - others
             moves = min(len(planned), max(room, 0))
             pool_max = max(1, math.floor(shared.moves_into_one_pool_fraction * moves + 1e-9))
         return cls(
@@ -70,7 +70,7 @@ class _Limits:
         most = int(settings.switches_in_flight_max)
         if self.in_flight >= most:
             return replace(
-                decision, held_by=f"{most} switches in flight at most: waits for one of them to end"
+                decision, held_by=f"at most {most} switches in flight: waits for one of them to end"
             )
         if not decision.urgent and decision.workload_id not in self.forced:
             decision = self._spread(decision, settings)
@@ -81,8 +81,8 @@ class _Limits:
     def _spread(self, decision: Decision, settings: Settings) -> Decision:
         own = self.family_of[decision.workload_id]
         lasting = [self._family_is_full(c, own, settings) for c in decision.candidates]
-        passing = [self._pool_is_full(c, settings) for c in decision.candidates]
-        hurdles = [one or other for one, other in zip(lasting, passing, strict=True)]
+        transient = [self._pool_is_full(c, settings) for c in decision.candidates]
+        hurdles = [one or other for one, other in zip(lasting, transient, strict=True)]
         first = hurdles[0]
         if not any(hurdles):
             return decision
@@ -92,10 +92,10 @@ class _Limits:
         allowed = tuple(
             c for c, hurdle in zip(decision.candidates, hurdles, strict=True) if not hurdle
         )
-        # The first candidate of a right-sizing becomes the home type: no other may take its place.
+        # The first candidate of a right-sizing becomes the home type, so no other may replace it.
         if not allowed or (first and decision.row in RIGHTSIZING):
             return replace(decision, held_by=first)
-        # A pool is full for this cycle only: to take one that would be left again is a switch too many.
+        # A pool is full for this cycle only: taking one that would be left again costs a switch.
         if _is_left_again(allowed[0], open_to_it[0], settings):
             return replace(decision, held_by=first)
         if not first:
@@ -118,7 +118,9 @@ class _Limits:
         if candidate.lifecycle is Lifecycle.ON_DEMAND or self.pools[pool] < self.pool_max:
             return ""
         share = 100 * settings.moves_into_one_pool_fraction
-        return f"{self.pools[pool]} moves of this cycle go to {pool}: {share:.0f} % of them at most"
+        return (
+            f"{self.pools[pool]} switches of this cycle go to {pool}, at most {share:.0f} % of them"
+        )
 
     def _family_is_full(self, candidate: Candidate, own: str, settings: Settings) -> str:
         family, limit = _family(candidate.instance_type), settings.family_share_max_fraction
@@ -127,8 +129,8 @@ class _Limits:
         if candidate.lifecycle is Lifecycle.ON_DEMAND or family == own or not (spread and too_many):
             return ""
         return (
-            f"{self.families[family]} of {self.workloads} workloads are on {family}: "
-            f"{100 * limit:.0f} % at most"
+            f"{self.families[family]} of {self.workloads} workloads are on {family}, "
+            f"at most {100 * limit:.0f} %"
         )
 
     def _count(self, decision: Decision) -> None:

@@ -1,4 +1,4 @@
-"""Maintenance windows: when planned moves may begin."""
+"""Maintenance windows: when planned switches may start."""
 
 import re
 from dataclasses import dataclass
@@ -24,19 +24,19 @@ class InvalidWindow(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A span of local time on some days of the week. One over midnight belongs to the day on which
-    it begins. The shift to and from summer time makes it an hour longer or shorter."""
+    """A span of local time on some days of the week. A span over midnight belongs to the day on which it
+    begins. A change to or from daylight saving time makes it an hour shorter or longer."""
 
     days: frozenset[int]
     """0 is Monday."""
     begins_minute: int
     """Of the local day."""
     ends_minute: int
-    """Of the local day; up to 1440 later where it is not after ``begins_minute``."""
+    """Of the local day; of the next day if it is not after ``begins_minute``."""
     time_zone: str = "UTC"
 
     def span_on(self, day: date) -> tuple[datetime, datetime]:
-        """Begin and end, UTC, of the window that begins on this local day."""
+        """Start and end, UTC, of the window that begins on this local day."""
         over_midnight = self.ends_minute <= self.begins_minute
         length_days = 1 if over_midnight else 0
         return self._at(day, self.begins_minute), self._at(
@@ -66,9 +66,9 @@ def parse_windows(text: str) -> tuple[Window, ...]:
 
 
 def opens_at(windows: tuple[Window, ...], now: datetime) -> datetime | None:
-    """When planned moves may begin next, UTC: None where they may now, or where there is no window.
+    """When planned switches may start next, UTC; None if they may now or there is no window.
 
-    The week around ``now`` is looked through, so each window of each time zone is met.
+    The search covers the week around ``now``, which contains every window of every time zone.
     """
     spans = [
         window.span_on(now.date() + timedelta(days=offset))
@@ -84,7 +84,7 @@ def opens_at(windows: tuple[Window, ...], now: datetime) -> datetime | None:
 def _window(part: str, zone: str) -> Window:
     found = _ONE.fullmatch(part)
     if found is None:
-        raise InvalidWindow(f"'{part}' is no window; allowed are {GRAMMAR}")
+        raise InvalidWindow(f"'{part}' is not a window; allowed are {GRAMMAR}")
     begins, ends = _minute(found["from"]), _minute(found["until"])
     if begins >= _DAY_MINUTES or begins == ends:
         raise InvalidWindow(
