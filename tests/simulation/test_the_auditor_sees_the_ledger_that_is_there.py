@@ -1,6 +1,7 @@
 """A cancelled transaction puts a copy in the table's place; a violation may be caught on its way."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import boto3
 import pytest
@@ -24,7 +25,7 @@ def ground() -> Iterator[Ground]:
 def test_it_reads_what_is_written_after_a_cancelled_transaction(ground: Ground) -> None:
     """A fence that is raised afterwards is seen."""
     dynamodb, table = boto3.client("dynamodb"), ground.account.outputs["LedgerTable"]
-    never = {
+    never: Any = {
         "TableName": table,
         "Key": workload_key("nobody"),
         "ConditionExpression": "attribute_exists(pk)",
