@@ -274,8 +274,7 @@ class Stage(Between):
     def describe(self, instance_id: str) -> dict[str, Any]:
         """An instance as DescribeInstances shows it."""
         reply = boto3.client("ec2").describe_instances(InstanceIds=[instance_id])
-        row: dict[str, Any] = reply["Reservations"][0]["Instances"][0]
-        return row
+        return dict(reply["Reservations"][0]["Instances"][0])
 
     def alive(self) -> set[str]:
         """Instances that are not terminated, nor about to be."""

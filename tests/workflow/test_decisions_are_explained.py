@@ -197,7 +197,7 @@ def test_pools_are_recommended_within_what_is_known(decided: Stage) -> None:
     json.dumps(told)
 
 
-BAD_QUESTIONS = [
+BAD_QUESTIONS: list[tuple[dict[str, Any], str]] = [
     (
         {"command": "evaluate", "instance_type": "m5.huge", "availability_zone": ZONES[0]},
         "instance_type = 'm5.huge' is unknown",

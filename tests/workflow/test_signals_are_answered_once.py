@@ -167,7 +167,8 @@ def test_what_is_not_understood_has_no_effect(
 def test_every_kind_of_interruption_is_answered(ready: tuple[Stage, str], action: str) -> None:
     """Terminate, stop and hibernate all take the instance away."""
     stage, original = ready
-    assert signal(stage, original, **{"instance-action": action})["effect"] == "EVACUATE"
+    detail: dict[str, Any] = {"instance-action": action}
+    assert signal(stage, original, **detail)["effect"] == "EVACUATE"
     assert "m5.large/us-east-1a" in stage.workload()["signals"]
 
 
@@ -237,7 +238,7 @@ def test_a_signal_that_meets_another_is_noted_all_the_same(ready: tuple[Stage, s
     """The hot item has changed between its reading and its writing: it is read again."""
     stage, original = ready
     _bad_history(stage, "m5.large/us-east-1a")
-    met = []
+    met: list[object] = []
 
     def another_signal() -> None:
         if not met:
