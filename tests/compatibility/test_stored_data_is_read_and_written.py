@@ -19,7 +19,7 @@ from spot_optimizer.decision.kept_inputs import inputs_from_bytes, inputs_to_byt
 from spot_optimizer.forecast.daily_lessons import Lessons
 from spot_optimizer.forecast.issued_forecasts import IssuedForecasts
 from spot_optimizer.forecast.safety_history import SafetyHistory
-from spot_optimizer.forecast.score_history import ScoreBook
+from spot_optimizer.forecast.score_history import ScoreHistory
 from spot_optimizer.market.advisor_copy import AdvisorCopy
 from spot_optimizer.market.catalog_file import catalog_from_bytes, catalog_to_bytes
 from spot_optimizer.market.price_book import PriceBook
@@ -238,8 +238,8 @@ OBJECTS: dict[str, tuple[Read, Write, str]] = {
         "forecast.safety_history:SafetyHistory",
     ),
     "market/scores.json.gz": (
-        ScoreBook.from_bytes,
-        ScoreBook.to_bytes,
+        ScoreHistory.from_bytes,
+        ScoreHistory.to_bytes,
         "forecast.score_book:ScoreBook",
     ),
     "market/advisor.json.gz": (

@@ -8,15 +8,21 @@ from typing import Any, get_args
 
 import pytest
 
-from spot_optimizer import contracts
 from spot_optimizer.aws.ledger.claims import CLAIM_LIFE
+from spot_optimizer.contracts.boundary import Boundary
+from spot_optimizer.contracts.steps import (
+    HandOverRequest,
+    InspectRequest,
+    LaunchRequest,
+    UpdateLedgerRequest,
+)
 from tests.house.repository import PACKAGE, ROOT, STATE_MACHINES, resources, state_machine
 
 REQUESTS: dict[str, Any] = {
-    "UpdateLedgerArn": contracts.UpdateLedgerRequest,
-    "LaunchReplacementArn": contracts.LaunchRequest,
-    "InspectReplacementArn": contracts.InspectRequest,
-    "HandOverArn": contracts.HandOverRequest,
+    "UpdateLedgerArn": UpdateLedgerRequest,
+    "LaunchReplacementArn": LaunchRequest,
+    "InspectReplacementArn": InspectRequest,
+    "HandOverArn": HandOverRequest,
 }
 """Substitution that names a function -> what that function is asked with."""
 
@@ -152,10 +158,10 @@ def test_function_is_asked_for_what_its_contract_knows(task: dict[str, Any]) -> 
     assert required <= given <= set(request.model_fields)
 
 
-def _request(contract: Any, payload: dict[str, Any]) -> type[contracts.Boundary]:
+def _request(contract: Any, payload: dict[str, Any]) -> type[Boundary]:
     """The contract itself, or the member of a union that the payload's action chooses."""
     members = (contract,) if isinstance(contract, type) else get_args(get_args(contract)[0])
-    chosen: type[contracts.Boundary] = next(
+    chosen: type[Boundary] = next(
         member
         for member in members
         if "action" not in payload
