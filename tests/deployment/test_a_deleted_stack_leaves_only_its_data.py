@@ -95,7 +95,7 @@ def test_what_is_retained_by_name_goes_with_what_it_belongs_to() -> None:
 def test_what_users_machines_bear_can_be_taken_away() -> None:
     """The README's commands find every launch template and every tag by the stack's name."""
     ec2 = boto3.client("ec2")
-    ours = [{"Name": "tag:spot-optimizer:managed", "Values": [STACK]}]
+    ours: list[Any] = [{"Name": "tag:spot-optimizer:managed", "Values": [STACK]}]
     templates = ec2.describe_launch_templates(Filters=ours)["LaunchTemplates"]
     assert templates
     for template in templates:
@@ -107,7 +107,7 @@ def test_what_users_machines_bear_can_be_taken_away() -> None:
         for row in reservation["Instances"]
     ] + [row["VolumeId"] for row in ec2.describe_volumes(Filters=ours)["Volumes"]]
     ec2.delete_tags(Resources=bearing, Tags=[{"Key": key} for key in OURS])
-    running = [{"Name": "instance-state-name", "Values": ["running"]}]
+    running: list[Any] = [{"Name": "instance-state-name", "Values": ["running"]}]
     left = [
         tag["Key"]
         for reservation in ec2.describe_instances(Filters=running)["Reservations"]

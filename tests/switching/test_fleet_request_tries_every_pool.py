@@ -54,6 +54,7 @@ def request_() -> dict[str, Any]:
 def test_it_is_a_request_that_ec2_takes(request_: dict[str, Any]) -> None:
     """Names and types are those of EC2's own model."""
     model = Session().get_service_model("ec2").operation_model("CreateFleet")
+    assert model.input_shape is not None
     report = ParamValidator().validate(request_, model.input_shape)
     assert not report.has_errors(), report.generate_report()
 
