@@ -3,6 +3,7 @@
 from itertools import product
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,10 +12,12 @@ from backtest.billing import Terms, bill
 from backtest.clairvoyant import optimum
 
 CENTS = st.integers(1, 9)
+Case = tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_], Terms, int]
+"""Prices (T, K + 1) whose last column is on-demand, two draws of hits, terms, and where it begins."""
 
 
 @st.composite
-def _cases(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, Terms, int]:
+def _cases(draw: st.DrawFn) -> Case:
     """Prices (T, K + 1) whose last column is on-demand, two draws of hits, terms, and where it begins."""
     hours, pools = draw(st.integers(1, 4)), draw(st.integers(1, 3))
     spot = [[draw(CENTS) for _ in range(pools)] for _ in range(hours)]
@@ -46,9 +49,9 @@ def _cost(
 
 @settings(max_examples=150, deadline=None)
 @given(_cases())
-def test_it_costs_what_the_best_of_all_ways_costs(case: object) -> None:
+def test_it_costs_what_the_best_of_all_ways_costs(case: Case) -> None:
     """Through every hour and place, interruptions seen; and its path costs what it says."""
-    price, hits, terms, first = case  # type: ignore[misc]
+    price, hits, terms, first = case
     ways = list(product(range(price.shape[1]), repeat=len(price)))
     least = [min(_cost(price, one, terms, first, way) for way in ways) for one in hits]
     best = optimum(price, price, hits, price[0, -1], terms)
@@ -62,9 +65,9 @@ def test_it_costs_what_the_best_of_all_ways_costs(case: object) -> None:
 
 @settings(max_examples=80, deadline=None)
 @given(_cases())
-def test_blind_it_is_the_best_without_interruptions(case: object) -> None:
+def test_blind_it_is_the_best_without_interruptions(case: Case) -> None:
     """Who does not see them plans as if there were none."""
-    price, hits, terms, first = case  # type: ignore[misc]
+    price, hits, terms, first = case
     none = np.zeros_like(hits[0])
     ways = product(range(price.shape[1]), repeat=len(price))
     least = min(_cost(price, none, terms, first, way) for way in ways)

@@ -35,7 +35,7 @@ from spot_optimizer.decision.situation import Situation
 from spot_optimizer.settings import Settings
 from spot_optimizer.switching import instance_record
 from spot_optimizer.switching.workload_tags import TAGS, setting_rows
-from spot_optimizer.vocabulary import TAG_PREFIX, DecisionKind
+from spot_optimizer.vocabulary import TAG_PREFIX, DecisionKind, Rule
 from spot_optimizer.workflow.engines import GROUP
 from tests.compatibility import fixtures
 from tests.compatibility.old_version import old_version
@@ -205,7 +205,7 @@ def _plain_items() -> Table:
 
 def _record_names() -> Iterable[str]:
     """Attributes of a decision's record, as today's code writes it."""
-    decision = Decision("", "", "", datetime.min, DecisionKind.STAY, 0, "")
+    decision = Decision("", "", "", datetime.min, DecisionKind.STAY, Rule.NONE, "")
     return plain_record(decision)
 
 

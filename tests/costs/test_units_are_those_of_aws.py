@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -43,7 +44,12 @@ def test_writes_are_charged_by_the_larger_of_before_and_after(
 
 def test_items_are_measured_by_names_and_values() -> None:
     """Text in UTF-8, numbers by two digits, three bytes for a list or map."""
-    item = {"pk": {"S": "é"}, "n": {"N": "-1200"}, "b": {"BOOL": True}, "l": {"L": [{"S": "ab"}]}}
+    item: dict[str, dict[str, Any]] = {
+        "pk": {"S": "é"},
+        "n": {"N": "-1200"},
+        "b": {"BOOL": True},
+        "l": {"L": [{"S": "ab"}]},
+    }
     assert item_bytes(item) == (2 + 2) + (1 + 3) + (1 + 1) + (1 + 3 + 1 + 2)
 
 

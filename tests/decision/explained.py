@@ -1,6 +1,5 @@
 """Decisions explained as the archive would have kept them."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 from spot_optimizer.decision.engine import table_of
@@ -16,10 +15,7 @@ from spot_optimizer.decision.kept_inputs import (
 )
 from spot_optimizer.decision.world import WorkloadView, World
 from spot_optimizer.market.snapshot import MarketSnapshot
-from spot_optimizer.vocabulary import Pool
-from tests.decision.worlds import CATALOG, NOW, REGION, market
-
-Facts = Mapping[Pool, Mapping[str, float] | float]
+from tests.decision.worlds import CATALOG, NOW, REGION, Facts, market
 
 
 def kept(world: World, layers: SettingLayers) -> KeptInputs:

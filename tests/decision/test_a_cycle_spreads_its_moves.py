@@ -32,6 +32,7 @@ from tests.decision.worlds import (
     REGION,
     TYPES,
     ZONES,
+    Facts,
     decide_one,
     instance_type,
     market,
@@ -51,7 +52,9 @@ def _fleet(count: int, **changes: object) -> tuple[WorkloadView, ...]:
 
 
 def _decide(
-    views: tuple[WorkloadView, ...], pools: dict[Pool, object], **world: object
+    views: tuple[WorkloadView, ...],
+    pools: Facts,
+    **world: object,
 ) -> list[Decision]:
     made = World(views, market(pools), CATALOG, **world)  # type: ignore[arg-type]
     return decide(made, NOW, region=REGION)
@@ -78,8 +81,12 @@ def test_a_third_of_a_cycles_moves_go_into_one_pool() -> None:
 
 def test_saving_of_the_next_best_pool_is_counted_in_each_kind_of_price() -> None:
     """By forecasts from forecast to forecast, by current prices from current to current."""
-    pools = {HERE: {"price": 0.08, "forecast_mean": 0.09}, B: 0.03}
-    decisions = _decide(_fleet(10), pools | {C: {"price": 0.033, "forecast_mean": 0.031}})
+    pools: Facts = {
+        HERE: {"price": 0.08, "forecast_mean": 0.09},
+        B: 0.03,
+        C: {"price": 0.033, "forecast_mean": 0.031},
+    }
+    decisions = _decide(_fleet(10), pools)
     second = next(d for d in decisions if not d.held_by and target_of(d) == C)
     assert second.saving_forecast_usd_per_hour == pytest.approx(0.059)
     assert second.saving_spot_usd_per_hour == pytest.approx(0.047)
@@ -125,9 +132,9 @@ def test_a_right_sizing_waits_rather_than_take_another_type() -> None:
 
 def _spread(on_m5a: int, total: int) -> tuple[WorkloadView, ...]:
     """Workloads on their family's own pool; those of m5 want to m5a, the others want nothing."""
-    at_home = {"instance_type": "m5a.xlarge", "availability_zone": OTHER.availability_zone}
+    at_home = _fleet(on_m5a, instance_type="m5a.xlarge", availability_zone=OTHER.availability_zone)
     return _fleet(total - on_m5a) + tuple(
-        replace(view, workload_id=f"a-{view.workload_id}", **at_home) for view in _fleet(on_m5a)
+        replace(view, workload_id=f"a-{view.workload_id}") for view in at_home
     )
 
 

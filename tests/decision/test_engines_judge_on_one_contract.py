@@ -11,6 +11,7 @@ import pytest
 from spot_optimizer.decision.decision import Decision
 from spot_optimizer.decision.engine import decide
 from spot_optimizer.decision.engines.contract import Engine
+from spot_optimizer.decision.engines.expected_cost import EXPECTED_COST
 from spot_optimizer.decision.engines.registry import BUILT_IN
 from spot_optimizer.decision.engines.staged import StagedEngine
 from spot_optimizer.decision.outcome import Outcome
@@ -25,6 +26,7 @@ from spot_optimizer.vocabulary import (
     DecisionKind,
     Lifecycle,
     Pool,
+    Rule,
 )
 from tests.decision.worlds import (
     ACTING,
@@ -243,7 +245,7 @@ def _to(pool: Pool, **changes: Any) -> Callable[[Situation], Outcome]:
         row = situation.table.market.index_of(pool)
         assert row is not None
         target = replace(spot_candidate(situation, row), **changes)
-        return Outcome(DecisionKind.SWITCH, 4, "because", candidates=(target,))
+        return Outcome(DecisionKind.SWITCH, Rule.IMPROVE, "because", candidates=(target,))
 
     return judge
 
@@ -251,17 +253,23 @@ def _to(pool: Pool, **changes: Any) -> Callable[[Situation], Outcome]:
 ANSWERS: dict[str, tuple[Callable[[Situation], Any], str]] = {
     "nothing": (lambda _: None, "an engine returned NoneType; allowed is Outcome"),
     "another kind": (
-        lambda _: Outcome(DecisionKind.EVACUATE, 0, "x"),
+        lambda _: Outcome(DecisionKind.EVACUATE, Rule.NONE, "x"),
         "allowed are STAY, SWITCH and FALLBACK",
     ),
-    "no target": (lambda _: Outcome(DecisionKind.SWITCH, 4, "x"), "SWITCH with 0 candidates"),
-    "no reason": (lambda _: Outcome(DecisionKind.STAY, 4, ""), "an engine returned no reason"),
+    "no target": (
+        lambda _: Outcome(DecisionKind.SWITCH, Rule.IMPROVE, "x"),
+        "SWITCH with 0 candidates",
+    ),
+    "no reason": (
+        lambda _: Outcome(DecisionKind.STAY, Rule.IMPROVE, ""),
+        "an engine returned no reason",
+    ),
     "a score that is no number": (
         _to(THERE, score=float("nan")),
         "allowed are finite numbers and None",
     ),
     "a figure that cannot be kept": (
-        lambda _: Outcome(DecisionKind.STAY, 4, "x", figures={"a": [1]}),  # type: ignore[dict-item]
+        lambda _: Outcome(DecisionKind.STAY, Rule.IMPROVE, "x", figures={"a": [1]}),  # type: ignore[dict-item]
         "the figure a = [1]",
     ),
     "another architecture": (_to(Pool("m6g.xlarge", B)), "cannot host the workload: architecture"),
@@ -341,7 +349,7 @@ def test_an_engine_of_stages_says_why_each_stage_removed_a_pool() -> None:
 )
 def test_a_stage_that_answers_in_another_shape_is_broken(part: str, answer: Any) -> None:
     """One truth, or one figure, for each of the pools left."""
-    made = replace(BUILT_IN["expected_cost"], name="own")  # type: ignore[type-var]
+    made = replace(EXPECTED_COST, name="own")
     if part == "gates":
         own = replace(made, gates=(Stage("odd", lambda _: answer),))
     else:

@@ -3,6 +3,8 @@
 import re
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
+from operator import eq, ge, le
 
 import pytest
 from hypothesis import given, settings
@@ -33,6 +35,7 @@ from tests.decision.worlds import (
     HERE,
     NOW,
     ZONES,
+    Facts,
     market,
     over_provisioned,
     under_provisioned,
@@ -160,7 +163,7 @@ def test_an_issue_sized_example_reads_as_promised() -> None:
     assert lines["zones to launch in", "also us-east-1f"] == "SWITCH to m5.xlarge/us-east-1f spot"
 
 
-CURES = {
+CURES: dict[str, tuple[dict[str, float], str, str]] = {
     "volatile": ({"rise_volatility_24h": 0.19}, "24 h volatility of rises", "0.150 or less"),
     "unstable": ({"instability": 0.9}, "instability", "below 0.85"),
     "often interrupted": ({"advisor_bucket": 4}, "Spot Advisor's bucket", "15-20 % or better"),
@@ -172,7 +175,7 @@ CURES = {
 def test_what_shuts_a_pool_out_is_named_with_its_cure(name: str) -> None:
     """A workload that must go finds no safe pool: of the one there is, what it lacks is told."""
     facts, what, needed = CURES[name]
-    pools = {HERE: {"price": 0.05, "forecast_p95": 0.2}, THERE: {"price": 0.04} | facts}
+    pools: Facts = {HERE: {"price": 0.05, "forecast_p95": 0.2}, THERE: {"price": 0.04} | facts}
     told = explained(workload(), pools)
     (cure,) = _only(told, f"{what} of {THERE}")
     assert told.verdict == Verdict(DecisionKind.STAY, pending=True)
@@ -182,7 +185,7 @@ def test_what_shuts_a_pool_out_is_named_with_its_cure(name: str) -> None:
 
 def test_a_pool_that_lacks_two_things_is_told_both() -> None:
     """Neither alone would do: calmer, and cheaper."""
-    pools = {HERE: 0.040, THERE: {"price": 0.039, "rise_volatility_24h": 0.3}}
+    pools: Facts = {HERE: 0.040, THERE: {"price": 0.039, "rise_volatility_24h": 0.3}}
     told = explained(workload(), pools)
     (both,) = [each for each in told.would_have_changed if len(each.changes) == 2]
     assert [change.needed for change in both.changes] == ["0.150 or less", "0.0370 or less"]
@@ -202,16 +205,16 @@ def test_signals_refusals_and_confirmation_are_cured() -> None:
     told = explained(workload(), {HERE: 0.040, THERE: 0.030}, refusals=refused)
     assert _only(told, f"refused launches of {THERE}")
 
-    young = {HERE: 0.040, THERE: {"price": 0.030, "history_s": 60.0}}
+    young: Facts = {HERE: 0.040, THERE: {"price": 0.030, "history_s": 60.0}}
     told = explained(workload(lifecycle=Lifecycle.ON_DEMAND), young)
     assert [e.changes[0].needed for e in _only(told, f"safe of {THERE}")] == ["for 30 minutes"]
 
 
 def test_a_pool_that_no_price_would_bring_in_is_left_out() -> None:
     """More risk is more risk at any price: row 4 takes none of it."""
-    pools = {HERE: 0.040, THERE: {"price": 0.039, "advisor_bucket": 3}}
+    pools: Facts = {HERE: 0.040, THERE: {"price": 0.039, "advisor_bucket": 3}}
     assert not _only(explained(workload(), pools), f"forecast price of {THERE}")
-    cheapest = {HERE: 0.040, THERE: {"price": 0.0001, "advisor_bucket": 3}}
+    cheapest: Facts = {HERE: 0.040, THERE: {"price": 0.0001, "advisor_bucket": 3}}
     assert not _only(explained(workload(), cheapest), f"forecast price of {THERE}")
 
 
@@ -240,7 +243,7 @@ def test_values_that_others_forbid_are_passed_over() -> None:
 
 def test_rejections_are_grouped_and_counted_like_the_record() -> None:
     """What got furthest first, the cheapest of a group first, what could never host it last."""
-    pools = {
+    pools: Facts = {
         HERE: 0.040,
         THERE: 0.039,
         Pool("m5.xlarge", ZONES[1]): 0.0385,
@@ -358,7 +361,7 @@ def test_bisection_finds_the_last_that_holds(low: int, width: int) -> None:
     """For every border between holds and does not."""
     high = low + width
     for border in range(low - 1, high + 1):
-        found = last_that_holds(low, high, lambda n, border=border: n <= border)
+        found = last_that_holds(low, high, partial(ge, border))
         assert found == (None if border < low else border)
 
 
@@ -368,9 +371,9 @@ def test_the_first_change_is_found_wherever_it_lies(length: int) -> None:
     points = [float(n) for n in range(length)]
     assert first_change(points, lambda _: False) is None
     for at in points[:70] + points[-3:]:
-        assert first_change(points, lambda p, at=at: p >= at) == at
+        assert first_change(points, partial(le, at)) == at
     for at in points[:60]:  # near by even one that does not last
-        assert first_change(points, lambda p, at=at: p == at) == at
+        assert first_change(points, partial(eq, at)) == at
 
 
 def test_parameters_are_what_differs_from_the_defaults() -> None:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -43,7 +44,7 @@ def _decide(
     return decide(world, NOW, region=REGION)
 
 
-VIEW_GUARDS = {
+VIEW_GUARDS: dict[str, dict[str, Any]] = {
     "dry run": {"settings": replace(ACTING, dry_run=True)},
     "the workload's breaker": {"breaker_open": True},
     "switch s-17": {"live_switch_id": "s-17"},
@@ -123,9 +124,9 @@ def test_rescues_go_first_and_then_the_greatest_saving() -> None:
     )
     # That they want the same pool is another guard's business.
     herd = replace(ACTING, moves_into_one_pool_fraction=1.0)
-    views = tuple(replace(view, settings=herd) for view in views)
+    herded = tuple(replace(view, settings=herd) for view in views)
     snapshot = market({HERE: 0.09, THERE: 0.03, Pool("m5a.xlarge", "us-east-1c"): 0.05})
-    world = World(views, snapshot, CATALOG, StackState(switches_in_flight=7))
+    world = World(herded, snapshot, CATALOG, StackState(switches_in_flight=7))
     decisions = decide(world, NOW, region=REGION)
     assert [d.workload_id for d in decisions] == [v.workload_id for v in views]
     free = {d.workload_id for d in decisions if not d.held_by}

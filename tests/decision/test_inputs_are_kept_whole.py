@@ -113,6 +113,8 @@ def test_what_cannot_be_read_is_damaged(data: bytes) -> None:
 def test_the_same_inputs_are_the_same_bytes() -> None:
     """No clock, no order of a set gets into them."""
     world = World((workload(),), None, CATALOG)
-    names = {"market_id": "m", "catalog_id": "c", "layers": LAYERS}
-    first, second = (inputs_to_bytes(world, NOW, REGION, **names) for _ in range(2))
+    first, second = (
+        inputs_to_bytes(world, NOW, REGION, market_id="m", catalog_id="c", layers=LAYERS)
+        for _ in range(2)
+    )
     assert first == second

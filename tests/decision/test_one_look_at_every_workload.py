@@ -1,6 +1,7 @@
 """The engine as a whole: preconditions, names, records, and one bad workload among good ones."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
@@ -271,7 +272,7 @@ def test_reasons_name_the_figures_that_decided() -> None:
     assert "over-provisioned (CPU p95 12 %, memory p95 12 % of m5.xlarge)" in smaller.reason
 
 
-REJECTED = {
+REJECTED: dict[Pool, tuple[Mapping[str, float] | float, str]] = {
     Pool("t3.xlarge", "us-east-1b"): (0.010, "does not fit the home type: burstable"),
     Pool("m6g.xlarge", "us-east-1b"): (0.010, "does not fit the home type: architecture"),
     Pool("m5.large", "us-east-1b"): (0.010, "too small: 2 vCPU, 8 GiB"),
@@ -305,9 +306,10 @@ def test_a_zone_with_subnets_that_will_not_do_says_why() -> None:
 
 def _rejected_by(view: WorkloadView) -> Decision:
     catalog = replace(
-        CATALOG, on_demand_usd_per_hour=CATALOG.on_demand_usd_per_hour | {"y9.big": 0.1}
+        CATALOG, on_demand_usd_per_hour={**CATALOG.on_demand_usd_per_hour, "y9.big": 0.1}
     )
-    snapshot = market({HERE: 0.05} | {pool: facts for pool, (facts, _) in REJECTED.items()})
+    others = {pool: facts for pool, (facts, _) in REJECTED.items()}
+    snapshot = market({HERE: 0.05, **others})
     return _decide(view, snapshot=snapshot, catalog=catalog)[0]
 
 

@@ -4,6 +4,7 @@ those."""
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -51,7 +52,7 @@ def _moves(
     return tuple(PastSwitch(NOW - timedelta(hours=age), to, planned) for age in ages_h)
 
 
-HOLDS = {
+HOLDS: dict[str, dict[str, Any]] = {
     "maintenance window: planned switches wait until 2025-06-07T02:00:00Z": {
         "windows": parse_windows("sat 02:00-06:00")
     },

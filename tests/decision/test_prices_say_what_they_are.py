@@ -11,7 +11,16 @@ from spot_optimizer.decision.decision_record import differences, plain_record
 from spot_optimizer.decision.engines.registry import BUILT_IN
 from spot_optimizer.vocabulary import DecisionKind, Lifecycle, Pool
 from tests.decision.explained import judged_by
-from tests.decision.worlds import HERE, HOME_ON_DEMAND, NOW, ZONES, decide_one, target_of, workload
+from tests.decision.worlds import (
+    HERE,
+    HOME_ON_DEMAND,
+    NOW,
+    ZONES,
+    Facts,
+    decide_one,
+    target_of,
+    workload,
+)
 
 THERE = Pool("m5a.xlarge", ZONES[1])
 FALLS_HERE_RISES_THERE = {
@@ -55,7 +64,7 @@ def test_reason_says_which_prices_it_compares(engine: str) -> None:
 
 def test_rejection_has_both_prices() -> None:
     """A pool that was not selected shows what it costs and what it will cost."""
-    too_costly = {HERE: 0.040, THERE: {"price": 0.050, "forecast_mean": 0.039}}
+    too_costly: Facts = {HERE: 0.040, THERE: {"price": 0.050, "forecast_mean": 0.039}}
     (rejection,) = [r for r in decide_one(workload(), too_costly).rejected if r.pool == THERE]
     assert (rejection.spot_usd_per_hour, rejection.forecast_usd_per_hour) == (0.050, 0.039)
     assert "forecast discount 61.0 points" in rejection.reason
@@ -112,7 +121,7 @@ def test_record_has_the_new_names_and_those_of_the_first_release() -> None:
 
 def test_record_of_a_rejection_has_the_spot_price_under_its_old_name() -> None:
     """There ``price_usd_per_hour`` has always been the current price."""
-    too_costly = {HERE: 0.040, THERE: {"price": 0.050, "forecast_mean": 0.039}}
+    too_costly: Facts = {HERE: 0.040, THERE: {"price": 0.050, "forecast_mean": 0.039}}
     (rejected,) = plain_record(decide_one(workload(), too_costly))["rejected"]
     assert rejected["spot_usd_per_hour"] == rejected["price_usd_per_hour"] == 0.050
     assert rejected["forecast_usd_per_hour"] == 0.039

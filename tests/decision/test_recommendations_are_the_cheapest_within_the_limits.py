@@ -20,7 +20,7 @@ from spot_optimizer.decision.recommendation import (
 from spot_optimizer.market.catalog import Catalog
 from spot_optimizer.settings import Settings
 from spot_optimizer.vocabulary import Pool
-from tests.decision.worlds import CATALOG, ON_DEMAND, TYPES, ZONES, instance_type, market
+from tests.decision.worlds import CATALOG, ON_DEMAND, TYPES, ZONES, Facts, instance_type, market
 
 LIKE_HOME = Requirement(4, 16, 1, "x86_64")
 PRICES = st.integers(100, 1100).map(lambda tick: tick / 10_000)
@@ -32,9 +32,7 @@ MARKETS = st.dictionaries(
 )
 
 
-def recommended(
-    pools: dict[Pool, dict[str, float] | float], wanted: Requirement = LIKE_HOME, **changes: object
-) -> Recommendation:
+def recommended(pools: Facts, wanted: Requirement = LIKE_HOME, **changes: object) -> Recommendation:
     """The answer of a stack with default settings."""
     table = MarketTable(market(pools), CATALOG, quiet_hour=False)
     return recommend(wanted, table, replace(Settings(), **changes))  # type: ignore[arg-type]
@@ -69,7 +67,7 @@ def test_no_other_plan_within_the_limits_is_cheaper(
     pools: dict[Pool, dict[str, float]], count: int
 ) -> None:
     """Beside every way to share the machines out; what finds no pool is on-demand."""
-    told = recommended(pools, replace(LIKE_HOME, count=count))  # type: ignore[arg-type]
+    told = recommended(pools, replace(LIKE_HOME, count=count))
     per_pool = max(1, math.floor(0.34 * count))
     per_family = math.floor(0.4 * count) if count >= 10 else count
     expected = {(p.instance_type, p.availability_zone): p.expected_usd_per_hour for p in told.pools}

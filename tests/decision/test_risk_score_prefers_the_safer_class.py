@@ -12,7 +12,7 @@ from spot_optimizer.vocabulary import (
     Lifecycle,
     Pool,
 )
-from tests.decision.worlds import ACTING, HERE, decide_one, target_of, workload
+from tests.decision.worlds import ACTING, HERE, Facts, decide_one, target_of, workload
 
 B, C = "us-east-1b", "us-east-1c"
 ONE, TWO = Pool("m5.xlarge", B), Pool("m5a.xlarge", C)
@@ -21,8 +21,8 @@ SAFE, CAUTION, AVOID = 0, 2, 4
 """Spot Advisor buckets that give about 0.9, 0.6 and 0.3 to a pool with a calm week."""
 
 
-def _decide(pools: dict[Pool, object], **changes: object) -> Decision:
-    return decide_one(workload(settings=SETTINGS, **changes), pools)  # type: ignore[arg-type]
+def _decide(pools: Facts, **changes: object) -> Decision:
+    return decide_one(workload(settings=SETTINGS, **changes), pools)
 
 
 def _pool(price: float, bucket: int) -> dict[str, float]:

@@ -3,12 +3,14 @@
 from dataclasses import replace
 from functools import cache
 from itertools import product
+from typing import Any
 
 import pytest
 
 from spot_optimizer.decision.engine import decide
 from spot_optimizer.decision.engines.registry import BUILT_IN
 from spot_optimizer.decision.world import WorkloadView, World
+from spot_optimizer.settings import Settings
 from spot_optimizer.vocabulary import (
     DecisionKind,
     Lifecycle,
@@ -21,7 +23,7 @@ HERES = list(product((40, 60, 98), (0, 4)))
 OFFERS = list(product((20, 37, 40, 66, 99), (0, 2, 4)))
 """Price in points of the home type's on-demand price, bucket."""
 Place = tuple[int, int]
-DEARER_SWITCHES = {
+DEARER_SWITCHES: dict[str, tuple[str, tuple[float, ...]]] = {
     "forecast": ("switch_gain_points", (0.1, 3.0, 10.0, 50.0)),
     "layered": ("switch_gain_points", (0.1, 3.0, 10.0, 50.0)),
     "risk_score": ("switch_gain_points", (0.1, 3.0, 10.0, 50.0)),
@@ -34,6 +36,16 @@ def _facts(place: Place) -> dict[str, float]:
     return {"price": points / 1000, "advisor_bucket": bucket, "forecast_p95": points / 1000}
 
 
+def _settings(engine: str, **costs: Any) -> Settings:
+    return replace(
+        ACTING,
+        engine=engine,
+        switches_in_flight_max=1000,
+        moves_into_one_pool_fraction=1.0,
+        **costs,
+    )
+
+
 def _views(engine: str, costs: int) -> tuple[WorkloadView, ...]:
     """On spot and on-demand, at so many costs of a switch."""
     name, values = DEARER_SWITCHES[engine]
@@ -42,13 +54,7 @@ def _views(engine: str, costs: int) -> tuple[WorkloadView, ...]:
         workload(
             workload_id=f"{lifecycle}-{position}",
             lifecycle=lifecycle,
-            settings=replace(
-                ACTING,
-                engine=engine,
-                switches_in_flight_max=1000,
-                moves_into_one_pool_fraction=1.0,
-                **{name: value},
-            ),
+            settings=_settings(engine, **{name: value}),
         )
         for lifecycle in Lifecycle
         for position, value in enumerate(values)

@@ -16,6 +16,7 @@ from tests.decision.worlds import (
     HERE,
     HOME_ON_DEMAND,
     NOW,
+    Facts,
     decide_one,
     over_provisioned,
     target_of,
@@ -69,7 +70,7 @@ def test_differences_of_risk_under_two_hundredths_count_as_none(
     more_volatility: float, kind: DecisionKind
 ) -> None:
     """0.017 and then 0.0242 more risk (less 0.004 for the wider gap): only the first is none."""
-    pools = {
+    pools: Facts = {
         HERE: _price(60),
         THERE: {"price": _price(64), "volatility_7d": more_volatility},
     }
@@ -81,7 +82,7 @@ def test_a_safe_pool_may_cost_ten_percent_more_than_an_unsafe_one(
     premium: float, kind: DecisionKind
 ) -> None:
     """Row 7 pays exactly 10 % more, no more."""
-    pools = {HERE: {"price": 0.04, "instability": 0.9}, THERE: 0.04 * premium}
+    pools: Facts = {HERE: {"price": 0.04, "instability": 0.9}, THERE: 0.04 * premium}
     decision = decide_one(workload(), pools)
     assert (decision.kind, decision.row) == (kind, 7)
 
@@ -101,7 +102,7 @@ def test_a_safe_pool_may_cost_ten_percent_more_than_an_unsafe_one(
 )
 def test_safe_ends_where_the_spec_says(facts: dict[str, float], kind: DecisionKind) -> None:
     """Volatility of rises to 0.15, instability below 0.85, advisor not > 20 %, nothing unknown."""
-    pools = {HERE: _price(10), THERE: {"price": _price(70)} | facts}
+    pools: Facts = {HERE: _price(10), THERE: {"price": _price(70)} | facts}
     assert decide_one(workload(), pools).kind is kind
 
 
@@ -209,7 +210,7 @@ def test_equal_discount_goes_to_less_risk_and_then_to_the_name() -> None:
         Pool("m5.xlarge", zone) for zone in ("us-east-1a", "us-east-1b", "us-east-1c")
     )
     view = workload(lifecycle=Lifecycle.ON_DEMAND)
-    pools = {riskier: {"price": 0.04, "advisor_bucket": 1}, safe_too: 0.04, safe: 0.04}
+    pools: Facts = {riskier: {"price": 0.04, "advisor_bucket": 1}, safe_too: 0.04, safe: 0.04}
     decision = decide_one(view, pools)
     order = [Pool(c.instance_type, c.availability_zone) for c in decision.candidates]
     assert order == [safe, safe_too, riskier]

@@ -100,7 +100,7 @@ USAGES: dict[str, Usage | None] = {
     "over": over_provisioned(),
     "under": under_provisioned(cpu=True),
 }
-FLAGS = list(product((True, False), repeat=3))
+FLAGS = list(product((True, False), (True, False), (True, False)))
 
 
 def expected(

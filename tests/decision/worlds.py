@@ -84,15 +84,17 @@ QUIET: Mapping[str, float] = {
 """Facts of a safe, confirmed pool."""
 
 
-def market(
-    pools: Mapping[Pool, Mapping[str, float] | float], *, age: timedelta = timedelta()
-) -> MarketSnapshot:
+Facts = Mapping[Pool, Mapping[str, float] | float]
+"""Each pool's price alone (a safe pool), or its facts by column name with ``price``."""
+
+
+def market(pools: Facts, *, age: timedelta = timedelta()) -> MarketSnapshot:
     """A market from price alone (a safe pool) or from facts by column name with ``price``.
 
     ``forecast_mean`` follows the price, the 95 % price is 2 % above it, unless told otherwise.
     """
     facts = [
-        QUIET | ({"price": given} if isinstance(given, float) else dict(given))
+        {**QUIET, **({"price": given} if isinstance(given, float) else given)}
         for given in pools.values()
     ]
 
@@ -160,7 +162,7 @@ def under_provisioned(*, cpu: bool = True, memory: bool = False) -> Usage:
     )
 
 
-def decide_one(view: WorkloadView, pools: Mapping[Pool, Mapping[str, float] | float]) -> Decision:
+def decide_one(view: WorkloadView, pools: Facts) -> Decision:
     """The decision on one workload in a market."""
     return decide(World((view,), market(pools), CATALOG), NOW, region=REGION)[0]
 

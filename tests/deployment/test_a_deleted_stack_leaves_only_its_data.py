@@ -96,7 +96,7 @@ def test_retained_versions_are_deleted_with_their_function() -> None:
 def test_tags_and_templates_of_users_can_be_removed() -> None:
     """The README's commands find every launch template and every tag by the stack's name."""
     ec2 = boto3.client("ec2")
-    ours = [{"Name": "tag:spot-optimizer:managed", "Values": [STACK]}]
+    ours: list[Any] = [{"Name": "tag:spot-optimizer:managed", "Values": [STACK]}]
     templates = ec2.describe_launch_templates(Filters=ours)["LaunchTemplates"]
     assert templates
     for template in templates:
@@ -108,7 +108,7 @@ def test_tags_and_templates_of_users_can_be_removed() -> None:
         for row in reservation["Instances"]
     ] + [row["VolumeId"] for row in ec2.describe_volumes(Filters=ours)["Volumes"]]
     ec2.delete_tags(Resources=tagged, Tags=[{"Key": key} for key in OURS])
-    running = [{"Name": "instance-state-name", "Values": ["running"]}]
+    running: list[Any] = [{"Name": "instance-state-name", "Values": ["running"]}]
     left = [
         tag["Key"]
         for reservation in ec2.describe_instances(Filters=running)["Reservations"]

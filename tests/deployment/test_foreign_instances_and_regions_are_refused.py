@@ -65,8 +65,9 @@ def test_a_renamed_workload_stays_managed(stage: Stage) -> None:
     stage.force("ours")
     assert stage.finish().status == "SUCCEEDED"
     replacement = stage.workload("ours")["instance_id"]
-    tags = [{"Key": "spot-optimizer:workload", "Value": "renamed"}]
-    boto3.client("ec2").create_tags(Resources=[replacement], Tags=tags)
+    boto3.client("ec2").create_tags(
+        Resources=[replacement], Tags=[{"Key": "spot-optimizer:workload", "Value": "renamed"}]
+    )
     stage.cycle()
     assert stage.workload("renamed")["status"] == "managed"
 
@@ -153,5 +154,5 @@ def test_a_region_without_prices_is_refused() -> None:
         with pytest.raises(FunctionFailed, match="deploy in a region that it lists") as refused:
             stage.account.invoke("RefreshMarket", {"task": "reference"})
         assert refused.value.error_type == "MissingInRegion"
-        assert "us-east-1" in refused.value.message
+        assert "us-east-1" in str(refused.value.message)
         assert "skipped" in stage.account.invoke("Decide", {"trigger": "schedule"})

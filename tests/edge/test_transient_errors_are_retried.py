@@ -50,6 +50,7 @@ def test_refusals_that_end_with_time_are_retried(code: str) -> None:
 def _parsed(status: int, body: bytes) -> dict[str, object]:
     """A reply of EC2 as botocore reads it."""
     model = Session().get_service_model("ec2").operation_model("RunInstances")
+    assert model.output_shape is not None
     reply = {"status_code": status, "headers": {}, "body": body, "context": {}}
     parsed: dict[str, object] = create_parser("ec2").parse(reply, model.output_shape)
     return parsed

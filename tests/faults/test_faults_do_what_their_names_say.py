@@ -42,7 +42,7 @@ def ground(deployed: Ground) -> Iterator[Ground]:
 
 def put(ground: Ground, key: str, condition: str | None = None) -> Any:
     """A write that moto answers."""
-    more = {"ConditionExpression": condition} if condition else {}
+    more: dict[str, Any] = {"ConditionExpression": condition} if condition else {}
     return boto3.client("dynamodb").put_item(
         TableName=ground.account.outputs["LedgerTable"],
         Item={"pk": {"S": "TEST"}, "sk": {"S": key}},
@@ -57,8 +57,9 @@ def is_written(ground: Ground, key: str) -> bool:
 
 def make_template(name: str) -> Any:
     """A write that the world answers."""
+    data: Any = {"InstanceType": HOME}
     return boto3.client("ec2").create_launch_template(
-        LaunchTemplateName=name, LaunchTemplateData={"InstanceType": HOME}
+        LaunchTemplateName=name, LaunchTemplateData=data
     )
 
 
@@ -91,7 +92,10 @@ def test_error_before_the_effect_leaves_no_effect(ground: Ground, kind: FaultKin
 def test_denied_call_stays_denied_for_a_while(ground: Ground) -> None:
     """The same call of the same caller, and no other."""
     first(ground, FaultKind.DENIED)
-    alerts = {"TopicArn": ground.account.stack.physical_ids["AlertTopic"], "Message": "x"}
+    alerts: dict[str, Any] = {
+        "TopicArn": ground.account.stack.physical_ids["AlertTopic"],
+        "Message": "x",
+    }
     with ground.account.callers.calling(function()):
         for _ in range(2):
             with pytest.raises(ClientError):

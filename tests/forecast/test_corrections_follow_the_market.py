@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -23,7 +24,9 @@ ROWS = 20_000
 H, R = len(HORIZONS_H), len(RISES)
 
 
-def market(seed=1, rows=ROWS, odds=1.0, slope=1.0, scale=1.0):
+def market(
+    seed: int = 1, rows: int = ROWS, odds: float = 1.0, slope: float = 1.0, scale: float = 1.0
+) -> tuple[LabeledForecasts, npt.NDArray[np.float64]]:
     """Forecasts in a market whose odds of a change, slope and scale of moves differ from the
     predictions by these factors; half of the rows are m5, half c5, which moves three times as
     much."""
@@ -49,14 +52,13 @@ def market(seed=1, rows=ROWS, odds=1.0, slope=1.0, scale=1.0):
     return LabeledForecasts(raw, price, np.zeros(rows), family, move, changed, rose), truth
 
 
-def held(labeled, calibration, family):
+def held(labeled: LabeledForecasts, calibration: Calibration, family: str) -> float:
     """Share of the changed rows of a family that the interval of the first horizon contains."""
     chosen = (labeled.family == family) & (labeled.changed[0] == 1)
     factor = calibration.interval_factor(0, labeled.family[chosen])
-    low = price_after(labeled.price[chosen], factor * moved_ticks(1.0, labeled.raw.low[0][chosen]))
-    high = price_after(
-        labeled.price[chosen], factor * moved_ticks(1.0, labeled.raw.high[0][chosen])
-    )
+    price, one = labeled.price[chosen], np.ones(1)
+    low = price_after(price, factor * moved_ticks(one, labeled.raw.low[0][chosen]))
+    high = price_after(price, factor * moved_ticks(one, labeled.raw.high[0][chosen]))
     actual = np.exp(labeled.move[0][chosen])
     return float(((actual >= low - 0.00005) & (actual <= high + 0.00005)).mean())
 
@@ -94,7 +96,7 @@ def test_mean_learns_the_slope_of_the_market() -> None:
 
 
 @pytest.mark.parametrize("family", ["m5", "c5"])
-def test_interval_learns_each_familys_own_width(family) -> None:
+def test_interval_learns_each_familys_own_width(family: str) -> None:
     """Moves of 1.5 and 4.5 times the size: the interval contains 90 % of the changes in both
     families."""
     labeled, _ = market(scale=1.5)
@@ -155,7 +157,9 @@ def test_unknown_outcomes_change_nothing() -> None:
 
 @settings(deadline=None)
 @given(st.floats(0.01, 20), st.floats(-0.2, 0), st.floats(0, 0.2), st.floats(-0.3, 0.3))
-def test_score_is_the_least_factor_that_contains_the_actual_price(dollars, low, high, move) -> None:
+def test_score_is_the_least_factor_that_contains_the_actual_price(
+    dollars: float, low: float, high: float, move: float
+) -> None:
     """A slightly larger factor contains it, a slightly smaller one does not (in whole ticks)."""
     price = np.round(np.array([dollars]), 4)
     actual = np.round(price * np.exp(move), 4)
@@ -167,10 +171,10 @@ def test_score_is_the_least_factor_that_contains_the_actual_price(dollars, low, 
     if abs(moved_ticks(price, np.array([limit]))[0]) < 0.01:
         return
 
-    def holds(factor):
+    def holds(factor: float) -> bool:
         lowest = price_after(price, factor * moved_ticks(price, low_))
         highest = price_after(price, factor * moved_ticks(price, high_))
-        return lowest[0] - 1e-9 <= actual[0] <= highest[0] + 1e-9
+        return bool(lowest[0] - 1e-9 <= actual[0] <= highest[0] + 1e-9)
 
     assert holds(score * 1.0001 + 1e-6)
     if score > 0.001:

@@ -2,6 +2,7 @@
 
 import hashlib
 import sys
+from collections.abc import Callable
 from types import ModuleType, SimpleNamespace
 
 import numpy as np
@@ -23,7 +24,7 @@ from spot_optimizer.market.prices import PriceChanges
 from spot_optimizer.vocabulary import Pool
 
 
-def _with(name: str, body: bytes):
+def _with(name: str, body: bytes) -> Callable[[str], bytes]:
     """Reads the shipped model with one file replaced and its checksum corrected in the metadata."""
     old = hashlib.sha256((SHIPPED / name).read_bytes()).hexdigest()
     metadata = (SHIPPED / METADATA).read_text().replace(old, hashlib.sha256(body).hexdigest())
@@ -40,7 +41,9 @@ def _with(name: str, body: bytes):
         (CALIBRATION, b"no archive", "not an npz archive"),
     ],
 )
-def test_files_with_wrong_content_make_the_model_unusable(name, body, message) -> None:
+def test_files_with_wrong_content_make_the_model_unusable(
+    name: str, body: bytes, message: str
+) -> None:
     """The checksum is right, the content is not."""
     with pytest.raises(UnusableModel, match=message):
         load_model(_with(name, body), lambda text: SimpleNamespace(predict=text))
@@ -53,8 +56,7 @@ def _lightgbm(error: type[Exception]) -> ModuleType:
     def booster(model_str: str) -> None:
         raise error(model_str)
 
-    module.Booster = booster
-    module.basic = SimpleNamespace(LightGBMError=KeyError)
+    vars(module).update(Booster=booster, basic=SimpleNamespace(LightGBMError=KeyError))
     return module
 
 
@@ -67,7 +69,9 @@ def _lightgbm(error: type[Exception]) -> ModuleType:
     ],
     ids=["missing", "text", "libgomp"],
 )
-def test_broken_lightgbm_makes_the_model_unusable(monkeypatch, module, message) -> None:
+def test_broken_lightgbm_makes_the_model_unusable(
+    monkeypatch: pytest.MonkeyPatch, module: ModuleType | None, message: str
+) -> None:
     """It is missing, lacks its own libraries, or refuses the text."""
     monkeypatch.setitem(sys.modules, "lightgbm", module)
     with pytest.raises(UnusableModel, match=message):
@@ -75,7 +79,7 @@ def test_broken_lightgbm_makes_the_model_unusable(monkeypatch, module, message) 
 
 
 @pytest.mark.parametrize("line", [b"no json", b'{"model": "m"}', b"[1]"])
-def test_lessons_without_a_head_are_damaged(line) -> None:
+def test_lessons_without_a_head_are_damaged(line: bytes) -> None:
     """The first line names the model that they belong to."""
     with pytest.raises(DamagedState, match="the first line cannot be read"):
         Lessons.from_bytes(line + b"\nrest")

@@ -1,11 +1,16 @@
 """Features of a pool depend neither on later prices nor on how much history is kept."""
 
+from collections.abc import Sequence
+from random import Random
+
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spot_optimizer.forecast.features import FEATURES, WINDOW_S, compute_features
+from spot_optimizer.market.cleaning import PriceRow
 from spot_optimizer.market.prices import PriceChanges
 from spot_optimizer.vocabulary import Pool
 from tests.market.price_strategies import POOLS, START_S, merged, rows_within
@@ -21,13 +26,15 @@ ELSEWHERE = Pool("m5.large", "us-east-1b")
 histories = rows_within(6 * DAY_S).map(lambda rows: [r for r in rows if r[1] > START_S])
 
 
-def feature_values(changes, times_s):
+def feature_values(
+    changes: PriceChanges, times_s: Sequence[int]
+) -> dict[str, npt.NDArray[np.float32]]:
     """Feature values by name, (P, T) each."""
     values = compute_features(changes, np.array(times_s), ON_DEMAND).values
     return {name: values[:, :, column] for column, name in enumerate(FEATURES)}
 
 
-def at(rows, time_s, pool):
+def at(rows: list[PriceRow], time_s: int, pool: Pool) -> dict[str, float]:
     """Feature values by name of one pool at one moment."""
     changes = merged(rows)
     row = changes.pools.index(pool)
@@ -36,7 +43,9 @@ def at(rows, time_s, pool):
 
 @settings(deadline=None, max_examples=40)
 @given(histories, st.randoms(use_true_random=False))
-def test_features_do_not_change_if_the_future_is_permuted(rows, random) -> None:
+def test_features_do_not_change_if_the_future_is_permuted(
+    rows: list[PriceRow], random: Random
+) -> None:
     """Prices after the moment are permuted among all pools: not a single bit changes."""
     past = [row for row in rows if row[1] <= AT_S]
     future = [row for row in rows if row[1] > AT_S]
@@ -54,7 +63,7 @@ def test_features_do_not_change_if_the_future_is_permuted(rows, random) -> None:
 
 @settings(deadline=None, max_examples=40)
 @given(rows_within(40 * DAY_S, max_size=80))
-def test_short_history_gives_the_features_of_a_long_one(rows) -> None:
+def test_short_history_gives_the_features_of_a_long_one(rows: list[PriceRow]) -> None:
     """What Lambda keeps is enough: two weeks, and the last change before."""
     changes = merged([(pool, START_S, 0.2) for pool in POOLS], rows)
     at_s = START_S + 40 * DAY_S
@@ -65,7 +74,7 @@ def test_short_history_gives_the_features_of_a_long_one(rows) -> None:
 
 @settings(deadline=None, max_examples=40)
 @given(histories)
-def test_features_of_many_moments_equal_those_of_each(rows) -> None:
+def test_features_of_many_moments_equal_those_of_each(rows: list[PriceRow]) -> None:
     """Training computes weeks at once, Lambda one moment: both give the same."""
     changes = merged(OPENING, rows)
     times = [AT_S - 5 * HOUR_S, AT_S, AT_S + HOUR_S]

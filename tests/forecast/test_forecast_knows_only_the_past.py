@@ -3,13 +3,15 @@
 from datetime import UTC, datetime
 
 import numpy as np
+import numpy.typing as npt
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spot_optimizer.forecast.forecaster import unknown_instability
+from spot_optimizer.forecast.forecaster import Forecast, unknown_instability
 from spot_optimizer.forecast.last_price import LastPrice
 from spot_optimizer.forecast.safety_history import SafetyHistory
 from spot_optimizer.forecast.snapshot_builder import build_snapshot
+from spot_optimizer.market.cleaning import PriceRow
 from spot_optimizer.market.snapshot_file import snapshot_to_bytes
 from tests.market.price_strategies import POOLS, START_S, merged, rows_within
 
@@ -22,18 +24,18 @@ histories = rows_within(4 * DAY_S).map(lambda rows: [r for r in rows if r[1] > S
 horizons = st.sampled_from([3_600, 6 * 3_600, 24 * 3_600])
 
 
-def until_now(rows):
+def until_now(rows: list[PriceRow]) -> list[PriceRow]:
     """The rows that were known at AT_S."""
     return [row for row in rows if row[1] <= AT_S]
 
 
-def columns(forecast):
+def columns(forecast: Forecast) -> npt.NDArray[np.float64]:
     """A forecast as one array, to compare."""
     return np.array([forecast.p05, forecast.p50, forecast.p95, forecast.mean])
 
 
 @given(histories, horizons)
-def test_forecast_does_not_depend_on_later_prices(rows, horizon_s) -> None:
+def test_forecast_does_not_depend_on_later_prices(rows: list[PriceRow], horizon_s: int) -> None:
     """Later changes do not move a quantile by a single bit."""
     known, all_of_it = merged(OPENING, until_now(rows)), merged(OPENING, rows)
     np.testing.assert_array_equal(
@@ -43,7 +45,7 @@ def test_forecast_does_not_depend_on_later_prices(rows, horizon_s) -> None:
 
 
 @given(histories)
-def test_snapshot_does_not_depend_on_later_prices(rows) -> None:
+def test_snapshot_does_not_depend_on_later_prices(rows: list[PriceRow]) -> None:
     """Every column of the snapshot is equal, byte for byte."""
     stored = []
     for known in (until_now(rows), rows):

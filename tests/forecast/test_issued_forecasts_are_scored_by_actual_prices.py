@@ -76,7 +76,7 @@ def test_figures_follow_their_definitions() -> None:
 
 
 @given(st.lists(prices, min_size=2, max_size=2), st.lists(prices, min_size=2, max_size=2))
-def test_last_price_has_skill_zero(before, after) -> None:
+def test_last_price_has_skill_zero(before: list[float], after: list[float]) -> None:
     """The yardstick measures itself as 0, whatever the prices did."""
     rows = [(n, hour, p) for hour, part in ((0, before), (21, after)) for n, p in enumerate(part)]
     changes = market(*rows)
@@ -89,7 +89,9 @@ def test_last_price_has_skill_zero(before, after) -> None:
 
 
 @given(st.lists(prices, min_size=4, max_size=40), st.floats(1.0, 1.5), st.integers(0, 2**32 - 1))
-def test_sums_of_parts_add_up_to_the_sums_of_the_whole(price, band, seed) -> None:
+def test_sums_of_parts_add_up_to_the_sums_of_the_whole(
+    price: list[float], band: float, seed: int
+) -> None:
     """Scoring pools separately, or adding days, gives the sums of scoring all at once."""
     chance = np.random.default_rng(seed)
     now = np.array(price)
@@ -120,7 +122,7 @@ def test_sums_of_parts_add_up_to_the_sums_of_the_whole(price, band, seed) -> Non
 
 @given(st.integers(0, 2**32 - 1))
 @settings(max_examples=30)
-def test_stored_forecasts_round_trip(seed) -> None:
+def test_stored_forecasts_round_trip(seed: int) -> None:
     """Names and pools stay the same, figures to single precision, so that an interval that ends on
     a price still contains it."""
     chance = np.random.default_rng(seed)
@@ -147,7 +149,7 @@ hours_later = st.lists(st.integers(1, 400), min_size=1, max_size=60)
 
 
 @given(hours_later)
-def test_every_horizon_of_every_hour_is_scored_once_and_never_early(steps) -> None:
+def test_every_horizon_of_every_hour_is_scored_once_and_never_early(steps: list[int]) -> None:
     """With any time between cycles, outages included: what is scored was due, it is scored once,
     and what could not be scored for three days is given up."""
     history, now_s, closed = ScoreHistory(), START_S, []

@@ -7,7 +7,9 @@ from hypothesis import strategies as st
 
 from spot_optimizer.forecast.forecaster import unknown_instability
 from spot_optimizer.forecast.last_price import LastPrice, _row_quantile
+from spot_optimizer.market.cleaning import PriceRow
 from spot_optimizer.market.prices import PriceChanges
+from spot_optimizer.vocabulary import Pool
 from tests.market.price_strategies import POOLS, START_S, merged, rows_within
 
 HOUR_S = 3_600
@@ -16,7 +18,7 @@ RESTLESS, QUIET, YOUNG = POOLS
 
 
 @given(rows_within(3 * DAY_S), st.integers(START_S, START_S + 3 * DAY_S))
-def test_quantiles_are_ordered_positive_and_on_ticks(rows, at_s) -> None:
+def test_quantiles_are_ordered_positive_and_on_ticks(rows: list[PriceRow], at_s: int) -> None:
     """p05 <= last <= p95 for every pool, in steps of 0.0001 USD, and never 0."""
     changes = merged(rows)
     forecast = LastPrice().forecast(changes, at_s, HOUR_S)
@@ -32,7 +34,7 @@ def test_quantiles_are_ordered_positive_and_on_ticks(rows, at_s) -> None:
 
 
 @pytest.mark.parametrize("price", [0.00003, 0.10004, 0.10006])
-def test_band_contains_a_price_between_ticks(price) -> None:
+def test_band_contains_a_price_between_ticks(price: float) -> None:
     """Rounding to ticks neither excludes the last price nor makes a limit 0."""
     changes = merged([(QUIET, START_S, price)])
     forecast = LastPrice().forecast(changes, START_S + 2 * DAY_S, HOUR_S)
@@ -47,7 +49,7 @@ def test_band_is_the_last_price_with_too_little_history() -> None:
         assert column.tolist() == [0.2]
 
 
-def swinging(pool, hours, low, high, every=1):
+def swinging(pool: Pool, hours: int, low: float, high: float, every: int = 1) -> list[PriceRow]:
     """A pool that alternates between two prices every hour, or every few."""
     steps = range(0, hours, every)
     return [(pool, START_S + HOUR_S * h, (low, high)[k % 2]) for k, h in enumerate(steps)]
@@ -93,7 +95,7 @@ def test_pool_without_a_price_has_no_forecast() -> None:
 
 
 @given(st.data())
-def test_row_quantiles_equal_those_of_numpy(data) -> None:
+def test_row_quantiles_equal_those_of_numpy(data: st.DataObject) -> None:
     """Excluding unknown values by hand gives what nanquantile gives."""
     value = st.one_of(st.just(np.nan), st.floats(-1, 1))
     row = st.lists(value, min_size=7, max_size=7)

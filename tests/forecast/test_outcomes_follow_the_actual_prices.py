@@ -1,18 +1,21 @@
 """Outcomes are what a price did within each horizon; what is not known yet is NaN."""
 
+from collections.abc import Iterable
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from spot_optimizer.forecast.outcomes import compute_outcomes
+from spot_optimizer.forecast.outcomes import Outcomes, compute_outcomes
 from spot_optimizer.forecast.raw_forecast import HORIZONS_H, RISES
+from spot_optimizer.market.cleaning import PriceRow
 from tests.market.price_strategies import POOLS, START_S, merged, rows_within
 
 HOUR_S = 3_600
 POOL = POOLS[0]
 
 
-def outcomes(rows, at_h, known_until_h):
+def outcomes(rows: Iterable[tuple[float, float]], at_h: int, known_until_h: int) -> Outcomes:
     """Outcomes of one pool at one hour."""
     changes = merged([(POOL, START_S + round(h * HOUR_S), price) for h, price in rows])
     times = np.array([START_S + at_h * HOUR_S])
@@ -29,7 +32,9 @@ def test_moves_and_changes_are_those_by_the_end_of_each_horizon() -> None:
 @pytest.mark.parametrize(
     ("price", "rose"), [(0.1030, [1, 1]), (0.1029, [0, 1]), (0.1010, [0, 1]), (0.1009, [0, 0])]
 )
-def test_rise_counts_from_its_level_on_at_any_time_within_12_h(price, rose) -> None:
+def test_rise_counts_from_its_level_on_at_any_time_within_12_h(
+    price: float, rose: list[int]
+) -> None:
     """Exactly 3 % and 1 % count, although the price falls back before the 12 h are over."""
     actual = outcomes([(0, 0.10), (15.5, price), (20, 0.09)], at_h=10, known_until_h=40)
     assert actual.rose[:, 0, 0].tolist() == rose
@@ -54,7 +59,7 @@ def test_outcome_is_unknown_if_the_horizon_ends_after_the_recording() -> None:
 
 @settings(deadline=None, max_examples=40)
 @given(rows_within(3 * 86_400))
-def test_known_outcomes_do_not_depend_on_later_prices(rows) -> None:
+def test_known_outcomes_do_not_depend_on_later_prices(rows: list[PriceRow]) -> None:
     """An outcome that was learned never changes."""
     until_s = START_S + 2 * 86_400
     opening = [(pool, START_S, 0.2) for pool in POOLS]

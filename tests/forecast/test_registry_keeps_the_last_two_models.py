@@ -31,7 +31,7 @@ def taken(registry: Registry, step: str, name: str) -> Registry:
 
 
 @given(steps)
-def test_any_steps_leave_one_live_model_and_no_version_twice(steps) -> None:
+def test_any_steps_leave_one_live_model_and_no_version_twice(steps: list[tuple[str, str]]) -> None:
     """At most three versions, each in one role; the live one was accepted or shipped."""
     registry, accepted = Registry(), {SHIPPED_VERSION}
     for step, name in steps:
@@ -58,7 +58,7 @@ def test_any_steps_leave_one_live_model_and_no_version_twice(steps) -> None:
 
 
 @given(steps)
-def test_shipped_model_can_always_be_activated(steps) -> None:
+def test_shipped_model_can_always_be_activated(steps: list[tuple[str, str]]) -> None:
     """From any state one step returns to the model of the deployment."""
     registry = Registry()
     for step, name in steps:
@@ -71,13 +71,13 @@ def test_shipped_model_can_always_be_activated(steps) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(RESERVED))
-def test_reserved_names_are_never_accepted(name) -> None:
+def test_reserved_names_are_never_accepted(name: str) -> None:
     """The product's own forecasts are scored under them."""
     with pytest.raises(NotPossible, match="already reserved"):
         Registry(live=Slot("x", "y")).accepted(Slot(name, "z"))
 
 
 @pytest.mark.parametrize("text", ["", ".hidden", "a/b", "..", "a b", "x" * 65, "ä"])
-def test_version_is_one_step_of_a_path(text) -> None:
+def test_version_is_one_step_of_a_path(text: str) -> None:
     """A version becomes part of keys in the bucket."""
     assert not is_version(text)

@@ -1,5 +1,6 @@
 """A pool is confirmed safe only if it was safe at every moment of the confirmation time."""
 
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
 import numpy as np
@@ -12,6 +13,8 @@ from spot_optimizer.forecast.forecaster import unknown_instability
 from spot_optimizer.forecast.last_price import LastPrice
 from spot_optimizer.forecast.safety_history import KEPT_S, SafetyHistory
 from spot_optimizer.forecast.snapshot_builder import build_snapshot
+from spot_optimizer.market.cleaning import PriceRow
+from spot_optimizer.market.snapshot import MarketSnapshot
 from spot_optimizer.market.snapshot_file import snapshot_from_bytes, snapshot_to_bytes
 from tests.market.price_strategies import POOLS, START_S, merged
 
@@ -20,7 +23,7 @@ MINUTE_S = 60
 AT_S = START_S + 10 * 86_400
 
 
-def history_of(observations):
+def history_of(observations: Iterable[tuple[int, float, int]]) -> SafetyHistory:
     """A history of pool A alone from (time, instability, bucket)."""
     history = SafetyHistory()
     for time_s, instability, bucket in observations:
@@ -43,7 +46,9 @@ observations = st.lists(
 
 
 @given(observations, st.integers(0, 119))
-def test_worst_is_the_worst_value_in_force_at_any_minute(made, minutes) -> None:
+def test_worst_is_the_worst_value_in_force_at_any_minute(
+    made: list[tuple[int, float, int]], minutes: int
+) -> None:
     """The highest of the values that were in force in each minute."""
     values = []
     for minute in range(minutes + 1):
@@ -57,7 +62,7 @@ def test_worst_is_the_worst_value_in_force_at_any_minute(made, minutes) -> None:
 
 
 @given(observations)
-def test_observations_older_than_two_hours_are_dropped(made) -> None:
+def test_observations_older_than_two_hours_are_dropped(made: list[tuple[int, float, int]]) -> None:
     """The state stays small however long it runs."""
     history = history_of(made)
     assert history.time_s.min() > made[-1][0] - KEPT_S
@@ -83,7 +88,7 @@ def test_history_stays_with_its_pool_if_the_list_of_pools_changes() -> None:
 
 
 @given(observations)
-def test_stored_history_round_trips(made) -> None:
+def test_stored_history_round_trips(made: list[tuple[int, float, int]]) -> None:
     """All observations survive."""
     stored = history_of(made).to_bytes()
     assert SafetyHistory.from_bytes(stored).to_bytes() == stored
@@ -99,7 +104,7 @@ def test_stored_history_round_trips(made) -> None:
         (pack_columns("safety-history", 1, {"types": np.array(["m5.large"])}), "are missing"),
     ],
 )
-def test_unreadable_history_is_refused_with_the_reason(data, words) -> None:
+def test_unreadable_history_is_refused_with_the_reason(data: bytes, words: str) -> None:
     """It is damaged, of an unknown version, of another kind, or incomplete."""
     with pytest.raises(DamagedState, match=words):
         SafetyHistory.from_bytes(data)
@@ -112,7 +117,13 @@ def test_history_with_a_wrong_shape_is_refused() -> None:
         SafetyHistory.from_bytes(crooked.to_bytes())
 
 
-def snapshot_at(at_s, instability, previous, advisor=None, rows=((A, START_S, 0.1),)):
+def snapshot_at(
+    at_s: int,
+    instability: float,
+    previous: SafetyHistory,
+    advisor: Mapping[str, int] | None = None,
+    rows: Iterable[PriceRow] = ((A, START_S, 0.1),),
+) -> tuple[MarketSnapshot, SafetyHistory]:
     """A snapshot of these rows with the given instability for every pool."""
     changes = merged(list(rows))
     now = datetime.fromtimestamp(at_s, UTC)
@@ -153,7 +164,7 @@ def test_snapshot_has_the_length_of_each_pools_history() -> None:
 
 
 @pytest.mark.parametrize("instability", [np.nan, -0.1, 1.1])
-def test_instability_outside_0_to_1_is_refused(instability) -> None:
+def test_instability_outside_0_to_1_is_refused(instability: float) -> None:
     """An invalid prediction must not count as safe; the message names pool and value."""
     with pytest.raises(ValueError, match=r"instability of c5\.large/us-east-1b = .* allowed are 0"):
         snapshot_at(AT_S, instability, SafetyHistory())

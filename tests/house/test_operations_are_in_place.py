@@ -226,7 +226,7 @@ def _emitted() -> set[str]:
 
 
 def _own(namespace: Any) -> bool:
-    return namespace == {"Fn::Sub": "SpotOptimizer/${AWS::StackName}"}
+    return bool(namespace == {"Fn::Sub": "SpotOptimizer/${AWS::StackName}"})
 
 
 RENAMED = {

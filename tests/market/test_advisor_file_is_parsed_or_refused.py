@@ -2,6 +2,7 @@
 
 import copy
 import json
+from typing import Any
 
 import pytest
 
@@ -25,11 +26,11 @@ FILE = {
 }
 
 
-def changed(*path_and_value):
+def changed(*path_and_value: Any) -> bytes:
     """The file with one value replaced, or removed if the value is None."""
     *path, key, value = path_and_value
     document = copy.deepcopy(FILE)
-    place = document
+    place: Any = document
     for step in path:
         place = place[step]
     if value is None:
@@ -66,7 +67,7 @@ def test_buckets_are_those_of_linux_in_the_region() -> None:
         (changed("ranges", 0, "max", None), "ranges = "),
     ],
 )
-def test_unknown_structure_is_refused_with_its_path(data, path) -> None:
+def test_unknown_structure_is_refused_with_its_path(data: bytes, path: str) -> None:
     """The error names where the file differs from the known structure."""
     with pytest.raises(AdvisorFileChanged, match=path):
         parse_advisor(data, "us-east-1")

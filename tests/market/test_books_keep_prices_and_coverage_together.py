@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spot_optimizer.codec import DamagedState
+from spot_optimizer.market.cleaning import PriceRow
 from spot_optimizer.market.coverage import Coverage
 from spot_optimizer.market.price_book import PriceBook, contents_from_bytes
 from tests.market.price_strategies import POOLS, START_S, merged, rows_within
@@ -15,7 +16,7 @@ ZONES = {"us-east-1a": "use1-az4", "us-east-1b": "use1-az6"}
 moments = st.integers(START_S - 10, START_S + 3 * DAY_S)
 
 
-def book(rows, *spans):
+def book(rows: list[PriceRow], *spans: tuple[int, int]) -> PriceBook:
     """A book of rows that covers these spans of all types."""
     coverage = Coverage()
     for start_s, end_s in spans:
@@ -25,7 +26,9 @@ def book(rows, *spans):
 
 @given(rows_within(3 * DAY_S), rows_within(3 * DAY_S))
 @settings(max_examples=40, deadline=None)
-def test_merged_series_equal_one_merge_of_all_rows(first, second) -> None:
+def test_merged_series_equal_one_merge_of_all_rows(
+    first: list[PriceRow], second: list[PriceRow]
+) -> None:
     """Archive and recent prices overlap by days, and nothing is duplicated or lost."""
     there = {(pool, time_s) for pool, time_s, _ in second}
     first = [row for row in first if row[:2] not in there]
@@ -34,7 +37,9 @@ def test_merged_series_equal_one_merge_of_all_rows(first, second) -> None:
 
 @given(rows_within(3 * DAY_S), moments, moments)
 @settings(max_examples=40, deadline=None)
-def test_part_of_a_book_equals_the_book_in_its_span(rows, one, other) -> None:
+def test_part_of_a_book_equals_the_book_in_its_span(
+    rows: list[PriceRow], one: int, other: int
+) -> None:
     """The change in force at its start is included, so a month can be read alone."""
     span = (min(one, other), max(one, other))
     whole = book(rows, (START_S, START_S + 3 * DAY_S))
@@ -51,7 +56,7 @@ def test_part_of_a_book_equals_the_book_in_its_span(rows, one, other) -> None:
 
 @given(rows_within(DAY_S))
 @settings(max_examples=40, deadline=None)
-def test_stored_book_round_trips(rows) -> None:
+def test_stored_book_round_trips(rows: list[PriceRow]) -> None:
     """Changes, coverage and zone ids survive, and equal books give equal bytes."""
     written = book(rows, (START_S, START_S + 100), (START_S + 200, START_S + 300))
     read = PriceBook.from_bytes(written.to_bytes())
@@ -63,7 +68,7 @@ def test_stored_book_round_trips(rows) -> None:
 
 @given(st.data())
 @settings(max_examples=40, deadline=None)
-def test_damaged_book_is_refused_with_the_reason(data) -> None:
+def test_damaged_book_is_refused_with_the_reason(data: st.DataObject) -> None:
     """Any damage gives one clear error."""
     good = book([(POOLS[0], START_S, 0.1)], (START_S, START_S + 9)).to_bytes()
     cut = data.draw(st.integers(0, len(good) - 1))

@@ -1,12 +1,15 @@
 """The catalog is built from the answers of three APIs: instance types, offerings, on-demand prices."""
 
 import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import pytest
 
 from spot_optimizer.codec import DamagedState, pack_json
 from spot_optimizer.market.catalog import Catalog
 from spot_optimizer.market.catalog_file import (
+    CatalogBuilt,
     build_catalog,
     catalog_from_bytes,
     catalog_to_bytes,
@@ -17,7 +20,14 @@ from spot_optimizer.market.on_demand import settle_prices
 REGION = "us-east-1"
 
 
-def type_row(name, *, vcpu=2, memory_mib=8192, architectures=("x86_64",), **more):
+def type_row(
+    name: str,
+    *,
+    vcpu: int = 2,
+    memory_mib: int = 8192,
+    architectures: Sequence[str] = ("x86_64",),
+    **more: Any,
+) -> dict[str, Any]:
     """A row of DescribeInstanceTypes with the fields that are read."""
     return {
         "InstanceType": name,
@@ -34,7 +44,9 @@ def type_row(name, *, vcpu=2, memory_mib=8192, architectures=("x86_64",), **more
     }
 
 
-def product(name, price="0.096", *, unit="Hrs", currency="USD", **attributes):
+def product(
+    name: str, price: str = "0.096", *, unit: str = "Hrs", currency: str = "USD", **attributes: str
+) -> str:
     """A product as GetProducts returns it: a JSON string."""
     return json.dumps(
         {
@@ -69,7 +81,13 @@ def product(name, price="0.096", *, unit="Hrs", currency="USD", **attributes):
     )
 
 
-def built(*, types=(), offerings=(), products=(), previous=None):
+def built(
+    *,
+    types: Iterable[Mapping[str, Any]] = (),
+    offerings: Iterable[Mapping[str, Any]] = (),
+    products: Iterable[str] = (),
+    previous: Catalog | None = None,
+) -> CatalogBuilt:
     """A catalog from these answers."""
     return build_catalog(
         type_rows=types,
@@ -136,7 +154,9 @@ CHIP = {"Count": 1, "Name": "Inferentia", "MemoryInfo": {"SizeInMiB": 8192}}
         ),
     ],
 )
-def test_type_with_an_accelerator_is_not_replaced_by_one_without(more, words) -> None:
+def test_type_with_an_accelerator_is_not_replaced_by_one_without(
+    more: dict[str, Any], words: str
+) -> None:
     """An inference chip or part of a GPU does not count as a GPU, and must not be lost all the same."""
     types = built(types=[type_row("plain.large"), type_row("fast.large", **more)]).catalog.types
     assert types["fast.large"].accelerators == words
@@ -176,7 +196,7 @@ def test_offerings_are_zones_by_type() -> None:
         ("{}", "unreadable"),
     ],
 )
-def test_other_products_are_not_on_demand_prices(text, reason) -> None:
+def test_other_products_are_not_on_demand_prices(text: str, reason: str) -> None:
     """Windows, dedicated, reserved or unreadable products are dropped and counted, and the good one
     stays."""
     found = built(products=[text, product("c5.large", "0.085")])
@@ -246,7 +266,7 @@ def test_stored_catalog_round_trips() -> None:
         (pack_json("catalog", 1, {"types": [{"color": 1}]}), "missing or has a wrong type"),
     ],
 )
-def test_unreadable_catalog_is_refused_with_the_reason(data, words) -> None:
+def test_unreadable_catalog_is_refused_with_the_reason(data: bytes, words: str) -> None:
     """It is damaged, of another version, or of another kind."""
     with pytest.raises(DamagedState, match=words):
         catalog_from_bytes(data)

@@ -1,6 +1,7 @@
 """Coverage is exactly the seconds that were collected, in whatever order."""
 
 import itertools
+from collections.abc import Iterable
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spot_optimizer.market.collection_plan import OVERLAP_S, halves, history_span, plan_slices
-from spot_optimizer.market.coverage import Coverage, between, clipped, joined, missing
+from spot_optimizer.market.coverage import Coverage, Span, between, clipped, joined, missing
 from spot_optimizer.market.price_months import Month, months_in
 from spot_optimizer.vocabulary import Pool
 
@@ -25,14 +26,14 @@ coverages = st.lists(st.tuples(types, edges, edges), max_size=8).map(
 )
 
 
-def seconds(parts):
+def seconds(parts: Iterable[Span]) -> set[int]:
     """Every second that the spans cover."""
     return {second for start, end in parts for second in range(start, end)}
 
 
 @given(spans)
 @settings(deadline=None)
-def test_joined_spans_cover_the_same_seconds_once(parts) -> None:
+def test_joined_spans_cover_the_same_seconds_once(parts: list[Span]) -> None:
     """The spans are disjoint, in order and never touch, and cover the same seconds."""
     result = joined(parts)
     assert seconds(result) == seconds(parts)
@@ -42,7 +43,7 @@ def test_joined_spans_cover_the_same_seconds_once(parts) -> None:
 
 @given(spans, st.tuples(edges, edges).filter(lambda span: span[0] < span[1]))
 @settings(deadline=None)
-def test_missing_and_covered_parts_make_up_the_span(parts, within) -> None:
+def test_missing_and_covered_parts_make_up_the_span(parts: list[Span], within: Span) -> None:
     """They neither overlap nor leave a rest."""
     covered, lacking = clipped(parts, within), missing(parts, within)
     assert seconds(covered) | seconds(lacking) == seconds([within])
@@ -51,7 +52,7 @@ def test_missing_and_covered_parts_make_up_the_span(parts, within) -> None:
 
 @given(spans)
 @settings(deadline=None)
-def test_gaps_lie_strictly_between_covered_spans(parts) -> None:
+def test_gaps_lie_strictly_between_covered_spans(parts: list[Span]) -> None:
     """Time before the first or after the last collection is not a gap."""
     covered = joined(parts)
     whole = [(covered[0][0], covered[-1][1])] if covered else []
@@ -60,7 +61,9 @@ def test_gaps_lie_strictly_between_covered_spans(parts) -> None:
 
 @given(coverages, coverages)
 @settings(deadline=None)
-def test_coverage_does_not_depend_on_the_order_of_collections(first, second) -> None:
+def test_coverage_does_not_depend_on_the_order_of_collections(
+    first: Coverage, second: Coverage
+) -> None:
     """A union is commutative, and stored coverage round-trips."""
     both = first.union(second)
     assert both == second.union(first)
@@ -80,7 +83,7 @@ def test_pool_is_covered_by_itself_and_by_its_type() -> None:
 
 @given(coverages, st.integers(1, 60))
 @settings(deadline=None)
-def test_slices_cover_what_is_missing_and_nothing_known(coverage, end_s) -> None:
+def test_slices_cover_what_is_missing_and_nothing_known(coverage: Coverage, end_s: int) -> None:
     """The plan is complete, and repeats nothing but the overlap for late rows."""
     within, wanted = (0, end_s), ["c5.large", "m5.large"]
     slices = plan_slices(coverage, wanted, within)
@@ -116,7 +119,9 @@ def test_half_slices_request_the_same() -> None:
 @pytest.mark.parametrize(
     ("trained_days_ago", "days"), [(None, 84), (400, 84), (30, 24), (7, 1), (6, 0), (3, 0), (0, 0)]
 )
-def test_history_goes_back_to_the_training_data_but_90_days_at_most(trained_days_ago, days) -> None:
+def test_history_goes_back_to_the_training_data_but_90_days_at_most(
+    trained_days_ago: int | None, days: int
+) -> None:
     """Whole days up to six days ago; none if the model is younger than the recent prices."""
     trained = None if trained_days_ago is None else NOW_S - trained_days_ago * DAY_S
     start_s, end_s = history_span(trained, NOW_S + 3_600, 6 * DAY_S)
@@ -128,7 +133,7 @@ def test_history_goes_back_to_the_training_data_but_90_days_at_most(trained_days
 
 @given(st.integers(0, 2_000_000_000), st.integers(1, 500 * DAY_S))
 @settings(deadline=None)
-def test_months_cover_a_span_without_gap_or_overlap(start_s, length_s) -> None:
+def test_months_cover_a_span_without_gap_or_overlap(start_s: int, length_s: int) -> None:
     """Every second of a span is in exactly one month."""
     months = months_in((start_s, start_s + length_s))
     assert months[0].span[0] <= start_s < months[0].span[1]

@@ -1,6 +1,9 @@
 """A view of prices distinguishes reported, imported and filled prices."""
 
+from collections.abc import Iterable
+
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,7 +18,7 @@ from spot_optimizer.market.gaps import (
     gap_kind,
     method_for,
 )
-from spot_optimizer.market.grid_view import count_methods, grid_view
+from spot_optimizer.market.grid_view import PriceGrid, count_methods, grid_view
 from spot_optimizer.market.price_book import PriceBook
 from spot_optimizer.vocabulary import Pool
 
@@ -25,12 +28,14 @@ OTHER = Pool("c5.large", "us-east-1a")
 EMPTY = PriceBook()
 
 
-def at(bucket):
+def at(bucket: int) -> int:
     """Start of a bucket, epoch seconds."""
     return START_S + bucket * BUCKET_S
 
 
-def book(prices, covered):
+def book(
+    prices: Iterable[tuple[Pool, int, float]], covered: Iterable[tuple[Pool | str, int, int]]
+) -> PriceBook:
     """A book of (pool, bucket, price) that covers (key, first bucket, bucket after the last)."""
     coverage = Coverage()
     for key, first, last in covered:
@@ -39,7 +44,9 @@ def book(prices, covered):
     return EMPTY.received(rows, coverage, {}, {})[0]
 
 
-def row(grid, pool):
+def row(
+    grid: PriceGrid, pool: Pool
+) -> tuple[npt.NDArray[np.float64], list[int], npt.NDArray[np.float64]]:
     """Price, method and confidence of one pool."""
     place = grid.pools.index(pool)
     return grid.price[place], grid.method[place].tolist(), grid.confidence[place]
@@ -57,14 +64,16 @@ def row(grid, pool):
         (49, "blackout", Method.NONE, None),
     ],
 )
-def test_each_length_has_its_method_and_confidence(buckets, kind, method, confidence) -> None:
+def test_each_length_has_its_method_and_confidence(
+    buckets: int, kind: str, method: Method, confidence: float
+) -> None:
     """The table of gaps at its limits."""
     assert (gap_kind(buckets), method_for(buckets)) == (kind, method)
     assert CONFIDENCE.get(method) == confidence
 
 
 @pytest.mark.parametrize("buckets", [1, 2, 3, 6, 7, 48, 49])
-def test_gap_is_filled_by_the_method_for_its_length(buckets) -> None:
+def test_gap_is_filled_by_the_method_for_its_length(buckets: int) -> None:
     """Exactly the missing buckets have the method and confidence for the length; a blackout is
     empty."""
     end = 20 + buckets
@@ -140,7 +149,7 @@ def test_filled_prices_are_never_used_to_fill() -> None:
 
 
 @pytest.mark.parametrize("within", [(22, 40), (0, 22), (21, 23)])
-def test_gap_that_crosses_the_edge_of_a_view_counts_whole(within) -> None:
+def test_gap_that_crosses_the_edge_of_a_view_counts_whole(within: tuple[int, int]) -> None:
     """Two buckets of a gap of four are filled as those of a gap of four."""
     reported = book([(A, 0, 0.10)], [(A, 0, 20), (A, 24, 40)])
     grid = grid_view(reported, EMPTY, (at(within[0]), at(within[1])))
@@ -190,7 +199,9 @@ SPAN = (at(0), at(90))
 
 @given(prices, covered)
 @settings(max_examples=30, deadline=None)
-def test_filling_changes_no_collected_price_and_stays_within_gaps(rows, spans) -> None:
+def test_filling_changes_no_collected_price_and_stays_within_gaps(
+    rows: list[tuple[Pool, int, float]], spans: list[tuple[Pool | str, int, int]]
+) -> None:
     """Covered buckets show what AWS reported; only buckets of gaps are filled."""
     reported = book(rows, spans)
     grid = grid_view(reported, EMPTY, SPAN)
@@ -212,7 +223,13 @@ def test_filling_changes_no_collected_price_and_stays_within_gaps(rows, spans) -
 
 @given(prices, covered, st.sampled_from([A, "m5.large"]), buckets, buckets)
 @settings(max_examples=30, deadline=None)
-def test_prices_collected_later_replace_filled_ones(rows, spans, key, first, last) -> None:
+def test_prices_collected_later_replace_filled_ones(
+    rows: list[tuple[Pool, int, float]],
+    spans: list[tuple[Pool | str, int, int]],
+    key: Pool | str,
+    first: int,
+    last: int,
+) -> None:
     """A span that is requested again shows what AWS reports, whatever was filled before."""
     collected_later = book(rows, [*spans, (key, first, last)])
     grid = grid_view(collected_later, EMPTY, SPAN)
@@ -225,7 +242,9 @@ def test_prices_collected_later_replace_filled_ones(rows, spans, key, first, las
 
 @given(prices, covered, buckets)
 @settings(max_examples=30, deadline=None)
-def test_view_of_a_part_equals_that_part_of_the_view(rows, spans, cut) -> None:
+def test_view_of_a_part_equals_that_part_of_the_view(
+    rows: list[tuple[Pool, int, float]], spans: list[tuple[Pool | str, int, int]], cut: int
+) -> None:
     """Filling does not depend on the span of the view."""
     reported = book(rows, spans)
     whole = grid_view(reported, EMPTY, SPAN)
@@ -236,7 +255,9 @@ def test_view_of_a_part_equals_that_part_of_the_view(rows, spans, cut) -> None:
 
 @given(prices, covered)
 @settings(max_examples=30, deadline=None)
-def test_filled_prices_lie_within_the_known_ones(rows, spans) -> None:
+def test_filled_prices_lie_within_the_known_ones(
+    rows: list[tuple[Pool, int, float]], spans: list[tuple[Pool | str, int, int]]
+) -> None:
     """Interpolations and means stay between the pool's own prices; nothing is filled below zero."""
     reported = book(rows, spans)
     grid = grid_view(reported, EMPTY, SPAN)

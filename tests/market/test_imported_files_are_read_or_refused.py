@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from spot_optimizer.market.cleaning import Cleaning
 from spot_optimizer.market.gaps import Method, count_gaps, find_gaps
 from spot_optimizer.market.grid_view import grid_view
 from spot_optimizer.market.import_book import book_of_rows
-from spot_optimizer.market.import_file import BYTES_MAX, UnreadableFile, read_import
+from spot_optimizer.market.import_file import BYTES_MAX, FileRows, UnreadableFile, read_import
 from spot_optimizer.market.price_book import PriceBook
 from spot_optimizer.vocabulary import Pool, RowsAre
 
@@ -23,18 +24,25 @@ A, B = Pool("m5.large", "us-east-1a"), Pool("m5.large", "us-east-1b")
 HEADER = "Timestamp,InstanceType,AvailabilityZone,SpotPrice\n"
 
 
-def read(body):
+def read(body: str | bytes) -> FileRows:
     """A file's rows as this account reads them."""
     data = body.encode() if isinstance(body, str) else body
     return read_import(data, region="us-east-1", zone_names=ZONE_NAMES, now_s=NOW_S)
 
 
-def line(time="2025-06-01T00:00:00Z", name="m5.large", zone="us-east-1a", price="0.1"):
+def line(
+    time: str = "2025-06-01T00:00:00Z",
+    name: str = "m5.large",
+    zone: str = "us-east-1a",
+    price: str = "0.1",
+) -> str:
     """One CSV line."""
     return f"{time},{name},{zone},{price}\n"
 
 
-def imported(*rows, rows_are=RowsAre.CHANGES):
+def imported(
+    *rows: tuple[Pool, int, float], rows_are: RowsAre = RowsAre.CHANGES
+) -> tuple[PriceBook, Cleaning]:
     """A book of (pool, seconds since the start, price), and its cleaning."""
     return book_of_rows([(p, START_S + s, price) for p, s, price in rows], rows_are, {})
 
@@ -62,7 +70,7 @@ ROW = {
     ],
     ids=["csv", "bom", "spellings", "zone id", "aws cli", "list", "lines", "gzip"],
 )
-def test_every_common_format_gives_the_same_row(body) -> None:
+def test_every_common_format_gives_the_same_row(body: str | bytes) -> None:
     """CSV, the AWS CLI's output, and our own receipts."""
     assert read(body).rows == [(A, START_S, 0.1)]
 
@@ -83,7 +91,7 @@ def test_every_common_format_gives_the_same_row(body) -> None:
         ("m5.large\n", "not an instance type"),
     ],
 )
-def test_unusable_row_is_counted_and_stops_no_other(row, reason) -> None:
+def test_unusable_row_is_counted_and_stops_no_other(row: str, reason: str) -> None:
     """Unusable rows are dropped by reason, the others are read."""
     found = read(HEADER + line() + row + line(price="0.2", time="2025-06-02T00:00:00Z"))
     assert found.dropped == {reason: 1}
@@ -128,7 +136,7 @@ def test_unknown_columns_are_named_and_times_without_offset_are_counted() -> Non
         (gzip.compress(b" " * (BYTES_MAX + 1)), "larger than 64 MiB"),
     ],
 )
-def test_unreadable_file_is_refused_with_the_reason(body, message) -> None:
+def test_unreadable_file_is_refused_with_the_reason(body: str | bytes, message: str) -> None:
     """One sentence says what was found and what is allowed."""
     with pytest.raises(UnreadableFile, match=message):
         read(body)
@@ -163,7 +171,7 @@ def test_samples_cover_their_own_five_minutes_and_the_missing_one_is_filled() ->
 
 @given(st.permutations(range(8)), st.sampled_from(list(RowsAre)))
 @settings(max_examples=25, deadline=None)
-def test_import_does_not_depend_on_the_order_of_rows(order, rows_are) -> None:
+def test_import_does_not_depend_on_the_order_of_rows(order: list[int], rows_are: RowsAre) -> None:
     """An unsorted file gives the same book as a sorted one."""
     rows = [((A, B)[n % 2], n * 1_000, 0.1 + n / 100) for n in range(8)]
     shuffled = [rows[n] for n in order]

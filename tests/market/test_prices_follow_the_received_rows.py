@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spot_optimizer.codec import DamagedState
+from spot_optimizer.market.cleaning import PriceRow
 from spot_optimizer.market.prices import PriceChanges
 from spot_optimizer.vocabulary import Pool
 from tests.market.price_strategies import POOLS, START_S, merged, rows_within
@@ -18,14 +19,14 @@ DAY_S = 86_400
 A, B, C = POOLS
 
 
-def believed_price(rows, pool, time_s):
+def believed_price(rows: list[PriceRow], pool: Pool, time_s: int) -> float:
     """The price of the pool's last row up to a time: the meaning of AWS's answer."""
     known = [(t, price) for p, t, price in rows if p == pool and t <= time_s]
     return max(known)[1] if known else np.nan
 
 
 @given(rows_within(DAY_S), st.integers(START_S - 10, START_S + DAY_S + 10))
-def test_price_at_any_time_is_the_last_row_before_it(rows, time_s) -> None:
+def test_price_at_any_time_is_the_last_row_before_it(rows: list[PriceRow], time_s: int) -> None:
     """Dropping restated prices loses no price."""
     changes = merged(rows)
     expected = [believed_price(rows, pool, time_s) for pool in changes.pools]
@@ -33,7 +34,9 @@ def test_price_at_any_time_is_the_last_row_before_it(rows, time_s) -> None:
 
 
 @given(rows_within(DAY_S), st.data())
-def test_merging_in_any_order_and_portions_gives_the_same_series(rows, data) -> None:
+def test_merging_in_any_order_and_portions_gives_the_same_series(
+    rows: list[PriceRow], data: st.DataObject
+) -> None:
     """Back-fill adds old rows after new ones, and the result must not depend on that."""
     shuffled = data.draw(st.permutations(rows))
     cuts = sorted(data.draw(st.lists(st.integers(0, len(rows)), max_size=3)))
@@ -43,7 +46,9 @@ def test_merging_in_any_order_and_portions_gives_the_same_series(rows, data) -> 
 
 
 @given(rows_within(DAY_S))
-def test_merging_again_changes_nothing_and_counts_every_row_as_repeated(rows) -> None:
+def test_merging_again_changes_nothing_and_counts_every_row_as_repeated(
+    rows: list[PriceRow],
+) -> None:
     """Overlapping collections do no harm."""
     once = merged(rows)
     twice, cleaning = once.merge(rows, {})
@@ -53,7 +58,7 @@ def test_merging_again_changes_nothing_and_counts_every_row_as_repeated(rows) ->
 
 
 @given(rows_within(DAY_S), rows_within(DAY_S))
-def test_every_received_row_is_counted_once(first, second) -> None:
+def test_every_received_row_is_counted_once(first: list[PriceRow], second: list[PriceRow]) -> None:
     """The counts of a cleaning add up to the received rows."""
     bad = [(A, START_S, 0.0), (A, START_S + 1, -1.0), (B, START_S, float("nan"))]
     _, cleaning = merged(first).merge([*second, *bad], {"m5.large": 0.02})
@@ -62,7 +67,9 @@ def test_every_received_row_is_counted_once(first, second) -> None:
 
 
 @given(rows_within(3 * DAY_S), st.integers(START_S - 10, START_S + 3 * DAY_S))
-def test_trimming_keeps_every_price_from_the_given_time_on(rows, before_s) -> None:
+def test_trimming_keeps_every_price_from_the_given_time_on(
+    rows: list[PriceRow], before_s: int
+) -> None:
     """The last change before that time stays, so the price then is known."""
     changes = merged(rows)
     trimmed = changes.trim(before_s)
@@ -104,7 +111,7 @@ def test_newest_received_price_of_one_moment_wins() -> None:
         (1.01, "above 10 x on-demand"),
     ],
 )
-def test_absurd_price_is_dropped_and_counted(price, reason) -> None:
+def test_absurd_price_is_dropped_and_counted(price: float, reason: str) -> None:
     """An error in the data neither becomes a price nor goes unnoticed."""
     changes, cleaning = PriceChanges().merge([(B, START_S, price)], {"m5.large": 0.1})
     assert changes.pools == ()
@@ -126,7 +133,7 @@ def test_grid_has_the_price_at_every_step_and_none_before_the_first_change() -> 
 
 
 @given(rows_within(DAY_S))
-def test_restricting_keeps_every_change_of_the_remaining_pools(rows) -> None:
+def test_restricting_keeps_every_change_of_the_remaining_pools(rows: list[PriceRow]) -> None:
     """Only the pools of other types are removed."""
     kept = merged(rows).restrict({"m5.large"})
     alone = merged([row for row in rows if row[0].instance_type == "m5.large"])
@@ -134,7 +141,7 @@ def test_restricting_keeps_every_change_of_the_remaining_pools(rows) -> None:
 
 
 @given(rows_within(DAY_S))
-def test_stored_series_round_trips_and_can_be_merged(rows) -> None:
+def test_stored_series_round_trips_and_can_be_merged(rows: list[PriceRow]) -> None:
     """Restated prices survive too."""
     half = len(rows) // 2
     stored = PriceChanges.from_bytes(merged(rows[:half]).to_bytes())
@@ -149,7 +156,7 @@ def test_stored_bytes_do_not_depend_on_the_time_of_writing() -> None:
 
 
 @given(st.data())
-def test_damaged_series_is_refused_with_the_reason(data) -> None:
+def test_damaged_series_is_refused_with_the_reason(data: st.DataObject) -> None:
     """Any damage gives one clear error."""
     good = bytearray(merged([(A, START_S, 0.1), (C, START_S, 0.2)]).to_bytes())
     cut = data.draw(st.integers(0, len(good) - 1))

@@ -1,10 +1,13 @@
 """Stored market data is read back completely or refused as damaged; edge cases of files, months and
 gaps."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from spot_optimizer.codec import (
@@ -55,16 +58,18 @@ def test_snapshot_has_the_columns_that_version_0_1_0_requires() -> None:
         ({"pools": (POOL,)}, "has shape"),
     ],
 )
-def test_snapshot_with_columns_of_different_lengths_is_damaged(changes, message) -> None:
+def test_snapshot_with_columns_of_different_lengths_is_damaged(
+    changes: dict[str, Any], message: str
+) -> None:
     """Otherwise prices would be assigned to the wrong pools."""
     with pytest.raises(DamagedState, match=message):
         snapshot_from_bytes(snapshot_to_bytes(replace(SNAPSHOT, **changes)))
 
 
-def test_snapshot_without_a_time_is_damaged(monkeypatch) -> None:
+def test_snapshot_without_a_time_is_damaged(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its age decides whether decisions may use it."""
 
-    def without_a_time(*arguments):
+    def without_a_time(*arguments: Any) -> dict[str, npt.NDArray[Any]]:
         return {**unpack_columns(*arguments), "as_of": np.array("noon")}
 
     monkeypatch.setattr("spot_optimizer.market.snapshot_file.unpack_columns", without_a_time)
@@ -73,7 +78,7 @@ def test_snapshot_without_a_time_is_damaged(monkeypatch) -> None:
 
 
 @pytest.mark.parametrize("body", [{}, {"buckets": {}, "checked_at": "noon"}])
-def test_advisor_copy_that_lacks_a_field_is_damaged(body) -> None:
+def test_advisor_copy_that_lacks_a_field_is_damaged(body: dict[str, Any]) -> None:
     """Fields and times."""
     with pytest.raises(DamagedState, match="a field is missing or not a time"):
         AdvisorCopy.from_bytes(pack_json("spot-advisor", 1, body))
@@ -88,13 +93,15 @@ def test_advisor_copy_round_trips() -> None:
 class _Torn(Coverage):
     """Coverage whose columns refer to missing spans."""
 
-    def to_columns(self):
+    def to_columns(self) -> dict[str, npt.NDArray[Any]]:
         columns = super().to_columns()
         return {**columns, "covered_group": columns["covered_group"] + 7}
 
 
 @pytest.mark.parametrize("read", [PriceBook.from_bytes, contents_from_bytes])
-def test_book_whose_coverage_refers_to_missing_spans_is_damaged(read) -> None:
+def test_book_whose_coverage_refers_to_missing_spans_is_damaged(
+    read: Callable[[bytes], object],
+) -> None:
     """Otherwise prices that were never collected would count as collected."""
     whole = Coverage().with_span([str(POOL)], (0, 600))
     torn = PriceBook().received([(POOL, 0, 0.03)], whole, {}, {})[0]

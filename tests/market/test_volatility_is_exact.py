@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spot_optimizer.market.prices import PriceChanges
+from spot_optimizer.market.cleaning import PriceRow
+from spot_optimizer.market.prices import Floats, PriceChanges
 from spot_optimizer.market.volatility import rise_volatility, rise_volatility_worst, volatility
 from tests.market.price_strategies import POOLS, START_S, merged, prices, rows_within
 
@@ -14,13 +15,13 @@ moments = st.integers(START_S - 50, START_S + SPAN_S + 50)
 windows = st.integers(1, SPAN_S + 100)
 
 
-def every_second(changes, at_s, window_s):
+def every_second(changes: PriceChanges, at_s: int, window_s: int) -> list[Floats]:
     """The price of each pool in each second of the window in which it had one."""
     grid = changes.grid(at_s - window_s, at_s, step_s=1)
     return [row[np.isfinite(row)] for row in grid]
 
 
-def expected(series, is_known):
+def expected(series: Floats, is_known: bool) -> float:
     """Standard deviation / mean of pieces of equal length; 0 if no time has passed."""
     if not is_known:
         return np.nan
@@ -28,7 +29,9 @@ def expected(series, is_known):
 
 
 @given(rows_within(SPAN_S), moments, windows)
-def test_volatility_equals_the_brute_force_figure(rows, at_s, window_s) -> None:
+def test_volatility_equals_the_brute_force_figure(
+    rows: list[PriceRow], at_s: int, window_s: int
+) -> None:
     """All seconds of the window, one by one, give the same figure."""
     changes = merged(rows)
     brute = [
@@ -41,7 +44,9 @@ def test_volatility_equals_the_brute_force_figure(rows, at_s, window_s) -> None:
 
 
 @given(rows_within(SPAN_S), moments, windows)
-def test_rise_volatility_equals_the_brute_force_figure(rows, at_s, window_s) -> None:
+def test_rise_volatility_equals_the_brute_force_figure(
+    rows: list[PriceRow], at_s: int, window_s: int
+) -> None:
     """The opening price and all rises since, second by second, give the same figure."""
     changes = merged(rows)
     brute = []
@@ -55,7 +60,7 @@ def test_rise_volatility_equals_the_brute_force_figure(rows, at_s, window_s) -> 
 
 
 @given(st.lists(prices, min_size=1, max_size=20), windows)
-def test_falling_price_has_no_rise_volatility(series, window_s) -> None:
+def test_falling_price_has_no_rise_volatility(series: list[float], window_s: int) -> None:
     """Falls do not make a pool unsafe: exactly 0, not almost."""
     falling = sorted(set(series), reverse=True)
     changes = merged([(POOLS[0], START_S + 13 * k, price) for k, price in enumerate(falling)])
@@ -63,7 +68,7 @@ def test_falling_price_has_no_rise_volatility(series, window_s) -> None:
 
 
 @given(st.lists(prices, min_size=1, max_size=20), windows)
-def test_rising_price_has_its_plain_volatility(series, window_s) -> None:
+def test_rising_price_has_its_plain_volatility(series: list[float], window_s: int) -> None:
     """Without falls both figures are equal."""
     changes = merged([(POOLS[0], START_S + 13 * k, p) for k, p in enumerate(sorted(set(series)))])
     at_s = START_S + SPAN_S
@@ -73,7 +78,9 @@ def test_rising_price_has_its_plain_volatility(series, window_s) -> None:
 
 
 @given(rows_within(SPAN_S), rows_within(SPAN_S), moments, windows)
-def test_volatility_does_not_depend_on_later_prices(rows, other, at_s, window_s) -> None:
+def test_volatility_does_not_depend_on_later_prices(
+    rows: list[PriceRow], other: list[PriceRow], at_s: int, window_s: int
+) -> None:
     """Prices after the moment have no influence."""
     past = [(pool, START_S, 0.2) for pool in POOLS] + [r for r in rows if START_S < r[1] <= at_s]
     known = merged(past)
@@ -85,7 +92,9 @@ def test_volatility_does_not_depend_on_later_prices(rows, other, at_s, window_s)
 
 
 @given(rows_within(SPAN_S * 10), st.integers(0, 120))
-def test_worst_recent_volatility_is_the_highest_of_all_samples(rows, minutes) -> None:
+def test_worst_recent_volatility_is_the_highest_of_all_samples(
+    rows: list[PriceRow], minutes: int
+) -> None:
     """A pool counts as safe only if it was safe at every sample, the oldest included."""
     changes, at_s = merged(rows), START_S + SPAN_S * 10
     times_s = [at_s - 300 * k for k in range(minutes // 5 + 1)] + [at_s - 60 * minutes]

@@ -21,7 +21,7 @@ def small_market(days: float, seed: int = 7) -> list[PriceRow]:
     chance = np.random.default_rng(seed)
     rows: list[PriceRow] = []
     for number, pool in enumerate(Pool(t, z) for t in TYPES for z in ZONES):
-        ticks, direction, time_s = 400 + 100 * number, 1, START_S
+        ticks, direction, time_s = 400 + 100 * number, 1, float(START_S)
         while time_s < START_S + days * DAY_S:
             rows.append((pool, int(time_s), round(ticks * 1e-4, 4)))
             time_s += chance.uniform(5, 7) * HOUR_S if number else DAY_S

@@ -5,19 +5,25 @@ import io
 import json
 import pickle
 import re
+from collections.abc import Callable, Iterator
 from datetime import timedelta
+from pathlib import Path
+from typing import Any
 
 import boto3
 import numpy as np
 import pytest
+from tests.workflow.stage import Stage
 
 from simulator.account.account import FunctionFailed
 from spot_optimizer.forecast.model_registry import SHIPPED_VERSION
 from spot_optimizer.services.refresh_market import kept_models
+from tests.models.conftest import Trained
 from tests.models.uploads import (
     Files,
     events_of,
     files_of,
+    known_version,
     ledger_of,
     misled,
     priced_stage,
@@ -28,55 +34,55 @@ from tests.models.uploads import (
 class _Trap:
     """Runs code if it is unpickled."""
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[Any, ...]:
         return (pytest.fail, ("a pickle was read",))
 
 
 @pytest.fixture(scope="module")
-def stage():
+def stage() -> Iterator[Stage]:
     """An account in which the shipped model is live, with enough prices to compare models."""
     kept_models._loaded.clear()
     with priced_stage() as opened:
         yield opened
 
 
-def other_features(folder) -> Files:
+def other_features(folder: Path) -> Files:
     files = files_of(folder, "other")
     metadata = json.loads(files["metadata.json"])
     metadata["features"][0] = "phase_of_the_moon"
     return {**files, "metadata.json": json.dumps(metadata).encode()}
 
 
-def cut_short(folder) -> Files:
+def cut_short(folder: Path) -> Files:
     files = files_of(folder, "cut")
     return {**files, "boosters.json.gz": files["boosters.json.gz"][:-100]}
 
 
-def no_metadata(folder) -> Files:
+def no_metadata(folder: Path) -> Files:
     return {**files_of(folder, "none"), "metadata.json": b"[]"}
 
 
-def pickled(folder) -> Files:
+def pickled(folder: Path) -> Files:
     return {**files_of(folder, "pickle"), "model.pkl": pickle.dumps(_Trap())}
 
 
-def pickled_inside(folder) -> Files:
+def pickled_inside(folder: Path) -> Files:
     out = io.BytesIO()
     np.savez(out, said=np.array([_Trap()], dtype=object))
     return files_of(folder, "inside", calibration_npz=out.getvalue())
 
 
-def no_text(folder) -> Files:
+def no_text(folder: Path) -> Files:
     body = {"form": "boosters/1", **dict.fromkeys(_names(folder), "no model")}
     return files_of(folder, "text", boosters_json_gz=gzip.compress(json.dumps(body).encode()))
 
 
-def _names(folder) -> list[str]:
+def _names(folder: Path) -> list[str]:
     body = json.loads(gzip.decompress((folder / "boosters.json.gz").read_bytes()))
     return [name for name in body if name != "form"]
 
 
-def other_columns(folder) -> Files:
+def other_columns(folder: Path) -> Files:
     """Boosters that were trained on five columns."""
     import lightgbm
 
@@ -86,7 +92,7 @@ def other_columns(folder) -> Files:
     return files_of(folder, "cols", boosters_json_gz=gzip.compress(json.dumps(body).encode()))
 
 
-def huge_prices(folder) -> Files:
+def huge_prices(folder: Path) -> Files:
     """Boosters that predict a million for everything."""
     import lightgbm
 
@@ -97,7 +103,7 @@ def huge_prices(folder) -> Files:
     return files_of(folder, "huge", boosters_json_gz=gzip.compress(json.dumps(body).encode()))
 
 
-BAD = {
+BAD: dict[Callable[[Path], Files], str] = {
     other_features: "features: the model has other features.*phase_of_the_moon",
     cut_short: "boosters.json.gz: checksum",
     no_metadata: "metadata.json: the whole",
@@ -111,11 +117,13 @@ BAD = {
 
 
 @pytest.mark.parametrize("bad", BAD, ids=lambda bad: bad.__name__)
-def test_bad_model_is_refused_with_the_reason(stage, trained, bad) -> None:
+def test_bad_model_is_refused_with_the_reason(
+    stage: Stage, trained: Trained, bad: Callable[[Path], Files]
+) -> None:
     """Ledger, bus and answer agree; the live model has not changed."""
     version = f"bad-{bad.__name__}"
     upload(stage, version, bad(trained.folder))
-    item = ledger_of(stage).version(version)
+    item = known_version(stage, version)
     assert item.state == "refused"
     events = [e for e in events_of(stage, "Spot Optimizer Model") if e["version"] == version]
     assert [e["status"] for e in events] == ["refused"], "reported once, whatever else was uploaded"
@@ -127,17 +135,17 @@ def test_bad_model_is_refused_with_the_reason(stage, trained, bad) -> None:
         stage.command(command="activate-model", version=version)
 
 
-def test_incomplete_upload_is_refused_after_half_an_hour(stage, trained) -> None:
+def test_incomplete_upload_is_refused_after_half_an_hour(stage: Stage, trained: Trained) -> None:
     """Until then it is incomplete and names the missing files; no request is needed."""
     files = files_of(trained.folder, "half")
     del files["boosters.json.gz"]
     upload(stage, "half", files)
-    item = ledger_of(stage).version("half")
+    item = known_version(stage, "half")
     assert (item.state, item.reason) == ("incomplete", "boosters.json.gz: not there")
     assert not [e for e in events_of(stage, "Spot Optimizer Model") if e["version"] == "half"]
     stage.account.run_for(timedelta(minutes=31))
     stage.account.invoke("RefreshMarket", {"task": "gaps"})
-    item = ledger_of(stage).version("half")
+    item = known_version(stage, "half")
     assert item.state == "refused"
     assert "30 minutes" in item.reason
     assert [
@@ -146,10 +154,9 @@ def test_incomplete_upload_is_refused_after_half_an_hour(stage, trained) -> None
 
 
 @pytest.mark.parametrize("key", ["model.txt", "a b/metadata.json", "-x/metadata.json"])
-def test_file_outside_a_version_folder_is_reported(stage, key) -> None:
+def test_file_outside_a_version_folder_is_reported(stage: Stage, key: str) -> None:
     """The event names the file and where models belong."""
-    put = {"Bucket": stage.bucket, "Key": f"models/uploads/{key}", "Body": b"x"}
-    boto3.client("s3").put_object(**put)
+    boto3.client("s3").put_object(Bucket=stage.bucket, Key=f"models/uploads/{key}", Body=b"x")
     stage.account.run_for(timedelta(seconds=30))
     event = events_of(stage, "Spot Optimizer Model")[-1]
     assert event["status"] == "refused"
@@ -157,7 +164,7 @@ def test_file_outside_a_version_folder_is_reported(stage, key) -> None:
 
 
 @pytest.mark.parametrize("version", ["shipped", "last-price"])
-def test_reserved_names_cannot_be_uploaded(stage, trained, version) -> None:
+def test_reserved_names_cannot_be_uploaded(stage: Stage, trained: Trained, version: str) -> None:
     """The product's own forecasts are scored under them."""
     upload(stage, version, files_of(trained.folder, "mine"))
     assert "already reserved" in events_of(stage, "Spot Optimizer Model")[-1]["reason"]
@@ -176,7 +183,9 @@ def test_reserved_names_cannot_be_uploaded(stage, trained, version) -> None:
     ],
     ids=["nothing before", "unknown", "live", "not pending", "no upload", "no version"],
 )
-def test_forbidden_registry_change_is_refused_with_the_reason(stage, request_, message) -> None:
+def test_forbidden_registry_change_is_refused_with_the_reason(
+    stage: Stage, request_: dict[str, Any], message: str
+) -> None:
     """The error says what is allowed, and the registry stays as it is."""
     before = ledger_of(stage).registry()
     with pytest.raises(FunctionFailed, match=message) as failure:

@@ -3,6 +3,8 @@
 import json
 from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,8 +29,10 @@ from spot_optimizer.forecast.accuracy import pinball_loss
 from spot_optimizer.forecast.daily_lessons import learn_from_day
 from spot_optimizer.forecast.model_forecaster import forecast_rows
 from spot_optimizer.forecast.raw_forecast import predict_rows
+from spot_optimizer.market.cleaning import PriceRow
 from spot_optimizer.market.prices import PriceChanges
 from spot_optimizer.vocabulary import DAY_S
+from tests.models.conftest import Trained
 from tests.models.small_markets import HOUR_S, START_S, small_market, write_csv
 
 FORECASTS = ("mean", "low", "median", "high", "change", "rise", "smoothed", "empirical", "cadence")
@@ -36,7 +40,9 @@ MARKET = small_market(13, seed=11)
 LATER_S = START_S + 11 * DAY_S
 
 
-def rolled(trained, tmp_path, rows, name="prices.csv", **options):
+def rolled(
+    trained: Trained, tmp_path: Path, rows: list[PriceRow], name: str = "prices.csv", **options: Any
+) -> Scored:
     """Scored forecasts of these rows."""
     read = read_markets([write_csv(tmp_path / name, rows)])
     asked = {"from_s": None, "until_s": None, "every_h": 1, "recalibrate": True} | options
@@ -44,11 +50,13 @@ def rolled(trained, tmp_path, rows, name="prices.csv", **options):
 
 
 @pytest.fixture(scope="module")
-def scored(trained, tmp_path_factory) -> Scored:
+def scored(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Scored:
     return rolled(trained, tmp_path_factory.mktemp("rolled"), MARKET)
 
 
-def test_forecasts_do_not_change_if_the_future_is_permuted(trained, scored, tmp_path) -> None:
+def test_forecasts_do_not_change_if_the_future_is_permuted(
+    trained: Trained, scored: Scored, tmp_path: Path
+) -> None:
     """Prices from some day on are permuted: no earlier forecast changes by a bit, daily corrections
     and rules included."""
     before = [row for row in MARKET if row[1] <= LATER_S]
@@ -66,7 +74,7 @@ def test_forecasts_do_not_change_if_the_future_is_permuted(trained, scored, tmp_
 
 
 def test_evaluation_learns_the_corrections_of_the_deployed_function(
-    trained, scored, tmp_path
+    trained: Trained, scored: Scored, tmp_path: Path
 ) -> None:
     """A daily lesson from the stored prices gives what the evaluation learned day by day."""
     market = read_markets([write_csv(tmp_path / "prices.csv", MARKET)]).markets[0]
@@ -94,7 +102,7 @@ def test_evaluation_learns_the_corrections_of_the_deployed_function(
 
 
 def test_evaluation_does_not_depend_on_the_order_and_repetition_of_rows(
-    trained, scored, tmp_path
+    trained: Trained, scored: Scored, tmp_path: Path
 ) -> None:
     """Unsorted, repeated, in another notation of time: the forecasts are equal."""
     mixed = [MARKET[i] for i in np.random.default_rng(1).permutation(len(MARKET))]
@@ -103,7 +111,7 @@ def test_evaluation_does_not_depend_on_the_order_and_repetition_of_rows(
         np.testing.assert_array_equal(getattr(scored, field.name), getattr(other, field.name))
 
 
-def test_times_with_any_offset_and_zones_by_id_give_the_same_market(tmp_path) -> None:
+def test_times_with_any_offset_and_zones_by_id_give_the_same_market(tmp_path: Path) -> None:
     """09:00 in India is 03:30 UTC; use1-az1 lies in us-east-1 as us-east-1a does."""
     rows = small_market(2)
     path = tmp_path / "mixed.csv"
@@ -121,7 +129,7 @@ def test_times_with_any_offset_and_zones_by_id_give_the_same_market(tmp_path) ->
     np.testing.assert_array_equal(by_id[0].changes.price, by_name[0].changes.price)
 
 
-def test_dropped_rows_are_counted_by_reason(tmp_path) -> None:
+def test_dropped_rows_are_counted_by_reason(tmp_path: Path) -> None:
     """Negative prices, repeated and conflicting rows: each reason is reported, none is lost."""
     rows = small_market(2)
     pool, time_s, price = rows[0]
@@ -132,7 +140,7 @@ def test_dropped_rows_are_counted_by_reason(tmp_path) -> None:
     assert price + 1 in read.markets[0].changes.price
 
 
-def test_gap_in_the_recording_splits_the_market(tmp_path) -> None:
+def test_gap_in_the_recording_splits_the_market(tmp_path: Path) -> None:
     """After a year without rows nothing looks back across it, and no outcome lies in it."""
     rows = small_market(4)
     late = [(p, t + 365 * DAY_S, price * 2) for p, t, price in rows]
@@ -143,7 +151,9 @@ def test_gap_in_the_recording_splits_the_market(tmp_path) -> None:
     assert second.start_s >= START_S + 365 * DAY_S
 
 
-def test_single_pool_can_be_evaluated_and_few_rises_give_no_figure(trained, tmp_path) -> None:
+def test_single_pool_can_be_evaluated_and_few_rises_give_no_figure(
+    trained: Trained, tmp_path: Path
+) -> None:
     """Figures that cannot be computed are reported as missing."""
     one = [row for row in MARKET if row[0] == MARKET[-1][0]]
     report = evaluate(rolled(trained, tmp_path, one), trained.model.metadata.thresholds)
@@ -153,7 +163,7 @@ def test_single_pool_can_be_evaluated_and_few_rises_give_no_figure(trained, tmp_
     json.dumps(report, allow_nan=False)
 
 
-def test_limits_and_medians_are_whole_ticks_and_contain_the_last_price(scored) -> None:
+def test_limits_and_medians_are_whole_ticks_and_contain_the_last_price(scored: Scored) -> None:
     """Prices move in ticks of 0.0001 dollars; only the mean is not a whole tick."""
     for limits in (scored.low, scored.median, scored.high):
         ticks = scored.price * np.exp(limits) / 1e-4
@@ -166,7 +176,9 @@ def test_limits_and_medians_are_whole_ticks_and_contain_the_last_price(scored) -
     np.testing.assert_allclose(scored.median[unlikely], 0, atol=1e-9)
 
 
-def test_expensive_pools_count_more_in_dollars_and_alike_in_log_prices(trained, scored) -> None:
+def test_expensive_pools_count_more_in_dollars_and_alike_in_log_prices(
+    trained: Trained, scored: Scored
+) -> None:
     """A forecast that is right about one expensive pool alone has skill in dollars, but little in
     logs."""
     known = np.isfinite(scored.move)
@@ -185,7 +197,9 @@ def test_expensive_pools_count_more_in_dollars_and_alike_in_log_prices(trained, 
         assert low <= squared["skill_in_dollars"] <= high
 
 
-def test_evaluate_command_prints_the_same_report_and_draws_it(trained, tmp_path) -> None:
+def test_evaluate_command_prints_the_same_report_and_draws_it(
+    trained: Trained, tmp_path: Path
+) -> None:
     """From the command line, as JSON, with a picture."""
     prices = write_csv(tmp_path / "prices.csv", MARKET)
     asked = ["evaluate", "--prices", str(prices), "--model", str(trained.folder)]
@@ -201,7 +215,9 @@ def test_evaluate_command_prints_the_same_report_and_draws_it(trained, tmp_path)
     assert answer.stdout.count("in dollars") == len(report["horizons"])
 
 
-def test_file_without_required_columns_is_refused_with_the_reason(trained, tmp_path) -> None:
+def test_file_without_required_columns_is_refused_with_the_reason(
+    trained: Trained, tmp_path: Path
+) -> None:
     """Exit code 2 and the accepted spellings."""
     path = tmp_path / "odd.csv"
     path.write_text("when,what\n1,2\n", encoding="utf-8")
@@ -219,7 +235,7 @@ labeled = st.lists(
 
 @settings(deadline=None, max_examples=60)
 @given(labeled)
-def test_rank_measures_equal_a_count_pair_by_pair(rows) -> None:
+def test_rank_measures_equal_a_count_pair_by_pair(rows: list[tuple[float, bool]]) -> None:
     """AUC over all pairs with ties as halves; average precision and F1 over all thresholds."""
     predicted = np.array([p for p, _ in rows])
     happened = np.array([float(y) for _, y in rows])
@@ -243,11 +259,13 @@ def test_rank_measures_equal_a_count_pair_by_pair(rows) -> None:
 
 @settings(deadline=None, max_examples=60)
 @given(st.lists(st.floats(-1, 1), min_size=1, max_size=40), st.sampled_from([0.05, 0.5, 0.95]))
-def test_pinball_loss_is_least_at_the_quantile(values, level) -> None:
+def test_pinball_loss_is_least_at_the_quantile(values: list[float], level: float) -> None:
     """The empirical quantile loses no more than any of the values."""
     actual = np.array(values)
-    best = pinball_loss(level, np.quantile(actual, level, method="inverted_cdf"), actual).sum()
-    assert all(best <= pinball_loss(level, np.float64(v), actual).sum() + 1e-9 for v in values)
+    best = pinball_loss(
+        level, np.atleast_1d(np.quantile(actual, level, method="inverted_cdf")), actual
+    ).sum()
+    assert all(best <= pinball_loss(level, np.array([v]), actual).sum() + 1e-9 for v in values)
 
 
 def test_bootstrap_draws_whole_blocks() -> None:

@@ -17,6 +17,7 @@ from spot_optimizer.forecast.model_registry import Registry, Slot
 from spot_optimizer.market.snapshot import MarketSnapshot
 from spot_optimizer.market.snapshot_file import snapshot_from_bytes
 from spot_optimizer.services.refresh_market import kept_models
+from tests.models.conftest import Trained
 
 POOLS = [Pool(instance_type, zone) for instance_type in TYPES for zone in ZONES]
 
@@ -36,7 +37,7 @@ def moving_market(days: int) -> PriceHistory:
     return PriceHistory.from_rows(POOLS, index, np.tile(times, len(POOLS)) + 1500 * index, prices)
 
 
-def put_live(stage: Stage, trained, damaged: str = "") -> None:
+def put_live(stage: Stage, trained: Trained, damaged: str = "") -> None:
     """Make the trained model live; ``damaged`` names a file to truncate."""
     bodies = {path.name: path.read_bytes() for path in trained.folder.iterdir()}
     if damaged:
@@ -60,7 +61,7 @@ def refreshed(stage: Stage) -> MarketSnapshot:
     return snapshot_from_bytes(stage.object("market/snapshot.npz"))
 
 
-def test_live_model_forecasts_and_learns_once_a_day_with_enough_history(trained) -> None:
+def test_live_model_forecasts_and_learns_once_a_day_with_enough_history(trained: Trained) -> None:
     """Name, band and instability are the model's; the lesson is stored and not repeated."""
     with open_stage(market=moving_market(18)) as stage:
         put_live(stage, trained)
@@ -80,7 +81,7 @@ def test_live_model_forecasts_and_learns_once_a_day_with_enough_history(trained)
         assert "market/lessons/small.npz" not in written
 
 
-def test_last_price_is_forecast_with_too_little_history_and_the_reason(trained) -> None:
+def test_last_price_is_forecast_with_too_little_history_and_the_reason(trained: Trained) -> None:
     """A model that has not learned from this market is not used; the decision says why."""
     with open_stage(market=moving_market(9)) as stage:
         put_live(stage, trained)
@@ -92,7 +93,7 @@ def test_last_price_is_forecast_with_too_little_history_and_the_reason(trained) 
 
 
 @pytest.mark.parametrize("damaged", ["metadata.json", "boosters.json.gz"])
-def test_model_that_does_not_load_stops_no_price(trained, damaged) -> None:
+def test_model_that_does_not_load_stops_no_price(trained: Trained, damaged: str) -> None:
     """Prices are collected, the fallback forecasts, the damaged file is named."""
     with open_stage(market=moving_market(18)) as stage:
         put_live(stage, trained, damaged)
@@ -102,7 +103,7 @@ def test_model_that_does_not_load_stops_no_price(trained, damaged) -> None:
         assert np.isfinite(snapshot.price).all()
 
 
-def test_model_without_lessons_is_stale_after_three_days(trained) -> None:
+def test_model_without_lessons_is_stale_after_three_days(trained: Trained) -> None:
     """Its lessons are old and the history has become too short: the last price is forecast again."""
     with open_stage(market=moving_market(9)) as stage:
         put_live(stage, trained)

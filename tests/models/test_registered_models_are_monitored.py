@@ -1,14 +1,17 @@
 """The live model is exactly what was validated, and weak or missing forecasts are reported."""
 
 import json
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
 import boto3
 import pytest
+from tests.workflow.stage import Stage
 
 from simulator.account.account import FunctionFailed
 from spot_optimizer.services.refresh_market import kept_models
+from tests.models.conftest import Trained
 from tests.models.uploads import (
     events_of,
     files_of,
@@ -22,7 +25,7 @@ from tests.models.uploads import (
 
 
 @pytest.fixture(scope="module")
-def stage():
+def stage() -> Iterator[Stage]:
     """An account with enough prices; each test makes models of its own live."""
     with priced_stage() as opened:
         yield opened
@@ -34,7 +37,7 @@ def cold() -> None:
     kept_models._loaded.clear()
 
 
-def test_registered_version_cannot_be_replaced(stage, trained) -> None:
+def test_registered_version_cannot_be_replaced(stage: Stage, trained: Trained) -> None:
     """Different files for the live version are refused; the kept ones stay in use."""
     make_live(stage, "one", files_of(trained.folder, "one"))
     before = stage.objects("models/kept/")
@@ -45,7 +48,7 @@ def test_registered_version_cannot_be_replaced(stage, trained) -> None:
     assert stage.objects("models/kept/") == before
 
 
-def test_changed_files_of_a_kept_model_are_not_used(stage, trained) -> None:
+def test_changed_files_of_a_kept_model_are_not_used(stage: Stage, trained: Trained) -> None:
     """If the live model's metadata is overwritten, the last price is forecast, with the reason."""
     make_live(stage, "one", files_of(trained.folder, "one"))
     body = files_of(trained.folder, "two")["metadata.json"]
@@ -58,7 +61,7 @@ def test_changed_files_of_a_kept_model_are_not_used(stage, trained) -> None:
     assert "it was changed after validation" in reason
 
 
-def test_last_two_models_are_kept_and_older_ones_removed(stage, trained) -> None:
+def test_last_two_models_are_kept_and_older_ones_removed(stage: Stage, trained: Trained) -> None:
     """Files of other models are removed within 15 minutes, and an event reports it."""
     make_live(stage, "one", files_of(trained.folder, "one"))
     for version in ("two", "three"):
@@ -73,7 +76,7 @@ def test_last_two_models_are_kept_and_older_ones_removed(stage, trained) -> None
         stage.command(command="activate-model", version="one")
 
 
-def test_every_decision_reports_that_no_model_forecast(stage, trained) -> None:
+def test_every_decision_reports_that_no_model_forecast(stage: Stage, trained: Trained) -> None:
     """Without a usable model the last price is used, every decision says why, and the metric is 1;
     with a model again it is 0 and the decision names it."""
     make_live(stage, "gone", files_of(trained.folder, "gone"))
@@ -94,13 +97,16 @@ def test_every_decision_reports_that_no_model_forecast(stage, trained) -> None:
     assert _evidence(stage)["market_degraded"] == ""
 
 
-def _evidence(stage) -> dict[str, Any]:
+def _evidence(stage: Stage) -> dict[str, Any]:
     """Evidence of the newest decision of any kind in the bucket."""
     bodies = stage.objects("decisions/")
-    return json.loads(bodies[max(bodies)].splitlines()[-1])["evidence"]
+    evidence: dict[str, Any] = json.loads(bodies[max(bodies)].splitlines()[-1])["evidence"]
+    return evidence
 
 
-def test_trial_decides_a_share_of_the_workloads_with_the_pending_model(stage, trained) -> None:
+def test_trial_decides_a_share_of_the_workloads_with_the_pending_model(
+    stage: Stage, trained: Trained
+) -> None:
     """Each decision names its forecaster, the chosen workloads are always the same, and without a
     current forecast of the pending model the live one decides for all."""
     for number in range(6):
@@ -125,7 +131,7 @@ def test_trial_decides_a_share_of_the_workloads_with_the_pending_model(stage, tr
         stage.command(command="try-model", version="one", share=0.5)
 
 
-def _forecasters(stage) -> dict[str, str]:
+def _forecasters(stage: Stage) -> dict[str, str]:
     """Workload -> forecaster of its decision in a new cycle."""
     stage.account.run_for(timedelta(minutes=1))
     stage.cycle()
@@ -134,7 +140,7 @@ def _forecasters(stage) -> dict[str, str]:
     return {row["workload_id"]: row["evidence"]["forecaster"] for row in rows}
 
 
-def test_archive_reaches_back_far_enough_for_a_new_model(stage, trained) -> None:
+def test_archive_reaches_back_far_enough_for_a_new_model(stage: Stage, trained: Trained) -> None:
     """A model trained until yesterday still needs weeks of prices to learn from and to be compared
     on."""
     files = files_of(trained.folder, "young", trained_until="2026-03-01T00:00:00Z")
@@ -147,7 +153,7 @@ def test_archive_reaches_back_far_enough_for_a_new_model(stage, trained) -> None
     assert status["from"] == "2026-01-10T00:00:00+00:00"
 
 
-def test_weak_model_sets_the_metric_and_is_reported_once(stage, trained) -> None:
+def test_weak_model_sets_the_metric_and_is_reported_once(stage: Stage, trained: Trained) -> None:
     """Its forecasts are scored as their horizons end: metric, event with reasons; good again after
     a better model is live."""
     make_live(stage, "misled", misled(trained.folder))

@@ -1,5 +1,7 @@
 """``spot-optimizer train`` writes a model with its card, or says what is wrong with its input."""
 
+from pathlib import Path
+
 import pytest
 from typer.testing import CliRunner
 
@@ -12,7 +14,7 @@ DAY = "2023-11-29"
 """The fourteenth of the small market."""
 
 
-def test_train_command_writes_a_model_that_loads_and_its_card(tmp_path) -> None:
+def test_train_command_writes_a_model_that_loads_and_its_card(tmp_path: Path) -> None:
     """FILE@DAY uses only rows before the day, and the card says so."""
     prices = write_csv(tmp_path / "prices.csv", small_market(20))
     out = tmp_path / "made"
@@ -40,7 +42,7 @@ def test_train_command_writes_a_model_that_loads_and_its_card(tmp_path) -> None:
         ("{}@2023-11-17", "too little time to learn from"),
     ],
 )
-def test_unusable_input_is_refused_with_the_reason(tmp_path, prices, words) -> None:
+def test_unusable_input_is_refused_with_the_reason(tmp_path: Path, prices: str, words: str) -> None:
     """Exit code 2, the option or the file, and what is allowed."""
     path = write_csv(tmp_path / "prices.csv", small_market(20))
     answer = CliRunner().invoke(

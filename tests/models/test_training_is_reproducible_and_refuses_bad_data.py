@@ -2,6 +2,7 @@
 
 import json
 from datetime import datetime
+from pathlib import Path
 
 import pytest
 
@@ -9,18 +10,19 @@ from models.artifact_files import read_model
 from models.training import PURGE_S, PriceFile, TooLittleData, train
 from price_files.columns import UnreadableFile
 from spot_optimizer.forecast.model_artifact import METADATA, UnusableModel
-from tests.models.conftest import train_small
+from spot_optimizer.market.cleaning import PriceRow
+from tests.models.conftest import Trained, train_small
 from tests.models.small_markets import DAY_S, START_S, small_market, write_csv
 
 
-def test_same_data_and_seed_give_the_same_bytes(trained, tmp_path) -> None:
+def test_same_data_and_seed_give_the_same_bytes(trained: Trained, tmp_path: Path) -> None:
     """Every file of the model, byte for byte."""
     train_small(trained.prices, tmp_path)
     for path in sorted(trained.folder.iterdir()):
         assert (tmp_path / path.name).read_bytes() == path.read_bytes(), path.name
 
 
-def test_training_and_validation_are_separated_by_the_longest_horizon(trained) -> None:
+def test_training_and_validation_are_separated_by_the_longest_horizon(trained: Trained) -> None:
     """No outcome of a training row lies in the validation part."""
     spans = trained.model.metadata.trained_on[0]["regions"]["us-east-1"]
     (_, train_end), (validate_start, _) = (
@@ -30,7 +32,7 @@ def test_training_and_validation_are_separated_by_the_longest_horizon(trained) -
     assert validate_start - train_end >= PURGE_S
 
 
-def test_rows_after_the_given_day_are_not_used(tmp_path) -> None:
+def test_rows_after_the_given_day_are_not_used(tmp_path: Path) -> None:
     """A file with different prices after the day gives the same model."""
     rows = small_market(16)
     until_s = START_S + 12 * DAY_S
@@ -68,14 +70,16 @@ def test_rows_after_the_given_day_are_not_used(tmp_path) -> None:
     ],
     ids=["three days", "hardly a change", "empty", "negative prices"],
 )
-def test_too_little_data_is_refused_with_the_reason(tmp_path, rows, error, words) -> None:
+def test_too_little_data_is_refused_with_the_reason(
+    tmp_path: Path, rows: list[PriceRow], error: type[Exception], words: str
+) -> None:
     """The message names the file or the count, and what is needed."""
     prices = write_csv(tmp_path / "prices.csv", rows)
     with pytest.raises(error, match=words):
         train_small(prices, tmp_path / "model")
 
 
-def test_model_with_other_features_is_refused(trained, tmp_path) -> None:
+def test_model_with_other_features_is_refused(trained: Trained, tmp_path: Path) -> None:
     """Misaligned columns would give wrong forecasts; the message names them."""
     for path in trained.folder.iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())
@@ -87,7 +91,9 @@ def test_model_with_other_features_is_refused(trained, tmp_path) -> None:
 
 
 @pytest.mark.parametrize("name", ["metadata.json", "boosters.json.gz", "calibration.npz"])
-def test_damaged_or_missing_file_is_refused_by_name(trained, tmp_path, name) -> None:
+def test_damaged_or_missing_file_is_refused_by_name(
+    trained: Trained, tmp_path: Path, name: str
+) -> None:
     """The file is named, whatever is wrong with it."""
     for path in trained.folder.iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())

@@ -1,6 +1,7 @@
 """An uploaded model is validated, scored beside the live one, activated and rolled back."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -8,9 +9,11 @@ from simulator.account.account import FunctionFailed
 from spot_optimizer.forecast.model_registry import Slot
 from spot_optimizer.market.snapshot_file import snapshot_from_bytes
 from spot_optimizer.services.refresh_market import kept_models
+from tests.models.conftest import Trained
 from tests.models.uploads import (
     events_of,
     files_of,
+    known_version,
     ledger_of,
     make_live,
     priced_stage,
@@ -28,9 +31,9 @@ def cold() -> None:
 
 
 @pytest.fixture(scope="module")
-def way(trained):
+def way(trained: Trained) -> dict[str, Any]:
     """Upload, a day of scoring, activation, rollback: what was visible after each."""
-    seen = {}
+    seen: dict[str, Any] = {}
     with priced_stage() as stage:
         make_live(stage, "small", files_of(trained.folder, "small"))
         stage.refresh()
@@ -57,7 +60,7 @@ def way(trained):
     return seen
 
 
-def test_good_upload_becomes_pending_by_s3_events_alone(way) -> None:
+def test_good_upload_becomes_pending_by_s3_events_alone(way: dict[str, Any]) -> None:
     """Uploading the files is enough, and the comparison is on the ledger."""
     registry, item = way["uploaded"]
     assert (registry.live.version, registry.pending.version) == ("small", "twin")
@@ -68,7 +71,7 @@ def test_good_upload_becomes_pending_by_s3_events_alone(way) -> None:
     assert item.comparison["changed"] > 100
 
 
-def test_every_forecast_is_scored_at_every_horizon_when_it_ends(way) -> None:
+def test_every_forecast_is_scored_at_every_horizon_when_it_ends(way: dict[str, Any]) -> None:
     """One item per day, horizon and model: 24, 19, 13 and one hour of 12 pools; the first hour is
     after the model became live."""
     hours = dict.fromkeys(HORIZONS, 0)
@@ -80,7 +83,7 @@ def test_every_forecast_is_scored_at_every_horizon_when_it_ends(way) -> None:
     assert models == {"small": "live", "twin": "pending", "last-price": "beside"}
 
 
-def test_pending_model_is_scored_beside_the_live_one(way) -> None:
+def test_pending_model_is_scored_beside_the_live_one(way: dict[str, Any]) -> None:
     """The same model under another name, with lessons of its own, has the same scores."""
     figures = {}
     for item in way["scores"]:
@@ -94,7 +97,7 @@ def test_pending_model_is_scored_beside_the_live_one(way) -> None:
     assert {"skill", "coverage", "coverage_of_changes", "change_brier"} <= figures["twin"].keys()
 
 
-def test_skill_and_coverage_are_metrics_by_horizon_and_nothing_else(way) -> None:
+def test_skill_and_coverage_are_metrics_by_horizon_and_nothing_else(way: dict[str, Any]) -> None:
     """Two metrics with four horizons; pools or workloads as dimensions would be expensive."""
     for name in ("skill", "coverage"):
         dimensions = [dimensions for dimensions, _ in way[name]]
@@ -103,7 +106,9 @@ def test_skill_and_coverage_are_metrics_by_horizon_and_nothing_else(way) -> None
     assert {dimensions["service"] for dimensions, _ in way["worse"]} == {"spot-optimizer"}
 
 
-def test_activation_and_rollback_change_the_forecaster_from_the_next_cycle_on(way) -> None:
+def test_activation_and_rollback_change_the_forecaster_from_the_next_cycle_on(
+    way: dict[str, Any],
+) -> None:
     """The snapshot names the forecaster; the two models swap roles."""
     assert way["activated"]["live"] == "twin"
     assert way["activated"]["previous"] == "small"
@@ -114,7 +119,7 @@ def test_activation_and_rollback_change_the_forecaster_from_the_next_cycle_on(wa
     assert (way["snapshot"].degraded, way["snapshot again"].degraded) == ("", "")
 
 
-def test_every_change_is_on_the_ledger_and_the_bus_with_who_asked(way) -> None:
+def test_every_change_is_on_the_ledger_and_the_bus_with_who_asked(way: dict[str, Any]) -> None:
     """Upload, activation and rollback, each with its requester; requests as they were sent."""
     wanted = [
         ("twin", "pending", "S3 upload by 123456789012"),
@@ -127,7 +132,7 @@ def test_every_change_is_on_the_ledger_and_the_bus_with_who_asked(way) -> None:
     assert sorted(asked) == ["activate-model", "models", "roll-back-model"]
 
 
-def test_registry_can_be_queried(way) -> None:
+def test_registry_can_be_queried(way: dict[str, Any]) -> None:
     """The registered models, every upload, and the scores of the last week."""
     shown = way["shown"]
     assert (shown["live"], shown["previous"], shown["pending"]) == ("small", None, "twin")
@@ -135,11 +140,11 @@ def test_registry_can_be_queried(way) -> None:
     assert {row["horizon_hours"] for row in shown["scores"]} == set(HORIZONS)
 
 
-def test_model_waits_to_be_compared_without_enough_prices(trained) -> None:
+def test_model_waits_to_be_compared_without_enough_prices(trained: Trained) -> None:
     """It is pending but cannot be activated; with enough prices it is validated again on request."""
     with priced_stage(days=9) as stage:
         upload(stage, "early", files_of(trained.folder, "early"))
-        item = ledger_of(stage).version("early")
+        item = known_version(stage, "early")
         assert "it takes 16 days of prices" in item.reason
         before = ledger_of(stage).registry()
         assert before.pending == Slot("early", item.sha256)

@@ -15,7 +15,7 @@ import numpy as np
 from simulator.deployed import START, ZONES
 from simulator.market.history import Pool, PriceHistory
 from simulator.stage import TYPES, Stage, open_stage
-from spot_optimizer.aws.ledger.models import ModelLedger
+from spot_optimizer.aws.ledger.models import ModelItem, ModelLedger
 from spot_optimizer.aws.ledger.table import Ledger
 from spot_optimizer.forecast.calibration import Calibration
 from spot_optimizer.forecast.model_registry import Registry, Slot
@@ -89,6 +89,13 @@ def upload(stage: Stage, version: str, files: Mapping[str, bytes]) -> None:
 def ledger_of(stage: Stage) -> ModelLedger:
     """The models on the stage's ledger."""
     return ModelLedger(Ledger(stage.account.outputs["LedgerTable"]))
+
+
+def known_version(stage: Stage, version: str) -> ModelItem:
+    """The item of an uploaded version, which must be on the ledger."""
+    item = ledger_of(stage).version(version)
+    assert item is not None
+    return item
 
 
 def make_live(stage: Stage, version: str, files: Mapping[str, bytes]) -> None:

@@ -65,7 +65,7 @@ def client_token(ground: Ground) -> None:
 
 def health_gate(ground: Ground) -> None:
     """Whatever has been launched is ready."""
-    ready = {"verdict": "READY", "findings": [], "error": None}
+    ready: dict[str, Any] = {"verdict": "READY", "findings": [], "error": None}
 
     def without(states: States) -> None:
         for name, state in states.items():

@@ -4,6 +4,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from elftools.elf.dynamic import DynamicSection
 from elftools.elf.elffile import ELFFile
@@ -53,6 +54,7 @@ def read_library(path: Path) -> Library:
         dynamic = elf.get_section_by_name(".dynamic")
         assert isinstance(dynamic, DynamicSection), path
         needed, search, name = set(), [], path.name
+        tag: Any  # its attributes have the names of the tags
         for tag in dynamic.iter_tags():
             if tag.entry.d_tag == "DT_NEEDED":
                 needed.add(tag.needed)
@@ -65,6 +67,7 @@ def read_library(path: Path) -> Library:
         wanted = elf.get_section_by_name(".gnu.version_r")
         if isinstance(wanted, GNUVerNeedSection):
             for library, symbols in wanted.iter_versions():
+                assert library.name is not None
                 versions.setdefault(library.name, set()).update(s.name for s in symbols)
         defined, undefined = _symbols(elf)
         return Library(

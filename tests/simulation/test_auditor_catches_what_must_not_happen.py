@@ -58,7 +58,7 @@ def put_twin(
     switch, table = moving(simulation), simulation.account.stack.physical_ids["Ledger"]
     dynamodb = boto3.client("dynamodb")
     key = switch_key(switch.workload_id, switch.switch_id)
-    item = dynamodb.get_item(TableName=table, Key=key)["Item"]
+    item: dict[str, Any] = dynamodb.get_item(TableName=table, Key=key)["Item"]
     given = {attribute: wire_value(value) for attribute, value in values.items()}
     item.update({"switch_id": {"S": name}, **switch_key(switch.workload_id, name), **given})
     item["order"]["M"].update({part: wire_value(value) for part, value in (order or {}).items()})

@@ -1,6 +1,7 @@
 """The auditor reads the ledger after a canceled transaction, and repeats violations that were caught."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import boto3
 import pytest
@@ -25,7 +26,7 @@ def ground() -> Iterator[Ground]:
 def test_auditor_reads_writes_after_a_canceled_transaction(ground: Ground) -> None:
     """A fence that is raised afterwards is seen."""
     dynamodb, table = boto3.client("dynamodb"), ground.account.outputs["LedgerTable"]
-    never = {
+    never: Any = {
         "TableName": table,
         "Key": workload_key("nobody"),
         "ConditionExpression": "attribute_exists(pk)",

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import moto.stepfunctions.parser.models  # noqa: F401  (loads the interpreter)
 import pytest
@@ -47,7 +48,7 @@ def test_two_runs_interleave_alike_and_every_wait_ends_on_time(plan: list[list[i
 
         with VirtualClock(START) as clock:
             for number in range(len(plan)):
-                spawn(lambda number=number: worker(number))
+                spawn(partial(worker, number))
             clock.run_until(at(100))
             assert clock.is_idle()
         return steps
@@ -74,7 +75,7 @@ def test_only_the_holder_of_the_baton_runs(plan: list[list[int]]) -> None:
 
     with VirtualClock(START) as clock:
         for seconds in plan:
-            spawn(lambda seconds=seconds: worker(seconds))
+            spawn(partial(worker, seconds))
         assert overlaps == [], "nobody runs before the driver yields"
         clock.run_until(at(100))
     assert set(overlaps) <= {1}
@@ -139,8 +140,13 @@ def test_condition_wakes_all_its_waiters() -> None:
     woken = []
     with VirtualClock(START) as clock:
         condition = interpreter.threading.Condition()
+
+        def waiter(name: str) -> None:
+            condition.wait()
+            woken.append((name, clock.now()))
+
         for name in "abc":
-            spawn(lambda name=name: (condition.wait(), woken.append((name, clock.now()))))
+            spawn(partial(waiter, name))
         clock.call_at(at(3), condition.notify_all)
         clock.run_until(at(5))
     assert woken == [("a", at(3)), ("b", at(3)), ("c", at(3))]
@@ -157,7 +163,12 @@ def test_thread_that_raises_passes_the_baton_on(monkeypatch: pytest.MonkeyPatch)
 
     with VirtualClock(START) as clock:
         failing = spawn(fail)
-        spawn(lambda: (failing.join(), seen.append(clock.now())))
+
+        def joiner() -> None:
+            failing.join()
+            seen.append(clock.now())
+
+        spawn(joiner)
         clock.run_until(at(10))
     assert seen == [at(1)]
 
@@ -166,7 +177,12 @@ def test_sleeping_driver_lets_the_others_run_and_wakes_on_time() -> None:
     """The driver may sleep too: threads and callbacks go on, also those added meanwhile."""
     seen = []
     with VirtualClock(START) as clock:
-        spawn(lambda: (time.sleep(2), clock.call_later(timedelta(0), lambda: seen.append("late"))))
+
+        def sleeper() -> None:
+            time.sleep(2)
+            clock.call_later(timedelta(0), lambda: seen.append("late"))
+
+        spawn(sleeper)
         time.sleep(3)
         assert clock.now() == at(3)
         assert seen == ["late"]
@@ -187,7 +203,7 @@ def test_stopping_unwinds_waiting_threads_and_restores_the_process() -> None:
     real_sleep, real_thread = time.sleep, interpreter.Thread
     threads = threading.active_count()
     for _ in range(2):
-        cleaned = []
+        cleaned: list[str] = []
 
         def worker(cleaned: list[str] = cleaned) -> None:
             try:

@@ -54,6 +54,7 @@ def request_() -> dict[str, Any]:
 def test_request_is_accepted_by_botocore(request_: dict[str, Any]) -> None:
     """Its names and types are those of CreateFleet."""
     model = Session().get_service_model("ec2").operation_model("CreateFleet")
+    assert model.input_shape is not None
     report = ParamValidator().validate(request_, model.input_shape)
     assert not report.has_errors(), report.generate_report()
 

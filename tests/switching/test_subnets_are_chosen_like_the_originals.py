@@ -169,7 +169,7 @@ def test_an_availability_zone_is_known_by_its_name(name: str, ordinary: bool) ->
 
 def test_an_outposts_subnet_is_left_alone() -> None:
     """There is no spot on an Outpost; an ordinary subnet of the same zone will do."""
-    outpost = {"OutpostArn": "arn:aws:outposts:us-east-1:123456789012:outpost/op-1"}
+    outpost: dict[str, Any] = {"OutpostArn": "arn:aws:outposts:us-east-1:123456789012:outpost/op-1"}
     known = [*SUBNETS, subnet("o1", "b", free=900, **outpost), subnet("o2", "e", **outpost)]
     choice = subnets_by_zone(known, TABLES, "subnet-a")
     assert choice.by_zone == {"us-east-1a": ("subnet-a",), "us-east-1b": ("subnet-b2",)}

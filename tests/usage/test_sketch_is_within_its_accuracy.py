@@ -16,14 +16,14 @@ ages_s = st.integers(0, 6 * DAY_S)
 means = st.lists(st.tuples(ages_s.map(lambda age: NOW_S - age), values), min_size=1, max_size=60)
 
 
-def true_p95(fed):
+def true_p95(fed: list[tuple[int, float]]) -> float:
     """The lower 95 % quantile of the values themselves."""
     ordered = sorted(value for _, value in fed)
     return ordered[math.floor(0.95 * (len(ordered) - 1))]
 
 
 @given(means)
-def test_p95_is_within_two_percent_of_the_true_one(fed) -> None:
+def test_p95_is_within_two_percent_of_the_true_one(fed: list[tuple[int, float]]) -> None:
     """The guarantee of the paper, for everything above a thousandth."""
     truth, found = true_p95(fed), Sketch().with_means(fed).p95(NOW_S)
     assert found is not None
@@ -31,14 +31,16 @@ def test_p95_is_within_two_percent_of_the_true_one(fed) -> None:
 
 
 @given(means, st.integers(0, 60))
-def test_feeding_in_portions_and_storing_in_between_changes_nothing(fed, cut) -> None:
+def test_feeding_in_portions_and_storing_in_between_changes_nothing(
+    fed: list[tuple[int, float]], cut: int
+) -> None:
     """A sketch read back from JSON goes on where it was."""
     half = Sketch.from_json(Sketch().with_means(fed[:cut]).to_json())
     assert half.with_means(fed[cut:]).to_json() == Sketch().with_means(fed).to_json()
 
 
 @given(means)
-def test_means_of_the_eighth_day_back_are_forgotten(fed) -> None:
+def test_means_of_the_eighth_day_back_are_forgotten(fed: list[tuple[int, float]]) -> None:
     """Seven calendar days count, both when new means come and when time just passes."""
     old = [(NOW_S - DAYS_KEPT * DAY_S, 5_000.0)] * 1_000
     sketch = Sketch().with_means(old).with_means(fed)

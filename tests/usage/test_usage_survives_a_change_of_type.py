@@ -1,6 +1,7 @@
 """What a workload uses is kept in vCPU and GiB, read when due, and unknown where unknown."""
 
 import math
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spot_optimizer.codec import DamagedState, pack_json
+from spot_optimizer.usage.usage import Usage
 from spot_optimizer.usage.usage_book import MeasuredInstance, Series, UsageBook, UsagePoint
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -16,7 +18,9 @@ MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
 
 
-def points(percent, *, hours=1.0, until=NOW):
+def points(
+    percent: float | list[float], *, hours: float = 1.0, until: datetime = NOW
+) -> list[UsagePoint]:
     """Five-minute means of the hours before a time, all of one value, or one value each."""
     count = round(hours * 12)
     series = percent if isinstance(percent, list) else [percent] * count
@@ -24,16 +28,28 @@ def points(percent, *, hours=1.0, until=NOW):
     return [UsagePoint(first + 300 * k, value) for k, value in enumerate(series)]
 
 
-def book_of(cpu=(), memory=(), instance=LARGE, now=NOW):
+def book_of(
+    cpu: Sequence[UsagePoint] = (),
+    memory: Sequence[UsagePoint] = (),
+    instance: MeasuredInstance = LARGE,
+    now: datetime = NOW,
+) -> UsageBook:
     """A book with one reading of workload w."""
     book = UsageBook()
     book.record(now, "w", instance, cpu=cpu, memory=memory)
     return book
 
 
+def known_usage(book: UsageBook, now: datetime = NOW) -> Usage:
+    """The usage of workload w, which must be known."""
+    usage = book.usage_of("w", now)
+    assert usage is not None
+    return usage
+
+
 def test_percent_becomes_vcpu_and_gib_of_the_machine_that_was_measured() -> None:
     """50 % of two vCPU is one vCPU, on whatever instance it is asked later."""
-    usage = book_of(points(50), points(25)).usage_of("w", NOW)
+    usage = known_usage(book_of(points(50), points(25)))
     assert usage.cpu_p95_vcpu == pytest.approx(1.0, rel=0.02)
     assert usage.memory_p95_gib == pytest.approx(2.0, rel=0.02)
     assert usage.recent_cpu_vcpu == (1.0,) * 12
@@ -47,19 +63,19 @@ def test_a_new_type_adds_to_what_the_old_one_measured() -> None:
     book = book_of(points(80, until=NOW - HOUR))
     larger = MeasuredInstance("i-2", vcpu=8, memory_gib=32, launched_at=NOW - HOUR - 15 * MINUTE)
     book.record(NOW, "w", larger, cpu=points(20), memory=())
-    usage = book.usage_of("w", NOW)
+    usage = known_usage(book)
     assert usage.cpu_p95_vcpu == pytest.approx(1.6, rel=0.02)
     assert usage.hours == 2.0
     assert usage.recent_cpu_vcpu == pytest.approx((1.6,) * 12)
 
 
 @given(st.lists(st.floats(0, 100), min_size=1, max_size=24), st.booleans())
-def test_memory_that_nobody_reports_stays_unknown(percents, is_stored) -> None:
+def test_memory_that_nobody_reports_stays_unknown(percents: list[float], is_stored: bool) -> None:
     """However much CPU is recorded, and through storage: None and never 0."""
     book = book_of(points(percents))
     if is_stored:
         book = UsageBook.from_bytes(book.to_bytes())
-    usage = book.usage_of("w", NOW)
+    usage = known_usage(book)
     assert usage.memory_p95_gib is None
     assert usage.recent_memory_gib == ()
 
@@ -69,7 +85,7 @@ def test_memory_that_fell_silent_for_a_week_is_unknown_again() -> None:
     book = book_of(points(50), points(25))
     later = NOW + timedelta(days=8)
     book.record(later, "w", LARGE, cpu=points(50, until=later), memory=())
-    assert book.usage_of("w", later).memory_p95_gib is None
+    assert known_usage(book, later).memory_p95_gib is None
 
 
 def test_recent_means_are_those_of_the_last_hour() -> None:
@@ -77,7 +93,7 @@ def test_recent_means_are_those_of_the_last_hour() -> None:
     book = book_of(points(50), points(95))
     later = NOW + 2 * HOUR
     book.record(later, "w", LARGE, cpu=points(10, hours=2, until=later), memory=())
-    usage = book.usage_of("w", later)
+    usage = known_usage(book, later)
     assert usage.recent_cpu_vcpu == (0.2,) * 12
     assert usage.recent_memory_gib == ()
     assert usage.memory_p95_gib is not None
@@ -86,7 +102,7 @@ def test_recent_means_are_those_of_the_last_hour() -> None:
 def test_the_first_fifteen_minutes_after_a_launch_do_not_count() -> None:
     """Booting is no use."""
     young = MeasuredInstance("i-1", 2, 8, launched_at=NOW - 30 * MINUTE)
-    usage = book_of(points([100, 100, 100, 10, 10, 10]), instance=young).usage_of("w", NOW)
+    usage = known_usage(book_of(points([100, 100, 100, 10, 10, 10]), instance=young))
     assert usage.recent_cpu_vcpu == (0.2, 0.2, 0.2)
 
 
@@ -95,14 +111,14 @@ def test_a_period_that_is_not_over_waits_for_the_next_reading() -> None:
     half = UsagePoint(int(NOW.timestamp()) - 120, 100.0)
     whole = half._replace(percent=10.0)
     book = book_of([*points(50, until=NOW - 2 * MINUTE), half])
-    assert book.usage_of("w", NOW).recent_cpu_vcpu == (1.0,) * 12
+    assert known_usage(book, NOW).recent_cpu_vcpu == (1.0,) * 12
     later = NOW + HOUR
     book.record(later, "w", LARGE, cpu=[whole], memory=())
-    assert book.usage_of("w", later).recent_cpu_vcpu[-1] == 0.2
+    assert known_usage(book, later).recent_cpu_vcpu[-1] == 0.2
 
 
 @given(st.lists(st.floats(0, 100), min_size=1, max_size=36), st.integers(0, 36))
-def test_reading_twice_counts_once(percents, overlap) -> None:
+def test_reading_twice_counts_once(percents: list[float], overlap: int) -> None:
     """Readings may overlap as they like."""
     all_points = points(percents)
     book = book_of(all_points[:overlap])
@@ -111,9 +127,9 @@ def test_reading_twice_counts_once(percents, overlap) -> None:
 
 
 @pytest.mark.parametrize("nonsense", [math.nan, math.inf, -1.0])
-def test_a_value_that_is_no_percentage_is_left_out(nonsense) -> None:
+def test_a_value_that_is_no_percentage_is_left_out(nonsense: float) -> None:
     """It neither counts nor stops the others."""
-    usage = book_of(points([nonsense, 50])).usage_of("w", NOW)
+    usage = known_usage(book_of(points([nonsense, 50])))
     assert usage.recent_cpu_vcpu == (1.0,)
 
 
@@ -141,8 +157,8 @@ def test_a_new_workload_that_still_boots_is_due_when_there_is_something_to_read(
 
 
 @pytest.mark.parametrize(("percent", "hours"), [(61, 1), (59, 2)])
-def test_a_reading_holds_an_hour_or_two_when_calm(percent, hours) -> None:
-    """Below 60 % of the instance nothing is about to run full (spec section 1, step 1)."""
+def test_a_reading_holds_an_hour_or_two_when_calm(percent: float, hours: int) -> None:
+    """Below 60 % of the instance nothing is about to run full."""
     book = book_of(points(percent * 1.02 if percent > 60 else percent * 0.98))
     assert book.due(NOW + hours * HOUR - 2 * MINUTE, "w", LARGE) is None
     assert book.due(NOW + hours * HOUR, "w", LARGE) == NOW
@@ -227,7 +243,7 @@ def test_a_stored_book_comes_back() -> None:
         ),
     ],
 )
-def test_a_book_that_cannot_be_read_is_refused_in_words(data, words) -> None:
+def test_a_book_that_cannot_be_read_is_refused_in_words(data: bytes, words: str) -> None:
     """Damaged, of another version or incomplete: said so."""
     with pytest.raises(DamagedState, match=words):
         UsageBook.from_bytes(data)

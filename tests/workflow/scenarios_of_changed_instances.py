@@ -21,14 +21,15 @@ LICENSE = "arn:aws:license-manager:us-east-1:123456789012:license-configuration:
 
 def volumes_of(instance_id: str) -> dict[str, dict[str, Any]]:
     """Device name -> volume, from DescribeVolumes."""
-    named = [{"Name": "attachment.instance-id", "Values": [instance_id]}]
-    rows = boto3.client("ec2").describe_volumes(Filters=named)["Volumes"]
+    rows = boto3.client("ec2").describe_volumes(
+        Filters=[{"Name": "attachment.instance-id", "Values": [instance_id]}]
+    )["Volumes"]
     return {row["Attachments"][0]["Device"]: dict(row) for row in rows}
 
 
 def tag(resource_id: str, **tags: str) -> None:
     """Write tags as a user or a tool does."""
-    pairs = [{"Key": key, "Value": value} for key, value in tags.items()]
+    pairs: list[Any] = [{"Key": key, "Value": value} for key, value in tags.items()]
     boto3.client("ec2").create_tags(Resources=[resource_id], Tags=pairs)
 
 

@@ -13,7 +13,7 @@ from tests.workflow.story import Story, record
 
 @contextmanager
 def ready_stage(
-    *workloads: str, launch: Mapping[str, Any] | None = None, **parameters: str | int | float
+    *workloads: str, launch: Mapping[str, Any] | None = None, **parameters: Any
 ) -> Iterator[tuple[Stage, dict[str, str]]]:
     """A stage whose workloads have a failover plan, and their instances by workload."""
     with open_stage(**parameters) as stage:

@@ -78,6 +78,7 @@ def replacement_ends_with_the_address() -> Story:
         stage.force("web", zone=ZONES[1])
         stage.finish()
         held_before = stage.address_holder()
+        assert held_before is not None
         boto3.client("ec2").terminate_instances(InstanceIds=[held_before])
         swept = sweep_until_quiet(stage, stage.account.clock.now())
         return record(

@@ -39,8 +39,9 @@ def test_the_machine_is_remembered_once_and_again_when_it_changed(stage: Stage) 
 
     # EC2 does not find for seconds what it has just made.
     stage.account.run_for(timedelta(minutes=1))
-    tags = [{"Key": "team", "Value": "billing"}]
-    boto3.client("ec2").create_tags(Resources=[instance], Tags=tags)
+    boto3.client("ec2").create_tags(
+        Resources=[instance], Tags=[{"Key": "team", "Value": "billing"}]
+    )
     stage.cycle()
     second = _template(stage, "web")
     assert second["template_id"] == first["template_id"]

@@ -226,7 +226,7 @@ def test_pools_are_recommended_from_the_collected_types(decided: Stage) -> None:
     json.dumps(told)
 
 
-BAD_QUESTIONS = [
+BAD_QUESTIONS: list[tuple[dict[str, Any], str]] = [
     (
         {"command": "evaluate", "instance_type": "m5.huge", "availability_zone": ZONES[0]},
         "instance_type = 'm5.huge' is unknown",

@@ -60,7 +60,7 @@ def test_outage_of_three_hours_leaves_no_trace_once_aws_answers() -> None:
             ]
             for pool in book.changes.pools
         ]
-        np.testing.assert_allclose(healed, expected)
+        np.testing.assert_allclose(healed, np.array(expected, dtype=np.float64))
         assert {len(spans) for spans in book.coverage.spans.values()} == {1}
         assert ask(stage, "gaps")["gaps"] == {}
         now = stage.account.clock.now()

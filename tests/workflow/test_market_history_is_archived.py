@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import timedelta
+from typing import Any
 
 import boto3
 import numpy as np
@@ -62,9 +63,12 @@ def test_killed_back_fill_continues_and_ends_with_the_same_archive() -> None:
     with open_stage(market=moving_market(60)) as stage:
         adopt(stage)
         stage.refresh()
-        in_archive = {"when": lambda params: params["Key"].startswith("history/")}
+
+        def in_archive(params: Mapping[str, Any]) -> bool:
+            return str(params["Key"]).startswith("history/")
+
         stage.faults += [
-            Fault("PutObject", "InternalError", "RefreshMarket", times=2, **in_archive),
+            Fault("PutObject", "InternalError", "RefreshMarket", times=2, when=in_archive),
             Fault("DescribeSpotPriceHistory", "RequestLimitExceeded", "RefreshMarket", times=1),
         ]
         broken_off = 0

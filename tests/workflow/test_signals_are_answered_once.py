@@ -165,7 +165,8 @@ def test_a_malformed_event_has_no_effect(ready: tuple[Stage, str], event: dict[s
 def test_every_kind_of_interruption_is_answered(ready: tuple[Stage, str], action: str) -> None:
     """Terminate, stop and hibernate all start a failover."""
     stage, original = ready
-    assert signal(stage, original, **{"instance-action": action})["effect"] == "EVACUATE"
+    detail: dict[str, Any] = {"instance-action": action}
+    assert signal(stage, original, **detail)["effect"] == "EVACUATE"
     assert "m5.large/us-east-1a" in stage.workload()["signals"]
 
 
@@ -235,7 +236,7 @@ def test_a_signal_that_meets_another_is_recorded(ready: tuple[Stage, str]) -> No
     """The hot item changed between its read and its write: it is read again."""
     stage, original = ready
     _bad_history(stage, "m5.large/us-east-1a")
-    met = []
+    met: list[object] = []
 
     def another_signal() -> None:
         if not met:

@@ -17,6 +17,10 @@ import struct
 import sys
 import threading
 import time
+from collections.abc import Callable, Sequence
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Any
 
 # Packages of the local Python do not exist in Lambda.
 sys.path = [entry for entry in sys.path if "site-packages" not in entry]
@@ -27,7 +31,7 @@ _connection = threading.local()
 _traveller = None
 
 
-def _ask(*question):
+def _ask(*question: Any) -> Any:
     """The test's answer to a question; afterwards the clock shows the test's time."""
     if not hasattr(_connection, "stream"):
         sock = socket.socket(socket.AF_UNIX)
@@ -44,7 +48,7 @@ def _ask(*question):
     return answer
 
 
-def _started_s_ago():
+def _started_s_ago() -> float:
     """Seconds since this process began (proc(5), ``starttime``)."""
     with open("/proc/self/stat") as file:
         ticks = int(file.read().rpartition(")")[2].split()[19])
@@ -52,11 +56,11 @@ def _started_s_ago():
     return time.clock_gettime(time.CLOCK_BOOTTIME) - started_s
 
 
-def _sleep(seconds):
+def _sleep(seconds: Any) -> None:
     _ask("sleep", seconds)
 
 
-def _begin():
+def _begin() -> None:
     """From the first invocation on, this process's clock shows the test's time; and each is traced."""
     global _traveller
     now_s, os.environ["_X_AMZN_TRACE_ID"] = _ask("begin")
@@ -67,20 +71,20 @@ def _begin():
         time.sleep = _sleep
 
 
-def _with_the_tests_clock(bootstrap):
+def _with_the_tests_clock(bootstrap: Any) -> None:
     handle = bootstrap.handle_event_request
 
-    def handled(*given):
+    def handled(*given: Any) -> Any:
         _begin()
         return handle(*given)
 
     bootstrap.handle_event_request = handled
 
 
-def _telling_when_ready(module):
+def _telling_when_ready(module: Any) -> None:
     wait = module.LambdaRuntimeClient.wait_next_invocation
 
-    def waited(self):
+    def waited(self: Any) -> Any:
         module.LambdaRuntimeClient.wait_next_invocation = wait
         _ask("ready", os.getpid(), _started_s_ago())
         return wait(self)
@@ -88,9 +92,9 @@ def _telling_when_ready(module):
     module.LambdaRuntimeClient.wait_next_invocation = waited
 
 
-def _telling_of_failures(module):
-    def telling(post):
-        def posted(self, *given):
+def _telling_of_failures(module: Any) -> None:
+    def telling(post: Callable[..., Any]) -> Callable[..., Any]:
+        def posted(self: Any, *given: Any) -> Any:
             _ask("failed")
             return post(self, *given)
 
@@ -101,16 +105,18 @@ def _telling_of_failures(module):
     client.post_init_error = telling(client.post_init_error)
 
 
-def _calling_the_test(handlers):
+def _calling_the_test(handlers: Any) -> None:
     handlers.BUILTIN_HANDLERS.append(("before-parameter-build", _remember))
     handlers.BUILTIN_HANDLERS.append(("before-call", _answer))
 
 
-def _remember(params, context, **_):
+def _remember(params: Any, context: dict[str, Any], **_: Any) -> None:
     context[_PARAMETERS] = params
 
 
-def _answer(model, params, request_signer, context, **_):
+def _answer(
+    model: Any, params: Any, request_signer: Any, context: dict[str, Any], **_: Any
+) -> tuple[Any, Any]:
     from botocore.awsrequest import AWSResponse
     from botocore.compat import HTTPHeaders
     from botocore.response import StreamingBody
@@ -132,7 +138,9 @@ def _answer(model, params, request_signer, context, **_):
     return answer
 
 
-def _retry_delay_s(request_signer, model, request, answer, attempts):
+def _retry_delay_s(
+    request_signer: Any, model: Any, request: Any, answer: Any, attempts: int
+) -> float | None:
     replies = request_signer._event_emitter.emit(
         f"needs-retry.{model.service_model.service_id.hyphenize()}.{model.name}",
         response=answer,
@@ -146,17 +154,18 @@ def _retry_delay_s(request_signer, model, request, answer, attempts):
     return float(delays[0]) if delays else None
 
 
-def _fetching_by_the_test(request):
+def _fetching_by_the_test(request: Any) -> None:
     from email.message import Message
+    from urllib.request import BaseHandler
     from urllib.response import addinfourl
 
-    class ByTheTest(request.BaseHandler):
-        def https_open(self, asked):
+    class ByTheTest(BaseHandler):
+        def https_open(self, asked: Any) -> Any:
             status, headers, body = _ask("fetch", asked.full_url, dict(asked.header_items()))
             message = Message()
             for name, value in headers.items():
                 message[name] = value
-            answer = addinfourl(io.BytesIO(body), message, asked.full_url, status)
+            answer: Any = addinfourl(io.BytesIO(body), message, asked.full_url, status)
             answer.msg = str(status)
             return answer
 
@@ -166,7 +175,7 @@ def _fetching_by_the_test(request):
     request.install_opener(opener)
 
 
-def _of_the_runtime_client(module):
+def _of_the_runtime_client(module: Any) -> None:
     _telling_when_ready(module)
     _telling_of_failures(module)
 
@@ -183,18 +192,22 @@ class _AfterImport:
     """Calls what belongs to a module once that has been imported."""
 
     @staticmethod
-    def find_spec(name, path=None, target=None):
+    def find_spec(
+        name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
         then = _ONCE_IMPORTED.pop(name, None)
         if then is None:
             return None
         spec = importlib.machinery.PathFinder.find_spec(name, path, target)
-        execute = spec.loader.exec_module
+        assert spec is not None
+        loader: Any = spec.loader
+        execute = loader.exec_module
 
-        def executed(module):
+        def executed(module: Any) -> None:
             execute(module)
             then(module)
 
-        spec.loader.exec_module = executed
+        loader.exec_module = executed
         return spec
 
 

@@ -23,7 +23,7 @@ START = datetime(2025, 3, 1, tzinfo=UTC)
 STANDARD = Config(retries={"mode": "standard", "max_attempts": 5})
 AS_FUNCTION = Caller("lambda", "Product", "us-east-1")
 MOMENTS = st.lists(st.integers(0, 400).map(lambda n: 0.25 * n), min_size=1, max_size=60)
-REQUEST = {"ImageId": "ami-1", "MinCount": 1, "MaxCount": 1}
+REQUEST: dict[str, Any] = {"ImageId": "ami-1", "MinCount": 1, "MaxCount": 1}
 
 
 def at(second: float) -> datetime:

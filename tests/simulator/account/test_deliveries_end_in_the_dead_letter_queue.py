@@ -36,8 +36,9 @@ def put_rule(account: EmbeddedAccount, arn: str, **target: Any) -> None:
     events = boto3.client("events")
     events.put_rule(Name="doomed", EventPattern='{"source": ["by.test"]}')
     dead = {"DeadLetterConfig": {"Arn": queue_arn(account)}}
-    targets = [{"Id": "1", "Arn": arn, "RoleArn": "arn:aws:iam::123456789012:role/r"}]
-    events.put_targets(Rule="doomed", Targets=[{**targets[0], **dead, **target}])
+    usual = {"Id": "1", "Arn": arn, "RoleArn": "arn:aws:iam::123456789012:role/r"}
+    merged: Any = {**usual, **dead, **target}
+    events.put_targets(Rule="doomed", Targets=[merged])
 
 
 def dead_letters(account: EmbeddedAccount) -> list[tuple[Any, dict[str, str]]]:

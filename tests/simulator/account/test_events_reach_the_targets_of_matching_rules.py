@@ -3,6 +3,7 @@
 import functools
 import json
 from datetime import timedelta
+from typing import Any
 
 import boto3
 import pytest
@@ -13,7 +14,7 @@ from simulator.account.transform import target_input
 WARNING = "EC2 Spot Instance Interruption Warning"
 
 
-def received(account: EmbeddedAccount) -> list[object]:
+def received(account: EmbeddedAccount) -> list[Any]:
     """The bodies of the messages in the queue."""
     queue = boto3.client("sqs")
     reply = queue.receive_message(
@@ -104,8 +105,9 @@ def test_object_in_a_bucket_is_an_event_on_the_default_bus_only(
     events = boto3.client("events")
     for bus in ("default", account.stack.physical_ids["Bus"]):
         events.put_rule(Name="upload", EventBusName=bus, EventPattern='{"source": ["aws.s3"]}')
-        target = {"Id": "1", "Arn": _listener(account)}
-        events.put_targets(Rule="upload", EventBusName=bus, Targets=[target])
+        events.put_targets(
+            Rule="upload", EventBusName=bus, Targets=[{"Id": "1", "Arn": _listener(account)}]
+        )
     put = functools.partial(
         boto3.client("s3").put_object,
         Bucket=account.stack.physical_ids["Archive"],

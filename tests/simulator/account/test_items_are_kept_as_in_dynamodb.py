@@ -15,7 +15,7 @@ from simulator.account.dynamodb_patches import remembered
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
 KEY = {"pk": {"S": "WORKLOADS"}, "sk": {"S": "web"}}
-ITEM = {
+ITEM: dict[str, Any] = {
     **KEY,
     "n": {"N": "1.50"},
     "yes": {"BOOL": True},

@@ -1,6 +1,7 @@
 """Schedules fire at the times of their expressions, in order, and only while enabled."""
 
 from collections import Counter
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -115,7 +116,7 @@ def test_rate_fires_every_period_counted_from_its_beginning(
     assert (when - since) % period == timedelta(0)
 
 
-CRONS = {
+CRONS: dict[str, Callable[[datetime], bool]] = {
     "cron(0/15 8-17 ? * MON-FRI *)": lambda t: (
         t.minute % 15 == 0 and 8 <= t.hour <= 17 and t.weekday() < 5
     ),
@@ -149,5 +150,8 @@ def test_cron_fires_at_the_first_minute_that_its_fields_allow(
 def test_cron_is_read_in_its_time_zone_across_the_change_of_clocks() -> None:
     """Noon in Berlin is 11:00 UTC in winter and 10:00 UTC in summer."""
     noon = parse_schedule("cron(0 12 * * ? *)", ZoneInfo("Europe/Berlin"))
-    assert noon(START, datetime(2025, 3, 29, 0, tzinfo=UTC)).hour == 11
-    assert noon(START, datetime(2025, 3, 30, 0, tzinfo=UTC)).hour == 10
+    winter, summer = (noon(START, datetime(2025, 3, day, 0, tzinfo=UTC)) for day in (29, 30))
+    assert winter is not None
+    assert winter.hour == 11
+    assert summer is not None
+    assert summer.hour == 10

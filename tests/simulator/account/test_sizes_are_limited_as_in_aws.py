@@ -38,7 +38,7 @@ def test_function_takes_a_megabyte_asynchronously_and_six_at_once(
         ("Event", LIMITS.lambda_async_bytes),
         ("RequestResponse", LIMITS.lambda_sync_bytes),
     ):
-        payload = {"FunctionName": name, "InvocationType": kind}
+        payload: Any = {"FunctionName": name, "InvocationType": kind}
         error = refused(client.invoke, **payload, Payload=of_bytes(most + 1))
         assert error == "RequestEntityTooLargeException"
         assert client.invoke(**payload, Payload=b'{"a": 1}')["StatusCode"] in (200, 202)
@@ -49,10 +49,14 @@ def test_put_events_takes_a_megabyte_in_all(account: EmbeddedAccount) -> None:
     """Source, type and detail count."""
     client = boto3.client("events")
     room = LIMITS.event_bytes - len("st") - len('{"a": ""}')
-    entry = {"Source": "s", "DetailType": "t", "EventBusName": account.stack.physical_ids["Bus"]}
-    fits = {**entry, "Detail": json.dumps({"a": "x" * room})}
+    entry: Any = {
+        "Source": "s",
+        "DetailType": "t",
+        "EventBusName": account.stack.physical_ids["Bus"],
+    }
+    fits: Any = {**entry, "Detail": json.dumps({"a": "x" * room})}
     assert client.put_events(Entries=[fits])["FailedEntryCount"] == 0
-    larger = {**entry, "Detail": json.dumps({"a": "x" * (room + 1)})}
+    larger: Any = {**entry, "Detail": json.dumps({"a": "x" * (room + 1)})}
     assert refused(client.put_events, Entries=[larger]) == "ValidationException"
 
 
@@ -125,7 +129,7 @@ def test_ledger_takes_400_kilobytes_an_item_and_100_items_a_transaction(
     client, table = boto3.client("dynamodb"), account.outputs["LedgerName"]
     large = {"pk": {"S": "a"}, "text": {"S": "x" * LIMITS.item_bytes}}
     assert refused(client.put_item, TableName=table, Item=large) == "ValidationException"
-    puts = [
+    puts: Any = [
         {"Put": {"TableName": table, "Item": {"pk": {"S": str(number)}}}}
         for number in range(LIMITS.transaction_items + 1)
     ]

@@ -66,7 +66,7 @@ def test_closing_restores_the_process(start: datetime, stack: Path, world: Any) 
             time.sleep,
             uuid.uuid4,
             Rule.send_to_targets,
-            urllib.request._opener,
+            vars(urllib.request)["_opener"],
             random.getstate(),
         )
 

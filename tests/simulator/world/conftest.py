@@ -8,6 +8,7 @@ import boto3
 import numpy as np
 import pytest
 from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
 from botocore.exceptions import ClientError
 
 from simulator.limit_table import changed
@@ -91,9 +92,8 @@ class Account:
 
     def image(self, architecture: str = "x86_64") -> str:
         """The account's image of an architecture."""
-        return self.ec2.describe_images(
-            Filters=[{"Name": "architecture", "Values": [architecture]}]
-        )["Images"][0]["ImageId"]
+        of_this = [{"Name": "architecture", "Values": [architecture]}]
+        return str(self.ec2.describe_images(Filters=of_this)["Images"][0]["ImageId"])
 
     def run(self, **params: Any) -> dict[str, Any]:
         """RunInstances of one m5.large in us-east-1a unless said otherwise; the instance."""
@@ -101,12 +101,14 @@ class Account:
         if "SubnetId" not in params and "NetworkInterfaces" not in params:
             request["Placement"] = {"AvailabilityZone": "us-east-1a"}
         request |= {"MaxCount": 1, **params}
-        return self.ec2.run_instances(**request)["Instances"][0]
+        instance: dict[str, Any] = self.ec2.run_instances(**request)["Instances"][0]
+        return instance
 
     def describe(self, instance_id: str) -> dict[str, Any]:
         """DescribeInstances of one."""
         reply = self.ec2.describe_instances(InstanceIds=[instance_id])
-        return reply["Reservations"][0]["Instances"][0]
+        instance: dict[str, Any] = reply["Reservations"][0]["Instances"][0]
+        return instance
 
 
 @pytest.fixture(scope="session")
@@ -126,11 +128,11 @@ def clients(answering: dict[str, Any]) -> dict[str, Any]:
         status, reply = answering["world"].handle(
             model.service_model.service_name, model.name, context["world_params"], "test"
         )
-        return AWSResponse("http://world", status, {}, None), reply
+        return AWSResponse("http://world", status, HTTPHeaders(), None), reply
 
     made = {}
     for service, name in SERVICES.items():
-        client = boto3.client(
+        client = boto3.client(  # type: ignore[call-overload]  # one overload for each service
             service,
             region_name="us-east-1",
             aws_access_key_id="none",

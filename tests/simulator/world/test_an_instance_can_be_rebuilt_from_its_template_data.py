@@ -1,12 +1,15 @@
 """GetLaunchTemplateData keeps what must survive a switch, and names what cannot be launched twice."""
 
 import base64
+from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from botocore.exceptions import ParamValidationError
 
 from simulator.world import DataVolume
+from tests.simulator.world.conftest import Account
 
 SPOT = {"MarketType": "spot"}
 UNUSED = {
@@ -24,7 +27,7 @@ UNUSED = {
 """What EC2 says of options that an ordinary instance does not use."""
 
 
-def adopted(account, **params):
+def adopted(account: Account, **params: Any) -> str:
     """An instance with everything that must be kept."""
     return account.world.launch_instance(
         "t3.micro",
@@ -39,7 +42,7 @@ def adopted(account, **params):
     )
 
 
-def test_unused_options_are_spelled_out(account) -> None:
+def test_unused_options_are_spelled_out(account: Account) -> None:
     """They are in the answer, and in that of DescribeInstances as far as it has them."""
     instance_id = adopted(account)
     data = account.ec2.get_launch_template_data(InstanceId=instance_id)["LaunchTemplateData"]
@@ -51,7 +54,9 @@ def test_unused_options_are_spelled_out(account) -> None:
     assert row["MaintenanceOptions"] == {"AutoRecovery": "default", "RebootMigration": "default"}
 
 
-def test_license_configurations_are_kept_and_checked(account, refused) -> None:
+def test_license_configurations_are_kept_and_checked(
+    account: Account, refused: Callable[..., str]
+) -> None:
     """They come back by the same name; what is no license configuration launches nothing."""
     arn = "arn:aws:license-manager:us-east-1:123456789012:license-configuration:lic-1"
     named = [{"LicenseConfigurationArn": arn}]
@@ -70,7 +75,7 @@ def test_license_configurations_are_kept_and_checked(account, refused) -> None:
     assert error.startswith("InvalidParameterValue")
 
 
-def test_template_data_keeps_everything_that_must_be_kept(account) -> None:
+def test_template_data_keeps_everything_that_must_be_kept(account: Account) -> None:
     """User data, groups, devices, metadata options, profile, credit, monitoring, placement."""
     group = account.world.add_security_group("web")
     instance_id = adopted(account, SecurityGroupIds=[group])
@@ -92,14 +97,16 @@ def test_template_data_keeps_everything_that_must_be_kept(account) -> None:
     assert "InstanceMarketOptions" not in data
 
 
-def test_spot_instance_carries_its_market_options(account) -> None:
+def test_spot_instance_carries_its_market_options(account: Account) -> None:
     """They must be removed before an on-demand launch or a fleet."""
     instance_id = account.world.launch_instance("m5.large", "us-east-1a")
     data = account.ec2.get_launch_template_data(InstanceId=instance_id)["LaunchTemplateData"]
     assert data["InstanceMarketOptions"]["SpotOptions"]["SpotInstanceType"] == "one-time"
 
 
-def test_data_launches_a_twin_only_when_stripped(account, refused) -> None:
+def test_data_launches_a_twin_only_when_stripped(
+    account: Account, refused: Callable[..., str]
+) -> None:
     """The interface and its address exist once: without them, zone and subnet it fits elsewhere."""
     instance_id = adopted(account)
     data = account.ec2.get_launch_template_data(InstanceId=instance_id)["LaunchTemplateData"]
@@ -134,7 +141,9 @@ def test_data_launches_a_twin_only_when_stripped(account, refused) -> None:
     assert copied["Placement"]["AvailabilityZone"] == "us-east-1a"
 
 
-def test_versions_are_numbered_and_the_default_cannot_be_deleted(account, refused) -> None:
+def test_versions_are_numbered_and_the_default_cannot_be_deleted(
+    account: Account, refused: Callable[..., str]
+) -> None:
     """$Default stays at 1 until it is set; deleting it is reported, deleting another works."""
     ec2 = account.ec2
     ec2.create_launch_template(LaunchTemplateName="web", LaunchTemplateData={"KeyName": "a"})
@@ -158,7 +167,7 @@ def test_versions_are_numbered_and_the_default_cannot_be_deleted(account, refuse
     assert error.startswith("InvalidLaunchTemplateName.NotFoundException")
 
 
-def test_instance_launched_with_an_age_keeps_its_launch_time(account) -> None:
+def test_instance_launched_with_an_age_keeps_its_launch_time(account: Account) -> None:
     """An instance launched with an age reports it, and so do its checks."""
     instance_id = adopted(account, DisableApiTermination=True)
     assert account.describe(instance_id)["LaunchTime"] == account.now - timedelta(days=30)

@@ -1,5 +1,6 @@
 """The life of an instance follows EC2: states, checks, protection, what goes with it."""
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -11,9 +12,10 @@ from simulator.world import (
     InstanceTerminated,
     InstanceTerminating,
 )
+from tests.simulator.world.conftest import Account
 
 
-def test_launch_is_pending_then_running_then_passes_its_checks(account) -> None:
+def test_launch_is_pending_then_running_then_passes_its_checks(account: Account) -> None:
     """Boot takes 15 to 45 s and checks 90 to 180 s after it, seen through the API only."""
     instance_id = account.run()["InstanceId"]
     assert account.describe(instance_id)["State"]["Name"] == "pending"
@@ -29,7 +31,7 @@ def test_launch_is_pending_then_running_then_passes_its_checks(account) -> None:
     assert (status["InstanceStatus"]["Status"], status["SystemStatus"]["Status"]) == ("ok", "ok")
 
 
-def test_status_checks_fail_where_a_scenario_says_so(account) -> None:
+def test_status_checks_fail_where_a_scenario_says_so(account: Account) -> None:
     """An instance launched while checks fail in its pool becomes impaired, others do not."""
     account.world.fail_status_checks("m5.large", "us-east-1a", end=account.now + timedelta(hours=1))
     bad, good = account.run()["InstanceId"], account.run(InstanceType="c5.large")["InstanceId"]
@@ -41,7 +43,7 @@ def test_status_checks_fail_where_a_scenario_says_so(account) -> None:
     assert found == {bad: "impaired", good: "ok"}
 
 
-def test_termination_takes_volumes_interfaces_and_address_with_it(account) -> None:
+def test_termination_takes_volumes_interfaces_and_address_with_it(account: Account) -> None:
     """Only the volume that is kept survives; the elastic address is free again."""
     instance_id = account.world.launch_instance(
         "m5.large", "us-east-1a", address=True, volumes=[DataVolume("/dev/sdf", 20)]
@@ -60,7 +62,9 @@ def test_termination_takes_volumes_interfaces_and_address_with_it(account) -> No
     assert "AssociationId" not in address
 
 
-def test_terminated_instance_is_forgotten_after_an_hour(account, refused) -> None:
+def test_terminated_instance_is_forgotten_after_an_hour(
+    account: Account, refused: Callable[..., str]
+) -> None:
     """DescribeInstances shows it for about an hour, then its id is unknown."""
     instance_id = account.run()["InstanceId"]
     account.ec2.terminate_instances(InstanceIds=[instance_id])
@@ -71,7 +75,9 @@ def test_terminated_instance_is_forgotten_after_an_hour(account, refused) -> Non
     assert error.startswith("InvalidInstanceID.NotFound")
 
 
-def test_protected_instance_is_not_terminated(account, refused) -> None:
+def test_protected_instance_is_not_terminated(
+    account: Account, refused: Callable[..., str]
+) -> None:
     """OperationNotPermitted, and the instance runs on; instances of other zones are not spared."""
     protected = account.world.launch_instance("m5.large", "us-east-1a", lifecycle="on-demand")
     near = account.world.launch_instance("m5.large", "us-east-1a")
@@ -88,7 +94,9 @@ def test_protected_instance_is_not_terminated(account, refused) -> None:
     assert account.world.state_of(protected) == "shutting-down"
 
 
-def test_termination_protection_of_spot_instances_cannot_be_modified(account, refused) -> None:
+def test_termination_protection_of_spot_instances_cannot_be_modified(
+    account: Account, refused: Callable[..., str]
+) -> None:
     """EC2 refuses the attribute for spot instances whatever the value."""
     instance_id = account.world.launch_instance("m5.large", "us-east-1a")
     for value in (True, False):
@@ -102,7 +110,9 @@ def test_termination_protection_of_spot_instances_cannot_be_modified(account, re
         account.world.protect(instance_id)
 
 
-def test_one_time_spot_instance_cannot_be_stopped(account, refused) -> None:
+def test_one_time_spot_instance_cannot_be_stopped(
+    account: Account, refused: Callable[..., str]
+) -> None:
     """UnsupportedOperation; an on-demand instance stops and starts again."""
     spot = account.world.launch_instance("m5.large", "us-east-1a")
     error = refused(account.ec2.stop_instances, InstanceIds=[spot])
@@ -117,7 +127,7 @@ def test_one_time_spot_instance_cannot_be_stopped(account, refused) -> None:
     assert account.world.state_of(owned) == "running"
 
 
-def test_persistent_request_launches_again_unless_it_is_cancelled_first(account) -> None:
+def test_persistent_request_launches_again_unless_it_is_cancelled_first(account: Account) -> None:
     """Terminating without cancelling opens the request again, and a new instance serves it."""
     cancelled = account.world.launch_instance("m5.large", "us-east-1a", persistent=True)
     request_id = account.describe(cancelled)["SpotInstanceRequestId"]
@@ -143,7 +153,9 @@ def test_persistent_request_launches_again_unless_it_is_cancelled_first(account)
     assert request["InstanceId"] not in (cancelled, left)
 
 
-def test_one_unknown_id_fails_a_whole_termination(account, refused) -> None:
+def test_one_unknown_id_fails_a_whole_termination(
+    account: Account, refused: Callable[..., str]
+) -> None:
     """InvalidInstanceID.NotFound, and the known instance runs on; a malformed id has its code."""
     instance_id = account.world.launch_instance("m5.large", "us-east-1a")
     ids = [instance_id, "i-00000000000000000"]
@@ -154,7 +166,7 @@ def test_one_unknown_id_fails_a_whole_termination(account, refused) -> None:
     assert error.startswith("InvalidInstanceID.Malformed")
 
 
-def test_events_follow_the_life_in_order_with_times_and_callers(account) -> None:
+def test_events_follow_the_life_in_order_with_times_and_callers(account: Account) -> None:
     """Launched, running, terminating, terminated: each once, at its own time, by its caller."""
     instance_id = account.run()["InstanceId"]
     account.wait(minutes=5)
@@ -170,7 +182,7 @@ def test_events_follow_the_life_in_order_with_times_and_callers(account) -> None
     assert timedelta(seconds=20) <= times[3] - times[2] <= timedelta(seconds=60)
 
 
-def test_instance_that_is_terminated_while_pending_never_runs(account) -> None:
+def test_instance_that_is_terminated_while_pending_never_runs(account: Account) -> None:
     """No running event is published for it."""
     instance_id = account.run()["InstanceId"]
     account.wait(seconds=5)
@@ -179,7 +191,7 @@ def test_instance_that_is_terminated_while_pending_never_runs(account) -> None:
     assert not any(isinstance(event, InstanceRunning) for event in account.events)
 
 
-def test_bill_is_the_integral_of_the_price_over_the_running_time(account) -> None:
+def test_bill_is_the_integral_of_the_price_over_the_running_time(account: Account) -> None:
     """Checked against a sum over single minutes, across price changes and a termination."""
     instance_id = account.world.launch_instance("m5.large", "us-east-1a", age=timedelta(days=2))
     start = account.now - timedelta(days=3)
@@ -189,10 +201,11 @@ def test_bill_is_the_integral_of_the_price_over_the_running_time(account) -> Non
     account.wait(hours=4)
     pool = account.market.pools[0]
     minutes = (ended - (start + timedelta(days=1))) // timedelta(minutes=1)
-    expected = sum(
-        account.market.price_at(pool, start + timedelta(days=1, minutes=m)) / 60
-        for m in range(minutes)
-    )
+    prices = [
+        account.market.price_at(pool, start + timedelta(days=1, minutes=m)) for m in range(minutes)
+    ]
+    expected = sum(price / 60 for price in prices if price is not None)
+    assert None not in prices
     assert account.world.bill(instance_id, start, account.now) == pytest.approx(expected, rel=1e-9)
     owned = account.world.launch_instance(
         "m5.large", "us-east-1a", lifecycle="on-demand", age=timedelta(hours=5)
@@ -200,7 +213,7 @@ def test_bill_is_the_integral_of_the_price_over_the_running_time(account) -> Non
     assert account.world.bill(owned, start, account.now) == pytest.approx(5 * 0.096)
 
 
-def test_replies_are_copies_that_change_nothing(account) -> None:
+def test_replies_are_copies_that_change_nothing(account: Account) -> None:
     """What a caller does to a reply is not seen by the next one."""
     instance_id = account.run()["InstanceId"]
     account.describe(instance_id)["State"]["Name"] = "spoilt"

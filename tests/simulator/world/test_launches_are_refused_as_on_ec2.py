@@ -1,14 +1,17 @@
 """RunInstances and CreateFleet refuse what EC2 refuses, with its codes, and then launch nothing."""
 
 import base64
+from collections.abc import Callable
 from datetime import timedelta
 from ipaddress import ip_address, ip_network
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simulator.world import AwsError
+from tests.simulator.world.conftest import Account
 
 PLACE = {"AvailabilityZone": "us-east-1a"}
 SPOT = {"MarketType": "spot"}
@@ -65,13 +68,17 @@ SPOT = {"MarketType": "spot"}
         ),
     ],
 )
-def test_launch_that_does_not_fit_is_refused(account, refused, params, code) -> None:
+def test_launch_that_does_not_fit_is_refused(
+    account: Account, refused: Callable[..., str], params: dict[str, Any], code: str
+) -> None:
     """Each misfit gets EC2's own error code and leaves no instance."""
     assert refused(account.run, **params).startswith(code)
     assert not account.world.instances
 
 
-def test_images_must_fit_the_type_in_network_and_boot_mode(account, refused) -> None:
+def test_images_must_fit_the_type_in_network_and_boot_mode(
+    account: Account, refused: Callable[..., str]
+) -> None:
     """ENA is required by m5, UEFI is unknown to t2, a deregistered image is unavailable."""
     old = account.world.add_image("x86_64", ena_support=False)
     assert refused(account.run, ImageId=old).startswith("InvalidParameterCombination: Enhanced")
@@ -82,11 +89,11 @@ def test_images_must_fit_the_type_in_network_and_boot_mode(account, refused) -> 
     assert refused(account.run, ImageId=modern).startswith("InvalidAMIID.Unavailable")
 
 
-def test_ipv6_addresses_are_of_the_subnets_block(account) -> None:
+def test_ipv6_addresses_are_of_the_subnets_block(account: Account) -> None:
     """As many as asked for, shown by instance and interface; a subnet without a block has none."""
     dual = account.world.add_subnet("us-east-1a", "172.31.96.0/24", ipv6=True)
 
-    def launch(subnet):
+    def launch(subnet: str) -> str:
         interface = {"DeviceIndex": 0, "SubnetId": subnet, "Ipv6AddressCount": 2}
         return account.world.launch_instance(
             "m5.large", "us-east-1a", NetworkInterfaces=[interface]
@@ -110,7 +117,7 @@ def test_ipv6_addresses_are_of_the_subnets_block(account) -> None:
         launch(plain["SubnetId"])
 
 
-def test_small_subnet_runs_out_of_addresses(account, refused) -> None:
+def test_small_subnet_runs_out_of_addresses(account: Account, refused: Callable[..., str]) -> None:
     """A /28 has eleven addresses for instances; the twelfth launch is refused."""
     subnet = account.world.add_subnet("us-east-1a", "172.31.96.0/28")
     account.ec2.run_instances(
@@ -124,7 +131,9 @@ def test_small_subnet_runs_out_of_addresses(account, refused) -> None:
     assert error.startswith("InsufficientFreeAddressesInSubnet")
 
 
-def test_capacity_is_closed_by_pool_lifecycle_and_time_only(account, refused) -> None:
+def test_capacity_is_closed_by_pool_lifecycle_and_time_only(
+    account: Account, refused: Callable[..., str]
+) -> None:
     """Elsewhere, otherwise and afterwards the launch succeeds; the error is a server error."""
     end = account.now + timedelta(hours=1)
     account.world.close_capacity("m5.*", "us-east-1a", "spot", account.now, end)
@@ -142,7 +151,9 @@ def test_capacity_is_closed_by_pool_lifecycle_and_time_only(account, refused) ->
     ), "a pool without a price has no spot capacity"
 
 
-def test_quotas_are_apart_by_lifecycle_and_family_class(account, refused) -> None:
+def test_quotas_are_apart_by_lifecycle_and_family_class(
+    account: Account, refused: Callable[..., str]
+) -> None:
     """Spot and on-demand have their own codes; freed vCPUs can be used again."""
     account.world.set_quota_vcpu("spot", "m5.large", 4)
     account.world.set_quota_vcpu("on-demand", "c5.large", 2)
@@ -156,7 +167,7 @@ def test_quotas_are_apart_by_lifecycle_and_family_class(account, refused) -> Non
     account.run(InstanceMarketOptions=SPOT)
 
 
-def test_dry_run_checks_and_launches_nothing(account, refused) -> None:
+def test_dry_run_checks_and_launches_nothing(account: Account, refused: Callable[..., str]) -> None:
     """A request that fits gets DryRunOperation, one that does not its own error."""
     assert refused(account.run, DryRun=True).startswith("DryRunOperation")
     assert refused(account.run, DryRun=True, KeyName="lost").startswith("InvalidKeyPair")
@@ -165,7 +176,7 @@ def test_dry_run_checks_and_launches_nothing(account, refused) -> None:
     assert not account.world.instances
 
 
-def test_client_token_launches_once_per_zone(account, refused) -> None:
+def test_client_token_launches_once_per_zone(account: Account, refused: Callable[..., str]) -> None:
     """The same request returns the same instance, another one is refused, another zone launches
     again; a refused launch leaves its token free."""
     account.world.close_capacity("c5.large", lifecycle="*", end=account.now + timedelta(minutes=1))
@@ -183,7 +194,7 @@ def test_client_token_launches_once_per_zone(account, refused) -> None:
     account.run(ClientToken="u", InstanceType="c5.large")
 
 
-def test_template_fills_in_and_the_request_overrides(account) -> None:
+def test_template_fills_in_and_the_request_overrides(account: Account) -> None:
     """Parameters replace the template's, tags merge by key, user data arrives base64."""
     data = {
         "ImageId": account.image(),
@@ -224,7 +235,7 @@ def test_template_fills_in_and_the_request_overrides(account) -> None:
     assert base64.b64decode(reply["UserData"]["Value"]) == b"#!/bin/sh"
 
 
-def make_fleet(account, overrides, **params):
+def make_fleet(account: Account, overrides: list[dict[str, Any]], **params: Any) -> Any:
     """CreateFleet instant of one spot instance from a fresh template."""
     name = f"fleet-{len(account.ec2.describe_launch_templates()['LaunchTemplates'])}"
     account.ec2.create_launch_template(
@@ -252,14 +263,13 @@ def make_fleet(account, overrides, **params):
     return account.ec2.create_fleet(**request)
 
 
-def subnet_of(account, zone):
+def subnet_of(account: Account, zone: str) -> str:
     """The default subnet of a zone."""
-    return account.ec2.describe_subnets(Filters=[{"Name": "availability-zone", "Values": [zone]}])[
-        "Subnets"
-    ][0]["SubnetId"]
+    in_zone = [{"Name": "availability-zone", "Values": [zone]}]
+    return str(account.ec2.describe_subnets(Filters=in_zone)["Subnets"][0]["SubnetId"])
 
 
-def test_fleet_tries_all_pools_and_reports_failures_with_success(account) -> None:
+def test_fleet_tries_all_pools_and_reports_failures_with_success(account: Account) -> None:
     """HTTP 200: closed pools are in Errors with codes, the launched one in Instances, tagged."""
     account.world.close_capacity("m5.large", lifecycle="spot")
     overrides = [
@@ -286,7 +296,9 @@ def test_fleet_tries_all_pools_and_reports_failures_with_success(account) -> Non
 
 @settings(max_examples=20, deadline=None)
 @given(open_pools=st.sets(st.integers(0, 5), min_size=1))
-def test_fleet_launches_in_an_open_pool_whenever_there_is_one(new_account, open_pools) -> None:
+def test_fleet_launches_in_an_open_pool_whenever_there_is_one(
+    new_account: Callable[..., Account], open_pools: set[int]
+) -> None:
     """Whatever pools are closed, exactly one instance starts, and in an open one."""
     account = new_account()
     pools = [(t, z) for t in ("m5.large", "c5.large") for z in account.world.zones[:3]]
@@ -303,7 +315,9 @@ def test_fleet_launches_in_an_open_pool_whenever_there_is_one(new_account, open_
     assert pools.index(where) in open_pools
 
 
-def test_reused_fleet_token_returns_the_first_fleet(account, refused) -> None:
+def test_reused_fleet_token_returns_the_first_fleet(
+    account: Account, refused: Callable[..., str]
+) -> None:
     """The same request launches once; other parameters are IdempotentParameterMismatch."""
     overrides = [{"InstanceType": "m5.large", "AvailabilityZone": "us-east-1c"}]
     first = make_fleet(account, overrides, ClientToken="f")
@@ -313,7 +327,7 @@ def test_reused_fleet_token_returns_the_first_fleet(account, refused) -> None:
     assert first["FleetId"].startswith("fleet-")
 
 
-def test_repeated_fleet_names_no_instance_but_is_described_with_it(account) -> None:
+def test_repeated_fleet_names_no_instance_but_is_described_with_it(account: Account) -> None:
     """AWS promises that a repeated call does nothing more, not that it answers in full."""
     overrides = [
         {"InstanceType": kind, "SubnetId": subnet_of(account, "us-east-1b"), "Priority": rank}
@@ -348,7 +362,7 @@ def test_repeated_fleet_names_no_instance_but_is_described_with_it(account) -> N
     assert len(account.world.instances) == 1
 
 
-def test_start_needs_quota_as_a_launch_does(account, refused) -> None:
+def test_start_needs_quota_as_a_launch_does(account: Account, refused: Callable[..., str]) -> None:
     """A stopped instance counts no vCPU; started again it may find none left."""
     instance_id = account.run()["InstanceId"]
     account.wait(seconds=60)
@@ -362,7 +376,9 @@ def test_start_needs_quota_as_a_launch_does(account, refused) -> None:
     account.ec2.start_instances(InstanceIds=[instance_id])
 
 
-def test_quotas_of_lifecycles_and_classes_are_apart(account, refused) -> None:
+def test_quotas_of_lifecycles_and_classes_are_apart(
+    account: Account, refused: Callable[..., str]
+) -> None:
     """A full spot quota of the standard families leaves on-demand and other classes alone."""
     account.world.set_class_quota_vcpu("spot", "Standard", 2)
     account.world.set_class_quota_vcpu("spot", "P", 0)

@@ -1,15 +1,24 @@
 """CloudWatch shows the demand that a scenario states, per instance and as AWS shapes it."""
 
 import math
-from datetime import timedelta
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
 
 import numpy as np
 import pytest
 
 from simulator.world import Load
+from tests.simulator.world.conftest import Account
 
 
-def query(number, instance_id, stat="Average", period=300, name="CPUUtilization"):
+def query(
+    number: int,
+    instance_id: str,
+    stat: str = "Average",
+    period: int = 300,
+    name: str = "CPUUtilization",
+) -> dict[str, Any]:
     """One MetricStat query for a metric of AWS/EC2."""
     return {
         "Id": f"q{number}",
@@ -25,9 +34,12 @@ def query(number, instance_id, stat="Average", period=300, name="CPUUtilization"
     }
 
 
-def ask(account, queries, hours=24.0, **params):
+def ask(
+    account: Account, queries: list[dict[str, Any]], hours: float = 24.0, **params: Any
+) -> dict[str, tuple[list[datetime], list[float]]]:
     """All results of the last hours, pages joined."""
-    found, token = {}, None
+    found: dict[str, tuple[list[datetime], list[float]]] = {}
+    token = None
     while True:
         reply = account.cloudwatch.get_metric_data(
             MetricDataQueries=queries,
@@ -45,12 +57,12 @@ def ask(account, queries, hours=24.0, **params):
             return found
 
 
-def wave(when):
+def wave(when: datetime) -> float:
     """A demand of 1 vCPU with a daily wave."""
     return 1.0 + 0.5 * math.sin(when.timestamp() / 86_400 * 2 * math.pi)
 
 
-def test_cpu_is_demand_over_the_vcpus_of_the_type(account) -> None:
+def test_cpu_is_demand_over_the_vcpus_of_the_type(account: Account) -> None:
     """The same demand is half the percentage on an instance twice as large; noise is within 3 %."""
     account.world.loads["web"] = Load(cpu_vcpu=wave)
     for instance_type, vcpus in (("m5.large", 2), ("m5.xlarge", 4)):
@@ -64,11 +76,15 @@ def test_cpu_is_demand_over_the_vcpus_of_the_type(account) -> None:
             assert value == pytest.approx(100 * wave(time) / vcpus, rel=0.031)
 
 
-def test_percentiles_and_means_are_those_of_the_five_minute_points(account) -> None:
+def test_percentiles_and_means_are_those_of_the_five_minute_points(account: Account) -> None:
     """Over any period, against numpy on the raw points; a week at once."""
     account.world.loads["web"] = Load(cpu_vcpu=wave)
     instance_id = account.world.launch_instance("m5.large", "us-east-1a", tags={"Name": "web"})
-    stats = {"p95": lambda v: np.percentile(v, 95), "Average": np.mean, "Maximum": np.max}
+    stats: dict[str, Callable[[list[float]], Any]] = {
+        "p95": lambda v: np.percentile(v, 95),
+        "Average": np.mean,
+        "Maximum": np.max,
+    }
     queries = [query(0, instance_id)] + [
         query(n, instance_id, stat, 604_800) for n, stat in enumerate(stats, 1)
     ]
@@ -79,7 +95,7 @@ def test_percentiles_and_means_are_those_of_the_five_minute_points(account) -> N
         assert found[f"q{number}"][1] == [pytest.approx(function(raw))]
 
 
-def test_memory_is_reported_only_where_an_agent_reports_it(account) -> None:
+def test_memory_is_reported_only_where_an_agent_reports_it(account: Account) -> None:
     """Its dimensions are found by ListMetrics and must be named exactly."""
     account.world.loads["quiet"] = Load(cpu_vcpu=wave)
     account.world.loads["loud"] = Load(cpu_vcpu=wave, memory_gib=lambda _: 4.0)
@@ -108,7 +124,7 @@ def test_memory_is_reported_only_where_an_agent_reports_it(account) -> None:
     assert found["q2"] == ([], [])
 
 
-def test_there_are_no_points_while_an_instance_does_not_run(account) -> None:
+def test_there_are_no_points_while_an_instance_does_not_run(account: Account) -> None:
     """None before its launch, none after its end, none for the running five minutes."""
     account.world.loads["web"] = Load(cpu_vcpu=wave)
     instance_id = account.world.launch_instance(
@@ -127,7 +143,9 @@ def test_there_are_no_points_while_an_instance_does_not_run(account) -> None:
     assert max(times) < ended
 
 
-def test_pages_join_to_the_whole_and_the_limits_hold(account, refused) -> None:
+def test_pages_join_to_the_whole_and_the_limits_hold(
+    account: Account, refused: Callable[..., str]
+) -> None:
     """Data points are cut into pages of MaxDatapoints; 501 queries and double ids are refused."""
     instance_id = account.world.launch_instance("m5.large", "us-east-1a")
     queries = [query(n, instance_id) for n in range(3)]
@@ -144,7 +162,7 @@ def test_pages_join_to_the_whole_and_the_limits_hold(account, refused) -> None:
         assert error.startswith("ValidationError")
 
 
-def test_listings_come_in_pages_of_500(account) -> None:
+def test_listings_come_in_pages_of_500(account: Account) -> None:
     """With 170 instances of five metrics each there are two pages."""
     for _ in range(170):
         account.world.launch_instance("m5.large", "us-east-1a")

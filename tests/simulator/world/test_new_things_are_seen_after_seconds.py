@@ -23,11 +23,12 @@ def slow(new_account: Any) -> Any:
 
 
 def launched(slow: Any, **params: Any) -> dict[str, Any]:
-    return slow.run(
+    instance: dict[str, Any] = slow.run(
         TagSpecifications=[{"ResourceType": "instance", "Tags": TAGS}],
         InstanceMarketOptions={"MarketType": "spot"},
         **params,
     )
+    return instance
 
 
 def listed(slow: Any, **params: Any) -> list[str]:

@@ -1,19 +1,22 @@
 """Types, offerings, price list, advisor and network: AWS's shapes, and one world per seed."""
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from simulator.world import AwsError, InvalidReply, NotModelled, World
+from simulator.world import AwsError, InvalidReply, NotModelled, World, WorldEvent
 from simulator.world.advisor import URL
 from simulator.world.catalog import instance_types
 from simulator.world.operations import OPERATIONS
 from simulator.world.shapes import checked_reply
+from tests.simulator.world.conftest import Account
 
 
-def test_every_type_of_the_catalog_fits_the_service_model(account) -> None:
+def test_every_type_of_the_catalog_fits_the_service_model(account: Account) -> None:
     """All pages of DescribeInstanceTypes pass the check of botocore's output shape."""
     pages = account.ec2.get_paginator("describe_instance_types").paginate()
     rows = [row for page in pages for row in page["InstanceTypes"]]
@@ -21,7 +24,7 @@ def test_every_type_of_the_catalog_fits_the_service_model(account) -> None:
     assert all(row == instance_types()[row["InstanceType"]] for row in rows)
 
 
-def test_types_are_filtered_by_any_member(account) -> None:
+def test_types_are_filtered_by_any_member(account: Account) -> None:
     """Names in kebab case, lists in the singular."""
     reply = account.ec2.describe_instance_types(
         Filters=[
@@ -37,14 +40,14 @@ def test_types_are_filtered_by_any_member(account) -> None:
     assert [row["InstanceType"] for row in reply["InstanceTypes"]] == ["m6g.large"]
 
 
-def test_unknown_types_are_refused_by_name(account, refused) -> None:
+def test_unknown_types_are_refused_by_name(account: Account, refused: Callable[..., str]) -> None:
     """InvalidInstanceType says which."""
     error = refused(account.ec2.describe_instance_types, InstanceTypes=["m5.large", "m5.tiny"])
     assert error.startswith("InvalidInstanceType")
     assert "[m5.tiny]" in error
 
 
-def test_zones_and_offerings_agree(account) -> None:
+def test_zones_and_offerings_agree(account: Account) -> None:
     """Each zone has a name, an id and a subnet, and offerings by name and by id match."""
     zones = account.ec2.describe_availability_zones()["AvailabilityZones"]
     assert tuple(zone["ZoneName"] for zone in zones) == account.world.zones
@@ -72,7 +75,7 @@ def test_zones_and_offerings_agree(account) -> None:
     assert len(account.ec2.describe_security_groups()["SecurityGroups"]) == 1
 
 
-def test_subnets_may_be_in_local_zones_and_on_outposts(account) -> None:
+def test_subnets_may_be_in_local_zones_and_on_outposts(account: Account) -> None:
     """DescribeSubnets shows their zone and their OutpostArn, which other subnets lack; nothing can be
     launched there."""
     account.world.add_local_zone("us-east-1-bos-1a", "use1-bos1-az1")
@@ -87,7 +90,7 @@ def test_subnets_may_be_in_local_zones_and_on_outposts(account) -> None:
             account.world.launch_instance("m5.large", "us-east-1a", SubnetId=subnet)
 
 
-def prices(account, *terms):
+def prices(account: Account, *terms: tuple[str, str]) -> list[tuple[str, float]]:
     """(instance type, USD per hour) of all products that match."""
     filters = [{"Type": "TERM_MATCH", "Field": f, "Value": v} for f, v in terms]
     found, token = [], None
@@ -106,7 +109,7 @@ def prices(account, *terms):
             return found
 
 
-def test_price_list_gives_on_demand_prices_to_a_careful_filter(account) -> None:
+def test_price_list_gives_on_demand_prices_to_a_careful_filter(account: Account) -> None:
     """With the full filter one price a type; a careless one also gets reserved and Windows."""
     careful = (
         ("location", "US East (N. Virginia)"),
@@ -120,7 +123,7 @@ def test_price_list_gives_on_demand_prices_to_a_careful_filter(account) -> None:
     assert len(prices(account, ("instanceType", "m5.large"))) == 5
 
 
-def test_advisor_file_has_the_known_shape_and_changes_on_request(account) -> None:
+def test_advisor_file_has_the_known_shape_and_changes_on_request(account: Account) -> None:
     """Five ranges, buckets 0 to 4 with shares near the stated ones, changes from then on."""
     status, _, body = account.world.http(URL)
     data = json.loads(body)
@@ -160,7 +163,7 @@ def test_reply_that_breaks_the_service_model_is_caught() -> None:
             checked_reply("ec2", "DescribeVolumes", reply)
 
 
-def test_operation_that_is_not_modelled_is_refused_by_name(account) -> None:
+def test_operation_that_is_not_modelled_is_refused_by_name(account: Account) -> None:
     """Unknown operations and parameters are never answered by a guess."""
     with pytest.raises(NotModelled, match="DescribeHosts"):
         account.ec2.describe_hosts()
@@ -172,11 +175,11 @@ def test_every_operation_names_its_page_in_the_documentation() -> None:
     """The docstring of each handler begins with the API reference page that it follows."""
     for (service, name), handler in OPERATIONS.items():
         page = f"API_pricing_{name}" if service == "pricing" else f"API_{name}"
-        assert handler.__doc__.startswith(page), name
+        assert str(handler.__doc__).startswith(page), name
 
 
 @pytest.mark.parametrize("region", ["eu-west-1", "ap-south-1", "sa-east-1"])
-def test_other_regions_have_their_own_zones_types_and_names(region) -> None:
+def test_other_regions_have_their_own_zones_types_and_names(region: str) -> None:
     """Subnets, offerings and the price list's location are the region's."""
     world = World(
         lambda: datetime(2024, 3, 1, tzinfo=UTC),
@@ -195,7 +198,7 @@ def test_other_regions_have_their_own_zones_types_and_names(region) -> None:
     }
 
 
-def story(account):
+def story(account: Account) -> tuple[Any, list[WorldEvent], Any]:
     """What can be seen of a small story."""
     for _ in range(3):
         account.run(ClientToken=f"t{_}", InstanceMarketOptions={"MarketType": "spot"})
@@ -205,6 +208,6 @@ def story(account):
     return seen, account.events, account.ec2.describe_instance_status()["InstanceStatuses"]
 
 
-def test_runs_with_one_seed_are_identical(new_account) -> None:
+def test_runs_with_one_seed_are_identical(new_account: Callable[..., Account]) -> None:
     """Two worlds of one seed agree in ids, times, states and events."""
     assert story(new_account()) == story(new_account())

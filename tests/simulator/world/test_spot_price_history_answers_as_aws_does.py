@@ -1,17 +1,21 @@
 """DescribeSpotPriceHistory: what applies in the range, newest first, in pages."""
 
-from datetime import timedelta
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simulator.world import World
+from tests.simulator.world.conftest import Account, Pool
 
 
-def history(account, **params):
+def history(account: Account, **params: Any) -> tuple[list[dict[str, Any]], list[str]]:
     """All rows, and the tokens that came with the pages."""
-    rows, tokens = [], []
+    rows: list[dict[str, Any]] = []
+    tokens: list[str] = []
     while True:
         reply = account.ec2.describe_spot_price_history(
             **params, **({"NextToken": tokens[-1]} if tokens else {})
@@ -22,7 +26,9 @@ def history(account, **params):
             return rows, tokens
 
 
-def expected_rows(account, start, end, keep=lambda _: True):
+def expected_rows(
+    account: Account, start: datetime, end: datetime, keep: Callable[[Pool], bool] = lambda _: True
+) -> set[tuple[str, str, int, str]]:
     """By the definition: changes in the range, and the last before it, of every pool."""
     found = set()
     for pool in account.market.pools:
@@ -37,7 +43,7 @@ def expected_rows(account, start, end, keep=lambda _: True):
     return found
 
 
-def as_set(rows):
+def as_set(rows: list[dict[str, Any]]) -> set[tuple[str, str, int, str]]:
     """Rows as the definition spells them."""
     return {
         (
@@ -58,7 +64,11 @@ def as_set(rows):
     one_type=st.booleans(),
 )
 def test_any_range_in_any_pages_holds_exactly_what_applies(
-    new_account, ago_minutes, length_minutes, page, one_type
+    new_account: Callable[..., Account],
+    ago_minutes: int,
+    length_minutes: int,
+    page: int,
+    one_type: bool,
 ) -> None:
     """Nothing twice, nothing missing, newest first, an empty token at the end only."""
     account = new_account()
@@ -79,14 +89,16 @@ def test_any_range_in_any_pages_holds_exactly_what_applies(
     assert all(tokens[:-1])
 
 
-def test_future_prices_are_not_shown(account) -> None:
+def test_future_prices_are_not_shown(account: Account) -> None:
     """An end time ahead gives what is known now."""
     rows, _ = history(account, StartTime=account.now, EndTime=account.now + timedelta(days=1))
     assert as_set(rows) == expected_rows(account, account.now, account.now)
     assert len(rows) == len(account.market.pools)
 
 
-def test_other_products_have_no_rows_and_unknown_ones_are_refused(account, refused) -> None:
+def test_other_products_have_no_rows_and_unknown_ones_are_refused(
+    account: Account, refused: Callable[..., str]
+) -> None:
     """Only Linux/UNIX has prices; filters on zone and type work as parameters do."""
     assert history(account, ProductDescriptions=["Windows"])[0] == []
     error = refused(account.ec2.describe_spot_price_history, ProductDescriptions=["Lunix"])
@@ -101,7 +113,7 @@ def test_other_products_have_no_rows_and_unknown_ones_are_refused(account, refus
     assert {row["AvailabilityZone"] for row in rows} == {"us-east-1a"}
 
 
-def test_empty_pages_come_now_and_then(account) -> None:
+def test_empty_pages_come_now_and_then(account: Account) -> None:
     """A reader that stops at an empty page loses rows; some listing has one."""
     empty = 0
     for _ in range(4):
@@ -115,7 +127,9 @@ def test_empty_pages_come_now_and_then(account) -> None:
     assert empty
 
 
-def test_token_of_another_operation_is_refused(account, refused) -> None:
+def test_token_of_another_operation_is_refused(
+    account: Account, refused: Callable[..., str]
+) -> None:
     """InvalidPaginationToken, as for one that never was."""
     token = account.ec2.describe_spot_price_history(MaxResults=1)["NextToken"]
     for wrong in (token, "banana"):
@@ -123,7 +137,7 @@ def test_token_of_another_operation_is_refused(account, refused) -> None:
         assert error.startswith("InvalidPaginationToken")
 
 
-def test_prices_of_another_region_are_not_taken(account) -> None:
+def test_prices_of_another_region_are_not_taken(account: Account) -> None:
     """A market whose zones are not the region's is an error that names them."""
     with pytest.raises(ValueError, match="us-east-1a"):
         World(

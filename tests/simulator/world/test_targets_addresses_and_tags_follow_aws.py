@@ -1,21 +1,24 @@
 """Target health, elastic addresses and tags behave as AWS documents them."""
 
+from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from simulator.world import AddressMoved, TargetDeregistered, TargetRegistered
+from tests.simulator.world.conftest import Account
 
 
-def health(account, arn, instance_id):
+def health(account: Account, arn: str, instance_id: str) -> str:
     """Target health of an instance that is registered or not."""
     reply = account.elbv2.describe_target_health(TargetGroupArn=arn, Targets=[{"Id": instance_id}])
-    return reply["TargetHealthDescriptions"][0]["TargetHealth"]["State"]
+    return str(reply["TargetHealthDescriptions"][0]["TargetHealth"]["State"])
 
 
-def test_target_becomes_healthy_and_drains_for_the_deregistration_delay(account) -> None:
+def test_target_becomes_healthy_and_drains_for_the_deregistration_delay(account: Account) -> None:
     """initial -> healthy -> draining -> unused, and the events say so."""
     arn = account.world.create_target_group("web", deregistration_delay=timedelta(seconds=120))
     instance_id = account.world.launch_instance("m5.large", "us-east-1a")
@@ -39,7 +42,9 @@ def test_target_becomes_healthy_and_drains_for_the_deregistration_delay(account)
     assert kinds == [TargetRegistered, TargetDeregistered]
 
 
-def test_only_running_instances_can_be_registered(account, refused) -> None:
+def test_only_running_instances_can_be_registered(
+    account: Account, refused: Callable[..., str]
+) -> None:
     """A pending one is an InvalidTarget; an unknown group is TargetGroupNotFound."""
     arn = account.world.create_target_group("web")
     instance_id = account.run()["InstanceId"]
@@ -50,7 +55,9 @@ def test_only_running_instances_can_be_registered(account, refused) -> None:
     assert error.startswith("TargetGroupNotFound")
 
 
-def test_instance_that_never_boots_is_unhealthy_and_one_without_balancer_unused(account) -> None:
+def test_instance_that_never_boots_is_unhealthy_and_one_without_balancer_unused(
+    account: Account,
+) -> None:
     """unhealthy after its checks failed; unused where nothing sends traffic."""
     account.world.fail_status_checks()
     arn = account.world.create_target_group("web")
@@ -64,7 +71,7 @@ def test_instance_that_never_boots_is_unhealthy_and_one_without_balancer_unused(
     assert health(account, idle, instance_id) == "unused"
 
 
-def test_terminated_instance_leaves_its_target_group(account) -> None:
+def test_terminated_instance_leaves_its_target_group(account: Account) -> None:
     """It is deregistered by itself when it is gone."""
     arn = account.world.create_target_group("web")
     instance_id = account.world.launch_instance("m5.large", "us-east-1a", target_group_arn=arn)
@@ -75,7 +82,7 @@ def test_terminated_instance_leaves_its_target_group(account) -> None:
     assert TargetDeregistered in {type(event) for event in account.events}
 
 
-def test_address_is_a_target_whoever_has_it(account, refused) -> None:
+def test_address_is_a_target_whoever_has_it(account: Account, refused: Callable[..., str]) -> None:
     """It is registered once for each port, healthy while its instance answers, and stays when that
     ends: unhealthy, until somebody takes it out; only then it can come back."""
     arn = account.world.create_target_group("web", target_type="ip")
@@ -97,11 +104,13 @@ def test_address_is_a_target_whoever_has_it(account, refused) -> None:
     assert health(account, arn, address) == "unhealthy"
 
 
-def test_zone_is_named_only_for_addresses_outside_the_subnets(account, refused) -> None:
+def test_zone_is_named_only_for_addresses_outside_the_subnets(
+    account: Account, refused: Callable[..., str]
+) -> None:
     """ELB knows the zone of the others, and refuses to override it."""
     arn = account.world.create_target_group("web", target_type="ip")
 
-    def register(**target):
+    def register(**target: Any) -> str:
         return refused(account.elbv2.register_targets, TargetGroupArn=arn, Targets=[target])
 
     assert "Availability Zone is required for IP address '10.0.0.1'" in register(Id="10.0.0.1")
@@ -116,7 +125,7 @@ def test_zone_is_named_only_for_addresses_outside_the_subnets(account, refused) 
 
 
 @pytest.mark.parametrize("target_type", ["instance", "ip"])
-def test_target_in_a_zone_that_is_not_enabled_is_unused(account, target_type) -> None:
+def test_target_in_a_zone_that_is_not_enabled_is_unused(account: Account, target_type: str) -> None:
     """ELBv2 API reference, TargetHealth: also one that was healthy, until the zone is enabled."""
     arn = account.world.create_target_group(
         "web", target_type=target_type, zones=("us-east-1a", "us-east-1b")
@@ -124,7 +133,7 @@ def test_target_in_a_zone_that_is_not_enabled_is_unused(account, target_type) ->
     for zone in ("us-east-1b", "us-east-1c"):
         account.world.launch_instance("m5.large", zone, target_group_arn=arn)
 
-    def states():
+    def states() -> list[tuple[str, str | None]]:
         rows = account.elbv2.describe_target_health(TargetGroupArn=arn)["TargetHealthDescriptions"]
         return [(r["TargetHealth"]["State"], r["TargetHealth"].get("Reason")) for r in rows]
 
@@ -133,7 +142,7 @@ def test_target_in_a_zone_that_is_not_enabled_is_unused(account, target_type) ->
     assert states() == [("unused", "Target.NotInUse"), ("healthy", None)]
 
 
-def test_load_balancers_name_their_zones(account, refused) -> None:
+def test_load_balancers_name_their_zones(account: Account, refused: Callable[..., str]) -> None:
     """API_DescribeLoadBalancers: all page by page, or those named, 20 at most, each of them there."""
     both = ("us-east-1a", "us-east-1c")
     account.world.create_target_group("web", zones=both)
@@ -157,7 +166,7 @@ def test_load_balancers_name_their_zones(account, refused) -> None:
     assert refused(describe, LoadBalancerArns=arns[:1] * 21).startswith("ValidationError")
 
 
-def test_application_load_balancer_has_two_zones(account) -> None:
+def test_application_load_balancer_has_two_zones(account: Account) -> None:
     """Its user guide, "Subnets for your load balancer"; a Network Load Balancer may have one."""
     for zones in (("us-east-1a",), ("us-east-1a", "eu-west-1a")):
         with pytest.raises(ValueError, match="zones"):
@@ -165,7 +174,9 @@ def test_application_load_balancer_has_two_zones(account) -> None:
     account.world.create_target_group("raw", protocol="TCP", zones=("us-east-1a",))
 
 
-def test_classic_load_balancers_name_their_instances(account, refused) -> None:
+def test_classic_load_balancers_name_their_instances(
+    account: Account, refused: Callable[..., str]
+) -> None:
     """All of them page by page, or those named."""
     instance_id = account.world.launch_instance("m5.large", "us-east-1a")
     account.world.set_classic_load_balancer("empty")
@@ -182,7 +193,7 @@ def test_classic_load_balancers_name_their_instances(account, refused) -> None:
         account.world.set_classic_load_balancer("legacy", "i-0123456789abcdef0")
 
 
-def test_address_moves_only_when_it_may(account, refused) -> None:
+def test_address_moves_only_when_it_may(account: Account, refused: Callable[..., str]) -> None:
     """Without AllowReassociation Resource.AlreadyAssociated and nothing moved; repeats are fine."""
     old = account.world.launch_instance("m5.large", "us-east-1a", address=True)
     new = account.world.launch_instance("m5.large", "us-east-1b")
@@ -202,7 +213,9 @@ def test_address_moves_only_when_it_may(account, refused) -> None:
     assert error.startswith("InvalidAssociationID.NotFound")
 
 
-def test_addresses_are_limited_and_pending_instances_take_none(account, refused) -> None:
+def test_addresses_are_limited_and_pending_instances_take_none(
+    account: Account, refused: Callable[..., str]
+) -> None:
     """AddressLimitExceeded beyond five; InvalidInstanceID while pending."""
     for _ in range(4):
         account.ec2.allocate_address(Domain="vpc")
@@ -219,7 +232,9 @@ def test_addresses_are_limited_and_pending_instances_take_none(account, refused)
 @settings(max_examples=15, deadline=None)
 @example(first=50, second=1, overlap=0)
 @given(first=st.integers(0, 50), second=st.integers(1, 60), overlap=st.integers(0, 50))
-def test_resource_never_has_more_than_fifty_tags(new_account, first, second, overlap) -> None:
+def test_resource_never_has_more_than_fifty_tags(
+    new_account: Callable[..., Account], first: int, second: int, overlap: int
+) -> None:
     """Creation is all or nothing; an existing key does not count twice."""
     account = new_account()
     instance_id = account.world.launch_instance("m5.large", "us-east-1a")
@@ -227,7 +242,7 @@ def test_resource_never_has_more_than_fifty_tags(new_account, first, second, ove
     old = {f"k{n}" for n in range(first)}
     new = {f"k{n}" for n in range(begin, begin + second)}
 
-    def tag(keys):
+    def tag(keys: set[str]) -> None:
         account.ec2.create_tags(
             Resources=[instance_id], Tags=[{"Key": key, "Value": ""} for key in sorted(keys)]
         )
@@ -243,7 +258,9 @@ def test_resource_never_has_more_than_fifty_tags(new_account, first, second, ove
         assert set(account.world.tags_of(instance_id)) == old | new
 
 
-def test_reserved_tags_are_refused_and_listings_are_complete(account, refused) -> None:
+def test_reserved_tags_are_refused_and_listings_are_complete(
+    account: Account, refused: Callable[..., str]
+) -> None:
     """aws: keys cannot be written; DescribeTags finds by key; DeleteTags minds the value."""
     instance_id = account.world.launch_instance("m5.large", "us-east-1a", tags={"Name": "web"})
     tags = {"Resources": [instance_id], "Tags": [{"Key": "aws:x", "Value": "1"}]}
@@ -256,7 +273,9 @@ def test_reserved_tags_are_refused_and_listings_are_complete(account, refused) -
     assert account.world.tags_of(instance_id) == {}
 
 
-def test_filters_are_strict_and_pages_keep_to_their_listing(account, refused) -> None:
+def test_filters_are_strict_and_pages_keep_to_their_listing(
+    account: Account, refused: Callable[..., str]
+) -> None:
     """Unknown names are refused, values may have wildcards, ids and MaxResults exclude each
     other, and an instance launched between two pages is not on the second."""
     ids = [

@@ -1,16 +1,18 @@
 """A launch merges its block device mappings with the image's; users change volumes and machines."""
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
 
 from simulator.world import DataVolume
+from tests.simulator.world.conftest import Account
 
 DATA = DataVolume("/dev/sdf", 40, iops=4000)
 
 
 @pytest.fixture
-def image(account):
+def image(account: Account) -> str:
     """An image with a root, two data volumes and a mapping to an instance store volume."""
     more = DataVolume("/dev/sdg", 60, volume_type="gp2")
     return account.world.add_image(
@@ -18,7 +20,7 @@ def image(account):
     )
 
 
-def devices(account, instance_id):
+def devices(account: Account, instance_id: str) -> dict[str, tuple[int, str, int | None]]:
     """Device name -> (GiB, type, IOPS) of an instance's volumes."""
     named = [{"Name": "attachment.instance-id", "Values": [instance_id]}]
     rows = account.ec2.describe_volumes(Filters=named)["Volumes"]
@@ -28,7 +30,7 @@ def devices(account, instance_id):
     }
 
 
-def test_image_lists_its_devices(account, image) -> None:
+def test_image_lists_its_devices(account: Account, image: str) -> None:
     """Its EBS volumes with their snapshots, and what it maps to instance stores."""
     (row,) = account.ec2.describe_images(ImageIds=[image])["Images"]
     root, data, more, store = row["BlockDeviceMappings"]
@@ -38,7 +40,9 @@ def test_image_lists_its_devices(account, image) -> None:
     assert store == {"DeviceName": "/dev/sdb", "VirtualName": "ephemeral0"}
 
 
-def test_launch_gets_the_images_volumes_and_overrides_them_by_device(account, image) -> None:
+def test_launch_gets_the_images_volumes_and_overrides_them_by_device(
+    account: Account, image: str
+) -> None:
     """What the launch does not name comes as the image has it; what it names is changed by parts."""
     launched = account.run(
         ImageId=image,
@@ -55,7 +59,9 @@ def test_launch_gets_the_images_volumes_and_overrides_them_by_device(account, im
     }
 
 
-def test_device_mapped_to_none_is_not_attached(account, image, refused) -> None:
+def test_device_mapped_to_none_is_not_attached(
+    account: Account, image: str, refused: Callable[..., str]
+) -> None:
     """An empty NoDevice keeps a volume of the image away; the root cannot be kept away."""
     without = [{"DeviceName": "/dev/sdg", "NoDevice": ""}]
     launched = account.run(ImageId=image, BlockDeviceMappings=without)
@@ -65,7 +71,7 @@ def test_device_mapped_to_none_is_not_attached(account, image, refused) -> None:
     assert error.startswith("InvalidBlockDeviceMapping")
 
 
-def test_users_change_their_volumes(account, image) -> None:
+def test_users_change_their_volumes(account: Account, image: str) -> None:
     """A volume grows and becomes faster in use, and is removed; it does not shrink, nor does the root
     go."""
     world = account.world
@@ -82,16 +88,17 @@ def test_users_change_their_volumes(account, image) -> None:
     assert set(devices(account, instance_id)) == {"/dev/xvda", "/dev/sdf"}
     names = [m["DeviceName"] for m in account.describe(instance_id)["BlockDeviceMappings"]]
     assert names == ["/dev/xvda", "/dev/sdf"]
-    for wrong in (
+    wrongs: tuple[Callable[[], object], ...] = (
         lambda: world.modify_volume(instance_id, "/dev/sdf", Size=79),
         lambda: world.remove_volume(instance_id, "/dev/xvda"),
         lambda: world.remove_volume(instance_id, "/dev/sdg"),
-    ):
+    )
+    for wrong in wrongs:
         with pytest.raises(ValueError, match=r"Size|device_name"):
             wrong()
 
 
-def test_user_data_changes_only_while_the_instance_is_stopped(account) -> None:
+def test_user_data_changes_only_while_the_instance_is_stopped(account: Account) -> None:
     """And a start gives it another launch time."""
     world = account.world
     instance_id = world.launch_instance("m5.large", "us-east-1a", lifecycle="on-demand")
@@ -108,7 +115,7 @@ def test_user_data_changes_only_while_the_instance_is_stopped(account) -> None:
     assert account.describe(instance_id)["LaunchTime"] >= before + timedelta(minutes=5)
 
 
-def test_credit_mode_changes_where_the_type_has_one(account) -> None:
+def test_credit_mode_changes_where_the_type_has_one(account: Account) -> None:
     """In use; a fixed-performance instance has none."""
     world = account.world
     burstable = world.launch_instance("t3.micro", "us-east-1a")

@@ -2,10 +2,11 @@
 
 import os
 from datetime import UTC, datetime
+from typing import Any
 
 import boto3
 from aws_lambda_powertools import Logger
-from shared_words import greeting
+from shared_words import greeting  # type: ignore[import-not-found]  # from the layer
 
 logger = Logger()
 ledger = boto3.resource("dynamodb").Table(os.environ["TABLE"])
@@ -17,7 +18,7 @@ class Shy(Exception):
 
 
 @logger.inject_lambda_context
-def handler(event, context):
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     logger.info("asked")
     print("printed")
     name = event.get("execution", "nobody")

@@ -1,7 +1,9 @@
 """Receives events; fails on one word."""
 
+from typing import Any
 
-def handler(event, _context):
+
+def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     if event.get("word") == "hex":
         raise ValueError("a curse")
     return event

@@ -3,13 +3,14 @@
 import json
 import os
 import urllib.request
+from typing import Any
 
 import boto3
 
 ADVISOR = "https://spot-bid-advisor.s3.amazonaws.com/spot-advisor-data.json"
 
 
-def handler(event, _context):
+def handler(event: dict[str, Any], _context: Any) -> Any:
     match event["do"]:
         case "invoke":
             reply = boto3.client("lambda").invoke(
@@ -22,7 +23,7 @@ def handler(event, _context):
                 "word": os.environ.get("WORD"),
             }
         case "put":
-            entry = {
+            entry: Any = {
                 "Source": "relay",
                 "DetailType": "Said",
                 "Detail": json.dumps(event["detail"]),
@@ -33,8 +34,7 @@ def handler(event, _context):
             with urllib.request.urlopen(event.get("url", ADVISOR), timeout=5) as answer:
                 return {"status": answer.status, "body": json.load(answer)}
         case "describe":
-            reply = boto3.client("ec2").describe_instances()
-            return len(reply["Reservations"])
+            return len(boto3.client("ec2").describe_instances()["Reservations"])
         case "too much":
             return "x" * 7_000_000
         case "set":
