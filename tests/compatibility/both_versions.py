@@ -18,7 +18,8 @@ from simulator.account import EmbeddedAccount
 from simulator.account.executions import Execution
 from simulator.account.lambdas import Function, LambdaContext, Outcome
 from simulator.account.translate import Translation, translate
-from simulator.stage import STACK, Stage, open_stage
+from simulator.deployed import STACK
+from simulator.stage import Stage, open_stage
 from simulator.world import INSTANCE_ROLE_ARN
 from tests.compatibility.old_version import new_handler, old_version
 

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import boto3
 import pytest
 
-from simulator.stage import WORKLOADS_MAX, ZONES, Stage
+from simulator.deployed import ZONES
+from simulator.stage import WORKLOADS_MAX, Stage
 from tests.compatibility.both_versions import BothVersions, Version, both_versions, failures
 
 STEPS = ("UpdateLedger", "LaunchReplacement", "InspectReplacement", "HandOver")

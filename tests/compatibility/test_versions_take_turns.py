@@ -14,7 +14,8 @@ import pytest
 import spot_optimizer.aws.data_bucket
 import spot_optimizer.aws.ledger.table
 import spot_optimizer.services.explain.explanation
-from simulator.stage import ZONES, Stage
+from simulator.deployed import ZONES
+from simulator.stage import Stage
 from simulator.world.metrics import Load
 from tests.compatibility.both_versions import BothVersions, Version, both_versions, failures
 from tests.compatibility.old_version import old_version

@@ -24,7 +24,13 @@ class Lives(NamedTuple):
 
 def workload(name: str) -> WorkloadSpec:
     """One that has few types to choose from."""
-    return WorkloadSpec(name, "", "t3.nano", "spot", "cheapest", Curve.flat(1.0), Curve.flat(0.25))
+    return WorkloadSpec(
+        name=name,
+        instance_type="t3.nano",
+        lifecycle="spot",
+        cpu_vcpu=Curve.flat(1.0),
+        memory_gib=Curve.flat(0.25),
+    )
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 
+import boto3
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -22,7 +23,7 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sent]:
     monkeypatch.setenv("AWS_REGION", "us-east-1")
     clients._client.cache_clear()
     with mock_aws():
-        sns, sqs = clients.client("sns"), clients.client("sqs")
+        sns, sqs = clients.client("sns"), boto3.client("sqs", region_name="us-east-1")
         topic = sns.create_topic(Name="alerts")["TopicArn"]
         queue = sqs.create_queue(QueueName="alerts")["QueueUrl"]
         attributes = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])

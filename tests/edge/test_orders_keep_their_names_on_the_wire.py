@@ -1,5 +1,6 @@
 """Inputs of the state machines have exactly the fields of version 0.1.0, whatever the code calls them."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -90,7 +91,7 @@ def test_the_code_reads_an_order_by_the_words_of_the_project() -> None:
     assert order.continues_switch_id == "web-0"
     assert order.original.spot_usd_per_hour == 0.06
     assert order.candidates[0].forecast_usd_per_hour is None
-    assert order.launch_template.identity_digest == "digest"
+    assert order.launch_template.instance_digest == "digest"
 
 
 def test_the_progress_of_a_hand_over_has_the_names_that_the_state_machines_select() -> None:
@@ -101,7 +102,7 @@ def test_the_progress_of_a_hand_over_has_the_names_that_the_state_machines_selec
             groups=(),
             original_addresses=("10.0.0.1",),
             replacement_addresses=("10.0.0.2",),
-            found_at="2026-03-02T12:00:00Z",
+            found_at=datetime(2026, 3, 2, 12, tzinfo=UTC),
         ),
         handed_over=("eipalloc-1",),
         not_handed_over=("eipalloc-2 is with i-2",),

@@ -7,9 +7,9 @@ from typing import Any
 
 import boto3
 import pytest
-from tests.workflow.stage import Stage
 
 from simulator.account.account import FunctionFailed
+from simulator.stage import Stage
 from spot_optimizer.services.refresh_market import kept_models
 from tests.models.conftest import Trained
 from tests.models.uploads import (

@@ -11,7 +11,8 @@ import pytest
 
 from simulator.account.account import FunctionFailed
 from simulator.call_log import ApiCall
-from simulator.stage import TYPES, ZONES, Stage
+from simulator.deployed import ZONES
+from simulator.stage import TYPES, Stage
 
 
 def _asked_instances(calls: list[ApiCall]) -> set[str]:
