@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from spot_optimizer.contracts.switch import LaunchTemplateRef
 from spot_optimizer.switching.instance_record import (
     FLEET_TAG,
     SWITCH_TAG,
@@ -50,4 +51,13 @@ def launch_traits(
         (source.get("InstanceInitiatedShutdownBehavior") if on_demand else None)
         or before.shutdown_behavior,
         (preference if on_demand else None) or before.capacity_reservation_preference,
+    )
+
+
+def traits_of(template: LaunchTemplateRef) -> LaunchTraits:
+    """The traits that a reference has in addition to the template's data."""
+    return LaunchTraits(
+        template.cpu_credits,
+        template.shutdown_behavior,
+        template.capacity_reservation_preference,
     )

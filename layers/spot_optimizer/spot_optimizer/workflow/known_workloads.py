@@ -11,7 +11,7 @@ def known_workload(ledger: Ledger, workload_id: str) -> WorkloadItem:
     """The workload's item. Raises InvalidRequest, with the known ids, if there is none."""
     item = ledger.workload(workload_id)
     if item is None:
-        known = sorted(ledger.workloads())
+        known = ledger.workload_ids()
         shown = ", ".join(known[:_SHOWN_MAX]) + (" ..." if len(known) > _SHOWN_MAX else "")
         raise InvalidRequest(
             f"workload = '{workload_id}' is unknown; known are {shown or 'none yet'}"

@@ -44,6 +44,7 @@ from spot_optimizer.services.decide.switch_order import failover_terms, switch_o
 from spot_optimizer.switching.adoption import Adoption, judge_adoption
 from spot_optimizer.telemetry import logger, metrics
 from spot_optimizer.vocabulary import DecisionKind, Pool
+from spot_optimizer.workflow.known_workloads import known_workload, require_managed
 
 Request = ScheduledCycle | ForcedDecision | SignalledDecision
 
@@ -187,7 +188,11 @@ class _Cycle:
         enrollment = Enrollment(self.env, self.settings, self.ledger, self.now)
         inventory = enrollment.enroll(observed, refreshed)
         if isinstance(self.request, ForcedDecision) and not inventory.workloads:
-            raise InvalidRequest(self._why_not_managed(self.request.workload))
+            require_managed(known_workload(self.ledger, self.request.workload))
+            raise InvalidRequest(
+                f"workload = '{self.request.workload}': its instance is starting or ending; ask again in"
+                " five minutes"
+            )
         watch.look_before_deciding(
             inventory.at_rest(plans), self._doubted(), keep_misses=self._is_scheduled
         )
@@ -216,14 +221,6 @@ class _Cycle:
             for row in self.stack.failures
             if since is not None and datetime.fromisoformat(row["at"]) > since
         }
-
-    def _why_not_managed(self, workload_id: str) -> str:
-        item = self.ledger.workload(workload_id)
-        if item is not None and item.status != "managed":
-            return f"workload = '{workload_id}' is {item.status}: {item.status_reason}"
-        known = self.ledger.workload_ids()
-        shown = ", ".join(known[:20]) + (" ..." if len(known) > 20 else "")
-        return f"workload = '{workload_id}' is unknown; known are {shown or 'none'}"
 
     # --- judge -----------------------------------------------------------------------------------
 

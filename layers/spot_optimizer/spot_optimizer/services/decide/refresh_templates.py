@@ -23,18 +23,18 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from spot_optimizer.aws.ledger.items import PlanItem, WorkloadItem
 from spot_optimizer.services.decide.observe import Observed
+from spot_optimizer.services.decide.read_instances import (
+    READS_MAX,
+    read_details,
+    read_whole_instances,
+)
 from spot_optimizer.services.decide.standing_plans import StandingPlans
+from spot_optimizer.services.decide.write_templates import update_launch_templates
 from spot_optimizer.switching.adoption import Adopted, Adoption, Refused
 from spot_optimizer.switching.instance_record import Record
 from spot_optimizer.switching.protections import refuse_protected
 from spot_optimizer.switching.stored_digests import fingerprint
 from spot_optimizer.telemetry import logger, metrics
-from spot_optimizer.workflow.instance_reading import (
-    READS_MAX,
-    read_details,
-    read_whole_instances,
-    update_launch_templates,
-)
 
 LOOK_EVERY = timedelta(hours=1)
 """How long a failover may launch with a volume or a credit mode that an instance no longer has."""

@@ -22,9 +22,9 @@ from spot_optimizer.services.launch_replacement.fleet_launch import launch_fleet
 from spot_optimizer.services.launch_replacement.launch_errors import meaning_of
 from spot_optimizer.switching.error_table import TEMPLATE_UNSEEN
 from spot_optimizer.switching.launch_request import run_instances_request, switch_hash
+from spot_optimizer.switching.launch_traits import traits_of
 from spot_optimizer.telemetry import logger
 from spot_optimizer.vocabulary import DecisionKind, Lifecycle, Phase
-from spot_optimizer.workflow.instance_reading import traits_of_ref
 
 _TEMPLATE_WAITS_S = (1, 2, 4, 8)
 """Before further attempts; together with the calls well within the function's minute."""
@@ -81,7 +81,7 @@ def _once_visible(launch: Callable[[], Replacement]) -> Replacement:
 def _run_instance(request: LaunchRequest, switch: SwitchItem) -> Replacement:
     target = request.attempt.target
     parameters = run_instances_request(
-        target, traits=traits_of_ref(request.launch_template), **_shared_arguments(request)
+        target, traits=traits_of(request.launch_template), **_shared_arguments(request)
     )
     # Missing capacity is a server error, which the SDK would retry at once and in vain, until EC2
     # throttles the launch of the next candidate. The state machine retries transient errors.

@@ -1,0 +1,147 @@
+"""Read instances whole, as their launch templates need it: new ones, and those that may have changed."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from spot_optimizer.aws.instances import (
+    LaunchTemplateSource,
+    read_credit_modes,
+    read_image_devices,
+    read_interface_tags,
+    read_launch_template_source,
+    read_persistent_requests,
+    read_volumes,
+)
+from spot_optimizer.switching.instance_identity import (
+    InstanceIdentity,
+    identity_of,
+)
+from spot_optimizer.switching.instance_record import (
+    Record,
+    is_burstable,
+    primary_interface,
+    user_data_hash,
+)
+from spot_optimizer.switching.instance_state import InstanceState, state_of
+from spot_optimizer.switching.protections import Protections
+from spot_optimizer.switching.stored_digests import details_digest
+from spot_optimizer.telemetry import logger
+
+READS_MAX = 100
+"""Instances read in one cycle, each with one GetLaunchTemplateData: a first cycle that adopts
+thousands must stay within EC2's request rate. The rest follow in the next cycles."""
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceReading:
+    """One instance as it was read into its launch template."""
+
+    instance: Record
+    source: LaunchTemplateSource
+    volumes: tuple[Record, ...]
+    interface_tags: Mapping[str, str]
+    image_devices: frozenset[str]
+    persistent_spot_request_id: str | None
+    cpu_credits: str | None
+
+    @property
+    def protections(self) -> Protections:
+        return Protections(self.source.termination_protection, self.source.stop_protection)
+
+    @property
+    def identity(self) -> InstanceIdentity:
+        return identity_of(
+            self.instance,
+            user_data_hash=user_data_hash(self.source.data.get("UserData")),
+            cpu_credits=self.cpu_credits,
+        )
+
+    @property
+    def state(self) -> InstanceState:
+        return state_of(self.instance, self.volumes)
+
+
+@dataclass(frozen=True, slots=True)
+class _Surroundings:
+    """What one call returns for many instances."""
+
+    volumes: Mapping[str, Record]
+    interface_tags: Mapping[str, Mapping[str, str]]
+    image_devices: Mapping[str, frozenset[str]]
+    credits: Mapping[str, str]
+    persistent: Mapping[str, str]
+
+    @classmethod
+    def read(cls, rows: list[Record]) -> "_Surroundings":
+        return cls(
+            read_volumes(rows),
+            read_interface_tags(rows),
+            read_image_devices(row["ImageId"] for row in rows),
+            _credit_modes(rows),
+            read_persistent_requests(rows),
+        )
+
+
+def _credit_modes(rows: Iterable[Record]) -> dict[str, str]:
+    return read_credit_modes(r["InstanceId"] for r in rows if is_burstable(r["InstanceType"]))
+
+
+def read_whole_instances(
+    instances: Iterable[Record],
+) -> tuple[dict[str, InstanceReading], dict[str, str]]:
+    """Readings by instance id, and why the other instances could not be read.
+
+    One call for each instance, and a few for all of them.
+    """
+    rows = list(instances)
+    readings: dict[str, InstanceReading] = {}
+    unreadable: dict[str, str] = {}
+    if not rows:
+        return readings, unreadable
+    try:
+        around = _Surroundings.read(rows)
+    except (BotoCoreError, ClientError) as error:
+        logger.exception("instances not read")
+        return readings, {row["InstanceId"]: f"it could not be read: {error}" for row in rows}
+    for row in rows:
+        instance_id = row["InstanceId"]
+        try:
+            source = read_launch_template_source(instance_id)
+        except (BotoCoreError, ClientError) as error:
+            logger.exception("instance not read", instance_id=instance_id)
+            unreadable[instance_id] = f"it could not be read: {error}"
+            continue
+        interface_id = primary_interface(row).get("NetworkInterfaceId", "")
+        readings[instance_id] = InstanceReading(
+            instance=row,
+            source=source,
+            volumes=_volumes_of(row, around.volumes),
+            interface_tags=around.interface_tags.get(interface_id, {}),
+            image_devices=around.image_devices.get(row["ImageId"], frozenset()),
+            persistent_spot_request_id=around.persistent.get(instance_id),
+            cpu_credits=around.credits.get(instance_id),
+        )
+    return readings, unreadable
+
+
+def read_details(instances: Iterable[Record]) -> dict[str, str]:
+    """Instance id -> ``details_digest`` of its current volumes and credit mode.
+
+    Two calls for every 200 volumes and instances: about a hundred for 10,000 instances.
+    """
+    rows = list(instances)
+    volumes, credits = read_volumes(rows), _credit_modes(rows)
+    return {
+        row["InstanceId"]: details_digest(
+            identity_of(row, cpu_credits=credits.get(row["InstanceId"])),
+            state_of(row, _volumes_of(row, volumes)),
+        )
+        for row in rows
+    }
+
+
+def _volumes_of(instance: Record, volumes: Mapping[str, Record]) -> tuple[Record, ...]:
+    ids = (m["Ebs"]["VolumeId"] for m in instance.get("BlockDeviceMappings") or () if "Ebs" in m)
+    return tuple(volumes[each] for each in ids if each in volumes)
