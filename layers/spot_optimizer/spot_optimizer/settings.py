@@ -219,9 +219,22 @@ def tag_key(name: str) -> str:
     return TAG_PREFIX + name.replace("_", "-")
 
 
+def overridden_for_stack(parameters: Settings, overrides: Mapping[str, Any]) -> Settings:
+    """The stack's settings: ``parameters``, overridden by ``set_threshold`` commands for the stack."""
+    return parameters.merged(overrides, source="command for the stack", per_workload=False)
+
+
 def settings_from_tags(base: Settings, tags: Mapping[str, str]) -> Settings:
     """``base``, overridden by the settings among the workload's tags; other tags are ignored."""
     return base.merged(tagged(tags), source="tag", per_workload=True)
+
+
+def overridden_for_workload(
+    tagged_settings: Settings, workload_id: str, overrides: Mapping[str, Any]
+) -> Settings:
+    """The workload's settings: those with its tags, overridden by commands for the workload."""
+    source = f"command for {workload_id}"
+    return tagged_settings.merged(overrides, source=source, per_workload=True)
 
 
 def tagged(tags: Mapping[str, str]) -> dict[str, str]:

@@ -26,7 +26,7 @@ from spot_optimizer.decision.quiet_hours import is_quiet_hour
 from spot_optimizer.decision.recommendation import NothingFits, Requirement, recommend
 from spot_optimizer.market.catalog_file import catalog_from_bytes
 from spot_optimizer.market.snapshot_file import snapshot_from_bytes
-from spot_optimizer.settings import Settings
+from spot_optimizer.settings import Settings, overridden_for_stack
 from spot_optimizer.vocabulary import Lifecycle, Pool
 from spot_optimizer.workflow.engines import load_engines
 
@@ -38,9 +38,7 @@ def answer_question(
 
     Raises InvalidRequest for an unknown type, zone or size, and if there is no market data yet.
     """
-    settings = env.settings.merged(
-        ledger.stack().overrides, source="command for the stack", per_workload=False
-    )
+    settings = overridden_for_stack(env.settings, ledger.stack().overrides)
     table = _table(ledger, env, now)
     market = table.market
     try:

@@ -17,7 +17,7 @@ from spot_optimizer.aws.ledger.table import Ledger
 from spot_optimizer.services.decide.inventory import Inventory, ManagedWorkload
 from spot_optimizer.services.decide.observe import Observed
 from spot_optimizer.services.decide.refresh_templates import Refreshed
-from spot_optimizer.settings import InvalidSetting, Settings
+from spot_optimizer.settings import InvalidSetting, Settings, overridden_for_workload
 from spot_optimizer.switching.adoption import Adopted, Refused
 from spot_optimizer.switching.instance_record import (
     SWITCH_TAG,
@@ -74,9 +74,7 @@ class Enrollment:
                 if WORKLOAD_TAG not in tags_of(instance) and not self.settings.dry_run:
                     write_workload_tag(each.instance_id, each.workload_id)
                 item = self._current_item(each, instance, observed.items.get(each.workload_id))
-                settings = each.settings.merged(
-                    item.overrides, source=f"command for {each.workload_id}", per_workload=True
-                )
+                settings = overridden_for_workload(each.settings, each.workload_id, item.overrides)
             except (InvalidSubnets, InvalidSetting) as error:
                 refused.append(Refused(each.instance_id, each.workload_id, str(error)))
                 continue

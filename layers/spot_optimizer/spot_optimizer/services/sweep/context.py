@@ -9,7 +9,7 @@ from spot_optimizer.aws.environment import Environment
 from spot_optimizer.aws.ledger import keys
 from spot_optimizer.aws.ledger.items import WorkloadItem
 from spot_optimizer.aws.ledger.table import Ledger
-from spot_optimizer.settings import Settings
+from spot_optimizer.settings import Settings, overridden_for_stack
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +26,7 @@ class Context:
     def of(cls, env: Environment, ledger: Ledger, now: datetime) -> Self:
         """The context of a sweep that begins now."""
         stack = ledger.stack()
-        settings = env.settings.merged(
-            stack.overrides, source="command for the stack", per_workload=False
-        )
+        settings = overridden_for_stack(env.settings, stack.overrides)
         return cls(env, ledger, now, settings, stack.global_stop)
 
     def update_workload(self, workload_id: str, changes: Mapping[str, Any]) -> None:
