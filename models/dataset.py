@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from models.markets import Market
 from spot_optimizer.forecast.features import compute_features
 from spot_optimizer.forecast.model_forecaster import Rows, select_rows
-from spot_optimizer.forecast.outcomes import Outcomes, compute_outcomes
+from spot_optimizer.forecast.training_labels import Outcomes, compute_outcomes
 from spot_optimizer.market.prices import Floats, Times
 from spot_optimizer.vocabulary import HOUR_S
 

@@ -17,7 +17,7 @@ from models.metrics import (
     skill,
 )
 from models.rolling import LEVELS, Scored
-from spot_optimizer.forecast.accuracy import pinball_loss
+from spot_optimizer.forecast.accuracy_of_past_forecasts import pinball_loss
 from spot_optimizer.forecast.raw_forecast import HORIZONS_H, RISES
 from spot_optimizer.market.prices import Floats
 

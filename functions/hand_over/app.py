@@ -8,7 +8,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from spot_optimizer.aws.clients import transient_as_try_again
 from spot_optimizer.contracts.boundary import parse
 from spot_optimizer.contracts.steps import HandOverRequest
-from spot_optimizer.services.hand_over.actions import hand_over
+from spot_optimizer.services.hand_over.sequence import hand_over
 from spot_optimizer.telemetry import logger, metrics, tracer
 
 

@@ -14,8 +14,8 @@ from spot_optimizer.contracts.steps import (
     HandOverProgress,
     HandOverRequest,
 )
-from spot_optimizer.services.hand_over.actions import hand_over
 from spot_optimizer.services.hand_over.errors import TargetsNotHealthy
+from spot_optimizer.services.hand_over.sequence import hand_over
 from spot_optimizer.services.hand_over.targets import TARGET_DEADLINE, UNSERVED_MAX
 
 ORIGINAL, REPLACEMENT = "i-0000000000000000a", "i-0000000000000000b"

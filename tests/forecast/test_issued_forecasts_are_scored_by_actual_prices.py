@@ -9,7 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spot_optimizer.codec import DamagedState
-from spot_optimizer.forecast.accuracy import AccuracySums, Actuals, score_forecasts
+from spot_optimizer.forecast.accuracy_of_past_forecasts import (
+    AccuracySums,
+    Actuals,
+    score_forecasts,
+)
 from spot_optimizer.forecast.forecaster import Forecast
 from spot_optimizer.forecast.issued_forecasts import IssuedForecasts, issue_forecasts
 from spot_optimizer.forecast.last_price import LastPrice

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from spot_optimizer.forecast.outcomes import Outcomes, compute_outcomes
 from spot_optimizer.forecast.raw_forecast import HORIZONS_H, RISES
+from spot_optimizer.forecast.training_labels import Outcomes, compute_outcomes
 from spot_optimizer.market.cleaning import PriceRow
 from tests.market.price_strategies import POOLS, START_S, merged, rows_within
 

@@ -9,6 +9,7 @@ from tests.house.repository import FUNCTIONS, PACKAGE, ROOT, imports_of
 FLOORS = (
     "vocabulary",
     "settings",
+    "setting_precedence",
     "codec",
     "contracts",
     "telemetry",

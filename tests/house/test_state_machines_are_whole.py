@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 import pytest
 
-from spot_optimizer.aws.ledger.claims import CLAIM_LIFE
+from spot_optimizer.aws.ledger.claim_expiry import CLAIM_LIFE
 from spot_optimizer.contracts import steps
 from spot_optimizer.contracts.boundary import Boundary
 from tests.house.repository import PACKAGE, ROOT, STATE_MACHINES, resources, state_machine

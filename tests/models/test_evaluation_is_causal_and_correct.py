@@ -25,7 +25,7 @@ from models.metrics import (
     best_f1_threshold,
 )
 from models.rolling import Scored, roll
-from spot_optimizer.forecast.accuracy import pinball_loss
+from spot_optimizer.forecast.accuracy_of_past_forecasts import pinball_loss
 from spot_optimizer.forecast.daily_lessons import learn_from_day
 from spot_optimizer.forecast.model_forecaster import forecast_rows
 from spot_optimizer.forecast.raw_forecast import predict_rows

@@ -8,12 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spot_optimizer.switching.error_table import BY_CODE, BY_STATE_REASON
-from spot_optimizer.switching.launch_refusals import (
-    family_class,
-    next_candidate,
-    refusal_of,
-    refusal_of_state_reason,
-)
+from spot_optimizer.switching.launch_refusals import refusal_of, refusal_of_state_reason
+from spot_optimizer.switching.next_candidate import family_class, next_candidate
 from spot_optimizer.vocabulary import Lifecycle, Scope
 from tests.switching.described_instances import Place
 

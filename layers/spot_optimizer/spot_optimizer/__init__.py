@@ -12,6 +12,6 @@ Floors; an upper one imports a lower one, never the reverse::
     telemetry.py   logger, metrics, tracer
     contracts/     what crosses a boundary, one module for each
     codec.py       the two forms of stored state
-    settings.py    thresholds and flags
+    settings.py    thresholds and flags                setting_precedence.py  which source wins
     vocabulary.py  Pool, Placement, Lifecycle, Mode, DecisionKind, Rule
 """

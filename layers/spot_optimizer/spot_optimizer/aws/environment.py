@@ -3,7 +3,8 @@
 import os
 from dataclasses import dataclass
 
-from spot_optimizer.settings import InvalidSetting, Settings, settings_from_environment
+from spot_optimizer.setting_precedence import settings_from_environment
+from spot_optimizer.settings import InvalidSetting, Settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

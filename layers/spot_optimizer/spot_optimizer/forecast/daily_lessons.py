@@ -11,7 +11,6 @@ from spot_optimizer.forecast.calibration import Calibration, LabeledForecasts
 from spot_optimizer.forecast.features import WINDOW_S, compute_features
 from spot_optimizer.forecast.model_artifact import Model
 from spot_optimizer.forecast.model_forecaster import Rows, select_rows
-from spot_optimizer.forecast.outcomes import Outcomes, compute_outcomes
 from spot_optimizer.forecast.raw_forecast import (
     HORIZONS_H,
     RISE_HOURS,
@@ -19,6 +18,7 @@ from spot_optimizer.forecast.raw_forecast import (
     RawForecast,
     predict_rows,
 )
+from spot_optimizer.forecast.training_labels import Outcomes, compute_outcomes
 from spot_optimizer.market.prices import PriceChanges, Times
 from spot_optimizer.vocabulary import DAY_S, HOUR_S
 

@@ -6,19 +6,19 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from spot_optimizer.forecast.accuracy import AccuracySums, Actuals
+from spot_optimizer.forecast.accuracy_of_past_forecasts import AccuracySums, Actuals
 from spot_optimizer.forecast.calibration import Calibration
 from spot_optimizer.forecast.daily_lessons import label_forecasts, learn_hours
 from spot_optimizer.forecast.features import WINDOW_S, compute_features
 from spot_optimizer.forecast.model_artifact import Model
 from spot_optimizer.forecast.model_forecaster import Rows, forecast_rows, select_rows
-from spot_optimizer.forecast.outcomes import Outcomes, compute_outcomes
 from spot_optimizer.forecast.raw_forecast import (
     HORIZONS_H,
     RISE_HOURS,
     RawForecast,
     predict_rows,
 )
+from spot_optimizer.forecast.training_labels import Outcomes, compute_outcomes
 from spot_optimizer.market.prices import PriceChanges, Times
 from spot_optimizer.vocabulary import DAY_S, HOUR_S
 

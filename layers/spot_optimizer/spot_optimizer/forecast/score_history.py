@@ -14,7 +14,7 @@ from spot_optimizer.codec import (
     pack_json,
     unpack_json,
 )
-from spot_optimizer.forecast.accuracy import AccuracySums
+from spot_optimizer.forecast.accuracy_of_past_forecasts import AccuracySums
 from spot_optimizer.forecast.raw_forecast import HORIZONS_H
 from spot_optimizer.vocabulary import DAY_S, HOUR_S
 

@@ -15,8 +15,8 @@ from spot_optimizer.switching.instance_record import (
     Record,
     tags_of,
 )
-from spot_optimizer.switching.ownership import other_owner
-from spot_optimizer.switching.unsupported import unsupported_features
+from spot_optimizer.switching.irreproducible import unsupported_features
+from spot_optimizer.switching.ownership_by_services import other_owner
 from spot_optimizer.switching.workload_tags import InvalidTags, WorkloadTags, parse_tags
 from spot_optimizer.switching.zones import is_availability_zone
 from spot_optimizer.vocabulary import TAG_PREFIX, Mode

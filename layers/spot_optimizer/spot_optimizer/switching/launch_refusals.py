@@ -1,9 +1,6 @@
-"""What cures a refused launch, and which candidate to try next."""
+"""What cures a refused launch."""
 
-import re
-from collections.abc import Hashable, Sequence
 from fnmatch import fnmatchcase
-from typing import Protocol
 
 from spot_optimizer.switching.error_table import (
     BY_CODE,
@@ -12,54 +9,14 @@ from spot_optimizer.switching.error_table import (
     BY_STATE_REASON,
     Refusal,
 )
-from spot_optimizer.vocabulary import Lifecycle, Scope
+from spot_optimizer.vocabulary import Scope
 
 __all__ = [
-    "Placement",
     "Refusal",
-    "family_class",
     "known_refusal",
-    "next_candidate",
     "refusal_of",
     "refusal_of_state_reason",
 ]
-
-
-class Placement(Protocol):
-    """A place to launch in: a decision's candidate."""
-
-    @property
-    def instance_type(self) -> str: ...
-
-    @property
-    def availability_zone(self) -> str: ...
-
-    @property
-    def lifecycle(self) -> Lifecycle: ...
-
-
-_STANDARD = frozenset({"a", "c", "d", "h", "i", "m", "r", "t", "z"})
-_CLASS_OF_LETTERS = {
-    "g": "G and VT",
-    "gr": "G and VT",
-    "vt": "G and VT",
-    "im": "Standard",
-    "is": "Standard",
-    "u": "High memory",
-    "mac": "Mac",
-}
-
-
-def family_class(instance_type: str) -> str:
-    """The class of families that share one vCPU quota ("Amazon EC2 instance type quotas").
-
-    ``Standard`` for A, C, D, H, I, M, R, T and Z, ``G and VT``, ``High memory``, otherwise the
-    family's letters in capitals (P, F, INF, TRN, X, HPC, DL). On-demand and spot each have a quota for
-    each class.
-    """
-    match = re.match(r"[a-z]+", instance_type)
-    letters = match.group() if match else instance_type
-    return "Standard" if letters in _STANDARD else _CLASS_OF_LETTERS.get(letters, letters.upper())
 
 
 def refusal_of(code: str, message: str = "") -> Refusal:
@@ -91,33 +48,3 @@ def known_refusal(code: str, message: str = "") -> Refusal | None:
 def refusal_of_state_reason(code: str, message: str = "") -> Refusal:
     """What cures the end of an instance that was launched but never ran (its StateReason)."""
     return BY_STATE_REASON.get(code) or refusal_of(code, message)
-
-
-def _shared(candidate: Placement, scope: Scope) -> Hashable:
-    match scope:
-        case Scope.POOL:
-            return candidate.instance_type, candidate.availability_zone, candidate.lifecycle
-        case Scope.ZONE:
-            return candidate.availability_zone
-        case Scope.FAMILY:
-            return family_class(candidate.instance_type), candidate.lifecycle
-        case Scope.LIFECYCLE:
-            return candidate.lifecycle
-        case _:
-            return None
-
-
-def next_candidate(
-    candidates: Sequence[Placement], refused: Sequence[tuple[int, Scope]]
-) -> int | None:
-    """Index of the first candidate, in rank order, that no refusal so far rules out; None if there is
-    none.
-
-    Every scope includes the refused candidate, so none is tried twice; TIME and NOTHING include all.
-    Spot and on-demand capacity of one type and zone are two pools.
-    """
-    ruled_out = {(scope, _shared(candidates[index], scope)) for index, scope in refused}
-    for index, candidate in enumerate(candidates):
-        if not any((scope, _shared(candidate, scope)) in ruled_out for scope in Scope):
-            return index
-    return None

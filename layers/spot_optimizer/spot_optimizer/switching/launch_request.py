@@ -16,8 +16,8 @@ from spot_optimizer.switching.instance_record import (
     Record,
     is_burstable,
 )
-from spot_optimizer.switching.launch_refusals import Placement
 from spot_optimizer.switching.launch_traits import LaunchTraits
+from spot_optimizer.switching.next_candidate import Placement
 from spot_optimizer.vocabulary import Lifecycle
 
 CLIENT_TOKEN_CHARACTERS_MAX = 64

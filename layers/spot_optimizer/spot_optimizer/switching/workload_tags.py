@@ -8,13 +8,13 @@ from functools import cache
 from typing import NamedTuple, TypeVar
 
 from spot_optimizer.decision.guards.windows import GRAMMAR, InvalidWindow, Window, parse_windows
+from spot_optimizer.setting_precedence import settings_from_tags
 from spot_optimizer.settings import (
     InvalidSetting,
     Settings,
     allowed_values,
     parse_setting,
     setting_names,
-    settings_from_tags,
     tag_key,
 )
 from spot_optimizer.vocabulary import TAG_PREFIX, Mode

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from spot_optimizer.aws.ledger import keys
+from spot_optimizer.aws.ledger.claim_expiry import claim_is_free_or_expired
 from spot_optimizer.aws.ledger.codec import to_wire, wire_value
 from spot_optimizer.aws.ledger.items import StackItem, SwitchItem, WorkloadItem
 from spot_optimizer.aws.ledger.table import Ledger, update_expression
@@ -27,17 +28,6 @@ STILL_HELD = "fence = :token"
 """No newer claim has raised the fence. Twin: the ConditionExpression of the state machines' writes."""
 
 NOT_ABANDONED = "attribute_not_exists(abandoned_at)"
-
-
-def claim_is_free_or_expired() -> str:
-    """Condition for taking a claim. It compares the expiry time itself: TTL only deletes old items.
-
-    ::
-
-        claimed_at ........ claim_expires_at ........ now
-        |---- another's ----|---- free, whatever TTL has done ----
-    """
-    return "(attribute_not_exists(claim_switch_id) OR claim_expires_at < :now)"
 
 
 def take_claim(

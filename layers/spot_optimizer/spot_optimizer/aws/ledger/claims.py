@@ -23,6 +23,7 @@ from botocore.exceptions import ClientError
 
 from spot_optimizer.aws.clients import client, error_code
 from spot_optimizer.aws.ledger import claim_updates as updates
+from spot_optimizer.aws.ledger.claim_expiry import CLAIM_LIFE
 from spot_optimizer.aws.ledger.claim_updates import BEFORE_COMMIT
 from spot_optimizer.aws.ledger.codec import instant
 from spot_optimizer.aws.ledger.items import StackItem, SwitchItem, WorkloadItem
@@ -33,8 +34,6 @@ from spot_optimizer.vocabulary import Phase, Rule
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
 
-CLAIM_LIFE = timedelta(hours=3)
-"""Longer than SwitchInstance's TimeoutSeconds (7,200): no running execution's claim expires."""
 
 DECISION_LIFE = timedelta(minutes=15)
 """An older order is refused: the market has changed since the decision."""
@@ -209,7 +208,7 @@ def read_record(ledger: Ledger, workload_id: str, switch_id: str) -> SwitchItem:
 
 def refuse_unclaimable(workload: WorkloadItem, order: SwitchOrder, now: datetime) -> None:
     """Raise ClaimRefused if the workload is claimed, its breaker open, or its instance another one."""
-    if workload.claim_switch_id and claim_is_live(workload, now):
+    if workload.claim_switch_id and workload.claim_is_live(now):
         raise ClaimRefused(f"switch '{workload.claim_switch_id}' of this workload is running")
     if workload.breaker_open_since is not None:
         raise ClaimRefused(
@@ -254,11 +253,6 @@ def claim_holder(ledger: Ledger, workload: WorkloadItem) -> SwitchItem | None:
     if not workload.claim_switch_id:
         return None
     return ledger.switch(workload.workload_id, workload.claim_switch_id)
-
-
-def claim_is_live(workload: WorkloadItem, now: datetime) -> bool:
-    """Whether the workload's claim has not expired."""
-    return workload.claim_expires_at is not None and workload.claim_expires_at > now
 
 
 def refuse_elsewhere(workload: WorkloadItem, order: SwitchOrder) -> None:

@@ -26,7 +26,8 @@ from spot_optimizer.decision.quiet_hours import is_quiet_hour
 from spot_optimizer.decision.recommendation import NothingFits, Requirement, recommend
 from spot_optimizer.market.catalog_file import catalog_from_bytes
 from spot_optimizer.market.snapshot_file import snapshot_from_bytes
-from spot_optimizer.settings import Settings, overridden_for_stack
+from spot_optimizer.setting_precedence import overridden_for_stack
+from spot_optimizer.settings import Settings
 from spot_optimizer.vocabulary import Lifecycle, Pool
 from spot_optimizer.workflow.engines import load_engines
 

@@ -41,7 +41,7 @@ from spot_optimizer.services.decide.record import DecisionRecorder, acts
 from spot_optimizer.services.decide.refresh_templates import is_look_due, refresh_templates
 from spot_optimizer.services.decide.standing_plans import StandingPlans
 from spot_optimizer.services.decide.switch_order import failover_terms, switch_order
-from spot_optimizer.settings import overridden_for_stack
+from spot_optimizer.setting_precedence import overridden_for_stack
 from spot_optimizer.switching.adoption import Adoption, judge_adoption
 from spot_optimizer.telemetry import logger, metrics
 from spot_optimizer.vocabulary import DecisionKind, Pool

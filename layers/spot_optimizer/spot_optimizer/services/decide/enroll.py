@@ -17,7 +17,8 @@ from spot_optimizer.aws.ledger.table import Ledger
 from spot_optimizer.services.decide.inventory import Inventory, ManagedWorkload
 from spot_optimizer.services.decide.observe import Observed
 from spot_optimizer.services.decide.refresh_templates import Refreshed
-from spot_optimizer.settings import InvalidSetting, Settings, overridden_for_workload
+from spot_optimizer.setting_precedence import overridden_for_workload
+from spot_optimizer.settings import InvalidSetting, Settings
 from spot_optimizer.switching.adoption import Adopted, Refused
 from spot_optimizer.switching.instance_record import (
     SWITCH_TAG,

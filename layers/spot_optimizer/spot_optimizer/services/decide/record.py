@@ -27,7 +27,7 @@ from spot_optimizer.decision.kept_inputs import (
 from spot_optimizer.services.decide.inventory import ManagedWorkload
 from spot_optimizer.services.decide.judge import Judged
 from spot_optimizer.services.decide.switch_order import target
-from spot_optimizer.settings import tagged
+from spot_optimizer.setting_precedence import tagged
 from spot_optimizer.switching.instance_record import tags_of
 from spot_optimizer.telemetry import logger, metrics
 from spot_optimizer.vocabulary import DecisionKind

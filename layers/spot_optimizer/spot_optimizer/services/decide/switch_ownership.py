@@ -7,7 +7,7 @@ from datetime import datetime
 from pydantic import ValidationError
 
 from spot_optimizer.aws.instances import read_fleet_tokens
-from spot_optimizer.aws.ledger.claims import CLAIM_LIFE
+from spot_optimizer.aws.ledger.claim_expiry import CLAIM_LIFE
 from spot_optimizer.aws.ledger.items import SwitchItem, WorkloadItem
 from spot_optimizer.aws.ledger.table import Ledger
 from spot_optimizer.switching.instance_record import (

@@ -16,7 +16,7 @@ from spot_optimizer.aws.ledger import keys
 from spot_optimizer.aws.ledger.table import Ledger
 from spot_optimizer.codec import DamagedState
 from spot_optimizer.contracts.announcements import ForecastJudged
-from spot_optimizer.forecast.accuracy import AccuracySums, score_forecasts
+from spot_optimizer.forecast.accuracy_of_past_forecasts import AccuracySums, score_forecasts
 from spot_optimizer.forecast.issued_forecasts import IssuedForecasts, issue_forecasts
 from spot_optimizer.forecast.last_price import LastPrice
 from spot_optimizer.forecast.model_registry import Registry

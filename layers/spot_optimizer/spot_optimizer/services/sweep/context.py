@@ -9,7 +9,8 @@ from spot_optimizer.aws.environment import Environment
 from spot_optimizer.aws.ledger import keys
 from spot_optimizer.aws.ledger.items import WorkloadItem
 from spot_optimizer.aws.ledger.table import Ledger
-from spot_optimizer.settings import Settings, overridden_for_stack
+from spot_optimizer.setting_precedence import overridden_for_stack
+from spot_optimizer.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from spot_optimizer.aws.ledger.pool_events import record_pool_event
 from spot_optimizer.aws.ledger.table import Ledger
 from spot_optimizer.contracts.steps import NextAttempt, RefusedLaunch, RefuseRequest
 from spot_optimizer.contracts.switch import Attempt
-from spot_optimizer.switching.launch_refusals import next_candidate
+from spot_optimizer.switching.next_candidate import next_candidate
 from spot_optimizer.telemetry import logger
 from spot_optimizer.vocabulary import DecisionKind, Lifecycle, Pool, Scope
 

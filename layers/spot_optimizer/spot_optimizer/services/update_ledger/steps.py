@@ -4,7 +4,7 @@ from datetime import datetime
 
 from spot_optimizer.aws.environment import StepEnvironment
 from spot_optimizer.aws.ledger import claims
-from spot_optimizer.aws.ledger.claim_takeover import take_over
+from spot_optimizer.aws.ledger.failover_claim import take_over
 from spot_optimizer.aws.ledger.items import SwitchItem
 from spot_optimizer.aws.ledger.table import Ledger
 from spot_optimizer.contracts.boundary import Boundary

@@ -12,8 +12,8 @@ import numpy as np
 
 from spot_optimizer.forecast.forecaster import Forecast
 from spot_optimizer.forecast.issued_forecasts import IssuedForecasts
-from spot_optimizer.forecast.outcomes import compute_outcomes
 from spot_optimizer.forecast.raw_forecast import HORIZONS_H, RISE_HOURS
+from spot_optimizer.forecast.training_labels import compute_outcomes
 from spot_optimizer.market.prices import Floats, PriceChanges
 from spot_optimizer.vocabulary import HOUR_S
 

@@ -6,16 +6,15 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from spot_optimizer.aws.ledger import claim_updates as updates
+from spot_optimizer.aws.ledger.claim_expiry import CLAIM_LIFE
 from spot_optimizer.aws.ledger.claim_updates import BEFORE_COMMIT
 from spot_optimizer.aws.ledger.claims import (
-    CLAIM_LIFE,
     RECORD_PUT,
     STACK_CHECK,
     TRIES,
     ClaimRefused,
     LedgerBusy,
     claim_holder,
-    claim_is_live,
     new_switch,
     read_record,
     refuse_elsewhere,
@@ -74,7 +73,7 @@ def _refuse_running_failover(
     if held is None or held.switch_id == order.continues_switch_id:
         return
     is_open_failover = held.order.kind is DecisionKind.EVACUATE and _is_open(held)
-    if is_open_failover and claim_is_live(workload, now):
+    if is_open_failover and workload.claim_is_live(now):
         raise ClaimRefused(f"failover '{held.switch_id}' of this workload is running")
 
 
