@@ -1,4 +1,4 @@
-"""Machine images."""
+"""Amazon images (AMIs): DescribeImages and what launches read of them."""
 
 from simulator.world.errors import AwsError
 from simulator.world.model import Image
