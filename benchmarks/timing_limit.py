@@ -50,7 +50,7 @@ class Law:
         return int(low), int(high)
 
     def information(self) -> tuple[float, float, float]:
-        """Nats that a gap predicts of the next, the same for unrelated gaps by chance, and the entropy."""
+        """Nats a gap predicts of the next, those of unrelated gaps by chance, and the entropy."""
         size = int(self.beats.max()) + 1
         pairs = np.bincount(self.first_beats * size + self.next_beats, minlength=size * size)
         joint = pairs.reshape(size, size) / pairs.sum()

@@ -204,7 +204,7 @@ def _state_machine_alias(wanted: _Wanted) -> _Created:
         routing = [{"StateMachineVersionArn": version, "Weight": 100}]
     for route in routing:
         route["Weight"] = int(route["Weight"])
-    reply = wanted.client("stepfunctions").create_state_state_machine_alias(
+    reply = wanted.client("stepfunctions").create_state_machine_alias(
         name=wanted.properties.get("Name", wanted.name), routingConfiguration=_lower_first(routing)
     )
     arn = reply["stateMachineAliasArn"]

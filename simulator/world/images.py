@@ -1,4 +1,4 @@
-"""Amazon images (AMIs): DescribeImages and what launches read of them."""
+"""Images (AMIs)."""
 
 from simulator.world.errors import AwsError
 from simulator.world.model import Image
