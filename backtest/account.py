@@ -56,7 +56,7 @@ def read_account(
 ) -> FromAccount:
     """90 days of prices of all types that matter to the workloads of a stack, or to ``asked``.
 
-    Raises ValueError where there is no workload, and what AWS answers (ClientError, BotoCoreError).
+    Raises ValueError if there is no workload, and the errors of AWS (ClientError, BotoCoreError).
     """
     os.environ["AWS_REGION"] = region
     progress(0, 1, "instance types and on-demand prices")
@@ -74,7 +74,7 @@ def read_account(
     if not requirements:
         why = f"; ignored: {'; '.join(left_out)}" if left_out else ""
         raise ValueError(
-            f"--region {region}: no instance there bears spot-optimizer:managed = {stack_name}{why};"
+            f"--region {region}: no instance there has spot-optimizer:managed = {stack_name}{why};"
             " name a type by --instance-type, or the stack by --stack-name"
         )
     homes = sorted({r.home_type for r in requirements})

@@ -44,7 +44,7 @@ def draw_hits(
     A uniform number for each pool and hour, whatever else is in the market: every policy that is in
     the pool at that hour is interrupted where it is below the hour's probability, and a higher rate
     only adds interruptions. The R runs of a requirement have draws of their own, or one unlucky
-    hour of a favourite pool would decide the whole comparison.
+    hour of a favorite pool would decide the whole comparison.
     """
     probability = -np.expm1(-rate_per_hour)
     hits = np.zeros((runs, hours, len(pools) + 1), np.bool_)

@@ -113,7 +113,7 @@ def _view(period: Period, requirement: Requirement) -> WorkloadView:
     home = period.catalog.types.get(requirement.home_type)
     if home is None:
         raise ValueError(
-            f"--instance-type {requirement.home_type}: there is no such type in the catalogue"
+            f"--instance-type {requirement.home_type}: there is no such type in the catalog"
         )
     start = datetime.fromtimestamp(period.start_s, UTC)
     zones = {pool.availability_zone for pool in period.pools}

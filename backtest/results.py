@@ -54,8 +54,8 @@ class Row:
     availability: float
     first_hour_share: float | None
     """Saving from switching to the cheapest place at the start of the run."""
-    dearest: float
-    """Highest price per hour of all runs, over on-demand."""
+    highest_price_fraction: float
+    """Highest price per hour of all runs, as a fraction of on-demand."""
     worst_pool: str
     """Where runs began that ended the furthest above the optimum on average."""
     worst_pool_over_optimum: float
@@ -111,7 +111,7 @@ def figures_of(replayed: Replayed, interruption_hours: float | None, seed: int) 
 
 def _row(replayed: Replayed, name: str, tallies: Mapping[str, Tally], blocks: "_Blocks") -> Row:
     own, best, blind = tallies[name], tallies[SEEING], tallies[BLIND]
-    still, dear = tallies[STAY], tallies[ON_DEMAND]
+    still, on_demand = tallies[STAY], tallies[ON_DEMAND]
     over, over_blind = own.usd / best.usd - 1, own.usd / blind.usd - 1
     headroom = float(still.usd.sum() - best.usd.sum())
     reachable = float(own.first_hour_reachable.sum())
@@ -125,8 +125,8 @@ def _row(replayed: Replayed, name: str, tallies: Mapping[str, Tally], blocks: "_
             / hours
             * MONTH_HOURS
         ),
-        against_on_demand=float(own.usd.sum() / dear.usd.sum()) - 1,
-        against_on_demand_90=blocks.of_ratio(own, dear),
+        against_on_demand=float(own.usd.sum() / on_demand.usd.sum()) - 1,
+        against_on_demand_90=blocks.of_ratio(own, on_demand),
         over_optimum_mean=float(over.mean()),
         over_optimum_mean_90=blocks.of_mean(over),
         over_optimum_p95=float(np.quantile(over, 0.95)),
@@ -146,7 +146,7 @@ def _row(replayed: Replayed, name: str, tallies: Mapping[str, Tally], blocks: "_
         first_hour_share=(
             float(own.first_hour_saved.sum()) / reachable if reachable > 1e-9 else None
         ),
-        dearest=float(own.dearest.max()),
+        highest_price_fraction=float(own.highest_price_fraction.max()),
         worst_pool=worst,
         worst_pool_over_optimum=worst_over,
         on_front=_is_on_front(name, tallies),
@@ -197,14 +197,14 @@ def _verdict(
     engines: Sequence[str], tallies: Mapping[str, Tally], against_stay: Sequence[Difference]
 ) -> str:
     """The value of further switches, in words."""
-    still, dear = tallies[STAY], tallies[ON_DEMAND]
+    still, on_demand = tallies[STAY], tallies[ON_DEMAND]
     usable = [name for name in engines if not knows_the_future(name)]
     if not usable:
         return "No engine was asked for that could be switched on."
     best = min(usable, key=lambda name: float(tallies[name].usd.sum()))
     gain = next(d for d in against_stay if d.what == best)
     share = 1 - float(tallies[best].usd.sum() / still.usd.sum())
-    spot = 1 - float(tallies[best].usd.sum() / dear.usd.sum())
+    spot = 1 - float(tallies[best].usd.sum() / on_demand.usd.sum())
     if share < AS_GOOD_FRACTION or gain.usd_per_month_90[0] <= 0:
         return (
             "Standing still would have been as good: staying on the first pool costs "
@@ -285,4 +285,7 @@ def as_document(figures: Sequence[Figures], about: Mapping[str, Any]) -> dict[st
     """Everything as plain data for JSON."""
     from dataclasses import asdict
 
-    return {**about, "results": [asdict(each) for each in figures]}
+    results = [asdict(each) for each in figures]
+    for row in (row for each in results for row in each["rows"]):
+        row["dearest"] = row["highest_price_fraction"]  # its name in version 0.1.0
+    return {**about, "results": results}

@@ -37,8 +37,8 @@ class Tally:
     """By the rates of the pools, whatever was drawn."""
     interruptions_expected_usd: Floats
     down_hours: Floats
-    dearest: Floats
-    """Highest price per hour that was paid, over on-demand."""
+    highest_price_fraction: Floats
+    """Highest price per hour that was paid, as a fraction of on-demand."""
     first_hour_saved: Floats
     """USD per hour saved by the first action of the run."""
     first_hour_reachable: Floats
@@ -119,7 +119,7 @@ def _tally(number: int, starts: Starts, paths: Paths, terms: Terms, weeks: Weeks
         interruptions_expected=expected,
         interruptions_expected_usd=expected * lost_usd,
         down_hours=switches * terms.lost_hours + interruptions * INTERRUPTION_DOWN_HOURS,
-        dearest=billed.running.max(axis=1) / case.on_demand_usd_per_hour,
+        highest_price_fraction=billed.running.max(axis=1) / case.on_demand_usd_per_hour,
         first_hour_saved=before - case.price[begin, paths.place[:, 0]],
         first_hour_reachable=before - now.min(axis=1),
         weekly_usd=weeks.sums(starts, billed.total),

@@ -99,12 +99,14 @@ class Watched:
         ended = len(switches) - in_flight
         held = Counter(row["held_by"].partition(" until ")[0] for row in moving if row["held_by"])
         few = sum(count for count in held.values() if count < HELD_MIN)
-        told = [f"{count}: {reason}" for reason, count in held.most_common() if count >= HELD_MIN]
-        told += [f"{few}: other reasons"] * bool(few)
+        reasons = [
+            f"{count}: {reason}" for reason, count in held.most_common() if count >= HELD_MIN
+        ]
+        reasons += [f"{few}: other reasons"] * bool(few)
         minutes = (self.account.clock.now() - since) / timedelta(minutes=1)
         return (
             f"{minutes:5.0f} {len(moving):7d} {len(free):6d} {in_flight:9d} {ended:6d}"
-            f" {billed_seconds(decide):8.1f}  {'; '.join(told)}"
+            f" {billed_seconds(decide):8.1f}  {'; '.join(reasons)}"
         )
 
     def passed(self, settings: Settings) -> bool:

@@ -1,4 +1,4 @@
-"""The clairvoyant programme, and a whole backtest: `.venv/bin/python benchmarks/replay_prices.py [HOURS
+"""The clairvoyant program, and a whole backtest: `.venv/bin/python benchmarks/replay_prices.py [HOURS
 POOLS]`. Prices are drawn. The backtest replays all policies but the model for one workload among 100
 pools over 30 days."""
 
@@ -42,7 +42,7 @@ def drawn_market(days: int, rng: np.random.Generator) -> Market:
     return Market("us-east-1", changes, on_demand, 0, days * 86_400)
 
 
-def told(what: str, began: float, began_cpu: float) -> None:
+def print_figures(what: str, began: float, began_cpu: float) -> None:
     """One line of figures."""
     peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(
@@ -53,7 +53,7 @@ def told(what: str, began: float, began_cpu: float) -> None:
 
 def main() -> None:
     print(
-        f"machine: {os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
+        f"computer: {os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
     )
     hours, pools = (int(text) for text in (sys.argv[1:] or ("2160", "1500")))
     rng = np.random.default_rng(1)
@@ -64,7 +64,7 @@ def main() -> None:
     began, began_cpu = perf_counter(), process_time()
     best = optimum(prices, prices, hits, 0.1, Terms(1 / 6, 1 / 60, 8.0))
     path = best.paths(0, hits)
-    told(
+    print_figures(
         f"clairvoyant optimum, {pools} pools x {hours} hours, {int((path.left >= 0).sum())} switches",
         began, began_cpu,
     )  # fmt: skip
@@ -78,7 +78,7 @@ def main() -> None:
     )
     done = replay(markets, task, lambda _done, _steps, _what: None)
     policies = len(done.tallies[None])
-    told(
+    print_figures(
         f"backtest, {policies} policies x 12 runs, {len(markets[0].period.pools)} pools x"
         f" {markets[0].period.hours} hours",
         began, began_cpu,

@@ -1,8 +1,8 @@
 """Start time and memory of every function as built: `.venv/bin/python -m benchmarks.runtime [RUNS]`.
 
-Needs `make build` and a Python 3.13. In each of the runs (3) a workload lives through a switch and a
-rescue, every function a process of its own under the emulator of Lambda's runtime (tests/runtime). The
-least of the runs is shown: what is more is what else the machine had to do.
+Needs `make build` and a Python 3.13. In each of the runs (3) a workload has a switch and a
+failover; every function is a process of its own under the emulator of Lambda's runtime (tests/runtime).
+The minimum of the runs is shown: the rest is other work of the computer.
 """
 
 import os

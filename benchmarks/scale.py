@@ -113,7 +113,7 @@ class Bench:
         self.recorder = Recorder(life.meter)
         self.account.stand_between(self.recorder, lambda *_: (timedelta(0),))
 
-    def take_in(self) -> int:
+    def adopt(self) -> int:
         """Let the stack adopt everything; how many cycles it takes. Schedules are off from now on."""
         events = boto3.client("events")
         for rule in events.list_rules()["Rules"]:
@@ -202,7 +202,7 @@ def measure(workloads: int) -> tuple[list[Measured], dict[str, Any]]:
     runs: list[Run] = []
     with Life(scenario, market_for(12, 1), seed=1, on_run=runs.append) as life:
         bench = Bench(life, runs)
-        cycles = bench.take_in()
+        cycles = bench.adopt()
         bench.account.run_for(timedelta(hours=2, minutes=5))
         found = [
             bench.measured("refresh_market", "RefreshMarket", {"task": "prices"}),

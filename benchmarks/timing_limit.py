@@ -2,7 +2,7 @@
 `.venv/bin/python benchmarks/timing_limit.py PRICES FROM UNTIL`.
 
 What was seen before FROM gives the law: prices are updated on a beat; how many beats lie between two
-changes, and whether one gap tells of the next. From FROM to before UNTIL (days, UTC) a forecaster is
+changes, and whether one gap predicts the next. From FROM to before UNTIL (days, UTC) a forecaster is
 scored who knows that law, every pool's age, and, which nobody can, in what share of its updates each
 pool will change in that very week. With at most 22 changes looked at, ages of over three days count
 as three. The law is that of markets such as us-east-1 in 2021; it is not that of 2024.
@@ -50,15 +50,15 @@ class Law:
         return int(low), int(high)
 
     def information(self) -> tuple[float, float, float]:
-        """Nats that a gap tells of the next, what as many unrelated ones would seem to, and entropy."""
+        """Nats a gap predicts of the next, those of unrelated gaps by chance, and the entropy."""
         size = int(self.beats.max()) + 1
         pairs = np.bincount(self.first_beats * size + self.next_beats, minlength=size * size)
         joint = pairs.reshape(size, size) / pairs.sum()
         one, other = joint.sum(axis=1), joint.sum(axis=0)
         seen = joint > 0
-        told = float((joint[seen] * np.log(joint[seen] / np.outer(one, other)[seen])).sum())
+        predicted = float((joint[seen] * np.log(joint[seen] / np.outer(one, other)[seen])).sum())
         chance = float(((one > 0).sum() - 1) * ((other > 0).sum() - 1) / (2 * pairs.sum()))
-        return told, chance, float(-(other[other > 0] * np.log(other[other > 0])).sum())
+        return predicted, chance, float(-(other[other > 0] * np.log(other[other > 0])).sum())
 
 
 def law_of(market: Market, until_s: int) -> Law:
@@ -148,12 +148,14 @@ def main() -> None:
         law = law_of(market, from_s)
         low, high = law.least_most()
         counts = np.bincount(law.beats)[low : high + 1]
-        told, chance, entropy = law.information()
+        predicted, chance, entropy = law.information()
         print(
             f"{market.region}: {len(law.beats)} gaps of under 8 h on a beat of {law.beat_s:.2f} s, "
             f"{low} to {high} beats, each {counts.min()} to {counts.max()} times"
         )
-        print(f"a gap tells {told:.4f} of {entropy:.2f} nats of the next (unrelated: {chance:.4f})")
+        print(
+            f"a gap predicts {predicted:.4f} of {entropy:.2f} nats of the next (unrelated: {chance:.4f})"
+        )
         score(market, law, from_s, until_s)
 
 

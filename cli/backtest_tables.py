@@ -9,7 +9,7 @@ from backtest.results import Difference, Figures, Row
 
 _HEAD = (
     "policy", "USD/month", "(expected)", "vs on-demand", "over optimum", "p95", "blind", "headroom",
-    "switches", "<= 1.5x+1", "interruptions", "(expected)", "availability", "first hour", "dearest",
+    "switches", "<= 1.5x+1", "interruptions", "(expected)", "availability", "first hour", "highest price",
     "worst pool",
 )  # fmt: skip
 
@@ -33,8 +33,8 @@ LEGEND = (
     " what the optimum saves against staying. Switches: planned ones per run; <= 1.5x+1: share of the"
     " runs with at most 1.5 times the optimum's and one. Expected: with interruptions by the pools' rates"
     " instead of those drawn, which has less luck in it."
-    " First hour: share of the saving that the cheapest pool offered at the start. Dearest: highest"
-    " price paid, over on-demand. Worst pool: where the runs began that ended the furthest above the"
+    " First hour: share of the saving that the cheapest pool offered at the start. Highest price:"
+    " as a share of on-demand. Worst pool: where the runs began that ended the furthest above the"
     " optimum. * on the front of bill and interruptions. All costs are simulated."
 )
 
@@ -87,7 +87,7 @@ def _cells(row: Row) -> tuple[str, ...]:
         f"{row.interruptions_expected:.3f}",
         f"{100 * row.availability:.3f} %",
         _percent(row.first_hour_share),
-        f"{100 * row.dearest:.1f} %",
+        f"{100 * row.highest_price_fraction:.1f} %",
         f"{row.worst_pool} {100 * row.worst_pool_over_optimum:.2f} %",
     )
 

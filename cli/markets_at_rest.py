@@ -84,7 +84,7 @@ def changes_until(history: PriceHistory, now: datetime) -> PriceChanges:
         tuple(Pool(*history.pools[i]) for i in order),
         index[rows],
         history.time_s[rows],
-        history.price_usd_per_hour[rows],
+        history.spot_usd_per_hour[rows],
     )
     now_s = int(now.timestamp())
     return whole.until(now_s + 1).trim(now_s - int(_LOOK_BACK.total_seconds()))

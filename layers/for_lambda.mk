@@ -1,6 +1,6 @@
-# What the layers' makefiles share: made for python3.13 on Amazon Linux 2023, for ARCH (aarch64 or
-# x86_64), with whatever Python is here. Each layer's folder has a link to it, because `sam build` copies
-# and compares nothing but that folder.
+# Shared by the layers' makefiles: builds for python3.13 on Amazon Linux 2023 and ARCH (aarch64 or x86_64)
+# with any local Python. Each layer's folder has a link to this file, because `sam build` copies and compares
+# only that folder.
 PIP ?= python3 -m pip
 PYTHON_DIR := $(ARTIFACTS_DIR)/python
 FOR_LAMBDA := --quiet --disable-pip-version-check --no-deps --only-binary=:all: --implementation cp \
@@ -8,15 +8,15 @@ FOR_LAMBDA := --quiet --disable-pip-version-check --no-deps --only-binary=:all: 
 PIP_INSTALL = mkdir -p "$(PYTHON_DIR)" && \
 	$(PIP) install $(FOR_LAMBDA) --requirement requirements.txt --no-compile --target "$(PYTHON_DIR)"
 
-# Scripts that name the Python of this machine, tests, and what only compilers and type checkers read.
+# Deletes scripts with the path of the local Python, tests, and what only compilers and type checkers read.
 TRIM = rm -rf "$(PYTHON_DIR)/bin" && \
 	find "$(PYTHON_DIR)" \( -name tests -o -name __pycache__ \) -type d -prune -exec rm -rf {} + && \
 	find "$(PYTHON_DIR)" \( -name '*.pyi' -o -name '*.pxd' -o -name '*.pyx' -o -name '*.a' -o -name '*.h' \) \
 		-type f -delete
 
 # Lambda's /opt is read-only: without bytecode every cold start compiles all that it imports, and takes
-# about twice as long. Bytecode is of one version of Python; where that is not, the layers go without.
-# "unchecked": what is packed keeps no times of change (PEP 552).
+# about twice as long. Bytecode is of one version of Python; without that version, the layers have none.
+# "unchecked": packed files keep no modification times (PEP 552).
 PYTHON313 := $(shell sh python313.sh)
 COMPILE = $(if $(PYTHON313),"$(PYTHON313)" -m compileall -q -j 0 --invalidation-mode unchecked-hash \
 	-s "$(ARTIFACTS_DIR)" -p /opt "$(PYTHON_DIR)",@:)

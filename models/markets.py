@@ -115,7 +115,7 @@ def _price_rows(rows: PriceRows, here: Times) -> list[PriceRow]:
         for c, time_s, price in zip(
             code.tolist(),
             rows.time_s[here].tolist(),
-            rows.price_usd_per_hour[here].tolist(),
+            rows.spot_usd_per_hour[here].tolist(),
             strict=True,
         )
     ]

@@ -56,7 +56,7 @@ class PriceRows:
     zone_code: NDArray[np.int64]
     regions: list[str | None]  # of each zone
     time_s: NDArray[np.int64]
-    price_usd_per_hour: NDArray[np.float64]
+    spot_usd_per_hour: NDArray[np.float64]
     is_linux: NDArray[np.bool_] | None  # None without a product column
     on_demand_usd_per_hour: NDArray[np.float64] | None  # None without such a column
 
@@ -90,7 +90,7 @@ def read_rows(path: Path) -> PriceRows:
         zone_code=zone_code,
         regions=[region_of_zone(zone) for zone in zones],
         time_s=epoch_seconds(table, time_column),
-        price_usd_per_hour=numbers(table, price_column),
+        spot_usd_per_hour=numbers(table, price_column),
         is_linux=is_linux,
         on_demand_usd_per_hour=numbers(table, listed_column) if listed_column else None,
     )
@@ -98,7 +98,7 @@ def read_rows(path: Path) -> PriceRows:
 
 def drop_unusable(rows: PriceRows, dropped: DroppedRows) -> None:
     """Drop rows of other products, and rows without a type, zone, time or positive price."""
-    prices = rows.price_usd_per_hour
+    prices = rows.spot_usd_per_hour
     if rows.is_linux is not None:
         dropped.drop("other_product", ~rows.is_linux)
     named = {name for name in rows.types if name}

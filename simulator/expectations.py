@@ -27,7 +27,7 @@ Count = Annotated[
     tuple[int, int], PlainValidator(_bounds), Allowed("a number, or [least, most]", whole=True)
 ]
 _FAILED_OVER = AliasChoices("failed_over", "rescued")
-"""The second is the former spelling."""
+"""The second is the name in version 0.1.0."""
 _Breaker = Literal["open", "closed"]
 _Decisions = Annotated[
     frozenset[Literal["STAY", "SWITCH", "FALLBACK"]],

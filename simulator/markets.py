@@ -144,5 +144,5 @@ def _with_zone_names(history: PriceHistory, names: Mapping[str, str]) -> PriceHi
     ]
     index = np.repeat(np.arange(len(pools)), np.diff(history.offsets))
     return PriceHistory.from_rows(
-        pools, index, history.time_s, history.price_usd_per_hour, end=history.end
+        pools, index, history.time_s, history.spot_usd_per_hour, end=history.end
     )

@@ -47,10 +47,10 @@ class ForecastBand:
 
 @dataclass(frozen=True)
 class PriceChange:
-    """From this moment on the pool cost so much."""
+    """From this moment on an instance costs so much: the spot price of a pool, or the on-demand price."""
 
     at: datetime
-    price_usd_per_hour: float
+    usd_per_hour: float
 
 
 @dataclass(frozen=True)

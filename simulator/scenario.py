@@ -71,7 +71,7 @@ def _as_text(value: object) -> object:
 
 
 def _zone(name: str) -> str:
-    """``dearest`` is the former spelling."""
+    """``dearest`` is the name in version 0.1.0."""
     return "most-expensive" if name == "dearest" else name
 
 

@@ -15,9 +15,9 @@ from simulator.faults.kinds import FaultKind, possible
 from simulator.faults.places import PlacedFault
 from simulator.scenario_fields import HOURS_MAX, Allowed, Hour, Table
 
-_MACHINES = Path(__file__).parents[1] / "statemachines"
+_DEFINITIONS = Path(__file__).parents[1] / "statemachines"
 _FUNCTION = "AWS::Serverless::Function"
-_MACHINE = "AWS::Serverless::StateMachine"
+_STATE_MACHINE = "AWS::Serverless::StateMachine"
 
 
 _Call = Annotated[
@@ -83,7 +83,7 @@ def impossible_faults(
 
 
 def _of_caller(where: str, row: FaultTable, types: Mapping[str, str]) -> Iterator[str]:
-    wanted = (_FUNCTION, _MACHINE) if row.call else (_FUNCTION,)
+    wanted = (_FUNCTION, _STATE_MACHINE) if row.call else (_FUNCTION,)
     known = [name for name, kind in types.items() if kind in wanted]
     if row.caller is not None and row.caller not in known:
         yield f"{where}.caller = {row.caller!r}: allowed is one of {', '.join(known)}"
@@ -123,5 +123,5 @@ def _words(kinds: Iterable[FaultKind]) -> str:
 @cache
 def states() -> tuple[str, ...]:
     """The names of all states of all state machines."""
-    files = sorted(_MACHINES.glob("*.asl.yaml"))
+    files = sorted(_DEFINITIONS.glob("*.asl.yaml"))
     return tuple({name: 0 for file in files for name in yaml.safe_load(file.read_text())["States"]})

@@ -100,7 +100,7 @@ class _Run:
         if self.cooldown_until is not None and self.cooldown_until <= now:
             self.cooldown_until = None
 
-    def move(self, target: int, now: datetime, *, planned: bool) -> None:
+    def switch(self, target: int, now: datetime, *, planned: bool) -> None:
         is_spot = target != self.case.on_demand
         lifecycle = Lifecycle.SPOT if is_spot else Lifecycle.ON_DEMAND
         self.place, self.launched_at, self.pending_since = target, now, None
@@ -140,7 +140,7 @@ def engine_paths(
         ]
         if not alive:
             continue
-        _rescue(alive, starts, runs, numbers, now)
+        _fail_over(alive, starts, runs, numbers, now)
         before = {(n, r): runs[n][r].place for n, r, _ in alive}
         _cycle([runs[n][r] for n, r, _ in alive], numbers, snapshots[hour], period, now, engines)
         for n, r, step in alive:
@@ -178,21 +178,21 @@ class _Numbers:
         return self.by_pool[Pool(target.instance_type, target.availability_zone)]
 
 
-def _rescue(
+def _fail_over(
     alive: Sequence[tuple[int, int, int]],
     starts: Sequence[Starts],
     runs: Sequence[Sequence[_Run]],
     numbers: Sequence[_Numbers],
     now: datetime,
 ) -> None:
-    """Runs that the last hour ended with an interruption of go where their standing plan says."""
+    """Runs that EC2 interrupted at the end of the last hour start again by their failover plan."""
     for n, r, step in alive:
         run = runs[n][r]
         if step and starts[n].is_hit(r, step - 1, run.place):
             lost = run.case.pool(run.place)
             targets = [numbers[n].place(target) for target in run.plan]
             run.signals = {**run.signals, lost: now}
-            run.move(targets[0] if targets else run.case.on_demand, now, planned=False)
+            run.switch(targets[0] if targets else run.case.on_demand, now, planned=False)
         run.forget(now)
 
 
@@ -243,4 +243,4 @@ def _follow(run: _Run, decision: Decision, numbers: _Numbers, now: datetime) -> 
     elif run.pending_since is None:
         run.pending_since = now
     if decision.kind is not DecisionKind.STAY and not decision.held_by:
-        run.move(numbers.place(decision.candidates[0]), now, planned=not decision.urgent)
+        run.switch(numbers.place(decision.candidates[0]), now, planned=not decision.urgent)

@@ -15,16 +15,16 @@ _SMALLEST = 0.01
 
 @dataclass(frozen=True)
 class ChangeScale:
-    """Change relative to a price; 0 is in the middle, larger changes lie on the edge."""
+    """Change relative to the price at launch; 0 is in the middle, larger changes lie on the edge."""
 
-    price_usd_per_hour: float
+    launch_usd_per_hour: float
     limit: float
     top: float
     bottom: float
 
     def y(self, usd_per_hour: float) -> float:
         """Position of a price."""
-        change = (usd_per_hour / self.price_usd_per_hour - 1) / self.limit
+        change = (usd_per_hour / self.launch_usd_per_hour - 1) / self.limit
         middle, half = (self.top + self.bottom) / 2, (self.bottom - self.top) / 2
         return middle - half * min(max(change, -1.0), 1.0)
 
@@ -50,7 +50,7 @@ def forecast_panel(workload: WorkloadRecord, time: TimeScale, top: float, bottom
     for instance in spot:
         if not instance.prices:
             continue
-        change = ChangeScale(instance.prices[0].price_usd_per_hour, limit, top, bottom)
+        change = ChangeScale(instance.prices[0].usd_per_hour, limit, top, bottom)
         if instance.bands:
             high = [(time.x(b.at), change.y(b.p95_usd_per_hour)) for b in instance.bands]
             low = [(time.x(b.at), change.y(b.p05_usd_per_hour)) for b in instance.bands]
@@ -63,7 +63,7 @@ def forecast_panel(workload: WorkloadRecord, time: TimeScale, top: float, bottom
 def _limit(spot: list[InstanceRecord]) -> float:
     """1, 2 or 5 times a power of ten."""
     changes = sorted(
-        abs(price / instance.prices[0].price_usd_per_hour - 1)
+        abs(price / instance.prices[0].usd_per_hour - 1)
         for instance in spot
         for band in instance.bands
         for price in (band.p05_usd_per_hour, band.p95_usd_per_hour)

@@ -72,7 +72,7 @@ def _largest(workload: WorkloadRecord) -> float:
     """On-demand and all paid and forecast prices fit; prices of unused pools may lie on the edge."""
     values = [i.on_demand_usd_per_hour for i in workload.instances]
     for instance in workload.instances:
-        values += [change.price_usd_per_hour for change in instance.prices]
+        values += [change.usd_per_hour for change in instance.prices]
     return 1.12 * max(values)
 
 
@@ -102,7 +102,7 @@ def _of_instance(instance: InstanceRecord, time: TimeScale, usd: ValueScale) -> 
 def _hoverable(points: list[tuple[float, float]], text: str) -> Markup:
     """A wide invisible line on top, since a thin line is hard to point at."""
     drawn = "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in points)
-    return tag("path", hint(text), class_="grip told", d=drawn)
+    return tag("path", hint(text), class_="grip hinted", d=drawn)
 
 
 _LISTED_MAX = 8
@@ -110,7 +110,7 @@ _LISTED_MAX = 8
 
 def _listed(changes: Sequence[PriceChange]) -> Iterator[str]:
     for change in changes[:_LISTED_MAX]:
-        yield f"from {change.at:%d %b %H:%M}: {change.price_usd_per_hour:.4f} USD per hour"
+        yield f"from {change.at:%d %b %H:%M}: {change.usd_per_hour:.4f} USD per hour"
     if len(changes) > _LISTED_MAX:
         yield f"and {len(changes) - _LISTED_MAX} more changes"
 
@@ -132,7 +132,7 @@ def _names(workload: WorkloadRecord, usd: ValueScale) -> list[tuple[float, str, 
     for pool, changes in workload.pool_prices.items():
         if changes:
             used = last.lifecycle == "spot" and pool == current
-            names.append((usd.y(changes[-1].price_usd_per_hour), pool, "spot" if used else ""))
+            names.append((usd.y(changes[-1].usd_per_hour), pool, "spot" if used else ""))
     return names
 
 
@@ -149,7 +149,7 @@ def _cycles(workload: WorkloadRecord, time: TimeScale, y: float) -> Iterator[Mar
         yield tag(
             "rect",
             hint(text),
-            class_=f"cycle told {span.kind}{' held' if span.held else ''}",
+            class_=f"cycle hinted {span.kind}{' held' if span.held else ''}",
             x=x,
             y=y,
             width=max(time.x(span.end) - x, 3.0),

@@ -91,7 +91,7 @@ def steps(
     """The line of a price, which holds until the next one; ``place`` is the height of a price."""
     points: list[tuple[float, float]] = []
     for change in changes:
-        x, y = time.x(change.at), place(change.price_usd_per_hour)
+        x, y = time.x(change.at), place(change.usd_per_hour)
         if points:
             points.append((x, points[-1][1]))
         points.append((x, y))

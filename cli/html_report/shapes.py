@@ -46,7 +46,7 @@ def mark(shape: str, x: float, y: float, text: str, style: str = "") -> Markup:
     return tag(
         "path",
         hint(text),
-        class_=f"mark told {shape} {style}".strip(),
+        class_=f"mark hinted {shape} {style}".strip(),
         d=_SHAPES[shape],
         transform=f"translate({x:.1f} {y:.1f})",
     )

@@ -107,7 +107,7 @@ def _downtimes(
         ends = [abs(instance.end - gone_at) for instance in workload.instances]
         top = y + lanes[ends.index(min(ends))] * (_BAR + 2)
         box = tag("rect", x=x, y=top, width=width, height=_BAR, class_="down")
-        yield tag("g", box, hint(text), class_="told")
+        yield tag("g", box, hint(text), class_="hinted")
 
 
 def _bar(instance: InstanceRecord, y: float, time: TimeScale, managed: bool) -> Markup:
@@ -123,7 +123,7 @@ def _bar(instance: InstanceRecord, y: float, time: TimeScale, managed: bool) -> 
         tag("rect", class_=f"bar {instance.lifecycle}", x=x, y=y, width=width, height=_BAR, rx=3),
         tag("text", label, class_="bar-name", x=x + 6, y=y + 12.5) if label else "",
         hint(text),
-        class_="told" if managed else "told unmanaged",
+        class_="hinted" if managed else "hinted unmanaged",
     )
 
 
@@ -184,5 +184,5 @@ def _scripted(events: Iterable[ScriptedMoment], time: TimeScale, bottom: float) 
             tag("circle", cx=last_x, cy=_TOP - 13, r=8.5),
             tag("text", str(number), x=last_x, y=_TOP - 9.2, text_anchor="middle"),
             hint(f"{event.at:%H:%M} scripted: {event.text}"),
-            class_="badge told",
+            class_="badge hinted",
         )

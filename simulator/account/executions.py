@@ -50,7 +50,7 @@ def read_executions(
         Execution(
             name=item.name,
             arn=item.exec_arn,
-            state_machine=logical_id(machine.arn),
+            state_machine=logical_id(state_machine.arn),
             status=item.status,
             start=item.start_date,
             stop=item.stop_date,
@@ -60,8 +60,8 @@ def read_executions(
             cause=item.cause,
             states=tuple(_states(item)),
         )
-        for machine in backend.state_machines
-        for item in machine.executions
+        for state_machine in backend.state_machines
+        for item in state_machine.executions
     ]
     return sorted(found, key=lambda execution: execution.start)
 
@@ -71,8 +71,8 @@ def read_inputs(account_id: str, region: str) -> list[Any]:
     backend = stepfunctions_parser_backends[account_id][region]
     return [
         json.loads(item.execution_input)
-        for machine in backend.state_machines
-        for item in machine.executions
+        for state_machine in backend.state_machines
+        for item in state_machine.executions
     ]
 
 
@@ -104,7 +104,12 @@ def read_history(account_id: str, region: str, execution: str) -> History:
 
 def _found(account_id: str, region: str, name: str) -> Any:
     backend = stepfunctions_parser_backends[account_id][region]
-    found = (e for machine in backend.state_machines for e in machine.executions if e.name == name)
+    found = (
+        e
+        for state_machine in backend.state_machines
+        for e in state_machine.executions
+        if e.name == name
+    )
     return next(found, None)
 
 

@@ -81,7 +81,7 @@ def apply(account: Patched, seed: int) -> Replacements:
     _seed_identifiers(replacements, seed)
     _serve_one_account(replacements, account)
     _keep_service_models(replacements)
-    _interpret_deployed_machines(replacements)
+    _interpret_deployed_state_machines(replacements)
     _name_every_execution(replacements)
     _read_templates_as_json(replacements)
     _look_numbers_up_in_maps(replacements)
@@ -128,7 +128,7 @@ def _keep_service_models(replacements: Replacements) -> None:
     replacements.set(botocore.session, "create_loader", _loader)
 
 
-def _interpret_deployed_machines(replacements: Replacements) -> None:
+def _interpret_deployed_state_machines(replacements: Replacements) -> None:
     """CloudFormation puts state machines into the backend that does not interpret them."""
     replacements.set(
         stepfunctions_models, "stepfunctions_backends", parser_models.stepfunctions_parser_backends
@@ -146,8 +146,8 @@ def _name_every_execution(replacements: Replacements) -> None:
     def start_execution(
         self: Any, arn: str, name: str | None = None, text: str | None = None, trace: Any = None
     ) -> Any:
-        machine = ":".join(arn.split(":")[:7])
-        return start(self, machine, name or str(mock_random.uuid4()), text or "{}", trace)
+        state_machine_arn = ":".join(arn.split(":")[:7])
+        return start(self, state_machine_arn, name or str(mock_random.uuid4()), text or "{}", trace)
 
     replacements.set(parser_models.StepFunctionsParserBackend, "start_execution", start_execution)
 
@@ -247,10 +247,10 @@ def _speak_as_aws_sdk_tasks(replacements: Replacements) -> None:
 def _tell_who_runs_a_task(replacements: Replacements, account: Patched) -> None:
     """moto makes a task's calls without a role; AWS makes them with the state machine's role."""
     for task in (task_service.StateTaskService, lambda_task.StateTaskLambda):
-        replacements.set(task, "_eval_execution", _as_machine(task._eval_execution, account))
+        replacements.set(task, "_eval_execution", _as_state_machine(task._eval_execution, account))
 
 
-def _as_machine(
+def _as_state_machine(
     evaluate: Callable[[Any, Any], None], account: Patched
 ) -> Callable[[Any, Any], None]:
     def evaluate_execution(self: Any, env: Any) -> None:

@@ -36,7 +36,12 @@ def redrive(account_id: str, region: str, name: str) -> None:
         NotRedrivable: it runs, has succeeded, or has entered no state.
     """
     backend = stepfunctions_parser_backends[account_id][region]
-    found = (e for machine in backend.state_machines for e in machine.executions if e.name == name)
+    found = (
+        e
+        for state_machine in backend.state_machines
+        for e in state_machine.executions
+        if e.name == name
+    )
     execution = next(found)
     history: History = execution.exec_worker.env.event_manager.get_event_history()
     entered = [e["stateEnteredEventDetails"] for e in history if "stateEnteredEventDetails" in e]

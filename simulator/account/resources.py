@@ -186,18 +186,18 @@ def _function_url(wanted: _Wanted) -> _Created:
 
 
 @_type("AWS::StepFunctions::StateMachineVersion", attributes=("Arn",))
-def _machine_version(wanted: _Wanted) -> _Created:
+def _state_machine_version(wanted: _Wanted) -> _Created:
     # moto has no PublishStateMachineVersion; its model has.
     backend = stepfunctions_parser_backends[wanted.account_id][wanted.region]
-    machine = backend.describe_state_machine(wanted.properties["StateMachineArn"])
-    machine.publish(wanted.properties.get("Description"))
-    assert machine.latest_version is not None
-    arn = machine.latest_version.arn
+    state_machine = backend.describe_state_machine(wanted.properties["StateMachineArn"])
+    state_machine.publish(wanted.properties.get("Description"))
+    assert state_machine.latest_version is not None
+    arn = state_machine.latest_version.arn
     return _Created(arn, {"Arn": arn})
 
 
 @_type("AWS::StepFunctions::StateMachineAlias", attributes=("Arn",))
-def _machine_alias(wanted: _Wanted) -> _Created:
+def _state_machine_alias(wanted: _Wanted) -> _Created:
     routing = wanted.properties.get("RoutingConfiguration")
     if routing is None:
         version = wanted.properties["DeploymentPreference"]["StateMachineVersionArn"]

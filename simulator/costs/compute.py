@@ -27,7 +27,7 @@ LIFE = timedelta(hours=2)
 """An environment is replaced after so long in any case. Assumption."""
 START_S = 0.7
 START_WITH_FORECASTING_S = 2.0
-"""Upper limits of the functions' initialisation under the runtime's emulator."""
+"""Upper limits of the functions' initialization under the runtime's emulator."""
 
 
 @dataclass

@@ -57,6 +57,6 @@ def read_units(sizes: Iterable[int], *, consistent: bool) -> float:
 
 
 def write_units(before: int, after: int, *, transactional: bool = False) -> float:
-    """Of one write; 0 bytes where there is no item."""
+    """Of one write; sizes in bytes, 0 if there is no item."""
     blocks = max(1, ceil(max(before, after) / _WRITE_BYTES))
     return blocks * (2 if transactional else 1)

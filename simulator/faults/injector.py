@@ -367,8 +367,8 @@ class Injector:
 
     def _abort(self, name: str) -> None:
         backend = stepfunctions_parser_backends[self._account.account_id][self._account.region]
-        for machine in backend.state_machines:
-            for execution in machine.executions:
+        for state_machine in backend.state_machines:
+            for execution in state_machine.executions:
                 if execution.name == name and execution.status == "RUNNING":
                     execution.stop(self._account.clock.now(), "Aborted", "a fault was injected")
 

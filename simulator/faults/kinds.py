@@ -52,7 +52,7 @@ MEANINGS: Mapping[FaultKind, str] = {
     FaultKind.THROTTLE: "the service refuses the call because there are too many; no effect",
     FaultKind.DENIED: "the call is not allowed, and neither is any other like it for"
     f" {REFUSED_FOR.total_seconds() / 60:.0f} minutes; no effect",
-    FaultKind.LOST_REPLY: "the call takes effect, but the caller never hears of it; writes only",
+    FaultKind.LOST_REPLY: "the call takes effect, but the caller never receives the reply; writes only",
     FaultKind.TWICE: "the same request arrives twice, as when the SDK repeats it because a reply was"
     " lost, and the caller sees the second answer; writes only",
     FaultKind.TIMED_OUT: "the function hangs after this call until its time-out ends it; calls of"

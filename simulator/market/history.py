@@ -38,7 +38,7 @@ class PriceHistory:
         pools: the pools, in the order of their rows.
         offsets: int64, shape (pools + 1,): pool i owns rows offsets[i] to offsets[i + 1].
         time_s: int64, shape (rows,): epoch seconds, strictly ascending within a pool.
-        price_usd_per_hour: float64, shape (rows,): finite and positive.
+        spot_usd_per_hour: float64, shape (rows,): finite and positive.
         start: the time of the first row.
         end: until when the history is known to hold.
     """
@@ -46,7 +46,7 @@ class PriceHistory:
     pools: tuple[Pool, ...]
     offsets: NDArray[np.int64]
     time_s: NDArray[np.int64]
-    price_usd_per_hour: NDArray[np.float64]
+    spot_usd_per_hour: NDArray[np.float64]
     start: datetime
     end: datetime
 
@@ -56,7 +56,7 @@ class PriceHistory:
         pools: Sequence[Pool],
         pool_index: ArrayLike,
         time_s: ArrayLike,
-        price_usd_per_hour: ArrayLike,
+        spot_usd_per_hour: ArrayLike,
         *,
         end: datetime | None = None,
     ) -> "PriceHistory":
@@ -69,14 +69,14 @@ class PriceHistory:
         Args:
             pool_index: positions in `pools`.
             time_s: epoch seconds, whole.
-            price_usd_per_hour: finite and positive.
+            spot_usd_per_hour: finite and positive.
             end: until when the history holds; the last row's time unless given.
 
         Raises:
             ValueError: a column of another length, an index outside `pools`, a pool named twice,
                 a price that is not finite and positive, no row at all, an end before a row.
         """
-        index, times, prices = _columns(pools, pool_index, time_s, price_usd_per_hour)
+        index, times, prices = _columns(pools, pool_index, time_s, spot_usd_per_hour)
         order = np.lexsort((times, index))
         index, times, prices = index[order], times[order], prices[order]
         last_time_s = int(times.max())
@@ -92,7 +92,7 @@ class PriceHistory:
             pools=tuple(pools[position] for position in present.tolist()),
             offsets=_frozen(np.insert(np.cumsum(counts), 0, 0).astype(np.int64)),
             time_s=_frozen(times),
-            price_usd_per_hour=_frozen(prices),
+            spot_usd_per_hour=_frozen(prices),
             start=_utc(first_time_s),
             end=end.astimezone(UTC) if end is not None else _utc(last_time_s),
         )
@@ -111,7 +111,7 @@ class PriceHistory:
         if position is None:
             raise KeyError(f"pool: {pool} is not among the {len(self.pools)} pools of the history")
         rows = slice(self.offsets[position], self.offsets[position + 1])
-        return self.time_s[rows], self.price_usd_per_hour[rows]
+        return self.time_s[rows], self.spot_usd_per_hour[rows]
 
     def price_at(self, pool: Pool, when: datetime) -> float | None:
         """The pool's price in USD per hour; None before its first change or without such a pool."""
@@ -149,7 +149,7 @@ class PriceHistory:
             self.pools,
             self._pool_index[rows],
             self.time_s[rows],
-            self.price_usd_per_hour[rows],
+            self.spot_usd_per_hour[rows],
             end=self.end,
         )
 
@@ -179,7 +179,7 @@ class PriceHistory:
         unknown = surging - self._position_by_pool.keys()
         if unknown:
             raise ValueError(f"pools: {_listed(unknown)} not in the history")
-        prices = self.price_usd_per_hour.copy()
+        prices = self.spot_usd_per_hour.copy()
         edges: list[tuple[int, int, float]] = []
         for pool in surging:
             position = self._position_by_pool[pool]
@@ -217,18 +217,18 @@ def epoch_s(field: str, when: datetime) -> int:
 
 
 def _columns(
-    pools: Sequence[Pool], pool_index: ArrayLike, time_s: ArrayLike, price_usd_per_hour: ArrayLike
+    pools: Sequence[Pool], pool_index: ArrayLike, time_s: ArrayLike, spot_usd_per_hour: ArrayLike
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
     index = np.asarray(pool_index, dtype=np.int64)
     times = np.asarray(time_s, dtype=np.int64)
-    prices = np.asarray(price_usd_per_hour, dtype=np.float64)
+    prices = np.asarray(spot_usd_per_hour, dtype=np.float64)
     if not index.shape == times.shape == prices.shape == (len(index),):
         raise ValueError(
-            "pool_index, time_s, price_usd_per_hour: must be flat and equally long, "
+            "pool_index, time_s, spot_usd_per_hour: must be flat and equally long, "
             f"not {index.shape}, {times.shape}, {prices.shape}"
         )
     if len(index) == 0:
-        raise ValueError("price_usd_per_hour: no row; a history needs one at least")
+        raise ValueError("spot_usd_per_hour: no row; a history needs one at least")
     if len(set(pools)) != len(pools):
         raise ValueError("pools: a pool is named twice; each may appear once")
     if index.min() < 0 or index.max() >= len(pools):
@@ -238,7 +238,7 @@ def _columns(
     if bad.any():
         row = int(np.argmax(bad))
         raise ValueError(
-            f"price_usd_per_hour: {prices[row]} at row {row} ({pools[index[row]]}) must be "
+            f"spot_usd_per_hour: {prices[row]} at row {row} ({pools[index[row]]}) must be "
             "finite and above 0"
         )
     return index, times, prices

@@ -1,9 +1,9 @@
 """On-demand prices of the built-in market: Linux, shared tenancy, us-east-1.
 
 Source: AWS's public page "Amazon EC2 On-Demand Pricing", as of July 2026. AWS prices the sizes of a
-family in proportion to their normalisation factor (page "How Reserved Instances are applied",
+family in proportion to their normalization factor (page "How Reserved Instances are applied",
 where `large` counts 4; here it counts 1), so one price per family carries every size. Sizes that
-deviate are spelt out. Bare metal is left out: some of it costs a tenth more than its size says.
+deviate are spelled out. Bare metal is left out: some of it costs a tenth more than its size says.
 """
 
 import re
@@ -38,7 +38,7 @@ LARGE_USD_PER_HOUR = {
     "m7i": 0.1008,
     "m7i-flex": 0.09576,
     "m8g": 0.08976,
-    # compute optimised
+    # compute optimized
     "c4": 0.0995,
     "c5": 0.085,
     "c5a": 0.077,
@@ -59,7 +59,7 @@ LARGE_USD_PER_HOUR = {
     "c7i": 0.08925,
     "c7i-flex": 0.08479,
     "c8g": 0.07976,
-    # memory optimised
+    # memory optimized
     "r4": 0.133,
     "r5": 0.126,
     "r5a": 0.113,

@@ -76,7 +76,7 @@ def read_prices(path: Path | str, *, region: str | None = None) -> RecordedPrice
         Pool(rows.types[code // len(rows.zones)], rows.zones[code % len(rows.zones)])
         for code in present.tolist()
     ]
-    time_s, prices = rows.time_s[used], rows.price_usd_per_hour[used]
+    time_s, prices = rows.time_s[used], rows.spot_usd_per_hour[used]
     dropped.count_repeats(pool_index, time_s, prices)
     return RecordedPrices(
         history=PriceHistory.from_rows(pools, pool_index, time_s, prices),

@@ -89,7 +89,7 @@ def _change_figures(history: PriceHistory, days: float) -> dict[str, float]:
     pool = np.repeat(np.arange(len(history.pools)), np.diff(history.offsets))
     is_change = np.insert(pool[1:] == pool[:-1], 0, False)
     follows_change = is_change & np.insert(is_change[:-1], 0, False)
-    price = history.price_usd_per_hour
+    price = history.spot_usd_per_hour
     step = np.diff(price, prepend=price[0])
     size = np.abs(step[is_change] / (price[is_change] - step[is_change]))
     gap_h = (np.diff(history.time_s, prepend=0) / _HOUR_S)[follows_change]

@@ -164,8 +164,8 @@ def _states(operation: str, params: Params, _place: Place) -> Iterator[Demand]:
         case "StartExecution":
             # Of a version or alias too, the state machine's own ARN counts (Step Functions Developer
             # Guide, "Authorization for versions and aliases").
-            machine = ":".join(params["stateMachineArn"].split(":")[:7])
-            yield Demand("states:StartExecution", machine)
+            state_machine = ":".join(params["stateMachineArn"].split(":")[:7])
+            yield Demand("states:StartExecution", state_machine)
         case "DescribeExecution" | "StopExecution" | "GetExecutionHistory":
             yield Demand(f"states:{operation}", params["executionArn"])
 

@@ -12,7 +12,7 @@ from simulator.faults.kinds import FaultKind
 from simulator.trials.run import RunResult
 from simulator.trials.trials import RANDOM
 
-_MACHINES = TEMPLATE.parent / "statemachines"
+_DEFINITIONS = TEMPLATE.parent / "statemachines"
 
 
 @cache
@@ -22,7 +22,7 @@ def definitions() -> dict[str, dict[str, Any]]:
         path.name.split(".")[0].replace("_", " ").title().replace(" ", ""): yaml.safe_load(
             path.read_text()
         )["States"]
-        for path in sorted(_MACHINES.glob("*.asl.yaml"))
+        for path in sorted(_DEFINITIONS.glob("*.asl.yaml"))
     }
 
 
@@ -89,27 +89,27 @@ class Coverage:
 
 
 def _states() -> set[str]:
-    return {f"{machine}/{name}" for machine, name, _ in _all()}
+    return {f"{state_machine}/{name}" for state_machine, name, _ in _all()}
 
 
 def _catches() -> set[str]:
     return {
-        f"{machine}/{name}!{catch['Next']}"
-        for machine, name, state in _all()
+        f"{state_machine}/{name}!{catch['Next']}"
+        for state_machine, name, state in _all()
         for catch in state.get("Catch", ())
     }
 
 
 def _choices() -> set[str]:
     return {
-        f"{machine}/{name}>{following}"
-        for machine, name, state in _all()
+        f"{state_machine}/{name}>{following}"
+        for state_machine, name, state in _all()
         if state["Type"] == "Choice"
         for following in (*(choice["Next"] for choice in state["Choices"]), state["Default"])
     }
 
 
 def _all() -> Iterator[tuple[str, str, dict[str, Any]]]:
-    for machine, states in definitions().items():
+    for state_machine, states in definitions().items():
         for name, state in states.items():
-            yield machine, name, state
+            yield state_machine, name, state

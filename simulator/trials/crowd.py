@@ -9,7 +9,7 @@ from simulator.faults.kinds import Fault, FaultKind
 from simulator.trials.ground import Ground
 from simulator.trials.instances import on_its_way, stranger, with_everything
 
-WORKLOADS = ("web", "dear", "batch", "keep")
+WORKLOADS = ("web", "costly", "batch", "keep")
 ACTS_FOR = timedelta(minutes=50)
 _ACTS_MAX = 10
 _CALLS = 250
@@ -24,7 +24,7 @@ def prepare(ground: Ground) -> None:
     """A spot workload, one on-demand that switches at once, one of a persistent request, and one whose
     original stays; all with a failover plan."""
     with_everything(ground, "web")
-    with_everything(ground, "dear", lifecycle="on-demand")
+    with_everything(ground, "costly", lifecycle="on-demand")
     ground.launch("batch", persistent=True)
     with_everything(ground, "keep", auto_terminate="false")
     stranger(ground)

@@ -50,8 +50,8 @@ class RunResult:
         violation: what went wrong, or None.
         calls: each call of the product, and the kinds of faults possible for it.
         met: the faults that happened.
-        states: ``machine/state`` of all executions.
-        edges: ``machine/state>next`` of every step, ``machine/state!next`` where it was caught.
+        states: ``StateMachine/state`` of all executions.
+        edges: ``StateMachine/state>next`` of every step, ``StateMachine/state!next`` of a Catch.
         degraded: targets and addresses that were not taken over, because a failover failed and an
             instance was adopted without them; see ``verdict``.
         trace: digest of all calls and of the ledger at the end.
@@ -111,7 +111,11 @@ def run(ground: Ground, spec: RunSpec) -> RunResult:
 def _result(ground: Ground, spec: RunSpec, violation: str | None, real_s: float) -> RunResult:
     injector = ground.injector
     edges = sorted(
-        {f"{machine}/{edge}" for machine, each in _histories(ground) for edge in _edges(each)}
+        {
+            f"{state_machine}/{edge}"
+            for state_machine, each in _histories(ground)
+            for edge in _edges(each)
+        }
     )
     executions = ground.account.executions()
     return RunResult(
@@ -148,11 +152,11 @@ def _items(ground: Ground) -> list[dict[str, Any]]:
 
 def _histories(ground: Ground) -> Iterator[tuple[str, list[dict[str, Any]]]]:
     backend = stepfunctions_parser_backends[ground.account.account_id][ground.account.region]
-    for machine in backend.state_machines:
-        for execution in machine.executions:
+    for state_machine in backend.state_machines:
+        for execution in state_machine.executions:
             environment = execution.exec_worker.env
             if environment is not None:
-                name = ground.account.logical_id(machine.arn)
+                name = ground.account.logical_id(state_machine.arn)
                 yield name, environment.event_manager.get_event_history()
 
 

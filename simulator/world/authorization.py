@@ -97,7 +97,7 @@ class _Asked:
         requested: Mapping[str, str] | None = None,
         keys: Mapping[str, tuple[str, ...]] | None = None,
     ) -> Iterator[Demand]:
-        """The call's action on something by its id; nothing where there is no such thing."""
+        """The call's action on something by its id; nothing if there is no such resource."""
         kind = resource_kind(resource_id)
         if kind is None or resource_id not in getattr(self.state, kind[0]):
             return

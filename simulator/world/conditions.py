@@ -28,7 +28,7 @@ class Conditions(WorldView):
         *,
         warned: bool = True,
     ) -> None:
-        """Take a spot instance back after `warning`; `warned`: subscribers hear of it now.
+        """Take a spot instance back after `warning`; `warned`: subscribers receive the warning now.
 
         action: terminate, stop or hibernate (EC2 user guide, "Spot Instance interruptions").
         """

@@ -2,7 +2,7 @@
 
 Sources: API_CreateFleet (for an instant fleet what could not be launched is in Errors, with HTTP
 200), EC2 user guide "Allocation strategies for Spot Instances" (capacity-optimized-prioritized
-honours priorities on a best-effort basis, capacity first).
+honors priorities on a best-effort basis, capacity first).
 """
 
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Machine images."""
+"""Images (AMIs)."""
 
 from simulator.world.errors import AwsError
 from simulator.world.model import Image

@@ -86,7 +86,7 @@ def _check_boot_mode(instance_type: str, boot_mode: str, supported: list[str]) -
 
 
 def check_options(instance_type: str, merged: Params) -> None:
-    """Credits, CPU options, EBS optimisation, hibernation and enclaves must fit the type."""
+    """Credits, CPU options, EBS optimization, hibernation and enclaves must fit the type."""
     info = instance_types()[instance_type]
     if merged.get("CreditSpecification") and not info["BurstablePerformanceSupported"]:
         raise AwsError(

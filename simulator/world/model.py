@@ -275,7 +275,7 @@ class SecurityGroup:
 
 @dataclass
 class Image:
-    """A machine image."""
+    """An image (AMI)."""
 
     image_id: str
     name: str

@@ -2,8 +2,8 @@
 
 Source: API_DescribeSpotPriceHistory: with a start time, "the API returns the prices that apply
 within the time range that you specified, from the start time to the end time", which means also
-the last change before it of every pool; at most 90 days; newest first; and spec section 2: tokens
-may be empty strings, pages may be empty.
+the last change before it of every pool; at most 90 days; newest first. A token may be an empty
+string, and a page may be empty.
 """
 
 from bisect import bisect_right

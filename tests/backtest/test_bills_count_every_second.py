@@ -65,4 +65,4 @@ def test_a_tally_adds_up_to_the_bill() -> None:
     assert made.weekly_usd.sum(axis=1) == pytest.approx(made.usd)
     assert (made.switches[0], made.interruptions[0]) == (2, 1)
     assert made.first_hour_saved / made.first_hour_reachable == pytest.approx(1.0)
-    assert made.dearest == pytest.approx(0.5)
+    assert made.highest_price_fraction == pytest.approx(0.5)

@@ -34,7 +34,7 @@ def _market(seed: int) -> Market:
     pool = np.repeat(np.arange(len(history.pools)), np.diff(history.offsets))
     rows = [
         (Pool(*history.pools[p]), int(t), float(usd))
-        for p, t, usd in zip(pool, history.time_s, history.price_usd_per_hour, strict=True)
+        for p, t, usd in zip(pool, history.time_s, history.spot_usd_per_hour, strict=True)
     ]
     changes, _ = PriceChanges().merge(rows, on_demand)
     return Market("us-east-1", changes, on_demand, int(START.timestamp()), int(end.timestamp()))
@@ -80,4 +80,4 @@ def test_it_takes_what_there_is_to_save_at_once(tallies: list[tuple[Tally, Tally
     on-demand by more than half a hundredth."""
     for own, _ in tallies:
         assert own.first_hour_saved.sum() >= 0.95 * own.first_hour_reachable.sum()
-        assert own.dearest.max() <= 1.005
+        assert own.highest_price_fraction.max() <= 1.005

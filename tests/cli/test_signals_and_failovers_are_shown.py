@@ -23,7 +23,7 @@ _STORY: list[Happening] = []
 @pytest.fixture(scope="module")
 def record() -> Record:
     """Three interruptions: warned three times, warned too late, not warned."""
-    planned = builtin_run("interruption_keeps_the_traffic")
+    planned = builtin_run("interruption_keeps_load_balancing")
     print("seed", planned.seed)
     market = builtin_market(planned.seed, None, 0.75)
     observer = Observer(lambda _: None, _STORY.append)

@@ -44,7 +44,8 @@ WORDS = {
     r"\b(behaviour|colour|favour|honour|labour|neighbour)": "American spelling",
     r"\b(initial|maxim|minim|normal|optim|organ|recogn|serial)is(e|ed|es|ing|ation)\b": "as above",
     r"\bprogrammes?\b|\bcentres?\b|\blicences?\b|\borganisations?\b": "American spelling",
-    r"\bspec(ification)? sections?\b|\(spec[,)]|\bsection \d+ of the spec": "the rule itself, or a link",
+    r"\bspec(ification)? sections?\b|(?<!\w)\(spec[,)]": "the rule itself, or a link",
+    r"\bsection \d+ of the spec": "as above",
 }
 """Pattern -> what to write instead. Anywhere in a text, upper or lower case."""
 
@@ -60,13 +61,29 @@ NAMES = {
 }
 """The same for identifiers in Python and for names of files."""
 
+_CODE = "layers/spot_optimizer/spot_optimizer"
 ALLOWED = (
-    ("*", r"state[ _-]?machines?|time_machine", "Step Functions; the library of the virtual clock"),
+    (
+        "*",
+        r"state[ _-]?machines?|time[_-]machine",
+        "Step Functions; the library of the virtual clock",
+    ),
     ("*", r"platform\.machine|e_machine|machine-readable", "names of libraries"),
     ("*", r"MovesIntoOnePoolFraction|moves_into_one_pool_fraction", "a parameter and a setting"),
     ("*", r"\"take-over\"|action: take-over", "an action of a pinned definition"),
     ("CHANGELOG.md", r"`[^`]*`", "old names beside new ones"),
     ("docs/compatibility.md", r".*", "old names beside new ones"),
+    ("simulator/expectations.py", r"\"rescued\"", "a key of scenario files in version 0.1.0"),
+    ("simulator/scenario.py", r"\"dearest\"|``dearest``", "a value of scenario files, as above"),
+    ("docs/scenarios.md", r"`(rescued|dearest)`", "as above"),
+    ("simulator/summary.py", r"\"rescues\"", "a key of `simulate --json` in version 0.1.0"),
+    ("backtest/results.py", r"\"dearest\"", "a key of `backtest --json` in version 0.1.0"),
+    (f"{_CODE}/switching/stored_digests.py", r"\"licences\"", "a name in stored digests"),
+    (f"{_CODE}/forecast/issued_forecasts.py", r"\"foretold\"", "the kind of a stored object"),
+    (f"{_CODE}/decision/appraisal.py", r"price_usd_per_hour", "a key of answers in version 0.1.0"),
+    (f"{_CODE}/decision/recommendation.py", r"price_usd_per_hour", "as above"),
+    (f"{_CODE}/decision/decision_record.py", r"\"rescue\"|``rescue``", "a key of stored decisions"),
+    (f"{_CODE}/contracts/steps.py", r"\"rescue\"|``rescue``", "an action of pinned definitions"),
     ("template.yaml", r"LeftOversFound|MachinesNotLookedAt", "the metric's name in version 0.1.0"),
     (
         "tests/house/test_operations_are_in_place.py",

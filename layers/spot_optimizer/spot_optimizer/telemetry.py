@@ -20,7 +20,7 @@ logger = Logger(service=SERVICE)
 # "Suppress warnings on empty metrics").
 warnings.filterwarnings("ignore", "No application metrics to publish*")
 metrics = Metrics(service=SERVICE, namespace=NAMESPACE)
-# Disabled outside Lambda, where there is no X-Ray daemon.
+# Disabled outside Lambda, which has the X-Ray daemon.
 tracer = Tracer(service=SERVICE, disabled="AWS_XRAY_DAEMON_ADDRESS" not in os.environ)
 
 

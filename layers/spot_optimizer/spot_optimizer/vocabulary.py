@@ -60,7 +60,7 @@ class RowsAre(StrEnum):
 
 
 class DecisionKind(StrEnum):
-    """The outcome of one look at one workload (spec, Words)."""
+    """The outcome of one look at one workload."""
 
     STAY = "STAY"
     SWITCH = "SWITCH"

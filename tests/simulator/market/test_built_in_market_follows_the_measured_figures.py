@@ -79,7 +79,7 @@ def test_recorded_market_passes_the_same_bounds(recorded_data: Path) -> None:
         recorded.pools,
         pool_index[rows],
         recorded.time_s[rows],
-        recorded.price_usd_per_hour[rows],
+        recorded.spot_usd_per_hour[rows],
     )
     measured = market_statistics(window)
     outside = {
@@ -107,7 +107,7 @@ def test_no_price_exceeds_on_demand_or_leaves_the_tick(seed: int) -> None:
         history.changes(pool)[1].max() / ON_DEMAND[pool.instance_type] for pool in history.pools
     )
     assert 0.999 < dearest <= 1, f"seed {seed}"
-    ticks = history.price_usd_per_hour / 0.0001
+    ticks = history.spot_usd_per_hour / 0.0001
     assert ticks.min() > 0.5
     assert np.abs(ticks - np.rint(ticks)).max() < 1e-6
 
@@ -131,7 +131,7 @@ def test_same_seed_gives_the_same_market_and_another_seed_another() -> None:
     one, again, other = market(7), market(7), market(8)
     assert one.pools == again.pools
     assert np.array_equal(one.time_s, again.time_s)
-    assert np.array_equal(one.price_usd_per_hour, again.price_usd_per_hour)
+    assert np.array_equal(one.spot_usd_per_hour, again.spot_usd_per_hour)
     assert not np.array_equal(one.time_s, other.time_s)
 
 

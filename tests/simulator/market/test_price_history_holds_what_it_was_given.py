@@ -117,7 +117,7 @@ def test_history_ends_when_the_last_row_was_seen() -> None:
 @pytest.mark.parametrize("price", [0.0, -0.01, float("nan"), float("inf")])
 def test_impossible_price_is_refused_by_name(price: float) -> None:
     """A price that cannot be charged is refused with the field, the value and the pool."""
-    with pytest.raises(ValueError, match=r"price_usd_per_hour: .* row 1 \(m5\.large/us-east-1b\)"):
+    with pytest.raises(ValueError, match=r"spot_usd_per_hour: .* row 1 \(m5\.large/us-east-1b\)"):
         history_of([(0, 0, 0.1), (1, 0, price)])
 
 

@@ -37,10 +37,10 @@ def read_run(state_machine_arn: str, switch_id: str, resume: int) -> Run:
     """State of an execution of a switch. The ARN of an execution does not name the version or alias that
     started it."""
     unqualified = ":".join(state_machine_arn.split(":")[:7])
-    machine = unqualified.replace(":stateMachine:", ":execution:")
+    executions_arn = unqualified.replace(":stateMachine:", ":execution:")
     try:
         reply = client("stepfunctions").describe_execution(
-            executionArn=f"{machine}:{execution_name(switch_id, resume)}"
+            executionArn=f"{executions_arn}:{execution_name(switch_id, resume)}"
         )
     except ClientError as error:
         if error_code(error) == "ExecutionDoesNotExist":

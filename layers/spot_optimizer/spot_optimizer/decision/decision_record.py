@@ -11,11 +11,12 @@ _COMPARED = ("kind", "row", "reason", "held_by", "candidates", "home_type_after"
 
 
 def plain_record(decision: Decision) -> dict[str, Any]:
-    """The decision as numbers, text, lists and maps. Release 0.1.0 reads it too: what had another
-    name there (``price_usd_per_hour``, ``saving_usd_per_hour``, ``rescue``) is written under both."""
+    """The decision as numbers, text, lists and maps. Release 0.1.0 reads it too: two prices
+    are also written under their names there (``price_usd_per_hour``, ``saving_usd_per_hour``), and
+    ``urgent`` only under its name there, ``rescue``."""
     # Field by field: dataclasses.asdict copies everything, a quarter of a large cycle's time.
     record = {field.name: getattr(decision, field.name) for field in fields(decision)}
-    record["rescue"] = record.pop("urgent")  # its stored name (docs/compatibility.md)
+    record["rescue"] = record.pop("urgent")
     record["kind"] = decision.kind.value
     record["row"] = int(decision.row)
     record["candidates"] = tuple(_candidate(c) for c in decision.candidates)
@@ -27,7 +28,6 @@ def plain_record(decision: Decision) -> dict[str, Any]:
     record["rejected"] = [_rejection(r) for r in decision.rejected]
     record["failover_plan"] = [str(c.pool) for c in decision.failover_plan]
     record["saving_usd_per_hour"] = decision.saving_forecast_usd_per_hour
-    record["rescue"] = decision.urgent
     return record
 
 

@@ -53,8 +53,10 @@ def yields(situation: Situation, tco: Floats, instability: Floats) -> Floats:
     """Yield of places with these costs, in points; negative if they cost more than on-demand."""
     home = situation.home
     size = np.array([float(home.vcpu)]), np.array([home.memory_gib])
-    dearest = situation.home_on_demand_usd_per_hour * (1 + waste_fraction(situation, *size)[0])
-    result: Floats = 100.0 * (1 - tco / dearest) * (1 - instability)
+    most_usd_per_hour = situation.home_on_demand_usd_per_hour * (
+        1 + waste_fraction(situation, *size)[0]
+    )
+    result: Floats = 100.0 * (1 - tco / most_usd_per_hour) * (1 - instability)
     return result
 
 

@@ -1,7 +1,7 @@
-"""``handle_signal``: answers what EC2 says about an instance with a failover, a decision or a record.
+"""``handle_signal``: answers EC2's signals about an instance with a failover, a decision or a record.
 
-The path of an interruption is short: it reads pointer, workload and plan by key and starts the state
-machine, without a describe call or a forecast::
+The path of an interruption is short: it reads pointer, workload and plan by key and starts FailOver,
+without a describe call or a forecast::
 
     interruption warning ------------------------------> EVACUATE (FailOver)
     ended by EC2 without a warning --------------------> EVACUATE
