@@ -73,7 +73,7 @@ class Deployed:
             instance_type, zone, tags={**ours, **(tags or {})}, **details
         )
 
-    def take_in(self) -> None:
+    def adopt(self) -> None:
         """Adopt the workloads and collect the prices of the types that fit them."""
         self.account.invoke("Decide", {"trigger": "schedule"})
         self.refresh()

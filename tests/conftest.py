@@ -5,7 +5,7 @@ from hypothesis import settings
 
 from simulator.collector import collect_seldom
 
-# Time is measured in benchmarks/: a slow machine breaks no claim. What fails is printed with the line
+# Time is measured in benchmarks/: a slow host breaks no claim. What fails is printed with the line
 # that repeats it.
 settings.register_profile("claims", deadline=None, print_blob=True)
 settings.load_profile("claims")
@@ -18,14 +18,14 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Tell what tests have measured on the way (``record_property("measured", text)``)."""
-    told = [
+    """Print what tests have measured on the way (``record_property("measured", text)``)."""
+    measured = [
         text
         for report in terminalreporter.stats.get("passed", [])
         for name, text in report.user_properties
         if name == "measured"
     ]
-    if told:
+    if measured:
         terminalreporter.section("measured")
-        for text in told:
+        for text in measured:
             terminalreporter.write_line(str(text))

@@ -13,13 +13,13 @@ from simulator.trials.instances import on_its_way, stranger, with_everything
 def one_workload(ground: Ground) -> None:
     with_everything(ground)
     stranger(ground)
-    ground.take_in()
+    ground.adopt()
 
 
 def on_demand_workload(ground: Ground) -> None:
     with_everything(ground, lifecycle="on-demand")
     stranger(ground)
-    ground.take_in()
+    ground.adopt()
     ground.world.close_capacity("c6i.xlarge", "*", "spot")
     for zone in ZONES[:2]:
         ground.world.close_capacity("*", zone, "spot")
@@ -34,20 +34,20 @@ def unhealthy_without_targets(ground: Ground) -> None:
     """Only the status checks show that the replacement is unhealthy."""
     ground.launch("web")
     stranger(ground)
-    ground.take_in()
+    ground.adopt()
     ground.world.fail_status_checks("m5a.large")
 
 
 def original_stays(ground: Ground) -> None:
     with_everything(ground, auto_terminate="false")
     stranger(ground)
-    ground.take_in()
+    ground.adopt()
 
 
 def persistent(ground: Ground) -> None:
     ground.launch("web", persistent=True)
     stranger(ground)
-    ground.take_in()
+    ground.adopt()
 
 
 def fall_back(ground: Ground) -> None:

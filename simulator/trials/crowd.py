@@ -28,7 +28,7 @@ def prepare(ground: Ground) -> None:
     ground.launch("batch", persistent=True)
     with_everything(ground, "keep", auto_terminate="false")
     stranger(ground)
-    ground.take_in()
+    ground.adopt()
     ground.cycle()
     ground.account.run_until_quiet()
 

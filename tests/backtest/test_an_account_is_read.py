@@ -32,10 +32,10 @@ def stage() -> Iterator[Stage]:
 @pytest.mark.usefixtures("stage")
 def test_without_a_workload_it_says_how_to_name_one() -> None:
     """The stack's name, the tag, and the way out."""
-    told = CliRunner().invoke(app, [*ASK])
-    assert told.exit_code == 2, told.output
-    assert "spot-optimizer:managed = spot-optimizer" in told.output
-    assert "--instance-type" in told.output
+    result = CliRunner().invoke(app, [*ASK])
+    assert result.exit_code == 2, result.output
+    assert "spot-optimizer:managed = spot-optimizer" in result.output
+    assert "--instance-type" in result.output
 
 
 def test_workloads_are_replayed_with_their_own_tags(stage: Stage) -> None:
@@ -52,9 +52,9 @@ def test_workloads_are_replayed_with_their_own_tags(stage: Stage) -> None:
         return real(self, operation, params)
 
     with mock.patch.object(BaseClient, "_make_api_call", note):
-        told = CliRunner().invoke(app, [*ASK, "--json"])
-    assert told.exit_code == 0, told.output
-    document = json.loads(told.output)
+        result = CliRunner().invoke(app, [*ASK, "--json"])
+    assert result.exit_code == 0, result.output
+    document = json.loads(result.output)
     assert sorted(document["workloads"]) == ["bound", "free"]
     assert len(document["remarks"]) == 1
     assert broken in document["remarks"][0]
@@ -65,8 +65,8 @@ def test_workloads_are_replayed_with_their_own_tags(stage: Stage) -> None:
 @pytest.mark.usefixtures("stage")
 def test_a_type_can_be_asked_for_without_any_workload() -> None:
     """Ninety days of prices are there, and hold when the period begins."""
-    told = CliRunner().invoke(app, [*ASK, "--instance-type", "m5.large", "--flexible", "--json"])
-    assert told.exit_code == 0, told.output
-    document = json.loads(told.output)
+    result = CliRunner().invoke(app, [*ASK, "--instance-type", "m5.large", "--flexible", "--json"])
+    assert result.exit_code == 0, result.output
+    document = json.loads(result.output)
     assert document["workloads"] == ["m5.large"]
     assert document["types"] > 1

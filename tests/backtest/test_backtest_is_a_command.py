@@ -21,9 +21,9 @@ def prices(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _document(prices: Path, *more: str) -> dict[str, Any]:
-    told = RUN.invoke(app, ["backtest", "--prices", str(prices), "--json", *FAST, *more])
-    assert told.exit_code == 0, told.output
-    document: dict[str, Any] = json.loads(told.output)
+    result = RUN.invoke(app, ["backtest", "--prices", str(prices), "--json", *FAST, *more])
+    assert result.exit_code == 0, result.output
+    document: dict[str, Any] = json.loads(result.output)
     return document
 
 
@@ -42,26 +42,26 @@ def test_every_policy_stands_beside_the_optimum(prices: Path) -> None:
 
 
 def test_costs_of_an_interruption_are_tables_of_their_own(prices: Path) -> None:
-    """A dearer one never makes a run cheaper for who does not weigh it, on-demand stays as it is."""
+    """A higher one never makes a run cheaper if the policy ignores it; on-demand is not affected."""
     asked = ("--instance-type", "m5.large", "--flexible", "--engine", "forecast")
     costs = ("--interruption-cost", "0", "--interruption-cost", "48")
     document = _document(prices, *asked, *costs, "--hazard", "99.99%", "--days", "11")
-    free, dear = ({r["policy"]: r for r in each["rows"]} for each in document["results"])
-    assert free["always on-demand"]["usd_per_month"] == dear["always on-demand"]["usd_per_month"]
+    free, costly = ({r["policy"]: r for r in each["rows"]} for each in document["results"])
+    assert free["always on-demand"]["usd_per_month"] == costly["always on-demand"]["usd_per_month"]
     stay = "stay on the first pool"
-    assert dear[stay]["interruptions"] > 0
-    assert dear[stay]["usd_per_month"] > free[stay]["usd_per_month"]
+    assert costly[stay]["interruptions"] > 0
+    assert costly[stay]["usd_per_month"] > free[stay]["usd_per_month"]
 
 
 def test_the_model_and_the_perfect_forecast_have_a_value_in_dollars(prices: Path) -> None:
     """Each against the last price, with an interval around it."""
-    told = RUN.invoke(
+    result = RUN.invoke(
         app,
         ["backtest", "--prices", str(prices), "--json", "--instance-type", "m5.large", "--flexible",
          "--engine", "expected_cost", "--runs", "2", "--days", "2", "--hazard", "5%"],
     )  # fmt: skip
-    assert told.exit_code == 0, told.output
-    values = json.loads(told.output)["results"][0]["forecast_values"]
+    assert result.exit_code == 0, result.output
+    values = json.loads(result.output)["results"][0]["forecast_values"]
     assert [v["what"] for v in values] == [
         "expected_cost: model against last price",
         "expected_cost: perfect 1 h forecast against last price",
@@ -75,22 +75,22 @@ def test_it_says_when_standing_still_would_have_been_as_good(tmp_path: Path) -> 
     """One pool: there is nowhere to go to."""
     rows = [row for row in small_market(12) if row[0] == ("m5.large", "us-east-1a")]
     path = write_csv(tmp_path / "one.csv", rows)
-    told = RUN.invoke(
+    result = RUN.invoke(
         app, ["backtest", "--prices", str(path), "--instance-type", "m5.large", *FAST]
     )
-    assert told.exit_code == 0, told.output
-    assert "Standing still would have been as good" in told.output
+    assert result.exit_code == 0, result.output
+    assert "Standing still would have been as good" in result.output
 
 
 def test_the_report_is_one_page_with_its_pictures_in_it(prices: Path, tmp_path: Path) -> None:
     """Nothing is fetched from elsewhere, and names are escaped."""
     page = tmp_path / "page.html"
-    told = RUN.invoke(
+    result = RUN.invoke(
         app,
         ["backtest", "--prices", str(prices), "--instance-type", "m5.large", "--types", "m5.*",
          "--engine", "expected_cost", "--report", str(page), *FAST],
     )  # fmt: skip
-    assert told.exit_code == 0, told.output
+    assert result.exit_code == 0, result.output
     html = page.read_text()
     assert html.count("data:image/png;base64,") == 4
     assert "http" not in html.replace("http-equiv", "")
@@ -120,15 +120,15 @@ def test_the_report_is_one_page_with_its_pictures_in_it(prices: Path, tmp_path: 
         (("--instance-type", "m5.large", "--report", "/no/such/folder/page.html"), "no folder"),
     ],
 )
-def test_what_cannot_be_run_is_refused_in_one_line(
+def test_an_invalid_request_is_refused_in_one_line(
     prices: Path, arguments: tuple[str, ...], said: str
 ) -> None:
     """Exit code 2, the option, the value and what is allowed; no traceback."""
     given = () if "--hazard" in arguments else ("--hazard", "5%")
-    told = RUN.invoke(app, ["backtest", "--prices", str(prices), *given, *arguments])
-    assert told.exit_code == 2, told.output
-    assert said in " ".join(told.output.split())
-    assert "Traceback" not in told.output
+    result = RUN.invoke(app, ["backtest", "--prices", str(prices), *given, *arguments])
+    assert result.exit_code == 2, result.output
+    assert said in " ".join(result.output.split())
+    assert "Traceback" not in result.output
 
 
 def test_files_without_prices_are_refused(tmp_path: Path) -> None:
@@ -137,30 +137,30 @@ def test_files_without_prices_are_refused(tmp_path: Path) -> None:
     header = write_csv(tmp_path / "header.csv", [])
     for path, text in ((empty, ""), (header, header.read_text())):
         path.write_text(text)
-        told = RUN.invoke(
+        result = RUN.invoke(
             app,
             ["backtest", "--prices", str(path), "--instance-type", "m5.large", "--hazard", "5%"],
         )
-        assert told.exit_code == 2, told.output
-        assert path.name in told.output.replace("\n", "")
+        assert result.exit_code == 2, result.output
+        assert path.name in result.output.replace("\n", "")
 
 
 def test_without_files_or_region_it_asks_for_one() -> None:
     """Nothing is read from an account that was not named."""
-    told = RUN.invoke(app, ["backtest", "--instance-type", "m5.large"])
-    assert told.exit_code == 2
-    assert "--region" in told.output
+    result = RUN.invoke(app, ["backtest", "--instance-type", "m5.large"])
+    assert result.exit_code == 2
+    assert "--region" in result.output
 
 
 def test_on_demand_prices_of_another_time_are_noticed(tmp_path: Path) -> None:
     """Where no pool is below on-demand there is no run to begin."""
-    path = write_csv(tmp_path / "dear.csv", [(p, t, 9.0) for p, t, _ in small_market(12)])
+    path = write_csv(tmp_path / "costly.csv", [(p, t, 9.0) for p, t, _ in small_market(12)])
     cheap = tmp_path / "on-demand.json"
     cheap.write_text(json.dumps({"m5.large": 1.0, "m5.xlarge": 2.0, "c5.large": 1, "r5.large": 1}))
-    told = RUN.invoke(
+    result = RUN.invoke(
         app,
         ["backtest", "--prices", str(path), "--on-demand", str(cheap), "--instance-type", "m5.large",
          "--flexible", *FAST],
     )  # fmt: skip
-    assert told.exit_code == 2
-    assert "below on-demand" in told.output
+    assert result.exit_code == 2
+    assert "below on-demand" in result.output

@@ -25,8 +25,8 @@ def _quiet(_done: int, _steps: int, _what: str) -> None:
 
 
 def _with_another_future(rows: list[PriceRow]) -> list[PriceRow]:
-    """The same up to the cut; a minute after it the cheapest pool has the price of the dearest, and
-    so on, and every change after that is the mirrored pool's."""
+    """The same up to the cut; a minute after it the cheapest pool has the price of the most
+    expensive, and so on, and every change after that is the mirrored pool's."""
     past = [row for row in rows if row[1] <= CUT_S]
     last = {pool: price for pool, _, price in past}
     pools = sorted(last, key=lambda pool: last[pool])

@@ -26,7 +26,7 @@ def _way(name: str, *args: object, **kwargs: object) -> tuple[list[int], int]:
     ],
 )
 def test_rules_move_when_they_say(name: str, way: list[int], switches: int) -> None:
-    """Two pools within 4 % of each other, then both dearer than on-demand."""
+    """Two pools within 4 % of each other, then both more expensive than on-demand."""
     prices = [[0.050, 0.048], [0.050, 0.048], [0.047, 0.048], [0.120, 0.130]]
     assert _way(name, prices, 0.10, first=0) == (way, switches)
 

@@ -1,4 +1,4 @@
-"""The clairvoyant programme finds what trying every way finds."""
+"""The clairvoyant optimum equals the best of all ways, tried one by one."""
 
 from itertools import product
 

@@ -80,7 +80,7 @@ def test_a_moment_is_explained_as_one_json_document(story: str) -> None:
         (["recommend", "--vcpu", "2", "--memory", "8", "--architecture", "mips"], "architecture"),
     ],
 )
-def test_what_cannot_be_asked_is_refused_by_name(
+def test_an_invalid_question_is_refused_by_name(
     arguments: list[str], said: str, story: str
 ) -> None:
     """Exit code 2, one message, no traceback."""
@@ -115,9 +115,9 @@ def prices(tmp_path: Path) -> str:
 
 def test_a_pool_of_a_file_is_judged_at_a_moment(prices: str) -> None:
     """At the end of the file, or when it is asked for: the price of that time counts."""
-    told = RUN.invoke(app, ["judge", "m5.large", "us-east-1a", "--prices", prices, "--json"])
-    assert told.exit_code == 0, told.output
-    document = json.loads(told.output)
+    result = RUN.invoke(app, ["judge", "m5.large", "us-east-1a", "--prices", prices, "--json"])
+    assert result.exit_code == 0, result.output
+    document = json.loads(result.output)
     assert (document["decision"], document["target"]) == ("SWITCH", "m5a.large/us-east-1b spot")
     assert document["price_usd_per_hour"] == 0.0402
     arguments = ["judge", "m5.large", "us-east-1a", "--prices", prices, "--at", "2026-03-09T12:00"]

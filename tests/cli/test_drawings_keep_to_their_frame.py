@@ -1,4 +1,4 @@
-"""Axes name round times, and nothing is drawn outside of its frame or over its neighbour."""
+"""Axes have round times, and no label is drawn outside of its frame or over another."""
 
 import itertools
 import re

@@ -38,7 +38,7 @@ def page(record: Record) -> Page:
 def marks(page: Page, kind: str) -> int:
     """Marks of this kind on the timeline, without the legend's."""
     classes = [(a.get("class") or "").split() for tag, a in page.elements if tag == "path"]
-    return sum(each[:3] == ["mark", "told", kind] for each in classes)
+    return sum(each[:1] + each[2:3] == ["mark", kind] for each in classes)
 
 
 def with_failover(record: Record, **changes: object) -> Page:

@@ -25,7 +25,7 @@ from tests.compatibility.old_version import new_handler, old_version
 
 Version = Literal["old", "new"]
 
-MACHINES = ("SwitchInstance", "FailOver")
+STATE_MACHINES = ("SwitchInstance", "FailOver")
 """State machines by logical id."""
 
 _handlers: dict[tuple[Version, str], Callable[[Any, Any], Any]] = {}
@@ -45,22 +45,22 @@ class BothVersions:
     def __init__(self, stage: Stage) -> None:
         self._account: EmbeddedAccount = stage.account
         self._serving: Version = "new"
-        self._machines: Version = "new"
+        self._state_machines: Version = "new"
         self._pinned: dict[str, Version] = {}
         self._environments = self._environments_of_old()
         self._definitions = self._definitions_of_both()
         self.ran: list[tuple[Version, str, str]] = []
         stage.account.lambdas.run_by(self)
 
-    def serve(self, functions: Version, machines: Version | None = None) -> None:
-        """From now on this version is what aliases lead to; ``machines``, if that differs."""
+    def serve(self, functions: Version, state_machines: Version | None = None) -> None:
+        """From now on this version is what aliases lead to; ``state_machines``, if that differs."""
         for execution in self._account.executions():
-            self._pinned.setdefault(execution.name, self._machines)
-        self._serving, self._machines = functions, machines or functions
-        for name in MACHINES:
+            self._pinned.setdefault(execution.name, self._state_machines)
+        self._serving, self._state_machines = functions, state_machines or functions
+        for name in STATE_MACHINES:
             boto3.client("stepfunctions").update_state_machine(
                 stateMachineArn=self._account.stack.physical_ids[name],
-                definition=self._definitions[self._machines][name],
+                definition=self._definitions[self._state_machines][name],
             )
 
     def run(self, function: Function, payload: bytes) -> Outcome:
@@ -89,7 +89,7 @@ class BothVersions:
     def _version_for_caller(self) -> Version:
         for caller in self._account.callers.chain():
             if caller.kind == "states" and caller.execution is not None:
-                return self._pinned.setdefault(caller.execution, self._machines)
+                return self._pinned.setdefault(caller.execution, self._state_machines)
         return self._serving
 
     @contextmanager
@@ -118,8 +118,8 @@ class BothVersions:
         old = _old_resources("AWS::StepFunctions::StateMachine")
         new = self._account.stack.properties
         return {
-            "old": {name: self._resolved(old[name]["DefinitionString"]) for name in MACHINES},
-            "new": {name: new[name]["DefinitionString"] for name in MACHINES},
+            "old": {name: self._resolved(old[name]["DefinitionString"]) for name in STATE_MACHINES},
+            "new": {name: new[name]["DefinitionString"] for name in STATE_MACHINES},
         }
 
     def _resolved(self, text: Any) -> Any:

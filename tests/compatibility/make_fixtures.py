@@ -188,7 +188,7 @@ def _workloads(seen: Seen) -> None:
         stage.finish()
         _commands(stage)
         _graceful_switch_is_taken_over(stage, zones)
-        _left_over_switch_is_resumed(stage, zones)
+        _leftover_switch_is_resumed(stage, zones)
         _launches_are_refused(stage, zones)
         stage.world.recommend_rebalance(stage.workload("api")["instance_id"])
         stage.finish()
@@ -227,7 +227,7 @@ def _start(stage: Any, workload: str, *candidates: tuple[str, str, str], name: s
     return arn
 
 
-def _left_over_switch_is_resumed(stage: Any, zones: Any) -> None:
+def _leftover_switch_is_resumed(stage: Any, zones: Any) -> None:
     """The execution of a switch is stopped; the sweep resumes it."""
     boto3 = importlib.import_module("boto3")
     arn = _start(stage, "web", ("m5a.large", zones[0], "spot"), name="stopped")

@@ -29,20 +29,20 @@ class Done(NamedTuple):
     stage: Stage
     versions: BothVersions
     functions: Version
-    machines: Version
+    state_machines: Version
     summary: dict[str, Any]
 
 
 @pytest.fixture(scope="module", params=MIXES, ids=["rollback", "update"])
 def done(request: pytest.FixtureRequest) -> Iterator[Done]:
     """One execution of each kind: planned, forced, resumed, failover."""
-    functions, machines = request.param
+    functions, state_machines = request.param
     with both_versions(PRICES, StackBreakerWorkloads=WORKLOADS_MAX) as (stage, versions):
-        versions.serve(functions, machines)
+        versions.serve(functions, state_machines)
         group = stage.world.create_target_group("shop")
         stage.launch("chosen", zone=ZONES[1], target_group_arn=group)
         originals = {name: stage.launch(name) for name in WORKLOADS[1:]}
-        stage.take_in()
+        stage.adopt()
         stage.cycle()
         stage.finish()
         stage.force("forced")
@@ -59,7 +59,7 @@ def done(request: pytest.FixtureRequest) -> Iterator[Done]:
         stage.account.run_for(timedelta(minutes=10))
         stage.sweep()
         stage.finish()
-        yield Done(stage, versions, functions, machines, stage.cycle())
+        yield Done(stage, versions, functions, state_machines, stage.cycle())
 
 
 def test_each_part_ran_in_its_version(done: Done) -> None:
@@ -67,7 +67,7 @@ def test_each_part_ran_in_its_version(done: Done) -> None:
     for name in STARTING:
         assert done.versions.versions_of(name) == {done.functions}, name
     for name in STEPS:
-        assert done.versions.versions_of(name) == {done.machines}, name
+        assert done.versions.versions_of(name) == {done.state_machines}, name
 
 
 def test_every_order_is_accepted_and_carried_out(done: Done) -> None:
@@ -81,7 +81,7 @@ def test_every_order_is_accepted_and_carried_out(done: Done) -> None:
     assert [order["workload_id"] for order in resumed] == ["stopped"]
 
 
-def test_what_was_carried_out_is_taken_up_by_what_started_it(done: Done) -> None:
+def test_a_completed_order_is_accepted_by_the_version_that_made_it(done: Done) -> None:
     """The next cycle finds every workload where its record says, and refuses none."""
     assert (done.summary["workloads"], done.summary["refused"]) == (len(WORKLOADS), 0)
     items = [done.stage.workload(name) for name in WORKLOADS]

@@ -129,10 +129,10 @@ def _order_of(text: Any) -> tuple[Any, str]:
     )
 
 
-@pytest.mark.parametrize("machine", ["SwitchInstance", "FailOver"])
-def test_old_execution_inputs_are_written_as_they_were(machine: str) -> None:
+@pytest.mark.parametrize("state_machine", ["SwitchInstance", "FailOver"])
+def test_old_execution_inputs_are_written_as_they_were(state_machine: str) -> None:
     """The old state machine and its pinned functions, which forbid unknown fields, read them."""
-    for text in fixtures.executions()[machine]:
+    for text in fixtures.executions()[state_machine]:
         _assert_same_to_old(text, *_order_of(text))
 
 

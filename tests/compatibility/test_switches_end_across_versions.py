@@ -11,7 +11,7 @@ import pytest
 from simulator.deployed import ZONES
 from simulator.stage import WORKLOADS_MAX, Stage
 from tests.compatibility.both_versions import (
-    MACHINES,
+    STATE_MACHINES,
     BothVersions,
     Version,
     both_versions,
@@ -49,7 +49,7 @@ def _changed(before: Version, after: Version) -> Iterator[Left]:
             group = stage.world.create_target_group(name)
             address = name == "running"
             originals[name] = stage.launch(name, target_group_arn=group, address=address)
-        stage.take_in()
+        stage.adopt()
         stage.cycle()
         _stopped_in(stage, "late", "COMMITTED")
         _stopped_in(stage, "early", "LAUNCHED")
@@ -100,10 +100,10 @@ def test_an_execution_under_way_keeps_its_version(left: Left) -> None:
     later = versions.ran[left.ran_before :]
     assert {version for version, name, _ in later if name in STEPS} == {"old", "new"}
     assert len({version for version, name, _ in later if name in ("Decide", "Sweep")}) == 1
-    assert {e.state_machine for e in stage.account.executions()} == set(MACHINES)
+    assert {e.state_machine for e in stage.account.executions()} == set(STATE_MACHINES)
 
 
-def test_what_runs_or_is_resumed_ends_as_it_should(left: Left) -> None:
+def test_a_running_or_resumed_switch_ends_as_it_should(left: Left) -> None:
     """Before the commit a stopped switch is undone, after it it goes forward; the others end well."""
     phases = {name: [s["phase"] for s in left.stage.switches(name)] for name in WORKLOADS}
     assert phases == {

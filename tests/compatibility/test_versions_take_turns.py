@@ -71,7 +71,7 @@ def _cycles(turns: Sequence[Turn]) -> Iterator[tuple[Stage, BothVersions, Run]]:
         stage.launch("web", target_group_arn=group, address=True)
         stage.launch("api")
         stage.launch("batch", "c6i.xlarge", tags={"Name": "batch", "spot-optimizer:mode": "manual"})
-        stage.take_in()
+        stage.adopt()
         summaries = []
         for number, (refreshing, deciding) in enumerate(turns):
             versions.serve(refreshing)

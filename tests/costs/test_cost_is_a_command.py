@@ -49,7 +49,7 @@ def test_json_says_the_same_with_sources(counted: list[int]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["--workloads", "0"], "greater than or equal to 1"),
         (["--workloads", "many"], "valid integer"),
@@ -57,8 +57,8 @@ def test_json_says_the_same_with_sources(counted: list[int]) -> None:
         ([], "--workloads"),
     ],
 )
-def test_bad_options_are_refused_with_what_is_allowed(arguments: list[str], told: str) -> None:
+def test_bad_options_are_refused_with_what_is_allowed(arguments: list[str], message: str) -> None:
     """Exit code 2, the option and its range."""
     result = cost(*arguments)
     assert result.exit_code == 2
-    assert told in result.output
+    assert message in result.output

@@ -1,4 +1,4 @@
-"""One type in one zone: what would be decided there, how unstable it is, what EC2 said of it."""
+"""One type in one zone: the decision there, its instability and EC2's signals for it."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -28,7 +28,7 @@ def appraised(
 
 
 @pytest.mark.parametrize("engine", sorted(BUILT_IN))
-def test_the_engine_decides_as_it_would_of_a_machine_there(engine: str) -> None:
+def test_the_engine_decides_as_for_a_workload_there(engine: str) -> None:
     """It stays in a good pool, and leaves one that costs twice another."""
     good = appraised({HERE: 0.03, THERE: 0.03}, engine=engine)
     assert (good.decision, good.target, good.engine) == ("STAY", "", engine)
@@ -39,12 +39,12 @@ def test_the_engine_decides_as_it_would_of_a_machine_there(engine: str) -> None:
 
 def test_figures_are_those_of_the_pool() -> None:
     """Price, discount against the type's own on-demand price, instability, hazard, bucket."""
-    told = appraised({HERE: {"price": 0.03, "instability": 0.2, "advisor_bucket": 1}})
-    assert (told.price_usd_per_hour, told.on_demand_usd_per_hour) == (0.03, 0.1)
-    assert told.discount_points == pytest.approx(70)
-    assert (told.instability_probability, told.advisor_bucket) == (0.2, 1)
-    assert told.hazard_per_hour == pytest.approx(0.0001068, rel=1e-3)
-    assert told.may_be_entered
+    appraisal = appraised({HERE: {"price": 0.03, "instability": 0.2, "advisor_bucket": 1}})
+    assert (appraisal.price_usd_per_hour, appraisal.on_demand_usd_per_hour) == (0.03, 0.1)
+    assert appraisal.discount_points == pytest.approx(70)
+    assert (appraisal.instability_probability, appraisal.advisor_bucket) == (0.2, 1)
+    assert appraisal.hazard_per_hour == pytest.approx(0.0001068, rel=1e-3)
+    assert appraisal.may_be_entered
 
 
 @pytest.mark.parametrize(
@@ -58,33 +58,37 @@ def test_figures_are_those_of_the_pool() -> None:
 )
 def test_why_a_pool_may_not_be_entered_is_said(facts: dict[str, float], why: str) -> None:
     """With the figure and the limit."""
-    told = appraised({HERE: {"price": 0.03} | facts})
-    assert (told.may_be_entered, told.why_not) == (False, why)
+    appraisal = appraised({HERE: {"price": 0.03} | facts})
+    assert (appraisal.may_be_entered, appraisal.why_not) == (False, why)
 
 
 def test_a_signal_of_the_last_two_hours_overrides_the_model() -> None:
-    """The pool is left, for on-demand where there is no other; an older one is history."""
+    """The workload leaves the pool, for on-demand if there is no other; an older signal has no effect."""
     fresh = PoolSignal("interruption", NOW - timedelta(hours=1))
-    told = appraised({HERE: 0.03, THERE: 0.05}, signal=fresh)
-    assert (told.decision, told.target, told.signal) == ("SWITCH", f"{THERE} spot", "interruption")
-    assert (told.may_be_entered, told.why_not) == (False, "interruption in the last 2 h")
+    appraisal = appraised({HERE: 0.03, THERE: 0.05}, signal=fresh)
+    assert (appraisal.decision, appraisal.target, appraisal.signal) == (
+        "SWITCH",
+        f"{THERE} spot",
+        "interruption",
+    )
+    assert (appraisal.may_be_entered, appraisal.why_not) == (False, "interruption in the last 2 h")
     assert appraised({HERE: 0.03}, signal=fresh).decision == "FALLBACK"
     old = replace(fresh, at=NOW - timedelta(hours=3))
-    told = appraised({HERE: 0.03}, signal=old)
-    assert (told.decision, told.signal, told.signal_at) == ("STAY", "none", None)
+    appraisal = appraised({HERE: 0.03}, signal=old)
+    assert (appraisal.decision, appraisal.signal, appraisal.signal_at) == ("STAY", "none", None)
 
 
-def test_a_pool_without_a_price_is_told_as_unknown() -> None:
+def test_a_pool_without_a_price_is_unknown() -> None:
     """STAY with the reason, and no figure is made up."""
-    told = appraised({THERE: 0.03})
-    assert (told.decision, told.may_be_entered) == ("STAY", False)
-    assert "no price of the current pool" in told.reason
-    assert (told.price_usd_per_hour, told.hazard_per_hour) == (None, None)
-    assert told.why_not.startswith("its price is unknown: ")
+    appraisal = appraised({THERE: 0.03})
+    assert (appraisal.decision, appraisal.may_be_entered) == ("STAY", False)
+    assert "no price of the current pool" in appraisal.reason
+    assert (appraisal.price_usd_per_hour, appraisal.hazard_per_hour) == (None, None)
+    assert appraisal.why_not.startswith("its price is unknown: ")
 
 
 def test_types_and_zones_that_there_are_not_are_refused_by_name() -> None:
-    """With the family's types, the catalogue's size, or the zones that offer the type."""
+    """With the family's types, the catalog's size, or the zones that offer the type."""
     with pytest.raises(UnknownPlace, match=r"instance_type = 'm5\.huge'.*m5\.2xlarge, m5\.large"):
         appraised({HERE: 0.03}, Pool("m5.huge", ZONES[0]))
     with pytest.raises(UnknownPlace, match=r"'z9\.large' is unknown; allowed are the 10 types"):

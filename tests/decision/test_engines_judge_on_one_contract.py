@@ -74,13 +74,13 @@ class Own:
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_every_engine_fits_the_contract(engine: str) -> None:
-    """It bears the name by which it is chosen."""
+    """Its name is the one by which it is selected."""
     assert isinstance(BUILT_IN[engine], Engine)
     assert BUILT_IN[engine].name == engine
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_every_engine_moves_to_a_pool_that_is_half_as_dear(engine: str) -> None:
+def test_every_engine_switches_to_a_pool_at_half_the_price(engine: str) -> None:
     """The record says who judged, what its figures are, and why the others were left out."""
     decision = _decide(_by(engine), CHEAPER)
     assert (decision.kind, target_of(decision), decision.engine) == (
@@ -109,7 +109,7 @@ def test_every_engine_stays_where_nothing_is_better(engine: str) -> None:
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_signal_overrides_every_engine(engine: str) -> None:
-    """A flagged pool is left for a dearer one, and for on-demand where there is none."""
+    """A workload leaves a flagged pool for a more expensive one, or for on-demand if there is none."""
     flagged = _by(engine, signals={HERE: NOW - timedelta(minutes=5)})
     decision = _decide(flagged, {HERE: 0.030, THERE: 0.045})
     assert (decision.kind, decision.row, decision.urgent) == (DecisionKind.SWITCH, 6, True)
@@ -122,7 +122,7 @@ def test_a_signal_overrides_every_engine(engine: str) -> None:
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_signalled_pool_without_a_price_is_left_by_every_engine(engine: str) -> None:
-    """A rescue needs no price of what it leaves, and is told as it is."""
+    """An urgent switch needs no price of the pool that it leaves, and its saving is 0."""
     decision = _decide(_by(engine, signals={HERE: NOW}, usage=over_provisioned()), {THERE: 0.045})
     assert (decision.kind, target_of(decision)) == (DecisionKind.SWITCH, THERE)
     assert decision.saving_forecast_usd_per_hour == 0.0
@@ -193,7 +193,7 @@ def test_absurd_prices_give_no_target(engine: str, price: float) -> None:
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_market_without_any_fitting_pool_means_stay(engine: str) -> None:
-    """Types that the tag forbids, zones without a subnet: the counts tell what shut them out."""
+    """Types that the tag forbids, zones without a subnet: the counts show why each is rejected."""
     view = _by(engine, type_globs=("m*",), subnets={ZONES[0]: ("subnet-a",)})
     decision = _decide(view, {HERE: 0.060, Pool("c5.xlarge", B): 0.01, THERE: 0.01})
     assert decision.kind is DecisionKind.STAY
@@ -288,8 +288,8 @@ ANSWERS: dict[str, tuple[Callable[[Situation], Any], str]] = {
 
 
 @pytest.mark.parametrize("answer", ANSWERS)
-def test_an_engine_may_not_send_a_machine_where_it_cannot_run(answer: str) -> None:
-    """Whatever an engine answers, what could not be launched or recorded is STAY with an alarm."""
+def test_an_engine_may_not_send_a_workload_where_it_cannot_run(answer: str) -> None:
+    """A target that could not be launched or recorded is STAY with an alarm."""
     judge_by, text = ANSWERS[answer]
     decision = _decide(_by("own"), CHEAPER, {"own": Own(judge_by)})
     assert decision.kind is DecisionKind.STAY

@@ -63,7 +63,7 @@ def _hazard(bucket: int) -> float:
 
 
 def _expected_usd(points: float, bucket: int, cost_minutes: float) -> float:
-    """The module's formula in plain words, for a pool without experience and instability 0.5."""
+    """The module's formula in plain words, for a pool without history and with instability 0.5."""
     return (points / 100 + _hazard(bucket) * cost_minutes / 60) * HOME_ON_DEMAND
 
 
@@ -87,7 +87,7 @@ def test_every_cell_of_a_small_grid_is_decided_by_the_dollars(
             _view(settings, launched_at=NOW - timedelta(days=1)),
             {HERE: _pool(*here), ONE: _pool(*there)},
         )
-        # The day that the instance has survived here is experience: it takes a little of the hazard.
+        # The day that the instance has survived here is pool history: it lowers the hazard a little.
         survived = 2 / (2 / _hazard(here[1]) + 24)
         stays = (here[0] / 100 + survived * cost_minutes / 60) * HOME_ON_DEMAND
         if abs(moves - stays) > 1e-9:
@@ -96,7 +96,7 @@ def test_every_cell_of_a_small_grid_is_decided_by_the_dollars(
 
 @pytest.mark.parametrize("cost_minutes", [0, 30, 600])
 def test_a_cheaper_and_safer_pool_never_loses(cost_minutes: float) -> None:
-    """Of two pools the one that is no dearer and no less safe in anything, and better in one thing,
+    """Of two pools the one that is neither more expensive nor less safe, and better in one respect,
     is never ranked behind the other, over a whole grid of prices, buckets and instabilities."""
     settings = _settings(interruption_cost_minutes=cost_minutes)
     grid = list(product((20, 21, 30), BUCKETS, (0.1, 0.9)))
@@ -119,7 +119,7 @@ def test_a_cheaper_and_safer_pool_never_loses(cost_minutes: float) -> None:
     more=st.integers(0, 120),
     on_demand=st.booleans(),
 )
-def test_a_dearer_switch_never_causes_more_switches(
+def test_a_costlier_switch_never_causes_more_switches(
     prices: list[int], buckets: list[int], cost: int, overlap: int, more: int, on_demand: bool
 ) -> None:
     """What stays at a low cost of switching stays at every higher one."""
@@ -221,7 +221,7 @@ def test_no_limit_of_the_advisor_shuts_a_pool_out() -> None:
 
 
 def test_unknown_instability_counts_as_one_half() -> None:
-    """Without a model the hazard is that of the bucket and the experience."""
+    """Without a model the hazard is that of the bucket and the pool history."""
     decisions = [
         _decide(_view(), {HERE: _pool(60), ONE: _pool(30, 2, instability)})
         for instability in (0.5, float("nan"))
@@ -238,8 +238,8 @@ def test_the_record_holds_what_the_dollars_came_from() -> None:
     assert evidence["expected_here_usd_per_hour"] == pytest.approx(0.06, abs=1e-4)
 
 
-def test_a_flagged_pool_without_a_price_is_told_without_figures_of_its_own() -> None:
-    """What cannot be compared is not: a pool as dear as on-demand is named with its cost alone."""
+def test_a_flagged_pool_without_a_price_has_no_figures_of_its_own() -> None:
+    """Without a price there is no comparison: a pool as expensive as on-demand has its cost alone."""
     view = _view(_settings(interruption_cost_minutes=10_080.0), signals={HERE: NOW})
     decision = _decide(view, {ONE: _pool(99, 4)})
     assert decision.fallback_pending

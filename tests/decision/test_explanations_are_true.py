@@ -72,27 +72,27 @@ VIEWS = st.builds(
 PRICE_OF = re.compile(r"^forecast price (?:here, |of )(?P<type>\S+)/(?P<zone>\S+)$")
 
 
-def _only(told: Explanation, what: str) -> list[Counterfactual]:
+def _only(explanation: Explanation, what: str) -> list[Counterfactual]:
     """Those with one change whose text begins so."""
     return [
         each
-        for each in told.would_have_changed
+        for each in explanation.would_have_changed
         if len(each.changes) == 1 and each.changes[0].what.startswith(what)
     ]
 
 
 @settings(max_examples=12, deadline=None, print_blob=True)
 @given(MARKETS, VIEWS)
-def test_what_is_told_makes_a_difference_and_prices_are_exact_to_the_tick(
+def test_named_change_makes_a_difference_and_prices_are_exact_to_the_tick(
     pools: dict[Pool, dict[str, float]], view: WorkloadView
 ) -> None:
-    """At the price that is told the decision is the one that is told; a tick nearer to the real one
-    it is not yet. Nothing that is told leads to the decision that was made."""
-    told, case = explained(view, pools), case_of(view, pools)
+    """At the named price the decision is the named one; one tick nearer to the real price it is not
+    yet. No named change leads to the decision that was made."""
+    explanation, case = explained(view, pools), case_of(view, pools)
     actual = case.verdict()
-    assert told.verdict == actual
-    assert all(each.then != actual and each.changes for each in told.would_have_changed)
-    for each in _only(told, "forecast price"):
+    assert explanation.verdict == actual
+    assert all(each.then != actual and each.changes for each in explanation.would_have_changed)
+    for each in _only(explanation, "forecast price"):
         change = each.changes[0]
         place = PRICE_OF.match(change.what)
         assert place is not None
@@ -106,11 +106,11 @@ def test_what_is_told_makes_a_difference_and_prices_are_exact_to_the_tick(
 
 @pytest.mark.parametrize("engine", sorted(BUILT_IN))
 def test_no_price_between_would_have_done(engine: str) -> None:
-    """Tick by tick: of all prices below the real one the highest that wins is the one told."""
+    """Tick by tick: of all prices below the real one the highest that wins is the one that is named."""
     pools = {HERE: 0.0400, THERE: 0.0398, OTHER: 0.0450}
     view = judged_by(workload(), engine)
-    told, case = explained(view, pools), case_of(view, pools)
-    rivals = {each.changes[0].what: each for each in _only(told, "forecast price of")}
+    explanation, case = explained(view, pools), case_of(view, pools)
+    rivals = {each.changes[0].what: each for each in _only(explanation, "forecast price of")}
     for pool in (THERE, OTHER):
         row = case.table.market.index_of(pool)
         assert row is not None
@@ -123,11 +123,11 @@ def test_no_price_between_would_have_done(engine: str) -> None:
 
 @settings(max_examples=4, deadline=None, print_blob=True)
 @given(MARKETS, VIEWS)
-def test_a_threshold_that_is_told_is_the_nearest_on_its_grid(
+def test_a_named_threshold_is_the_nearest_on_its_grid(
     pools: dict[Pool, dict[str, float]], view: WorkloadView
 ) -> None:
-    """Every value between the one in force and the one told decides as it was decided."""
-    told, case = explained(view, pools), case_of(view, pools)
+    """Every value between the current one and the named one leads to the same decision as before."""
+    explanation, case = explained(view, pools), case_of(view, pools)
     actual = case.verdict()
     for name in ("switch_gain_points", "discount_baseline_points", "switch_gain_risk"):
         step, first, last = setting_steps(name)
@@ -141,7 +141,7 @@ def test_a_threshold_that_is_told_is_the_nearest_on_its_grid(
             found = next(changing, None)
             if found is not None:
                 expected.add(f"{round(found, 6):g}")
-        assert {each.changes[0].needed for each in _only(told, name)} == expected
+        assert {each.changes[0].needed for each in _only(explanation, name)} == expected
 
 
 def _with(case: object, name: str, value: float) -> Verdict | None:
@@ -152,8 +152,11 @@ def _with(case: object, name: str, value: float) -> Verdict | None:
 def test_an_issue_sized_example_reads_as_promised() -> None:
     """A pool two points cheaper where three are asked for: the price, the threshold, the zone."""
     pools = {HERE: 0.040, THERE: 0.038, Pool("m5.xlarge", "us-east-1f"): 0.020}
-    told = explained(workload(), pools)
-    lines = {(c.changes[0].what, c.changes[0].needed): str(c.then) for c in told.would_have_changed}
+    explanation = explained(workload(), pools)
+    lines = {
+        (c.changes[0].what, c.changes[0].needed): str(c.then)
+        for c in explanation.would_have_changed
+    }
     assert (
         lines["forecast price of m5a.xlarge/us-east-1b", "0.0370 or less"]
         == f"SWITCH to {THERE} spot"
@@ -172,42 +175,44 @@ CURES: dict[str, tuple[dict[str, float], str, str]] = {
 
 
 @pytest.mark.parametrize("name", CURES)
-def test_what_shuts_a_pool_out_is_named_with_its_cure(name: str) -> None:
-    """A workload that must go finds no safe pool: of the one there is, what it lacks is told."""
+def test_an_obstacle_of_a_pool_is_named_with_its_cure(name: str) -> None:
+    """A workload must leave and no pool is safe: the explanation names what the only other pool lacks."""
     facts, what, needed = CURES[name]
     pools: Facts = {HERE: {"price": 0.05, "forecast_p95": 0.2}, THERE: {"price": 0.04} | facts}
-    told = explained(workload(), pools)
-    (cure,) = _only(told, f"{what} of {THERE}")
-    assert told.verdict == Verdict(DecisionKind.STAY, pending=True)
+    explanation = explained(workload(), pools)
+    (cure,) = _only(explanation, f"{what} of {THERE}")
+    assert explanation.verdict == Verdict(DecisionKind.STAY, pending=True)
     assert cure.changes[0].needed == needed
     assert str(cure.then) == f"SWITCH to {THERE} spot"
 
 
-def test_a_pool_that_lacks_two_things_is_told_both() -> None:
+def test_a_pool_that_lacks_two_things_is_explained_by_both() -> None:
     """Neither alone would do: calmer, and cheaper."""
     pools: Facts = {HERE: 0.040, THERE: {"price": 0.039, "rise_volatility_24h": 0.3}}
-    told = explained(workload(), pools)
-    (both,) = [each for each in told.would_have_changed if len(each.changes) == 2]
+    explanation = explained(workload(), pools)
+    (both,) = [each for each in explanation.would_have_changed if len(each.changes) == 2]
     assert [change.needed for change in both.changes] == ["0.150 or less", "0.0370 or less"]
 
 
 def test_signals_refusals_and_confirmation_are_cured() -> None:
-    """What passes with time is told as such."""
+    """An obstacle that ends with time is described as one."""
     signalled = workload(signals={HERE: NOW - timedelta(hours=1), THERE: NOW - timedelta(hours=1)})
-    told = explained(signalled, {HERE: 0.040, THERE: 0.030})
-    assert [str(e.then) for e in _only(told, f"EC2's signals of {THERE}")] == [
+    explanation = explained(signalled, {HERE: 0.040, THERE: 0.030})
+    assert [str(e.then) for e in _only(explanation, f"EC2's signals of {THERE}")] == [
         f"SWITCH to {THERE} spot"
     ]
     # Without the flag the pool is acceptable, and the other still signalled.
-    assert [str(e.then) for e in _only(told, f"EC2's signals in {HERE}")] == ["STAY"]
+    assert [str(e.then) for e in _only(explanation, f"EC2's signals in {HERE}")] == ["STAY"]
 
     refused = tuple(PoolEvent(THERE, NOW) for _ in range(3))
-    told = explained(workload(), {HERE: 0.040, THERE: 0.030}, refusals=refused)
-    assert _only(told, f"refused launches of {THERE}")
+    explanation = explained(workload(), {HERE: 0.040, THERE: 0.030}, refusals=refused)
+    assert _only(explanation, f"refused launches of {THERE}")
 
     young: Facts = {HERE: 0.040, THERE: {"price": 0.030, "history_s": 60.0}}
-    told = explained(workload(lifecycle=Lifecycle.ON_DEMAND), young)
-    assert [e.changes[0].needed for e in _only(told, f"safe of {THERE}")] == ["for 30 minutes"]
+    explanation = explained(workload(lifecycle=Lifecycle.ON_DEMAND), young)
+    assert [e.changes[0].needed for e in _only(explanation, f"safe of {THERE}")] == [
+        "for 30 minutes"
+    ]
 
 
 def test_a_pool_that_no_price_would_bring_in_is_left_out() -> None:
@@ -225,17 +230,20 @@ def test_flags_types_and_engines_are_tried() -> None:
         type_globs=("m5.*",),
         fallback_pending_since=NOW - timedelta(minutes=5),
     )
-    told = explained(off, {HERE: {"price": 0.05, "forecast_p95": 0.2}, THERE: 0.04})
-    assert [str(e.then) for e in _only(told, "fallback_to_on_demand")] == [
+    explanation = explained(off, {HERE: {"price": 0.05, "forecast_p95": 0.2}, THERE: 0.04})
+    assert [str(e.then) for e in _only(explanation, "fallback_to_on_demand")] == [
         "FALLBACK to m5.xlarge/us-east-1a on-demand"
     ]
-    assert [str(e.then) for e in _only(told, "types")] == [f"SWITCH to {THERE} spot"]
-    told = explained(workload(), {HERE: 0.040, THERE: {"price": 0.030, "advisor_bucket": 2}})
-    assert {e.changes[0].needed for e in _only(told, "engine")} == {"expected_cost", "layered"}
+    assert [str(e.then) for e in _only(explanation, "types")] == [f"SWITCH to {THERE} spot"]
+    explanation = explained(workload(), {HERE: 0.040, THERE: {"price": 0.030, "advisor_bucket": 2}})
+    assert {e.changes[0].needed for e in _only(explanation, "engine")} == {
+        "expected_cost",
+        "layered",
+    }
 
 
 def test_values_that_others_forbid_are_passed_over() -> None:
-    """under_fraction may not reach over_cpu_fraction: what is told is possible."""
+    """under_fraction may not reach over_cpu_fraction: every named value is possible."""
     case = case_of(workload(), {HERE: 0.040})
     assert case.with_setting("under_fraction", 0.1) is None
     assert case.with_setting("under_fraction", 0.5) is not None
@@ -251,80 +259,84 @@ def test_rejections_are_grouped_and_counted_like_the_record() -> None:
         Pool("m6g.xlarge", ZONES[0]): 0.01,
         Pool("m5.large", ZONES[0]): {"price": float("nan")},
     }
-    told = explained(workload(), pools)
-    assert [(g.reason, g.count, g.usable) for g in told.groups] == [
+    explanation = explained(workload(), pools)
+    assert [(g.reason, g.count, g.usable) for g in explanation.groups] == [
         ("gain too small", 2, True),
         ("advisor > 20 %", 1, True),
         ("does not fit the home type", 1, False),
         ("no price", 1, False),
     ]
-    assert {g.reason: g.count for g in told.groups} == {
+    assert {g.reason: g.count for g in explanation.groups} == {
         reason: n
-        for reason, n in told.decision.rejected_counts.items()
+        for reason, n in explanation.decision.rejected_counts.items()
         if reason != "the current pool"
     }
-    assert [str(facts.pool) for facts in told.groups[0].pools] == [
+    assert [str(facts.pool) for facts in explanation.groups[0].pools] == [
         "m5.xlarge/us-east-1b",
         "m5a.xlarge/us-east-1b",
     ]
     # The current pool counts as usable: it is where it is.
-    assert (told.pools, told.usable) == (6, 4)
-    assert told.here is not None
-    assert told.here.forecast_usd_per_hour == 0.040
+    assert (explanation.pools, explanation.usable) == (6, 4)
+    assert explanation.here is not None
+    assert explanation.here.forecast_usd_per_hour == 0.040
 
 
-def test_the_best_and_the_next_best_are_told() -> None:
+def test_the_best_and_the_next_best_are_named() -> None:
     """Targets in rank order with their figures, then what was not let in."""
     pools = {HERE: 0.06, THERE: 0.030, Pool("m5.xlarge", ZONES[1]): 0.031}
-    told = explained(workload(), pools)
-    assert [(str(f.pool), f.fate) for f in told.rivals] == [
+    explanation = explained(workload(), pools)
+    assert [(str(f.pool), f.fate) for f in explanation.rivals] == [
         (str(THERE), "the best"),
         ("m5.xlarge/us-east-1b", "next best"),
     ]
-    assert told.verdict.pool == THERE
-    assert _only(told, f"forecast price of {THERE}")[0].changes[0].needed == "0.0310 or more"
+    assert explanation.verdict.pool == THERE
+    assert _only(explanation, f"forecast price of {THERE}")[0].changes[0].needed == "0.0310 or more"
 
 
-def test_every_guard_is_told_not_only_the_first() -> None:
+def test_every_guard_is_named_not_only_the_first() -> None:
     """Dry run and cooldown and manual mode: lifting one would not have been enough."""
     view = workload(
         settings=replace(ACTING, dry_run=True), cooldown_until=NOW + timedelta(minutes=5)
     )
-    told = explained(view, {HERE: 0.06, THERE: 0.03}, stack=StackState(global_stop=True))
-    assert [text.split(":")[0] for text in told.guards][:2] == ["global stop", "dry run"]
-    assert any("cooldown" in text for text in told.guards)
-    assert told.decision.held_by == told.guards[0]
+    explanation = explained(view, {HERE: 0.06, THERE: 0.03}, stack=StackState(global_stop=True))
+    assert [text.split(":")[0] for text in explanation.guards][:2] == ["global stop", "dry run"]
+    assert any("cooldown" in text for text in explanation.guards)
+    assert explanation.decision.held_by == explanation.guards[0]
 
 
-def test_a_limit_that_moves_share_is_told_as_a_guard() -> None:
+def test_a_limit_that_switches_share_is_named_as_a_guard() -> None:
     """Switches in flight stand beside the workload's own guards."""
     full = StackState(switches_in_flight=10)
-    told = explained(workload(), {HERE: 0.06, THERE: 0.03}, stack=full)
-    assert told.guards == (told.decision.held_by,)
-    assert "in flight" in told.decision.held_by
+    explanation = explained(workload(), {HERE: 0.06, THERE: 0.03}, stack=full)
+    assert explanation.guards == (explanation.decision.held_by,)
+    assert "in flight" in explanation.decision.held_by
 
 
 def test_a_target_that_a_user_named_has_no_alternatives() -> None:
     """The user has the last word; without a target the engine has."""
     for pool, tried in ((THERE, False), (None, True)):
-        told = explained(
+        explanation = explained(
             workload(), {HERE: 0.04, THERE: 0.039}, force={"web-1": Force("ann", pool)}
         )
-        assert bool(told.would_have_changed) == tried
+        assert bool(explanation.would_have_changed) == tried
 
 
-def test_what_cannot_be_judged_is_told_with_its_reason() -> None:
+def test_a_workload_that_cannot_be_judged_has_its_reason() -> None:
     """No market, no price of the current pool: the record says so, and nothing is invented."""
     view = workload()
     inputs = kept(World((view,), None, CATALOG), SettingLayers({"dry_run": False}))
-    told = explain(inputs, None, CATALOG, "web-1", BUILT_IN)
-    assert (told.decision.reason, told.pools, told.rivals) == ("there is no market data", 0, ())
-    told = explained(view, {THERE: 0.03})
-    assert "no price of the current pool" in told.decision.reason
-    assert told.here is None
-    told = explained(view, {HERE: {"price": 2.0}, THERE: 0.03})
-    assert "implausible" in told.decision.reason
-    assert told.here is not None
+    explanation = explain(inputs, None, CATALOG, "web-1", BUILT_IN)
+    assert (explanation.decision.reason, explanation.pools, explanation.rivals) == (
+        "there is no market data",
+        0,
+        (),
+    )
+    explanation = explained(view, {THERE: 0.03})
+    assert "no price of the current pool" in explanation.decision.reason
+    assert explanation.here is None
+    explanation = explained(view, {HERE: {"price": 2.0}, THERE: 0.03})
+    assert "implausible" in explanation.decision.reason
+    assert explanation.here is not None
 
 
 def test_a_workload_that_was_not_judged_is_named_with_those_that_were() -> None:
@@ -335,7 +347,7 @@ def test_a_workload_that_was_not_judged_is_named_with_those_that_were() -> None:
         explain(inputs, snapshot, CATALOG, "other", BUILT_IN)
 
 
-def test_a_setting_is_told_with_where_it_comes_from() -> None:
+def test_a_setting_is_named_with_its_source() -> None:
     """The last of default, parameter, command for the stack, tag, command for the workload."""
     layers = SettingLayers(
         parameters={"cooldown_minutes": 12.0, "switch_gain_points": 4.0},
@@ -345,10 +357,10 @@ def test_a_setting_is_told_with_where_it_comes_from() -> None:
     )
     view = workload(settings=layers.settings_of("web-1"))
     snapshot = market({HERE: 0.04})
-    told = explain(
+    explanation = explain(
         kept(World((view,), snapshot, CATALOG), layers), snapshot, CATALOG, "web-1", BUILT_IN
     )
-    found = {used.name: (used.value, used.source) for used in told.settings}
+    found = {used.name: (used.value, used.source) for used in explanation.settings}
     assert found["cooldown_minutes"] == (12.0, "parameter CooldownMinutes")
     assert found["switch_gain_points"] == (5.0, "command for the stack")
     assert found["switch_gain_risk"] == (0.2, "tag spot-optimizer:switch-gain-risk")
@@ -385,12 +397,14 @@ def test_parameters_are_what_differs_from_the_defaults() -> None:
     }
 
 
-def test_why_a_smaller_type_was_not_taken_is_told_with_its_own_reason() -> None:
+def test_a_smaller_type_that_was_not_selected_has_its_own_reason() -> None:
     """A workload that is too large for its use: of the smaller pool the gain counts, not its size."""
     small = Pool("m5.large", ZONES[1])
-    told = explained(workload(usage=over_provisioned()), {HERE: 0.030, small: 0.029})
-    assert [(g.reason, g.count, g.usable) for g in told.groups] == [("gain too small", 1, True)]
-    (price,) = _only(told, f"forecast price of {small}")
+    explanation = explained(workload(usage=over_provisioned()), {HERE: 0.030, small: 0.029})
+    assert [(g.reason, g.count, g.usable) for g in explanation.groups] == [
+        ("gain too small", 1, True)
+    ]
+    (price,) = _only(explanation, f"forecast price of {small}")
     assert (price.changes[0].needed, str(price.then)) == (
         "0.0270 or less",
         f"SWITCH to {small} spot",
@@ -404,7 +418,7 @@ def test_a_verdict_reads_as_a_sentence_of_people() -> None:
     assert str(pending) == "STAY, then FALLBACK if the next cycle comes to the same result"
 
 
-def test_nothing_is_told_of_a_pool_that_no_change_brings_in() -> None:
+def test_a_pool_that_no_change_lets_in_has_no_explanation() -> None:
     """An engine that cannot be asked takes none; of a pool that was not chosen nothing can be lost."""
     unknown = case_of(judged_by(workload(), "thrifty"), {HERE: 0.04, THERE: 0.03})
     assert would_take(unknown, 1) is None

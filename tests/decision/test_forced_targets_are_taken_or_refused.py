@@ -1,4 +1,4 @@
-"""A forced target is taken unless the machine cannot run there; the refusal says why."""
+"""A forced target is used unless the workload cannot run there; the refusal says why."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -103,10 +103,10 @@ def test_forced_on_demand_may_be_left_for_spot_in_the_same_pool() -> None:
         (THERE, Lifecycle.SPOT, {"home_type": "z9.big"}, "home type z9.big is not in the catalog"),
     ],
 )
-def test_a_target_where_the_machine_cannot_run_is_refused(
+def test_a_target_where_the_workload_cannot_run_is_refused(
     pool: Pool, lifecycle: Lifecycle, view: dict[str, object], text: str
 ) -> None:
-    """STAY, with what speaks against it."""
+    """STAY, with the obstacle."""
     decision = _forced(pool, lifecycle, view=workload(**view))
     assert (decision.kind, decision.row) == (DecisionKind.STAY, 0)
     assert decision.reason.startswith("forced target refused: ")

@@ -107,14 +107,14 @@ def test_nothing_holds_a_stay() -> None:
     assert decision.held_by == ""
 
 
-def test_rescues_go_first_and_then_the_greatest_saving() -> None:
-    """With three places left: the rescue, then the two that save most; the held ones use none."""
+def test_urgent_switches_go_first_and_then_the_greatest_saving() -> None:
+    """With three places left: the urgent one, then the two that save most; held ones use none."""
     views = (
         workload(workload_id="small", instance_type="m5a.xlarge", availability_zone="us-east-1c"),
         workload(workload_id="tie-b"),
         workload(workload_id="tie-a"),
         workload(
-            workload_id="rescue",
+            workload_id="urgent",
             instance_type="m5a.xlarge",
             availability_zone="us-east-1c",
             signals={Pool("m5a.xlarge", "us-east-1c"): NOW},
@@ -130,7 +130,7 @@ def test_rescues_go_first_and_then_the_greatest_saving() -> None:
     decisions = decide(world, NOW, region=REGION)
     assert [d.workload_id for d in decisions] == [v.workload_id for v in views]
     free = {d.workload_id for d in decisions if not d.held_by}
-    assert free == {"rescue", "large", "tie-a"}
+    assert free == {"urgent", "large", "tie-a"}
 
 
 def test_a_held_fallback_stays_pending() -> None:
@@ -155,7 +155,7 @@ def test_a_damaged_record_holds_its_own_workload_only() -> None:
     assert free.held_by == ""
 
 
-def test_a_rescue_does_not_wait_for_the_back_off() -> None:
+def test_an_urgent_switch_does_not_wait_for_the_backoff() -> None:
     """A pool that must be left is left, whatever capacity was refused before; the cooldown holds."""
     later = NOW + timedelta(hours=5)
     flagged = workload(signals={HERE: NOW - timedelta(minutes=5)}, backoff_until=later)

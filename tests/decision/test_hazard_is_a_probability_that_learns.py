@@ -46,7 +46,7 @@ def test_a_worse_advisor_bucket_is_never_safer(
 def test_each_interruption_raises_it_and_each_false_alarm_lowers_it(
     age: timedelta, r: int, i: int, bucket: int, quiet: bool
 ) -> None:
-    """The pool's own history speaks against it, or for it."""
+    """The pool's own history counts, in both directions."""
     r = max(r, i)
     now = _of(age, r, i, bucket, quiet)
     assert _of(age, r + 1, i + 1, bucket, quiet) > now > _of(age, r + 1, i, bucket, quiet)

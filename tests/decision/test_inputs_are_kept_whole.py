@@ -104,7 +104,7 @@ def test_a_single_subnet_is_kept_as_the_first_release_reads_it() -> None:
         pack_json("decision-inputs", 2, {}),
     ],
 )
-def test_what_cannot_be_read_is_damaged(data: bytes) -> None:
+def test_unreadable_inputs_are_damaged(data: bytes) -> None:
     """One kind of error, whatever is wrong with the bytes."""
     with pytest.raises(DamagedState):
         inputs_from_bytes(data)

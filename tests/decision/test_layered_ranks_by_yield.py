@@ -59,7 +59,7 @@ def test_the_gates_are_the_advisor_and_the_probability(
         assert decision.rejected_counts[reason] == 1
 
 
-def test_what_is_not_needed_is_a_cost() -> None:
+def test_idle_capacity_is_a_cost() -> None:
     """Of two pools at one price the smaller yields more: 4 of 8 vCPU idle are waste."""
     larger, same = Pool("m5.2xlarge", B), Pool("m5.xlarge", B)
     decision = _decide({HERE: 0.09, larger: 0.030, same: 0.030})

@@ -104,7 +104,7 @@ def test_a_home_type_without_on_demand_price_means_stay(price: float | None) -> 
 
 
 def test_a_signalled_pool_is_left_even_when_its_price_is_missing() -> None:
-    """A rescue needs no price of what it leaves."""
+    """An urgent switch needs no price of the pool that it leaves."""
     (decision,) = _decide(workload(signals={HERE: NOW}), snapshot=market({THERE: 0.03}))
     assert (decision.kind, decision.row, decision.urgent) == (DecisionKind.SWITCH, 6, True)
     assert "m5a.xlarge/us-east-1b is forecast to cost 0.0300 USD per hour" in decision.reason
@@ -197,7 +197,7 @@ def test_an_on_demand_workloads_plan_needs_no_confirmation() -> None:
     assert [c.instance_type for c in decision.failover_plan] == ["m5a.xlarge"]
 
 
-def test_a_rescue_ends_its_list_on_demand() -> None:
+def test_an_urgent_switch_ends_its_list_on_demand() -> None:
     """Five pools and then the home type, in the current zone; without the flag six pools."""
     pools = {HERE: 0.05} | {
         Pool(name, zone): 0.03
@@ -314,7 +314,7 @@ def _rejected_by(view: WorkloadView) -> Decision:
 
 
 def test_every_rejected_pool_has_its_reason() -> None:
-    """Counted by reason, and the cheapest in detail, those that could host the machine first."""
+    """Counted by reason, and the cheapest in detail, those that could host the workload first."""
     decision = _rejected_by(
         workload(
             subnets={"us-east-1a": ("subnet-a",), "us-east-1b": ("subnet-b",)},

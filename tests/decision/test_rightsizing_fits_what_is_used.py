@@ -148,8 +148,8 @@ def test_further_targets_are_no_smaller_than_the_new_home_type() -> None:
     assert [c.instance_type for c in decision.candidates] == ["r5.large"]
 
 
-def test_unpriced_current_pool_means_no_smaller_type_in_a_rescue() -> None:
-    """Where the current cost is unknown no gain can be shown: the rescue keeps the size."""
+def test_unpriced_current_pool_means_no_smaller_type_in_an_urgent_switch() -> None:
+    """If the current cost is unknown no gain can be shown: the urgent switch keeps the size."""
     view = workload(usage=over_provisioned(), signals={HERE: NOW})
     decision = decide_one(view, {Pool("m5.large", B): 0.01, Pool("m5a.xlarge", B): 0.04})
     assert (decision.row, target_of(decision)) == (6, Pool("m5a.xlarge", B))
@@ -166,7 +166,7 @@ def test_on_demand_is_compared_at_the_price_of_the_current_type() -> None:
     assert decision.saving_forecast_usd_per_hour == pytest.approx(0.170)
 
 
-def test_the_catalogue_is_left_as_it_was() -> None:
+def test_the_catalog_is_left_as_it_was() -> None:
     """Deciding writes into nothing that it was given."""
     before = dict(CATALOG.on_demand_usd_per_hour)
     decide_one(workload(usage=under_provisioned()), OFFERS)
@@ -197,7 +197,7 @@ def test_a_workload_that_grew_into_a_larger_type_is_not_squeezed_back(
     assert target_of(decision) == Pool(target, B)
 
 
-def test_what_was_sized_up_today_is_not_sized_down() -> None:
+def test_a_workload_that_was_sized_up_today_is_not_sized_down() -> None:
     """The week behind the p95 still shows the time before the load came."""
     smaller = {HERE: 0.04, Pool("m5.large", B): 0.01}
     usage = over_provisioned()
@@ -218,7 +218,7 @@ def test_a_smaller_type_holds_the_last_hours_peak() -> None:
 
 
 def test_an_instance_store_is_neither_lost_nor_gained() -> None:
-    """A type with an instance store is no target for a machine without one."""
+    """A type with an instance store is no target for an instance without one."""
     types = TYPES | {"m5d.xlarge": instance_type("m5d.xlarge", 4, 16.0, instance_store=True)}
     catalog = Catalog(
         types, ON_DEMAND | {"m5d.xlarge": 0.113}, {name: frozenset(ZONES) for name in types}

@@ -92,7 +92,7 @@ def test_a_cheaper_safer_pool_never_loses(engine: str) -> None:
 
 
 @pytest.mark.parametrize("engine", sorted(BUILT_IN))
-def test_a_dearer_switch_never_causes_more_switches(engine: str) -> None:
+def test_a_costlier_switch_never_causes_more_switches(engine: str) -> None:
     """What stays at a low threshold or cost stays at every higher one, in every cell."""
     moved = stayed = 0
     for here, a in product(HERES, OFFERS):

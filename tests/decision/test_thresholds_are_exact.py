@@ -1,4 +1,4 @@
-"""Each threshold of spec section 1 at its edge: the last value that counts and the next one."""
+"""Each threshold of the truth table at its edge: the last value that counts and the next one."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -156,7 +156,7 @@ def test_a_95_percent_price_that_reaches_on_demand_is_unbearable(p95: float, row
 
 @pytest.mark.parametrize("price", [HOME_ON_DEMAND, HOME_ON_DEMAND + 0.01])
 def test_no_pool_at_or_above_on_demand_is_entered(price: float) -> None:
-    """A pool must be strictly cheaper than the home type on-demand, even in a rescue."""
+    """A pool must be strictly cheaper than the home type on-demand, even in an urgent switch."""
     view = workload(signals={HERE: NOW})
     larger = Pool("m5.2xlarge", "us-east-1b")
     decision = decide_one(view, {HERE: 0.09, larger: price})

@@ -1,6 +1,6 @@
 """Every cell of the truth table: states x usage x flags x what one other pool offers.
 
-The oracle below is spec section 1 in plain Python, over words instead of prices.
+The oracle below is the table in plain Python, over words instead of prices.
 """
 
 from dataclasses import dataclass, replace
@@ -76,10 +76,10 @@ OFFERS = {
     "a little cheaper": Offer("m5.xlarge", 2.9, {}),
     "cheaper and riskier": Offer("m5.xlarge", 5, {"advisor_bucket": RISKIER}, risk="more"),
     "safer at the same cost": Offer("m5.xlarge", 0, {"advisor_bucket": SAFER}, risk="less"),
-    "safer and dearer": Offer("m5.xlarge", -1, {"advisor_bucket": SAFER}, risk="less"),
-    "half dearer": Offer("m5.xlarge", -25, {}),
+    "safer and more expensive": Offer("m5.xlarge", -1, {"advisor_bucket": SAFER}, risk="less"),
+    "much more expensive": Offer("m5.xlarge", -25, {}),
     "larger and cheaper": Offer("m5.2xlarge", 4, {}, size="two up"),
-    "one size up, dearer": Offer("m5.2xlarge", -30, {}, size="two up"),
+    "one size up, more expensive": Offer("m5.2xlarge", -30, {}, size="two up"),
     "one size up": Offer("m5.2xlarge", 1, {}, size="two up"),
     "smaller and cheaper": Offer("m5.large", 4, {}, size="smaller"),
     "smaller, a little cheaper": Offer("m5.large", 2, {}, size="smaller"),

@@ -1,4 +1,4 @@
-"""Over-provisioned, under-provisioned or right: spec section 1, step 3."""
+"""Over-provisioned, under-provisioned or right, from p95 usage."""
 
 import pytest
 

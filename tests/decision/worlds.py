@@ -25,7 +25,7 @@ HOME_ON_DEMAND = 0.100
 
 
 def instance_type(name: str, vcpu: int, memory_gib: float, **facts: object) -> InstanceType:
-    """An x86_64 Nitro type unless told otherwise."""
+    """An x86_64 Nitro type unless ``facts`` say otherwise."""
     usual: dict[str, object] = {
         "architecture": "x86_64",
         "burstable": False,
@@ -91,7 +91,7 @@ Facts = Mapping[Pool, Mapping[str, float] | float]
 def market(pools: Facts, *, age: timedelta = timedelta()) -> MarketSnapshot:
     """A market from price alone (a safe pool) or from facts by column name with ``price``.
 
-    ``forecast_mean`` follows the price, the 95 % price is 2 % above it, unless told otherwise.
+    ``forecast_mean`` follows the price, the 95 % price is 2 % above it, unless given.
     """
     facts = [
         {**QUIET, **({"price": given} if isinstance(given, float) else given)}

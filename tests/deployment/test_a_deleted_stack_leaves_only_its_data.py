@@ -20,7 +20,7 @@ def deleted() -> Iterator[Stage]:
     print(f"seed {SEED}")
     with open_stage(AlertEmail="ops@example.com") as stage:
         stage.launch()
-        stage.take_in()
+        stage.adopt()
         stage.account.run_for(timedelta(minutes=1))
         stage.force()
         stage.finish()

@@ -20,7 +20,7 @@ def stage() -> Iterator[Stage]:
     print(f"seed {SEED}")
     with open_stage() as opened:
         opened.launch()
-        opened.take_in()
+        opened.adopt()
         opened.cycle()
         for _ in range(2):
             opened.account.run_for(timedelta(hours=1))
@@ -59,7 +59,7 @@ def _set_version(stage: Stage, version: int | None) -> None:
 def test_a_new_ledger_has_the_version() -> None:
     """From its first cycle on."""
     with open_stage() as stage:
-        stage.take_in()
+        stage.adopt()
         assert stage.item("STACK", "STATE")["schema_version"] == SCHEMA_VERSION
 
 

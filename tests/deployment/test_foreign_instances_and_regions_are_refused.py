@@ -22,7 +22,7 @@ def stage() -> Iterator[Stage]:
     with open_stage() as opened:
         opened.launch("theirs", tags={SWITCH_TAG: "theirs-20260301T000000Z-abcdef"})
         opened.launch("ours")
-        opened.take_in()
+        opened.adopt()
         yield opened
 
 
@@ -42,7 +42,7 @@ def test_an_alert_is_sent_once(stage: Stage) -> None:
     for _ in range(3):
         stage.cycle()
     (alert,) = stage.calls_of("Publish")
-    assert "machines of another owner" in alert.params["Subject"]
+    assert "instances of another owner" in alert.params["Subject"]
     assert stage.workload("theirs")["instance_id"] in alert.params["Message"]
     assert "ManagedAs" in alert.params["Message"]
     assert stage.workload("theirs")["status"] == "refused"
@@ -54,7 +54,7 @@ def test_an_alert_that_cannot_be_sent_stops_no_cycle() -> None:
         stage.launch("theirs", tags={SWITCH_TAG: "theirs-20260301T000000Z-abcdef"})
         stage.launch("ours")
         boto3.client("sns").delete_topic(TopicArn=stage.account.outputs["AlertTopic"])
-        stage.take_in()
+        stage.adopt()
         assert stage.workload("theirs")["status"] == "refused"
         assert stage.workload("ours")["status"] == "managed"
 
@@ -112,7 +112,7 @@ def test_the_tag_value_may_differ_from_the_stacks_name() -> None:
     with open_stage(ManagedAs="fleet-7") as stage:
         stage.launch("by-name")
         stage.launch("by-value", tags={"spot-optimizer:managed": "fleet-7"})
-        stage.take_in()
+        stage.adopt()
         assert stage.workload("by-name") == {}
         assert stage.workload("by-value")["status"] == "managed"
         stage.account.run_for(timedelta(minutes=1))

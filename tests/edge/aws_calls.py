@@ -69,7 +69,7 @@ def actions_of(handler: Path) -> set[str]:
 
     A name leads to what it stands for; an attribute leads to every method of that name in the
     classes that are used, for the code's types are not looked at. Only where dicts and their like
-    have such a method too (``update``), the object must bear the name of the class.
+    have such a method too (``update``), the object must have the name of the class.
     """
     found: set[str] = set()
     for node in _reached(handler):

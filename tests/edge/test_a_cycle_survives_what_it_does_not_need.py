@@ -16,7 +16,7 @@ def stage() -> Iterator[Stage]:
     print(f"seed {SEED}")
     with open_stage() as opened:
         opened.launch("web", lifecycle="on-demand")
-        opened.take_in()
+        opened.adopt()
         yield opened
 
 
@@ -41,7 +41,7 @@ def test_instances_that_cannot_be_read_stop_no_switch() -> None:
     with open_stage() as stage:
         stage.launch("web", lifecycle="on-demand")
         still = stage.launch("still", tags={"spot-optimizer:mode": "manual"})
-        stage.take_in()
+        stage.adopt()
         stage.world.modify_volume(still, "/dev/xvda", Size=30)
         fault = Fault("DescribeVolumes", code="InternalError", caller="Decide")
         stage.faults.append(fault)

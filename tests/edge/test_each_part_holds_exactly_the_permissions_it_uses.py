@@ -9,7 +9,7 @@ from tests.edge.aws_calls import actions_of
 from tests.house.repository import ROOT, resources, state_machine
 
 ALSO_NEEDED: dict[str, frozenset[str]] = {
-    # Tags given at creation need the right to tag; a machine brings its role and its volumes' keys
+    # Tags at creation need the right to tag; an instance needs its role and its volumes' keys
     # (EC2 user guide, "Grant permission to tag resources during creation", "IAM roles for Amazon
     # EC2"; EBS user guide, "Requirements for Amazon EBS encryption").
     "ec2:RunInstances": frozenset(
@@ -47,7 +47,7 @@ LOGGED = frozenset(
 "Logging using CloudWatch Logs", "IAM policies"; log streams and events are its delivery's)."""
 
 FUNCTIONS = resources("AWS::Serverless::Function")
-MACHINES = resources("AWS::Serverless::StateMachine")
+STATE_MACHINES = resources("AWS::Serverless::StateMachine")
 
 
 def _granted(properties: dict[str, Any]) -> set[str]:
@@ -71,13 +71,13 @@ def test_function_may_do_what_its_code_calls_and_nothing_else(name: str) -> None
     assert _granted(FUNCTIONS[name]) == _needed(called)
 
 
-@pytest.mark.parametrize("name", MACHINES)
+@pytest.mark.parametrize("name", STATE_MACHINES)
 def test_state_machine_may_do_what_its_tasks_call_and_nothing_else(name: str) -> None:
     """The role's actions are those of the definition's tasks."""
-    definition = state_machine(ROOT / MACHINES[name]["DefinitionUri"])
+    definition = state_machine(ROOT / STATE_MACHINES[name]["DefinitionUri"])
     tasks = [s["Resource"] for s in definition["States"].values() if s["Type"] == "Task"]
     called = {_action_of_task(resource) for resource in tasks}
-    assert _granted(MACHINES[name]) == called | LOGGED
+    assert _granted(STATE_MACHINES[name]) == called | LOGGED
 
 
 def _action_of_task(resource: str) -> str:
@@ -90,7 +90,7 @@ def _action_of_task(resource: str) -> str:
 
 def test_no_function_both_launches_and_terminates() -> None:
     """No role can both launch and terminate instances."""
-    for name, properties in {**FUNCTIONS, **MACHINES}.items():
+    for name, properties in {**FUNCTIONS, **STATE_MACHINES}.items():
         granted = _granted(properties)
         assert not {"ec2:RunInstances", "ec2:TerminateInstances"} <= granted, name
 

@@ -79,7 +79,7 @@ def test_the_subnets_of_the_parameter_are_the_only_ones_to_launch_in() -> None:
         chosen = sorted(row["SubnetId"] for row in rows if row["AvailabilityZone"] in ZONES[:2])
     with open_stage(SubnetIds=",".join(chosen)) as stage:
         stage.launch(lifecycle="on-demand")
-        stage.take_in()
+        stage.adopt()
         stage.cycle()
         candidates = stage.history("web", "DECISION")[-1]["candidates"]
         assert {c["subnet_id"] for c in candidates} == set(chosen)

@@ -23,7 +23,7 @@ def stage() -> Iterator[Stage]:
 def test_a_deleted_launch_template_is_created_again(stage: Stage) -> None:
     """The next cycle creates the template, as the refusal says, and the next switch succeeds."""
     stage.launch(lifecycle="on-demand", InstanceInitiatedShutdownBehavior="terminate")
-    stage.take_in()
+    stage.adopt()
     before = stage.item("PLANS", "web")["launch_template"]
     # EC2 does not find for seconds what it has just made.
     stage.account.run_for(timedelta(minutes=1))
@@ -42,7 +42,7 @@ def test_a_throttled_account_opens_no_breaker(stage: Stage) -> None:
     """Three workloads whose launches EC2 throttles wait and try again; no breaker opens."""
     for workload in WORKLOADS:
         stage.launch(workload)
-    stage.take_in()
+    stage.adopt()
     busy = Fault("RunInstances", code="RequestLimitExceeded", caller="LaunchReplacement")
     stage.faults.append(busy)
     for workload in WORKLOADS:

@@ -131,9 +131,12 @@ def test_lost_reply_keeps_the_effect(ground: Ground) -> None:
     with ground.account.callers.calling(function()), pytest.raises(ConnectionClosedError):
         put(ground, "lost")
     assert is_written(ground, "lost")
-    machine = Caller("states", "SwitchInstance", "us-east-1", execution="none")
+    execution = Caller("states", "SwitchInstance", "us-east-1", execution="none")
     first(ground, FaultKind.LOST_REPLY)
-    with ground.account.callers.calling(machine), pytest.raises(ClientError, match="InternalError"):
+    with (
+        ground.account.callers.calling(execution),
+        pytest.raises(ClientError, match="InternalError"),
+    ):
         make_template("lost")
     assert "lost" in templates(ground)
 

@@ -183,12 +183,12 @@ def test_expensive_pools_count_more_in_dollars_and_alike_in_log_prices(
     logs."""
     known = np.isfinite(scored.move)
     expensive = scored.pool == 0
-    favoured = replace(
+    skewed = replace(
         scored,
         price=np.where(expensive, 1_000 * scored.price, scored.price),
         mean=np.where(expensive & known, scored.move, 0.0),
     )
-    report = evaluate(favoured, trained.model.metadata.thresholds)
+    report = evaluate(skewed, trained.model.metadata.thresholds)
     for horizon in report["horizons"].values():
         squared = horizon["squared_error"]
         low, high = squared["skill_in_dollars_90"]

@@ -68,7 +68,7 @@ def priced_stage(days: int = 27, **parameters: Any) -> Iterator[Stage]:
     """An account with one workload, hourly cycles and prices of this many days."""
     with open_stage(market=moving_market(days), CycleMinutes=60, **parameters) as stage:
         stage.launch()
-        stage.take_in()
+        stage.adopt()
         stage.account.invoke("RefreshMarket", {"task": "fill"})
         stage.stop_rules_of("Decide")  # only prices are refreshed as time passes
         for rule in boto3.client("events").list_rules()["Rules"]:

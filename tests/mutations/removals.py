@@ -1,8 +1,8 @@
 """The protections, each taken out of the product; carried out in the process of one run.
 
-The product's code stays as it is. A removal changes requests and replies on the wire, the deployed state
-machines or the schedules. Each removes the whole protection, in all its places, so that a run shows what
-it is for.
+The product's code stays as it is. A removal changes requests and replies on the wire, the deployed
+state machines or the schedules. Each removes the whole protection, in all its places, so that a run
+shows what it is for.
 """
 
 import re
@@ -22,7 +22,7 @@ from simulator.trials.ground import Ground
 Params = dict[str, Any]
 States = dict[str, dict[str, Any]]
 
-_MACHINES = ("SwitchInstance", "FailOver")
+_STATE_MACHINES = ("SwitchInstance", "FailOver")
 _ALIAS = re.compile(r"[:#]\w+")
 _EXPRESSIONS = ("ConditionExpression", "UpdateExpression")
 _numbers = count(1)
@@ -193,12 +193,14 @@ def commit(ground: Ground) -> None:
 
 
 def _rewrite_states(
-    ground: Ground, change: Callable[[States], None], machines: tuple[str, ...] = _MACHINES
+    ground: Ground,
+    change: Callable[[States], None],
+    state_machines: tuple[str, ...] = _STATE_MACHINES,
 ) -> None:
-    for machine in machines:
-        definition = ground.account.state_machine(machine)
+    for state_machine in state_machines:
+        definition = ground.account.state_machine(state_machine)
         change(definition["States"])
-        ground.account.replace_state_machine(machine, definition)
+        ground.account.replace_state_machine(state_machine, definition)
 
 
 def _writes(params: Params) -> Iterator[Params]:

@@ -64,12 +64,12 @@ def carry_out(servers: Servers, spec: RunSpec) -> RunResult:
 
 def with_fault(servers: Servers, proof: Proof) -> RunSpec:
     """The run of a proof, its fault at the call that it names."""
-    spec = RunSpec(proof.trial, SEED)
+    run = RunSpec(proof.trial, SEED)
     if not proof.kind:
-        return spec
-    calls = [call for call, *_ in carry_out(servers, spec).calls]
+        return run
+    calls = [call for call, *_ in carry_out(servers, run).calls]
     number = next(n for n, call in enumerate(calls, start=1) if call.endswith(f" {proof.call}"))
-    return replace(spec, faults=(f"{number}:{proof.kind}",))
+    return replace(run, faults=(f"{number}:{proof.kind}",))
 
 
 def test_every_protection_has_a_proof() -> None:
@@ -81,9 +81,9 @@ def test_every_protection_has_a_proof() -> None:
 def test_intact_product_passes_behind_the_same_seams(servers: Servers) -> None:
     """Calls that are rewritten to themselves leave a run as it is: the removal alone is caught."""
     for trial in ("switch", "failover", "breaker"):
-        spec = RunSpec(trial, SEED)
-        clean = carry_out(servers, spec)
-        rewritten = carry_out(servers, replace(spec, without="tests.mutations.removals:nothing"))
+        intact = RunSpec(trial, SEED)
+        clean = carry_out(servers, intact)
+        rewritten = carry_out(servers, replace(intact, without="tests.mutations.removals:nothing"))
         assert (clean.violation, rewritten.violation) == (None, None)
         assert rewritten.trace == clean.trace
 
@@ -92,8 +92,8 @@ def test_intact_product_passes_behind_the_same_seams(servers: Servers) -> None:
 def test_removal_of_a_protection_is_caught(servers: Servers, removed: str) -> None:
     """The run is clean with it, and violates what it protects without it."""
     proof = PROOFS[removed]
-    spec = with_fault(servers, proof)
-    assert carry_out(servers, spec).violation is None
-    without = carry_out(servers, replace(spec, without=f"tests.mutations.removals:{removed}"))
+    intact = with_fault(servers, proof)
+    assert carry_out(servers, intact).violation is None
+    without = carry_out(servers, replace(intact, without=f"tests.mutations.removals:{removed}"))
     assert without.violation is not None
     assert re.search(proof.shows, without.violation), without.violation

@@ -52,7 +52,7 @@ def everyday(stage: Stage) -> None:
     nameless = stage.launch(None)
     stage.launch("odd", tags=NOT_JUDGED)
     early = stage.launch("early", tags={"spot-optimizer:fallback-to-on-demand": "false"})
-    stage.take_in()
+    stage.adopt()
     stage.world.interrupt(early)
     stage.account.run_for(timedelta(minutes=4))
     stage.world.set_listed_price(HOME, 0.5)
@@ -90,7 +90,7 @@ def trouble(stage: Stage) -> None:
     stage.launch("lost")
     stage.launch("ended")
     stage.faults.append(Fault("CreateLaunchTemplate", "InternalError", "Decide", after_effect=True))
-    stage.take_in()
+    stage.adopt()
     stage.faults.clear()
     stage.account.run_for(timedelta(minutes=1))
     stage.cycle()
@@ -185,7 +185,7 @@ def _failing_failovers(stage: Stage) -> None:
     names = ("only-stops", "ghost", "unfit", "unheard", "by-hand", "by-its-user")
     for name in names:
         stage.launch(name, persistent=name in ("only-stops", "ghost"))
-    stage.take_in()
+    stage.adopt()
     stage.cycle()
     stage.finish()
     ids = {name: stage.workload(name)["instance_id"] for name in names}
@@ -232,7 +232,7 @@ def models(stage: Stage) -> None:
     with suppress(FunctionFailed):
         stage.command(command="evaluate", instance_type=HOME, availability_zone=ZONES[0])
     stage.launch()
-    stage.take_in()
+    stage.adopt()
     stage.account.invoke("RefreshMarket", {"task": "fill"})
     stage.command(command="recommend", vcpu=2, memory_gib=8, count=2, architecture="x86_64")
     for version in ("first", "second", "third"):

@@ -98,12 +98,12 @@ def _object(role: str, action: str, key: str, *, other: bool = False) -> Case:
     return Case(role, f"{action} of {key}{' in another bucket' if other else ''}", asked)
 
 
-def _start(role: str, machine: str) -> Case:
+def _start(role: str, state_machine: str) -> Case:
     def asked(deployed: Deployed) -> Demand:
         foreign = f"arn:aws:states:{REGION}:{ACCOUNT_ID}:stateMachine:another"
-        return demand("states:StartExecution", deployed.ids.get(machine, foreign))
+        return demand("states:StartExecution", deployed.ids.get(state_machine, foreign))
 
-    return Case(role, f"start {machine}", asked)
+    return Case(role, f"start {state_machine}", asked)
 
 
 def _invoke(role: str, function: str) -> Case:

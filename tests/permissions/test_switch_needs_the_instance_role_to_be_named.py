@@ -11,7 +11,7 @@ def test_switch_of_an_instance_whose_role_is_not_named_changes_nothing() -> None
     """InstanceRoleArns lacks the instance's role: switch and failover are refused and give the reason."""
     with open_stage(InstanceRoleArns=ANOTHER_ROLE) as stage:
         original = stage.launch()
-        stage.take_in()
+        stage.adopt()
         stage.force()
         assert stage.finish().status == "FAILED"
         assert stage.alive() == {original}

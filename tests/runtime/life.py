@@ -79,7 +79,7 @@ def live() -> Life:
     ):
         group = stage.world.create_target_group("shop")
         original = stage.launch(target_group_arn=group, address=True)
-        stage.take_in()
+        stage.adopt()
         stage.account.invoke("RefreshMarket", {"task": "fill"})
         stage.force()
         stage.finish()

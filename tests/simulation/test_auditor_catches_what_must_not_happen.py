@@ -93,8 +93,8 @@ def test_auditor_catches_1_failover_committed_before_its_replacement_runs(
     """A committed failover without a replacement."""
     put_twin(
         simulation,
-        "rescue",
-        {"kind": "EVACUATE", "decision_id": "rescue"},
+        "failover",
+        {"kind": "EVACUATE", "decision_id": "failover"},
         phase="DONE",
         committed_at=moving(simulation).claimed_at,
         replacement_id=None,

@@ -29,11 +29,11 @@ def test_every_interrupted_workload_runs_again() -> None:
         for instance_id in taken:
             world.interrupt(instance_id)
         simulation.pass_time(timedelta(minutes=30))
-        rescues = [s for s in ledger.switches() if s.order.kind is DecisionKind.EVACUATE]
-        assert rescues
-        assert {s.phase for s in rescues} == {Phase.DONE}
-        rescued = {s.workload_id for s in rescues}
-        for workload_id in rescued & managed:
+        failovers = [s for s in ledger.switches() if s.order.kind is DecisionKind.EVACUATE]
+        assert failovers
+        assert {s.phase for s in failovers} == {Phase.DONE}
+        failed_over = {s.workload_id for s in failovers}
+        for workload_id in failed_over & managed:
             item = ledger.workloads()[workload_id]
             assert world.state_of(item.instance_id) == "running"
         simulation.account.run_until_quiet()

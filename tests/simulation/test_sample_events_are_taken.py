@@ -87,7 +87,7 @@ def test_every_sample_event_is_documented() -> None:
             "0 to 1440",
         ),
         (
-            {"command": "set-threshold", "name": "colour", "value": 1, "asked_by": "me"},
+            {"command": "set-threshold", "name": "color", "value": 1, "asked_by": "me"},
             "cooldown_minutes",
         ),
         (

@@ -61,7 +61,7 @@ def with_workload(**changes: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("content", "line"),
     [
-        ({**SCENARIO, "colour": "red"}, "colour: unknown key; allowed are schema, shows"),
+        ({**SCENARIO, "color": "red"}, "color: unknown key; allowed are schema, shows"),
         ({**SCENARIO, "schema": 2}, "schema = 2: allowed is 1"),
         ({**SCENARIO, "hours": 0}, "hours = 0: allowed is 0.5 to 2160"),
         ({**SCENARIO, "hours": float("nan")}, "hours = "),
@@ -211,8 +211,8 @@ def with_workload(**changes: Any) -> dict[str, Any]:
             "expect.workloads.shop.done = [3, 1]: allowed is a number, or [least, most]",
         ),
         (
-            {**SCENARIO, "expect": {"workloads": {"shop": {"colour": 1}}}},
-            "expect.workloads.shop.colour: unknown key; allowed are status, decisions",
+            {**SCENARIO, "expect": {"workloads": {"shop": {"color": 1}}}},
+            "expect.workloads.shop.color: unknown key; allowed are status, decisions",
         ),
     ],
     ids=lambda value: value[:40] if isinstance(value, str) else "",

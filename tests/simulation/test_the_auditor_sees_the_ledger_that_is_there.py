@@ -19,7 +19,7 @@ def ground() -> Iterator[Ground]:
     """One adopted workload."""
     with open_ground(seed=5) as opened:
         opened.launch("web")
-        opened.take_in()
+        opened.adopt()
         yield opened
 
 
@@ -45,8 +45,8 @@ def test_auditor_reads_writes_after_a_canceled_transaction(ground: Ground) -> No
 def test_caught_violation_is_raised_by_the_next_check(ground: Ground) -> None:
     """A state machine would take it for an error of its task and retry."""
     stranger = ground.world.launch_instance(HOME, ZONES[1])
-    machine = Caller("states", "SwitchInstance", "us-east-1")
+    execution = Caller("states", "SwitchInstance", "us-east-1")
     with pytest.raises(InvariantViolated, match="invariant 1 "):
-        ground.world.handle("ec2", "TerminateInstances", {"InstanceIds": [stranger]}, machine)
+        ground.world.handle("ec2", "TerminateInstances", {"InstanceIds": [stranger]}, execution)
     with pytest.raises(InvariantViolated, match=f"{stranger} was terminated"):
         ground.auditor.check()

@@ -191,7 +191,7 @@ def test_the_token_of_a_workloads_own_instance_does_not_matter(account: Account)
         replace(m, client_token="fleet-1-0") if m.instance_id in own else m
         for m in account.instances
     )
-    # A instance that was given another workload's tag is looked at as that one's left-over.
+    # An instance that was given another workload's tag is judged as that one's leftover.
     confused = {
         m.workload_id
         for m in account.instances
@@ -286,7 +286,7 @@ def test_an_original_that_was_adopted_again_is_kept() -> None:
 
 
 @pytest.mark.parametrize(("phase", "expected"), [(Phase.HEALTHY, [Action.END]), (Phase.FAILED, [])])
-def test_a_replacement_that_is_the_last_machine_is_kept(
+def test_a_replacement_that_is_the_last_instance_is_kept(
     phase: Phase, expected: list[Action]
 ) -> None:
     """The original has ended: the claim is released, and the next cycle can adopt the replacement."""

@@ -63,7 +63,7 @@ def test_subnets_with_the_originals_route_table_are_taken() -> None:
 
 
 def test_an_explicit_route_table_counts_before_the_main_one() -> None:
-    """A private original finds only private neighbours."""
+    """A private original gets only private subnets."""
     choice = subnets_by_zone(SUBNETS, TABLES, "subnet-c")
     assert choice.by_zone == {"us-east-1c": ("subnet-c",)}
 
@@ -126,7 +126,7 @@ BOSTON, VERIZON = "-bos-1a", "-wl1-bos-wlz-1"
 
 @pytest.mark.parametrize("place", [BOSTON, VERIZON])
 @pytest.mark.parametrize("allowed", [(), ("subnet-a", "subnet-b2", "subnet-far")])
-def test_a_machine_of_the_region_is_not_moved_out_of_it(
+def test_an_instance_of_the_region_is_not_switched_out_of_it(
     place: str, allowed: tuple[str, ...]
 ) -> None:
     """Not into a Local nor into a Wavelength Zone of its VPC, though a list names the subnet."""
@@ -136,8 +136,8 @@ def test_a_machine_of_the_region_is_not_moved_out_of_it(
     assert "is not an Availability Zone" in choice.refused[f"us-east-1{place}"]
 
 
-def test_a_machine_of_a_local_zone_stays_there() -> None:
-    """Neither the Region nor another Local Zone is near its users, and no elastic address goes along."""
+def test_an_instance_of_a_local_zone_stays_there() -> None:
+    """Neither the Region nor another Local Zone is near its users, and Elastic IPs cannot follow."""
     known = [*SUBNETS, subnet("far", BOSTON), subnet("away", "-mia-2a")]
     choice = subnets_by_zone(known, TABLES, "subnet-far")
     assert choice.by_zone == {f"us-east-1{BOSTON}": ("subnet-far",)}
@@ -176,7 +176,7 @@ def test_an_outposts_subnet_is_left_alone() -> None:
     assert choice.refused["us-east-1e"] == "on an Outpost, which has no spot capacity: subnet-o2"
 
 
-def test_a_machine_with_ipv6_needs_a_block_that_is_associated() -> None:
+def test_an_instance_with_ipv6_needs_a_block_that_is_associated() -> None:
     """One that is not there yet, or not any more, gives no address; without IPv6 any will do."""
     known = [
         subnet("a", "a", Ipv6CidrBlockAssociationSet=ipv6("associated")),

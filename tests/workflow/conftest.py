@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from simulator.stage import SEED, Stage, open_stage
-from tests.workflow.story import Story, Told, tell
+from tests.workflow.story import Story, StoryOf, run
 
 
 @pytest.fixture
@@ -17,13 +17,13 @@ def stage() -> Iterator[Stage]:
 
 
 @pytest.fixture(scope="session")
-def told() -> Told:
+def story_of() -> StoryOf:
     """Runs a scenario once and keeps its story for all claims about it."""
     stories: dict[str, Story] = {}
 
     def once(scenario: Callable[[], Story]) -> Story:
         if scenario.__name__ not in stories:
-            stories[scenario.__name__] = tell(scenario)
+            stories[scenario.__name__] = run(scenario)
         return stories[scenario.__name__]
 
     return once

@@ -30,7 +30,7 @@ def every_step_after_the_commit_fails() -> Story:
             )
             for state in AFTER_COMMIT
         }
-        stage.take_in()
+        stage.adopt()
         inject(stage, AFTER_COMMIT)
         for state in AFTER_COMMIT:
             stage.force(workload_of(state))
@@ -47,7 +47,7 @@ def every_step_after_the_commit_fails_once() -> Story:
                 tags={"spot-optimizer:auto-terminate": "false"} if state == "LeaveOriginal" else {},
                 persistent=state == "CancelSpotRequest",
             )
-        stage.take_in()
+        stage.adopt()
         inject(stage, AFTER_COMMIT)
         for fault in stage.faults:
             fault.times = 1
@@ -67,7 +67,7 @@ def no_alert_can_be_sent() -> Story:
     with open_stage(StackBreakerWorkloads=WORKLOADS_MAX) as stage:
         for state in trouble:
             stage.launch(workload_of(state))
-        stage.take_in()
+        stage.adopt()
         inject(stage, trouble)
         stage.faults.append(Fault("Publish"))
         stage.force(workload_of("TerminateOriginal"))

@@ -13,7 +13,7 @@ def replacement_never_passes_its_checks() -> Story:
     """The replacement runs, but its status checks never pass."""
     with open_stage() as stage:
         original = stage.launch()
-        stage.take_in()
+        stage.adopt()
         stage.world.fail_status_checks("m5a.large", ZONES[1])
         stage.force()
         stage.finish()
@@ -24,7 +24,7 @@ def replacement_dies_at_boot() -> Story:
     """The replacement is terminated while it boots."""
     with open_stage() as stage:
         original = stage.launch()
-        stage.take_in()
+        stage.adopt()
         stage.force()
         stage.run_until_entered("WaitForBoot")
         (replacement,) = stage.alive() - {original}
@@ -38,7 +38,7 @@ def target_never_healthy() -> Story:
     with open_stage() as stage:
         group = stage.world.create_target_group("shop")
         original = stage.launch(target_group_arn=group, address=True)
-        stage.take_in()
+        stage.adopt()
         stage.force()
         stage.run_until_entered("WaitForTargets")
         (replacement,) = stage.alive() - {original}
@@ -59,7 +59,7 @@ def original_in_a_classic_load_balancer() -> Story:
         original = stage.launch(target_group_arn=group, address=True)
         stage.world.set_classic_load_balancer("other")
         stage.world.set_classic_load_balancer("legacy", original)
-        stage.take_in()
+        stage.adopt()
         stage.force()
         stage.finish()
         return record(stage, original=original)
@@ -86,7 +86,7 @@ def every_step_before_the_commit_fails() -> Story:
             )
             for state in BEFORE_COMMIT
         }
-        stage.take_in()
+        stage.adopt()
         inject(stage, BEFORE_COMMIT)
         for state in BEFORE_COMMIT:
             stage.force(workload_of(state))
@@ -112,7 +112,7 @@ def undoing_fails() -> Story:
     """One workload for each state of UNDOING; their replacements never pass their checks."""
     with open_stage(StackBreakerWorkloads=WORKLOADS_MAX) as stage:
         originals = {state: stage.launch(workload_of(state)) for state in UNDOING}
-        stage.take_in()
+        stage.adopt()
         stage.world.fail_status_checks("m5a.large", ZONES[1])
         inject(stage, UNDOING)
         for state in UNDOING:
@@ -125,7 +125,7 @@ def launching_breaks() -> Story:
     """The launch function cannot be invoked."""
     with open_stage() as stage:
         original = stage.launch()
-        stage.take_in()
+        stage.adopt()
         stage.faults.append(Fault("Invoke", when=step("LaunchReplacement")))
         stage.force()
         stage.finish()
@@ -136,7 +136,7 @@ def ledger_unreachable_after_the_launch() -> Story:
     """From the launch on, every call to the ledger is refused."""
     with open_stage() as stage:
         original = stage.launch()
-        stage.take_in()
+        stage.adopt()
         stage.force()
         stage.run_until_entered("WaitForBoot")
         stage.faults += [

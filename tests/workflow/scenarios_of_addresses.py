@@ -99,7 +99,7 @@ def _registered_by_address(stage: Stage) -> tuple[str, str, str]:
     """Target group, adopted instance and its address."""
     group = stage.world.create_target_group("shop", target_type="ip", deregistration_delay=DRAIN)
     original = stage.launch(target_group_arn=group)
-    stage.take_in()
+    stage.adopt()
     return group, original, _address(stage, original)
 
 

@@ -77,7 +77,7 @@ def root_grows_within_the_hour() -> Story:
     """The root volume grows after the instance was read and before the next check."""
     with open_stage() as stage:
         original = stage.launch()
-        stage.take_in()
+        stage.adopt()
         stage.world.modify_volume(original, ROOT, Size=GROWN_GIB)
         stage.force()
         stage.finish()
@@ -103,7 +103,7 @@ def original_is_tagged_meanwhile() -> Story:
     """A user adds a tag to the original while the replacement boots."""
     with open_stage() as stage:
         original = stage.launch()
-        stage.take_in()
+        stage.adopt()
         stage.force()
         stage.run_until_entered("WaitForBoot")
         tag(original, team="billing")
@@ -119,7 +119,7 @@ def tools_write_on_what_is_launched() -> Story:
         )
         (volume,) = volumes_of(original).values()
         tag(volume["VolumeId"], CreatedAt="long ago")
-        stage.take_in()
+        stage.adopt()
         stage.force()
         stage.run_until_entered("WaitForBoot")
         stage.account.run_for(timedelta(minutes=1))
@@ -135,7 +135,7 @@ def changed_tags(*, on_original: Mapping[str, str]) -> Story:
     """A tag of the replacement, and perhaps tags of the original, change while it boots."""
     with open_stage() as stage:
         original = stage.launch(tags={"team": "shop", "stage": "live"})
-        stage.take_in()
+        stage.adopt()
         stage.force()
         stage.run_until_entered("WaitForBoot")
         stage.account.run_for(timedelta(minutes=1))
@@ -151,7 +151,7 @@ def tool_removes_a_tag() -> Story:
     """A tag of the replacement is removed before its inspection."""
     with open_stage() as stage:
         original = stage.launch(tags={"team": "shop"})
-        stage.take_in()
+        stage.adopt()
         stage.force()
         stage.run_until_entered("WaitForBoot")
         stage.account.run_for(timedelta(minutes=1))
@@ -170,7 +170,7 @@ def volume_of_the_image_is_removed() -> Story:
     with open_stage() as stage:
         original = stage.launch(image=image_with_data(stage))
         stage.world.remove_volume(original, "/dev/sdg")
-        stage.take_in()
+        stage.adopt()
         stage.force()
         stage.finish()
         switched = stage.workload()["instance_id"]
@@ -198,7 +198,7 @@ def unusual_instance_is_switched() -> Story:
             LicenseSpecifications=[{"LicenseConfigurationArn": LICENSE}],
             BlockDeviceMappings=[{"DeviceName": ROOT, "Ebs": {"VolumeSize": 100}}],
         )
-        stage.take_in()
+        stage.adopt()
         stage.force()
         stage.finish()
         replacement = stage.workload()["instance_id"]
@@ -216,7 +216,7 @@ def burstable_instance_fails_over() -> Story:
             tags=allowed,
             CreditSpecification={"CpuCredits": "standard"},
         )
-        stage.take_in()
+        stage.adopt()
         stage.cycle()
         stage.world.interrupt(original)
         stage.finish()

@@ -18,7 +18,7 @@ def ready_stage(
     """A stage whose workloads have a failover plan, and their instances by workload."""
     with open_stage(**parameters) as stage:
         originals = {name: stage.launch(name, **(launch or {})) for name in workloads or ("web",)}
-        stage.take_in()
+        stage.adopt()
         stage.cycle()
         stage.api.clear()
         yield stage, originals
@@ -34,7 +34,7 @@ def clean_failover() -> Story:
     with open_stage() as stage:
         group = stage.world.create_target_group("shop")
         original = stage.launch(target_group_arn=group, address=True, tags={"team": "shop"})
-        stage.take_in()
+        stage.adopt()
         stage.cycle()
         stage.api.clear()
         at_commit: list[str] = []
@@ -146,7 +146,7 @@ def original_interrupted_after_the_commit() -> Story:
     with open_stage() as stage:
         group = stage.world.create_target_group("shop")
         original = stage.launch(target_group_arn=group)
-        stage.take_in()
+        stage.adopt()
         stage.cycle()
         _graceful(stage, "WaitForDrain")
         stage.world.interrupt(original)
@@ -159,7 +159,7 @@ def replacement_interrupted_after_the_commit() -> Story:
     with open_stage() as stage:
         group = stage.world.create_target_group("shop")
         original = stage.launch(target_group_arn=group)
-        stage.take_in()
+        stage.adopt()
         stage.cycle()
         _graceful(stage, "WaitForDrain")
         replacement = stage.workload()["instance_id"]

@@ -46,7 +46,7 @@ def undoing_fails_and_is_swept() -> Story:
             )
             for state in UNDOING
         }
-        stage.take_in()
+        stage.adopt()
         stage.world.fail_status_checks("m5a.large", ZONES[2])
         inject(stage, UNDOING)
         stage.faults.append(
@@ -71,7 +71,7 @@ def replacement_ends_with_the_address() -> Story:
     """The ledger accepts neither commit nor undoing; then a user terminates the replacement."""
     with open_stage() as stage:
         original = stage.launch("web", address=True)
-        stage.take_in()
+        stage.adopt()
         stage.cycle()
         for action in ("commit", "abandon"):
             stage.faults.append(Fault("Invoke", when=step("UpdateLedger", action)))
@@ -103,7 +103,7 @@ def aftermath_fails_and_is_swept() -> Story:
             )
             for state in AFTER_COMMIT
         }
-        stage.take_in()
+        stage.adopt()
         inject(stage, AFTER_COMMIT)
         for state in AFTER_COMMIT:
             stage.force(workload_of(state))
@@ -129,7 +129,7 @@ def executions_are_stopped_by_hand() -> Story:
         originals = {
             state: stage.launch(workload_of(state), target_group_arn=group) for state in ABORTED
         }
-        stage.take_in()
+        stage.adopt()
         stage.faults.append(
             Fault("Invoke", "ServiceException", workload="launchreplacement",
                   when=step("LaunchReplacement"))
@@ -150,7 +150,7 @@ def claims_and_launches_are_lost_and_swept() -> Story:
     and that cannot be looked for."""
     with open_stage() as stage:
         originals = {workload: stage.launch(workload) for workload in ("claimed", "launched")}
-        stage.take_in()
+        stage.adopt()
         stage.faults += [
             lost("Invoke", step("UpdateLedger", "claim"), times=7),
             Fault("Invoke", workload="claimed", when=step("UpdateLedger", "unclaim")),

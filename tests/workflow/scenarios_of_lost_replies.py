@@ -29,7 +29,7 @@ def commit_replies_are_all_lost() -> Story:
     with open_stage() as stage:
         group = stage.world.create_target_group("shop")
         original = stage.launch(target_group_arn=group)
-        stage.take_in()
+        stage.adopt()
         stage.faults.append(lost("Invoke", step("UpdateLedger", "commit")))
         stage.force()
         stage.finish()
@@ -57,7 +57,7 @@ def every_reply_is_lost_once() -> Story:
     with open_stage() as stage:
         group = stage.world.create_target_group("shop")
         original = stage.launch(target_group_arn=group, address=True)
-        stage.take_in()
+        stage.adopt()
         stage.faults += [lost(op, when, times=1) for op, when in lossy.values()]
         stage.force()
         stage.finish()
@@ -74,7 +74,7 @@ def failed_switch_loses_every_reply_once() -> Story:
     """A switch is undone; the first replies of refuse, abandon and fail are lost."""
     with open_stage() as stage:
         original = stage.launch()
-        stage.take_in()
+        stage.adopt()
         stage.world.close_capacity("m5a.large", ZONES[1])
         stage.world.fail_status_checks("m6i.large")
         stage.faults += [
@@ -93,7 +93,7 @@ def claim_is_taken_over() -> Story:
     with open_stage() as stage:
         group = stage.world.create_target_group("shop")
         original = stage.launch(target_group_arn=group, address=True)
-        stage.take_in()
+        stage.adopt()
         stage.start(stage.order("web", ("m5a.large", ZONES[1], "spot"), name="slow"))
         stage.run_until_entered("WaitForTargets")
         (slow_replacement,) = stage.alive() - {original}
@@ -120,7 +120,7 @@ def claims_that_are_refused() -> Story:
     original no longer belongs to the workload, the global stop is set."""
     with open_stage() as stage:
         stage.launch()
-        stage.take_in()
+        stage.adopt()
         place = ("m5a.large", ZONES[1], "spot")
         second = stage.order("web", place, name="second")
         moved = stage.order("web", place, name="moved")
@@ -144,7 +144,7 @@ def launch_replies_are_all_lost() -> Story:
     """The launch function launches, but none of its replies arrives."""
     with open_stage() as stage:
         original = stage.launch()
-        stage.take_in()
+        stage.adopt()
         stage.faults.append(lost("Invoke", step("LaunchReplacement")))
         stage.force()
         stage.finish()
@@ -155,7 +155,7 @@ def lost_replacement_cannot_be_looked_for() -> Story:
     """No reply of the launch arrives, and EC2 refuses to list instances."""
     with open_stage() as stage:
         original = stage.launch()
-        stage.take_in()
+        stage.adopt()
         stage.faults += [
             lost("Invoke", step("LaunchReplacement")),
             Fault("DescribeInstances"),
@@ -170,7 +170,7 @@ def claim_replies_are_all_lost() -> Story:
     with open_stage() as stage:
         for workload in ("web", "stuck"):
             stage.launch(workload)
-        stage.take_in()
+        stage.adopt()
         stage.faults += [
             lost("Invoke", step("UpdateLedger", "claim")),
             Fault("Invoke", workload="stuck", when=step("UpdateLedger", "unclaim")),
@@ -185,7 +185,7 @@ def claim_never_arrives() -> Story:
     """The ledger function is unavailable while the claim is tried."""
     with open_stage() as stage:
         stage.launch()
-        stage.take_in()
+        stage.adopt()
         stage.faults.append(Fault("Invoke", when=step("UpdateLedger", "claim")))
         stage.force()
         stage.finish()

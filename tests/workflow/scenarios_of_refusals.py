@@ -42,7 +42,7 @@ def first_zone_has_no_addresses() -> Story:
 def _switch_from_on_demand(prepare: Callable[[Stage], object]) -> Story:
     with open_stage(RANKED) as stage:
         original = stage.launch(zone=ZONES[2], lifecycle="on-demand")
-        stage.take_in()
+        stage.adopt()
         prepare(stage)
         stage.api.clear()
         stage.cycle()
@@ -54,7 +54,7 @@ def spot_requests_are_used_up() -> Story:
     """All spot launches are refused; only the last candidate is on-demand."""
     with open_stage() as stage:
         stage.launch()
-        stage.take_in()
+        stage.adopt()
         stage.world.close_capacity(lifecycle="spot", error="RequestResourceCountExceeded")
         stage.start(
             stage.order(
@@ -72,7 +72,7 @@ def no_capacity_three_times() -> Story:
     """Three switches in a row find no capacity anywhere."""
     with open_stage() as stage:
         original = stage.launch()
-        stage.take_in()
+        stage.adopt()
         stage.world.close_capacity(lifecycle="spot")
         waits_minutes = []
         for number in range(3):
@@ -99,7 +99,7 @@ def refusal_cannot_be_recorded() -> Story:
     """The launch is refused, and the ledger refuses to record it."""
     with open_stage() as stage:
         original = stage.launch()
-        stage.take_in()
+        stage.adopt()
         stage.world.close_capacity(lifecycle="spot")
         stage.faults.append(Fault("Invoke", when=step("UpdateLedger", "refuse")))
         stage.force()

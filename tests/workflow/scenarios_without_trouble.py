@@ -36,7 +36,7 @@ def clean_switch() -> Story:
             SecurityGroupIds=[security_group],
             Monitoring={"Enabled": True},
         )
-        stage.take_in()
+        stage.adopt()
         before = _properties(stage, original)
         stage.api.clear()
         stage.force()
@@ -102,7 +102,7 @@ def switch_that_leaves_the_original() -> Story:
     """The team terminates originals itself (tag auto-terminate = false)."""
     with open_stage() as stage:
         original = stage.launch(tags={"spot-optimizer:auto-terminate": "false"})
-        stage.take_in()
+        stage.adopt()
         stage.force()
         stage.finish()
         tags = dict(stage.world.tags_of(original))
@@ -113,7 +113,7 @@ def switch_from_a_persistent_request() -> Story:
     """The original was launched by a persistent spot request of its team."""
     with open_stage() as stage:
         original = stage.launch(persistent=True)
-        stage.take_in()
+        stage.adopt()
         stage.force()
         stage.finish()
         stage.account.run_for(timedelta(minutes=30))

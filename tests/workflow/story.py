@@ -80,7 +80,7 @@ def record(stage: Stage, **seen: Any) -> Story:
     )
 
 
-def tell(scenario: Callable[[], Story]) -> Story:
+def run(scenario: Callable[[], Story]) -> Story:
     """Run a scenario; its seed is printed so that it can be repeated."""
     print(f"{scenario.__name__}: seed {SEED}")
     return scenario()
@@ -92,5 +92,5 @@ def _events(arn: str) -> Iterator[dict[str, Any]]:
         yield from (dict(event) for event in page["events"])
 
 
-Told = Callable[[Callable[[], Story]], Story]
-"""Type of the fixture ``told``: it runs a scenario once and returns its story."""
+StoryOf = Callable[[Callable[[], Story]], Story]
+"""Type of the fixture ``story_of``: it runs a scenario once and returns its story."""

@@ -11,13 +11,13 @@ from tests.workflow.scenarios_without_trouble import (
     switch_from_a_persistent_request,
     switch_that_leaves_the_original,
 )
-from tests.workflow.story import TOUCHING, Story, Told
+from tests.workflow.story import TOUCHING, Story, StoryOf
 
 
 @pytest.fixture
-def story(told: Told) -> Story:
+def story(story_of: StoryOf) -> Story:
     """The clean switch."""
-    return told(clean_switch)
+    return story_of(clean_switch)
 
 
 def test_effects_come_in_order(story: Story) -> None:
@@ -124,9 +124,9 @@ def test_record_has_the_result_of_the_switch(story: Story) -> None:
     assert kinds.count("Spot Optimizer Switch") == 1
 
 
-def test_original_is_left_running_without_auto_terminate(told: Told) -> None:
+def test_original_is_left_running_without_auto_terminate(story_of: StoryOf) -> None:
     """auto-terminate = false: the original keeps running without our tag, and is no duplicate."""
-    story = told(switch_that_leaves_the_original)
+    story = story_of(switch_that_leaves_the_original)
     assert story.execution().status == "SUCCEEDED"
     assert story.seen["original"] in story.alive
     assert "spot-optimizer:managed" not in story.seen["tags"]
@@ -135,9 +135,11 @@ def test_original_is_left_running_without_auto_terminate(told: Told) -> None:
     assert story.switch()["outcome"]["original_terminated"] is False
 
 
-def test_persistent_request_is_cancelled_before_its_instance_is_terminated(told: Told) -> None:
+def test_persistent_request_is_cancelled_before_its_instance_is_terminated(
+    story_of: StoryOf,
+) -> None:
     """It launches no other instance in place of the original."""
-    story = told(switch_from_a_persistent_request)
+    story = story_of(switch_from_a_persistent_request)
     order = [
         c.operation for c in story.calls_of("CancelSpotInstanceRequests", "TerminateInstances")
     ]

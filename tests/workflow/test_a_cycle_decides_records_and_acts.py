@@ -15,9 +15,9 @@ from spot_optimizer.aws.ledger.keys import plan_key
 
 
 def test_an_on_demand_workload_comes_back_to_spot(stage: Stage) -> None:
-    """A scheduled cycle moves it to a safe pool, and the record tells what it saves."""
+    """A scheduled cycle moves it to a safe pool, and the record says what it saves."""
     stage.launch(lifecycle="on-demand")
-    stage.take_in()
+    stage.adopt()
     assert list(stage.cycle()["started"]) == ["web"]
     assert stage.finish().status == "SUCCEEDED"
     assert stage.switches()[0]["outcome"]["saving_usd_per_hour"] == pytest.approx(0.096 - 0.03)
@@ -26,7 +26,7 @@ def test_an_on_demand_workload_comes_back_to_spot(stage: Stage) -> None:
 def test_only_changes_of_decision_are_recorded_and_announced(stage: Stage) -> None:
     """Three cycles that say the same leave one item and one event; each is in the bucket."""
     stage.launch()
-    stage.take_in()
+    stage.adopt()
     stage.account.run_for(timedelta(minutes=5))
     before = len(stage.history("web", "DECISION"))
     stage.api.clear()
@@ -43,7 +43,7 @@ def test_a_cycles_decisions_are_readable_json_lines(stage: Stage) -> None:
     """Each line of the object is one workload's decision with its reason and the rejected pools."""
     stage.launch("a")
     stage.launch("b", lifecycle="on-demand")
-    stage.take_in()
+    stage.adopt()
     stage.cycle()
     newest = stage.objects("decisions/").popitem()[1]
     rows = {row["workload_id"]: row for row in map(json.loads, newest.decode().splitlines())}
@@ -54,7 +54,7 @@ def test_a_cycles_decisions_are_readable_json_lines(stage: Stage) -> None:
 def test_the_failover_plan_is_left_on_the_ledger(stage: Stage) -> None:
     """Ranked safe pools with their subnets stand beside the launch template."""
     stage.launch()
-    stage.take_in()
+    stage.adopt()
     stage.cycle()
     plan = stage.item("PLANS", "web")
     assert len(plan["pools"]) > 3
@@ -64,7 +64,7 @@ def test_the_failover_plan_is_left_on_the_ledger(stage: Stage) -> None:
 def test_the_failover_plan_is_written_when_its_pools_change(stage: Stage) -> None:
     """The same pools in another order are not worth a write; a pool that drops out is."""
     stage.launch(tags={"spot-optimizer:engine": "forecast"})  # which bars what is interrupted often
-    stage.take_in()
+    stage.adopt()
     stage.cycle()
     pools = stage.item("PLANS", "web")["pools"]
     boto3.client("dynamodb").update_item(
@@ -86,7 +86,7 @@ def test_moves_are_started_before_the_others_are_recorded(stage: Stage) -> None:
     for workload in ("a", "b", "c"):
         stage.launch(workload)
     stage.launch("z", lifecycle="on-demand")
-    stage.take_in()
+    stage.adopt()
     stage.api.clear()
     stage.cycle()
     order = [(c.operation, str(c.params)) for c in stage.api if c.caller == "Decide"]
@@ -102,7 +102,7 @@ def test_a_switch_that_cannot_be_started_stops_no_other(stage: Stage) -> None:
     """Step Functions refuses one start: the other switch runs, the next cycle starts the first."""
     stage.launch("a", lifecycle="on-demand")
     stage.launch("b", lifecycle="on-demand")
-    stage.take_in()
+    stage.adopt()
     stage.faults.append(
         Fault(
             "StartExecution",
@@ -119,7 +119,7 @@ def test_a_switch_that_cannot_be_started_stops_no_other(stage: Stage) -> None:
 def test_stale_prices_move_nobody(stage: Stage) -> None:
     """Half an hour without prices: everything stays, and the reason says why."""
     stage.launch(lifecycle="on-demand")
-    stage.take_in()
+    stage.adopt()
     stage.command(command="set-threshold", name="snapshot_age_minutes_max", value=30)
     stage.account.run_for(timedelta(minutes=31))
     summary = stage.account.invoke("Decide", {"trigger": "schedule"})
@@ -153,7 +153,7 @@ def test_overlapping_cycles_give_way(stage: Stage) -> None:
     """While another run holds the lease, a scheduled cycle does nothing and a forced one, in the end,
     says so: by an answer, so that no update is taken back for it."""
     stage.launch(lifecycle="on-demand")
-    stage.take_in()
+    stage.adopt()
     _hold_lease(stage, timedelta(minutes=4))
     assert stage.cycle() == {"skipped": "another cycle is running"}
     with pytest.raises(FunctionFailed, match="a decision cycle is running"):
@@ -165,7 +165,7 @@ def test_overlapping_cycles_give_way(stage: Stage) -> None:
 def test_a_forced_decision_waits_for_a_running_cycle(stage: Stage) -> None:
     """It is made when the other has ended, by the time that it is then."""
     stage.launch(lifecycle="on-demand")
-    stage.take_in()
+    stage.adopt()
     _hold_lease(stage, timedelta(minutes=1))
     began = stage.account.clock.now()
     assert stage.force()["started"]
@@ -177,7 +177,7 @@ def test_a_forced_decision_waits_for_a_running_cycle(stage: Stage) -> None:
 def test_the_lease_of_a_dead_run_expires(stage: Stage) -> None:
     """A run that died holds the next ones up only until its lease ends; the lease is given back."""
     stage.launch(lifecycle="on-demand")
-    stage.take_in()
+    stage.adopt()
     _hold_lease(stage, timedelta(seconds=-1))
     assert stage.cycle()["started"]
     assert not stage.item("STACK", "LEASE#decide")
@@ -186,7 +186,7 @@ def test_the_lease_of_a_dead_run_expires(stage: Stage) -> None:
 def test_a_failed_cycle_gives_its_lease_back(stage: Stage) -> None:
     """A cycle that ends in an error does not hold up the next one."""
     stage.launch(lifecycle="on-demand")
-    stage.take_in()
+    stage.adopt()
     stage.faults.append(Fault("DescribeInstances", caller="Decide", times=1))
     with pytest.raises(FunctionFailed):
         stage.cycle()
@@ -198,7 +198,7 @@ def test_manual_mode_decides_but_does_not_act(stage: Stage, by: str) -> None:
     """The decision is recorded with what holds it; a forced one is carried out."""
     tags = {"spot-optimizer:mode": "manual"} if by == "tag" else {}
     stage.launch(lifecycle="on-demand", tags=tags)
-    stage.take_in()
+    stage.adopt()
     if by == "command":
         stage.command(command="set-mode", workload="web", mode="manual")
     (made,) = stage.cycle()["made"]
@@ -210,7 +210,7 @@ def test_manual_mode_decides_but_does_not_act(stage: Stage, by: str) -> None:
 def test_mode_off_looks_away(stage: Stage) -> None:
     """An on-demand workload with mode off is not moved, whatever the market offers."""
     stage.launch(lifecycle="on-demand", tags={"spot-optimizer:mode": "off"})
-    stage.take_in()
+    stage.adopt()
     summary = stage.cycle()
     assert summary["started"] == {}
     assert summary["decisions"].get("SWITCH", 0) == 0
@@ -219,7 +219,7 @@ def test_mode_off_looks_away(stage: Stage) -> None:
 def test_commanded_mode_is_stronger_than_the_tag_until_taken_back(stage: Stage) -> None:
     """auto by command over manual by tag acts; null gives the tag its word back."""
     stage.launch("a", lifecycle="on-demand", tags={"spot-optimizer:mode": "manual"})
-    stage.take_in()
+    stage.adopt()
     stage.command(command="set-mode", workload="a", mode="auto")
     stage.command(command="set-mode", workload="a", mode=None)
     assert stage.cycle()["started"] == {}
@@ -230,7 +230,7 @@ def test_commanded_mode_is_stronger_than_the_tag_until_taken_back(stage: Stage) 
 def test_the_global_stop_holds_everything_until_it_is_lifted(stage: Stage) -> None:
     """Planned and forced switches are recorded as held; after resume they start."""
     stage.launch(lifecycle="on-demand")
-    stage.take_in()
+    stage.adopt()
     stage.command(command="stop")
     for summary in (stage.cycle(), stage.force(zone=ZONES[2])):
         (made,) = summary["made"]

@@ -29,7 +29,7 @@ def served_stage(
     with open_stage(CHEAPEST_UNSERVED) as stage:
         arn = stage.world.create_target_group("shop", zones=zones, **group)
         original = stage.launch(target_group_arn=arn)
-        stage.take_in()
+        stage.adopt()
         yield stage, original, arn
 
 
@@ -173,9 +173,9 @@ def test_explanation_names_the_unserved_zone_and_the_cure() -> None:
     with served_stage() as (stage, _, _group):
         stage.command(command="set-mode", workload="web", mode="manual")
         stage.cycle()
-        told = CliRunner().invoke(app, ["explain", "web", "--stack", STACK, "--region", REGION])
-        assert told.exit_code == 0, told.output
-        assert f"not {UNSERVED}: {WORDS}; enable the zone for it" in told.output
+        result = CliRunner().invoke(app, ["explain", "web", "--stack", STACK, "--region", REGION])
+        assert result.exit_code == 0, result.output
+        assert f"not {UNSERVED}: {WORDS}; enable the zone for it" in result.output
 
 
 def test_forced_switch_to_a_newly_enabled_zone_succeeds_at_once() -> None:
@@ -316,7 +316,7 @@ def test_instance_with_ipv6_is_launched_in_a_subnet_with_ipv6() -> None:
         subnets = _dual_stack(stage)
         interface = {"DeviceIndex": 0, "SubnetId": subnets[HERE], "Ipv6AddressCount": 1}
         stage.launch(NetworkInterfaces=[interface])
-        stage.take_in()
+        stage.adopt()
         assert list(stage.cycle()["started"]) == ["web"]
         assert stage.finish().status == "SUCCEEDED"
         row = stage.describe(stage.workload()["instance_id"])
@@ -336,7 +336,7 @@ def test_subnet_on_an_outpost_gets_no_replacement() -> None:
             stage.world.add_subnet(HERE, "172.31.96.0/24", outpost=True),
         }
         stage.launch()
-        stage.take_in()
+        stage.adopt()
         assert list(stage.cycle()["started"]) == ["web"]
         assert stage.finish().status == "SUCCEEDED"
         assert zone(stage) == UNSERVED
@@ -352,7 +352,7 @@ def test_local_zone_gets_no_replacement() -> None:
         stage.world.add_local_zone("us-east-1-bos-1a", "use1-bos1-az1")
         stage.world.add_subnet("us-east-1-bos-1a", "172.31.96.0/24")
         stage.launch()
-        stage.take_in()
+        stage.adopt()
         stage.cycle()
         assert zones_of(plan(stage)["terms"]["on_demand"]) == set(ZONES)
         assert len(plan(stage)["pools"]) > len(TYPES) / 2

@@ -107,10 +107,10 @@ def test_summary_says_of_which_prices_a_saving_is() -> None:
     )
 
 
-def test_summary_says_what_a_dearer_place_costs() -> None:
+def test_summary_says_what_a_more_expensive_pool_costs() -> None:
     """A negative saving is a cost."""
-    dearer = {**DECISION, "current_forecast_usd_per_hour": 0.025}
-    summary = success_figures(switch(), dearer, NOW)["summary"]
+    costlier = {**DECISION, "current_forecast_usd_per_hour": 0.025}
+    summary = success_figures(switch(), costlier, NOW)["summary"]
     assert summary.endswith("costs 0.0100 USD per hour more at forecast prices")
 
 

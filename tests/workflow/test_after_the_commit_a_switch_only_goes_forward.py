@@ -12,13 +12,13 @@ from tests.workflow.scenarios_after_the_commit import (
     every_step_after_the_commit_fails_once,
     no_alert_can_be_sent,
 )
-from tests.workflow.story import Told
+from tests.workflow.story import StoryOf
 
 
 @pytest.mark.parametrize("state", AFTER_COMMIT)
-def test_a_step_that_keeps_failing_leaves_a_committed_record(told: Told, state: str) -> None:
+def test_a_step_that_keeps_failing_leaves_a_committed_record(story_of: StoryOf, state: str) -> None:
     """The workload runs on its replacement, nothing is undone, and the record stays COMMITTED."""
-    story = told(every_step_after_the_commit_fails)
+    story = story_of(every_step_after_the_commit_fails)
     workload, execution = state.lower(), story.execution(state.lower())
     assert execution.states[-3:] == (state, "AlertUnfinished", "CommittedUnfinished")
     assert any(f"Workload {workload} runs on its replacement" in alert for alert in story.alerts)
@@ -30,24 +30,24 @@ def test_a_step_that_keeps_failing_leaves_a_committed_record(told: Told, state: 
     assert switch["replacement_id"] in story.alive
 
 
-def test_only_committed_originals_are_ended(told: Told) -> None:
+def test_only_committed_originals_are_ended(story_of: StoryOf) -> None:
     """An original is ended only by an execution that has reached that step."""
-    story = told(every_step_after_the_commit_fails)
+    story = story_of(every_step_after_the_commit_fails)
     gone = {state for state, i in story.seen["originals"].items() if i not in story.alive}
     assert gone == {"ConfirmOriginalGone", "RecordSuccess"}
 
 
-def test_an_unfinished_committed_switch_keeps_its_claim(told: Told) -> None:
+def test_an_unfinished_committed_switch_keeps_its_claim(story_of: StoryOf) -> None:
     """Until it is finished, no other switch of the workload can begin."""
-    story = told(every_step_after_the_commit_fails)
+    story = story_of(every_step_after_the_commit_fails)
     for state in AFTER_COMMIT:
         assert "claim_switch_id" in story.workload(state.lower())
 
 
 @pytest.mark.parametrize("state", AFTER_COMMIT)
-def test_a_step_that_fails_once_is_repeated(told: Told, state: str) -> None:
+def test_a_step_that_fails_once_is_repeated(story_of: StoryOf, state: str) -> None:
     """Whatever the error, each step after the commit is retried and the switch succeeds."""
-    story = told(every_step_after_the_commit_fails_once)
+    story = story_of(every_step_after_the_commit_fails_once)
     assert story.seen["met"] == [1] * len(AFTER_COMMIT)
     assert story.execution(state.lower()).status == "SUCCEEDED"
     assert story.switch(state.lower())["phase"] == "DONE"
@@ -57,7 +57,7 @@ def test_an_unfinished_switch_leaves_its_workload_managed(stage: Stage) -> None:
     """Its original still runs and has the same workload tag; even when the claim has expired, the
     two are no duplicates."""
     stage.launch()
-    stage.take_in()
+    stage.adopt()
     stage.faults.append(Fault("TerminateInstances"))
     stage.force()
     assert stage.finish().error == "CommittedUnfinished"
@@ -67,9 +67,9 @@ def test_an_unfinished_switch_leaves_its_workload_managed(stage: Stage) -> None:
     assert stage.workload()["status"] == "managed"
 
 
-def test_an_alert_that_cannot_be_sent_changes_nothing_else(told: Told) -> None:
+def test_an_alert_that_cannot_be_sent_changes_nothing_else(story_of: StoryOf) -> None:
     """The execution ends in the same state, with the same record."""
-    story = told(no_alert_can_be_sent)
+    story = story_of(no_alert_can_be_sent)
     assert not story.alerts or all(c.error for c in story.calls_of("Publish"))
     assert story.execution("terminateoriginal").error == "CommittedUnfinished"
     assert story.execution("undohandover").error == "NotSwitched"

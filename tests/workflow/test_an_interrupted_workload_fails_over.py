@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from tests.workflow import scenarios_of_failovers as scenarios
-from tests.workflow.story import Story, Told
+from tests.workflow.story import Story, StoryOf
 
 
 def _hand_over_s(story: Story, workload: str = "web") -> float:
@@ -14,9 +14,9 @@ def _hand_over_s(story: Story, workload: str = "web") -> float:
     return (times[1] - times[0]) / timedelta(seconds=1)
 
 
-def test_a_warned_workload_moves_with_its_targets_and_address(told: Told) -> None:
+def test_a_warned_workload_moves_with_its_targets_and_address(story_of: StoryOf) -> None:
     """One execution of FailOver from warning to end; traffic reaches the replacement only."""
-    story = told(scenarios.clean_failover)
+    story = story_of(scenarios.clean_failover)
     execution = story.execution()
     assert (execution.state_machine, execution.status) == ("FailOver", "SUCCEEDED")
     assert story.alive == {story.seen["replacement"]}
@@ -27,24 +27,24 @@ def test_a_warned_workload_moves_with_its_targets_and_address(told: Told) -> Non
     assert story.seen["tags"]["spot-optimizer:switch"] == execution.name
 
 
-def test_a_failover_terminates_nothing(told: Told) -> None:
+def test_a_failover_terminates_nothing(story_of: StoryOf) -> None:
     """Only EC2 ends the original."""
-    story = told(scenarios.clean_failover)
+    story = story_of(scenarios.clean_failover)
     assert not story.calls_of("TerminateInstances")
     assert story.seen["original_ended_by"][0] == "Server.SpotInstanceTermination"
 
 
-def test_a_failover_starts_after_four_reads_without_a_describe_call(told: Told) -> None:
+def test_a_failover_starts_after_four_reads_without_a_describe_call(story_of: StoryOf) -> None:
     """Between the warning and the start, pointer, workload and plan are read and one item is written."""
-    story = told(scenarios.clean_failover)
+    story = story_of(scenarios.clean_failover)
     calls = [c.operation for c in story.api if c.caller == "HandleSignal"]
     first = calls[: calls.index("StartExecution")]
     assert first == ["GetItem", "GetItem", "UpdateItem", "GetItem"]
 
 
-def test_without_a_target_group_the_commit_follows_running(told: Told) -> None:
+def test_without_a_target_group_the_commit_follows_running(story_of: StoryOf) -> None:
     """It does not wait for status checks: the hand-over comes within a minute, as the instance boots."""
-    story = told(scenarios.failover_without_a_target_group)
+    story = story_of(scenarios.failover_without_a_target_group)
     assert not story.calls_of("DescribeInstanceStatus")
     assert _hand_over_s(story) < 60
     assert story.switch()["outcome"]["downtime_s"] == 0
@@ -52,9 +52,9 @@ def test_without_a_target_group_the_commit_follows_running(told: Told) -> None:
     assert story.seen["next_cycle"]["refused"] == 0
 
 
-def test_one_call_tries_all_spot_pools_of_the_plan(told: Told) -> None:
+def test_one_call_tries_all_spot_pools_of_the_plan(story_of: StoryOf) -> None:
     """CreateFleet names every pool of the standing plan, and its choice is on the record."""
-    story = told(scenarios.failover_without_a_target_group)
+    story = story_of(scenarios.failover_without_a_target_group)
     (call,) = story.calls_of("CreateFleet")
     (config,) = call.params["LaunchTemplateConfigs"]
     plan = next(i for i in story.items if i["pk"] == "PLANS")
@@ -69,9 +69,9 @@ def test_one_call_tries_all_spot_pools_of_the_plan(told: Told) -> None:
     )  # fmt: skip
 
 
-def test_on_demand_is_the_last_resort(told: Told) -> None:
+def test_on_demand_is_the_last_resort(story_of: StoryOf) -> None:
     """If no spot pool has capacity, the home type is launched on-demand, if necessary in another zone."""
-    story = told(scenarios.all_spot_pools_are_full)
+    story = story_of(scenarios.all_spot_pools_are_full)
     assert story.execution().status == "SUCCEEDED"
     workload = story.workload()
     assert workload["lifecycle"] == "on-demand"
@@ -81,19 +81,19 @@ def test_on_demand_is_the_last_resort(told: Told) -> None:
     assert [r["code"] for r in story.switch()["refusals"]] == ["InsufficientInstanceCapacity"] * 2
 
 
-def test_a_failover_without_any_capacity_sends_an_alert(told: Told) -> None:
+def test_a_failover_without_any_capacity_sends_an_alert(story_of: StoryOf) -> None:
     """No pool has capacity: an alert is sent, and no failure counts. When EC2 has ended the original, the
     failover is tried once more."""
-    story = told(scenarios.nothing_has_capacity)
+    story = story_of(scenarios.nothing_has_capacity)
     assert [e.error for e in story.executions] == ["NotFailedOver"] * 2
     assert len([a for a in story.alerts if "could not replace it" in a]) == 2
     assert story.workload().get("failures", 0) == 0
     assert "claim_switch_id" not in story.workload()
 
 
-def test_an_original_that_only_stopped_is_released_and_reported(told: Told) -> None:
+def test_an_original_that_only_stopped_is_released_and_reported(story_of: StoryOf) -> None:
     """After ten minutes it still exists: success, our tag is removed, and an alert is sent."""
-    story = told(scenarios.original_only_stops)
+    story = story_of(scenarios.original_only_stops)
     assert story.execution().status == "SUCCEEDED"
     assert story.switch()["outcome"]["original_remains"] is True
     assert "spot-optimizer:managed" not in story.seen["tags"]
@@ -102,46 +102,46 @@ def test_an_original_that_only_stopped_is_released_and_reported(told: Told) -> N
     assert len([a for a in story.alerts if "has not terminated it" in a]) == 1
 
 
-def test_a_persistent_request_launches_no_second_instance(told: Told) -> None:
+def test_a_persistent_request_launches_no_second_instance(story_of: StoryOf) -> None:
     """It is cancelled before EC2 terminates the original, and launches nothing."""
-    story = told(scenarios.persistent_request_is_interrupted)
+    story = story_of(scenarios.persistent_request_is_interrupted)
     assert len(story.calls_of("CancelSpotInstanceRequests")) == 1
     assert story.alive == {story.workload()["instance_id"]}
 
 
-def test_the_global_stop_holds_a_failover(told: Told) -> None:
+def test_the_global_stop_holds_a_failover(story_of: StoryOf) -> None:
     """Nothing is launched, and the execution says why."""
-    story = told(scenarios.failover_under_the_global_stop)
+    story = story_of(scenarios.failover_under_the_global_stop)
     assert story.execution().error == "ClaimRefused"
     assert "global stop" in (story.execution().cause or "")
     assert not story.calls_of("CreateFleet", "RunInstances")
 
 
-def test_a_lost_commit_reply_goes_forward(told: Told) -> None:
+def test_a_lost_commit_reply_goes_forward(story_of: StoryOf) -> None:
     """What was committed is not undone."""
-    story = told(scenarios.commit_replies_of_a_failover_are_lost)
+    story = story_of(scenarios.commit_replies_of_a_failover_are_lost)
     assert story.execution().status == "SUCCEEDED"
     assert story.alive == {story.workload()["instance_id"]}
 
 
 @pytest.mark.parametrize("state", ["RecordLaunched", "HandOver", "CommitFailOver"])
-def test_a_failover_that_fails_leaves_no_second_instance(told: Told, state: str) -> None:
+def test_a_failover_that_fails_leaves_no_second_instance(story_of: StoryOf, state: str) -> None:
     """Before the commit its replacement is ended, the record says FAILED, and an alert is sent."""
-    story = told(scenarios.every_step_of_a_failover_fails)
+    story = story_of(scenarios.every_step_of_a_failover_fails)
     name = state.lower()
     assert story.switch(name)["phase"] == "FAILED"
     assert story.switch(name).get("replacement_id") not in story.alive
     assert [a for a in story.alerts if f"Workload {name} loses" in a]
 
 
-def test_a_failover_after_its_commit_does_not_need_the_original(told: Told) -> None:
+def test_a_failover_after_its_commit_does_not_need_the_original(story_of: StoryOf) -> None:
     """If the original cannot be deregistered, the failover succeeds nevertheless."""
-    story = told(scenarios.every_step_of_a_failover_fails)
+    story = story_of(scenarios.every_step_of_a_failover_fails)
     assert story.execution("releaseoriginal").status == "SUCCEEDED"
 
 
-def test_a_replacement_that_never_runs_is_given_up(told: Told) -> None:
+def test_a_replacement_that_never_runs_is_given_up(story_of: StoryOf) -> None:
     """After three minutes the failure is recorded and an alert is sent."""
-    story = told(scenarios.replacement_never_runs)
+    story = story_of(scenarios.replacement_never_runs)
     assert story.execution().error == "NotFailedOver"
     assert "was not running" in str(story.switch()["outcome"]["summary"])

@@ -13,7 +13,7 @@ from simulator.stage import Stage
 def managed(stage: Stage) -> Stage:
     """A stage with one workload, web, on m5.large spot."""
     stage.launch()
-    stage.take_in()
+    stage.adopt()
     return stage
 
 
@@ -104,7 +104,7 @@ def test_impossible_target_is_refused_with_its_reason(managed: Stage) -> None:
 def test_refused_workload_cannot_be_forced(stage: Stage) -> None:
     """The answer repeats why it is not managed."""
     stage.launch(tags={"spot-optimizer:mode": "automatic"})
-    stage.take_in()
+    stage.adopt()
     with pytest.raises(FunctionFailed, match=r"'web' is refused: .*automatic"):
         stage.force()
 

@@ -37,7 +37,7 @@ def _plans_written(calls: list[ApiCall]) -> list[str]:
 def test_forced_decision_reads_only_the_workload_that_is_asked_for(stage: Stage) -> None:
     """Every DescribeInstances names it, and no other workload's plan is read."""
     asked, other = stage.launch("asked"), stage.launch("other")
-    stage.take_in()
+    stage.adopt()
     stage.refresh()
     stage.api.clear()
     (made,) = stage.command(command="decide", workload="asked")["made"]
@@ -55,7 +55,7 @@ def test_forced_decision_keeps_the_usage_of_other_workloads(stage: Stage) -> Non
     """What was read of others stays in the usage book although this run did not see them."""
     stage.launch("asked")
     stage.launch("other")
-    stage.take_in()
+    stage.adopt()
 
     def known() -> set[str]:
         return set(json.loads(gzip.decompress(stage.object("usage/usage.json.gz")))["workloads"])
@@ -97,7 +97,7 @@ def test_cycle_that_fails_keeps_the_templates_that_it_wrote(stage: Stage) -> Non
 def test_decision_that_is_acted_upon_has_a_record_each_time(stage: Stage) -> None:
     """The same decision again, after its first switch found no capacity, is recorded again."""
     stage.launch(lifecycle="on-demand")
-    stage.take_in()
+    stage.adopt()
     for instance_type, zone in product(TYPES, ZONES):
         stage.world.close_capacity(instance_type, zone)
     for _ in range(2):

@@ -30,7 +30,7 @@ def decided() -> Iterator[Stage]:
     with open_stage(prices=CHEAP) as stage:
         stage.launch(tags={"spot-optimizer:expected-stay-hours": "20"})
         stage.launch("refused", tags={"spot-optimizer:mode": "automatic"})
-        stage.take_in()
+        stage.adopt()
         stage.command(command="set-threshold", name="cooldown_minutes", value=20)
         stage.cycle()
         stage.account.run_for(timedelta(minutes=5))
@@ -47,17 +47,17 @@ def explained(stage: Stage, workload: str = "web", **which: Any) -> Explained:
 
 def test_last_decision_made_again_is_the_recorded_one(decided: Stage) -> None:
     """Both agree; every threshold has its source."""
-    told = explained(decided)
-    assert told.remark == ""
-    assert told.explanation is not None
-    assert told.recorded["reason"] == told.explanation.decision.reason
-    sources = {used.name: used.source for used in told.explanation.settings}
+    answer = explained(decided)
+    assert answer.remark == ""
+    assert answer.explanation is not None
+    assert answer.recorded["reason"] == answer.explanation.decision.reason
+    sources = {used.name: used.source for used in answer.explanation.settings}
     assert sources["expected_stay_hours"] == "tag spot-optimizer:expected-stay-hours"
     assert sources["cooldown_minutes"] == "command for the stack"
     assert sources["dry_run"] == "parameter DryRun"
     needed = [
         change.needed
-        for each in told.explanation.would_have_changed
+        for each in answer.explanation.would_have_changed
         for change in each.changes
         if change.what == "expected_stay_hours"
     ]
@@ -163,10 +163,10 @@ def test_decision_without_its_inputs_is_explained_from_its_record(
 ) -> None:
     """Another market or catalog would give another decision, so none is used."""
     with without(decided, *prefixes):
-        told = explained(decided)
-        assert told.explanation is None
-        assert remark in told.remark
-        assert told.recorded["kind"] == "STAY"
+        answer = explained(decided)
+        assert answer.explanation is None
+        assert remark in answer.remark
+        assert answer.recorded["kind"] == "STAY"
 
 
 def test_new_catalog_leaves_the_old_one_readable(decided: Stage) -> None:
@@ -174,9 +174,9 @@ def test_new_catalog_leaves_the_old_one_readable(decided: Stage) -> None:
     decided.account.invoke("RefreshMarket", {"task": "reference"})
     decided.cycle()
     with without(decided, "market/catalog.json.gz"):
-        told = explained(decided)
-        assert told.remark == ""
-        assert told.explanation is not None
+        answer = explained(decided)
+        assert answer.remark == ""
+        assert answer.explanation is not None
 
 
 def test_pool_is_evaluated_and_the_request_recorded(decided: Stage) -> None:
@@ -214,16 +214,16 @@ def test_pool_is_evaluated_and_the_request_recorded(decided: Stage) -> None:
 
 def test_pools_are_recommended_from_the_collected_types(decided: Stage) -> None:
     """Ranked pools, a plan over them and the saving."""
-    told = decided.command(
+    answer = decided.command(
         command="recommend", vcpu=2, memory_gib=8, count=6, architecture="x86_64"
     )
-    assert (told["pools"][0]["instance_type"], told["pools"][0]["availability_zone"]) == (
+    assert (answer["pools"][0]["instance_type"], answer["pools"][0]["availability_zone"]) == (
         "m5a.large",
         ZONES[1],
     )
-    assert [placed["count"] for placed in told["plan"]] == [2, 2, 2]
-    assert told["saving_usd_per_month"] == pytest.approx(730 * told["saving_usd_per_hour"])
-    json.dumps(told)
+    assert [placed["count"] for placed in answer["plan"]] == [2, 2, 2]
+    assert answer["saving_usd_per_month"] == pytest.approx(730 * answer["saving_usd_per_hour"])
+    json.dumps(answer)
 
 
 BAD_QUESTIONS: list[tuple[dict[str, Any], str]] = [
@@ -283,9 +283,9 @@ def test_command_line_asks_a_deployed_stack(decided: Stage) -> None:
     """With the stack's outputs and the caller's credentials; the answers are those of the account."""
     of_stack = ["--stack", "spot-optimizer", "--region", "us-east-1"]
     run = CliRunner()
-    told = run.invoke(app, ["explain", "web", *of_stack, "--json"])
-    assert told.exit_code == 0, told.output
-    assert json.loads(told.output)["recorded"] == explained(decided).recorded
+    shown = run.invoke(app, ["explain", "web", *of_stack, "--json"])
+    assert shown.exit_code == 0, shown.output
+    assert json.loads(shown.output)["recorded"] == explained(decided).recorded
     judged = run.invoke(app, ["judge", "m5.large", ZONES[0], *of_stack])
     assert judged.exit_code == 0, judged.output
     assert "minutes old" in judged.output

@@ -1,4 +1,4 @@
-"""Engines chosen by tag and by parameter, and the guards of planned moves, in the embedded account."""
+"""Engines chosen by tag and by parameter, and the guards of planned switches, in the embedded account."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -10,7 +10,7 @@ from simulator.deployed import PRICE_USD_PER_HOUR, ZONES
 from simulator.stage import Stage, open_stage
 from simulator.world import Load
 from spot_optimizer.workflow.engines import load_engines
-from tests.workflow.story import Story, Told, record
+from tests.workflow.story import Story, StoryOf, record
 
 ENGINES = ("forecast", "layered", "risk_score", "expected_cost")
 CHEAP = ("m5a.large", ZONES[1])
@@ -63,7 +63,7 @@ def engines_side_by_side() -> Story:
         for engine in ("forecast", "risk_score", "expected_cost", "clairvoyant"):
             stage.launch(engine, tags={"spot-optimizer:engine": engine})
         stage.launch("layered")
-        stage.take_in()
+        stage.adopt()
         stage.cycle()
         last = {w: _last_decision(stage, w) for w in (*ENGINES, "clairvoyant")}
         stage.cycle()
@@ -72,9 +72,9 @@ def engines_side_by_side() -> Story:
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_each_engine_moves_its_workload(told: Told, engine: str) -> None:
+def test_each_engine_moves_its_workload(story_of: StoryOf, engine: str) -> None:
     """By the template's parameter, or the workload's tag; the record names it and its scores."""
-    story = told(engines_side_by_side)
+    story = story_of(engines_side_by_side)
     decision = story.seen["last"][engine]
     assert (decision["kind"], decision["engine"]) == ("SWITCH", engine)
     first = decision["candidates"][0]
@@ -84,9 +84,9 @@ def test_each_engine_moves_its_workload(told: Told, engine: str) -> None:
     assert (moved["instance_type"], moved["availability_zone"]) == CHEAP
 
 
-def test_an_unknown_engine_is_recorded_and_told_once(told: Told) -> None:
-    """STAY; the next cycle that finds the same alerts nobody again."""
-    story = told(engines_side_by_side)
+def test_an_unknown_engine_is_recorded_and_sends_one_alert(story_of: StoryOf) -> None:
+    """STAY; the next cycle with the same result sends no second alert."""
+    story = story_of(engines_side_by_side)
     decision = story.seen["last"]["clairvoyant"]
     assert (decision["kind"], decision["engine"]) == ("STAY", "clairvoyant")
     assert "engine 'clairvoyant' is unknown" in decision["reason"]
@@ -98,13 +98,13 @@ def test_an_unknown_engine_is_recorded_and_told_once(told: Told) -> None:
 def test_engines_of_a_users_own_come_by_entry_point(
     stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A class or an object decides; what fails, is missing or is no engine stays and is told."""
+    """A class or an object decides; a failing, missing or invalid engine means STAY and an alert."""
     _install(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     names = ("waiting", "ready", "failing", "missing", "number")
     for engine in names:
         stage.launch(engine, lifecycle="on-demand", tags={"spot-optimizer:engine": engine})
-    stage.take_in()
+    stage.adopt()
     assert stage.cycle()["decisions"] == {"STAY": 5}
     reasons = {engine: str(_last_decision(stage, engine)["reason"]) for engine in names}
     assert reasons["waiting"] == reasons["ready"] == "waits for better times"
@@ -125,11 +125,11 @@ def test_an_engine_that_two_packages_provide_is_none(
     assert problem == "2 packages provide it: acme_engines:Waiting, acme_engines:Waiting"
 
 
-def test_a_maintenance_window_holds_a_planned_move_until_it_opens(stage: Stage) -> None:
+def test_a_maintenance_window_holds_a_planned_switch_until_it_opens(stage: Stage) -> None:
     """Held with the time on the record; at that time the switch starts."""
     assert f"{stage.account.clock.now():%a %H}" == "Mon 00"
     stage.launch(lifecycle="on-demand", tags={"spot-optimizer:window": "mon 02:00-03:00"})
-    stage.take_in()
+    stage.adopt()
     stage.command(command="set-threshold", name="snapshot_age_minutes_max", value=30)
     (made,) = stage.cycle()["made"]
     assert made["held_by"].endswith("planned switches wait until 2026-03-02T02:00:00Z")
@@ -139,9 +139,9 @@ def test_a_maintenance_window_holds_a_planned_move_until_it_opens(stage: Stage) 
 
 
 def test_a_pool_that_refused_is_avoided_by_other_workloads_too(stage: Stage) -> None:
-    """What one learned the hard way, the next cycle knows for all; an hour later it is forgotten."""
+    """One workload's refused launch counts for all in the next cycle."""
     stage.launch("first", lifecycle="on-demand")
-    stage.take_in()
+    stage.adopt()
     (made,) = stage.cycle()["made"]
     best = _last_decision(stage, "first")["candidates"][0]
     pool = f"{best['instance_type']}/{best['availability_zone']}"
@@ -150,7 +150,7 @@ def test_a_pool_that_refused_is_avoided_by_other_workloads_too(stage: Stage) -> 
     stage.finish()
     assert [i["pool"] for i in stage.items() if i["pk"] == "POOLS"] == [pool]
     stage.launch("second", lifecycle="on-demand")
-    stage.take_in()
+    stage.adopt()
     stage.cycle()
     second = _last_decision(stage, "second")
     assert second["rejected_counts"]["refused a launch lately"] == 1
@@ -158,14 +158,14 @@ def test_a_pool_that_refused_is_avoided_by_other_workloads_too(stage: Stage) -> 
     assert pool not in targets
 
 
-def test_the_moves_of_a_day_are_counted_from_what_was_switched(stage: Stage) -> None:
+def test_the_switches_of_a_day_are_counted_from_the_workloads_history(stage: Stage) -> None:
     """After as many planned switches as the tag allows the next one waits for a day to pass."""
     tags = {
         "spot-optimizer:switches-per-day-max": "1",
         "spot-optimizer:interruption-cost-minutes": "1440",  # worth leaving a pool for
     }
     stage.launch(lifecycle="on-demand", tags=tags)
-    stage.take_in()
+    stage.adopt()
     stage.cycle()
     assert stage.finish().status == "SUCCEEDED"
     (move,) = stage.workload()["moves"]
@@ -188,7 +188,7 @@ def test_throughput_is_read_where_a_smaller_type_depends_on_it() -> None:
         )
         tags = {"Name": "web", "spot-optimizer:mode": "manual"}
         stage.launch(instance_type="c6i.xlarge", tags=tags)
-        stage.take_in()
+        stage.adopt()
         (made,) = stage.cycle()["made"]
         assert made["kind"] == "SWITCH"
         evidence = _last_decision(stage)["evidence"]

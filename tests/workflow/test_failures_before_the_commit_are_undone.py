@@ -21,7 +21,7 @@ from tests.workflow.scenarios_before_the_commit import (
     target_never_healthy,
     undoing_fails,
 )
-from tests.workflow.story import Story, Told
+from tests.workflow.story import Story, StoryOf
 
 ENDS = {
     replacement_never_passes_its_checks: "not healthy within 10 minutes",
@@ -34,10 +34,10 @@ ENDS = {
 
 @pytest.mark.parametrize("scenario", ENDS, ids=lambda scenario: scenario.__name__)
 def test_original_survives_and_the_reason_is_recorded(
-    told: Told, scenario: Callable[[], Story]
+    story_of: StoryOf, scenario: Callable[[], Story]
 ) -> None:
     """The original is the only instance left; the failure says why, counts, and releases the claim."""
-    story = told(scenario)
+    story = story_of(scenario)
     assert story.alive == {story.seen["original"]}
     assert story.execution().error == "NotSwitched"
     assert ENDS[scenario] in (story.execution().cause or "")
@@ -49,16 +49,16 @@ def test_original_survives_and_the_reason_is_recorded(
     assert "claim_switch_id" not in workload
 
 
-def test_the_wait_for_health_is_limited(told: Told) -> None:
+def test_the_wait_for_health_is_limited(story_of: StoryOf) -> None:
     """A replacement that never passes its checks is ended ten minutes after its launch."""
-    execution = told(replacement_never_passes_its_checks).execution()
+    execution = story_of(replacement_never_passes_its_checks).execution()
     assert execution.stop is not None
     assert 10 <= (execution.stop - execution.start).total_seconds() / 60 <= 12
 
 
-def test_a_target_that_stays_unhealthy_is_taken_out_again(told: Told) -> None:
+def test_a_target_that_stays_unhealthy_is_taken_out_again(story_of: StoryOf) -> None:
     """The replacement is deregistered before it ends; the original is healthy and kept its address."""
-    story = told(target_never_healthy)
+    story = story_of(target_never_healthy)
     healthy = [i for i, health in story.seen["targets"].items() if health == "healthy"]
     assert healthy == [story.seen["original"]]
     assert story.seen["address_holder"] == story.seen["original"]
@@ -68,9 +68,9 @@ def test_a_target_that_stays_unhealthy_is_taken_out_again(told: Told) -> None:
     assert story.api.index(taken_out) < story.api.index(ended)
 
 
-def test_a_classic_load_balancer_is_refused_before_anything_moves(told: Told) -> None:
+def test_a_classic_load_balancer_is_refused_before_anything_moves(story_of: StoryOf) -> None:
     """Its target group and address are not touched, and the outcome says what to do."""
-    story = told(original_in_a_classic_load_balancer)
+    story = story_of(original_in_a_classic_load_balancer)
     assert not story.calls_of("RegisterTargets", "DeregisterTargets", "AssociateAddress")
     summary = story.switch()["outcome"]["summary"]
     assert "with a target group instead of the Classic Load Balancer" in summary
@@ -78,10 +78,10 @@ def test_a_classic_load_balancer_is_refused_before_anything_moves(told: Told) ->
 
 
 @pytest.mark.parametrize("state", BEFORE_COMMIT)
-def test_a_switch_that_fails_in_any_state_is_undone(told: Told, state: str) -> None:
+def test_a_switch_that_fails_in_any_state_is_undone(story_of: StoryOf, state: str) -> None:
     """A permanent error in any state before the commit ends in NotSwitched by AbandonSwitch; a launched
     replacement is ended."""
-    story = told(every_step_before_the_commit_fails)
+    story = story_of(every_step_before_the_commit_fails)
     execution = story.execution(state.lower())
     assert execution.states[execution.states.index(state) :] == (
         state,
@@ -97,18 +97,18 @@ def test_a_switch_that_fails_in_any_state_is_undone(told: Told, state: str) -> N
     assert story.workload(state.lower())["instance_id"] == story.seen["originals"][state]
 
 
-def test_targets_and_address_are_given_back(told: Told) -> None:
+def test_targets_and_address_are_given_back(story_of: StoryOf) -> None:
     """A moved address is the original's again; every original is still registered."""
-    story = told(every_step_before_the_commit_fails)
+    story = story_of(every_step_before_the_commit_fails)
     healthy = {i for i, health in story.seen["targets"].items() if health == "healthy"}
     assert healthy == set(story.seen["originals"].values())
     assert len(story.calls_of("AssociateAddress")) == 2
     assert story.seen["address_holder"] == story.seen["originals"]["CommitSwitch"]
 
 
-def test_a_failed_undo_keeps_the_replacement_and_sends_an_alert(told: Told) -> None:
+def test_a_failed_undo_keeps_the_replacement_and_sends_an_alert(story_of: StoryOf) -> None:
     """It may have the Elastic IP address: ending it could disconnect the workload."""
-    story = told(undoing_fails)
+    story = story_of(undoing_fails)
     execution = story.execution("undohandover")
     assert execution.states[-4:] == (
         "UndoHandOver", "AlertNotUndone", "RecordFailure", "NotSwitched",
@@ -122,7 +122,7 @@ def test_a_failed_undo_keeps_the_replacement_and_sends_an_alert(told: Told) -> N
 def test_an_account_without_free_concurrency_opens_no_breaker(stage: Stage) -> None:
     """Lambda throttled the launch: it counts neither for the workload nor for the stack."""
     stage.launch()
-    stage.take_in()
+    stage.adopt()
     stage.faults.append(
         Fault("Invoke", code="TooManyRequestsException", when=step("LaunchReplacement"))
     )
@@ -138,7 +138,7 @@ def test_an_account_without_free_concurrency_opens_no_breaker(stage: Stage) -> N
 def test_a_switch_that_is_redriven_much_later_ends_no_workload(stage: Stage) -> None:
     """It was stopped, its original ended, its replacement became the workload; then it is redriven."""
     original = stage.launch()
-    stage.take_in()
+    stage.adopt()
     stage.cycle()
     stage.force()
     stage.run_until_entered("WaitForBoot")
@@ -161,7 +161,7 @@ def test_a_switch_that_is_redriven_much_later_ends_no_workload(stage: Stage) -> 
 def test_a_replacement_that_stayed_is_no_duplicate(stage: Stage) -> None:
     """Its workload stays managed, and can be switched again."""
     stage.launch()
-    stage.take_in()
+    stage.adopt()
     stage.faults.append(Fault("TerminateInstances"))
     stage.world.fail_status_checks("m5a.large", ZONES[1])
     stage.force()
@@ -174,16 +174,16 @@ def test_a_replacement_that_stayed_is_no_duplicate(stage: Stage) -> None:
     assert stage.finish().status == "SUCCEEDED"
 
 
-def test_a_replacement_that_cannot_be_ended_is_named_on_the_record(told: Told) -> None:
+def test_a_replacement_that_cannot_be_ended_is_named_on_the_record(story_of: StoryOf) -> None:
     """The failure is recorded with the replacement's id, for a person to end it."""
-    switch = told(undoing_fails).switch("terminatereplacement")
+    switch = story_of(undoing_fails).switch("terminatereplacement")
     assert switch["phase"] == "FAILED"
-    assert switch["replacement_id"] in told(undoing_fails).alive
+    assert switch["replacement_id"] in story_of(undoing_fails).alive
 
 
-def test_a_failure_that_cannot_be_recorded_keeps_its_claim(told: Told) -> None:
+def test_a_failure_that_cannot_be_recorded_keeps_its_claim(story_of: StoryOf) -> None:
     """The execution fails with the reason; the claim stays until it expires, so nothing else starts."""
-    story = told(undoing_fails)
+    story = story_of(undoing_fails)
     execution = story.execution("recordfailure")
     assert execution.states[-2:] == ("AlertLeftAsIs", "LeftAsIs")
     assert "not healthy" in (execution.cause or "")
@@ -191,9 +191,9 @@ def test_a_failure_that_cannot_be_recorded_keeps_its_claim(told: Told) -> None:
     assert story.switch("recordfailure")["replacement_id"] not in story.alive
 
 
-def test_nothing_is_touched_when_the_ledger_cannot_be_read(told: Told) -> None:
+def test_nothing_is_touched_when_the_ledger_cannot_be_read(story_of: StoryOf) -> None:
     """If it is unknown whether the switch is committed, both instances stay as they are."""
-    story = told(ledger_unreachable_after_the_launch)
+    story = story_of(ledger_unreachable_after_the_launch)
     assert story.execution().error == "LeftAsIs"
     assert len(story.alive) == 2
     assert not story.calls_of("TerminateInstances", "RegisterTargets", "AssociateAddress")
@@ -214,7 +214,7 @@ def _fail(stage: Stage, workload: str) -> None:
 def test_third_failure_in_a_row_opens_the_breaker_once(stage: Stage) -> None:
     """Two failures change nothing, the third opens the breaker and alerts, a reset closes it."""
     stage.launch()
-    stage.take_in()
+    stage.adopt()
     stage.world.fail_status_checks("m5a.large", ZONES[1])
     for failures in (1, 2, 3):
         assert "breaker_open_since" not in stage.workload()
@@ -240,7 +240,7 @@ def test_three_workloads_failing_within_an_hour_open_the_stacks_breaker(stage: S
     """The third workload that fails stops all switches; the reset permits the next one."""
     for workload in ("a", "b", "c", "d"):
         stage.launch(workload)
-    stage.take_in()
+    stage.adopt()
     stage.world.fail_status_checks("m5a.large", ZONES[1])
     for workload in ("a", "a", "b"):
         _fail(stage, workload)
@@ -264,7 +264,7 @@ def test_failures_an_hour_apart_leave_the_stacks_breaker_closed() -> None:
     with open_stage() as stage:
         for workload in ("a", "b", "c"):
             stage.launch(workload)
-        stage.take_in()
+        stage.adopt()
         stage.faults.append(Fault("Invoke", when=step("InspectReplacement")))
         for workload in ("a", "b", "c"):
             _fail(stage, workload)

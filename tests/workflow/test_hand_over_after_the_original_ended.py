@@ -27,7 +27,7 @@ def served_stage(
             "shop", target_type=target_type, has_load_balancer=has_load_balancer
         )
         original = stage.launch(target_group_arn=group, address=True)
-        stage.take_in()
+        stage.adopt()
         stage.cycle()
         stage.api.clear()
         yield stage, original, group
@@ -215,7 +215,7 @@ def test_new_registration_is_read_within_an_hour() -> None:
     """Target groups are read once an hour, addresses in every cycle."""
     with open_stage() as stage:
         original = stage.launch()
-        stage.take_in()
+        stage.adopt()
         stage.cycle()
         group = stage.world.create_target_group("late")
         boto3.client("elbv2").register_targets(

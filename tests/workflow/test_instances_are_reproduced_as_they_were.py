@@ -22,7 +22,7 @@ from tests.workflow.scenarios_of_changed_instances import (
     template_version,
     volumes_of,
 )
-from tests.workflow.story import Story, Told
+from tests.workflow.story import Story, StoryOf
 
 MANUAL = {"spot-optimizer:mode": "manual"}
 """Only forced decisions switch it."""
@@ -45,7 +45,7 @@ def _outcome(story: Story) -> tuple[str, bool, str]:
 def test_grown_root_volume_is_read_within_an_hour_and_reproduced(stage: Stage) -> None:
     """The replacement has the size, type and speed that a user changed online."""
     instance = stage.launch()
-    stage.take_in()
+    stage.adopt()
     stage.world.modify_volume(instance, ROOT, Size=GROWN_GIB, Iops=5000, Throughput=300)
     stage.account.run_for(HOUR)
     assert template_version(stage) == 2
@@ -63,7 +63,7 @@ def test_plan_distinguishes_a_changed_state_from_a_changed_identity(stage: Stage
         return plan["identity_digest"], plan["state_digest"]
 
     instance = stage.launch()
-    stage.take_in()
+    stage.adopt()
     identity, state = digests()
     stage.world.modify_volume(instance, ROOT, Size=GROWN_GIB)
     stage.account.run_for(HOUR)
@@ -83,7 +83,7 @@ def test_plan_distinguishes_a_changed_state_from_a_changed_identity(stage: Stage
 def test_failover_reproduces_a_volume_that_changed_an_hour_ago(stage: Stage) -> None:
     """A failover compares nothing, so the launch template must be up to date."""
     instance = stage.launch()
-    stage.take_in()
+    stage.adopt()
     stage.cycle()
     stage.world.modify_volume(instance, ROOT, Size=GROWN_GIB)
     stage.account.run_for(HOUR)
@@ -95,7 +95,7 @@ def test_failover_reproduces_a_volume_that_changed_an_hour_ago(stage: Stage) -> 
 def test_new_user_data_is_read_after_the_instance_starts(stage: Stage) -> None:
     """User data only changes while an instance is stopped, and a start changes its launch time."""
     instance = stage.launch(lifecycle="on-demand", user_data=b"old", tags=MANUAL)
-    stage.take_in()
+    stage.adopt()
     ec2 = boto3.client("ec2")
     ec2.stop_instances(InstanceIds=[instance])
     stage.account.run_for(timedelta(minutes=5))
@@ -118,7 +118,7 @@ def test_changed_credit_mode_is_read_within_an_hour() -> None:
         instance = stage.launch(
             instance_type="t3.large", tags={"spot-optimizer:allow-burstable": "true"}
         )
-        stage.take_in()
+        stage.adopt()
         assert stage.item("PLANS", "web")["launch_template"]["cpu_credits"] == "unlimited"
         stage.world.set_cpu_credits(instance, "standard")
         stage.account.run_for(HOUR)
@@ -129,7 +129,7 @@ def test_changed_credit_mode_is_read_within_an_hour() -> None:
 def test_shutdown_behavior_is_read_once_a_day(stage: Stage) -> None:
     """No call shows it for many instances: one reading a day finds a change."""
     instance = stage.launch(lifecycle="on-demand", tags=MANUAL)
-    stage.take_in()
+    stage.adopt()
     simulated = stage.world.instances[instance]
     object.__setattr__(simulated.spec, "shutdown_behavior", "terminate")
     reads = _reads(stage)
@@ -148,7 +148,7 @@ def test_instances_due_at_the_same_time_are_read_in_turn(stage: Stage) -> None:
         mock.patch(f"{renewal}.AGED_READS_MAX", 1),
         mock.patch(f"{renewal}.READ_AGAIN_AFTER", 2 * HOUR),
     ):
-        stage.take_in()
+        stage.adopt()
         stage.api.clear()
         stage.account.run_for(7 * HOUR)
     reads = [call.params["InstanceId"] for call in stage.calls_of("GetLaunchTemplateData")]
@@ -161,7 +161,7 @@ def test_changed_instance_is_read_before_one_that_is_only_due(stage: Stage) -> N
     changed = stage.launch("b")
     renewal = "spot_optimizer.services.decide.refresh_templates"
     with mock.patch(f"{renewal}.READS_MAX", 1), mock.patch(f"{renewal}.READ_AGAIN_AFTER", HOUR):
-        stage.take_in()
+        stage.adopt()
         stage.cycle()
         stage.world.modify_volume(changed, ROOT, Size=GROWN_GIB)
         stage.api.clear()
@@ -175,7 +175,7 @@ def test_instance_that_a_reading_refuses_takes_no_turn(stage: Stage) -> None:
     are read in their turn, and it is managed again once the protection is off."""
     protected = stage.launch("a", lifecycle="on-demand", tags=MANUAL)
     other = stage.launch("b")
-    stage.take_in()
+    stage.adopt()
     stage.world.protect(protected)
     with mock.patch("spot_optimizer.services.decide.refresh_templates.AGED_READS_MAX", 1):
         stage.account.run_for(timedelta(hours=23))
@@ -199,7 +199,7 @@ def test_refused_instance_is_read_after_new_ones(stage: Stage) -> None:
     )
     tag(volumes_of(odd)["/dev/sdf"]["VolumeId"], backup="never")
     with mock.patch("spot_optimizer.services.decide.refresh_templates.READS_MAX", 1):
-        stage.take_in()
+        stage.adopt()
         assert "different tags" in stage.workload("a")["status_reason"]
         stage.launch("b")
         assert stage.cycle()["waiting"] == 1
@@ -210,7 +210,7 @@ def test_unchanged_instance_is_checked_once_an_hour_and_not_read(stage: Stage) -
     """One DescribeVolumes for all instances; cycles in between make no such call."""
     for name in ("a", "b", "c"):
         stage.launch(name)
-    stage.take_in()
+    stage.adopt()
     stage.account.run_for(HOUR)
     stage.api.clear()
     stage.cycle()
@@ -227,7 +227,7 @@ def test_changed_instances_stay_managed_until_they_are_read(stage: Stage) -> Non
     """If more have changed than a cycle reads, the others are decided on and read later."""
     names = ("a", "b", "c")
     instances = [stage.launch(name) for name in names]
-    stage.take_in()
+    stage.adopt()
     for instance in instances:
         stage.world.modify_volume(instance, ROOT, Size=GROWN_GIB)
     with mock.patch("spot_optimizer.services.decide.refresh_templates.READS_MAX", 1):
@@ -241,7 +241,7 @@ def test_changed_instances_stay_managed_until_they_are_read(stage: Stage) -> Non
 def test_failed_reading_of_a_changed_instance_refuses_nothing(stage: Stage) -> None:
     """If EC2 fails, the instance stays managed and is read in the next cycle."""
     instance = stage.launch()
-    stage.take_in()
+    stage.adopt()
     stage.world.modify_volume(instance, ROOT, Size=GROWN_GIB)
     stage.faults.append(Fault("GetLaunchTemplateData", "InternalError", "Decide"))
     stage.account.run_for(HOUR)
@@ -259,7 +259,7 @@ def test_change_that_cannot_be_reproduced_refuses_while_it_lasts(stage: Stage) -
             {"DeviceName": "/dev/sdf", "Ebs": {"VolumeSize": 9, "DeleteOnTermination": True}}
         ]
     )
-    stage.take_in()
+    stage.adopt()
     volume = volumes_of(instance)["/dev/sdf"]["VolumeId"]
     tag(volume, backup="never")
     stage.account.run_for(HOUR)
@@ -274,9 +274,9 @@ def test_change_that_cannot_be_reproduced_refuses_while_it_lasts(stage: Stage) -
 # --- changes that are read too late --------------------------------------------------------------
 
 
-def test_switch_from_an_outdated_template_is_undone_and_read_again(told: Told) -> None:
+def test_switch_from_an_outdated_template_is_undone_and_read_again(story_of: StoryOf) -> None:
     """It does not count, reports that the original was changed, and the next cycle reads the instance."""
-    story = told(scenarios.root_grows_within_the_hour)
+    story = story_of(scenarios.root_grows_within_the_hour)
     undone = story.seen["undone"]
     assert undone["phase"] == "FAILED"
     assert undone["outcome"]["counts"] is False
@@ -297,7 +297,7 @@ def test_changes_of_many_instances_open_no_breaker() -> None:
     with open_stage() as stage:
         names = ("a", "b", "c", "d")
         instances = {name: stage.launch(name) for name in names}
-        stage.take_in()
+        stage.adopt()
         for instance in instances.values():
             stage.world.modify_volume(instance, ROOT, Size=GROWN_GIB)
         for name in names:
@@ -309,10 +309,10 @@ def test_changes_of_many_instances_open_no_breaker() -> None:
 
 
 def test_original_changed_during_the_switch_undoes_it_without_counting(
-    told: Told,
+    story_of: StoryOf,
 ) -> None:
     """A tag that is added to the original in those minutes is missing on the replacement."""
-    story = told(scenarios.original_is_tagged_meanwhile)
+    story = story_of(scenarios.original_is_tagged_meanwhile)
     phase, counts, summary = _outcome(story)
     assert (phase, counts) == ("FAILED", False)
     assert "tag team: billing became None" in summary
@@ -322,9 +322,9 @@ def test_original_changed_during_the_switch_undoes_it_without_counting(
 # --- tools that write tags -----------------------------------------------------------------------
 
 
-def test_tags_that_tools_write_on_a_replacement_undo_nothing(told: Told) -> None:
+def test_tags_that_tools_write_on_a_replacement_undo_nothing(story_of: StoryOf) -> None:
     """New tags and other values, on instance and volume, are on the record with their explanation."""
-    story = told(scenarios.tools_write_on_what_is_launched)
+    story = story_of(scenarios.tools_write_on_what_is_launched)
     assert story.switch()["phase"] == "DONE"
     assert story.alive == {story.seen["replacement"]}
     findings = story.switch()["findings"]
@@ -337,7 +337,7 @@ def test_tags_that_tools_write_on_a_replacement_undo_nothing(told: Told) -> None
         assert finding in findings
 
 
-def test_changed_tag_is_accepted_only_if_the_original_is_as_read(told: Told) -> None:
+def test_changed_tag_is_accepted_only_if_the_original_is_as_read(story_of: StoryOf) -> None:
     """If the original was changed too, the template may have asked for another value."""
 
     def only_the_replacement() -> Story:
@@ -346,16 +346,16 @@ def test_changed_tag_is_accepted_only_if_the_original_is_as_read(told: Told) -> 
     def the_original_too() -> Story:
         return scenarios.changed_tags(on_original={"stage": "test"})
 
-    assert told(only_the_replacement).switch()["phase"] == "DONE"
-    phase, _, summary = _outcome(told(the_original_too))
+    assert story_of(only_the_replacement).switch()["phase"] == "DONE"
+    phase, _, summary = _outcome(story_of(the_original_too))
     assert phase == "FAILED"
     assert "tag stage: test became live" in summary
     assert "tag team: shop became billing" in summary
 
 
-def test_missing_tag_undoes_counts_and_has_the_original_read_again(told: Told) -> None:
+def test_missing_tag_undoes_counts_and_has_the_original_read_again(story_of: StoryOf) -> None:
     """The original is as it was read, so the launch lost the tag or somebody removed it."""
-    story = told(scenarios.tool_removes_a_tag)
+    story = story_of(scenarios.tool_removes_a_tag)
     phase, counts, summary = _outcome(story)
     assert (phase, counts) == ("FAILED", True)
     assert summary.startswith("ReplacementDiffers")
@@ -368,9 +368,9 @@ def test_missing_tag_undoes_counts_and_has_the_original_read_again(told: Told) -
 # --- instances of every kind ---------------------------------------------------------------------
 
 
-def test_removed_volume_of_the_image_does_not_come_back(told: Told) -> None:
+def test_removed_volume_of_the_image_does_not_come_back(story_of: StoryOf) -> None:
     """Neither a switch nor a failover attaches it, and reading the replacement makes no new version."""
-    story = told(scenarios.volume_of_the_image_is_removed)
+    story = story_of(scenarios.volume_of_the_image_is_removed)
     assert story.seen["after_switch"] == {ROOT, "/dev/sdf"}
     assert story.seen["after_failover"] == {ROOT, "/dev/sdf"}
     assert story.seen["suppressed"] == ["/dev/sdg"]
@@ -390,7 +390,7 @@ def test_invisible_image_refuses_no_instance(stage: Stage, code: str) -> None:
         stage.faults.append(
             Fault("DescribeImages", code, "Decide", when=lambda params: image in str(params))
         )
-    stage.take_in()
+    stage.adopt()
     assert [stage.workload(name)["status"] for name in ("orphan", "other")] == ["managed"] * 2
     stage.account.run_for(timedelta(minutes=1))  # EC2 shows a new template only after some seconds
     assert suppressed(stage, "other") == ["/dev/sdf"]
@@ -399,7 +399,7 @@ def test_invisible_image_refuses_no_instance(stage: Stage, code: str) -> None:
 def test_instances_that_cannot_be_read_are_refused_until_the_next_cycle(stage: Stage) -> None:
     """EC2 fails a call for many instances: the cycle goes on."""
     stage.launch("old")
-    stage.take_in()
+    stage.adopt()
     stage.launch("new")
     stage.faults.append(Fault("DescribeImages", "UnauthorizedOperation", "Decide"))
     summary = stage.cycle()
@@ -409,18 +409,18 @@ def test_instances_that_cannot_be_read_are_refused_until_the_next_cycle(stage: S
     assert stage.cycle()["workloads"] == 2
 
 
-def test_unusual_instance_is_reproduced(told: Told) -> None:
+def test_unusual_instance_is_reproduced(story_of: StoryOf) -> None:
     """A disabled metadata endpoint, a license configuration and a large root volume."""
-    story = told(scenarios.unusual_instance_is_switched)
+    story = story_of(scenarios.unusual_instance_is_switched)
     assert story.execution().status == "SUCCEEDED"
     row: dict[str, Any] = story.seen["row"]
     assert row["MetadataOptions"]["HttpEndpoint"] == "disabled"
     assert row["Licenses"] == [{"LicenseConfigurationArn": LICENSE}]
 
 
-def test_failover_does_not_change_the_workloads_credit_mode(told: Told) -> None:
+def test_failover_does_not_change_the_workloads_credit_mode(story_of: StoryOf) -> None:
     """The fleet's instance has the account's default; the next switch restores the workload's mode."""
-    story = told(scenarios.burstable_instance_fails_over)
+    story = story_of(scenarios.burstable_instance_fails_over)
     seen = story.seen
     assert len({seen["original"], seen["failed_over"], seen["switched"]}) == 3
     assert seen["modes"] == {

@@ -23,7 +23,7 @@ from tests.workflow.scenarios_of_leftovers import (
     sweep_until_quiet,
     undoing_fails_and_is_swept,
 )
-from tests.workflow.story import Story, Told
+from tests.workflow.story import Story, StoryOf
 
 SCENARIOS = (
     undoing_fails_and_is_swept,
@@ -36,10 +36,10 @@ SCENARIOS = (
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
 def test_two_sweeps_are_enough_and_a_third_changes_nothing(
-    told: Told, scenario: Callable[[], Story]
+    story_of: StoryOf, scenario: Callable[[], Story]
 ) -> None:
     """Invariants 3 and 10 hold after the second sweep; the third finds nothing and writes nothing."""
-    story = told(scenario)
+    story = story_of(scenario)
     assert story.seen["found"][0]
     assert story.seen["again"] == []
     assert story.seen["unchanged"]
@@ -48,9 +48,9 @@ def test_two_sweeps_are_enough_and_a_third_changes_nothing(
 # --- before the commit ---------------------------------------------------------------------------
 
 
-def test_an_undo_that_failed_is_done(told: Told) -> None:
+def test_an_undo_that_failed_is_done(story_of: StoryOf) -> None:
     """Every original is the only instance of its workload, with its targets and its address."""
-    story = told(undoing_fails_and_is_swept)
+    story = story_of(undoing_fails_and_is_swept)
     originals = story.seen["originals"]
     assert story.alive == set(originals.values())
     assert story.seen["held_before"] not in story.alive
@@ -59,9 +59,9 @@ def test_an_undo_that_failed_is_done(told: Told) -> None:
     assert healthy == [originals["UndoHandOver"]]
 
 
-def test_an_address_that_went_with_the_replacement_comes_back(told: Told) -> None:
+def test_an_address_that_went_with_the_replacement_comes_back(story_of: StoryOf) -> None:
     """No instance has it any more; the order of the switch names its original."""
-    story = told(replacement_ends_with_the_address)
+    story = story_of(replacement_ends_with_the_address)
     original = story.seen["original"]
     assert story.seen["held_before"] != original
     assert story.seen["address_holder"] == original
@@ -70,18 +70,18 @@ def test_an_address_that_went_with_the_replacement_comes_back(told: Told) -> Non
 
 
 @pytest.mark.parametrize("state", UNDOING)
-def test_a_swept_failure_counts_once(told: Told, state: str) -> None:
+def test_a_swept_failure_counts_once(story_of: StoryOf, state: str) -> None:
     """The record is FAILED, the claim released, and the workload has one failure, not two."""
-    story = told(undoing_fails_and_is_swept)
+    story = story_of(undoing_fails_and_is_swept)
     workload = story.workload(workload_id := state.lower())
     assert story.switch(workload_id)["phase"] == "FAILED"
     assert workload["failures"] == 1
     assert "claim_switch_id" not in workload
 
 
-def test_a_resumption_is_an_execution_of_the_switch(told: Told) -> None:
+def test_a_resumption_is_an_execution_of_the_switch(story_of: StoryOf) -> None:
     """It has the switch's name, begins at AbandonSwitch and says why it was started."""
-    story = told(undoing_fails_and_is_swept)
+    story = story_of(undoing_fails_and_is_swept)
     resumed = story.execution("abandonswitch")
     assert resumed.name == f"{story.switch('abandonswitch')['switch_id']}-resume-1"
     assert resumed.states[:2] == ("Resumed?", "AbandonSwitch")
@@ -89,17 +89,17 @@ def test_a_resumption_is_an_execution_of_the_switch(told: Told) -> None:
     assert story.switch("abandonswitch")["outcome"]["summary"].startswith("LeftUnfinished")
 
 
-def test_a_dead_claim_without_a_launch_is_no_failure(told: Told) -> None:
+def test_a_dead_claim_without_a_launch_is_no_failure(story_of: StoryOf) -> None:
     """The claim whose answer was lost is released. Nothing was launched, so no failure counts."""
-    story = told(claims_and_launches_are_lost_and_swept)
+    story = story_of(claims_and_launches_are_lost_and_swept)
     assert story.switch("claimed")["phase"] == "FAILED"
     assert story.workload("claimed")["failures"] == 0
     assert "claim_switch_id" not in story.workload("claimed")
 
 
-def test_a_lost_replacement_is_found_by_its_switch(told: Told) -> None:
+def test_a_lost_replacement_is_found_by_its_switch(story_of: StoryOf) -> None:
     """No record has its id; tag and client token identify its switch."""
-    story = told(claims_and_launches_are_lost_and_swept)
+    story = story_of(claims_and_launches_are_lost_and_swept)
     assert "replacement_id" not in story.switch("launched")
     assert story.alive == set(story.seen["originals"].values())
 
@@ -108,9 +108,9 @@ def test_a_lost_replacement_is_found_by_its_switch(told: Told) -> None:
 
 
 @pytest.mark.parametrize("state", AFTER_COMMIT)
-def test_a_committed_switch_is_finished(told: Told, state: str) -> None:
+def test_a_committed_switch_is_finished(story_of: StoryOf, state: str) -> None:
     """It goes forward: DONE, on its replacement, the claim released."""
-    story = told(aftermath_fails_and_is_swept)
+    story = story_of(aftermath_fails_and_is_swept)
     workload = story.workload(state.lower())
     assert story.switch(state.lower())["phase"] == "DONE"
     assert workload["instance_id"] == story.switch(state.lower())["replacement_id"]
@@ -118,9 +118,9 @@ def test_a_committed_switch_is_finished(told: Told, state: str) -> None:
     assert workload["failures"] == 0
 
 
-def test_only_the_original_that_its_user_keeps_is_left(told: Told) -> None:
+def test_only_the_original_that_its_user_keeps_is_left(story_of: StoryOf) -> None:
     """Originals end, also that of the persistent request, which does not come back."""
-    story = told(aftermath_fails_and_is_swept)
+    story = story_of(aftermath_fails_and_is_swept)
     left = {state for state, i in story.seen["originals"].items() if i in story.alive}
     assert left == {"LeaveOriginal"}
     assert len(story.alive) == len(AFTER_COMMIT) + 1
@@ -131,9 +131,9 @@ def test_only_the_original_that_its_user_keeps_is_left(told: Told) -> None:
 
 
 @pytest.mark.parametrize("state", ABORTED)
-def test_a_stopped_execution_is_finished_or_rolled_back(told: Told, state: str) -> None:
+def test_a_stopped_execution_is_finished_or_rolled_back(story_of: StoryOf, state: str) -> None:
     """Stopped before the commit, it is rolled back; after it, finished. One instance is left."""
-    story = told(executions_are_stopped_by_hand)
+    story = story_of(executions_are_stopped_by_hand)
     assert story.switch(state.lower())["phase"] == ABORTED[state]
     original = story.seen["originals"][state]
     own = story.workload(state.lower())["instance_id"]
@@ -147,7 +147,7 @@ def test_a_running_switch_is_not_touched(stage: Stage) -> None:
     """Sweeps in every state find nothing, and the switch succeeds in one execution."""
     group = stage.world.create_target_group("shop")
     stage.launch(target_group_arn=group, address=True)
-    stage.take_in()
+    stage.adopt()
     stage.force()
     while stage.account.executions()[-1].status == "RUNNING":
         assert stage.sweep() == []
@@ -162,7 +162,7 @@ def test_a_running_switch_is_not_touched(stage: Stage) -> None:
 def test_an_execution_that_has_just_ended_is_not_touched(stage: Stage) -> None:
     """A step of a stopped execution may still run until its function times out."""
     stage.launch()
-    stage.take_in()
+    stage.adopt()
     stage.force()
     stage.run_until_entered("WaitForBoot")
     boto3.client("stepfunctions").stop_execution(executionArn=stage.account.executions()[-1].arn)
@@ -180,7 +180,7 @@ def test_an_instance_without_a_record_is_removed_and_reported(stage: Stage) -> N
     """An instance that we launched for a switch without a record is ended when it is ten minutes old. A
     copy that a user launched with the same tags stays."""
     original = stage.launch()
-    stage.take_in()
+    stage.adopt()
     stage.faults.append(Fault("TerminateInstances"))
     stage.force()
     assert stage.finish().error == "CommittedUnfinished"
@@ -212,7 +212,7 @@ def test_the_last_instance_of_a_workload_is_never_removed(stage: Stage) -> None:
     """The original ends while its switch is interrupted: the replacement stays, and the next cycle adopts
     it."""
     original = stage.launch()
-    stage.take_in()
+    stage.adopt()
     stage.force()
     stage.run_until_entered("WaitForBoot")
     boto3.client("stepfunctions").stop_execution(executionArn=stage.account.executions()[-1].arn)
@@ -243,7 +243,7 @@ def test_instances_of_users_are_not_touched(stage: Stage) -> None:
     stage.launch(zone=ZONES[1])
     stage.launch("other", tags={"spot-optimizer:managed": "another-stack"})
     stage.world.launch_instance("m5.large", ZONES[0], tags={"Name": "none of ours"})
-    stage.take_in()
+    stage.adopt()
     before = stage.alive()
     stage.api.clear()
     assert stage.sweep() == []
@@ -259,7 +259,7 @@ def test_one_bad_item_stops_no_other(stage: Stage) -> None:
     """Of two leftovers one cannot be cleared. The other is, and the next sweep retries the first."""
     for workload in ("bad", "good"):
         stage.launch(workload)
-    stage.take_in()
+    stage.adopt()
     stage.faults.append(Fault("TerminateInstances"))
     for workload in ("bad", "good"):
         stage.force(workload)
@@ -283,7 +283,7 @@ def test_a_damaged_record_does_not_count_as_missing(stage: Stage) -> None:
     """Its replacement is not ended, and the other workload is swept nevertheless."""
     for workload in ("bad", "good"):
         stage.launch(workload)
-    stage.take_in()
+    stage.adopt()
     stage.faults.append(Fault("TerminateInstances"))
     stage.world.fail_status_checks("m5a.large", ZONES[1])
     for workload in ("bad", "good"):
@@ -305,7 +305,7 @@ def test_a_damaged_record_does_not_count_as_missing(stage: Stage) -> None:
 def test_a_resumption_that_fails_is_retried_after_a_longer_wait(stage: Stage) -> None:
     """A problem for a person sends no alert every ten minutes; once solved, the switch is finished."""
     stage.launch()
-    stage.take_in()
+    stage.adopt()
     stage.faults.append(Fault("TerminateInstances"))
     stage.force()
     stage.finish()
@@ -326,7 +326,7 @@ def test_a_resumption_that_fails_is_retried_after_a_longer_wait(stage: Stage) ->
 def test_an_original_is_ended_even_when_the_claim_was_taken_over(stage: Stage) -> None:
     """Its switch was interrupted after the commit until the claim expired and another switch was made."""
     original = stage.launch()
-    stage.take_in()
+    stage.adopt()
     stage.faults.append(Fault("TerminateInstances"))
     stage.force()
     stage.finish()
@@ -344,7 +344,7 @@ def test_an_original_is_ended_even_when_the_claim_was_taken_over(stage: Stage) -
 def test_a_taken_over_run_ends_its_own_record(stage: Stage) -> None:
     """Another switch has its claim, so it changes neither the claim nor the count of failures."""
     stage.launch()
-    stage.take_in()
+    stage.adopt()
     stage.faults.append(Fault("Invoke", when=step("UpdateLedger", "abandon")))
     stage.world.fail_status_checks("m5a.large", ZONES[1])
     stage.force()
@@ -366,7 +366,7 @@ def test_a_taken_over_run_ends_its_own_record(stage: Stage) -> None:
 def test_a_dry_run_finds_but_touches_no_instance(stage: Stage) -> None:
     """The answer lists the leftover, and it is cleared when the dry run is over."""
     stage.launch()
-    stage.take_in()
+    stage.adopt()
     stage.faults.append(Fault("TerminateInstances"))
     stage.force()
     stage.finish()

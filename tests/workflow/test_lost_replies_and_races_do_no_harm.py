@@ -22,14 +22,14 @@ from tests.workflow.scenarios_of_lost_replies import (
     launch_replies_are_all_lost,
     lost_replacement_cannot_be_looked_for,
 )
-from tests.workflow.story import Told
+from tests.workflow.story import StoryOf
 
 PLACE = ("m5a.large", ZONES[1], "spot")
 
 
-def test_a_commit_whose_replies_are_all_lost_goes_forward(told: Told) -> None:
+def test_a_commit_whose_replies_are_all_lost_goes_forward(story_of: StoryOf) -> None:
     """AbandonSwitch answers that it is committed, and the original is released and ended."""
-    story = told(commit_replies_are_all_lost)
+    story = story_of(commit_replies_are_all_lost)
     states = story.execution().states
     assert story.seen["met"] > 1
     assert states[states.index("AbandonSwitch") :][:4] == (
@@ -44,9 +44,9 @@ def test_a_commit_whose_replies_are_all_lost_goes_forward(told: Told) -> None:
     assert list(story.seen["targets"].values()) == ["healthy"]
 
 
-def test_a_launch_whose_replies_are_all_lost_leaves_nothing_behind(told: Told) -> None:
+def test_a_launch_whose_replies_are_all_lost_leaves_nothing_behind(story_of: StoryOf) -> None:
     """The unseen replacement is found by the switch's name and ended; the workload stays managed."""
-    story = told(launch_replies_are_all_lost)
+    story = story_of(launch_replies_are_all_lost)
     states = story.execution().states
     assert states[states.index("AbandonSwitch") :] == UNSEEN_REPLACEMENT_ENDED
     assert story.calls_of("RunInstances")
@@ -54,9 +54,9 @@ def test_a_launch_whose_replies_are_all_lost_leaves_nothing_behind(told: Told) -
     assert story.seen["next_cycle"]["refused"] == 0
 
 
-def test_a_launch_that_cannot_be_searched_is_recorded(told: Told) -> None:
+def test_a_launch_that_cannot_be_searched_is_recorded(story_of: StoryOf) -> None:
     """The failure is on the record although the replacement could not be found."""
-    story = told(lost_replacement_cannot_be_looked_for)
+    story = story_of(lost_replacement_cannot_be_looked_for)
     assert story.execution().states[-5:] == (
         "WaitUntilListed", "FindReplacement", "AlertNotUndone", "RecordFailure", "NotSwitched",
     )  # fmt: skip
@@ -64,9 +64,9 @@ def test_a_launch_that_cannot_be_searched_is_recorded(told: Told) -> None:
     assert story.seen["original"] in story.alive
 
 
-def test_a_claim_whose_replies_are_all_lost_is_released(told: Told) -> None:
+def test_a_claim_whose_replies_are_all_lost_is_released(story_of: StoryOf) -> None:
     """The claim was made, but its execution does not know it: it is released, and no failure counts."""
-    story = told(claim_replies_are_all_lost)
+    story = story_of(claim_replies_are_all_lost)
     assert story.execution("web").states[-2:] == ("ReleaseClaim", "NotClaimed")
     assert story.switch("web")["phase"] == "FAILED"
     assert "claim_switch_id" not in story.workload("web")
@@ -74,41 +74,41 @@ def test_a_claim_whose_replies_are_all_lost_is_released(told: Told) -> None:
     assert not story.calls_of("RunInstances")
 
 
-def test_a_claim_that_was_never_made_is_not_released(told: Told) -> None:
+def test_a_claim_that_was_never_made_is_not_released(story_of: StoryOf) -> None:
     """The ledger function could not be reached at all: nothing is written."""
-    story = told(claim_never_arrives)
+    story = story_of(claim_never_arrives)
     assert story.execution().states[-2:] == ("ReleaseClaim", "NotClaimed")
     assert "fence" not in story.workload()
 
 
-def test_a_claim_that_cannot_be_released_sends_an_alert(told: Told) -> None:
+def test_a_claim_that_cannot_be_released_sends_an_alert(story_of: StoryOf) -> None:
     """It blocks the workload until it expires."""
-    story = told(claim_replies_are_all_lost)
+    story = story_of(claim_replies_are_all_lost)
     assert story.execution("stuck").states[-2:] == ("AlertLeftAsIs", "LeftAsIs")
     assert len([alert for alert in story.alerts if "Workload stuck" in alert]) == 1
 
 
-def test_every_step_may_lose_its_reply(told: Told) -> None:
+def test_every_step_may_lose_its_reply(story_of: StoryOf) -> None:
     """Each of the twelve calls is repeated, and the switch succeeds."""
-    story = told(every_reply_is_lost_once)
+    story = story_of(every_reply_is_lost_once)
     assert set(story.seen["met"].values()) == {1}
     assert story.execution().status == "SUCCEEDED"
     assert story.alive == {story.seen["replacement"]}
     assert story.seen["targets"] == {story.seen["replacement"]: "healthy"}
 
 
-def test_a_repeated_launch_finds_its_first_instance(told: Told) -> None:
+def test_a_repeated_launch_finds_its_first_instance(story_of: StoryOf) -> None:
     """Two calls with one client token, one instance ever launched beside the original."""
-    story = told(every_reply_is_lost_once)
+    story = story_of(every_reply_is_lost_once)
     first, second = story.calls_of("RunInstances")
     assert first.params["ClientToken"] == second.params["ClientToken"]
     launched = [i.result["instance_id"] for i in story.trace if i.function == "LaunchReplacement"]
     assert launched == [story.seen["replacement"]] * 2
 
 
-def test_a_repeated_claim_keeps_its_token(told: Told) -> None:
+def test_a_repeated_claim_keeps_its_token(story_of: StoryOf) -> None:
     """The second try gets the token of the first: the fence is raised once."""
-    story = told(every_reply_is_lost_once)
+    story = story_of(every_reply_is_lost_once)
     claims = [
         i.result["token"]
         for i in story.trace
@@ -118,25 +118,25 @@ def test_a_repeated_claim_keeps_its_token(told: Told) -> None:
     assert story.workload()["fence"] == 1
 
 
-def test_a_repeated_success_is_announced_once(told: Told) -> None:
+def test_a_repeated_success_is_announced_once(story_of: StoryOf) -> None:
     """A lost reply of RecordSuccess sends no second event."""
-    calls = told(every_reply_is_lost_once).calls_of("PutEvents")
+    calls = story_of(every_reply_is_lost_once).calls_of("PutEvents")
     kinds = [entry["DetailType"] for call in calls for entry in call.params["Entries"]]
     assert kinds.count("Spot Optimizer Switch") == 1
 
 
-def test_a_failure_may_lose_its_replies(told: Told) -> None:
+def test_a_failure_may_lose_its_replies(story_of: StoryOf) -> None:
     """Refusal, abandonment and failure are each written once, although each was requested twice."""
-    story = told(failed_switch_loses_every_reply_once)
+    story = story_of(failed_switch_loses_every_reply_once)
     assert story.seen["met"] == [1, 1, 1]
     assert story.alive == {story.seen["original"]}
     assert len(story.switch()["refusals"]) == 1
     assert (story.workload()["failures"], story.workload()["backoffs"]) == (1, 1)
 
 
-def test_a_run_that_lost_its_claim_cannot_commit(told: Told) -> None:
+def test_a_run_that_lost_its_claim_cannot_commit(story_of: StoryOf) -> None:
     """It ends its own replacement. The newer switch succeeds, and an instance always runs."""
-    story = told(claim_is_taken_over)
+    story = story_of(claim_is_taken_over)
     slow = next(e for e in story.executions if e.name == "web-slow")
     fast = next(e for e in story.executions if e.name == "web-fast")
     assert (slow.status, fast.status) == ("FAILED", "SUCCEEDED")
@@ -158,9 +158,9 @@ def test_a_run_that_lost_its_claim_cannot_commit(told: Told) -> None:
         ("web-stopped", "global stop is set"),
     ],
 )
-def test_a_claim_is_refused_with_its_reason(told: Told, name: str, why: str) -> None:
+def test_a_claim_is_refused_with_its_reason(story_of: StoryOf, name: str, why: str) -> None:
     """Nothing is launched for a switch that may not begin, and its execution says why."""
-    story = told(claims_that_are_refused)
+    story = story_of(claims_that_are_refused)
     execution = next(e for e in story.executions if e.name == name)
     assert execution.states == ("Resumed?", "ClaimSwitch", "NotClaimed")
     assert execution.error == "ClaimRefused"
@@ -172,7 +172,7 @@ def test_a_claim_is_refused_with_its_reason(told: Told, name: str, why: str) -> 
 def test_a_stale_token_writes_nothing(stage: Stage) -> None:
     """A step with an older token than the record's fails with ClaimLost; the ledger does not change."""
     stage.launch()
-    stage.take_in()
+    stage.adopt()
     stage.start(stage.order("web", PLACE))
     stage.run_until_entered("WaitForBoot")
     held = {"workload_id": "web", "switch_id": "web-by-hand", "token": "0"}
@@ -194,7 +194,7 @@ def test_a_stale_token_writes_nothing(stage: Stage) -> None:
 def test_an_abandoned_switch_cannot_commit(stage: Stage) -> None:
     """A commit that arrives later is refused in whatever phase the switch was."""
     original = stage.launch()
-    stage.take_in()
+    stage.adopt()
     commit = step("UpdateLedger", "commit")
     stage.faults.append(Fault("Invoke", code="ServiceException", when=commit, times=1))
     stage.start(stage.order("web", PLACE))
@@ -212,7 +212,7 @@ def test_an_abandoned_switch_cannot_commit(stage: Stage) -> None:
 def test_an_abandoned_switch_cannot_launch(stage: Stage) -> None:
     """A launch that arrives late is refused."""
     original = stage.launch()
-    stage.take_in()
+    stage.adopt()
     order = stage.order("web", PLACE)
     claim = stage.account.invoke("UpdateLedger", {"action": "claim", "order": order})
     held = {"workload_id": "web", "switch_id": order["switch_id"], "token": claim["token"]}
@@ -226,7 +226,7 @@ def test_an_abandoned_switch_cannot_launch(stage: Stage) -> None:
 def test_one_decision_starts_one_switch(stage: Stage) -> None:
     """The same decision made twice has one execution: its name is the decision's."""
     stage.launch()
-    stage.take_in()
+    stage.adopt()
     first, second = stage.force(), stage.force()
     assert first["started"]
     assert first["made"][0]["decision_id"] == second["made"][0]["decision_id"]
@@ -238,7 +238,7 @@ def test_one_decision_starts_one_switch(stage: Stage) -> None:
 def test_a_cycle_does_not_touch_a_workload_in_a_switch(stage: Stage) -> None:
     """While a switch runs, original and replacement are no duplicates and no second switch starts."""
     original = stage.launch()
-    stage.take_in()
+    stage.adopt()
     stage.force()
     stage.run_until_entered("InspectReplacement")
     assert [stage.world.state_of(i) for i in stage.alive()] == ["running", "running"]
@@ -255,7 +255,7 @@ def test_a_cycle_does_not_touch_a_workload_in_a_switch(stage: Stage) -> None:
 def test_cooldown_holds_planned_switches_but_not_forced_ones(stage: Stage) -> None:
     """Within ten minutes after a switch a planned one waits; a forced one does not."""
     stage.launch()
-    stage.take_in()
+    stage.adopt()
     stage.force(lifecycle="on-demand", instance_type="m5.large")
     stage.finish()
     held = next(iter(stage.cycle()["made"]))

@@ -73,7 +73,7 @@ def test_requests_are_filtered_by_product_and_type(stage: Stage) -> None:
     stage.refresh()
     assert not stage.calls_of("DescribeSpotPriceHistory")
     stage.launch()
-    stage.take_in()
+    stage.adopt()
     for call in stage.calls_of("DescribeSpotPriceHistory"):
         assert call.params["ProductDescriptions"] == ["Linux/UNIX"]
         assert set(call.params["InstanceTypes"]) == set(TYPES) - {"m6g.large"}
@@ -94,7 +94,7 @@ def test_received_rows_are_stored_unaltered(stage: Stage) -> None:
 def test_two_receipts_of_one_day_are_both_kept(stage: Stage) -> None:
     """A later receipt does not replace an earlier one."""
     stage.launch()
-    stage.take_in()
+    stage.adopt()
     stage.account.run_for(timedelta(minutes=5))
     stage.refresh()
     assert len(stage.objects("receipts/")) == 2
@@ -116,7 +116,7 @@ def test_bad_advisor_file_leaves_the_last_copy(
 def test_failed_collection_is_repeated_by_the_next_run(stage: Stage) -> None:
     """Prices of the time in which AWS refused are requested again."""
     stage.launch()
-    stage.take_in()
+    stage.adopt()
     collected_at = stage.account.clock.now()
     stage.account.run_for(timedelta(minutes=40))
     stage.refresh()

@@ -157,7 +157,7 @@ def test_a_failover_that_is_stopped_by_hand_is_finished(state: str, action: str)
     with open_stage() as stage:
         group = stage.world.create_target_group("shop") if state == "WaitForTargets" else None
         original = stage.launch(target_group_arn=group, persistent=action == "stop")
-        stage.take_in()
+        stage.adopt()
         stage.cycle()
         launch = step("LaunchReplacement")
         stage.faults.append(

@@ -44,7 +44,7 @@ def test_missing_resource_refuses_the_launch_and_no_other_pool_is_tried(
 ) -> None:
     """One launch is refused, the record has EC2's code and the cure, and the original keeps running."""
     original = stage.launch()
-    stage.take_in()
+    stage.adopt()
     stage.cycle()
     candidates = [("m5a.large", ZONES[0], "spot"), ("m5a.large", ZONES[1], "spot")]
     order = stage.order("web", *candidates)
@@ -64,7 +64,7 @@ def test_missing_resource_refuses_the_launch_and_no_other_pool_is_tried(
 def test_deleted_launch_template_is_created_again(stage: Stage) -> None:
     """The refusal clears the reference; the next cycle reads the instance into a new template."""
     stage.launch()
-    stage.take_in()
+    stage.adopt()
     stage.cycle()
     _template_is_deleted(stage, "web")
     stage.start(stage.order("web", ("m5a.large", ZONES[0], "spot")))

@@ -8,7 +8,7 @@ from tests.workflow.scenarios_of_refusals import (
     refusal_cannot_be_recorded,
     spot_requests_are_used_up,
 )
-from tests.workflow.story import Story, Told
+from tests.workflow.story import Story, StoryOf
 
 
 def _tried(story: Story) -> list[tuple[str, str, str]]:
@@ -25,9 +25,9 @@ def _tried(story: Story) -> list[tuple[str, str, str]]:
     ]
 
 
-def test_full_pools_are_skipped_in_rank_order(told: Told) -> None:
+def test_full_pools_are_skipped_in_rank_order(story_of: StoryOf) -> None:
     """Two pools without capacity cost two attempts; the third candidate is launched."""
-    story = told(first_two_pools_are_full)
+    story = story_of(first_two_pools_are_full)
     assert _tried(story) == [
         ("m5.large", ZONES[0], "spot"),
         ("m5a.large", ZONES[0], "spot"),
@@ -37,52 +37,52 @@ def test_full_pools_are_skipped_in_rank_order(told: Told) -> None:
     assert [r["scope"] for r in story.switch()["refusals"]] == ["pool", "pool"]
 
 
-def test_each_attempt_has_its_own_client_token(told: Told) -> None:
+def test_each_attempt_has_its_own_client_token(story_of: StoryOf) -> None:
     """The token of a refused attempt would repeat the refusal."""
-    story = told(first_two_pools_are_full)
+    story = story_of(first_two_pools_are_full)
     tokens = [call.params["ClientToken"] for call in story.calls_of("RunInstances")]
     assert len(set(tokens)) == 3
     assert all(len(token) <= 64 for token in tokens)
 
 
-def test_record_has_the_price_of_the_candidate_that_was_launched(told: Told) -> None:
+def test_record_has_the_price_of_the_candidate_that_was_launched(story_of: StoryOf) -> None:
     """Saving and place on the record are those of the third candidate, not of the first."""
-    outcome = told(first_two_pools_are_full).switch()["outcome"]
+    outcome = story_of(first_two_pools_are_full).switch()["outcome"]
     assert outcome["price_after_usd_per_hour"] == 0.0270
     assert f"m5.large/{ZONES[1]} spot" in outcome["summary"]
 
 
-def test_refusal_of_a_zone_skips_the_zone(told: Told) -> None:
+def test_refusal_of_a_zone_skips_the_zone(story_of: StoryOf) -> None:
     """Without free addresses in the first zone, its second candidate is not tried."""
-    assert _tried(told(first_zone_has_no_addresses)) == [
+    assert _tried(story_of(first_zone_has_no_addresses)) == [
         ("m5.large", ZONES[0], "spot"),
         ("m5.large", ZONES[1], "spot"),
     ]
 
 
-def test_refusal_of_a_lifecycle_skips_the_lifecycle(told: Told) -> None:
+def test_refusal_of_a_lifecycle_skips_the_lifecycle(story_of: StoryOf) -> None:
     """If the quota of spot requests is used up, the on-demand candidate is next."""
-    story = told(spot_requests_are_used_up)
+    story = story_of(spot_requests_are_used_up)
     assert _tried(story) == [("m5a.large", ZONES[1], "spot"), ("m5.large", ZONES[1], "on-demand")]
     assert story.execution().status == "SUCCEEDED"
 
 
-def test_no_capacity_is_no_failure(told: Told) -> None:
+def test_no_capacity_is_no_failure(story_of: StoryOf) -> None:
     """Three switches without capacity leave no failure, no open breaker, no alert."""
-    workload = told(no_capacity_three_times).workload()
+    workload = story_of(no_capacity_three_times).workload()
     assert workload["failures"] == 0
     assert "breaker_open_since" not in workload
-    assert not told(no_capacity_three_times).alerts
+    assert not story_of(no_capacity_three_times).alerts
 
 
-def test_no_capacity_doubles_the_backoff(told: Told) -> None:
+def test_no_capacity_doubles_the_backoff(story_of: StoryOf) -> None:
     """The wait after refusals is 15, 30, 60 minutes."""
-    assert told(no_capacity_three_times).seen["waits_minutes"] == [15, 30, 60]
+    assert story_of(no_capacity_three_times).seen["waits_minutes"] == [15, 30, 60]
 
 
-def test_no_capacity_changes_nothing(told: Told) -> None:
+def test_no_capacity_changes_nothing(story_of: StoryOf) -> None:
     """The original is the only instance, nothing but launches was tried, the claim is released."""
-    story = told(no_capacity_three_times)
+    story = story_of(no_capacity_three_times)
     assert story.alive == {story.seen["original"]}
     assert len(story.calls_of("RunInstances")) == 6
     assert not story.calls_of("TerminateInstances")
@@ -90,9 +90,9 @@ def test_no_capacity_changes_nothing(told: Told) -> None:
     assert "nothing launched, 2 refused" in story.switch()["outcome"]["summary"]
 
 
-def test_refusal_that_cannot_be_recorded_ends_the_switch(told: Told) -> None:
+def test_refusal_that_cannot_be_recorded_ends_the_switch(story_of: StoryOf) -> None:
     """Without a record of what was tried, nothing else is tried."""
-    story = told(refusal_cannot_be_recorded)
+    story = story_of(refusal_cannot_be_recorded)
     assert story.execution().states[-2:] == ("RecordFailure", "NotSwitched")
     assert len(story.calls_of("RunInstances")) == 1
     assert story.alive == {story.seen["original"]}

@@ -22,7 +22,7 @@ def stage() -> Iterator[Stage]:
     print(f"seed {SEED}")
     with open_stage() as opened:
         opened.launch()
-        opened.take_in()
+        opened.adopt()
         opened.api.clear()
         yield opened
 

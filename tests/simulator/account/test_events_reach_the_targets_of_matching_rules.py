@@ -65,7 +65,7 @@ def test_one_rule_reaches_a_function_a_topic_a_queue_and_a_state_machine(
     )
     account.emit("by.hand", "Anything", {"who": "Ada"})
     account.run_until(account.clock.now())
-    assert [entry.event for entry in account.trace] == [{"told": "Ada", "text": "it was Ada"}]
+    assert [entry.event for entry in account.trace] == [{"name": "Ada", "text": "it was Ada"}]
     bodies = received(account)
     assert [body["detail"] for body in bodies] == [{"who": "Ada"}] * 2
     assert [item.input for item in account.executions()] == [{"steps": ["short"]}]

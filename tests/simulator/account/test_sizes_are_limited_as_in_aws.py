@@ -70,7 +70,7 @@ def test_execution_begins_with_256_kilobytes_at_most(account: EmbeddedAccount) -
     assert error == "InvalidExecutionInput"
 
 
-def _machine(definition: dict[str, Any]) -> str:
+def _state_machine(definition: dict[str, Any]) -> str:
     reply = boto3.client("stepfunctions").create_state_machine(
         name="by-hand",
         definition=json.dumps(definition),
@@ -83,7 +83,7 @@ def test_task_that_answers_too_much_fails_with_data_limit_exceeded(
     account: EmbeddedAccount,
 ) -> None:
     """States.DataLimitExceeded beyond 256 KB."""
-    arn = _machine(
+    arn = _state_machine(
         {
             "StartAt": "Ask",
             "States": {
@@ -113,7 +113,7 @@ def test_execution_with_too_long_a_history_fails(
     monkeypatch.setattr(limit_patches, "LIMITS", replace(LIMITS, execution_events=50))
     wait = {"Type": "Wait", "Seconds": 60, "Next": "Again"}
     states = {"Again": {"Type": "Pass", "Next": "Wait"}, "Wait": wait}
-    arn = _machine({"StartAt": "Again", "States": states})
+    arn = _state_machine({"StartAt": "Again", "States": states})
     boto3.client("stepfunctions").start_execution(stateMachineArn=arn, name="one")
     account.run_until_quiet(within=timedelta(days=1))
     (execution,) = account.executions()

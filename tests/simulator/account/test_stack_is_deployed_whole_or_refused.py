@@ -66,10 +66,10 @@ def test_definition_keeps_its_context_paths_and_gets_its_substitutions(
     account: EmbeddedAccount,
 ) -> None:
     """``$$.`` survives and ``${GreetArn}`` becomes the function's ARN."""
-    machine = boto3.client("stepfunctions").describe_state_machine(
+    described = boto3.client("stepfunctions").describe_state_machine(
         stateMachineArn=account.outputs["JourneyArn"]
     )
-    states = json.loads(machine["definition"])["States"]
+    states = json.loads(described["definition"])["States"]
     assert states["Greet"]["Parameters"]["Payload"]["execution.$"] == "$$.Execution.Name"
     greet = next(item for item in account.stack.functions if item.logical_id == "Greet")
     assert states["Greet"]["Parameters"]["FunctionName"] == greet.arn

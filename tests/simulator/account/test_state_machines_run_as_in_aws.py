@@ -1,4 +1,4 @@
-"""Executions interpret the deployed machine as AWS does where moto alone would not."""
+"""Executions interpret the deployed state machine as AWS does where moto alone would not."""
 
 import json
 from datetime import timedelta
@@ -18,14 +18,14 @@ from simulator.account.sdk_tasks import operation_model, service_error_name, to_
 
 
 def travel(account: EmbeddedAccount, name: str = "trip", **text: Any) -> Execution:
-    """Run the small stack's machine to its end."""
+    """Run the small stack's state machine to its end."""
     begin(account, name, **text)
     account.run_until_quiet()
     return next(item for item in account.executions() if item.name == name)
 
 
 def begin(account: EmbeddedAccount, name: str, **text: Any) -> str:
-    """Start the small stack's machine."""
+    """Start the small stack's state machine."""
     text = {"steps": ["short"], "type": "m5.large", "fail_times": 0} | text
     reply = boto3.client("stepfunctions").start_execution(
         stateMachineArn=account.outputs["JourneyArn"], name=name, input=json.dumps(text)
@@ -34,14 +34,14 @@ def begin(account: EmbeddedAccount, name: str, **text: Any) -> str:
 
 
 def run(account: EmbeddedAccount, states: dict[str, Any], text: str = "{}") -> Execution:
-    """Run a machine of one's own, not from the template, to its end."""
+    """Create a state machine outside of the template and run it to its end."""
     client = boto3.client("stepfunctions")
-    machine = client.create_state_machine(
+    created = client.create_state_machine(
         name="own",
         definition=json.dumps({"StartAt": next(iter(states)), "States": states}),
         roleArn="arn:aws:iam::123456789012:role/own",
     )
-    client.start_execution(stateMachineArn=machine["stateMachineArn"], input=text)
+    client.start_execution(stateMachineArn=created["stateMachineArn"], input=text)
     account.run_until_quiet()
     return account.executions()[-1]
 
@@ -75,7 +75,7 @@ def test_lambdas_exception_is_caught_by_its_class_name(account: EmbeddedAccount)
 def test_task_that_is_the_functions_own_arn_passes_the_whole_input(
     account: EmbeddedAccount,
 ) -> None:
-    """The result is the payload, and the call is counted as the machine's."""
+    """The result is the payload, and the call is counted as the state machine's."""
     execution = travel(account, steps=["direct"])
     assert execution.output["greeting"]["said"] == "hello, nobody"
     assert execution.stop == execution.start
@@ -179,7 +179,7 @@ def test_name_is_idempotent_while_it_runs_and_taken_afterwards(
 
 
 def test_executions_without_a_name_get_different_ones(account: EmbeddedAccount) -> None:
-    """moto calls them all None. An alias starts its machine."""
+    """moto calls them all None. An alias starts its state machine."""
     client = boto3.client("stepfunctions")
     for arn in (account.outputs["JourneyArn"], account.stack.physical_ids["JourneyAlias"]):
         client.start_execution(stateMachineArn=arn, input='{"steps": ["direct"]}')
@@ -236,7 +236,7 @@ def test_definition_is_parsed_once_and_its_executions_do_not_mix(
 
 
 def test_parallel_branches_and_timeouts_run_in_virtual_time(account: EmbeddedAccount) -> None:
-    """The slowest branch decides; a task's timeout cuts off a wait inside its machine."""
+    """The slowest branch decides; a task's timeout cuts off a wait inside its state machine."""
 
     def branch(seconds: int) -> dict[str, Any]:
         return {

@@ -101,12 +101,12 @@ def test_no_pool_changes_within_four_hours_of_its_last_change(seed: int) -> None
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_no_price_exceeds_on_demand_or_leaves_the_tick(seed: int) -> None:
-    """Every price is a positive multiple of 0.0001 USD; the dearest pool stops at on-demand."""
+    """Every price is a positive multiple of 0.0001 USD; the most expensive pool stops at on-demand."""
     history = market(seed, days=80)
-    dearest = max(
+    highest = max(
         history.changes(pool)[1].max() / ON_DEMAND[pool.instance_type] for pool in history.pools
     )
-    assert 0.999 < dearest <= 1, f"seed {seed}"
+    assert 0.999 < highest <= 1, f"seed {seed}"
     ticks = history.spot_usd_per_hour / 0.0001
     assert ticks.min() > 0.5
     assert np.abs(ticks - np.rint(ticks)).max() < 1e-6

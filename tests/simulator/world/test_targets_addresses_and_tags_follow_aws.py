@@ -282,8 +282,8 @@ def test_filters_are_strict_and_pages_keep_to_their_listing(
         account.world.launch_instance("m5.large", "us-east-1a", tags={"Name": f"web-{n}"})
         for n in range(12)
     ]
-    error = refused(account.ec2.describe_instances, Filters=[{"Name": "colour", "Values": ["red"]}])
-    assert error.startswith("InvalidParameterValue: The filter 'colour' is invalid")
+    error = refused(account.ec2.describe_instances, Filters=[{"Name": "color", "Values": ["red"]}])
+    assert error.startswith("InvalidParameterValue: The filter 'color' is invalid")
     reply = account.ec2.describe_instances(
         Filters=[
             {"Name": "tag:Name", "Values": ["web-1?", "web-3"]},

@@ -1,4 +1,4 @@
-"""A launch merges its block device mappings with the image's; users change volumes and machines."""
+"""A launch merges its block device mappings with the image's; users change volumes and instances."""
 
 from collections.abc import Callable
 from datetime import timedelta

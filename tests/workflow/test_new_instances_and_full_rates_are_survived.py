@@ -1,4 +1,4 @@
-"""EC2 shows new things late, throttles and lacks capacity: the product asks as AWS wants to be asked."""
+"""EC2 shows new resources late, throttles and lacks capacity: the product retries as AWS recommends."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,10 +18,10 @@ CANDIDATES = [(instance_type, ZONES[0], "spot") for instance_type in ("m5a.large
 
 @contextmanager
 def ready(**limits: object) -> Iterator[Stage]:
-    """A stage with one machine that has a launch template for a while."""
+    """A stage with one workload that has had its launch template for a minute."""
     with open_stage(limits=changed(limits)) as stage:
         stage.launch()
-        stage.take_in()
+        stage.adopt()
         stage.cycle()
         stage.account.run_for(timedelta(minutes=1))
         yield stage
@@ -56,10 +56,10 @@ def test_a_throttled_launch_waits_in_the_state_machine() -> None:
 
 
 def test_a_template_that_is_not_seen_yet_is_waited_for() -> None:
-    """A machine read and moved within one cycle is launched; nothing is noted as refused."""
+    """A workload adopted and switched within one cycle is launched; no refusal is recorded."""
     with open_stage(limits=changed({"visible_template_s": [6, 7]})) as stage:
         stage.launch()
-        stage.take_in()
+        stage.adopt()
         stage.start(stage.order("web", *CANDIDATES))
         assert stage.finish().status == "SUCCEEDED"
         assert stage.switches()[0].get("refusals", []) == []
@@ -84,7 +84,7 @@ def test_a_replacement_that_is_not_seen_yet_is_not_taken_for_dead(hidden: str) -
 def test_a_lost_launch_that_is_not_listed_yet_is_swept_later(
     lose_launch: Callable[[Stage], str],
 ) -> None:
-    """The undoing finds nothing to end; the sweep does, once EC2 shows the machine with its tags."""
+    """The undo finds no instance to terminate; the sweep does, once EC2 shows it with its tags."""
     with ready(visible_tags_s=[250, 260], visible_in_lists_s=[250, 260]) as stage:
         orphan = lose_launch(stage)
         assert stage.world.state_of(orphan) in ("pending", "running")

@@ -1,4 +1,4 @@
-"""Right-sizing on the real catalogue: image, network, disks, burstable, GPUs, instance store."""
+"""Right-sizing on the real catalog: image, network, disks, burstable, GPUs, instance store."""
 
 from dataclasses import replace
 from functools import cache
@@ -32,7 +32,7 @@ def real_catalog() -> Catalog:
 
 
 def _offer(home: str, *offers: str, **changes: object) -> Decision:
-    """The decision on an on-demand machine, each offer costing a tenth of the machine."""
+    """The decision on an on-demand workload; each offer costs a tenth of its price."""
     catalog = real_catalog()
     price = catalog.on_demand_usd_per_hour[home] / 10
     pools = {Pool(name, B): price for name in offers}
@@ -69,10 +69,10 @@ PARAVIRTUAL = Image("legacy-bios", False, "paravirtual")
         ("m6i.large", "m8i.large", {"image": LEGACY}, ""),
     ],
 )
-def test_a_type_that_cannot_run_the_machine_is_no_target(
+def test_a_type_that_cannot_run_the_workload_is_no_target(
     home: str, offer: str, changes: dict[str, object], reason: str
 ) -> None:
-    """And the record says which fact speaks against it."""
+    """The record names the fact that rules it out."""
     decision = _offer(home, offer, **changes)
     if not reason:
         assert _taken(decision) == {offer}
@@ -130,7 +130,7 @@ def test_a_smaller_type_is_no_slower_than_what_is_used(
     network: float | None, ebs: float | None, fits: bool
 ) -> None:
     """m5.large has a baseline of 0.75 Gbit/s and 81 MB/s, m5.xlarge of 1.25 and 144: use times 1.2
-    must fit, and what is unknown counts as all that the machine has."""
+    must fit, and unknown use counts as the whole baseline of the instance."""
     usage = replace(BUSY, network_used_gbps=network, ebs_used_mbps=ebs)
     decision = _offer("m5.xlarge", "m5.large", usage=usage)
     assert (_taken(decision) == {"m5.large"}) == fits
@@ -148,8 +148,8 @@ def test_a_type_of_the_same_size_is_no_slower_than_what_is_used_either() -> None
     assert _sized(BUSY, "m5n.xlarge", "m5a.xlarge") == {"m5n.xlarge"}
 
 
-def test_to_be_slower_is_better_than_to_be_gone() -> None:
-    """A rescue asks for what is known to be needed, not for all that the machine has."""
+def test_an_urgent_switch_accepts_a_slower_type() -> None:
+    """An urgent switch requires the known use, not the whole baseline of the instance."""
     here = Pool("m5n.xlarge", ZONES[0])
     for usage, targets in (
         (BUSY, {"m5a.xlarge", "m5n.xlarge"}),

@@ -1,4 +1,4 @@
-"""No herding into one pool, no family above its share, capacity that was refused is remembered."""
+"""No herding into one pool, no family above its share, refused capacity is remembered."""
 
 from collections import Counter
 from dataclasses import replace
@@ -46,7 +46,7 @@ OTHER = Pool("m5a.xlarge", ZONES[1])
 WIDE = replace(ACTING, family_share_max_fraction=1.0, switches_in_flight_max=1000)
 
 
-def _fleet(count: int, **changes: object) -> tuple[WorkloadView, ...]:
+def _workloads(count: int, **changes: object) -> tuple[WorkloadView, ...]:
     usual: dict[str, object] = {"settings": WIDE}
     return tuple(workload(workload_id=f"w-{n:03}", **usual | changes) for n in range(count))
 
@@ -68,7 +68,7 @@ def _free(decisions: list[Decision]) -> Counter[Pool]:
 
 def test_a_third_of_a_cycles_moves_go_into_one_pool() -> None:
     """Of ten that want the same pool three get it, three each the next ones, one waits."""
-    decisions = _decide(_fleet(10), {HERE: 0.09, B: 0.03, C: 0.031, OTHER: 0.032})
+    decisions = _decide(_workloads(10), {HERE: 0.09, B: 0.03, C: 0.031, OTHER: 0.032})
     assert _free(decisions) == {B: 3, C: 3, OTHER: 3}
     (held,) = [d for d in decisions if d.held_by]
     assert held.held_by == (
@@ -86,7 +86,7 @@ def test_saving_of_the_next_best_pool_is_counted_in_each_kind_of_price() -> None
         B: 0.03,
         C: {"price": 0.033, "forecast_mean": 0.031},
     }
-    decisions = _decide(_fleet(10), pools)
+    decisions = _decide(_workloads(10), pools)
     second = next(d for d in decisions if not d.held_by and target_of(d) == C)
     assert second.saving_forecast_usd_per_hour == pytest.approx(0.059)
     assert second.saving_spot_usd_per_hour == pytest.approx(0.047)
@@ -97,7 +97,7 @@ def test_saving_of_the_next_best_pool_is_counted_in_each_kind_of_price() -> None
 def test_no_pool_takes_more_than_its_share_and_always_one(count: int, fraction: float) -> None:
     """Whatever the number of moves, at least one is made."""
     settings = replace(WIDE, moves_into_one_pool_fraction=fraction)
-    decisions = _decide(_fleet(count, settings=settings), {HERE: 0.09, B: 0.03, C: 0.031})
+    decisions = _decide(_workloads(count, settings=settings), {HERE: 0.09, B: 0.03, C: 0.031})
     for moves in _free(decisions).values():
         assert moves <= max(1, fraction * count + 1e-9)
     assert _free(decisions)[B] >= 1
@@ -107,24 +107,24 @@ def test_the_share_is_one_of_the_moves_that_are_allowed_at_all() -> None:
     """With three places left, one goes into each pool."""
     narrow = replace(WIDE, switches_in_flight_max=10)
     decisions = _decide(
-        _fleet(10, settings=narrow),
+        _workloads(10, settings=narrow),
         {HERE: 0.09, B: 0.03, C: 0.031, OTHER: 0.032},
         stack=StackState(switches_in_flight=7),
     )
     assert _free(decisions) == {B: 1, C: 1, OTHER: 1}
 
 
-def test_rescues_and_forced_moves_are_not_counted_out() -> None:
+def test_urgent_and_forced_switches_are_not_limited() -> None:
     """All that must leave go to the safest place, however many they are."""
-    flagged = _fleet(8, signals={HERE: NOW})
+    flagged = _workloads(8, signals={HERE: NOW})
     assert _free(_decide(flagged, {HERE: 0.09, B: 0.03, C: 0.031})) == {B: 8}
     forced = {f"w-{n:03}": Force("ann") for n in range(8)}
-    assert _free(_decide(_fleet(8), {HERE: 0.09, B: 0.03, C: 0.031}, force=forced)) == {B: 8}
+    assert _free(_decide(_workloads(8), {HERE: 0.09, B: 0.03, C: 0.031}, force=forced)) == {B: 8}
 
 
 def test_a_right_sizing_waits_rather_than_take_another_type() -> None:
     """Its best target becomes the home type: the next best would be another home."""
-    views = _fleet(2, usage=over_provisioned())
+    views = _workloads(2, usage=over_provisioned())
     smaller = {Pool("m5.large", ZONES[1]): 0.01, Pool("m5.large", ZONES[2]): 0.011}
     decisions = _decide(views, {HERE: 0.09, **smaller})
     assert [bool(d.held_by) for d in decisions] == [False, True]
@@ -132,8 +132,10 @@ def test_a_right_sizing_waits_rather_than_take_another_type() -> None:
 
 def _spread(on_m5a: int, total: int) -> tuple[WorkloadView, ...]:
     """Workloads on their family's own pool; those of m5 want to m5a, the others want nothing."""
-    at_home = _fleet(on_m5a, instance_type="m5a.xlarge", availability_zone=OTHER.availability_zone)
-    return _fleet(total - on_m5a) + tuple(
+    at_home = _workloads(
+        on_m5a, instance_type="m5a.xlarge", availability_zone=OTHER.availability_zone
+    )
+    return _workloads(total - on_m5a) + tuple(
         replace(view, workload_id=f"a-{view.workload_id}") for view in at_home
     )
 
@@ -149,14 +151,14 @@ def test_no_family_gets_more_than_its_share() -> None:
 
 
 def test_a_pool_that_would_be_left_again_is_not_taken_for_a_full_one() -> None:
-    """3 points dearer than the best: the next cycle would move it once more, so it waits for that."""
+    """3 points more expensive than the best: the next cycle would switch it again, so it waits."""
     for price, free in ((0.0331, 1), (0.0329, 2)):
-        decisions = _decide(_fleet(2), {HERE: 0.09, B: 0.030, C: price})
+        decisions = _decide(_workloads(2), {HERE: 0.09, B: 0.030, C: price})
         assert sum(_free(decisions).values()) == free
 
 
 def test_another_family_is_taken_where_the_best_has_its_share() -> None:
-    """And a move within the family is nobody's business."""
+    """A switch within the family does not count."""
     settings = replace(WIDE, family_share_max_fraction=0.4, moves_into_one_pool_fraction=1.0)
     views = tuple(replace(v, settings=settings) for v in _spread(4, 10))
     decisions = _decide(views, {HERE: 0.09, OTHER: 0.03, B: 0.035})
@@ -166,14 +168,14 @@ def test_another_family_is_taken_where_the_best_has_its_share() -> None:
 def test_fewer_than_ten_workloads_need_not_be_spread() -> None:
     """Nine may all be of one family."""
     settings = replace(WIDE, family_share_max_fraction=0.05, moves_into_one_pool_fraction=1.0)
-    decisions = _decide(_fleet(9, settings=settings), {HERE: 0.09, OTHER: 0.03})
+    decisions = _decide(_workloads(9, settings=settings), {HERE: 0.09, OTHER: 0.03})
     assert _free(decisions) == {OTHER: 9}
 
 
 def test_targets_that_a_limit_forbids_are_no_second_choice_either() -> None:
     """The workflow tries the candidates in turn: a full pool is none of them."""
     views = (
-        *_fleet(2),
+        *_workloads(2),
         workload(workload_id="z", settings=WIDE, instance_type="m5a.xlarge"),
     )
     pools = {HERE: 0.09, Pool("m5a.xlarge", ZONES[0]): 0.06, B: 0.030, C: 0.031, OTHER: 0.029}
@@ -213,16 +215,16 @@ def _refused(pool: Pool, *minutes: float) -> tuple[PoolEvent, ...]:
 def test_a_refused_launch_is_remembered_and_forgotten(
     minutes: tuple[float, ...], avoided: bool
 ) -> None:
-    """One keeps planned moves away for an hour, two at once for two; nothing for half a day."""
+    """One keeps planned switches away for an hour, two at once for two; none counts after half a day."""
     pools = {HERE: 0.09, B: 0.03, C: 0.04}
-    (decision,) = _decide(_fleet(1), pools, refusals=_refused(B, *minutes))
+    (decision,) = _decide(_workloads(1), pools, refusals=_refused(B, *minutes))
     assert target_of(decision) == (C if avoided else B)
     assert ("refused a launch lately" in decision.rejected_counts) == avoided
 
 
-def test_a_rescue_tries_a_pool_that_refused_last() -> None:
-    """It is better than none; the standing plan keeps it, at the end."""
-    views = _fleet(1, signals={HERE: NOW})
+def test_an_urgent_switch_tries_a_pool_that_refused_last() -> None:
+    """It is better than none; the failover plan keeps it at the end."""
+    views = _workloads(1, signals={HERE: NOW})
     (decision,) = _decide(views, {HERE: 0.09, B: 0.03, C: 0.04}, refusals=_refused(B, 5))
     spot = [c for c in decision.candidates if c.lifecycle is Lifecycle.SPOT]
     assert [c.availability_zone for c in spot] == ["us-east-1c", "us-east-1b"]
@@ -232,7 +234,7 @@ def test_a_rescue_tries_a_pool_that_refused_last() -> None:
 def test_a_refusal_in_a_pool_that_the_market_does_not_know_is_nobodys() -> None:
     """It changes nothing."""
     (decision,) = _decide(
-        _fleet(1), {HERE: 0.09, B: 0.03}, refusals=_refused(Pool("z9.big", "us-east-1a"), 1)
+        _workloads(1), {HERE: 0.09, B: 0.03}, refusals=_refused(Pool("z9.big", "us-east-1a"), 1)
     )
     assert target_of(decision) == B
 
@@ -251,7 +253,7 @@ def test_at_equal_cost_the_newer_generation_wins() -> None:
     pools = {HERE: 0.09} | {
         Pool(name, zone): 0.03 for name in ("m4.xlarge", "m5.xlarge", "m5a.xlarge", "m7i.xlarge")
     }
-    decision = decide(World(_fleet(1), market(pools), catalog), NOW, region=REGION)[0]
+    decision = decide(World(_workloads(1), market(pools), catalog), NOW, region=REGION)[0]
     assert [c.instance_type for c in decision.candidates] == [
         "m7i.xlarge",
         "m5.xlarge",

@@ -1,5 +1,4 @@
-"""Windows, not-before, the moves of a day, the way back to spot: what holds planned moves, and only
-those."""
+"""Windows, not-before, switches per day and the way back to spot hold planned switches, and no others."""
 
 from contextlib import suppress
 from dataclasses import replace
@@ -46,7 +45,7 @@ def _decide(view: WorkloadView, *, forced: bool = False) -> Decision:
     return decision
 
 
-def _moves(
+def _switches(
     *ages_h: float, to: Lifecycle = Lifecycle.SPOT, planned: bool = True
 ) -> tuple[PastSwitch, ...]:
     return tuple(PastSwitch(NOW - timedelta(hours=age), to, planned) for age in ages_h)
@@ -60,19 +59,19 @@ HOLDS: dict[str, dict[str, Any]] = {
         "not_before": datetime(2025, 7, 1, tzinfo=UTC)
     },
     "at most 4 planned switches in 24 hours until 2025-06-03T17:00:00Z": {
-        "moves": _moves(22, 9, 5, 1)
+        "moves": _switches(22, 9, 5, 1)
     },
 }
 
 
 @pytest.mark.parametrize("text", HOLDS)
-def test_a_planned_move_is_held_until_its_time(text: str) -> None:
+def test_a_planned_switch_is_held_until_its_time(text: str) -> None:
     """The hold says until when."""
     assert _decide(workload(**HOLDS[text])).held_by == text
 
 
 @pytest.mark.parametrize("text", HOLDS)
-def test_a_rescue_never_waits_for_it(text: str) -> None:
+def test_an_urgent_switch_never_waits_for_it(text: str) -> None:
     """A flagged pool is left at once, and so is what a user forces."""
     view = workload(**HOLDS[text])
     urgent = _decide(replace(view, signals={HERE: NOW}))
@@ -82,17 +81,21 @@ def test_a_rescue_never_waits_for_it(text: str) -> None:
 
 @pytest.mark.parametrize(
     "moves",
-    [_moves(24, 9, 5, 1), _moves(9, 5, 1), _moves(9, 5, 1) + _moves(2, 3, planned=False)],
-    ids=["one is a day old", "three", "two were rescues"],
+    [
+        _switches(24, 9, 5, 1),
+        _switches(9, 5, 1),
+        _switches(9, 5, 1) + _switches(2, 3, planned=False),
+    ],
+    ids=["one is a day old", "three", "two were failovers"],
 )
-def test_the_moves_of_a_day_are_counted_exactly(moves: tuple[PastSwitch, ...]) -> None:
+def test_the_switches_of_a_day_are_counted_exactly(moves: tuple[PastSwitch, ...]) -> None:
     """Four planned ones in the last 24 hours, and no other, use the day up."""
     assert _decide(workload(moves=moves)).held_by == ""
 
 
-def test_a_workload_sets_its_own_number_of_moves() -> None:
+def test_a_workload_sets_its_own_number_of_switches() -> None:
     """One a day: the next may begin 24 hours after the last."""
-    view = workload(settings=replace(ACTING, switches_per_day_max=1), moves=_moves(30, 4))
+    view = workload(settings=replace(ACTING, switches_per_day_max=1), moves=_switches(30, 4))
     assert _decide(view).held_by.endswith("until 2025-06-04T11:00:00Z")
 
 
@@ -112,15 +115,15 @@ def test_the_way_back_to_spot_gets_longer_with_every_fallback(
 ) -> None:
     """The first costs only the confirmation; from the second in a day on an hour, two, at most six."""
     view = workload(
-        lifecycle=Lifecycle.ON_DEMAND, moves=_moves(*fallbacks_h, to=Lifecycle.ON_DEMAND)
+        lifecycle=Lifecycle.ON_DEMAND, moves=_switches(*fallbacks_h, to=Lifecycle.ON_DEMAND)
     )
     held = _decide(view).held_by
     assert held.endswith(f"until {until}") if until else held == ""
 
 
-def test_moves_on_spot_do_not_wait_for_the_way_back() -> None:
-    """What fell back and is on spot again moves as usual."""
-    moves = _moves(3, 2, 1, to=Lifecycle.ON_DEMAND, planned=False)
+def test_switches_on_spot_do_not_wait_for_the_way_back() -> None:
+    """A workload that fell back and is on spot again switches as usual."""
+    moves = _switches(3, 2, 1, to=Lifecycle.ON_DEMAND, planned=False)
     assert _decide(workload(moves=moves)).held_by == ""
 
 
@@ -203,7 +206,7 @@ def test_a_window_is_open_exactly_within_its_hours(
 
 
 def test_several_windows_add_up() -> None:
-    """The next of them is told; without any, any time will do."""
+    """The hold names the next of them; without a window any time is open."""
     windows = parse_windows("wed 01:00-02:00, tue 22:00-23:00")
     assert opens_at(windows, NOW) == datetime(2025, 6, 3, 22, tzinfo=UTC)
     assert opens_at(windows, datetime(2025, 6, 4, 1, 30, tzinfo=UTC)) is None

@@ -1,4 +1,4 @@
-"""The original leaves its target groups only when traffic reaches the replacement."""
+"""The original leaves its target groups only when requests reach the replacement."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
@@ -145,7 +145,7 @@ def test_hand_over_reads_the_action_of_older_definitions() -> None:
     """An execution that began on version 0.1.0 says ``rescue``."""
     request = HandOverRequest.model_validate(
         {
-            "action": "fail-over",
+            "action": "rescue",
             "workload_id": "web",
             "switch_id": "web-1",
             "token": "1",
@@ -157,7 +157,7 @@ def test_hand_over_reads_the_action_of_older_definitions() -> None:
 
 
 def test_a_group_without_a_load_balancer_delays_nothing(aws: _Aws) -> None:
-    """If the original is ``unused`` too, no traffic can be lost."""
+    """If the original is ``unused`` too, no request can be lost."""
     aws.health = {
         ORIGINAL: ("unused", "Target.NotInUse"),
         REPLACEMENT: ("unused", "Target.NotInUse"),
@@ -167,13 +167,13 @@ def test_a_group_without_a_load_balancer_delays_nothing(aws: _Aws) -> None:
 
 @pytest.mark.parametrize("state", ["initial", "unhealthy", "unhealthy.draining"])
 def test_an_unhealthy_target_is_waited_for(aws: _Aws, state: str) -> None:
-    """Each state without traffic keeps the original in service."""
+    """Each state without requests keeps the original in service."""
     aws.health = {ORIGINAL: ("healthy", ""), REPLACEMENT: (state, "Target.FailedHealthChecks")}
     assert not _shift().done
 
 
 @pytest.mark.parametrize("state", ["healthy", "unavailable"])
-def test_a_target_with_traffic_is_accepted(aws: _Aws, state: str) -> None:
+def test_a_target_that_gets_requests_is_accepted(aws: _Aws, state: str) -> None:
     """``unavailable`` is the state of a group whose health checks are off."""
     aws.health = {ORIGINAL: ("healthy", ""), REPLACEMENT: (state, "")}
     progress = _shift()
@@ -185,7 +185,7 @@ def test_a_target_with_traffic_is_accepted(aws: _Aws, state: str) -> None:
 def test_an_address_is_replaced_by_one_of_its_kind(
     aws: _Aws, original: str, replacement: str
 ) -> None:
-    """IPv4 by IPv4, IPv6 by IPv6; done when traffic reaches it."""
+    """IPv4 by IPv4, IPv6 by IPv6; done when requests reach it."""
     aws.health = {original: ("healthy", "")}
     assert not _shift().done
     assert aws.registered == [replacement]

@@ -1,4 +1,4 @@
-"""risk = 1 - (0.60 advisor + 0.25 stability + 0.10 gap + 0.05 hour), spec section 4."""
+"""risk = 1 - (0.60 advisor + 0.25 stability + 0.10 gap + 0.05 hour)."""
 
 import zoneinfo
 from datetime import UTC, datetime
@@ -36,8 +36,8 @@ def _risk(*, quiet_hour: bool = False, on_demand: float = 0.1, **facts: float) -
         ({"price": float("nan")}, 0.60 + 0.25 + 0.00),
     ],
 )
-def test_each_part_weighs_what_the_spec_says(facts: dict[str, float], score: float) -> None:
-    """By day, at half the on-demand price where nothing else is said."""
+def test_each_part_has_its_weight(facts: dict[str, float], score: float) -> None:
+    """By day, and at half the on-demand price unless the case says otherwise."""
     assert _risk(quiet_hour=False, **facts) == pytest.approx(1 - score)
     assert _risk(quiet_hour=True, **facts) == pytest.approx(1 - score - 0.05)
 
@@ -63,7 +63,7 @@ def test_the_quiet_hours_are_20_to_8_in_the_regions_time(
     assert is_quiet_hour(datetime(2025, 7, 1, utc_hour, tzinfo=UTC), region) is quiet
 
 
-def test_a_machine_without_time_zone_data_still_decides(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_host_without_time_zone_data_still_decides(monkeypatch: pytest.MonkeyPatch) -> None:
     """The hour is the same for all pools of a region: UTC will do."""
 
     def missing(key: str) -> zoneinfo.ZoneInfo:

@@ -1,4 +1,4 @@
-"""Adoption: who becomes a workload, who is refused, who is gone, and that one stops no other."""
+"""Adoption: which instances become workloads, are refused or are gone; none stops another."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -20,7 +20,7 @@ def _template(stage: Stage, workload: str) -> dict[str, Any]:
 def test_a_tagged_instance_becomes_a_workload_named_after_it(stage: Stage) -> None:
     """Without a workload tag the instance id is the name: written as tag, ledger item and pointer."""
     instance = stage.launch(None)
-    stage.take_in()
+    stage.adopt()
     assert stage.world.tags_of(instance)["spot-optimizer:workload"] == instance
     workload = stage.workload(instance)
     assert (workload["status"], workload["instance_id"]) == ("managed", instance)
@@ -28,10 +28,12 @@ def test_a_tagged_instance_becomes_a_workload_named_after_it(stage: Stage) -> No
     assert stage.item(f"INSTANCE#{instance}", "POINTER")["workload_id"] == instance
 
 
-def test_the_machine_is_remembered_once_and_again_when_it_changed(stage: Stage) -> None:
-    """Cycles that see the same machine make no new template version; a changed tag makes one."""
+def test_a_launch_template_is_written_once_and_again_when_the_instance_changed(
+    stage: Stage,
+) -> None:
+    """Cycles that see the same instance make no new template version; a changed tag makes one."""
     instance = stage.launch(tags={"team": "checkout"})
-    stage.take_in()
+    stage.adopt()
     first = _template(stage, "web")
     stage.cycle()
     assert _template(stage, "web") == first
@@ -55,7 +57,7 @@ def test_the_machine_is_remembered_once_and_again_when_it_changed(stage: Stage) 
 def test_a_switch_of_ours_makes_no_new_template(stage: Stage) -> None:
     """The replacement is read once and found to be what the template says: the version stays."""
     stage.launch(tags={"team": "checkout"}, user_data=b"#!/bin/sh")
-    stage.take_in()
+    stage.adopt()
     before = _template(stage, "web")
     stage.force()
     stage.finish()
@@ -66,9 +68,9 @@ def test_a_switch_of_ours_makes_no_new_template(stage: Stage) -> None:
 def test_a_type_that_the_user_chose_is_the_new_home(stage: Stage) -> None:
     """An instance that was resized by hand is measured by its new type from the next cycle on."""
     instance = stage.launch()
-    stage.take_in()
-    machine = stage.world.instances[instance]
-    machine.spec = replace(machine.spec, instance_type="m6i.large")
+    stage.adopt()
+    running = stage.world.instances[instance]
+    running.spec = replace(running.spec, instance_type="m6i.large")
     stage.cycle()
     workload = stage.workload()
     assert (workload["instance_type"], workload["home_type"]) == ("m6i.large", "m6i.large")
@@ -77,7 +79,7 @@ def test_a_type_that_the_user_chose_is_the_new_home(stage: Stage) -> None:
 def test_a_type_that_we_chose_is_no_new_home(stage: Stage) -> None:
     """After a switch to a larger type the workload is still measured by its home type."""
     stage.launch()
-    stage.take_in()
+    stage.adopt()
     stage.force(instance_type="c6i.xlarge")
     stage.finish()
     stage.cycle()
@@ -85,16 +87,16 @@ def test_a_type_that_we_chose_is_no_new_home(stage: Stage) -> None:
     assert (workload["instance_type"], workload["home_type"]) == ("c6i.xlarge", "m5.large")
 
 
-def test_refused_ones_stand_on_the_ledger_and_stop_nobody(stage: Stage) -> None:
-    """Duplicates, group members, wrong tags and protected machines are refused with their reason,
-    and the sound workload beside them is moved."""
+def test_refused_instances_are_on_the_ledger_and_stop_no_other(stage: Stage) -> None:
+    """Duplicates, group members, wrong tags and protected instances are refused with their reason,
+    and the valid workload beside them is switched."""
     stage.launch("twin")
     stage.launch("twin")
     stage.launch("typo", tags={"spot-optimizer:mode": "automatic"})
     protected = stage.launch("protected", lifecycle="on-demand")
     stage.world.protect(protected)
     stage.launch("sound", lifecycle="on-demand")
-    stage.take_in()
+    stage.adopt()
     summary = stage.cycle()
     stage.finish()
 
@@ -112,11 +114,11 @@ def test_refused_ones_stand_on_the_ledger_and_stop_nobody(stage: Stage) -> None:
         assert reason in item["status_reason"]
 
 
-def test_a_refused_one_is_taken_in_when_its_reason_is_gone(stage: Stage) -> None:
-    """After the second bearer of an id has ended, the first is managed."""
+def test_a_refused_instance_is_adopted_when_its_reason_is_gone(stage: Stage) -> None:
+    """After the second instance with the same id has ended, the first is managed."""
     stage.launch("twin")
     second = stage.launch("twin")
-    stage.take_in()
+    stage.adopt()
     assert stage.workload("twin")["status"] == "refused"
     stage.world.terminate_instance(second)
     stage.cycle()
@@ -128,7 +130,7 @@ def test_a_workload_that_vanished_is_gone_and_may_come_back(stage: Stage) -> Non
     """Its item says so and keeps what was set; a new instance with the id takes it up again."""
     instance = stage.launch()
     stage.launch("other")
-    stage.take_in()
+    stage.adopt()
     stage.command(command="set-mode", workload="web", mode="manual")
     stage.world.terminate_instance(instance)
     stage.account.run_for(timedelta(minutes=1))
@@ -148,8 +150,10 @@ def test_a_workload_that_vanished_is_gone_and_may_come_back(stage: Stage) -> Non
     "operation",
     ["GetLaunchTemplateData", "CreateLaunchTemplate", "CreateTags"],
 )
-def test_a_machine_that_cannot_be_read_or_named_stops_nobody(stage: Stage, operation: str) -> None:
-    """AWS refuses one call about one machine: it is left out, the other is taken in."""
+def test_an_instance_that_cannot_be_read_or_named_stops_no_other(
+    stage: Stage, operation: str
+) -> None:
+    """AWS refuses one call about one instance: it is skipped, the other is adopted."""
     bad, good = stage.launch(None), stage.launch("good", lifecycle="on-demand")
     stage.faults.append(
         Fault(
@@ -159,7 +163,7 @@ def test_a_machine_that_cannot_be_read_or_named_stops_nobody(stage: Stage, opera
             when=lambda params: bad in str(params),
         )
     )
-    stage.take_in()
+    stage.adopt()
     stage.cycle()
     assert stage.faults[0].met
     assert stage.workload("good")["instance_id"] == good
@@ -174,13 +178,13 @@ def test_a_machine_that_cannot_be_read_or_named_stops_nobody(stage: Stage, opera
         ("GetLaunchTemplateData", "it could not be read"),
     ],
 )
-def test_what_cannot_be_read_or_written_is_told_until_it_can(
+def test_an_instance_that_cannot_be_read_or_written_is_refused_until_it_can(
     stage: Stage, operation: str, reason: str
 ) -> None:
-    """The refusal stands on the ledger once, and the workload is taken in when AWS lets us."""
+    """The refusal is written to the ledger once, and the workload is adopted when AWS allows it."""
     instance = stage.launch(None)
     stage.faults.append(Fault(operation, code="UnauthorizedOperation", caller="Decide"))
-    stage.take_in()
+    stage.adopt()
     assert reason in stage.workload(instance)["status_reason"]
     stage.api.clear()
     assert stage.cycle()["refused"] == 1
@@ -195,7 +199,7 @@ def test_other_stacks_instances_are_not_looked_at(stage: Stage) -> None:
     """An instance that names another stack, or none, is neither adopted nor refused."""
     stage.world.launch_instance("m5.large", ZONES[0], tags={"spot-optimizer:managed": "other"})
     stage.world.launch_instance("m5.large", ZONES[0], tags={"Name": STACK})
-    stage.take_in()
+    stage.adopt()
     assert not [item for item in stage.items() if item["pk"] == "WORKLOADS"]
 
 
@@ -203,7 +207,7 @@ def test_a_dry_run_writes_ledger_and_bucket_only() -> None:
     """It decides and records; EC2 and Step Functions are only read."""
     with open_stage(DryRun="true") as stage:
         instance = stage.launch(None, lifecycle="on-demand")
-        stage.take_in()
+        stage.adopt()
         summary = stage.cycle()
         assert (summary["decisions"], summary["held"]) == ({"SWITCH": 1}, 1)
         assert summary["started"] == {}
