@@ -154,8 +154,15 @@ def test_function_is_asked_for_what_its_contract_knows(task: dict[str, Any]) -> 
     payload = task["Parameters"]["Payload"]
     given = {key.removesuffix(".$") for key in payload}
     request = _request(REQUESTS[substitution[1]], payload)
-    required = {name for name, field in request.model_fields.items() if field.is_required()}
-    assert required <= given <= set(request.model_fields)
+    on_the_wire = {
+        field.serialization_alias or name for name, field in request.model_fields.items()
+    }
+    required = {
+        field.serialization_alias or name
+        for name, field in request.model_fields.items()
+        if field.is_required()
+    }
+    assert required <= given <= on_the_wire
 
 
 def _request(contract: Any, payload: dict[str, Any]) -> type[Boundary]:
