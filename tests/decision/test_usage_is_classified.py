@@ -2,7 +2,7 @@
 
 import pytest
 
-from spot_optimizer.decision.usage_class import UsageClass, classify_usage
+from spot_optimizer.decision.over_or_under_provisioned import UsageClass, classify_usage
 from spot_optimizer.settings import Settings
 from spot_optimizer.usage.usage import Usage
 from tests.decision.worlds import NOW, TYPES

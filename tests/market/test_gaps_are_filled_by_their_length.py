@@ -9,15 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spot_optimizer.market.coverage import Coverage
-from spot_optimizer.market.gaps import (
-    BUCKET_S,
-    CONFIDENCE,
-    Method,
-    count_gaps,
-    find_gaps,
-    gap_kind,
-    method_for,
-)
+from spot_optimizer.market.gap_methods import CONFIDENCE, Method, gap_kind, method_for
+from spot_optimizer.market.gaps import BUCKET_S, count_gaps, find_gaps
 from spot_optimizer.market.grid_view import PriceGrid, count_methods, grid_view
 from spot_optimizer.market.price_book import PriceBook
 from spot_optimizer.vocabulary import Pool

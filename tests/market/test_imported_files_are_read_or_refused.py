@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spot_optimizer.market.cleaning import Cleaning
-from spot_optimizer.market.gaps import Method, count_gaps, find_gaps
+from spot_optimizer.market.gap_methods import Method
+from spot_optimizer.market.gaps import count_gaps, find_gaps
 from spot_optimizer.market.grid_view import grid_view
 from spot_optimizer.market.import_book import book_of_rows
 from spot_optimizer.market.import_file import BYTES_MAX, FileRows, UnreadableFile, read_import

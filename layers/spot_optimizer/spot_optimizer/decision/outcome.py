@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from spot_optimizer.decision.decision import Candidate
+from spot_optimizer.decision.over_or_under_provisioned import UsageClass
 from spot_optimizer.decision.ranking import on_demand_candidates
 from spot_optimizer.decision.selection import CANDIDATES_MAX, Selection
 from spot_optimizer.decision.situation import Situation
-from spot_optimizer.decision.usage_class import UsageClass
 from spot_optimizer.vocabulary import DecisionKind, Rule
 
 

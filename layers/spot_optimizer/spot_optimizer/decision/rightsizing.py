@@ -6,10 +6,10 @@ from datetime import timedelta
 
 import numpy as np
 
+from spot_optimizer.decision.over_or_under_provisioned import RIGHTSIZE_DOWN_HOURS_MIN, UsageClass
 from spot_optimizer.decision.selection import Selection
 from spot_optimizer.decision.situation import Situation
 from spot_optimizer.decision.stages import Safety, Want
-from spot_optimizer.decision.usage_class import RIGHTSIZE_DOWN_HOURS_MIN, UsageClass
 from spot_optimizer.market.catalog import Catalog, InstanceType
 from spot_optimizer.vocabulary import Lifecycle
 

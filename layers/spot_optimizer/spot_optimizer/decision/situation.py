@@ -6,8 +6,8 @@ from enum import StrEnum
 
 from spot_optimizer.decision.hazard import age_factor
 from spot_optimizer.decision.market_table import MarketTable
+from spot_optimizer.decision.over_or_under_provisioned import UsageVerdict, classify_usage
 from spot_optimizer.decision.stages import Reason, Safety, safety_codes
-from spot_optimizer.decision.usage_class import UsageVerdict, classify_usage
 from spot_optimizer.decision.world import WorkloadView
 from spot_optimizer.market.catalog import Catalog, InstanceType
 from spot_optimizer.vocabulary import Lifecycle, Pool

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from spot_optimizer.market.gaps import BUCKET_S, Method, method_for
+from spot_optimizer.market.gap_methods import Method, method_for
+from spot_optimizer.market.gaps import BUCKET_S
 from spot_optimizer.market.prices import Floats
 from spot_optimizer.vocabulary import HOUR_S
 

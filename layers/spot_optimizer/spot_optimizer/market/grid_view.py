@@ -12,15 +12,8 @@ from numpy.typing import NDArray
 
 from spot_optimizer.market.coverage import Span, clipped
 from spot_optimizer.market.filling import NEIGHBORS, fill_gap
-from spot_optimizer.market.gaps import (
-    BUCKET_S,
-    CONFIDENCE,
-    LONG_BUCKETS_MAX,
-    Gap,
-    Method,
-    find_gaps,
-    method_for,
-)
+from spot_optimizer.market.gap_methods import CONFIDENCE, LONG_BUCKETS_MAX, Method, method_for
+from spot_optimizer.market.gaps import BUCKET_S, Gap, find_gaps
 from spot_optimizer.market.price_book import PriceBook
 from spot_optimizer.market.prices import Floats, Times
 from spot_optimizer.vocabulary import Pool

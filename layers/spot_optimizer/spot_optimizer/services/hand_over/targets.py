@@ -5,16 +5,18 @@ from datetime import datetime, timedelta
 from botocore.exceptions import ClientError
 
 from spot_optimizer.aws.clients import error_code
-from spot_optimizer.aws.load_balancing import Registration, read_classic_load_balancers, register
+from spot_optimizer.aws.load_balancing import Registration, register
 from spot_optimizer.contracts.steps import HandOverProgress, HandOverRequest
 from spot_optimizer.services.hand_over.errors import (
-    LoadBalancerNotSupported,
     TargetsNotHealthy,
     ended_or_not_yet,
 )
 from spot_optimizer.services.hand_over.registrations import (
     BothRegistrations,
     read_both_registrations,
+)
+from spot_optimizer.services.hand_over.unsupported_load_balancers import (
+    refuse_classic_load_balancers,
 )
 from spot_optimizer.telemetry import logger
 
@@ -37,7 +39,7 @@ def hand_over_targets(request: HandOverRequest, now: datetime) -> HandOverProgre
     Raises TargetsNotHealthy; on ``shift`` LoadBalancerNotSupported.
     """
     if request.load_balancing is None and request.action == "shift":
-        _refuse_classic_load_balancers(request.original_id)
+        refuse_classic_load_balancers(request.original_id)
     both = read_both_registrations(request, now)
     known = {r.place: r for r in both.replacement if not r.is_draining}
     missing = [r for r in both.wanted if r.place not in known]
@@ -58,16 +60,6 @@ def hand_over_targets(request: HandOverRequest, now: datetime) -> HandOverProgre
     moved = tuple(dict.fromkeys(r.target_group_arn for r in known.values()))
     logger.info("targets handed over", handed_over=moved)
     return HandOverProgress(done=True, load_balancing=both.load_balancing, handed_over=moved)
-
-
-def _refuse_classic_load_balancers(original_id: str) -> None:
-    balancers = read_classic_load_balancers(original_id)
-    if balancers:
-        raise LoadBalancerNotSupported(
-            f"register {original_id} with a target group instead of the Classic Load Balancer"
-            f" {', '.join(repr(name) for name in balancers)}, which is not supported, or tag it"
-            " spot-optimizer:mode = off"
-        )
 
 
 def _register(

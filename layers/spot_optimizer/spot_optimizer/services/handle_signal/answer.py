@@ -18,7 +18,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from spot_optimizer.aws.environment import Environment
-from spot_optimizer.aws.ledger.signals import first_of_its_kind, read_pointer
+from spot_optimizer.aws.ledger.signals import read_pointer
 from spot_optimizer.aws.ledger.table import Ledger
 from spot_optimizer.contracts.boundary import InvalidRequest, parse
 from spot_optimizer.contracts.events import (
@@ -29,10 +29,10 @@ from spot_optimizer.contracts.events import (
     SignalRequest,
     StateChange,
 )
+from spot_optimizer.services.handle_signal.duplicates import why_duplicate
 from spot_optimizer.services.handle_signal.interruption import answer_warning
 from spot_optimizer.services.handle_signal.rebalance import answer_rebalance
 from spot_optimizer.services.handle_signal.received_signal import (
-    REBALANCE,
     ReceivedSignal,
     is_failing_over,
 )
@@ -42,10 +42,6 @@ from spot_optimizer.telemetry import logger, metrics
 AGE_MAX = timedelta(days=1)
 """EventBridge delivers for up to a day (EventBridge user guide, "Retry policy"); older events are not
 answered."""
-
-DUPLICATE_WINDOW = timedelta(minutes=10)
-REARMED_AFTER = timedelta(minutes=30)
-"""A second rebalance recommendation for the same instance counts again after this time."""
 
 
 def handle_signal(event: dict[str, Any], env: Environment, now: datetime) -> SignalOutcome:
@@ -97,12 +93,7 @@ def _why_needless(received: ReceivedSignal) -> str:
         return f"state {received.action} needs no answer"
     if is_failing_over(received):
         return f"failover {received.workload.claim_switch_id} is running"
-    word = f"{received.kind}-{received.action}" if received.action else received.kind
-    window = REARMED_AFTER if received.kind == REBALANCE else DUPLICATE_WINDOW
-    instance_id, event_id = received.workload.instance_id, received.signal.id
-    if not first_of_its_kind(received.ledger, instance_id, word, event_id, received.now, window):
-        return f"duplicate of a {word} within {window}"
-    return ""
+    return why_duplicate(received)
 
 
 def _none(reason: str, workload_id: str | None = None) -> SignalOutcome:

@@ -9,13 +9,13 @@ from spot_optimizer.codec import DamagedState
 from spot_optimizer.forecast.daily_lessons import (
     HISTORY_S,
     Lessons,
-    has_enough_history,
 )
 from spot_optimizer.forecast.forecaster import Forecaster, unknown_instability
 from spot_optimizer.forecast.last_price import LastPrice
 from spot_optimizer.forecast.model_artifact import Metadata, UnusableModel
 from spot_optimizer.forecast.model_comparison import COMPARISON_HISTORY_S
 from spot_optimizer.forecast.model_forecaster import ModelForecaster
+from spot_optimizer.forecast.model_freshness import require_recent_lesson
 from spot_optimizer.forecast.model_registry import Registry, Slot
 from spot_optimizer.market.prices import Floats, PriceChanges
 from spot_optimizer.services.refresh_market.kept_models import (
@@ -25,9 +25,6 @@ from spot_optimizer.services.refresh_market.kept_models import (
 from spot_optimizer.services.refresh_market.recent_prices import Market
 from spot_optimizer.telemetry import logger, metrics
 from spot_optimizer.vocabulary import DAY_S
-
-STALE_AFTER_DAYS = 3.0
-"""A model without a lesson for so long is not used."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +128,7 @@ def _model_forecaster(inputs: ForecastInputs, slot: Slot) -> ModelForecaster:
     market = inputs.market
     metadata = read_kept_metadata(market.store, slot)
     lessons = _read_lessons(market.store, slot, metadata)
-    _require_recent_lesson(metadata, lessons, inputs.history, market.now_s)
+    require_recent_lesson(metadata, lessons, inputs.history, market.now_s)
     model = load_kept_model(market.store, slot)
     updated = (lessons or Lessons.none(model)).with_lesson_if_due(
         model, inputs.history, market.on_demand_usd_per_hour, market.now_s
@@ -154,25 +151,6 @@ def _read_lessons(store: DataBucket, slot: Slot, metadata: Metadata) -> Lessons 
         logger.warning("the model's lessons are damaged; it learns again", reason=str(error))
         return None
     return lessons if lessons.model == metadata.checksum else None
-
-
-def _require_recent_lesson(
-    metadata: Metadata, lessons: Lessons | None, history: PriceChanges, now_s: int
-) -> None:
-    """Raises UnusableModel if the model has no recent lesson and there is no history for one."""
-    if has_enough_history(history, now_s):
-        return  # the last day's lesson is known, or comes next
-    if lessons is None:
-        raise UnusableModel(
-            f"{metadata.name} has not learned from this market yet: it needs "
-            f"{HISTORY_S // DAY_S} days of prices"
-        )
-    age_days = lessons.age_days(now_s)
-    if age_days > STALE_AFTER_DAYS:
-        raise UnusableModel(
-            f"{metadata.name} is stale: it last learned from this market {age_days:.1f} days "
-            f"ago, allowed are {STALE_AFTER_DAYS:g}"
-        )
 
 
 def _lessons_key(slot: Slot) -> str:

@@ -7,7 +7,8 @@ import numpy as np
 
 from spot_optimizer.market.collection_plan import Slice, history_span, plan_slices
 from spot_optimizer.market.coverage import Coverage, Span, clipped, missing
-from spot_optimizer.market.gaps import Method, count_gaps, find_gaps
+from spot_optimizer.market.gap_methods import Method
+from spot_optimizer.market.gaps import count_gaps, find_gaps
 from spot_optimizer.market.grid_view import LOOK_AROUND_S, grid_view
 from spot_optimizer.market.price_book import PriceBook
 from spot_optimizer.market.price_months import Month, months_in
