@@ -142,7 +142,17 @@ def test_old_requests_are_understood_and_written_as_they_were(function: str) -> 
     rows = fixtures.steps()[function]
     assert rows
     for row in rows:
-        _assert_same_to_old(row["request"], *REQUESTS[function])
+        if function != "HandOver":
+            _assert_same_to_old(row["request"], *REQUESTS[function])
+
+
+def test_old_hand_overs_are_understood() -> None:
+    """A definition calls the version of HandOver that it was published with, so only today's reading of
+    the old action ``rescue`` counts, for whoever invokes it by hand."""
+    for row in fixtures.steps()["HandOver"]:
+        asked = row["request"]["action"]
+        read = steps.HandOverRequest.model_validate(row["request"])
+        assert read.action == {"rescue": "fail-over"}.get(asked, asked)
 
 
 def _assert_same_to_old(payload: Any, new: Any, old_name: str) -> None:
