@@ -1,22 +1,12 @@
 """Engines by name: the bundled ones, and a user's own from a layer that the user adds."""
 
-import sys
 from collections.abc import Iterable
-from importlib import import_module
 from importlib.metadata import entry_points
 
 from spot_optimizer.decision.engines.contract import Engine, Engines
 from spot_optimizer.decision.engines.registry import BUILT_IN
 from spot_optimizer.telemetry import logger
-
-_RENAMED_MODULES = {
-    "spot_optimizer.words": "spot_optimizer.vocabulary",
-    "spot_optimizer.decision.found": "spot_optimizer.decision.selection",
-    "spot_optimizer.decision.hours": "spot_optimizer.decision.quiet_hours",
-    "spot_optimizer.decision.image": "spot_optimizer.decision.image_requirements",
-    "spot_optimizer.decision.targets": "spot_optimizer.decision.ranking",
-}
-"""Old -> new names of modules that engines of version 0.1.0 import (docs/compatibility.md)."""
+from spot_optimizer.workflow.engine_api_0_1_0 import provide_old_names
 
 GROUP = "spot_optimizer.engines"
 """Entry points of this group are engines: an object that fulfills the contract, or its class."""
@@ -38,7 +28,7 @@ def _load(name: str) -> Engine | str | None:
         return None
     if len(found) > 1:
         return f"{len(found)} packages provide it: {', '.join(sorted(e.value for e in found))}"
-    _provide_renamed_modules()
+    provide_old_names()
     try:
         loaded = found[0].load()
         engine = loaded() if isinstance(loaded, type) else loaded
@@ -51,9 +41,3 @@ def _load(name: str) -> Engine | str | None:
             f"{found[0].value} is {type(engine).__name__}; an engine has a name and a judge method"
         )
     return engine
-
-
-def _provide_renamed_modules() -> None:
-    """Let engines that were written for version 0.1.0 import modules by their old names."""
-    for old, new in _RENAMED_MODULES.items():
-        sys.modules.setdefault(old, import_module(new))
