@@ -46,7 +46,7 @@ def test_invoke_uploads_a_model_before_the_call(
     assert result.exit_code == 0, result.output
     (upload,) = json.loads(result.output)["answer"]["uploads"]
     assert (upload["version"], upload["state"]) == ("v7", "refused")
-    assert upload["reason"].startswith("model.pkl: no file of a model")
+    assert upload["reason"].startswith("model.pkl: not a file of a model")
 
 
 def test_an_unknown_function_is_named_with_those_there_are(tmp_path: Path) -> None:

@@ -82,8 +82,12 @@ ALLOWED = (
     (f"{_CODE}/forecast/issued_forecasts.py", r"\"foretold\"", "the kind of a stored object"),
     (f"{_CODE}/decision/appraisal.py", r"price_usd_per_hour", "a key of answers in version 0.1.0"),
     (f"{_CODE}/decision/recommendation.py", r"price_usd_per_hour", "as above"),
-    (f"{_CODE}/decision/decision_record.py", r"\"rescue\"|``rescue``", "a key of stored decisions"),
-    (f"{_CODE}/contracts/steps.py", r"\"rescue\"|``rescue``", "an action of pinned definitions"),
+    ("tests/decision/test_appraisals_judge_one_pool.py", r"price_usd_per_hour", "as above"),
+    (
+        "tests/decision/test_recommendations_are_the_cheapest_within_the_limits.py",
+        r"price_usd_per_hour",
+        "as above",
+    ),
     ("template.yaml", r"LeftOversFound|MachinesNotLookedAt", "the metric's name in version 0.1.0"),
     (
         "tests/house/test_operations_are_in_place.py",
