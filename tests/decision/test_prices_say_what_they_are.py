@@ -112,7 +112,8 @@ def test_record_has_the_new_names_and_those_of_the_first_release() -> None:
     assert record["saving_forecast_usd_per_hour"] == pytest.approx(0.015)
     assert record["saving_spot_usd_per_hour"] == pytest.approx(0.030)
     assert record["saving_usd_per_hour"] == record["saving_forecast_usd_per_hour"]
-    assert record["rescue"] is record["urgent"] is False
+    assert record["rescue"] is False
+    assert "urgent" not in record, "written under its old name alone (docs/compatibility.md)"
     assert (
         to_wire(record)["candidates"]
         == to_wire(json.loads(json.dumps(record, default=str)))["candidates"]
