@@ -40,7 +40,7 @@ def differences(recorded: Mapping[str, Any], decision: Decision) -> list[str]:
     return [
         name
         for name in _COMPARED
-        if _as_known(again[name], recorded.get(name)) != recorded.get(name)
+        if name in recorded and _as_known(again[name], recorded[name]) != recorded[name]
     ]
 
 
