@@ -107,6 +107,13 @@ def test_summary_says_of_which_prices_a_saving_is() -> None:
     )
 
 
+def test_equal_savings_stand_once_in_the_summary() -> None:
+    """One figure, with both kinds of prices that it is of."""
+    alike = {**DECISION, "current_forecast_usd_per_hour": 0.065}
+    summary = success_figures(switch(), alike, NOW)["summary"]
+    assert summary.endswith("spot, saves 0.0300 USD per hour at current and forecast prices")
+
+
 def test_summary_says_what_a_more_expensive_pool_costs() -> None:
     """A negative saving is a cost."""
     costlier = {**DECISION, "current_forecast_usd_per_hour": 0.025}

@@ -127,20 +127,25 @@ def _break_even_hours(overlap_usd: float | None, saving: float | None) -> float 
 
 def _summary(switch: SwitchItem, saving_spot: float | None, saving_forecast: float | None) -> str:
     original, target = switch.order.original, switch.order.candidates[switch.candidate]
-    savings = ((saving_spot, "current prices"), (saving_forecast, "forecast prices"))
+    savings = {"current prices": saving_spot, "forecast prices": saving_forecast}
+    texts = {
+        prices: _saving_text(saving) for prices, saving in savings.items() if saving is not None
+    }
+    if len(texts) == 2 and len(set(texts.values())) == 1:
+        texts = {"current and forecast prices": texts["current prices"]}
     return ", ".join(
         [
             f"{original.instance_type}/{original.availability_zone} {original.lifecycle}"
             f" -> {target.instance_type}/{target.availability_zone} {target.lifecycle}",
-            *(_saving_text(saving, prices) for saving, prices in savings if saving is not None),
+            *(f"{text} at {prices}" for prices, text in texts.items()),
         ]
     )
 
 
-def _saving_text(saving: float, prices: str) -> str:
+def _saving_text(saving: float) -> str:
     if saving < 0:
-        return f"costs {-saving:.4f} USD per hour more at {prices}"
-    return f"saves {saving:.4f} USD per hour at {prices}"
+        return f"costs {-saving:.4f} USD per hour more"
+    return f"saves {saving:.4f} USD per hour"
 
 
 def _downtime_s(switch: SwitchItem) -> float | None:
