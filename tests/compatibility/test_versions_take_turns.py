@@ -145,11 +145,25 @@ def test_no_version_refuses_what_the_other_has_left(mixed: Mixed) -> None:
 
 def test_cycles_in_turn_decide_what_the_old_version_alone_decides(alone: Run, mixed: Mixed) -> None:
     """The same kinds, rows, targets and rejections for each workload, at the same times."""
-    assert _decisions(mixed[2]) == _decisions(alone)
+    assert _news(_decisions(mixed[2])) == _news(_decisions(alone))
     counted = ("workloads", "decisions", "held")
     assert [{k: s[k] for k in counted} for s in mixed[2].summaries] == [
         {k: s[k] for k in counted} for s in alone.summaries
     ]
+
+
+def _news(decisions: list[Any]) -> list[Any]:
+    """The decisions that say something new. Today's version also records one again that it acts upon
+    again."""
+    last: dict[str, Any] = {}
+    found = []
+    for each in decisions:
+        workload_id, _, kind, row, candidates, _, held = each
+        says = (kind, row, candidates[:1], held)
+        if last.get(workload_id) != says:
+            found.append(each)
+        last[workload_id] = says
+    return found
 
 
 def _decisions(run: Run) -> list[Any]:

@@ -34,7 +34,7 @@ def test_bill_names_services_total_and_fixed_part(counted: list[int]) -> None:
     assert counted == [7]
     for word in ("CloudWatch", "DynamoDB", "Lambda", "S3", "dashboards", "total", "fixed"):
         assert word in result.output
-    for note in ("free tier not counted", "2026-11", "interrupts one in ten"):
+    for note in ("without the free tier", "2026-11", "interrupts one in ten"):
         assert note in result.output
 
 

@@ -82,6 +82,7 @@ ALLOWED = (
     (f"{_CODE}/forecast/issued_forecasts.py", r"\"foretold\"", "the kind of a stored object"),
     (f"{_CODE}/decision/appraisal.py", r"price_usd_per_hour", "a key of answers in version 0.1.0"),
     (f"{_CODE}/decision/recommendation.py", r"price_usd_per_hour", "as above"),
+    (f"{_CODE}/workflow/engine_api_0_1_0.py", r"price_usd_per_hour", "an attribute in 0.1.0"),
     ("tests/decision/test_appraisals_*", r"price_usd_per_hour", "as above"),
     ("tests/decision/test_recommendations_*", r"price_usd_per_hour", "as above"),
     (f"{_CODE}/decision/decision_record.py", r"\"rescue\"|``rescue``", "a key of stored decisions"),
