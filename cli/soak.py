@@ -159,9 +159,3 @@ def _print_tables(coverage: Coverage, console: Console) -> None:
             f"longest time from the last fault until quiet: {coverage.slowest.settled_s / 60:.0f} min,"
             f" {coverage.slowest.spec.command}"
         )
-    if coverage.degraded:
-        console.print(
-            f"in {coverage.degraded} runs a failover failed, because its calls were refused for longer"
-            " than EC2 warns or for lack of capacity, and the leftover of a switch was adopted without"
-            " its targets or address"
-        )

@@ -216,7 +216,10 @@ class Auditor:
         started = Counter(
             each["switch_id"]
             for each in self._account.execution_inputs()
-            if isinstance(each, dict) and "switch_id" in each and "resume" not in each
+            if isinstance(each, dict)
+            and "switch_id" in each
+            and "resume" not in each
+            and "pays_debt" not in each
         )
         for switch_id, count in started.items():
             if count > 1:

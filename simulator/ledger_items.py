@@ -216,6 +216,25 @@ class SwitchItem:
         return self.order.candidates[self.candidate]
 
 
+@dataclass(frozen=True, slots=True)
+class DebtItem:
+    """What the instance of a workload still lacks of the instance before it."""
+
+    workload_id: str
+    switch_id: str
+    tries: int
+    tried_at: datetime | None
+
+    @classmethod
+    def read(cls, row: Row) -> Self:
+        return cls(
+            workload_id=row["workload_id"],
+            switch_id=row["switch_id"],
+            tries=row.get("tries", 0),
+            tried_at=_time(row, "tried_at"),
+        )
+
+
 def _time(row: Row, name: str) -> datetime | None:
     text = row.get(name)
     return datetime.fromisoformat(text) if text else None

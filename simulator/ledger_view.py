@@ -10,7 +10,7 @@ from moto.dynamodb.models import dynamodb_backends
 from simulator.account import EmbeddedAccount
 from simulator.account.copies import plain_copy
 from simulator.account.dynamodb_patches import remembered
-from simulator.ledger_items import Row, StackItem, SwitchItem, WorkloadItem
+from simulator.ledger_items import DebtItem, Row, StackItem, SwitchItem, WorkloadItem
 
 _Item = TypeVar("_Item")
 _deserialize = TypeDeserializer().deserialize
@@ -36,6 +36,10 @@ class LedgerView:
     def stack(self) -> StackItem:
         """The item of the whole stack; an empty one until it is first written."""
         return next(self._read(StackItem.read, "STACK", "STATE"), StackItem())
+
+    def debts(self) -> list[DebtItem]:
+        """What instances still lack of the instances before them."""
+        return list(self._read(DebtItem.read, "DEBTS", ""))
 
     def switches(self) -> list[SwitchItem]:
         """All switches, in the order of their claims."""

@@ -9,6 +9,7 @@ from simulator.account import EmbeddedAccount
 from simulator.world import World
 from simulator.world.events import (
     InstanceStopped,
+    InstanceStopping,
     InstanceTerminated,
     InstanceTerminating,
     InterruptionWarned,
@@ -64,6 +65,9 @@ class Signals:
                 self._emit("EC2 Instance Rebalance Recommendation", event.instance_id, {})
             case InstanceTerminating():
                 self._account.clock.call_later(_LOOKS[0], self._world.advance)
+                self._changed(event.instance_id, "shutting-down")
+            case InstanceStopping():
+                self._changed(event.instance_id, "stopping")
             case InstanceTerminated():
                 self._changed(event.instance_id, "terminated")
             case InstanceStopped():

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import timedelta
 
-from simulator.deployed import START, TYPES, ZONES
+from simulator.deployed import START, TYPES, ZONES, client
 from simulator.ledger_items import Phase
 from simulator.market.history import Pool, PriceHistory
 from simulator.trials.ground import Ground, TrialFailed
@@ -80,6 +80,14 @@ def interrupted(ground: Ground) -> None:
 
 def stopped(ground: Ground) -> None:
     ground.interrupt("web", "stop")
+
+
+def interrupted_and_stopped(ground: Ground) -> None:
+    """A person stops the instance in the two minutes between the warning and its end."""
+    instance_id = ground.ledger.workloads()["web"].instance_id
+    ground.interrupt("web")
+    ground.account.run_for(timedelta(seconds=5))
+    client("ec2").stop_instances(InstanceIds=[instance_id])
 
 
 def interrupted_in(state: str) -> Callable[[Ground], None]:
@@ -249,6 +257,17 @@ def interrupted_and_ended(ground: Ground) -> None:
     ground.account.run_for(timedelta(seconds=5))
     for instance_id in on_its_way(ground, "web"):
         ground.world.terminate_instance(instance_id)
+
+
+def interrupted_and_ended_at_commit(ground: Ground) -> None:
+    """A person terminates the replacement when the failover is about to commit."""
+    ground.interrupt("web")
+    ground.account.run_for(timedelta(seconds=5))
+    ground.run_until_entered("CommitFailOver")
+    replacement_id = ground.ledger.switches()[-1].replacement_id
+    assert replacement_id is not None
+    ground.ended.add(replacement_id)
+    ground.world.terminate_instance(replacement_id)
 
 
 def expensive_everywhere(market: PriceHistory) -> PriceHistory:

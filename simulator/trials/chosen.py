@@ -85,19 +85,23 @@ _CHOSEN: tuple[tuple[str, tuple[str, ...]], ...] = (
     ),
     ("failover-manual", (f"{_UPDATE}/RecordLaunched", f"{_INVOKE}/AbandonSwitch")),
     ("failover-manual", ("ec2:DescribeInstances/CheckReplacement",)),
-    ("failover-manual", (f"{_UPDATE}/RecordRunning",)),
-    (
-        "failover-manual",
-        (
-            "elbv2:RegisterTargets/HandOver:killed",
-            f"{_INVOKE}/HandOver#2",
-            f"{_INVOKE}/UndoHandOver",
-        ),
-    ),
-    ("failover-manual", (f"{_UPDATE}/RecordHandedOver",)),
-    ("failover-manual", (f"{_INVOKE}/CommitFailOver",)),
     (
         "failover",
+        (
+            f"{_INVOKE}/HandOver",
+            "ec2:DescribeInstanceStatus/CheckBeforeKeeping",
+        ),
+    ),
+    ("failover", (f"{_UPDATE}/RecordHandedOver", f"{_INVOKE}/CommitOwing")),
+    ("failover", (f"{_INVOKE}/CommitFailOver", f"{_INVOKE}/RecordPaid")),
+    ("failover", (f"{_UPDATE}/RecordRunning", f"{_INVOKE}/PayDebt")),
+    ("failover-sick", (f"{_INVOKE}/UndoHandOver",)),
+    (
+        "failover",
+        ("dynamodb:TransactWriteItems/CommitFailOver:killed", f"{_INVOKE}/CommitFailOver#2"),
+    ),
+    (
+        "failover-ended-at-commit",
         ("dynamodb:TransactWriteItems/CommitFailOver:killed", f"{_INVOKE}/CommitFailOver#2"),
     ),
     (
@@ -129,6 +133,9 @@ _CHOSEN: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("failover-stop", ("ec2:DeleteTags/LeaveOriginal",)),
     ("failover-stop", (f"{_ALERT}/AlertOriginalRemains", f"{_INVOKE}/RecordRemaining")),
     ("failover-persistent", ("ec2:CancelSpotInstanceRequests/CancelSpotRequest",)),
+    ("failover-persistent", ("ec2:DescribeInstances/CheckOriginal",)),
+    ("failover-persistent", ("ec2:CancelSpotInstanceRequests/CancelRequestOfGone",)),
+    ("failover-stopped-first", ()),
 )
 """Trial and its faults: ``service:Operation[/state][:kind]``; without a kind the call is denied."""
 

@@ -36,8 +36,6 @@ class Coverage:
         self.violated: Counter[str] = Counter()
         self.faults: Counter[tuple[str, str]] = Counter()
         self.single = 0
-        self.degraded = 0
-        """Runs in which a leftover was adopted without its targets or address."""
         self.slowest: RunResult | None = None
         """The run of a trial that needed the longest time from its last fault until it was quiet."""
         self._states: set[str] = set()
@@ -50,7 +48,6 @@ class Coverage:
         self.violated[trial] += result.violation is not None
         self.faults.update((trial, text.rpartition(":")[2]) for text in result.met)
         self.single += trial != RANDOM and len(result.spec.faults) == 1
-        self.degraded += bool(result.degraded)
         self._states.update(result.states)
         self._edges.update(result.edges)
         slowest_s = self.slowest.settled_s if self.slowest else 0.0

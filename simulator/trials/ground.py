@@ -55,8 +55,6 @@ class Ground(Deployed):
         """What a random trial draws from."""
         self.notes: dict[str, str] = {}
         """What a trial remembers from its beginning to its end."""
-        self.degraded: list[str] = []
-        """Targets or addresses that are no longer with their workload; see ``verdict``."""
         self.given_up: set[str] = set()
         """Workloads whose instance a person has terminated."""
         self.ended: set[str] = set()

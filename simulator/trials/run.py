@@ -52,8 +52,6 @@ class RunResult:
         met: the faults that happened.
         states: ``StateMachine/state`` of all executions.
         edges: ``StateMachine/state>next`` of every step, ``StateMachine/state!next`` of a Catch.
-        degraded: targets and addresses that were not taken over, because a failover failed and an
-            instance was adopted without them; see ``verdict``.
         trace: digest of all calls and of the ledger at the end.
     """
 
@@ -65,7 +63,6 @@ class RunResult:
     states: tuple[str, ...]
     edges: tuple[str, ...]
     outcomes: tuple[str, ...]
-    degraded: tuple[str, ...]
     settled_s: float
     trace: str
     real_s: float
@@ -131,7 +128,6 @@ def _result(ground: Ground, spec: RunSpec, violation: str | None, real_s: float)
         outcomes=tuple(
             f"{switch.workload_id} {switch.phase.value}" for switch in ground.ledger.switches()
         ),
-        degraded=tuple(ground.degraded),
         settled_s=0.0
         if injector.last_fault is None
         else (ground.now - injector.last_fault).total_seconds(),

@@ -89,7 +89,7 @@ def _write(answers: int, result: RunResult) -> None:
 def _died(spec: RunSpec, status: int) -> RunResult:
     code = os.waitstatus_to_exitcode(status)
     ended = f"did not end within {RUN_S_MAX} s" if code == -signal.SIGALRM else f"died with {code}"
-    return RunResult(spec, f"the run {ended}", (), 0, (), (), (), (), (), 0.0, "", 0.0)
+    return RunResult(spec, f"the run {ended}", (), 0, (), (), (), (), 0.0, "", 0.0)
 
 
 if __name__ == "__main__":

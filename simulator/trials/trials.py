@@ -118,6 +118,12 @@ TRIALS: Mapping[str, Trial] = {
             acts.stopped,
         ),
         Trial(
+            "failover-stopped-first",
+            "EC2 warns that it will end the instance of a persistent request, and its user stops it",
+            acts.persistent_with_plan,
+            acts.interrupted_and_stopped,
+        ),
+        Trial(
             "failover-during-boot",
             "EC2 interrupts the original while its replacement boots",
             acts.with_failover_plan,
@@ -225,6 +231,12 @@ TRIALS: Mapping[str, Trial] = {
             acts.interrupted_and_ended,
         ),
         Trial(
+            "failover-ended-at-commit",
+            "EC2 interrupts the instance, and a person terminates its replacement as it is committed",
+            acts.with_failover_plan,
+            acts.interrupted_and_ended_at_commit,
+        ),
+        Trial(
             "failover-persistent",
             "EC2 interrupts the instance of a persistent request, which would launch another one",
             acts.persistent_with_plan,
@@ -249,7 +261,8 @@ TRIALS: Mapping[str, Trial] = {
 
 _NOT_SWEPT = (
     RANDOM, "dead-claim", "redriven", "failover-redriven", "full", "switch-stopped", "failover-stopped",
-    "failover-manual", "failover-full", "failover-ended", "failover-persistent",
+    "failover-manual", "failover-full", "failover-ended", "failover-persistent", "failover-stopped-first",
+    "failover-ended-at-commit",
 )  # fmt: skip
 SINGLE = tuple(name for name in TRIALS if name not in _NOT_SWEPT)
 """Trials of whose calls each is tried with every kind of fault."""

@@ -3,8 +3,7 @@
 import base64
 from datetime import datetime, timedelta
 
-from simulator.faults.kinds import FaultKind
-from simulator.ledger_items import DecisionKind, Phase
+from simulator.ledger_items import Phase
 from simulator.trials.ground import Ground, TrialFailed
 from simulator.trials.instances import SECRET
 from simulator.trials.trials import Trial
@@ -16,6 +15,8 @@ ONE_SWEEP = timedelta(minutes=11)
 TWO_SWEEPS = timedelta(minutes=20)
 """Invariant 3: a leftover is cleared within two sweeps."""
 _STEP = timedelta(minutes=1)
+_DEBT_WAIT = timedelta(minutes=2)
+"""From the first try to pay a debt to the second."""
 _CYCLE_EVERY = 5
 """Minutes between two cycles, as deployed: a cycle adopts what a failover has left."""
 
@@ -48,8 +49,12 @@ def run_until_settled(ground: Ground, trial: Trial) -> None:
 
 
 def _backed_off_until(ground: Ground, begun: datetime) -> list[datetime]:
-    """A failed failover is retried when its back-off is over."""
-    return [w.backoff_until or begun for w in ground.ledger.workloads().values()]
+    """A failed failover is retried when its back-off is over, a debt after a wait that doubles."""
+    debts = [debt for debt in ground.ledger.debts() if debt.tried_at]
+    return [
+        *(w.backoff_until or begun for w in ground.ledger.workloads().values()),
+        *((debt.tried_at or begun) + _DEBT_WAIT * (1 << min(debt.tries, 5)) for debt in debts),
+    ]
 
 
 def _executions_begun_at(ground: Ground, begun: datetime) -> list[datetime]:
@@ -69,6 +74,8 @@ def _under_way(ground: Ground) -> str | None:
     for item in ground.ledger.workloads().values():
         if item.claim_switch_id is not None:
             return f"{item.workload_id} is claimed by {item.claim_switch_id}"
+    for debt in ground.ledger.debts():
+        return f"switch {debt.switch_id} owes {debt.workload_id} a hand-over"
     for switch in ground.ledger.switches():
         if switch.phase not in (Phase.DONE, Phase.FAILED):
             return f"{switch.switch_id} is {switch.phase}"
@@ -107,28 +114,11 @@ def _nothing_is_lost(ground: Ground, workload: str, holders: list[str | None]) -
     targets = ground.targets(group)
     serving = {i: state for i, state in targets.items() if state != "draining"}
     what = ""
-    if serving != {item.instance_id: "healthy"}:
+    # A sick instance is registered; no health check can pass there.
+    state = "unhealthy" if ground.world.instances[item.instance_id].impaired else "healthy"
+    if serving != {item.instance_id: state}:
         what = f"{workload} runs on {item.instance_id}, its targets are {targets}"
     elif item.instance_id not in holders:
         what = f"{workload} runs on {item.instance_id}, addresses are at {holders}"
-    if what and _failover_was_refused(ground, workload, item.instance_id):
-        ground.degraded.append(what)
-    elif what:
+    if what:
         raise TrialFailed(what)
-
-
-def _failover_was_refused(ground: Ground, workload: str, instance_id: str) -> bool:
-    """Whether a failover failed because calls were refused for longer than EC2 warns: it could be neither
-    carried out nor undone, and the remaining instance was adopted as it was. Or whether that happened for
-    lack of capacity, with an instance that a stopped switch had left, and an alert reported that targets
-    and address are not with it."""
-    refused = any(met.kind is FaultKind.DENIED for met in ground.injector.met)
-    alerted = any(
-        text.startswith(f"{instance_id}, launched by a switch") for text in ground.alerts()
-    )
-    return (refused or alerted) and any(
-        switch.workload_id == workload
-        and switch.order.kind is DecisionKind.EVACUATE
-        and switch.phase is Phase.FAILED
-        for switch in ground.ledger.switches()
-    )

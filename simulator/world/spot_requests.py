@@ -1,6 +1,7 @@
 """Spot instance requests."""
 
 from simulator.world.events import SpotRequestCancelled
+from simulator.world.instances import USER_INITIATED, terminate
 from simulator.world.model import SpotRequest
 from simulator.world.operations import Params, Reply, attributed_operation, operation
 from simulator.world.queries import Row, filtered, no_paging_with_ids, page, select, tag_list
@@ -45,7 +46,8 @@ def describe_spot_instance_requests(state: WorldState, params: Params) -> Reply:
 
 @attributed_operation("ec2", "CancelSpotInstanceRequests")
 def cancel_spot_instance_requests(state: WorldState, params: Params, caller: object) -> Reply:
-    """API_CancelSpotInstanceRequests: does not terminate the instance; repeating it is fine."""
+    """API_CancelSpotInstanceRequests: repeating it is fine. It does not terminate a running instance, but
+    a stopped one (EC2 user guide, "Behavior of Spot Instance interruptions")."""
     wanted = params["SpotInstanceRequestIds"]
     chosen = select(_visible(state, "id"), wanted, _NOT_FOUND, "spot instance request")
     now = state.now().replace(microsecond=0)
@@ -58,6 +60,9 @@ def cancel_spot_instance_requests(state: WorldState, params: Params, caller: obj
             "request-canceled-and-instance-running" if fulfilled else "canceled-before-fulfillment"
         )
         state.publish(SpotRequestCancelled(state.now(), caller, request.request_id))
+        instance = state.instances.get(request.instance_id or "")
+        if instance is not None and instance.state_at(state.now()) in ("stopping", "stopped"):
+            terminate(state, instance, caller, reason=USER_INITIATED)
     return {
         "CancelledSpotInstanceRequests": [
             {"SpotInstanceRequestId": request.request_id, "State": request.state}

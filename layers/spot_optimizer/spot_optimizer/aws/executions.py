@@ -4,7 +4,7 @@ from botocore.exceptions import ClientError
 
 from spot_optimizer.aws.clients import client, error_code
 from spot_optimizer.contracts.decide import SignalledDecision
-from spot_optimizer.contracts.switch import ResumeOrder, SwitchOrder
+from spot_optimizer.contracts.switch import DebtOrder, ResumeOrder, SwitchOrder
 from spot_optimizer.switching.reconcile import Run
 
 _NAME_LENGTH_MAX = 80
@@ -25,6 +25,17 @@ def resume_switch(state_machine_arn: str, order: ResumeOrder) -> str | None:
     return _start(state_machine_arn, name, order.model_dump_json())
 
 
+def pay_debt(state_machine_arn: str, order: DebtOrder) -> str | None:
+    """Start the execution that pays a debt; None if it was started before."""
+    name = payment_name(order.switch_id, order.payment)
+    return _start(state_machine_arn, name, order.model_dump_json())
+
+
+def payment_name(switch_id: str, payment: int) -> str:
+    """Name of the nth execution that pays the debt of a switch; shortened as a resumption's."""
+    return f"{switch_id}-owed-{payment}"[-_NAME_LENGTH_MAX:]
+
+
 def execution_name(switch_id: str, resume: int) -> str:
     """The switch's own name or, with ``resume``, the name of its nth resumption.
 
@@ -33,15 +44,12 @@ def execution_name(switch_id: str, resume: int) -> str:
     return f"{switch_id}-resume-{resume}"[-_NAME_LENGTH_MAX:] if resume else switch_id
 
 
-def read_run(state_machine_arn: str, switch_id: str, resume: int) -> Run:
-    """State of an execution of a switch. The ARN of an execution does not name the version or alias that
-    started it."""
+def read_run(state_machine_arn: str, name: str) -> Run:
+    """State of an execution. Its ARN does not name the version or alias that started it."""
     unqualified = ":".join(state_machine_arn.split(":")[:7])
     executions_arn = unqualified.replace(":stateMachine:", ":execution:")
     try:
-        reply = client("stepfunctions").describe_execution(
-            executionArn=f"{executions_arn}:{execution_name(switch_id, resume)}"
-        )
+        reply = client("stepfunctions").describe_execution(executionArn=f"{executions_arn}:{name}")
     except ClientError as error:
         if error_code(error) == "ExecutionDoesNotExist":
             return Run(running=False, status="MISSING", ended_at=None)

@@ -55,6 +55,13 @@ def read_target_groups(vpc_id: str) -> dict[str, tuple[str, ...]]:
     }
 
 
+def existing_target_groups(target_group_arns: Iterable[str]) -> tuple[str, ...]:
+    """Those of these target groups that have not been deleted, in their order."""
+    pages = client("elbv2").get_paginator("describe_target_groups").paginate()
+    existing = {group["TargetGroupArn"] for page in pages for group in page["TargetGroups"]}
+    return tuple(arn for arn in target_group_arns if arn in existing)
+
+
 _BALANCERS_MAX = 20
 """Load balancers in one call (ELB API reference, DescribeLoadBalancers)."""
 
@@ -84,7 +91,7 @@ def read_registrations(
 ) -> dict[str, list[Registration]]:
     """Instance id -> its registrations, draining ones included.
 
-    ``names``: instance id -> all its names.
+    ``names``: instance id -> all its names. Raises TargetGroupDeleted.
     """
     owners = {
         name: (instance_id, position)
@@ -94,7 +101,12 @@ def read_registrations(
     }
     found: dict[str, list[Registration]] = {instance_id: [] for instance_id in names}
     for arn in target_group_arns:
-        reply = client("elbv2").describe_target_health(TargetGroupArn=arn)
+        try:
+            reply = client("elbv2").describe_target_health(TargetGroupArn=arn)
+        except ClientError as error:
+            if error_code(error) != "TargetGroupNotFound":
+                raise
+            raise TargetGroupDeleted(arn) from error
         for row in reply["TargetHealthDescriptions"]:
             health, target = row["TargetHealth"], row["Target"]
             if target["Id"] in owners:
@@ -107,17 +119,28 @@ def read_registrations(
     return found
 
 
+class TargetGroupDeleted(Exception):
+    """A target group has been deleted since it was listed; the text is its ARN."""
+
+
 def register(names: Names, registrations: Iterable[Registration]) -> None:
     """Register an instance in the same groups and at the same ports. Idempotent.
 
     Names no availability zone: ELB derives it for an address in the group's VPC and refuses ``all`` (ELB
-    API reference, TargetDescription).
+    API reference, TargetDescription). A group that refuses does not keep the instance out of the others:
+    all are tried before the first error is raised.
     """
+    first: ClientError | None = None
     for each in registrations:
-        client("elbv2").register_targets(
-            TargetGroupArn=each.target_group_arn,
-            Targets=[{"Id": names[each.position], "Port": each.port}],
-        )
+        try:
+            client("elbv2").register_targets(
+                TargetGroupArn=each.target_group_arn,
+                Targets=[{"Id": names[each.position], "Port": each.port}],
+            )
+        except ClientError as error:
+            first = first or error
+    if first is not None:
+        raise first
 
 
 def deregister(names: Names, registrations: Iterable[Registration]) -> None:

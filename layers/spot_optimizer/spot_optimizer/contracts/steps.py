@@ -89,6 +89,15 @@ class CommitRequest(SwitchStep):
     action: Literal["commit"]
 
 
+class CommitOwingRequest(SwitchStep):
+    """CommitOwing: commit a failover whose replacement runs although its hand-over failed, and note
+    what it still owes the replacement."""
+
+    action: Literal["commit-owing"]
+    failure: dict[str, Any]
+    """What was caught: ``{"Error": ..., "Cause": ...}``."""
+
+
 class Committed(Boundary):
     """Answer of CommitSwitch: the permission to terminate the original."""
 
@@ -132,6 +141,13 @@ class FailRequest(SwitchStep):
     """What was caught or why no candidate is left: ``{"Error": ..., "Cause": ...}``."""
 
 
+class PayRequest(SwitchStep):
+    """RecordPaid: the instance has what it was owed."""
+
+    action: Literal["pay"]
+    instance_id: InstanceId
+
+
 class Outcome(Boundary):
     """Answer of RecordSuccess and RecordFailure."""
 
@@ -145,9 +161,11 @@ UpdateLedgerRequest = Annotated[
     | UnclaimRequest
     | RefuseRequest
     | CommitRequest
+    | CommitOwingRequest
     | AbandonRequest
     | SucceedRequest
-    | FailRequest,
+    | FailRequest
+    | PayRequest,
     Field(discriminator="action"),
 ]
 
@@ -219,15 +237,15 @@ class FoundLoadBalancing(Boundary):
 
 
 HandOverAction = Annotated[
-    Literal["shift", "fail-over", "undo", "release"],
+    Literal["shift", "fail-over", "pay", "undo", "release"],
     BeforeValidator(lambda action: "fail-over" if action == "rescue" else action),
 ]
 """Definitions of version 0.1.0 say ``rescue`` for ``fail-over``."""
 
 
 class HandOverRequest(SwitchStep):
-    """HandOver (``shift`` in SwitchInstance, ``fail-over`` in FailOver), UndoHandOver (``undo``),
-    ReleaseOriginal (``release``)."""
+    """HandOver (``shift`` in SwitchInstance, ``fail-over`` in FailOver), PayDebt (``pay``), UndoHandOver
+    (``undo``), ReleaseOriginal (``release``)."""
 
     action: HandOverAction
     original_id: InstanceId

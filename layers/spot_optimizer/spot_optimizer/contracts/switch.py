@@ -178,6 +178,33 @@ class ResumeOrder(Boundary):
     failure: LeftFailure
 
 
+class DebtOrder(Boundary):
+    """Input of a FailOver execution that pays a debt: it hands over what an instance still lacks.
+
+    It holds no claim. The debt is forgotten only if the workload still runs on the instance and no switch
+    is replacing it.
+    """
+
+    schema_version: Literal[1] = 1
+    pays_debt: Literal[True] = True
+    payment: int = Field(ge=1)
+    """Number of this execution among those that the sweep starts for one debt."""
+    switch_id: str
+    """The switch or failover that launched the instance."""
+    workload_id: WorkloadId
+    claim: LeftClaim
+    """The steps carry a token. This one is of no claim."""
+    original: LeftInstance
+    """The instance that had what is owed."""
+    replacement: LeftInstance
+    """The instance that the workload runs on."""
+    hand_over: LoadBalancingUnknown = LoadBalancingUnknown()
+    standing_load_balancing: StandingLoadBalancing | None = stored_as(
+        "standing_traffic", "standing_load_balancing"
+    )
+    """What the debt names."""
+
+
 class Attempt(Boundary):
     """One try of a switch: which candidate, counted from 1."""
 

@@ -66,6 +66,8 @@ class WorkloadView:
     """Planned switches wait until then."""
     moves: tuple[PastSwitch, ...] = ()
     """Switches of the last 24 hours."""
+    owes_hand_over: bool = False
+    """Its instance still lacks target groups or addresses of the instance before it."""
 
     @property
     def pool(self) -> Pool:

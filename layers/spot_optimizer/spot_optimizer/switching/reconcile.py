@@ -14,6 +14,8 @@ A switch normally ends in its own execution. A leftover is what that execution c
     DONE            ... a failover took over, and the original still runs RESUME (finished)
     none            an instance of ours whose switch is not on the ledger REMOVE
                     a workload without a claim whose instance EC2 took    FAIL_OVER
+    debt            the workload runs, and no switch replaces it          PAY (debts.py)
+                    the workload is gone                                  FORGET
 
 Two rules hold above all. An instance that we did not launch is never named. Neither is the instance that
 a workload runs on, nor its last one: if an original has died, its replacement is left for the next cycle
@@ -61,6 +63,10 @@ class Action(StrEnum):
     FAIL_OVER = "fail-over"
     """Start FailOver for an interrupted workload: no event reported the interruption, or its failover
     failed or was interrupted."""
+    PAY = "pay"
+    """Start the execution that hands over what the workload's instance still lacks."""
+    FORGET = "forget"
+    """Delete a debt that nobody can be paid any more."""
     REPORT = "report"
     """Record an interrupted workload for which no failover is possible, and send an alert."""
 

@@ -1,6 +1,8 @@
 """Why a switch failed, in words, and whether the failure counts for the breakers."""
 
 import json
+from collections.abc import Mapping
+from typing import Any
 
 from spot_optimizer.aws.clients import TryAgain
 from spot_optimizer.aws.ledger.claims import LedgerBusy
@@ -42,10 +44,19 @@ def failure_report(switch: SwitchItem, request: FailRequest) -> tuple[str, bool]
     if switch.phase is Phase.CLAIMED and last is not None and last.attempt == switch.attempt:
         tried = len(switch.refusals)
         return f"nothing launched, {tried} refused; last: {last.code}: {last.cure}", False
-    error = str(request.failure.get("Error", "unknown error"))
+    error = _error(request.failure)
     busy = switch.phase is Phase.CLAIMED and error in _SERVICE_BUSY
     counts = not busy and error != "OriginalChanged"
-    return f"{error}: {_readable(str(request.failure.get('Cause', '')))}", counts
+    return failure_in_words(request.failure), counts
+
+
+def failure_in_words(failure: Mapping[str, Any]) -> str:
+    """A caught error, ``{"Error": ..., "Cause": ...}``, as one line."""
+    return f"{_error(failure)}: {_readable(str(failure.get('Cause', '')))}"
+
+
+def _error(failure: Mapping[str, Any]) -> str:
+    return str(failure.get("Error", "unknown error"))
 
 
 def _readable(cause: str) -> str:

@@ -152,11 +152,14 @@ def _downtime_s(switch: SwitchItem) -> float | None:
     """Seconds between the original's last and the replacement's first readiness.
 
     0 for a switch: it launches before it terminates and hands over between two healthy instances. For a
-    failover, the time from the end of the original to the hand-over; None if no signal gave that end.
+    failover, the time from the end of the original to the hand-over; None if no signal gave that end, or
+    if the hand-over is owed.
     """
     end = switch.order.original_ends_at
     if switch.order.kind is DecisionKind.EVACUATE and end is None:
         return None
-    if end is None or switch.handed_over_at is None:
+    if end is None:
         return 0.0
+    if switch.owed_because or switch.handed_over_at is None:
+        return None
     return max(0.0, (switch.handed_over_at - end).total_seconds())

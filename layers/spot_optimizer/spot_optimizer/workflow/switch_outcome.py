@@ -56,6 +56,8 @@ def succeed(
     if request.original_remains:
         outcome |= {"original_terminated": False, "original_remains": True}
         outcome["summary"] += "; the original was only stopped and remains, unmanaged"
+    if switch.owed_because:
+        outcome["summary"] += f"; its hand-over is owed ({switch.owed_because})"
     outcome["summary"] += "".join(f"; {each}" for each in json.loads(switch.not_handed_over))
     workload = ledger.workload(request.workload_id)
     changes = _changes_after_success(workload, switch, now) if workload else {}

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from spot_optimizer.aws.ledger import keys
 from spot_optimizer.aws.ledger.claim_expiry import claim_is_free_or_expired
 from spot_optimizer.aws.ledger.codec import to_wire, wire_value
-from spot_optimizer.aws.ledger.items import StackItem, SwitchItem, WorkloadItem
+from spot_optimizer.aws.ledger.items import DebtItem, StackItem, SwitchItem, WorkloadItem
 from spot_optimizer.aws.ledger.table import Ledger, update_expression
 from spot_optimizer.vocabulary import Phase
 
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 BEFORE_COMMIT = (Phase.CLAIMED, Phase.LAUNCHED, Phase.HEALTHY, Phase.HANDED_OVER)
 """Phases in the order in which a switch passes them."""
+
+AFTER_LAUNCH = BEFORE_COMMIT[1:]
+"""Those in which the record names a replacement."""
 
 STILL_HELD = "fence = :token"
 """No newer claim has raised the fence. Twin: the ConditionExpression of the state machines' writes."""
@@ -169,6 +172,41 @@ def put_pointer(ledger: Ledger, switch: SwitchItem) -> TransactWriteItemTypeDef:
 def delete_pointer(ledger: Ledger, instance_id: str) -> TransactWriteItemTypeDef:
     """Let events about an instance find no workload."""
     return {"Delete": {"TableName": ledger.table, "Key": keys.pointer_key(instance_id)}}
+
+
+def put_debt(ledger: Ledger, debt: DebtItem) -> TransactWriteItemTypeDef:
+    """Note what the workload's new instance still lacks."""
+    return {
+        "Put": {
+            "TableName": ledger.table,
+            "Item": {
+                **keys.debt_key(debt.workload_id, debt.switch_id),
+                **to_wire(debt.model_dump()),
+            },
+        }
+    }
+
+
+def delete_debt(ledger: Ledger, workload_id: str, switch_id: str) -> TransactWriteItemTypeDef:
+    """Forget a debt that is paid."""
+    return {"Delete": {"TableName": ledger.table, "Key": keys.debt_key(workload_id, switch_id)}}
+
+
+def runs_unclaimed(
+    ledger: Ledger, workload_id: str, instance_id: str, now: datetime
+) -> TransactWriteItemTypeDef:
+    """A condition: the workload runs on this instance, and no switch is replacing it."""
+    return {
+        "ConditionCheck": {
+            "TableName": ledger.table,
+            "Key": keys.workload_key(workload_id),
+            "ConditionExpression": f"instance_id = :instance AND {claim_is_free_or_expired()}",
+            "ExpressionAttributeValues": {
+                ":instance": wire_value(instance_id),
+                ":now": wire_value(now),
+            },
+        }
+    }
 
 
 def stack_update(

@@ -24,9 +24,9 @@ from botocore.exceptions import ClientError
 from spot_optimizer.aws.clients import client, error_code
 from spot_optimizer.aws.ledger import claim_updates as updates
 from spot_optimizer.aws.ledger.claim_expiry import CLAIM_LIFE
-from spot_optimizer.aws.ledger.claim_updates import BEFORE_COMMIT
+from spot_optimizer.aws.ledger.claim_updates import AFTER_LAUNCH, BEFORE_COMMIT
 from spot_optimizer.aws.ledger.codec import instant
-from spot_optimizer.aws.ledger.items import StackItem, SwitchItem, WorkloadItem
+from spot_optimizer.aws.ledger.items import DebtItem, StackItem, SwitchItem, WorkloadItem
 from spot_optimizer.aws.ledger.table import Ledger
 from spot_optimizer.contracts.switch import SwitchOrder
 from spot_optimizer.vocabulary import Phase, Rule
@@ -99,8 +99,12 @@ def note_refusal(ledger: Ledger, switch: SwitchItem, next_index: int | None) -> 
     _advance(ledger, switch, changes, (Phase.CLAIMED,))
 
 
-def commit(ledger: Ledger, switch: SwitchItem, now: datetime) -> None:
-    """Point the workload at its replacement and permit the end of the original."""
+def commit(ledger: Ledger, switch: SwitchItem, now: datetime, debt: DebtItem | None = None) -> None:
+    """Point the workload at its replacement and permit the end of the original.
+
+    ``debt``: what a failover could not hand over. It is written in the same transaction, from any
+    phase after the launch.
+    """
     order = switch.order
     target = order.candidates[switch.candidate]
     replacement: dict[str, Any] = {
@@ -115,16 +119,21 @@ def commit(ledger: Ledger, switch: SwitchItem, now: datetime) -> None:
     if order.row == Rule.SIZE_UP:
         # One size up in 24 h, counted from the commit.
         replacement["sized_up_at"] = now
+    committed: dict[str, Any] = {"phase": Phase.COMMITTED, "committed_at": now}
+    if debt is not None:
+        # A failover's replacement is HEALTHY when it runs; it may run although that was not recorded.
+        committed |= {"owed_because": debt.reason, "healthy_at": switch.healthy_at or now}
     failed = transact(
         updates.switch_update(
             ledger,
             switch,
-            {"phase": Phase.COMMITTED, "committed_at": now},
-            (Phase.HANDED_OVER,),
+            committed,
+            (Phase.HANDED_OVER,) if debt is None else AFTER_LAUNCH,
             only_if=updates.NOT_ABANDONED,
         ),
         updates.held_workload_update(ledger, switch, replacement),
         updates.put_pointer(ledger, switch),
+        *([] if debt is None else [updates.put_debt(ledger, debt)]),
     )
     if failed is not None:
         raise ClaimLost(f"switch '{switch.switch_id}' may not commit any more")

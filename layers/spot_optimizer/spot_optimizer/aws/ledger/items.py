@@ -296,8 +296,34 @@ class SwitchItem(Item):
     """JSON list: target groups and addresses that were handed over."""
     not_handed_over: str = stored_as("left_alone", "not_handed_over", default="[]")
     """JSON list: addresses that a failover could not hand over because another instance has them."""
+    owed_because: str = ""
+    """Why a failover committed without its hand-over; empty if it did not. See ``DebtItem``."""
     outcome: dict[str, Any] = Field(default_factory=dict)
     """Savings, break-even, overlap, downtime; or the failure."""
+
+
+class DebtItem(Item):
+    """What the instance of a workload still lacks of the instance before it.
+
+    Written in the transaction that gives the workload that instance; deleted when it is paid.
+    """
+
+    workload_id: str
+    switch_id: str
+    """The switch or failover that launched the instance."""
+    original_id: str
+    """The instance that had it."""
+    load_balancing: StandingLoadBalancing | None = None
+    """Registrations and addresses, as the standing plan had them; None if it had none. While the
+    original runs, its current ones count."""
+    since: AwareDatetime
+    reason: str
+    """Why they were not handed over."""
+    tries: int = 0
+    """Executions that have tried to pay it."""
+    tried_at: AwareDatetime | None = None
+    reported_at: AwareDatetime | None = None
+    """When the sweep last sent an alert about it."""
 
 
 def pool_from_text(text: str) -> Pool:

@@ -14,6 +14,8 @@ FORECASTS = "FORECASTS"
 """Partition of the scores of past forecasts, by day, horizon and model."""
 POOL_EVENTS = "POOLS"
 """Partition of refused launches and interruptions of all pools, by kind and time."""
+DEBTS = "DEBTS"
+"""Partition of what instances of workloads still lack, by workload and switch."""
 
 
 def key(pk: str, sk: str) -> dict[str, dict[str, Any]]:
@@ -55,6 +57,10 @@ def pool_partition(pool: object) -> str:
 
 def pointer_key(instance_id: str) -> dict[str, Any]:
     return key(f"INSTANCE#{instance_id}", "POINTER")
+
+
+def debt_key(workload_id: str, switch_id: str) -> dict[str, Any]:
+    return key(DEBTS, f"{workload_id}#{switch_id}")
 
 
 def pool_event_sk(kind: str, at: str, pool: object, detail: str) -> str:

@@ -18,6 +18,7 @@ from spot_optimizer.aws.ledger.codec import (
     wire_value,
 )
 from spot_optimizer.aws.ledger.items import (
+    DebtItem,
     Item,
     PlanItem,
     StackItem,
@@ -95,6 +96,10 @@ class Ledger:
     def plans(self) -> dict[str, PlanItem]:
         """Launch templates and failover plans of all workloads, by id."""
         return {item.workload_id: item for item in self._items(keys.PLANS, PlanItem)}
+
+    def debts(self) -> list[DebtItem]:
+        """What the instances of all workloads still lack, in the order of workloads and switches."""
+        return list(self._items(keys.DEBTS, DebtItem))
 
     def stack(self) -> StackItem:
         """What concerns the whole stack. Raises LedgerTooNew."""

@@ -117,6 +117,13 @@ def _cooldown(workload: WorkloadView, _world: World, now: datetime) -> str:
     return _until("cooldown after the last switch", workload.cooldown_until, now)
 
 
+def _hand_over_owed(workload: WorkloadView, _world: World, _now: datetime) -> str:
+    """A switch hands over what its original has: first it must have everything."""
+    if not workload.owes_hand_over:
+        return ""
+    return "a hand-over is owed: planned switches wait until the sweep has finished it"
+
+
 def _not_before(workload: WorkloadView, _world: World, now: datetime) -> str:
     return _until("not-before: planned switches wait", workload.not_before, now)
 
@@ -165,6 +172,7 @@ _ALWAYS: tuple[_Check, ...] = (
 _URGENT: tuple[_Check, ...] = (_manual_mode, _cooldown)
 _PLANNED: tuple[_Check, ...] = (
     _manual_mode,
+    _hand_over_owed,
     _not_before,
     _window,
     _backoff,

@@ -14,10 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from spot_optimizer.aws import data_bucket as bucket_keys
-from spot_optimizer.aws.announcements import alert
 from spot_optimizer.aws.data_bucket import DataBucket
 from spot_optimizer.aws.environment import Environment
 from spot_optimizer.aws.executions import start_switch
@@ -277,8 +274,7 @@ class _Cycle:
     def _watch_load_balancing(
         self, inventory: Inventory, plans: StandingPlans, watch: LoadBalancingWatch
     ) -> None:
-        """Bring the plans up to date, and alert if a leftover replacement that became the workload
-        lacks what led to the instance before."""
+        """Bring the load balancing in the standing plans up to date."""
         everybody = is_due(self.stack.load_balancing_read_at, self.now)
         looked = watch.look_at_the_others(
             inventory.at_rest(plans), inventory.read, everybody=everybody
@@ -287,20 +283,6 @@ class _Cycle:
             self.ledger.update(
                 keys.stack_key(), StackItem.stored({"load_balancing_read_at": self.now})
             )
-        instances = {w.workload_id: w.instance["InstanceId"] for w in inventory.workloads}
-        for workload_id, lost in watch.lost(inventory.inherited).items():
-            self._alert_lost_load_balancing(instances[workload_id], lost)
-
-    def _alert_lost_load_balancing(self, instance_id: str, lost: str) -> None:
-        try:
-            alert(
-                self.env.alert_topic_arn,
-                f"Spot Optimizer {self.env.stack_name}: a workload without its load balancing",
-                f"{instance_id}, launched by an interrupted switch, has replaced an instance that has"
-                f" ended. These do not lead to it yet: {lost}. Hand them over manually.",
-            )
-        except (BotoCoreError, ClientError):
-            logger.exception("alert not sent", instance_id=instance_id, lost=lost)
 
     def _update_plans(
         self, judged: Judged, plans: StandingPlans, workloads: Mapping[str, ManagedWorkload]

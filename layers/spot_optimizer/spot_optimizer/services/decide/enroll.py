@@ -12,7 +12,8 @@ from spot_optimizer.aws.announcements import alert
 from spot_optimizer.aws.environment import Environment
 from spot_optimizer.aws.instances import read_network, write_workload_tag
 from spot_optimizer.aws.ledger import keys
-from spot_optimizer.aws.ledger.items import WorkloadItem
+from spot_optimizer.aws.ledger.debts import put_debt
+from spot_optimizer.aws.ledger.items import DebtItem, WorkloadItem
 from spot_optimizer.aws.ledger.table import Ledger
 from spot_optimizer.services.decide.inventory import Inventory, ManagedWorkload
 from spot_optimizer.services.decide.observe import Observed
@@ -30,6 +31,7 @@ from spot_optimizer.switching.instance_record import (
 )
 from spot_optimizer.switching.subnets import InvalidSubnets, SubnetChoice, subnets_by_zone
 from spot_optimizer.telemetry import logger
+from spot_optimizer.workflow.debt_alerts import alert_owed
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +58,6 @@ class Enrollment:
             refused=len(refusals),
             waiting=refreshed.waiting,
             read=refreshed.read,
-            inherited=frozenset(
-                w.workload_id for w in workloads if _is_leftover(w, observed.items)
-            ),
         )
 
     # --- adopted ---------------------------------------------------------------------------------
@@ -74,6 +73,7 @@ class Enrollment:
                 choice = choose_subnets(instance, each.subnets)
                 if WORKLOAD_TAG not in tags_of(instance) and not self.settings.dry_run:
                     write_workload_tag(each.instance_id, each.workload_id)
+                owes = self._note_debt(each, instance, observed)
                 item = self._current_item(each, instance, observed.items.get(each.workload_id))
                 settings = overridden_for_workload(each.settings, each.workload_id, item.overrides)
             except (InvalidSubnets, InvalidSetting) as error:
@@ -84,9 +84,38 @@ class Enrollment:
                 refused.append(Refused(each.instance_id, each.workload_id, reason))
                 continue
             workloads.append(
-                ManagedWorkload(each, instance, item, settings, choice.by_zone, choice.refused)
+                ManagedWorkload(
+                    each, instance, item, settings, choice.by_zone, choice.refused, owes
+                )
             )
         return workloads, refused
+
+    def _note_debt(self, adopted: Adopted, instance: Record, observed: Observed) -> bool:
+        """Whether the workload's instance lacks what the instance before it had.
+
+        A replacement that an interrupted switch left and that now becomes the workload lacks it: that is
+        noted before the ledger names it.
+        """
+        before = observed.items.get(adopted.workload_id)
+        switch_id = tags_of(instance).get(SWITCH_TAG)
+        if before is None or before.instance_id == adopted.instance_id or switch_id is None:
+            return adopted.workload_id in observed.owing
+        plan = observed.plans.get(adopted.workload_id)
+        owed = plan.load_balancing if plan else None
+        if owed is None or not (owed.registrations or owed.allocation_ids):
+            return adopted.workload_id in observed.owing
+        debt = DebtItem(
+            workload_id=adopted.workload_id,
+            switch_id=switch_id,
+            original_id=before.instance_id,
+            load_balancing=owed,
+            since=self.now,
+            reason=f"switch {switch_id}, which was interrupted",
+            reported_at=self.now,
+        )
+        put_debt(self.ledger, debt)
+        alert_owed(self.env, debt, adopted.instance_id)
+        return True
 
     def _current_item(
         self, adopted: Adopted, instance: Record, item: WorkloadItem | None
@@ -211,12 +240,3 @@ def _changes(
     if item is None or any(getattr(item, name) != value for name, value in place.items()):
         changes |= place
     return changes
-
-
-def _is_leftover(workload: ManagedWorkload, items: Mapping[str, WorkloadItem]) -> bool:
-    before = items.get(workload.workload_id)
-    return (
-        before is not None
-        and before.instance_id != workload.item.instance_id
-        and SWITCH_TAG in tags_of(workload.instance)
-    )

@@ -26,6 +26,8 @@ class ManagedWorkload:
     """Zone -> ids of the subnets to launch in, the preferred one first."""
     refused_zones: Mapping[str, str]
     """Zone with subnets, but none to launch in -> the reason."""
+    owes_hand_over: bool = False
+    """Its instance still lacks target groups or addresses of the instance before it."""
 
     @property
     def workload_id(self) -> str:
@@ -78,6 +80,7 @@ class ManagedWorkload:
                 for each in item.past_switches
                 if now - each.at < PAST_SWITCHES_KEPT
             ),
+            owes_hand_over=self.owes_hand_over,
         )
 
 
@@ -91,11 +94,10 @@ class Inventory:
     """New and changed instances that a later cycle reads."""
     read: frozenset[str]
     """Ids of workloads whose instance is new or was changed, and was read in this cycle."""
-    inherited: frozenset[str]
-    """Ids of workloads whose instance has ended, and whose leftover replacement takes its place."""
 
     def at_rest(self, planned: Iterable[str]) -> dict[str, Record]:
-        """Workload id -> instance, of running instances that no switch replaces at the moment.
+        """Workload id -> instance, of running instances that no switch replaces at the moment and that
+        are owed nothing: until then the plan says what the instance before had.
 
         ``planned``: ids of the workloads with a standing plan; others are not in the answer.
         """
@@ -104,6 +106,7 @@ class Inventory:
             each.workload_id: each.instance
             for each in self.workloads
             if each.item.claim_switch_id is None
+            and not each.owes_hand_over
             and each.instance["State"]["Name"] == "running"
             and each.workload_id in with_plan
         }

@@ -93,17 +93,6 @@ class LoadBalancingWatch:
         self._note(changes or {})
         return changes is not None
 
-    def lost(self, workload_ids: Iterable[str]) -> dict[str, str]:
-        """What the plans of these workloads still name and this cycle did not find, in words."""
-        found = {}
-        for workload_id in sorted(workload_ids):
-            change = self._looked.get(workload_id)
-            if change:
-                found[workload_id] = "; ".join(
-                    _missed_in_words(change["load_balancing"], change["load_balancing_missed"])
-                )
-        return {w: text for w, text in found.items() if text}
-
     def _changed(self, instances: Mapping[str, Record], due: Collection[str]) -> Changes | None:
         try:
             return changed_load_balancing(instances, self._plans, due)
@@ -156,20 +145,6 @@ def changed_load_balancing(
         for workload_id, look in looks.items()
         if any(getattr(plans[workload_id], name) != value for name, value in look.items())
     }
-
-
-def _missed_in_words(load_balancing: StandingLoadBalancing, missed: Iterable[str]) -> list[str]:
-    """What of a plan the last look has missed, by the names that AWS's console shows."""
-    gone = frozenset(missed)
-    groups = [
-        f"{r.target_group_arn} port {r.port}"
-        for r in load_balancing.registrations
-        if _place(r) in gone
-    ]
-    addresses = [
-        f"elastic address {each}" for each in load_balancing.allocation_ids if each in gone
-    ]
-    return list(dict.fromkeys((*groups, *addresses)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,8 @@ class Observed:
     """Workload id -> record of the switch that holds its claim, even if the claim has expired: its
     original and its replacement are still its own."""
     ownership: InstanceOwnership
+    owing: frozenset[str]
+    """Ids of workloads whose instance still lacks what the instance before it had."""
 
 
 def observe_all(managed_as: str, ledger: Ledger, now: datetime) -> Observed:
@@ -65,4 +67,5 @@ def _observed(
         and (switch := ledger.switch(item.workload_id, item.claim_switch_id)) is not None
     }
     ownership = ownership_of(ledger, instances, items, live, now)
-    return Observed(instances, items, plans, live, ownership)
+    owing = frozenset(debt.workload_id for debt in ledger.debts())
+    return Observed(instances, items, plans, live, ownership, owing)

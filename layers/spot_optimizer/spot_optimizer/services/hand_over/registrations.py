@@ -12,12 +12,15 @@ from spot_optimizer.aws.instances import is_gone, read_holders, read_instances
 from spot_optimizer.aws.load_balancing import (
     Names,
     Registration,
+    TargetGroupDeleted,
+    existing_target_groups,
     read_registrations,
     read_target_groups,
 )
 from spot_optimizer.contracts.steps import FoundLoadBalancing, HandOverProgress, HandOverRequest
 from spot_optimizer.contracts.switch import StandingLoadBalancing
 from spot_optimizer.switching.instance_record import private_addresses
+from spot_optimizer.telemetry import logger
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +46,18 @@ class BothRegistrations:
 
 def read_both_registrations(request: HandOverRequest, now: datetime) -> BothRegistrations:
     """Read the registrations in the target groups of the VPC, or of an earlier answer."""
-    original_id, replacement_id = request.original_id, request.replacement_id
     load_balancing = request.load_balancing or _find_load_balancing(request, now)
+    try:
+        return _read_both(request, load_balancing)
+    except TargetGroupDeleted as deleted:
+        # Nothing can be registered there any more; the other groups must not suffer from it.
+        logger.warning("target group deleted", target_group_arn=str(deleted))
+        existing = existing_target_groups(load_balancing.groups)
+        return _read_both(request, load_balancing.model_copy(update={"groups": existing}))
+
+
+def _read_both(request: HandOverRequest, load_balancing: FoundLoadBalancing) -> BothRegistrations:
+    original_id, replacement_id = request.original_id, request.replacement_id
     names = {
         original_id: (original_id, *load_balancing.original_addresses),
         replacement_id: (replacement_id, *load_balancing.replacement_addresses),
@@ -87,7 +100,7 @@ def _find_load_balancing(request: HandOverRequest, now: datetime) -> FoundLoadBa
     original_id, replacement_id = request.original_id, request.replacement_id
     standing = request.standing
     rows = read_instances([original_id, replacement_id])
-    if replacement_id not in rows and request.action in ("shift", "fail-over"):
+    if replacement_id not in rows and request.action in ("shift", "fail-over", "pay"):
         # It was running before, and EC2 lists an ended instance for an hour.
         raise TryAgain(f"{replacement_id} is not listed yet")
     vpcs = {row["VpcId"] for row in rows.values() if "VpcId" in row}

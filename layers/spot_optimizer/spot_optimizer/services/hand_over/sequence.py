@@ -4,6 +4,7 @@ Each action sees what it has already done, so it can be repeated or resumed afte
 
     shift      register the replacement with the original's targets -> healthy -> move addresses
     fail-over  move addresses -> register the replacement with the original's targets -> healthy
+    pay        as fail-over, without waiting for health
     undo       move addresses back -> deregister the replacement
     release    deregister the original -> its connections drain
 
@@ -12,6 +13,8 @@ workload's standing plan names them.
 """
 
 from datetime import datetime
+
+from botocore.exceptions import ClientError
 
 from spot_optimizer.aws.load_balancing import InstanceEnded, deregister
 from spot_optimizer.contracts.steps import HandOverProgress, HandOverRequest
@@ -37,7 +40,7 @@ def hand_over(request: HandOverRequest, now: datetime) -> HandOverProgress:
     match request.action:
         case "shift":
             return _shift(request, now)
-        case "fail-over":
+        case "fail-over" | "pay":
             return _fail_over(request, now)
         case "undo":
             return _undo(request, now)
@@ -51,8 +54,13 @@ def _shift(request: HandOverRequest, now: datetime) -> HandOverProgress:
 
 
 def _fail_over(request: HandOverRequest, now: datetime) -> HandOverProgress:
-    # Addresses first: the original may end before the targets are healthy, and lose its addresses.
-    addresses = hand_over_addresses(request)
+    # Addresses first: the original may end before the targets are healthy, and lose its addresses. If
+    # they cannot be moved, the targets are handed over even so.
+    try:
+        addresses = hand_over_addresses(request)
+    except ClientError:
+        hand_over_targets(request, now)
+        raise
     return _with(hand_over_targets(request, now), addresses)
 
 

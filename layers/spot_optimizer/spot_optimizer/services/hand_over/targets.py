@@ -54,7 +54,8 @@ def hand_over_targets(request: HandOverRequest, now: datetime) -> HandOverProgre
     if unserved and request.action == "shift":
         return _wait_until_served(request, both, unserved[0], now)
     waiting = [draining[r.place] for r in missing]
-    waiting += [r for place, r in known.items() if _is_waiting(r, in_use=place in used)]
+    if request.action != "pay":  # a debt is paid with the registration
+        waiting += [r for place, r in known.items() if _is_waiting(r, in_use=place in used)]
     if waiting:
         return _wait_until_healthy(request, both, waiting[0], now)
     moved = tuple(dict.fromkeys(r.target_group_arn for r in known.values()))

@@ -36,7 +36,11 @@ from spot_optimizer.services.handle_signal.received_signal import (
     ReceivedSignal,
     is_failing_over,
 )
-from spot_optimizer.services.handle_signal.state_change import ENDED_STATES, answer_end
+from spot_optimizer.services.handle_signal.state_change import (
+    ENDED_STATES,
+    ENDING_STATES,
+    answer_end,
+)
 from spot_optimizer.telemetry import logger, metrics
 
 AGE_MAX = timedelta(days=1)
@@ -89,11 +93,14 @@ def _answer(event: dict[str, Any], env: Environment, now: datetime) -> SignalOut
 
 def _why_needless(received: ReceivedSignal) -> str:
     """Why the signal needs no answer; empty if it needs one."""
-    if isinstance(received.signal, StateChange) and received.action not in ENDED_STATES:
+    if isinstance(received.signal, StateChange) and received.action not in (
+        ENDED_STATES | ENDING_STATES
+    ):
         return f"state {received.action} needs no answer"
     if is_failing_over(received):
         return f"failover {received.workload.claim_switch_id} is running"
-    return why_duplicate(received)
+    # Whether the beginning of an end needs an answer depends on its reason, see state_change.py.
+    return "" if received.action in ENDING_STATES else why_duplicate(received)
 
 
 def _none(reason: str, workload_id: str | None = None) -> SignalOutcome:

@@ -12,7 +12,7 @@ from spot_optimizer.workflow.failover_order import NoFailover, failover_order, w
 WARNING_TIME = timedelta(minutes=2)
 """EC2 user guide, "Spot Instance interruption notices"."""
 
-_REMAINS_STOPPED = ("stop", "hibernate", "stopped")
+_REMAINS_STOPPED = ("stop", "hibernate", "stopping", "stopped")
 
 
 def answer_warning(received: ReceivedSignal) -> SignalOutcome:

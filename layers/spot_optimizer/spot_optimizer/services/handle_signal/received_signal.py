@@ -54,8 +54,7 @@ class ReceivedSignal:
     @property
     def claim_is_live(self) -> bool:
         """Whether a switch or failover holds the workload."""
-        expires = self.workload.claim_expires_at
-        return bool(self.workload.claim_switch_id) and expires is not None and expires > self.now
+        return self.workload.claim_is_live(self.now)
 
     def outcome(self, effect: SignalEffect, reason: str) -> SignalOutcome:
         return SignalOutcome(effect=effect, reason=reason, workload_id=self.workload.workload_id)

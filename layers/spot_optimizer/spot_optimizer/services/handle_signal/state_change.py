@@ -2,10 +2,13 @@
 
 from spot_optimizer.aws.instances import read_end_reason
 from spot_optimizer.contracts.events import SignalOutcome
+from spot_optimizer.services.handle_signal.duplicates import why_duplicate
 from spot_optimizer.services.handle_signal.interruption import fail_over
 from spot_optimizer.services.handle_signal.received_signal import ReceivedSignal
 from spot_optimizer.services.handle_signal.record import record_only
 
+ENDING_STATES = frozenset({"stopping", "shutting-down"})
+"""An instance can stay in these for minutes; a failover need not wait for its end."""
 ENDED_STATES = frozenset({"stopped", "terminated"})
 
 
@@ -13,8 +16,14 @@ def answer_end(received: ReceivedSignal) -> SignalOutcome:
     """If EC2 ended the instance, this is an interruption without a warning; else its user did."""
     reason = read_end_reason(received.workload.instance_id)
     if reason.startswith("Server."):
+        repeated = why_duplicate(received) if received.action in ENDING_STATES else ""
+        if repeated:
+            return received.outcome("NONE", repeated)
         return fail_over(
             received, f"{received.workload.instance_id} is {received.action}: {reason}"
         )
+    if received.action in ENDING_STATES:
+        # Of its user's own doing, or EC2 does not show the reason yet: its end is reported too.
+        return received.outcome("NONE", f"{received.action}; its end will be reported")
     ended_by_user = f"{received.action} by its user ({reason or 'no reason given'})"
     return record_only(received, received.kind, ended_by_user)

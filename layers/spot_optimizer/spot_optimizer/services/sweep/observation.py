@@ -4,14 +4,15 @@ from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from spot_optimizer.aws.executions import read_run
+from spot_optimizer.aws.executions import execution_name, read_run
 from spot_optimizer.aws.instances import (
     read_fleet_tokens,
     read_instances,
     read_managed_instances,
 )
-from spot_optimizer.aws.ledger.items import SwitchItem, WorkloadItem
+from spot_optimizer.aws.ledger.items import DebtItem, SwitchItem, WorkloadItem
 from spot_optimizer.services.sweep.context import Context
+from spot_optimizer.switching.debts import Debt
 from spot_optimizer.switching.instance_record import FLEET_TAG, SWITCH_TAG, Record, tags_of
 from spot_optimizer.switching.reconcile import (
     Run,
@@ -55,6 +56,11 @@ class Observation:
     pointed: set[str] = field(default_factory=set)
     """Ids of instances without a record that are, or were, a workload's instance."""
 
+    debts: list[Debt] = field(default_factory=list)
+    """What workloads' instances still lack."""
+    debt_items: dict[tuple[str, str], DebtItem] = field(default_factory=dict)
+    """The same as the ledger has them, by workload and switch id."""
+
     @property
     def reported_interruptions(self) -> dict[str, str]:
         return {each.workload_id: each.reported_interruption for each in self.items.values()}
@@ -74,6 +80,9 @@ def observe(context: Context) -> Observation:
         tagged=[tagged_instance(row, tokens) for row in living],
         ended_ids={row["InstanceId"] for row in instances if has_ended(row)},
     )
+    for debt in context.ledger.debts():
+        seen.debt_items[debt.workload_id, debt.switch_id] = debt
+        seen.debts.append(_debt_facts(debt, items.get(debt.workload_id)))
     for workload_id in sorted(in_question(seen.tagged, list(seen.workloads.values()))):
         _read_switches(context, seen.workloads[workload_id], seen)
     replacements = {s.replacement_id for s in seen.records.values() if s.switch_id in seen.runs}
@@ -98,6 +107,20 @@ def switch_facts(record: SwitchItem, ended_ids: Container[str] = ()) -> Switch:
         resumes=record.resumes,
         replacement_ended=record.replacement_id in ended_ids,
         taken_over=record.taken_over_by is not None,
+    )
+
+
+def _debt_facts(debt: DebtItem, item: WorkloadItem | None) -> Debt:
+    return Debt(
+        workload_id=debt.workload_id,
+        switch_id=debt.switch_id,
+        original_id=debt.original_id,
+        instance_id=item.instance_id if item else "",
+        is_managed=item is not None and item.status == "managed",
+        is_gone=item is None or item.status == "gone",
+        is_claimed=item is not None and item.claim_switch_id is not None,
+        tries=debt.tries,
+        tried_at=debt.tried_at,
     )
 
 
@@ -163,4 +186,4 @@ def _read_run(context: Context, record: SwitchItem) -> Run:
     """The newest execution of a switch. Only the first one of a failover is of FailOver."""
     is_failover = record.order.kind is DecisionKind.EVACUATE and not record.resumes
     arn = context.env.fail_over_arn if is_failover else context.env.switch_instance_arn
-    return read_run(arn, record.switch_id, record.resumes)
+    return read_run(arn, execution_name(record.switch_id, record.resumes))

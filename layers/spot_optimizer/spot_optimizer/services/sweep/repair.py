@@ -5,13 +5,28 @@ from dataclasses import dataclass
 from typing import Any
 
 from spot_optimizer.aws.announcements import alert
-from spot_optimizer.aws.executions import resume_switch, start_switch
+from spot_optimizer.aws.executions import (
+    pay_debt,
+    payment_name,
+    read_run,
+    resume_switch,
+    start_switch,
+)
 from spot_optimizer.aws.instances import end_instance
 from spot_optimizer.aws.ledger import keys
-from spot_optimizer.aws.ledger.items import SwitchItem
-from spot_optimizer.contracts.switch import LeftClaim, LeftFailure, LeftInstance, ResumeOrder
+from spot_optimizer.aws.ledger.codec import instant
+from spot_optimizer.aws.ledger.debts import drop_debt, note_try
+from spot_optimizer.aws.ledger.items import DebtItem, SwitchItem
+from spot_optimizer.contracts.switch import (
+    DebtOrder,
+    LeftClaim,
+    LeftFailure,
+    LeftInstance,
+    ResumeOrder,
+)
 from spot_optimizer.services.sweep.context import Context
 from spot_optimizer.services.sweep.interruptions import Interrupted
+from spot_optimizer.switching.debts import REPORT_EVERY, owed_in_words
 from spot_optimizer.switching.reconcile import Action, Finding
 from spot_optimizer.telemetry import logger
 from spot_optimizer.workflow.switch_outcome import close_leftover, fail_leftover
@@ -24,6 +39,8 @@ class Repairs:
     context: Context
     records: Mapping[str, SwitchItem]
     """By switch id."""
+    debts: Mapping[tuple[str, str], DebtItem]
+    """By workload and switch id."""
     interrupted: Mapping[str, Interrupted]
     """By workload id."""
 
@@ -50,6 +67,10 @@ class Repairs:
                 _remove(self.context, finding)
             case Action.FAIL_OVER:
                 _fail_over(self.context, self.interrupted[finding.workload_id])
+            case Action.PAY:
+                _pay(self.context, finding, self.debts[finding.workload_id, finding.switch_id])
+            case Action.FORGET:
+                drop_debt(self.context.ledger, self.debts[finding.workload_id, finding.switch_id])
             case Action.REPORT:
                 _report(self.context, self.interrupted[finding.workload_id])
 
@@ -94,6 +115,39 @@ def _fail_over(context: Context, interrupted: Interrupted) -> None:
     workload_id = interrupted.finding.workload_id
     context.update_workload(workload_id, {"reported_interruption": interrupted.mark})
     start_switch(context.env.fail_over_arn, interrupted.order)
+
+
+def _pay(context: Context, finding: Finding, debt: DebtItem) -> None:
+    """Start the next try, unless the last one is still running; report a debt of long standing."""
+    arn = context.env.fail_over_arn
+    if debt.tries and read_run(arn, payment_name(debt.switch_id, debt.tries)).running:
+        return
+    order = DebtOrder(
+        payment=debt.tries + 1,
+        switch_id=debt.switch_id,
+        workload_id=debt.workload_id,
+        claim=LeftClaim(token="0"),
+        original=LeftInstance(instance_id=debt.original_id),
+        replacement=LeftInstance(instance_id=finding.instance_id),
+        standing_load_balancing=debt.load_balancing,
+    )
+    pay_debt(arn, order)
+    changes: dict[str, Any] = {"tries": order.payment, "tried_at": context.now}
+    if context.now - (debt.reported_at or debt.since) >= REPORT_EVERY:
+        _report_debt(context, finding, debt)
+        changes["reported_at"] = context.now
+    note_try(context.ledger, debt, changes)
+
+
+def _report_debt(context: Context, finding: Finding, debt: DebtItem) -> None:
+    alert(
+        context.env.alert_topic_arn,
+        f"Spot Optimizer {context.env.stack_name}: a hand-over is still owed",
+        f"Workload '{debt.workload_id}': {finding.reason}, since {instant(debt.since)}, and {debt.tries}"
+        f" tries to hand it over have failed. At first: {debt.reason}. The last try is execution"
+        f" {payment_name(debt.switch_id, debt.tries)} of FailOver. Owed:"
+        f" {owed_in_words(debt.load_balancing)}.",
+    )
 
 
 def _report(context: Context, interrupted: Interrupted) -> None:

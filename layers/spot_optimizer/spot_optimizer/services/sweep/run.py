@@ -10,6 +10,7 @@ from spot_optimizer.services.sweep.context import Context
 from spot_optimizer.services.sweep.interruptions import judge_interruptions
 from spot_optimizer.services.sweep.observation import Observation, observe, switch_facts
 from spot_optimizer.services.sweep.repair import Repairs
+from spot_optimizer.switching.debts import payments
 from spot_optimizer.switching.interruptions import interruptions, not_failed_over
 from spot_optimizer.switching.reconcile import Action, Finding, findings
 from spot_optimizer.telemetry import metrics
@@ -18,7 +19,7 @@ LEASE = "sweep"
 LEASE_S = 300
 """The function's own timeout."""
 
-_TOUCHES_INSTANCES = (Action.RESUME, Action.REMOVE)
+_TOUCHES_INSTANCES = (Action.RESUME, Action.REMOVE, Action.PAY)
 
 
 def sweep(env: Environment, now: datetime, run_id: str) -> dict[str, Any]:
@@ -35,7 +36,7 @@ def sweep(env: Environment, now: datetime, run_id: str) -> dict[str, Any]:
 def _sweep(context: Context) -> dict[str, Any]:
     # 1. Observe: instances, then the ledger, then executions.
     seen = observe(context)
-    # 2. Compare: leftovers of switches, and interrupted workloads without a failover.
+    # 2. Compare: leftovers of switches, debts, and interrupted workloads without a failover.
     found = _compare(seen, context.now)
     # 3. Judge each interruption: fail over, end its interrupted switch, report it, or wait.
     interrupted = judge_interruptions(
@@ -45,10 +46,12 @@ def _sweep(context: Context) -> dict[str, Any]:
     found += [each.finding for each in interrupted.values()]
     # 4. Repair. One that fails is found again by the next sweep and stops no other.
     held = [f for f in found if context.settings.dry_run and f.action in _TOUCHES_INSTANCES]
-    repairs = Repairs(context, seen.records, interrupted)
+    repairs = Repairs(context, seen.records, seen.debt_items, interrupted)
     failed = [f for f in found if f not in held and not repairs.carry_out(f)]
     if found:
         metrics.add_metric("LeftoversFound", "Count", len(found))
+    if seen.debts:
+        metrics.add_metric("HandOversUnpaid", "Count", len(seen.debts))
     return _answer(found, held, failed)
 
 
@@ -65,7 +68,8 @@ def _compare(seen: Observation, now: datetime) -> list[Finding]:
         interrupted,
         now,
     )
-    return leftovers + not_failed_over(seen.workloads.values(), interrupted)
+    owed = payments(seen.debts, interrupted, now)
+    return leftovers + owed + not_failed_over(seen.workloads.values(), interrupted)
 
 
 def _answer(found: Iterable[Finding], held: list[Finding], failed: list[Finding]) -> dict[str, Any]:

@@ -12,9 +12,11 @@ from spot_optimizer.contracts.steps import (
     AbandonRequest,
     Claim,
     ClaimRequest,
+    CommitOwingRequest,
     CommitRequest,
     FailRequest,
     Outcome,
+    PayRequest,
     RefuseRequest,
     Replacement,
     SucceedRequest,
@@ -22,7 +24,8 @@ from spot_optimizer.contracts.steps import (
     TakeOverRequest,
     UnclaimRequest,
 )
-from spot_optimizer.services.update_ledger.commit import abandon, commit
+from spot_optimizer.services.update_ledger.commit import abandon, commit, commit_owing
+from spot_optimizer.services.update_ledger.payment import pay
 from spot_optimizer.services.update_ledger.refusal import current_attempt, refuse
 from spot_optimizer.vocabulary import Phase
 from spot_optimizer.workflow.switch_outcome import fail, fail_leftover, succeed
@@ -33,9 +36,11 @@ Request = (
     | UnclaimRequest
     | RefuseRequest
     | CommitRequest
+    | CommitOwingRequest
     | AbandonRequest
     | SucceedRequest
     | FailRequest
+    | PayRequest
 )
 
 
@@ -54,12 +59,16 @@ def update_ledger(request: Request, env: StepEnvironment, now: datetime) -> Boun
             return refuse(ledger, request, now)
         case CommitRequest():
             return commit(ledger, request, now)
+        case CommitOwingRequest():
+            return commit_owing(ledger, request, env, now)
         case AbandonRequest():
             return abandon(ledger, request, now)
         case SucceedRequest():
             return succeed(ledger, request, env, now)
         case FailRequest():
             return fail(ledger, request, env, now)
+        case PayRequest():
+            return pay(ledger, request, env, now)
 
 
 def _taken_over(switch: SwitchItem) -> TakenOver:
