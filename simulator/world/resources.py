@@ -22,6 +22,10 @@ _TARGET_TYPES = ("instance", "ip")
 class Resources(WorldView):
     """Adds and removes them, without calls of the API."""
 
+    def delete_target_group(self, target_group_arn: str) -> None:
+        """Delete a target group with its registrations, as its user does (API_DeleteTargetGroup)."""
+        del self._state.target_groups[target_group_arn]
+
     def create_target_group(
         self,
         name: str,
