@@ -157,6 +157,21 @@ def test_a_condition_names_a_key_that_the_resource_has(grant: Grant) -> None:
         ), key
 
 
+def test_a_condition_on_all_values_demands_the_key() -> None:
+    """ForAllValues holds for a request without the key, so Null demands the key (IAM user guide, "Set
+    operators for multivalued context keys"): DeleteTags without tags, for one, removes all of them."""
+    seen = 0
+    for role, policy, row in _rows():
+        condition = row.get("Condition", {})
+        for operator, keys in condition.items():
+            if operator.startswith("ForAllValues:"):
+                seen += 1
+                demanded = condition.get("Null", {})
+                assert keys.keys() <= demanded.keys(), (role, row.get("Sid", policy))
+                assert all(demanded[key] is False for key in keys), (role, row.get("Sid", policy))
+    assert seen > 25
+
+
 def test_changes_in_ec2_have_a_condition_or_a_reason() -> None:
     """Every permission to change something in EC2 that no condition narrows is listed here."""
     reasons = {

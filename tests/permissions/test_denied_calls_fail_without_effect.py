@@ -162,6 +162,25 @@ def test_transaction_demands_what_its_parts_demand() -> None:
     ]
 
 
+def test_registering_targets_demands_what_the_service_looks_up() -> None:
+    """Instances, gateways, subnets and VPCs; deregistering demands nothing besides."""
+    group = {
+        "TargetGroupArn": f"arn:aws:elasticloadbalancing:{REGION}:{ACCOUNT_ID}:targetgroup/a/1"
+    }
+
+    def actions(operation: str) -> list[str]:
+        return [each.action for each in service_demands("elbv2", operation, group, PLACE)]
+
+    assert actions("RegisterTargets") == [
+        "elasticloadbalancing:RegisterTargets",
+        "ec2:DescribeInstances",
+        "ec2:DescribeInternetGateways",
+        "ec2:DescribeSubnets",
+        "ec2:DescribeVpcs",
+    ]
+    assert actions("DeregisterTargets") == ["elasticloadbalancing:DeregisterTargets"]
+
+
 @pytest.mark.parametrize(
     ("service", "operation"), [("dynamodb", "DeleteTable"), ("glue", "GetJob")]
 )

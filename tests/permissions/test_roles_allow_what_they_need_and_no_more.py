@@ -28,6 +28,7 @@ def _on_instance(action: str, tags: dict[str, str]) -> Demand:
 
 
 def _untag(tags: dict[str, str], *keys: str) -> Demand:
+    """Without keys DeleteTags removes all of a user's tags (API_DeleteTags)."""
     context = tag_context(requested=dict.fromkeys(keys, ""), present=tags)
     return demand("ec2:DeleteTags", _ec2("instance", "i-1"), context)
 
@@ -172,6 +173,7 @@ ALLOWED = (
     _case(LAUNCH, "pass a named role", _pass_role(INSTANCE_ROLE)),
     _case(LAUNCH, "grant a named key", _key("CreateGrant")),
     _case(LAUNCH, "decrypt by way of EC2", _key("Decrypt")),
+    _case("HandOver", "look up subnets to register targets", demand("ec2:DescribeSubnets")),
     _case("HandOver", "move an address here", _on_instance("AssociateAddress", OURS)),
     _table("UpdateLedger", "PutItem", "WORKLOAD#web"),
     _table("SwitchInstance", "UpdateItem", "WORKLOAD#web"),
@@ -250,6 +252,8 @@ DENIED = (
         "take another away besides",
         _untag(OURS, "spot-optimizer:managed", "Name"),
     ),
+    _case("SwitchInstance", "take all tags away", _untag(ADOPTED)),
+    _case("FailOver", "take all tags away", _untag(ADOPTED)),
     _case("SwitchInstance", "untag a foreign instance", _untag(UNTAGGED, "spot-optimizer:managed")),
     _case(
         "SwitchInstance",
