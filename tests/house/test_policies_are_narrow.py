@@ -69,7 +69,17 @@ def _rows() -> Iterator[tuple[str, str, dict[str, Any]]]:
         own = [each for each in attached if role in map(reference, each["Roles"])]
         for policy in [*properties.get("Policies", []), *own]:
             for row in policy["PolicyDocument"]["Statement"]:
+                if "Condition" in row:
+                    row = {**row, "Condition": _strict(row["Condition"])}
                 yield role, policy["PolicyName"], row
+
+
+def _strict(condition: dict[str, Any]) -> dict[str, Any]:
+    """A condition as it is without parameters that loosen it: of ``Fn::If`` the first branch."""
+    return {
+        operator: keys["Fn::If"][1] if "Fn::If" in keys else keys
+        for operator, keys in condition.items()
+    }
 
 
 GRANTS = tuple(_grants())

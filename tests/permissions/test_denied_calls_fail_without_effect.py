@@ -1,6 +1,7 @@
 """The embedded account refuses calls that a role does not allow, as the service would, without effect."""
 
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any
 
 import boto3
@@ -96,6 +97,52 @@ def test_launch_without_our_tag_is_refused(stage: Stage) -> None:
         assert code == "UnauthorizedOperation"
         assert "instance/*" in message
     assert stage.alive() == before
+
+
+def test_launch_needs_our_template_and_may_override_it(stage: Stage) -> None:
+    """Type, subnet and market options of the request replace the template's; without the template a
+    launch is refused, whatever its tags."""
+    tags: Any = [{"Key": "spot-optimizer:managed", "Value": STACK}]
+    created = ("instance", "volume", "network-interface")
+    specified = [{"ResourceType": kind, "Tags": tags} for kind in created]
+    ec2 = boto3.client("ec2")
+    (image, *_) = ec2.describe_images()["Images"]
+    (subnet, *_) = ec2.describe_subnets(
+        Filters=[{"Name": "availability-zone", "Values": ["us-east-1b"]}]
+    )["Subnets"]
+    data: Any = {"ImageId": image["ImageId"], "InstanceType": "m5.large"}
+    ec2.create_launch_template(
+        LaunchTemplateName="ours",
+        LaunchTemplateData=data,
+        TagSpecifications=[{"ResourceType": "launch-template", "Tags": tags}],
+    )
+    stage.account.run_for(timedelta(seconds=10))
+    override = {
+        "InstanceType": "m5a.large",
+        "SubnetId": subnet["SubnetId"],
+        "InstanceMarketOptions": {"MarketType": "spot"},
+        "TagSpecifications": specified,
+        "MinCount": 1,
+        "MaxCount": 1,
+    }
+    code, message, _ = _refused(
+        stage, "LaunchReplacement", ec2.run_instances, ImageId=image["ImageId"], **override
+    )
+    assert code == "UnauthorizedOperation"
+    assert "instance/*" in message
+    reply = _as(
+        stage,
+        "LaunchReplacement",
+        ec2.run_instances,
+        LaunchTemplate={"LaunchTemplateName": "ours"},
+        **override,
+    )
+    (launched,) = reply["Instances"]
+    assert (launched["InstanceType"], launched["SubnetId"], launched["InstanceLifecycle"]) == (
+        "m5a.large",
+        subnet["SubnetId"],
+        "spot",
+    )
 
 
 def test_other_tables_and_state_machines_are_refused(stage: Stage) -> None:
