@@ -19,6 +19,7 @@ from simulator.permissions.demand import Demand, demand, tag_context
 from simulator.permissions.services import Unmapped
 from simulator.world.errors import AwsError
 from simulator.world.fleets import merged_candidates
+from simulator.world.keys import customer_key
 from simulator.world.launch import merged_request
 from simulator.world.launch_templates import find_template
 from simulator.world.operations import Params
@@ -223,13 +224,11 @@ def _passed_role(asked: _Asked, merged: Params) -> Iterator[Demand]:
 
 def _keys_of_volumes(asked: _Asked, merged: Params) -> Iterator[Demand]:
     """Of customer managed keys; the policy of ``aws/ebs`` lets all of the account use it."""
-    region, account_id = asked.state.region, asked.state.account_id
-    through = {"kms:ViaService": (f"ec2.{region}.amazonaws.com",)}
+    through = {"kms:ViaService": (f"ec2.{asked.state.region}.amazonaws.com",)}
     for mapping in merged.get("BlockDeviceMappings", []):
-        key = mapping.get("Ebs", {}).get("KmsKeyId")
-        if key is None:
+        arn = customer_key(asked.state, mapping.get("Ebs", {}).get("KmsKeyId"))
+        if arn is None:
             continue
-        arn = key if key.startswith("arn:") else f"arn:aws:kms:{region}:{account_id}:key/{key}"
         for_resource = {**through, "kms:GrantIsForAWSResource": ("true",)}
         yield demand("kms:CreateGrant", arn, for_resource)
         yield from (demand(f"kms:{action}", arn, through) for action in _KMS_ACTIONS)

@@ -22,6 +22,11 @@ _TARGET_TYPES = ("instance", "ip")
 class Resources(WorldView):
     """Adds and removes them, without calls of the API."""
 
+    def grant_key_to_spot(self, key_arn: str) -> None:
+        """Let EC2 spot use a customer managed key: ``aws kms create-grant`` for
+        AWSServiceRoleForEC2Spot."""
+        self._state.keys_granted_to_spot.add(key_arn)
+
     def create_target_group(
         self,
         name: str,

@@ -36,6 +36,7 @@ def everyday(stage: Stage) -> None:
     (image, *_) = boto3.client("ec2").describe_images()["Images"]
     snapshot = image["BlockDeviceMappings"][0]["Ebs"]["SnapshotId"]
     disk = {"SnapshotId": snapshot, "VolumeSize": 20, "DeleteOnTermination": True}
+    stage.world.grant_key_to_spot(KEY)
     stage.launch(
         "shop",
         target_group_arn=group,

@@ -13,6 +13,8 @@ from simulator.account_id import DEFAULT_ACCOUNT_ID as ACCOUNT_ID
 from simulator.deployed import REGION, STACK
 from simulator.permissions.services import Place, Unmapped, service_demands
 from simulator.stage import Stage, open_stage
+from simulator.world import DataVolume
+from tests.permissions.conftest import KEY
 
 PLACE = Place(ACCOUNT_ID, REGION, lambda _bucket, key: key == "there")
 
@@ -20,7 +22,7 @@ PLACE = Place(ACCOUNT_ID, REGION, lambda _bucket, key: key == "there")
 @pytest.fixture(scope="module")
 def stage() -> Iterator[Stage]:
     """The product, and an instance that does not ask to be managed."""
-    with open_stage() as opened:
+    with open_stage(KmsKeyArns=KEY) as opened:
         yield opened
 
 
@@ -43,6 +45,19 @@ def _refused(
         error["Message"],
         caught.value.response["ResponseMetadata"]["HTTPStatusCode"],
     )
+
+
+def test_key_without_a_grant_for_spot_undoes_the_switch_with_its_cure(stage: Stage) -> None:
+    """EC2 accepts the launch, but the replacement never runs; the record names the role to grant."""
+    disk = DataVolume("/dev/sdf", 20, encrypted=True, kms_key_id=KEY, delete_on_termination=True)
+    original = stage.launch("keyed", volumes=[disk])
+    stage.adopt()
+    stage.force("keyed")
+    assert stage.finish().error == "NotSwitched"
+    assert stage.alive() == {original}
+    (switch,) = stage.switches("keyed")
+    assert "Client.InternalError" in switch["outcome"]["summary"]
+    assert "AWSServiceRoleForEC2Spot" in switch["outcome"]["summary"]
 
 
 def test_untagged_instance_is_not_terminated(stage: Stage) -> None:
@@ -159,6 +174,7 @@ def test_other_tables_and_state_machines_are_refused(stage: Stage) -> None:
     write = dynamodb.transact_write_items
     assert _refused(stage, "UpdateLedger", write, TransactItems=[{"Put": put}])[2] == 403
     assert stage.account.table_items("payroll") == []
+    before = stage.account.executions()
     started = _refused(
         stage,
         "Decide",
@@ -167,7 +183,7 @@ def test_other_tables_and_state_machines_are_refused(stage: Stage) -> None:
         input="{}",
     )
     assert started[0] == "AccessDeniedException"
-    assert not stage.account.executions()
+    assert stage.account.executions() == before
     body = {"Bucket": stage.bucket, "Key": "market/snapshot.json.gz", "Body": b"[]"}
     assert _refused(stage, "Decide", boto3.client("s3").put_object, **body)[0] == "AccessDenied"
 
