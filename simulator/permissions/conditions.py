@@ -29,6 +29,7 @@ KNOWN_KEYS = (
     "ec2:CreateAction",
     "ec2:InstanceMarketType",
     "ec2:InstanceType",
+    "ec2:LaunchTemplate",
     "ec2:Region",
     "ec2:ResourceTag/",
     "iam:PassedToService",

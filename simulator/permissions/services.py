@@ -4,17 +4,19 @@ Source: Service Authorization Reference, "Actions, resources, and condition keys
 SNS, SQS, EventBridge, Step Functions, Lambda, CloudWatch, Price List and Elastic Load Balancing; for
 transactions and partition keys the DynamoDB Developer Guide, "Using IAM with DynamoDB transactions" and
 "Using IAM policy conditions for fine-grained access control"; for objects that are not there the S3 API
-reference, GetObject, "Permissions".
+reference, GetObject, "Permissions"; for targets the Elastic Load Balancing User Guide, "Elastic Load
+Balancing API permissions", "Required permissions for the 2015-12-01 API".
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 
 from simulator.permissions.demand import NO_RESOURCE, Demand, demand
 
-__all__ = ["Place", "Unmapped", "has_no_resource_level", "service_demands"]
+__all__ = ["KeysOfTransactions", "Place", "Unmapped", "has_no_resource_level", "service_demands"]
 
 Params = Mapping[str, Any]
 
@@ -23,17 +25,27 @@ class Unmapped(NotImplementedError):
     """Nobody has said yet what permissions a call demands: said loudly, never guessed."""
 
 
+class KeysOfTransactions(Enum):
+    """What ``dynamodb:LeadingKeys`` may be for a part of a transaction; AWS does not document it."""
+
+    OF_EACH_PART = "the partition of the part"
+    OF_ALL_PARTS = "the partitions of all parts"
+    MISSING = "no such key"
+
+
 @dataclass(frozen=True)
 class Place:
     """Where a call is made, and which objects exist there.
 
     Attributes:
         has_object: whether a bucket holds a key.
+        keys_of_transactions: which of its possible meanings ``dynamodb:LeadingKeys`` has.
     """
 
     account_id: str
     region: str
     has_object: Callable[[str, str], bool]
+    keys_of_transactions: KeysOfTransactions = KeysOfTransactions.OF_EACH_PART
 
     def arn(self, service: str, name: str) -> str:
         """``name`` in this account and region; an ARN stays as it is."""
@@ -60,6 +72,7 @@ _WITHOUT_RESOURCE_LEVEL = frozenset(
         ("sts", "GetCallerIdentity"),
     }
 )
+_LOOKED_UP_TO_REGISTER = ("Instances", "InternetGateways", "Subnets", "Vpcs")
 _TABLE_CALLS = frozenset({"GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query", "Scan"})
 _TRANSACTION_PARTS = {
     "ConditionCheck": "ConditionCheckItem",
@@ -106,19 +119,39 @@ def _leading_key(params: Params) -> dict[str, tuple[str, ...]]:
     return {"dynamodb:LeadingKeys": (key["pk"]["S"],)} if "pk" in key else {}
 
 
+def _leading_keys_of_part(
+    part: Params, parts: Sequence[Params], meaning: KeysOfTransactions
+) -> dict[str, tuple[str, ...]]:
+    if meaning is KeysOfTransactions.OF_EACH_PART:
+        return _leading_key(part)
+    of_all = (key for each in parts for keys in _leading_key(each).values() for key in keys)
+    all_keys = tuple(dict.fromkeys(of_all))
+    missing = meaning is KeysOfTransactions.MISSING or not all_keys
+    return {} if missing else {"dynamodb:LeadingKeys": all_keys}
+
+
 def _dynamodb(operation: str, params: Params, place: Place) -> Iterator[Demand]:
-    def on(action: str, table: str, about: Params) -> Demand:
+    def on(action: str, table: str, keys: Mapping[str, tuple[str, ...]]) -> Demand:
         name = table if table.startswith("arn:") else f"table/{table}"
         arn = place.arn("dynamodb", name)
-        return demand(f"dynamodb:{action}", arn, _leading_key(about))
+        return demand(f"dynamodb:{action}", arn, keys)
 
     if operation in _TABLE_CALLS:
         index = params.get("IndexName")
         name = params["TableName"] if index is None else f"{params['TableName']}/index/{index}"
-        yield on(operation, name, params)
+        yield on(operation, name, _leading_key(params))
     elif operation in ("TransactWriteItems", "TransactGetItems"):
-        parts = [part for item in params["TransactItems"] for part in item.items()]
-        asked = (on(_TRANSACTION_PARTS[kind], part["TableName"], part) for kind, part in parts)
+        named = [part for item in params["TransactItems"] for part in item.items()]
+        parts = [part for _, part in named]
+        meaning = place.keys_of_transactions
+        asked = (
+            on(
+                _TRANSACTION_PARTS[kind],
+                part["TableName"],
+                _leading_keys_of_part(part, parts, meaning),
+            )
+            for kind, part in named
+        )
         yield from dict.fromkeys(asked)
     elif operation in ("BatchGetItem", "BatchWriteItem"):
         yield from (on(operation, table, {}) for table in params["RequestItems"])
@@ -180,6 +213,9 @@ def _lambda(operation: str, params: Params, place: Place) -> Iterator[Demand]:
 def _elbv2(operation: str, params: Params, _place: Place) -> Iterator[Demand]:
     if operation in ("RegisterTargets", "DeregisterTargets"):
         yield Demand(f"elasticloadbalancing:{operation}", params["TargetGroupArn"])
+    if operation == "RegisterTargets":
+        # The service looks the targets up with its caller's rights.
+        yield from (Demand(f"ec2:Describe{what}") for what in _LOOKED_UP_TO_REGISTER)
 
 
 _SERVICES: Mapping[str, Callable[[str, Params, Place], Iterator[Demand]]] = {

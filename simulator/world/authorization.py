@@ -4,18 +4,22 @@ Sources: Service Authorization Reference, "Actions, resources, and condition key
 user guide, "Grant permission to tag Amazon EC2 resources during creation" (``ec2:CreateTags`` with
 ``ec2:CreateAction``), "Tag Spot Instance requests" (RunInstances on ``spot-instances-request``),
 "Example policies to control access": launching demands RunInstances on everything that the launch
-uses or creates, a template's own choices included; "Grant permissions to pass an IAM role to EC2";
+uses or creates, a template's own choices included; there, "Launch templates": ``ec2:LaunchTemplate`` is
+the template's ARN, missing in launches without one, whatever the request overrides. That CreateFleet has
+it too is assumed: the reference lists it with the resource types, not by action. "Grant permissions to
+pass an IAM role to EC2";
 EBS user guide, "Requirements for Amazon EBS encryption", "Permissions for IAM users".
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from simulator.permissions.demand import Demand, demand, tag_context
 from simulator.permissions.services import Unmapped
 from simulator.world.errors import AwsError
 from simulator.world.fleets import merged_candidates
+from simulator.world.keys import customer_key
 from simulator.world.launch import merged_request
 from simulator.world.launch_templates import find_template
 from simulator.world.operations import Params
@@ -25,6 +29,20 @@ from simulator.world.tagging import resource_kind
 __all__ = ["demands_of", "demands_of_overrides"]
 
 _NEW = "*"
+_KNOWS_ITS_TEMPLATE = frozenset(
+    {
+        "image",
+        "instance",
+        "key-pair",
+        "launch-template",
+        "network-interface",
+        "security-group",
+        "snapshot",
+        "subnet",
+        "volume",
+    }
+)
+"""Resource types of launches with the condition key ``ec2:LaunchTemplate`` (the same reference)."""
 _KMS_ACTIONS = (
     "Decrypt",
     "DescribeKey",
@@ -60,7 +78,13 @@ def demands_of_overrides(
         if spot:
             merged = {**merged, "InstanceMarketOptions": {"MarketType": "spot"}}
         named = {**merged, "LaunchTemplate": row}
-        asked = _Asked(state, "RunInstances", named, created_by="CreateFleet")
+        asked = _Asked(
+            state,
+            "RunInstances",
+            named,
+            created_by="CreateFleet",
+            launch_template=row["LaunchTemplateId"],
+        )
         yield (
             {"LaunchTemplateSpecification": row, "Overrides": override},
             _as_far_as_it_is_there(_launch(asked, named)),
@@ -78,12 +102,13 @@ def _as_far_as_it_is_there(demands: Iterator[Demand]) -> tuple[Demand, ...]:
 
 @dataclass(frozen=True)
 class _Asked:
-    """One call, and how its demands are written."""
+    """One call, and how its demands are written; ``launch_template`` is the id of a launch's template."""
 
     state: WorldState
     operation: str
     params: Params
     created_by: str = ""
+    launch_template: str = ""
 
     def arn(self, kind: str, resource_id: str) -> str:
         # Images and snapshots are of no account ("Resource types defined by Amazon EC2").
@@ -118,6 +143,8 @@ class _Asked:
             **tag_context(requested=requested, present=self.state.tags.get(resource_id)),
             **(keys or {}),
         }
+        if self.launch_template and action is None and kind in _KNOWS_ITS_TEMPLATE:
+            context["ec2:LaunchTemplate"] = (self.arn("launch-template", self.launch_template),)
         name = f"ec2:{action or self.operation}"
         return demand(name, self.arn(kind, resource_id), context)
 
@@ -140,6 +167,9 @@ def _tags_by_kind(params: Params) -> dict[str, dict[str, str]]:
 
 def _run_instances(asked: _Asked) -> Iterator[Demand]:
     merged, _ = merged_request(asked.state, asked.params)
+    if "LaunchTemplate" in merged:
+        template = find_template(asked.state, merged["LaunchTemplate"])
+        asked = replace(asked, launch_template=template.template_id)
     yield from _launch(asked, merged)
 
 
@@ -150,9 +180,8 @@ def _launch(asked: _Asked, merged: Params) -> Iterator[Demand]:
         "ec2:InstanceType": (merged.get("InstanceType", "m1.small"),),
         "ec2:InstanceMarketType": ("spot" if spot else "on-demand",),
     }
-    if "LaunchTemplate" in merged:
-        template = find_template(state, merged["LaunchTemplate"])
-        yield asked.of_kind("launch-template", template.template_id)
+    if asked.launch_template:
+        yield asked.of_kind("launch-template", asked.launch_template)
     yield asked.of_kind("image", merged["ImageId"])
     yield from asked.created("instance", tags.get("instance", {}), instance_keys)
     yield from asked.created("volume", tags.get("volume", {}))
@@ -195,13 +224,11 @@ def _passed_role(asked: _Asked, merged: Params) -> Iterator[Demand]:
 
 def _keys_of_volumes(asked: _Asked, merged: Params) -> Iterator[Demand]:
     """Of customer managed keys; the policy of ``aws/ebs`` lets all of the account use it."""
-    region, account_id = asked.state.region, asked.state.account_id
-    through = {"kms:ViaService": (f"ec2.{region}.amazonaws.com",)}
+    through = {"kms:ViaService": (f"ec2.{asked.state.region}.amazonaws.com",)}
     for mapping in merged.get("BlockDeviceMappings", []):
-        key = mapping.get("Ebs", {}).get("KmsKeyId")
-        if key is None:
+        arn = customer_key(asked.state, mapping.get("Ebs", {}).get("KmsKeyId"))
+        if arn is None:
             continue
-        arn = key if key.startswith("arn:") else f"arn:aws:kms:{region}:{account_id}:key/{key}"
         for_resource = {**through, "kms:GrantIsForAWSResource": ("true",)}
         yield demand("kms:CreateGrant", arn, for_resource)
         yield from (demand(f"kms:{action}", arn, through) for action in _KMS_ACTIONS)
@@ -210,18 +237,22 @@ def _keys_of_volumes(asked: _Asked, merged: Params) -> Iterator[Demand]:
 def _create_fleet(asked: _Asked) -> Iterator[Demand]:
     tags = _tags_by_kind(asked.params)
     yield from asked.created("fleet", tags.get("fleet", {}))
-    yield from asked.created("instance", tags.get("instance", {}))
-    yield asked.of_kind("volume")
-    for image_id in sorted(
-        {m["ImageId"] for _, _, m in merged_candidates(asked.state, asked.params)}
-    ):
-        yield asked.of_kind("image", image_id)
+    images = {
+        (row["LaunchTemplateId"], merged["ImageId"])
+        for row, _, merged in merged_candidates(asked.state, asked.params)
+    }
     for config in asked.params["LaunchTemplateConfigs"]:
         template = find_template(asked.state, config["LaunchTemplateSpecification"])
-        yield asked.of_kind("launch-template", template.template_id)
+        by_template = replace(asked, launch_template=template.template_id)
+        yield from by_template.created("instance", tags.get("instance", {}))
+        yield by_template.of_kind("volume")
+        yield by_template.of_kind("launch-template", template.template_id)
+        for template_id, image_id in sorted(images):
+            if template_id == template.template_id:
+                yield by_template.of_kind("image", image_id)
         for override in config.get("Overrides") or ():
             if subnet := override.get("SubnetId"):
-                yield asked.of_kind("subnet", subnet)
+                yield by_template.of_kind("subnet", subnet)
 
 
 def _change_tags(asked: _Asked) -> Iterator[Demand]:

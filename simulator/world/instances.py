@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 
-from simulator.world import addresses, network, visibility, volumes
+from simulator.world import addresses, keys, network, visibility, volumes
 from simulator.world.capacity import check_capacity, check_quota
 from simulator.world.errors import AwsError
 from simulator.world.events import (
@@ -47,7 +47,10 @@ def launch(
     launch_index: int = 0,
     spot_request: SpotRequest | None = None,
 ) -> Instance:
-    """Launch an instance from a checked launch: it is pending from now on, and said so."""
+    """Launch an instance from a checked launch: it is pending from now on, and said so.
+
+    One whose keys EC2 spot may not use ends when it would have run.
+    """
     instance = create(
         state,
         spec,
@@ -66,7 +69,12 @@ def launch(
             spec.lifecycle,
         )
     )
-    _announce_running(state, instance, instance.transitions[-1][0], caller)
+    started, _ = instance.transitions[-1]
+    if keys.lacks_grant(state, spec):
+        instance.transitions.pop()
+        state.at(started, lambda: terminate(state, instance, None, reason=keys.LAUNCH_FAILED))
+    else:
+        _announce_running(state, instance, started, caller)
     visibility.hide_instance(state, instance)
     return instance
 
@@ -155,10 +163,13 @@ def terminate(
     gone = now + state.drawn(state.limits.shut_down_s, "shut-down", instance.instance_id)
     instance.change((now, "shutting-down"), (gone, "terminated"))
     instance.terminated_by, instance.state_reason = caller, reason
-    by_user = reason[0].startswith("Client.")
+    by_user = reason[0].startswith("Client.User")
     if by_user:
         instance.transition_reason = f"User initiated ({now:%Y-%m-%d %H:%M:%S} GMT)"
-    if instance.spot_request_id:
+    if reason == keys.LAUNCH_FAILED and instance.spot_request_id:
+        # EC2 documents no status code for it.
+        state.spot_requests[instance.spot_request_id].state = "closed"
+    elif instance.spot_request_id:
         _end_of_spot_request(state, instance, by_user)
     state.publish(InstanceTerminating(now, caller, instance.instance_id))
     state.at(gone, lambda: _bury(state, instance, gone))

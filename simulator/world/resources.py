@@ -26,6 +26,11 @@ class Resources(WorldView):
         """Delete a target group with its registrations, as its user does (API_DeleteTargetGroup)."""
         del self._state.target_groups[target_group_arn]
 
+    def grant_key_to_spot(self, key_arn: str) -> None:
+        """Let EC2 spot use a customer managed key: ``aws kms create-grant`` for
+        AWSServiceRoleForEC2Spot."""
+        self._state.keys_granted_to_spot.add(key_arn)
+
     def create_target_group(
         self,
         name: str,

@@ -68,6 +68,8 @@ class WorldState:
         self.security_groups: dict[str, SecurityGroup] = {}
         self.images: dict[str, Image] = {}
         self.key_names: set[str] = set()
+        # ARNs of customer managed keys with a grant for AWSServiceRoleForEC2Spot.
+        self.keys_granted_to_spot: set[str | None] = set()
         self.instance_profile_arns: set[str] = set()
         self.spot_requests: dict[str, SpotRequest] = {}
         self.launch_templates: dict[str, LaunchTemplate] = {}

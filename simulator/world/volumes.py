@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from simulator.world.errors import AwsError
+from simulator.world.keys import aws_managed_key
 from simulator.world.model import BlockDevice, DataVolume, Image, Instance, Volume
 from simulator.world.operations import Params, Reply, operation
 from simulator.world.queries import Row, filtered, no_paging_with_ids, page, select, tag_list
@@ -218,7 +219,7 @@ def _row(state: WorldState, volume: Volume) -> Row:
     ]
     key = device.kms_key_id
     if device.encrypted and key is None:
-        key = f"arn:aws:kms:{state.region}:{state.account_id}:key/aws-ebs-default"
+        key = aws_managed_key(state)
     return {
         "VolumeId": volume.volume_id,
         "AvailabilityZone": volume.availability_zone,

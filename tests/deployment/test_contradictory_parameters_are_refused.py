@@ -24,6 +24,8 @@ ROLE, KEY = "arn:aws:iam::123456789012:role", "arn:aws:kms:us-east-1:12345678901
         ({"InstanceRoleArns": "web-server"}, "such as arn:aws:iam::123456789012:role/web"),
         ({"InstanceRoleArns": f"{ROLE}/a,{ROLE}/*"}, "InstanceRoleArns"),
         ({"KmsKeyArns": f"{KEY.replace(':key', ':alias')}/mine"}, "of an alias, its key's"),
+        ({"TargetGroupArns": "web"}, "such as arn:aws:elasticloadbalancing:eu-west-1:123456789012"),
+        ({"RequireLaunchTemplate": "no"}, "'no' is not one of true, false"),
         ({"AlertEmail": "ops"}, "one e-mail address, or empty"),
         ({"SubnetIds": "subnet-1, subnet-2"}, "separated by commas without spaces"),
         ({"DryRun": "no"}, "DryRun: 'no' is not one of true, false"),

@@ -79,7 +79,11 @@ def _others(two: Two) -> Iterator[tuple[str, Demand]]:
             "spot-optimizer:workload": "web",
         }
     )
-    new = tag_context(requested={"spot-optimizer:managed": STACK})
+    template = f"arn:aws:ec2:{HERE}:{ACCOUNT_ID}:launch-template/lt-1"
+    new = {
+        **tag_context(requested={"spot-optimizer:managed": STACK}),
+        "ec2:LaunchTemplate": (template,),
+    }
     leading = {"dynamodb:LeadingKeys": ("WORKLOAD#web",)}
     table = f"arn:aws:dynamodb:{HERE}:{ACCOUNT_ID}:table/{ids['Ledger']}"
     instance = f"arn:aws:ec2:{HERE}:{ACCOUNT_ID}:instance/i-1"

@@ -26,6 +26,16 @@ ALSO_NEEDED: dict[str, frozenset[str]] = {
     "ec2:CreateLaunchTemplate": frozenset({"ec2:CreateTags"}),
     # The template data hold the user data, which is an attribute of the instance.
     "ec2:GetLaunchTemplateData": frozenset({"ec2:DescribeInstanceAttribute"}),
+    # The service looks the targets up with its caller's rights (ELB user guide, "Elastic Load
+    # Balancing API permissions").
+    "elasticloadbalancing:RegisterTargets": frozenset(
+        {
+            "ec2:DescribeInstances",
+            "ec2:DescribeInternetGateways",
+            "ec2:DescribeSubnets",
+            "ec2:DescribeVpcs",
+        }
+    ),
     # Without it S3 answers 403 for a missing key (S3 API reference, GetObject, "Permissions").
     "s3:GetObject": frozenset({"s3:ListBucket"}),
 }

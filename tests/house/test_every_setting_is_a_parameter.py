@@ -18,9 +18,11 @@ NO_SETTING = {
     "KmsKeyArns",
     "LogRetentionDays",
     "ManagedAs",
+    "RequireLaunchTemplate",
     "ReserveConcurrency",
     "RetentionDays",
     "SubnetIds",
+    "TargetGroupArns",
 }
 """Parameters of the stack itself; all others are settings."""
 

@@ -69,7 +69,17 @@ def _rows() -> Iterator[tuple[str, str, dict[str, Any]]]:
         own = [each for each in attached if role in map(reference, each["Roles"])]
         for policy in [*properties.get("Policies", []), *own]:
             for row in policy["PolicyDocument"]["Statement"]:
+                if "Condition" in row:
+                    row = {**row, "Condition": _strict(row["Condition"])}
                 yield role, policy["PolicyName"], row
+
+
+def _strict(condition: dict[str, Any]) -> dict[str, Any]:
+    """A condition as it is without parameters that loosen it: of ``Fn::If`` the first branch."""
+    return {
+        operator: keys["Fn::If"][1] if "Fn::If" in keys else keys
+        for operator, keys in condition.items()
+    }
 
 
 GRANTS = tuple(_grants())
@@ -155,6 +165,21 @@ def test_a_condition_names_a_key_that_the_resource_has(grant: Grant) -> None:
         assert any(
             key == name or (name.endswith("/") and key.startswith(name)) for name in names
         ), key
+
+
+def test_a_condition_on_all_values_demands_the_key() -> None:
+    """ForAllValues holds for a request without the key, so Null demands the key (IAM user guide, "Set
+    operators for multivalued context keys"): DeleteTags without tags, for one, removes all of them."""
+    seen = 0
+    for role, policy, row in _rows():
+        condition = row.get("Condition", {})
+        for operator, keys in condition.items():
+            if operator.startswith("ForAllValues:"):
+                seen += 1
+                demanded = condition.get("Null", {})
+                assert keys.keys() <= demanded.keys(), (role, row.get("Sid", policy))
+                assert all(demanded[key] is False for key in keys), (role, row.get("Sid", policy))
+    assert seen > 25
 
 
 def test_changes_in_ec2_have_a_condition_or_a_reason() -> None:

@@ -24,11 +24,15 @@ class Deployed(NamedTuple):
     ids: Mapping[str, str]
 
 
-@pytest.fixture(scope="session")
-def deployed() -> Deployed:
-    """Roles of functions and state machines after the deployment, with two parameters given."""
-    given = {"InstanceRoleArns": INSTANCE_ROLE, "KmsKeyArns": KEY}
+def deployed_with(**given: str) -> Deployed:
+    """Roles of functions and state machines after a deployment with these parameters."""
     with EmbeddedAccount(start=START, region=REGION) as account:
         stack = account.deploy(TEMPLATE, STACK, given)
         roles = {role.name.removesuffix("Role"): role for role in roles_of(stack, ACCOUNT_ID)}
     return Deployed(roles, stack.physical_ids)
+
+
+@pytest.fixture(scope="session")
+def deployed() -> Deployed:
+    """The stack with an instance role and a key."""
+    return deployed_with(InstanceRoleArns=INSTANCE_ROLE, KmsKeyArns=KEY)

@@ -15,7 +15,7 @@ from simulator.world import DataVolume
 from tests.house.repository import PACKAGE
 from tests.models.uploads import files_of, moving_market, upload
 from tests.permissions.conftest import KEY, LICENSE
-from tests.workflow.faults import step
+from tests.workflow.faults import record_of, step
 from tests.workflow.scenarios_of_leftovers import BETWEEN_SWEEPS
 from tests.workflow.test_market_files_are_imported import csv_of
 
@@ -36,6 +36,7 @@ def everyday(stage: Stage) -> None:
     (image, *_) = boto3.client("ec2").describe_images()["Images"]
     snapshot = image["BlockDeviceMappings"][0]["Ebs"]["SnapshotId"]
     disk = {"SnapshotId": snapshot, "VolumeSize": 20, "DeleteOnTermination": True}
+    stage.world.grant_key_to_spot(KEY)
     stage.launch(
         "shop",
         target_group_arn=group,
@@ -181,8 +182,8 @@ def _forget_the_switch(stage: Stage, workload: str, original: str) -> None:
 
 
 def _failing_failovers(stage: Stage) -> None:
-    """Of instances that only stop, that cannot be handed over, that end without an event."""
-    names = ("only-stops", "ghost", "unfit", "unheard", "by-hand", "by-its-user")
+    """Of instances that only stop, whose hand-over is owed, that end without an event; one is undone."""
+    names = ("only-stops", "ghost", "owed", "undone", "unheard", "by-hand", "by-its-user")
     for name in names:
         stage.launch(name, persistent=name in ("only-stops", "ghost"))
     stage.adopt()
@@ -191,10 +192,15 @@ def _failing_failovers(stage: Stage) -> None:
     ids = {name: stage.workload(name)["instance_id"] for name in names}
     stage.faults += [
         Fault("Invoke", code, "FailOver", name, when=step("HandOver", "fail-over"))
-        for name, code in (("unfit", "AccessDeniedException"), ("by-hand", KEEPS_FAILING))
+        for name, code in (("owed", "AccessDeniedException"), ("by-hand", KEEPS_FAILING))
     ]
+    stage.faults.append(
+        Fault(
+            "UpdateItem", "AccessDeniedException", "FailOver", "undone", when=record_of("LAUNCHED")
+        )
+    )
     stage.world.interrupt(ids["only-stops"], "stop")
-    for name in ("ghost", "unfit"):
+    for name in ("ghost", "owed", "undone"):
         stage.world.interrupt(ids[name])
     stage.world.terminate_instance(ids["by-its-user"])
     stage.finish()

@@ -1,6 +1,7 @@
 """The embedded account refuses calls that a role does not allow, as the service would, without effect."""
 
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any
 
 import boto3
@@ -12,6 +13,8 @@ from simulator.account_id import DEFAULT_ACCOUNT_ID as ACCOUNT_ID
 from simulator.deployed import REGION, STACK
 from simulator.permissions.services import Place, Unmapped, service_demands
 from simulator.stage import Stage, open_stage
+from simulator.world import DataVolume
+from tests.permissions.conftest import KEY
 
 PLACE = Place(ACCOUNT_ID, REGION, lambda _bucket, key: key == "there")
 
@@ -19,7 +22,7 @@ PLACE = Place(ACCOUNT_ID, REGION, lambda _bucket, key: key == "there")
 @pytest.fixture(scope="module")
 def stage() -> Iterator[Stage]:
     """The product, and an instance that does not ask to be managed."""
-    with open_stage() as opened:
+    with open_stage(KmsKeyArns=KEY) as opened:
         yield opened
 
 
@@ -42,6 +45,19 @@ def _refused(
         error["Message"],
         caught.value.response["ResponseMetadata"]["HTTPStatusCode"],
     )
+
+
+def test_key_without_a_grant_for_spot_undoes_the_switch_with_its_cure(stage: Stage) -> None:
+    """EC2 accepts the launch, but the replacement never runs; the record names the role to grant."""
+    disk = DataVolume("/dev/sdf", 20, encrypted=True, kms_key_id=KEY, delete_on_termination=True)
+    original = stage.launch("keyed", volumes=[disk])
+    stage.adopt()
+    stage.force("keyed")
+    assert stage.finish().error == "NotSwitched"
+    assert stage.alive() == {original}
+    (switch,) = stage.switches("keyed")
+    assert "Client.InternalError" in switch["outcome"]["summary"]
+    assert "AWSServiceRoleForEC2Spot" in switch["outcome"]["summary"]
 
 
 def test_untagged_instance_is_not_terminated(stage: Stage) -> None:
@@ -98,6 +114,52 @@ def test_launch_without_our_tag_is_refused(stage: Stage) -> None:
     assert stage.alive() == before
 
 
+def test_launch_needs_our_template_and_may_override_it(stage: Stage) -> None:
+    """Type, subnet and market options of the request replace the template's; without the template a
+    launch is refused, whatever its tags."""
+    tags: Any = [{"Key": "spot-optimizer:managed", "Value": STACK}]
+    created = ("instance", "volume", "network-interface")
+    specified = [{"ResourceType": kind, "Tags": tags} for kind in created]
+    ec2 = boto3.client("ec2")
+    (image, *_) = ec2.describe_images()["Images"]
+    (subnet, *_) = ec2.describe_subnets(
+        Filters=[{"Name": "availability-zone", "Values": ["us-east-1b"]}]
+    )["Subnets"]
+    data: Any = {"ImageId": image["ImageId"], "InstanceType": "m5.large"}
+    ec2.create_launch_template(
+        LaunchTemplateName="ours",
+        LaunchTemplateData=data,
+        TagSpecifications=[{"ResourceType": "launch-template", "Tags": tags}],
+    )
+    stage.account.run_for(timedelta(seconds=10))
+    override = {
+        "InstanceType": "m5a.large",
+        "SubnetId": subnet["SubnetId"],
+        "InstanceMarketOptions": {"MarketType": "spot"},
+        "TagSpecifications": specified,
+        "MinCount": 1,
+        "MaxCount": 1,
+    }
+    code, message, _ = _refused(
+        stage, "LaunchReplacement", ec2.run_instances, ImageId=image["ImageId"], **override
+    )
+    assert code == "UnauthorizedOperation"
+    assert "instance/*" in message
+    reply = _as(
+        stage,
+        "LaunchReplacement",
+        ec2.run_instances,
+        LaunchTemplate={"LaunchTemplateName": "ours"},
+        **override,
+    )
+    (launched,) = reply["Instances"]
+    assert (launched["InstanceType"], launched["SubnetId"], launched["InstanceLifecycle"]) == (
+        "m5a.large",
+        subnet["SubnetId"],
+        "spot",
+    )
+
+
 def test_other_tables_and_state_machines_are_refused(stage: Stage) -> None:
     """AccessDeniedException of DynamoDB and Step Functions, AccessDenied of S3."""
     dynamodb = boto3.client("dynamodb")
@@ -112,6 +174,7 @@ def test_other_tables_and_state_machines_are_refused(stage: Stage) -> None:
     write = dynamodb.transact_write_items
     assert _refused(stage, "UpdateLedger", write, TransactItems=[{"Put": put}])[2] == 403
     assert stage.account.table_items("payroll") == []
+    before = stage.account.executions()
     started = _refused(
         stage,
         "Decide",
@@ -120,7 +183,7 @@ def test_other_tables_and_state_machines_are_refused(stage: Stage) -> None:
         input="{}",
     )
     assert started[0] == "AccessDeniedException"
-    assert not stage.account.executions()
+    assert stage.account.executions() == before
     body = {"Bucket": stage.bucket, "Key": "market/snapshot.json.gz", "Body": b"[]"}
     assert _refused(stage, "Decide", boto3.client("s3").put_object, **body)[0] == "AccessDenied"
 
@@ -160,6 +223,25 @@ def test_transaction_demands_what_its_parts_demand() -> None:
         ("dynamodb:PutItem", "a"),
         ("dynamodb:PutItem", "b"),
     ]
+
+
+def test_registering_targets_demands_what_the_service_looks_up() -> None:
+    """Instances, gateways, subnets and VPCs; deregistering demands nothing besides."""
+    group = {
+        "TargetGroupArn": f"arn:aws:elasticloadbalancing:{REGION}:{ACCOUNT_ID}:targetgroup/a/1"
+    }
+
+    def actions(operation: str) -> list[str]:
+        return [each.action for each in service_demands("elbv2", operation, group, PLACE)]
+
+    assert actions("RegisterTargets") == [
+        "elasticloadbalancing:RegisterTargets",
+        "ec2:DescribeInstances",
+        "ec2:DescribeInternetGateways",
+        "ec2:DescribeSubnets",
+        "ec2:DescribeVpcs",
+    ]
+    assert actions("DeregisterTargets") == ["elasticloadbalancing:DeregisterTargets"]
 
 
 @pytest.mark.parametrize(

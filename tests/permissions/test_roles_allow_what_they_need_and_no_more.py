@@ -18,6 +18,9 @@ ANOTHER_STACKS = {"spot-optimizer:managed": "another-stack"}
 UNTAGGED: dict[str, str] = {}
 
 
+TEMPLATE_ARN = f"arn:aws:ec2:{REGION}:{ACCOUNT_ID}:launch-template/lt-1"
+
+
 def _ec2(kind: str, name: str = "*") -> str:
     account = "" if kind in ("image", "snapshot") else ACCOUNT_ID
     return f"arn:aws:ec2:{REGION}:{account}:{kind}/{name}"
@@ -28,6 +31,7 @@ def _on_instance(action: str, tags: dict[str, str]) -> Demand:
 
 
 def _untag(tags: dict[str, str], *keys: str) -> Demand:
+    """Without keys DeleteTags removes all of a user's tags (API_DeleteTags)."""
     context = tag_context(requested=dict.fromkeys(keys, ""), present=tags)
     return demand("ec2:DeleteTags", _ec2("instance", "i-1"), context)
 
@@ -44,6 +48,14 @@ def _tag_new(kind: str, requested: dict[str, str], by: str) -> Demand:
 
 def _create(action: str, kind: str, tags: dict[str, str]) -> Demand:
     return demand(f"ec2:{action}", _ec2(kind), tag_context(requested=tags))
+
+
+def _launch(
+    action: str, kind: str, tags: dict[str, str], template: str | None = TEMPLATE_ARN
+) -> Demand:
+    """Something that a launch creates, by default from a launch template of this account."""
+    from_template = {"ec2:LaunchTemplate": (template,)} if template else {}
+    return demand(f"ec2:{action}", _ec2(kind), {**tag_context(requested=tags), **from_template})
 
 
 def _use(action: str, kind: str, tags: dict[str, str] = UNTAGGED) -> Demand:
@@ -154,15 +166,16 @@ ALLOWED = (
     _case(
         "InspectReplacement", "read a managed one", _on_instance("DescribeInstanceAttribute", OURS)
     ),
-    _case(LAUNCH, "launch tagged", _create("RunInstances", "instance", LAUNCHED)),
-    _case(LAUNCH, "launch a tagged volume", _create("RunInstances", "volume", LAUNCHED)),
+    _case(LAUNCH, "launch tagged", _launch("RunInstances", "instance", LAUNCHED)),
+    _case(LAUNCH, "launch a tagged interface", _launch("RunInstances", "network-interface", OURS)),
+    _case(LAUNCH, "launch a tagged volume", _launch("RunInstances", "volume", LAUNCHED)),
     _case(LAUNCH, "launch from our template", _use("RunInstances", "launch-template", OURS)),
     _case(
-        LAUNCH, "launch a tagged instance by fleet", _create("CreateFleet", "instance", LAUNCHED)
+        LAUNCH, "launch a tagged instance by fleet", _launch("CreateFleet", "instance", LAUNCHED)
     ),
     _case(LAUNCH, "launch from an image", _use("RunInstances", "image")),
     _case(LAUNCH, "launch from an image by fleet", _use("CreateFleet", "image")),
-    _case(LAUNCH, "launch volumes by fleet", _create("CreateFleet", "volume", UNTAGGED)),
+    _case(LAUNCH, "launch volumes by fleet", _launch("CreateFleet", "volume", UNTAGGED)),
     _case(LAUNCH, "launch in a shared subnet", _in_shared_vpc("RunInstances", "subnet")),
     _case(LAUNCH, "launch in a shared subnet by fleet", _in_shared_vpc("CreateFleet", "subnet")),
     _case(LAUNCH, "launch with a shared group", _in_shared_vpc("RunInstances", "security-group")),
@@ -172,6 +185,7 @@ ALLOWED = (
     _case(LAUNCH, "pass a named role", _pass_role(INSTANCE_ROLE)),
     _case(LAUNCH, "grant a named key", _key("CreateGrant")),
     _case(LAUNCH, "decrypt by way of EC2", _key("Decrypt")),
+    _case("HandOver", "look up subnets to register targets", demand("ec2:DescribeSubnets")),
     _case("HandOver", "move an address here", _on_instance("AssociateAddress", OURS)),
     _table("UpdateLedger", "PutItem", "WORKLOAD#web"),
     _table("SwitchInstance", "UpdateItem", "WORKLOAD#web"),
@@ -198,16 +212,37 @@ DENIED = (
     _case(LAUNCH, "terminate", _on_instance("TerminateInstances", LAUNCHED)),
     _case("Decide", "terminate", _on_instance("TerminateInstances", LAUNCHED)),
     _case("HandOver", "stop", _on_instance("StopInstances", OURS)),
-    _case(LAUNCH, "launch untagged", _create("RunInstances", "instance", UNTAGGED)),
-    _case(LAUNCH, "launch for another stack", _create("RunInstances", "instance", ANOTHER_STACKS)),
-    _case(LAUNCH, "launch an untagged volume", _create("RunInstances", "volume", UNTAGGED)),
+    _case(LAUNCH, "launch untagged", _launch("RunInstances", "instance", UNTAGGED)),
+    _case(LAUNCH, "launch for another stack", _launch("RunInstances", "instance", ANOTHER_STACKS)),
+    _case(LAUNCH, "launch an untagged volume", _launch("RunInstances", "volume", UNTAGGED)),
+    *(
+        _case(
+            LAUNCH,
+            f"launch {kind} without a template by {action}",
+            _launch(action, kind, LAUNCHED, None),
+        )
+        for action, kind in (
+            ("RunInstances", "instance"),
+            ("RunInstances", "volume"),
+            ("RunInstances", "network-interface"),
+            ("CreateFleet", "instance"),
+            ("CreateFleet", "volume"),
+        )
+    ),
+    _case(
+        LAUNCH,
+        "launch from another account's template",
+        _launch(
+            "RunInstances", "instance", LAUNCHED, TEMPLATE_ARN.replace(ACCOUNT_ID, "210987654321")
+        ),
+    ),
     _case(LAUNCH, "launch from a foreign template", _use("RunInstances", "launch-template")),
     _case(
         LAUNCH,
         "launch by fleet from another's template",
         _use("CreateFleet", "launch-template", ANOTHER_STACKS),
     ),
-    _case(LAUNCH, "launch untagged by fleet", _create("CreateFleet", "instance", UNTAGGED)),
+    _case(LAUNCH, "launch untagged by fleet", _launch("CreateFleet", "instance", UNTAGGED)),
     _case(LAUNCH, "start with a license", demand("ec2:StartInstances", LICENSE)),
     _case(
         LAUNCH, "change a license", demand("license-manager:UpdateLicenseConfiguration", LICENSE)
@@ -221,9 +256,9 @@ DENIED = (
     _case(LAUNCH, "grant a foreign key", _key("CreateGrant", KEY.replace("1234abcd", "0000beef"))),
     _case(LAUNCH, "decrypt by itself", _key("Decrypt", via=None)),
     _case(LAUNCH, "decrypt by way of S3", _key("Decrypt", via="s3")),
-    _case("Decide", "launch", _create("RunInstances", "instance", LAUNCHED)),
-    _case("SwitchInstance", "launch", _create("RunInstances", "instance", LAUNCHED)),
-    _case("Sweep", "launch", _create("CreateFleet", "instance", LAUNCHED)),
+    _case("Decide", "launch", _launch("RunInstances", "instance", LAUNCHED)),
+    _case("SwitchInstance", "launch", _launch("RunInstances", "instance", LAUNCHED)),
+    _case("Sweep", "launch", _launch("CreateFleet", "instance", LAUNCHED)),
     _case("Decide", "tag a foreign instance", _tag("instance", UNTAGGED, OURS)),
     _case("Decide", "tag with another key", _tag("instance", OURS, {"Name": "mine"})),
     _case(
@@ -250,6 +285,8 @@ DENIED = (
         "take another away besides",
         _untag(OURS, "spot-optimizer:managed", "Name"),
     ),
+    _case("SwitchInstance", "take all tags away", _untag(ADOPTED)),
+    _case("FailOver", "take all tags away", _untag(ADOPTED)),
     _case("SwitchInstance", "untag a foreign instance", _untag(UNTAGGED, "spot-optimizer:managed")),
     _case(
         "SwitchInstance",
@@ -316,7 +353,7 @@ ENDING = ("TerminateInstances", "StopInstances", "DeleteFleets", "CancelSpotFlee
 
 def test_no_role_may_both_launch_and_terminate(deployed: Deployed) -> None:
     """With any tags and conditions: different roles launch and terminate instances."""
-    makes = [_create(action, "instance", LAUNCHED) for action in LAUNCHING]
+    makes = [_launch(action, "instance", LAUNCHED) for action in LAUNCHING]
     ends = [_on_instance(action, LAUNCHED) for action in ENDING]
     launching = {n for n, r in deployed.roles.items() if any(r.decides(d).allowed for d in makes)}
     ending = {n for n, r in deployed.roles.items() if any(r.decides(d).allowed for d in ends)}

@@ -14,6 +14,9 @@ from simulator.world import (
 )
 from tests.simulator.world.conftest import Account
 
+CUSTOMER_KEY = "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+EBS_KEY = "arn:aws:kms:us-east-1:123456789012:key/aws-ebs-default"
+
 
 def test_launch_is_pending_then_running_then_passes_its_checks(account: Account) -> None:
     """Boot takes 15 to 45 s and checks 90 to 180 s after it, seen through the API only."""
@@ -189,6 +192,56 @@ def test_instance_that_is_terminated_while_pending_never_runs(account: Account) 
     account.ec2.terminate_instances(InstanceIds=[instance_id])
     account.wait(minutes=5)
     assert not any(isinstance(event, InstanceRunning) for event in account.events)
+
+
+@pytest.mark.parametrize(
+    ("key", "lifecycle", "granted", "runs"),
+    [
+        (CUSTOMER_KEY, "spot", False, False),
+        (CUSTOMER_KEY, "spot", True, True),
+        (CUSTOMER_KEY, "on-demand", False, True),
+        (EBS_KEY, "spot", False, True),
+    ],
+)
+def test_spot_instance_needs_a_grant_for_a_customer_managed_key(
+    account: Account, key: str, lifecycle: str, granted: bool, runs: bool
+) -> None:
+    """EC2 accepts the launch; without the grant the instance ends before it runs, with its reason."""
+    if granted:
+        account.world.grant_key_to_spot(key)
+    disk = {"VolumeSize": 5, "Encrypted": True, "KmsKeyId": key}
+    market = {"InstanceMarketOptions": {"MarketType": "spot"}} if lifecycle == "spot" else {}
+    launched = account.run(BlockDeviceMappings=[{"DeviceName": "/dev/sdf", "Ebs": disk}], **market)
+    assert launched["State"]["Name"] == "pending"
+    account.wait(minutes=5)
+    row = account.describe(launched["InstanceId"])
+    assert any(isinstance(event, InstanceRunning) for event in account.events) is runs
+    if runs:
+        assert row["State"]["Name"] == "running"
+        return
+    assert row["State"]["Name"] == "terminated"
+    assert row["StateReason"] == {
+        "Code": "Client.InternalError",
+        "Message": "Client.InternalError: Client error on launch",
+    }
+    (request,) = account.ec2.describe_spot_instance_requests()["SpotInstanceRequests"]
+    assert request["State"] == "closed"
+    assert account.ec2.describe_volumes()["Volumes"] == []
+
+
+def test_launch_asks_for_the_use_of_customer_managed_keys_only(account: Account) -> None:
+    """The policy of aws/ebs lets everybody in the account use it by way of EC2."""
+
+    def actions(key: str) -> set[str]:
+        disk = {"VolumeSize": 5, "Encrypted": True, "KmsKeyId": key}
+        params = {
+            "ImageId": account.image(),
+            "BlockDeviceMappings": [{"DeviceName": "/dev/sdf", "Ebs": disk}],
+        }
+        return {each.action for each in account.world.demands("RunInstances", params)}
+
+    assert "kms:CreateGrant" in actions(CUSTOMER_KEY)
+    assert not any(action.startswith("kms:") for action in actions(EBS_KEY))
 
 
 def test_bill_is_the_integral_of_the_price_over_the_running_time(account: Account) -> None:

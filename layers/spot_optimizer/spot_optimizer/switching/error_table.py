@@ -126,7 +126,7 @@ _TEMPLATE = {
 }
 _KMS = (
     "The volumes' KMS key cannot be used: enable the key, and grant the launching role and"
-    " AWSServiceRoleForEC2Spot access to it."
+    " AWSServiceRoleForEC2Spot access to it (aws kms create-grant; the README has the command)."
 )
 _IMAGE = "The image cannot be launched: make it available again, or use another image."
 _REQUEST = "EC2 rejects the request; its message names the parameter to correct."
