@@ -296,9 +296,9 @@ def _leftover(stage: Stage) -> str:
     return instance_id
 
 
-def test_leftover_that_becomes_the_workload_without_load_balancing_is_reported() -> None:
+def test_leftover_that_becomes_the_workload_is_handed_what_it_lacks() -> None:
     """No capacity for a failover, but an interrupted switch left an instance: one alert says what it
-    does not have."""
+    lacks, and the sweep has it handed over."""
     with served_stage() as (stage, original, group):
         ends_without_an_event(stage, original)
         leftover = _leftover(stage)
@@ -306,10 +306,15 @@ def test_leftover_that_becomes_the_workload_without_load_balancing_is_reported()
         assert stage.workload()["instance_id"] == leftover
         (address,) = boto3.client("ec2").describe_addresses()["Addresses"]
         (alert,) = [call.params["Message"] for call in stage.calls_of("Publish")]
-        assert alert.startswith(f"{leftover}, launched by an interrupted switch")
-        assert f"{group} port 80; elastic address {address['AllocationId']}." in alert
+        assert f"runs on {leftover}, which lacks what {original} had" in alert
+        assert f"{group} port 80; Elastic IP address {address['AllocationId']}." in alert
         stage.cycle()
         assert len(stage.calls_of("Publish")) == 1
+        assert [each["action"] for each in stage.sweep()] == ["pay"]
+        stage.finish()
+        assert stage.address_holder() == leftover
+        assert leftover in stage.targets(group)
+        assert not [item for item in stage.items() if item["pk"] == "DEBTS"]
 
 
 def test_leftover_does_not_become_the_workload_during_its_failover() -> None:
