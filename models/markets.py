@@ -6,14 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from price_files.columns import UnreadableFile
-from price_files.dropped_rows import DroppedRows
+from price_files.files import UnreadableFile
 from price_files.on_demand import ANY_REGION, OnDemandByRegion
-from price_files.spot_prices import PriceRows, drop_unusable, read_rows
+from price_files.spot_prices import PriceFile, read_prices_of
 from spot_optimizer.market.cleaning import PriceRow
-from spot_optimizer.market.prices import PriceChanges, Times
+from spot_optimizer.market.prices import PriceChanges
 from spot_optimizer.vocabulary import Pool
 
 FEED_GAP_S = 48 * 3_600
@@ -50,25 +48,19 @@ def read_markets(paths: Sequence[Path], on_demand: OnDemandByRegion | None = Non
 
     On-demand prices come from a column of the files if there is one, else from ``on_demand``.
 
-    Raises:
-        UnreadableFile: the format or columns cannot be read, or there is no usable row.
-        OSError: a file cannot be opened.
+    Raises UnreadableFile: a file cannot be opened or read, or has no usable row.
     """
     dropped: Counter[str] = Counter()
     total = 0
     by_region: dict[str, list[PriceRow]] = {}
     listed: dict[str, dict[str, float]] = {}
     for path in paths:
-        rows = read_rows(path)
-        total += len(rows.time_s)
-        account = DroppedRows(len(rows.time_s))
-        drop_unusable(rows, account)
-        if not account.kept.any():
-            raise UnreadableFile(f"path: {path} has no usable row; dropped: {account.counts}")
-        dropped.update(account.counts)
-        for region, part in _by_region(rows, account.kept):
+        file = read_prices_of(path)
+        total += file.read
+        dropped.update(file.dropped)
+        for region, part in _by_region(file):
             by_region.setdefault(region, []).extend(part)
-        for region, prices in _listed(rows).items():
+        for region, prices in file.on_demand_usd_per_hour.items():
             listed.setdefault(region, {}).update(prices)
     markets: list[Market] = []
     gaps = 0
@@ -83,6 +75,9 @@ def read_markets(paths: Sequence[Path], on_demand: OnDemandByRegion | None = Non
             if changes.pools:
                 times = [row[1] for row in stretch]
                 markets.append(Market(region, changes, prices_here, min(times), max(times)))
+    if not markets:
+        counts = ", ".join(f"{count} {reason}" for reason, count in dropped.items() if count)
+        raise UnreadableFile(f"{', '.join(map(str, paths))}: no row is usable: {counts}")
     return ReadMarkets(
         tuple(markets), total, {reason: n for reason, n in dropped.items() if n}, gaps
     )
@@ -92,50 +87,15 @@ def _of_region(on_demand: OnDemandByRegion, region: str) -> Mapping[str, float]:
     return on_demand.get(region, on_demand.get(ANY_REGION, {}))
 
 
-def _by_region(rows: PriceRows, kept: NDArray[np.bool_]) -> Iterator[tuple[str, list[PriceRow]]]:
-    used = np.flatnonzero(kept)
-    if rows.time_s[used[0]] > rows.time_s[used[-1]]:
-        used = used[::-1]  # AWS returns the newest first; the newer of two rows must win
-    region_names = sorted({region for region in rows.regions if region is not None})
-    region_of = np.array([region_names.index(r) if r else -1 for r in rows.regions])
-    for number, name in enumerate(region_names):
-        here = used[region_of[rows.zone_code[used]] == number]
-        if len(here):
-            yield name, _price_rows(rows, here)
-
-
-def _price_rows(rows: PriceRows, here: Times) -> list[PriceRow]:
-    code = rows.type_code[here] * len(rows.zones) + rows.zone_code[here]
-    pools = {
-        c: Pool(rows.types[c // len(rows.zones)], rows.zones[c % len(rows.zones)])
-        for c in np.unique(code).tolist()
-    }
-    return [
-        (pools[c], time_s, price)
-        for c, time_s, price in zip(
-            code.tolist(),
-            rows.time_s[here].tolist(),
-            rows.spot_usd_per_hour[here].tolist(),
-            strict=True,
-        )
-    ]
-
-
-def _listed(rows: PriceRows) -> dict[str, dict[str, float]]:
-    """On-demand prices from a column of the file, by region and type."""
-    if rows.on_demand_usd_per_hour is None:
-        return {}
-    listed: dict[str, dict[str, float]] = {}
-    usable = np.isfinite(rows.on_demand_usd_per_hour) & (rows.on_demand_usd_per_hour > 0)
-    usable &= (rows.type_code >= 0) & (rows.zone_code >= 0)
-    code = rows.type_code * len(rows.zones) + rows.zone_code
-    present, first = np.unique(code[usable], return_index=True)
-    prices = rows.on_demand_usd_per_hour[usable][first]
-    for c, price in zip(present.tolist(), prices.tolist(), strict=True):
-        region = rows.regions[c % len(rows.zones)]
-        if region is not None:
-            listed.setdefault(region, {})[rows.types[c // len(rows.zones)]] = price
-    return listed
+def _by_region(file: PriceFile) -> Iterator[tuple[str, list[PriceRow]]]:
+    pools = [Pool(pool.instance_type, file.zone_of(pool)) for pool in file.pools]
+    regions = sorted({pool.region for pool in file.pools})
+    region_of = np.array([regions.index(pool.region) for pool in file.pools])[file.pool_index]
+    for number, name in enumerate(regions):
+        here = region_of == number
+        index, time_s = file.pool_index[here].tolist(), file.time_s[here].tolist()
+        prices = file.usd_per_hour[here].tolist()
+        yield name, [(pools[i], t, p) for i, t, p in zip(index, time_s, prices, strict=True)]
 
 
 def _stretches(rows: list[PriceRow]) -> list[list[PriceRow]]:

@@ -136,7 +136,7 @@ def test_dropped_rows_are_counted_by_reason(tmp_path: Path) -> None:
     extra = [rows[5], (pool, time_s, price + 1), (pool, time_s + 60, -1.0)]
     read = read_markets([write_csv(tmp_path / "prices.csv", rows + extra)])
     assert read.rows == len(rows) + 3
-    assert read.dropped == {"unusable_price": 1, "duplicate": 1, "conflict": 1}
+    assert read.dropped == {"zero or negative": 1, "duplicate": 1, "conflict": 1}
     assert price + 1 in read.markets[0].changes.price
 
 
@@ -225,7 +225,7 @@ def test_file_without_required_columns_is_refused_with_the_reason(
         app, ["evaluate", "--prices", str(path), "--model", str(trained.folder)]
     )
     assert answer.exit_code == 2
-    assert "no column for the time (accepted: Timestamp" in answer.output
+    assert "no column for the time (allowed: Timestamp" in answer.output
 
 
 labeled = st.lists(
