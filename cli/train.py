@@ -104,6 +104,6 @@ def _price_file(text: str) -> "PriceFile":  # type: ignore[name-defined] # noqa:
 
 
 def _existing(path: str) -> Path:
-    if not Path(path).is_file():
+    if not Path(path).exists():
         raise typer.BadParameter(f"--prices {path}: there is no such file")
     return Path(path)

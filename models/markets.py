@@ -1,7 +1,7 @@
 """Read price files as markets: one per region and uninterrupted stretch of its recording."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import numpy as np
 from price_files.files import UnreadableFile
 from price_files.on_demand import ANY_REGION, OnDemandByRegion
 from price_files.spot_prices import PriceFile, read_prices_of
+from simulator.market.on_demand import on_demand_prices
 from spot_optimizer.market.cleaning import PriceRow
 from spot_optimizer.market.prices import PriceChanges
 from spot_optimizer.vocabulary import Pool
@@ -46,9 +47,11 @@ class ReadMarkets:
 def read_markets(paths: Sequence[Path], on_demand: OnDemandByRegion | None = None) -> ReadMarkets:
     """The markets of all ``paths``; of rows with the same pool and time the later wins.
 
-    On-demand prices come from a column of the files if there is one, else from ``on_demand``.
+    On-demand prices come from a column of the files if there is one, else from ``on_demand``. Spot
+    prices above ten times these, or else the bundled ones of us-east-1, are dropped.
 
-    Raises UnreadableFile: a file cannot be opened or read, or has no usable row.
+    Raises UnreadableFile: a file cannot be opened or read, or has no usable row, or ``on_demand`` has
+    none of the regions.
     """
     dropped: Counter[str] = Counter()
     total = 0
@@ -62,14 +65,16 @@ def read_markets(paths: Sequence[Path], on_demand: OnDemandByRegion | None = Non
             by_region.setdefault(region, []).extend(part)
         for region, prices in file.on_demand_usd_per_hour.items():
             listed.setdefault(region, {}).update(prices)
+    _refuse_other_regions(on_demand or {}, by_region)
     markets: list[Market] = []
     gaps = 0
     for region in sorted(by_region):
         prices_here = {**_of_region(on_demand or {}, region), **listed.get(region, {})}
+        bundled = on_demand_prices({pool.instance_type for pool, _, _ in by_region[region]})
         stretches = _stretches(by_region[region])
         gaps += len(stretches) - 1
         for stretch in stretches:
-            changes, cleaning = PriceChanges().merge(stretch, prices_here)
+            changes, cleaning = PriceChanges().merge(stretch, {**bundled, **prices_here})
             dropped.update(cleaning.dropped)
             dropped.update({"duplicate": cleaning.repeated, "conflict": cleaning.corrected})
             if changes.pools:
@@ -85,6 +90,12 @@ def read_markets(paths: Sequence[Path], on_demand: OnDemandByRegion | None = Non
 
 def _of_region(on_demand: OnDemandByRegion, region: str) -> Mapping[str, float]:
     return on_demand.get(region, on_demand.get(ANY_REGION, {}))
+
+
+def _refuse_other_regions(on_demand: OnDemandByRegion, regions: Collection[str]) -> None:
+    if on_demand and not any(_of_region(on_demand, region) for region in regions):
+        there, wanted = ", ".join(sorted(on_demand)[:9]), ", ".join(sorted(regions)[:9])
+        raise UnreadableFile(f"--on-demand: no on-demand price of {wanted}; there is {there}")
 
 
 def _by_region(file: PriceFile) -> Iterator[tuple[str, list[PriceRow]]]:

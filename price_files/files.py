@@ -35,6 +35,8 @@ def opened(path: Path) -> Iterator[tuple[BinaryIO, str]]:
                 yield file, path.name
     except UnreadableFile as error:
         raise UnreadableFile(f"{path}: {error}") from error
+    except FileNotFoundError as error:
+        raise UnreadableFile(f"{path}: there is no such file") from error
     except IsADirectoryError as error:
         raise UnreadableFile(f"{path}: it is a folder; give one file") from error
     except OSError as error:
@@ -57,8 +59,8 @@ def _write_csv(path: Path, out: BinaryIO) -> None:
         columns = [_flat(column) for column in table.columns]
         flat = pa.table(columns, names=table.schema.names)
         pyarrow.csv.write_csv(flat, out)
-    except (pa.ArrowException, OSError, ValueError, NotImplementedError) as error:
-        reason = str(error).partition("\n")[0]
+    except Exception as error:  # of a damaged file pyarrow raises nearly anything
+        reason = str(error).partition("\n")[0][:200]
         raise UnreadableFile(f"the parquet cannot be read: {reason}") from error
 
 

@@ -158,7 +158,7 @@ PLACES = (
 
 
 @given(st.sampled_from(PLACES), ANY_JSON)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_no_product_whatever_stops_the_others(place: tuple[str, ...], value: object) -> None:
     """One bad entry of the Price List API costs its own price only."""
     bad = product(instanceType="bad.large")

@@ -177,7 +177,7 @@ def test_unreadable_files_are_refused_in_one_line_with_their_path(tmp_path: Path
         tmp_path / "cut.parquet": "the parquet cannot be read: ",
         tmp_path / "columns.parquet": "no column for the time",
         tmp_path / "folder.parquet": "it is a folder; give one file",
-        tmp_path / "none.csv": "No such file",
+        tmp_path / "none.csv": "there is no such file",
     }
     for path, message in cases.items():
         with pytest.raises(UnreadableFile, match=f"^{path}: .*{message}") as refusal:

@@ -29,7 +29,8 @@ class UnreadableFile(ValueError):
     """The file cannot be read; one line says what was found and what is allowed."""
 
     def __init__(self, text: str) -> None:
-        super().__init__(" ".join(text.split()))
+        line = " ".join(text.split())
+        super().__init__("".join(c if c.isprintable() else ascii(c)[1:-1] for c in line))
 
 
 def shown(value: object) -> str:

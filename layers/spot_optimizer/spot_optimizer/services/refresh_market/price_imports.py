@@ -49,9 +49,9 @@ def import_prices(market: Market, key: str, rows_are: RowsAre, region: str) -> d
         "repeated": cleaning.repeated,
         "conflicting": cleaning.corrected,
         "dropped": {**found.dropped, **elsewhere, **cleaning.dropped},
-        "samples": dict(found.samples),
         "times_without_offset": found.times_without_offset,
         "columns_ignored": list(found.columns_ignored),
+        **({"samples": dict(found.samples)} if found.samples else {}),
     }
     if not book.changes.pools:
         raise InvalidRequest(
