@@ -20,6 +20,7 @@ BUILTIN_REGION = "us-east-1"
 _BUILTIN_ZONES = 4
 _WARM_UP = timedelta(days=8)
 """Seven-day figures need as much history before the start."""
+_NAMED = 5
 
 
 class NoMarket(ValueError):
@@ -123,16 +124,20 @@ def _usable_pools(
 ) -> tuple[dict[str, int], list[Pool]]:
     """Reason -> pools that cannot be simulated, and the others."""
     dropped: Counter[str] = Counter()
+    unpriced: Counter[str] = Counter()
     usable = []
     for pool in history.pools:
         if pool.instance_type not in instance_types():
             dropped["pools of a type that the catalog does not know"] += 1
         elif pool.instance_type not in on_demand:
-            dropped[f"pools of {pool.instance_type}, which has no on-demand price"] += 1
+            unpriced[pool.instance_type] += 1
         elif pool.availability_zone not in zones:
             dropped["pools of a zone that the region does not have"] += 1
         else:
             usable.append(pool)
+    if unpriced:
+        named = ", ".join(sorted(unpriced)[:_NAMED]) + (", ..." if len(unpriced) > _NAMED else "")
+        dropped[f"pools of a type without an on-demand price: {named}"] = unpriced.total()
     return dict(dropped), usable
 
 

@@ -84,6 +84,7 @@ def test_answers_tell_region_and_dropped_rows(command: str, tmp_path: Path) -> N
         "2026-01-02,m5.large,us-east-1b,99999\n",
         "2026-01-02,m5.large,eu-west-1a,0.03\n",
         "2026-01-02,m5.large,us-east-1a,cheap\n",
+        "2026-01-02,m5a.large,us-east-1a,0.03\n",
     )
     on_demand = tmp_path / "on-demand.json"
     on_demand.write_text('{"m5.large": 0.096, "m5a.large": 0}')
@@ -95,6 +96,7 @@ def test_answers_tell_region_and_dropped_rows(command: str, tmp_path: Path) -> N
         "not a number": 1,
         "zone is in another region": 1,
         "above 10 x on-demand": 1,
+        "pools of a type without an on-demand price: m5a.large": 1,
         "on-demand prices: 'm5a.large' has '0', which is no price": 1,
     }
     shown = " ".join(ran(command, *options)[1].split())
