@@ -173,6 +173,13 @@ def test_joined_files_with_other_orders_of_columns_are_read() -> None:
     assert (found.usd_per_hour.tolist(), found.dropped) == ([0.1, 0.2], {"repeated header": 1})
 
 
+def test_cell_without_a_column_has_no_meaning() -> None:
+    """It is no on-demand price and no zone id, which the file does not have."""
+    for more in ("9.99", "use1-az4"):
+        found = read(HEADER + line().strip() + f",{more}\n")
+        assert (found.pools[0].zone_id, found.on_demand_usd_per_hour) == ("", {})
+
+
 def test_columns_are_those_of_all_records_not_only_of_the_first() -> None:
     """A product that the first record omits still tells Windows from Linux in the others."""
     without = {name: value for name, value in ROW.items() if name != "ProductDescription"}

@@ -69,7 +69,7 @@ class Records:
             for row in reader:
                 if not row:
                     continue
-                row += [""] * (width - len(row) + 1)
+                row += [""] * max(1, width - len(row) + 1)
                 texts = pick(row)
                 if texts[0] in names and self._is_header(row):
                     self.repeated_headers += 1
