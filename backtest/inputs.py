@@ -43,7 +43,7 @@ class Hazard:
         buckets: Mapping[str, int] = {}
         if self.advisor is not None:
             try:
-                buckets = parse_advisor(self.advisor, period.region)
+                buckets = parse_advisor(self.advisor, period.region).buckets
             except AdvisorFileChanged as error:
                 raise ValueError(f"Spot Advisor: {error}") from error
         return rates_of_advisor(period.pools, buckets), buckets

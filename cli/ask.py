@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from cli.markets_at_rest import market_at_rest
+from cli.markets_at_rest import MarketAtRest, market_at_rest
 from cli.plain import to_json
 from cli.simulate import JsonOption, OnDemandOption, PricesOption, SeedOption
 from cli.stacks import RegionOption, StackOption, outputs_of
@@ -85,7 +85,7 @@ def judge(
             result = appraise(pool, market.table, settings, market.now, BUILT_IN)
         except UnknownPlace as error:
             raise typer.BadParameter(str(error)) from error
-        answer = {**asdict(result), "market": {"source": market.source}}
+        answer = {**asdict(result), "market": _described(market)}
     if as_json:
         typer.echo(to_json(answer))
     else:
@@ -142,7 +142,7 @@ def recommend_pools(
             result = recommend(_requirement(request), market.table, Settings())
         except NothingFits as error:
             raise typer.BadParameter(str(error)) from error
-        answer = {**asdict(result), "market": {"source": market.source}}
+        answer = {**asdict(result), "market": _described(market)}
     if as_json:
         typer.echo(to_json(answer))
     else:
@@ -267,9 +267,14 @@ def _print_recommended(answer: dict[str, Any], console: Console) -> None:
     console.print(f"[dim]{escape(_market_text(answer['market']))}[/]")
 
 
+def _described(market: MarketAtRest) -> dict[str, Any]:
+    return {"source": market.source, "dropped": dict(market.dropped)}
+
+
 def _market_text(market: dict[str, Any]) -> str:
     if "source" in market:
-        return str(market["source"])
+        dropped = ", ".join(f"{count} {reason}" for reason, count in market["dropped"].items())
+        return f"{market['source']}; dropped: {dropped}" if dropped else str(market["source"])
     stale = ", too old to act upon" if market["stale"] else ""
     return f"{market['pools']} pools, {market['age_minutes']:g} minutes old{stale}"
 

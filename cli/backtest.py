@@ -11,7 +11,7 @@ from rich.console import Console
 
 from cli.progress import waiting
 from cli.train import day_s, on_demand_prices
-from price_files.columns import UnreadableFile
+from price_files.files import UnreadableFile
 from spot_optimizer.settings import Settings
 
 if TYPE_CHECKING:
@@ -32,8 +32,6 @@ def backtest(
             help="Price files: parquet, CSV or JSON as `aws ec2 describe-spot-price-history` prints"
             " it. Give the option once for each file. Left out: the account's own history, of"
             " --region.",
-            exists=True,
-            dir_okay=False,
         ),
     ] = None,
     instance_type: Annotated[
@@ -86,8 +84,6 @@ def backtest(
         typer.Option(
             help="On-demand prices, CSV or JSON, of the same time as the spot prices; default:"
             " a column of the price files, else the bundled ones of us-east-1.",
-            exists=True,
-            dir_okay=False,
         ),
     ] = None,
     region: Annotated[

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from cli.progress import waiting
 from cli.train import OnDemandFile, day_s, on_demand_prices
-from price_files.columns import UnreadableFile
+from price_files.files import UnreadableFile
 
 
 def evaluate(
@@ -18,8 +18,6 @@ def evaluate(
         typer.Option(
             help="Price file: parquet, CSV or JSON, of any regions and types. Repeat the option for"
             " several files.",
-            exists=True,
-            dir_okay=False,
         ),
     ],
     model: Annotated[

@@ -4,6 +4,7 @@ import typer
 
 from cli.ask import judge, recommend_pools
 from cli.backtest import backtest
+from cli.convert import convert
 from cli.cost import cost
 from cli.evaluate import evaluate
 from cli.explain import explain
@@ -29,3 +30,4 @@ app.command()(evaluate)
 app.command()(soak)
 app.command()(backtest)
 app.command()(cost)
+app.command()(convert)

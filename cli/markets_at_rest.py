@@ -1,5 +1,6 @@
 """A market at one moment, from a file or generated, without an account."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -35,6 +36,8 @@ class MarketAtRest:
     table: MarketTable
     now: datetime
     source: str
+    dropped: Mapping[str, int]
+    """Reason -> rows, or pools, of the file that are left out."""
 
 
 def market_at_rest(
@@ -70,7 +73,7 @@ def market_at_rest(
     listed = {n: usd for n, usd in market.on_demand_usd_per_hour.items() if n in types}
     catalog = Catalog(types, listed, zones)
     table = MarketTable(snapshot, catalog, is_quiet_hour(now, market.region))
-    return MarketAtRest(table, now, f"{market.source}, {now:%Y-%m-%d %H:%M} UTC")
+    return MarketAtRest(table, now, f"{market.source}, {now:%Y-%m-%d %H:%M} UTC", market.dropped)
 
 
 def changes_until(history: PriceHistory, now: datetime) -> PriceChanges:
@@ -108,7 +111,7 @@ def _advisor(path: Path | None, market: Market, seed: int, *, is_built_in: bool)
     file, because they would be from another time."""
     if path is not None:
         try:
-            return parse_advisor(path.read_bytes(), market.region)
+            return dict(parse_advisor(path.read_bytes(), market.region).buckets)
         except AdvisorFileChanged as error:
             raise typer.BadParameter(f"--advisor {path}: {error}") from error
     if not is_built_in:

@@ -11,7 +11,7 @@ from cli.happenings import line
 from cli.html_report.page import html_page
 from cli.progress import measuring
 from cli.report import print_summary
-from price_files.columns import UnreadableFile
+from price_files.files import UnreadableFile
 from simulator.account.account import StillRunning
 from simulator.collector import collect_seldom
 from simulator.expectations import Expectations, disappointments
@@ -37,13 +37,11 @@ PricesOption = Annotated[
     typer.Option(
         help="Recorded spot prices: parquet, CSV, or JSON as `aws ec2 describe-spot-price-history`"
         " prints it. Without it a built-in market is generated.",
-        exists=True,
-        dir_okay=False,
     ),
 ]
 OnDemandOption = Annotated[
     Path | None,
-    typer.Option(help="On-demand prices for --prices, CSV or JSON.", exists=True, dir_okay=False),
+    typer.Option(help="On-demand prices for --prices, CSV or JSON."),
 ]
 StartOption = Annotated[
     datetime | None,
@@ -216,4 +214,5 @@ def market_of(
             return builtin_market(seed, start, hours, region or BUILTIN_REGION)
         return recorded_market(prices, on_demand, start, hours)
     except (UnreadableFile, NoMarket) as error:
-        raise typer.BadParameter(str(error)) from error
+        typer.echo(str(error), err=True)
+        raise typer.Exit(code=2) from error

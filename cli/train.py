@@ -8,16 +8,14 @@ import typer
 from rich.console import Console
 
 from cli.progress import measuring
-from price_files.columns import UnreadableFile
-from price_files.on_demand import OnDemandByRegion, read_on_demand_by_region
+from price_files.files import UnreadableFile
+from price_files.on_demand import OnDemandByRegion, read_on_demand_of
 
 OnDemandFile = Annotated[
     Path | None,
     typer.Option(
         help="On-demand prices, CSV or JSON, with a region column if there are several regions. A"
         " column on_demand_price in the price files wins.",
-        exists=True,
-        dir_okay=False,
     ),
 ]
 
@@ -78,10 +76,13 @@ def on_demand_prices(path: Path | None) -> OnDemandByRegion:
     if path is None:
         return {}
     try:
-        return read_on_demand_by_region(path)
-    except (ValueError, OSError) as error:
+        file = read_on_demand_of(path)
+    except UnreadableFile as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(code=2) from error
+    for unpriced in file.unpriced:
+        typer.echo(f"{path}: dropped: {unpriced}, which is no price", err=True)
+    return file.by_region
 
 
 def day_s(option: str, text: str) -> int:
@@ -103,6 +104,6 @@ def _price_file(text: str) -> "PriceFile":  # type: ignore[name-defined] # noqa:
 
 
 def _existing(path: str) -> Path:
-    if not Path(path).is_file():
+    if not Path(path).exists():
         raise typer.BadParameter(f"--prices {path}: there is no such file")
     return Path(path)

@@ -1,19 +1,18 @@
 """Read price files as markets: one per region and uninterrupted stretch of its recording."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from price_files.columns import UnreadableFile
-from price_files.dropped_rows import DroppedRows
+from price_files.files import UnreadableFile
 from price_files.on_demand import ANY_REGION, OnDemandByRegion
-from price_files.spot_prices import PriceRows, drop_unusable, read_rows
+from price_files.spot_prices import PriceFile, read_prices_of
+from simulator.market.on_demand import on_demand_prices
 from spot_optimizer.market.cleaning import PriceRow
-from spot_optimizer.market.prices import PriceChanges, Times
+from spot_optimizer.market.prices import PriceChanges
 from spot_optimizer.vocabulary import Pool
 
 FEED_GAP_S = 48 * 3_600
@@ -48,41 +47,42 @@ class ReadMarkets:
 def read_markets(paths: Sequence[Path], on_demand: OnDemandByRegion | None = None) -> ReadMarkets:
     """The markets of all ``paths``; of rows with the same pool and time the later wins.
 
-    On-demand prices come from a column of the files if there is one, else from ``on_demand``.
+    On-demand prices come from a column of the files if there is one, else from ``on_demand``. Spot
+    prices above ten times these, or else the bundled ones of us-east-1, are dropped.
 
-    Raises:
-        UnreadableFile: the format or columns cannot be read, or there is no usable row.
-        OSError: a file cannot be opened.
+    Raises UnreadableFile: a file cannot be opened or read, or has no usable row, or ``on_demand`` has
+    none of the regions.
     """
     dropped: Counter[str] = Counter()
     total = 0
     by_region: dict[str, list[PriceRow]] = {}
     listed: dict[str, dict[str, float]] = {}
     for path in paths:
-        rows = read_rows(path)
-        total += len(rows.time_s)
-        account = DroppedRows(len(rows.time_s))
-        drop_unusable(rows, account)
-        if not account.kept.any():
-            raise UnreadableFile(f"path: {path} has no usable row; dropped: {account.counts}")
-        dropped.update(account.counts)
-        for region, part in _by_region(rows, account.kept):
+        file = read_prices_of(path)
+        total += file.read
+        dropped.update(file.dropped)
+        for region, part in _by_region(file):
             by_region.setdefault(region, []).extend(part)
-        for region, prices in _listed(rows).items():
+        for region, prices in file.on_demand_usd_per_hour.items():
             listed.setdefault(region, {}).update(prices)
+    _refuse_other_regions(on_demand or {}, by_region)
     markets: list[Market] = []
     gaps = 0
     for region in sorted(by_region):
         prices_here = {**_of_region(on_demand or {}, region), **listed.get(region, {})}
+        bundled = on_demand_prices({pool.instance_type for pool, _, _ in by_region[region]})
         stretches = _stretches(by_region[region])
         gaps += len(stretches) - 1
         for stretch in stretches:
-            changes, cleaning = PriceChanges().merge(stretch, prices_here)
+            changes, cleaning = PriceChanges().merge(stretch, {**bundled, **prices_here})
             dropped.update(cleaning.dropped)
             dropped.update({"duplicate": cleaning.repeated, "conflict": cleaning.corrected})
             if changes.pools:
                 times = [row[1] for row in stretch]
                 markets.append(Market(region, changes, prices_here, min(times), max(times)))
+    if not markets:
+        counts = ", ".join(f"{count} {reason}" for reason, count in dropped.items() if count)
+        raise UnreadableFile(f"{', '.join(map(str, paths))}: no row is usable: {counts}")
     return ReadMarkets(
         tuple(markets), total, {reason: n for reason, n in dropped.items() if n}, gaps
     )
@@ -92,50 +92,21 @@ def _of_region(on_demand: OnDemandByRegion, region: str) -> Mapping[str, float]:
     return on_demand.get(region, on_demand.get(ANY_REGION, {}))
 
 
-def _by_region(rows: PriceRows, kept: NDArray[np.bool_]) -> Iterator[tuple[str, list[PriceRow]]]:
-    used = np.flatnonzero(kept)
-    if rows.time_s[used[0]] > rows.time_s[used[-1]]:
-        used = used[::-1]  # AWS returns the newest first; the newer of two rows must win
-    region_names = sorted({region for region in rows.regions if region is not None})
-    region_of = np.array([region_names.index(r) if r else -1 for r in rows.regions])
-    for number, name in enumerate(region_names):
-        here = used[region_of[rows.zone_code[used]] == number]
-        if len(here):
-            yield name, _price_rows(rows, here)
+def _refuse_other_regions(on_demand: OnDemandByRegion, regions: Collection[str]) -> None:
+    if on_demand and not any(_of_region(on_demand, region) for region in regions):
+        there, wanted = ", ".join(sorted(on_demand)[:9]), ", ".join(sorted(regions)[:9])
+        raise UnreadableFile(f"--on-demand: no on-demand price of {wanted}; there is {there}")
 
 
-def _price_rows(rows: PriceRows, here: Times) -> list[PriceRow]:
-    code = rows.type_code[here] * len(rows.zones) + rows.zone_code[here]
-    pools = {
-        c: Pool(rows.types[c // len(rows.zones)], rows.zones[c % len(rows.zones)])
-        for c in np.unique(code).tolist()
-    }
-    return [
-        (pools[c], time_s, price)
-        for c, time_s, price in zip(
-            code.tolist(),
-            rows.time_s[here].tolist(),
-            rows.spot_usd_per_hour[here].tolist(),
-            strict=True,
-        )
-    ]
-
-
-def _listed(rows: PriceRows) -> dict[str, dict[str, float]]:
-    """On-demand prices from a column of the file, by region and type."""
-    if rows.on_demand_usd_per_hour is None:
-        return {}
-    listed: dict[str, dict[str, float]] = {}
-    usable = np.isfinite(rows.on_demand_usd_per_hour) & (rows.on_demand_usd_per_hour > 0)
-    usable &= (rows.type_code >= 0) & (rows.zone_code >= 0)
-    code = rows.type_code * len(rows.zones) + rows.zone_code
-    present, first = np.unique(code[usable], return_index=True)
-    prices = rows.on_demand_usd_per_hour[usable][first]
-    for c, price in zip(present.tolist(), prices.tolist(), strict=True):
-        region = rows.regions[c % len(rows.zones)]
-        if region is not None:
-            listed.setdefault(region, {})[rows.types[c // len(rows.zones)]] = price
-    return listed
+def _by_region(file: PriceFile) -> Iterator[tuple[str, list[PriceRow]]]:
+    pools = [Pool(pool.instance_type, file.zone_of(pool)) for pool in file.pools]
+    regions = sorted({pool.region for pool in file.pools})
+    region_of = np.array([regions.index(pool.region) for pool in file.pools])[file.pool_index]
+    for number, name in enumerate(regions):
+        here = region_of == number
+        index, time_s = file.pool_index[here].tolist(), file.time_s[here].tolist()
+        prices = file.usd_per_hour[here].tolist()
+        yield name, [(pools[i], t, p) for i, t, p in zip(index, time_s, prices, strict=True)]
 
 
 def _stretches(rows: list[PriceRow]) -> list[list[PriceRow]]:

@@ -1,1 +1,1 @@
-"""Read recorded prices from files in the common formats, column spellings and zone notations."""
+"""Open price files by their path: CSV, JSON and parquet, in any common spelling."""

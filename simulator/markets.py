@@ -1,14 +1,14 @@
 """Which market a simulation runs on: the built-in one, or a recorded one from a file."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 
-from price_files.on_demand import read_on_demand
+from price_files.on_demand import OnDemandFile, of_region, read_on_demand_of
 from simulator.market.builtin import generate_market
 from simulator.market.history import Pool, PriceHistory
 from simulator.market.on_demand import on_demand_prices
@@ -20,6 +20,7 @@ BUILTIN_REGION = "us-east-1"
 _BUILTIN_ZONES = 4
 _WARM_UP = timedelta(days=8)
 """Seven-day figures need as much history before the start."""
+_NAMED = 5
 
 
 class NoMarket(ValueError):
@@ -82,42 +83,68 @@ def recorded_market(
 ) -> Market:
     """A recorded market. Types without an on-demand price or catalog entry are dropped and counted.
 
-    Without ``start`` the simulation begins eight days into the file, or as late as it can.
+    Without ``start`` the simulation begins eight days into the file, or as late as it can. Raises
+    NoMarket and UnreadableFile.
     """
-    recorded = read_prices(path)
+    listed = read_on_demand_of(on_demand_path) if on_demand_path else None
+
+    def on_demand_of(region: str) -> dict[str, float]:
+        if listed is None or on_demand_path is None:
+            return on_demand_prices(instance_types())
+        return of_region(listed, region, on_demand_path)
+
+    recorded = read_prices(path, on_demand_of=on_demand_of)
     history, region = recorded.history, recorded.region
-    zones = dict(zones_of(region))
+    on_demand = on_demand_of(region)
+    try:
+        zones = dict(zones_of(region))
+    except FileNotFoundError as error:  # moto carries one file for each region
+        raise NoMarket(f"{path}: the embedded account has no region {region}") from error
     if recorded.zones_are_ids:
         history = _with_zone_names(history, {zone_id: name for name, zone_id in zones.items()})
-    on_demand = (
-        read_on_demand(on_demand_path, region)
-        if on_demand_path
-        else on_demand_prices(instance_types())
-    )
-    dropped = Counter(recorded.dropped_rows)
-    usable = []
-    for pool in history.pools:
-        if pool.instance_type not in instance_types():
-            dropped["pools of a type that the catalog does not know"] += 1
-        elif pool.instance_type not in on_demand:
-            dropped["pools of a type without an on-demand price"] += 1
-        elif pool.availability_zone not in zones:
-            dropped["pools of a zone that the region does not have"] += 1
-        else:
-            usable.append(pool)
+    dropped, usable = _usable_pools(history, on_demand, zones)
     if not usable:
         counts = ", ".join(f"{count} {reason}" for reason, count in dropped.items())
         raise NoMarket(f"{path}: no pool is left; dropped were {counts}")
     begin, end = _span(history, start, hours)
+    left_out = ", ".join(recorded.other_regions)
     return Market(
         region,
         history.restrict(usable),
         {name: price for name, price in on_demand.items() if name in instance_types()},
         begin,
         end,
-        f"{path.name}, {region}",
-        dict(dropped),
+        f"{path.name}, {region}" + (f" (left out: {left_out})" if left_out else ""),
+        {**recorded.dropped_rows, **dropped, **_unpriced(listed)},
     )
+
+
+def _usable_pools(
+    history: PriceHistory, on_demand: Mapping[str, float], zones: Collection[str]
+) -> tuple[dict[str, int], list[Pool]]:
+    """Reason -> pools that cannot be simulated, and the others."""
+    dropped: Counter[str] = Counter()
+    unpriced: Counter[str] = Counter()
+    usable = []
+    for pool in history.pools:
+        if pool.instance_type not in instance_types():
+            dropped["pools of a type that the catalog does not know"] += 1
+        elif pool.instance_type not in on_demand:
+            unpriced[pool.instance_type] += 1
+        elif pool.availability_zone not in zones:
+            dropped["pools of a zone that the region does not have"] += 1
+        else:
+            usable.append(pool)
+    if unpriced:
+        named = ", ".join(sorted(unpriced)[:_NAMED]) + (", ..." if len(unpriced) > _NAMED else "")
+        dropped[f"pools of a type without an on-demand price: {named}"] = unpriced.total()
+    return dict(dropped), usable
+
+
+def _unpriced(listed: OnDemandFile | None) -> dict[str, int]:
+    """What the file of on-demand prices has without a price, named."""
+    named = listed.unpriced if listed is not None else ()
+    return {f"on-demand prices: {text}, which is no price": 1 for text in named}
 
 
 def _span(history: PriceHistory, start: datetime | None, hours: float) -> tuple[datetime, datetime]:

@@ -63,7 +63,7 @@ def test_an_unknown_function_is_named_with_those_there_are(tmp_path: Path) -> No
     [
         (["--hours", "0"], "0.5"),
         (["--on-demand", __file__], "--prices"),
-        (["--prices", __file__], "parquet"),
+        (["--prices", __file__], "no column for the time"),
         (["--start", "tomorrow"], "tomorrow"),
     ],
 )

@@ -20,7 +20,6 @@ from spot_optimizer.market.catalog import Catalog
 from spot_optimizer.market.compatibility import types_to_collect
 from spot_optimizer.market.coverage import Coverage
 from spot_optimizer.market.filling import fill_gap
-from spot_optimizer.market.import_file import UnreadableFile, read_import
 from spot_optimizer.market.price_book import PriceBook, contents_from_bytes
 from spot_optimizer.market.price_months import months_in
 from spot_optimizer.market.prices import PriceChanges
@@ -134,13 +133,6 @@ def test_blackout_is_not_filled() -> None:
     filled = fill_gap(np.full((1, 60), 0.03), np.array([0]), 5, 49, [0])
     assert filled.shape == (1, 49)
     assert np.isnan(filled).all()
-
-
-def test_file_with_an_endless_field_is_not_csv() -> None:
-    """The csv module's own limit is reported as such."""
-    body = b"InstanceType,AvailabilityZone,SpotPrice,Timestamp\n" + b"x" * 200_000
-    with pytest.raises(UnreadableFile, match="the file is not CSV"):
-        read_import(body, region="us-east-1", zone_names={}, now_s=0)
 
 
 def test_home_types_missing_in_the_catalog_add_no_types() -> None:

@@ -133,11 +133,21 @@ def test_dropped_rows_are_counted_by_reason(tmp_path: Path) -> None:
     """Negative prices, repeated and conflicting rows: each reason is reported, none is lost."""
     rows = small_market(2)
     pool, time_s, price = rows[0]
-    extra = [rows[5], (pool, time_s, price + 1), (pool, time_s + 60, -1.0)]
+    extra = [
+        rows[5],
+        (pool, time_s, price + 0.01),
+        (pool, time_s + 60, -1.0),
+        (pool, time_s + 90, 99.0),
+    ]
     read = read_markets([write_csv(tmp_path / "prices.csv", rows + extra)])
-    assert read.rows == len(rows) + 3
-    assert read.dropped == {"unusable_price": 1, "duplicate": 1, "conflict": 1}
-    assert price + 1 in read.markets[0].changes.price
+    assert read.rows == len(rows) + 4
+    assert read.dropped == {
+        "zero or negative": 1,
+        "above 10 x on-demand": 1,
+        "duplicate": 1,
+        "conflict": 1,
+    }
+    assert price + 0.01 in read.markets[0].changes.price
 
 
 def test_gap_in_the_recording_splits_the_market(tmp_path: Path) -> None:
@@ -225,7 +235,7 @@ def test_file_without_required_columns_is_refused_with_the_reason(
         app, ["evaluate", "--prices", str(path), "--model", str(trained.folder)]
     )
     assert answer.exit_code == 2
-    assert "no column for the time (accepted: Timestamp" in answer.output
+    assert "no column for the time (allowed: Timestamp" in answer.output
 
 
 labeled = st.lists(

@@ -8,7 +8,7 @@ import pytest
 
 from models.artifact_files import read_model
 from models.training import PURGE_S, PriceFile, TooLittleData, train
-from price_files.columns import UnreadableFile
+from price_files.files import UnreadableFile
 from spot_optimizer.forecast.model_artifact import METADATA, UnusableModel
 from spot_optimizer.market.cleaning import PriceRow
 from tests.models.conftest import Trained, train_small
@@ -66,7 +66,11 @@ def test_rows_after_the_given_day_are_not_used(tmp_path: Path) -> None:
             "change within 1 h",
         ),
         ([], UnreadableFile, "no rows"),
-        ([(p, t, -price) for p, t, price in small_market(2)], UnreadableFile, "unusable_price"),
+        (
+            [(p, t, -price) for p, t, price in small_market(2)],
+            UnreadableFile,
+            "no row is usable: .*zero or negative",
+        ),
     ],
     ids=["three days", "hardly a change", "empty", "negative prices"],
 )

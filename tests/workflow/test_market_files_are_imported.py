@@ -10,6 +10,7 @@ from simulator.deployed import HOME, START, ZONES
 from simulator.stage import Stage
 from spot_optimizer.market.coverage import Coverage
 from spot_optimizer.market.price_book import PriceBook
+from spot_optimizer.services.refresh_market import price_imports
 from spot_optimizer.vocabulary import Pool
 from tests.workflow.market_stage import adopt, ask, book_of, put
 
@@ -46,10 +47,12 @@ def test_imported_prices_have_less_confidence_and_never_replace_reported_ones(st
     stage.refresh()
     since = START - timedelta(days=10)
     rows = [(since + timedelta(hours=12 * n), "m5.large", ZONES[0], 0.05) for n in range(20)]
-    put(stage, "import/mine.csv.gz", csv_of(*rows, (START, "m5.large", "eu-west-1a", 0.05)))
+    others = [(START, "m5.large", "eu-west-1a", 0.05), (START, "m5.large", ZONES[0], "cheap")]
+    put(stage, "import/mine.csv.gz", csv_of(*rows, *others))
     answer = ask(stage, "import", key="import/mine.csv.gz", rows_are="changes")
-    assert (answer["rows"], answer["pools"], answer["changes"]) == (21, 1, 1)
-    assert answer["dropped"] == {"zone is not in this region": 1}
+    assert (answer["rows"], answer["pools"], answer["changes"]) == (22, 1, 1)
+    assert answer["dropped"] == {"zone is not in this region": 1, "not a number": 1}
+    assert answer["samples"] == {"not a number": "'cheap'"}
     stored = stage.objects("history/imported/")
     assert sorted(stored) == [f"history/imported/2026-{month}.npz" for month in ("02", "03")]
     shown = {}
@@ -64,21 +67,25 @@ def test_imported_prices_have_less_confidence_and_never_replace_reported_ones(st
     ask(stage, "import", key="import/mine.csv.gz", rows_are="changes")
     assert stage.objects("history/imported/") == stored
     (record,) = ask(stage, "status")["imports"]
-    assert (record["key"], record["rows"]) == ("import/mine.csv.gz", 21)
+    assert (record["key"], record["rows"]) == ("import/mine.csv.gz", 22)
 
 
 @pytest.mark.parametrize(
     ("body", "message"),
     [
         (None, "no such object"),
-        (b"", "has no rows"),
-        (csv_of((START, "m5.large", ZONES[0], -1)), "no row has a usable price.*zero or negative"),
+        (b"", "the file is empty"),
+        (b"PAR1", "convert it by `spot-optimizer convert FILE.parquet FILE.csv.gz`"),
+        (b"x" * 1_001, "the object has 1001 bytes, allowed are 1000: split it"),
+        (csv_of((START, "m5.large", ZONES[0], -1)), "no row is usable: 1 zero or negative"),
+        (csv_of((START, "m5.large", ZONES[0], 99)), "no row has a usable price.*above 10 x"),
     ],
 )
 def test_file_without_prices_is_refused_and_changes_nothing(
-    stage: Stage, body: bytes | None, message: str
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, body: bytes | None, message: str
 ) -> None:
     """The error names the key and the reason."""
+    monkeypatch.setattr(price_imports, "BYTES_MAX", 1_000)
     if body is not None:
         put(stage, "import/mine.csv", body)
     with pytest.raises(FunctionFailed, match=f"InvalidRequest.*import/mine.csv.*{message}"):

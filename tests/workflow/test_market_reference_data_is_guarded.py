@@ -100,3 +100,20 @@ def test_unchanged_advisor_is_not_sent_again_and_counts_as_checked(stage: Stage)
     stage.world.advisor.set("m5.large", 3)
     assert read(stage)["advisor"] == "new"
     assert advisor_of(stage).buckets["m5.large"] == 3
+
+
+def test_type_with_an_unreadable_advisor_entry_keeps_its_last_bucket(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The others follow the new file, and the answer names the type."""
+    stage.world.advisor.set("m5.large", 3)
+    read(stage)
+    stage.world.advisor.set("c5.large", 4)
+    file = json.loads(stage.world.advisor.document())
+    file["spot_advisor"]["us-east-1"]["Linux"]["m5.large"] = {"r": "high"}
+    monkeypatch.setattr(SpotAdvisor, "document", lambda _self: json.dumps(file).encode())
+    counts = read(stage)
+    assert counts["advisor"] == "new"
+    assert list(counts["advisor_entries_dropped"]) == ["m5.large"]
+    buckets = advisor_of(stage).buckets
+    assert (buckets["m5.large"], buckets["c5.large"]) == (3, 4)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from price_files.on_demand import read_on_demand
+from price_files.on_demand import of_region, read_on_demand_of
 from simulator.market.on_demand import LARGE_USD_PER_HOUR, on_demand_prices
 
 
@@ -30,7 +30,8 @@ def test_types_without_a_known_price_are_absent() -> None:
 
 def test_every_price_is_within_half_a_percent_of_the_public_list(recorded_data: Path) -> None:
     """Each type of the public list whose family is known costs what the list says."""
-    listed = read_on_demand(recorded_data / "ondemand" / "us-east-1_2026-07.csv", "us-east-1")
+    path = recorded_data / "ondemand" / "us-east-1_2026-07.csv"
+    listed = of_region(read_on_demand_of(path), "us-east-1", path)
     ours = on_demand_prices(listed)
     assert len(ours) > 500
     assert {name.split(".")[0] for name in ours} == set(LARGE_USD_PER_HOUR)

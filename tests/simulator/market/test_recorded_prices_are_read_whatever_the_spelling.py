@@ -3,14 +3,15 @@
 import gzip
 import json
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
-from price_files.columns import UnreadableFile
-from price_files.on_demand import read_on_demand
+from price_files.files import UnreadableFile
+from price_files.on_demand import of_region, read_on_demand_of
 from simulator.market.history import Pool
 from simulator.market.recorded import read_prices
 
@@ -89,33 +90,23 @@ def test_formats_give_the_same_history(tmp_path: Path) -> None:
         assert history.price_at(POOL, NOON) == 0.0345
 
 
-def test_every_row_left_out_is_counted_under_its_reason(tmp_path: Path) -> None:
-    """Products, types, zones, times and prices that cannot be used, each counted once."""
+def test_rows_of_other_regions_and_absurd_prices_are_counted(tmp_path: Path) -> None:
+    """Beside the rows that no reader can use: the market is of one region, whose prices are known."""
     recorded = read_prices(
         aws_answer(
             tmp_path,
             {},
-            {"ProductDescription": "Windows", "SpotPrice": "0"},
-            {"InstanceType": None},
-            {"AvailabilityZone": "mars-1a"},
-            {"AvailabilityZone": None},
-            {"Timestamp": "yesterday"},
             {"SpotPrice": "0.0"},
-            {"SpotPrice": "-1"},
-            {"SpotPrice": "NaN"},
-            {"SpotPrice": "cheap"},
-            {"SpotPrice": None},
+            {"SpotPrice": "9999"},
             {"AvailabilityZone": "eu-west-1a"},
             {"ProductDescription": "Linux/UNIX (Amazon VPC)", "InstanceType": "c5.large"},
-        )
+        ),
+        on_demand_of=lambda region: {"m5.large": 0.096} if region == "us-east-1" else {},
     )
     assert recorded.dropped_rows == {
-        "other_product": 1,
-        "no_instance_type": 1,
-        "unknown_zone": 2,
-        "unreadable_time": 1,
-        "unusable_price": 5,
-        "other_region": 1,
+        "zero or negative": 1,
+        "zone is in another region": 1,
+        "above 10 x on-demand": 1,
     }
     assert set(recorded.history.pools) == {POOL, Pool("c5.large", "us-east-1a")}
 
@@ -150,7 +141,9 @@ def test_one_region_is_read_and_the_others_are_named(tmp_path: Path) -> None:
     assert (most.region, most.other_regions) == ("eu-west-1", ("us-east-1",))
     asked = read_prices(path, region="us-east-1")
     assert (asked.region, asked.history.pools) == ("us-east-1", (POOL,))
-    with pytest.raises(ValueError, match=r"^region: sa-east-1 .* eu-west-1, us-east-1"):
+    with pytest.raises(
+        UnreadableFile, match=r"no row of region sa-east-1; .* eu-west-1, us-east-1"
+    ):
         read_prices(path, region="sa-east-1")
 
 
@@ -160,53 +153,63 @@ def test_zone_ids_are_accepted_and_flagged_but_never_mixed(tmp_path: Path) -> No
     assert recorded.zones_are_ids
     assert recorded.region == "ap-northeast-2"
     mixed = aws_answer(tmp_path, {}, {"AvailabilityZone": "use1-az1"})
-    with pytest.raises(ValueError, match=r"^availability zone: .* mixed"):
+    with pytest.raises(UnreadableFile, match=r"prices\.json: zone names and zone ids are mixed"):
         read_prices(mixed)
 
 
-def test_unreadable_files_say_what_is_allowed(tmp_path: Path) -> None:
-    """Missing columns, no rows, no usable row, broken content and unknown formats are named."""
+def test_unreadable_files_are_refused_in_one_line_with_their_path(tmp_path: Path) -> None:
+    """Also what cannot be opened, and parquet that is damaged or has no prices."""
+    table = pa.table(
+        {"Timestamp": ["x"], "InstanceType": [{"a": "m5.large"}], "AZ": ["x"], "Price": [1]}
+    )
+    pyarrow.parquet.write_table(table, tmp_path / "struct.parquet")
+    whole = (tmp_path / "struct.parquet").read_bytes()
+    (tmp_path / "cut.parquet").write_bytes(whole[:-9])
+    pyarrow.parquet.write_table(table.select(["AZ"]), tmp_path / "columns.parquet")
+    (tmp_path / "folder.parquet").mkdir()
     cases = {
         written(
             tmp_path, "a.csv", "when,kind\n1,2\n"
-        ): r"the time \(accepted: Timestamp.*when, kind",
-        written(tmp_path, "b.csv", "time,az,price,instance\n"): "has no rows",
-        written(tmp_path, "c.csv", ""): "cannot be read",
-        written(tmp_path, "d.json", "{"): "cannot be read",
-        written(tmp_path, "e.json", '{"Reservations": []}'): "SpotPriceHistory",
-        written(tmp_path, "f.parquet", "no parquet"): "cannot be read",
-        written(tmp_path, "g.xlsx", ""): r"must end in one of \.parquet, \.csv",
-        aws_answer(tmp_path, {"SpotPrice": "0"}): "no usable row.*unusable_price",
+        ): r"the time \(allowed: Timestamp.*'kind', 'when'",
+        written(tmp_path, "b.parquet", "no parquet"): "is named .parquet but is not parquet",
+        aws_answer(tmp_path, {"SpotPrice": "0"}): "no row is usable: 1 zero or negative",
+        tmp_path / "struct.parquet": r"not an instance type \('\(struct<a: string>\)'\)",
+        tmp_path / "cut.parquet": "the parquet cannot be read: ",
+        tmp_path / "columns.parquet": "no column for the time",
+        tmp_path / "folder.parquet": "it is a folder; give one file",
+        tmp_path / "none.csv": "there is no such file",
     }
     for path, message in cases.items():
-        with pytest.raises(UnreadableFile, match=message):
+        with pytest.raises(UnreadableFile, match=f"^{path}: .*{message}") as refusal:
             read_prices(path)
+        assert "\n" not in str(refusal.value)
 
 
-def test_on_demand_prices_are_read_in_each_shape(tmp_path: Path) -> None:
-    """A CSV of one region, one of several, a JSON list and a JSON object of prices."""
-    plain = written(tmp_path, "a.csv", "instance_type,usd_per_hour\nm5.large,0.096\nold.one,0\n")
-    several = written(
-        tmp_path,
-        "b.csv",
-        "Region,InstanceType,OndemandPrice\nus-east-1,m5.large,0.096\neu-west-1,m5.large,0.107\n",
+def test_parquet_of_every_type_is_read(tmp_path: Path) -> None:
+    """Decimals, bytes, dictionaries and nanoseconds as Athena, Spark and pandas write them."""
+    table = pa.table(
+        {
+            "Timestamp": pa.array([NOON], pa.timestamp("ns", "UTC")),
+            "InstanceType": pa.array([b"m5.large"]),
+            "AvailabilityZone": pa.array(["us-east-1a"]).dictionary_encode(),
+            "SpotPrice": pa.array([Decimal("0.034500")], pa.decimal128(10, 6)),
+            "tags": pa.array([["a", "b"]]),
+        }
     )
-    rows = written(tmp_path, "c.json", '[{"InstanceType": "m5.large", "PricePerUnit": "0.096"}]')
-    mapping = written(tmp_path, "d.json", '{"m5.large": 0.096}')
-    for path in (plain, several, rows, mapping):
-        assert read_on_demand(path, "us-east-1") == {"m5.large": 0.096}, path.name
-    assert read_on_demand(several, "eu-west-1") == {"m5.large": 0.107}
+    pyarrow.parquet.write_table(table, tmp_path / "prices.parquet")
+    history = read_prices(tmp_path / "prices.parquet").history
+    assert (history.pools, history.start) == ((POOL,), NOON)
+    assert history.price_at(POOL, NOON) == 0.0345
 
 
-def test_unusable_on_demand_files_are_refused(tmp_path: Path) -> None:
-    """A region that the file lacks, a missing price column, and a price of zero are named."""
-    several = written(tmp_path, "a.csv", "region,instance_type,price\nus-east-1,m5.large,0.096\n")
-    with pytest.raises(ValueError, match=r"^region: eu-west-1 .* us-east-1"):
-        read_on_demand(several, "eu-west-1")
-    with pytest.raises(UnreadableFile, match="on-demand price"):
-        read_on_demand(written(tmp_path, "b.csv", "instance_type\nm5.large\n"), "us-east-1")
-    with pytest.raises(UnreadableFile, match=r"m5\.large the price 0"):
-        read_on_demand(written(tmp_path, "c.json", '{"m5.large": 0}'), "us-east-1")
+def test_on_demand_prices_of_a_file_are_those_of_the_region(tmp_path: Path) -> None:
+    """A region that the file lacks is refused with those it has."""
+    path = written(tmp_path, "a.csv", "region,instance_type,price\nus-east-1,m5.large,0.096\n")
+    assert of_region(read_on_demand_of(path), "us-east-1", path) == {"m5.large": 0.096}
+    with pytest.raises(
+        UnreadableFile, match=r"a\.csv: no .* of region eu-west-1; there is us-east-1"
+    ):
+        of_region(read_on_demand_of(path), "eu-west-1", path)
 
 
 @pytest.mark.parametrize(
@@ -224,10 +227,10 @@ def test_recorded_markets_are_read(
     """Each recorded market gives its pools, and nothing is lost but the other regions."""
     recorded = read_prices(recorded_data / "prices" / f"{name}.parquet", region=region)
     assert (len(recorded.history.pools), recorded.zones_are_ids) == (pools, ids)
-    assert set(recorded.dropped_rows) <= {"other_region"}
+    assert set(recorded.dropped_rows) <= {"zone is in another region"}
 
 
 def test_on_demand_price_is_read_from_an_archive_of_spot_prices(recorded_data: Path) -> None:
     """An archive that states the on-demand price beside each spot price serves as a price list."""
     path = recorded_data / "prices" / "hourly-9-regions_2024-01.parquet"
-    assert read_on_demand(path, "ap-northeast-2")["c5.large"] == 0.096
+    assert of_region(read_on_demand_of(path), "ap-northeast-2", path)["c5.large"] == 0.096

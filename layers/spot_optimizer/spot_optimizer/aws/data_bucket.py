@@ -52,24 +52,32 @@ _loaded: dict[tuple[str, str], tuple[str, object]] = {}
 """(bucket, key) -> ETag and parsed object; kept while the execution environment lives."""
 
 
+class TooLarge(ValueError):
+    """An object has more bytes than its reader allows."""
+
+
 class DataBucket:
     """Objects of the stack's data bucket by their keys above."""
 
     def __init__(self, bucket: str) -> None:
         self._bucket = bucket
 
-    def read(self, key: str) -> bytes | None:
-        """An object's bytes; None if there is none yet."""
-        return self.read_named(key)[0]
+    def read(self, key: str, bytes_max: int | None = None) -> bytes | None:
+        """An object's bytes; None if there is none yet. Raises TooLarge above ``bytes_max`` bytes."""
+        return self.read_named(key, bytes_max)[0]
 
-    def read_named(self, key: str) -> tuple[bytes | None, str]:
-        """An object's bytes and its ETag; None and "" if there is none yet."""
+    def read_named(self, key: str, bytes_max: int | None = None) -> tuple[bytes | None, str]:
+        """An object's bytes and its ETag; None and "" if there is none yet. Raises TooLarge."""
         try:
             reply = client("s3").get_object(Bucket=self._bucket, Key=key)
         except ClientError as error:
             if error_code(error) == "NoSuchKey":
                 return None, ""
             raise
+        if bytes_max is not None and reply["ContentLength"] > bytes_max:
+            raise TooLarge(
+                f"the object has {reply['ContentLength']} bytes, allowed are {bytes_max}"
+            )
         return reply["Body"].read(), _bare(reply["ETag"])
 
     def loaded_name(self, key: str) -> str:

@@ -1,6 +1,8 @@
 """Parse the Spot Advisor file: how often AWS interrupted each instance type in the last month."""
 
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 OPERATING_SYSTEM = "Linux"
@@ -12,16 +14,27 @@ class AdvisorFileChanged(ValueError):
     """The file has a different structure; the text names the path, the value and what is allowed."""
 
 
-def parse_advisor(data: bytes, region: str) -> dict[str, int]:
-    """Instance type -> bucket in ``region`` for Linux. Raises AdvisorFileChanged.
+@dataclass(frozen=True, slots=True)
+class AdvisorFile:
+    """The Spot Advisor's entries of a region for Linux."""
 
-    The file is undocumented. Its structure, the same from 2022 to 2025, is
+    buckets: Mapping[str, int]
+    """Instance type -> bucket."""
+    unreadable: Mapping[str, str]
+    """Instance type -> why its entry is dropped."""
+
+
+def parse_advisor(data: bytes, region: str) -> AdvisorFile:
+    """The entries of ``region``. Raises AdvisorFileChanged.
+
+    Unreadable entries are dropped; if most are unreadable, the file has a different structure. It is
+    undocumented. Its structure, the same from 2022 to 2025, is
     ``spot_advisor.<region>.<operating system>.<type>.r``; ``ranges`` defines each ``r``. The ranges are
     checked, because a different definition would silently reverse a safety rule.
     """
     try:
         document = json.loads(data)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise AdvisorFileChanged(f"Spot Advisor file is not JSON: {error}") from error
     _check_ranges(document)
     entries = document
@@ -31,7 +44,17 @@ def parse_advisor(data: bytes, region: str) -> dict[str, int]:
         entries = _member(entries, key, path)
     if not isinstance(entries, dict):
         raise AdvisorFileChanged(f"{path} is a {type(entries).__name__}, allowed is an object")
-    return {name: _bucket(entry, f"{path}.{name}") for name, entry in entries.items()}
+    buckets: dict[str, int] = {}
+    unreadable: dict[str, str] = {}
+    for name, entry in entries.items():
+        try:
+            buckets[name] = _bucket(entry, f"{path}.{name}")
+        except AdvisorFileChanged as reason:
+            unreadable[name] = str(reason)
+    if len(unreadable) > len(buckets):
+        first = next(iter(unreadable.values()))
+        raise AdvisorFileChanged(f"{first}, and {len(unreadable)} of {len(entries)} entries so")
+    return AdvisorFile(buckets, unreadable)
 
 
 def _member(parent: Any, key: str, path: str) -> Any:

@@ -1,5 +1,6 @@
 """Which of the received prices are usable: positive numbers up to ten times the on-demand price."""
 
+from array import array
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -10,6 +11,9 @@ from spot_optimizer.vocabulary import Pool
 
 PriceRow = tuple[Pool, int, float]
 """Pool, time of the change in epoch seconds, USD per hour (NaN where the text was no number)."""
+
+NOT_A_NUMBER = "not a number"
+"""Why a price is unusable."""
 
 PRICE_TO_ON_DEMAND_MAX = 10.0
 """A spot price above this many times the on-demand price is an error in the data."""
@@ -50,36 +54,46 @@ def clean(rows: Iterable[PriceRow], on_demand_usd_per_hour: Mapping[str, float])
     Types without an on-demand price have no upper limit.
     """
     index: dict[Pool, int] = {}
-    pool_list: list[int] = []
-    time_list: list[int] = []
-    price_list: list[float] = []
+    pool_list, time_list, price_list = array("i"), array("q"), array("d")
     for pool, time_s, price in rows:
         pool_list.append(index.setdefault(pool, len(index)))
         time_list.append(time_s)
         price_list.append(price)
-    pools = tuple(index)
     pool_index = np.array(pool_list, dtype=np.int32)
     price_usd = np.array(price_list, dtype=np.float64)
-    limit = np.array(
-        [
-            PRICE_TO_ON_DEMAND_MAX * on_demand_usd_per_hour.get(p.instance_type, np.inf)
-            for p in pools
-        ]
-    )
-    is_number = np.isfinite(price_usd)
-    not_positive = is_number & (price_usd <= 0)
-    too_high = is_number & (price_usd > limit[pool_index]) if pools else ~is_number
-    dropped = {
-        "not a number": int((~is_number).sum()),
-        "zero or negative": int(not_positive.sum()),
-        f"above {PRICE_TO_ON_DEMAND_MAX:g} x on-demand": int(too_high.sum()),
-    }
-    kept = is_number & ~not_positive & ~too_high
+    limit = price_limits([pool.instance_type for pool in index], on_demand_usd_per_hour)
+    kept = np.ones(len(price_usd), dtype=bool)
+    dropped: dict[str, int] = {}
+    for reason, faulty in price_faults(price_usd, limit[pool_index]).items():
+        kept &= ~faulty
+        dropped[reason] = int(faulty.sum())
     return CleanRows(
-        pools=pools,
+        pools=tuple(index),
         pool_index=pool_index[kept],
         time_s=np.array(time_list, dtype=np.int64)[kept],
         price=price_usd[kept],
         received=len(price_list),
         dropped={reason: count for reason, count in dropped.items() if count},
     )
+
+
+def price_limits(
+    types: Iterable[str], on_demand_usd_per_hour: Mapping[str, float]
+) -> NDArray[np.float64]:
+    """Of each type the highest plausible spot price."""
+    return np.array(
+        [PRICE_TO_ON_DEMAND_MAX * on_demand_usd_per_hour.get(name, np.inf) for name in types],
+        dtype=np.float64,
+    )
+
+
+def price_faults(
+    usd_per_hour: NDArray[np.float64], limit: NDArray[np.float64]
+) -> dict[str, NDArray[np.bool_]]:
+    """Why a price is unusable -> the rows, all of shape (N,); no row has two reasons."""
+    is_number = np.isfinite(usd_per_hour)
+    return {
+        NOT_A_NUMBER: ~is_number,
+        "zero or negative": is_number & (usd_per_hour <= 0),
+        f"above {PRICE_TO_ON_DEMAND_MAX:g} x on-demand": is_number & (usd_per_hour > limit),
+    }

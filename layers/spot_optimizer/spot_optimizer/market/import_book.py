@@ -1,6 +1,6 @@
 """Turn imported rows into a price book, and infer which times they cover."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -10,11 +10,52 @@ from spot_optimizer.market.cleaning import Cleaning, PriceRow, clean
 from spot_optimizer.market.coverage import Coverage, Span, joined
 from spot_optimizer.market.gaps import BUCKET_S
 from spot_optimizer.market.price_book import PriceBook
-from spot_optimizer.vocabulary import RowsAre
+from spot_optimizer.market.price_file import PriceFile
+from spot_optimizer.market.zones import region_of_zone
+from spot_optimizer.vocabulary import Pool, RowsAre
 
 HOLDS_S = 25 * 3600
 """A row covers this long at most. AWS restates every price within 24 hours (measured), not always on
 time; a longer silence means that rows are missing."""
+
+_ELSEWHERE = "zone is not in this region"
+_ID_UNKNOWN = "zone id is not in this region, or not known yet"
+
+
+def pools_of_account(
+    file: PriceFile, region: str, zone_names: Mapping[str, str]
+) -> tuple[list[Pool | None], dict[str, int]]:
+    """Of each pool of a file the pool of this account, None if it has none; and reason -> such rows.
+
+    ``zone_names`` maps zone ids to this account's names. An id wins over a name, which differs between
+    accounts.
+    """
+    places: list[Pool | None] = []
+    reasons: list[str] = []
+    for pool in file.pools:
+        zone = zone_names.get(pool.zone_id) or pool.zone
+        if zone and region_of_zone(zone) == region:
+            places.append(Pool(pool.instance_type, zone))
+            reasons.append("")
+        else:
+            places.append(None)
+            reasons.append(_ELSEWHERE if pool.zone else _ID_UNKNOWN)
+    dropped: dict[str, int] = {}
+    counts = np.bincount(file.pool_index, minlength=len(reasons)).tolist()
+    for reason, count in zip(reasons, counts, strict=True):
+        if reason:
+            dropped[reason] = dropped.get(reason, 0) + count
+    return places, dropped
+
+
+def rows_of_account(file: PriceFile, places: Sequence[Pool | None]) -> Iterator[PriceRow]:
+    """The rows of the pools that this account has."""
+    for number, time_s, price in zip(
+        file.pool_index.tolist(), file.time_s.tolist(), file.usd_per_hour.tolist(), strict=True
+    ):
+        place = places[number]
+        if place is not None:
+            yield place, time_s, price
 
 
 def book_of_rows(

@@ -29,6 +29,8 @@ def parse_instance_types(
             types[row["InstanceType"]] = _instance_type(row, architecture)
         except KeyError as missing:
             dropped[f"field {missing.args[0]} missing"] += 1
+        except (TypeError, ValueError, AttributeError):
+            dropped["a field has another type"] += 1
     return types, dict(dropped)
 
 
@@ -92,6 +94,7 @@ def parse_offerings(rows: Iterable[Mapping[str, Any]]) -> dict[str, frozenset[st
     """Type -> zone names, from rows of DescribeInstanceTypeOfferings by availability zone."""
     zones: dict[str, set[str]] = {}
     for row in rows:
-        if row.get("LocationType") == "availability-zone":
-            zones.setdefault(row["InstanceType"], set()).add(row["Location"])
+        name, zone = row.get("InstanceType"), row.get("Location")
+        if row.get("LocationType") == "availability-zone" and name and zone:
+            zones.setdefault(name, set()).add(zone)
     return {name: frozenset(places) for name, places in zones.items()}

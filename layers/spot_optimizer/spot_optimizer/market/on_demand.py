@@ -1,10 +1,11 @@
 """Parse on-demand prices of the Price List API, and refuse prices that change too much."""
 
 import json
+import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 REQUIRED_ATTRIBUTES: Mapping[str, str] = {
     "operatingSystem": "Linux",
@@ -31,27 +32,57 @@ def parse_price_list(
     dropped: Counter[str] = Counter()
     for text in products:
         try:
-            product = json.loads(text)
-            attributes = product["product"]["attributes"]
-            instance_type = attributes["instanceType"]
-            reason = _unfit(attributes, region)
-            price = _usd_per_hour(product["terms"]["OnDemand"]) if not reason else None
-        except (ValueError, KeyError, TypeError, AttributeError):
-            dropped["unreadable"] += 1
+            listed = read_product(text)
+            if listed.region != region:
+                raise Unfit(f"regionCode {listed.region}")
+        except Unfit as reason:
+            dropped[str(reason)] += 1
             continue
-        if reason or price is None:
-            dropped[reason or "no price in USD per hour"] += 1
-            continue
-        if prices.get(instance_type, price) != price:
+        if not add_lower(prices, listed.instance_type, listed.usd_per_hour):
             dropped["second price of a type"] += 1
-        prices[instance_type] = min(price, prices.get(instance_type, price))
     return prices, dict(dropped)
 
 
-def _unfit(attributes: Mapping[str, Any], region: str) -> str:
+class Unfit(ValueError):
+    """A product is not the on-demand price of a Linux instance; the text says why."""
+
+
+class ListedPrice(NamedTuple):
+    """On-demand price of a type in a region or local zone."""
+
+    region: str
+    instance_type: str
+    usd_per_hour: float
+
+
+def read_product(product: str | Mapping[str, Any]) -> ListedPrice:
+    """The price of one product of the price list, as GetProducts returns it. Raises Unfit."""
+    try:
+        fields = json.loads(product) if isinstance(product, str) else product
+        attributes = fields["product"]["attributes"]
+        instance_type, region = attributes["instanceType"], attributes.get("regionCode")
+        if not isinstance(instance_type, str):
+            raise Unfit("unreadable")
+        reason = _unfit(attributes)
+        price = _usd_per_hour(fields["terms"]["OnDemand"]) if not reason else None
+    except Unfit:
+        raise
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise Unfit("unreadable") from error
+    if reason or price is None:
+        raise Unfit(reason or "no price in USD per hour")
+    return ListedPrice(str(region), instance_type, price)
+
+
+def add_lower(prices: dict[str, float], instance_type: str, usd_per_hour: float) -> bool:
+    """Add a price; of two different prices of a type the lower stays. False if there was another."""
+    before = prices.setdefault(instance_type, usd_per_hour)
+    prices[instance_type] = min(before, usd_per_hour)
+    return before == usd_per_hour
+
+
+def _unfit(attributes: Mapping[str, Any]) -> str:
     """Why this product does not match; empty if it does."""
-    if attributes.get("regionCode") != region:
-        return f"regionCode {attributes.get('regionCode')}"
     for name, allowed in REQUIRED_ATTRIBUTES.items():
         if attributes.get(name) != allowed:
             return f"{name} {attributes.get(name)}"
@@ -68,7 +99,7 @@ def _usd_per_hour(terms: Mapping[str, Any]) -> float | None:
         for dimension in term["priceDimensions"].values()
         if dimension.get("unit") == "Hrs"
     ]
-    positive = [(since, price) for since, price in dimensions if price > 0]
+    positive = [(since, price) for since, price in dimensions if 0 < price < math.inf]
     return max(positive)[1] if positive else None
 
 

@@ -1,13 +1,15 @@
 """Import a file of prices into the archive."""
 
+import io
 import json
 from datetime import datetime
 from typing import Any
 
-from spot_optimizer.aws.data_bucket import IMPORTS, DataBucket
+from spot_optimizer.aws.data_bucket import IMPORTS, DataBucket, TooLarge
 from spot_optimizer.contracts.boundary import InvalidRequest
-from spot_optimizer.market.import_book import book_of_rows
-from spot_optimizer.market.import_file import UnreadableFile, read_import
+from spot_optimizer.market.file_text import BYTES_MAX, UnreadableFile
+from spot_optimizer.market.import_book import book_of_rows, pools_of_account, rows_of_account
+from spot_optimizer.market.price_file import read_price_file
 from spot_optimizer.market.price_months import months_in
 from spot_optimizer.services.refresh_market.recent_prices import Market
 from spot_optimizer.vocabulary import RowsAre
@@ -22,15 +24,22 @@ def import_prices(market: Market, key: str, rows_are: RowsAre, region: str) -> d
     Imported prices never replace reported ones: both are stored apart, and every view prefers the
     reported ones. Importing a file again changes nothing. Raises InvalidRequest.
     """
-    body = market.store.read(key)
+    try:
+        body = market.store.read(key, BYTES_MAX)
+    except TooLarge as error:
+        raise InvalidRequest(f"key = {key!r}: {error}: split it, or gzip it") from error
     if body is None:
         raise InvalidRequest(f"key = {key!r}: there is no such object; upload the file first")
-    zone_names = {i: name for name, i in market.prices.at_hand().zone_ids.items()}
     try:
-        found = read_import(body, region=region, zone_names=zone_names, now_s=market.now_s)
+        found = read_price_file(io.BytesIO(body), now_s=market.now_s, name=key, bytes_max=BYTES_MAX)
     except UnreadableFile as error:
         raise InvalidRequest(f"key = {key!r}: {error}") from error
-    book, cleaning = book_of_rows(found.rows, rows_are, market.on_demand_usd_per_hour)
+    del body  # what follows needs the memory
+    zone_names = {i: name for name, i in market.prices.at_hand().zone_ids.items()}
+    places, elsewhere = pools_of_account(found, region, zone_names)
+    book, cleaning = book_of_rows(
+        rows_of_account(found, places), rows_are, market.on_demand_usd_per_hour
+    )
     answer: dict[str, Any] = {
         "key": key,
         "rows_are": str(rows_are),
@@ -39,9 +48,10 @@ def import_prices(market: Market, key: str, rows_are: RowsAre, region: str) -> d
         "changes": len(book.changes.price),
         "repeated": cleaning.repeated,
         "conflicting": cleaning.corrected,
-        "dropped": {**found.dropped, **cleaning.dropped},
+        "dropped": {**found.dropped, **elsewhere, **cleaning.dropped},
         "times_without_offset": found.times_without_offset,
         "columns_ignored": list(found.columns_ignored),
+        **({"samples": dict(found.samples)} if found.samples else {}),
     }
     if not book.changes.pools:
         raise InvalidRequest(

@@ -1,7 +1,7 @@
 """Reference data: instance types, on-demand prices and the Spot Advisor, read every six hours."""
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -109,10 +109,13 @@ def _products(region: str, *, has_prices: bool) -> list[str]:
 def _refresh_advisor(store: DataBucket, region: str, now: datetime) -> dict[str, Any]:
     """Refresh the stored copy and return its figures; if that fails, the last copy stays in use."""
     copy = read_advisor(store)
+    unreadable: Mapping[str, str] = {}
     try:
         answer = read_spot_advisor(*((copy.etag, copy.last_modified) if copy else ()))
         if answer.body is not None:
-            buckets = parse_advisor(answer.body, region)
+            found = parse_advisor(answer.body, region)
+            unreadable = found.unreadable
+            buckets = {**_kept_buckets(copy, unreadable), **found.buckets}
         elif copy is not None:
             buckets = dict(copy.buckets)
         else:
@@ -131,7 +134,14 @@ def _refresh_advisor(store: DataBucket, region: str, now: datetime) -> dict[str,
         "advisor_entries": len(copy.buckets),
         "advisor": state,
         "advisor_age_hours": age_hours,
+        **({"advisor_entries_dropped": dict(unreadable)} if unreadable else {}),
     }
+
+
+def _kept_buckets(copy: AdvisorCopy | None, unreadable: Collection[str]) -> dict[str, int]:
+    """The last known buckets of types whose entry is unreadable now."""
+    known = copy.buckets if copy is not None else {}
+    return {name: known[name] for name in unreadable if name in known}
 
 
 def _alert_doubted_prices(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from price_files.zones import is_zone_id, region_of_zone
+from spot_optimizer.market.zones import is_zone_id, region_of_zone
 
 
 @pytest.mark.parametrize(
