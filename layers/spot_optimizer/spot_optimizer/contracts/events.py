@@ -1,6 +1,6 @@
 """Events of EC2 that ``handle_signal`` answers."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AwareDatetime,
@@ -23,13 +23,28 @@ class _Signal(BaseModel):
     time: AwareDatetime
 
 
+INSTANCE_ACTIONS = ("terminate", "stop", "hibernate")
+"""EC2 user guide, "Spot Instance interruption notices", instance-action."""
+
+
 class InterruptedInstance(BaseModel):
     """Detail of an interruption warning."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
 
     instance_id: InstanceId = Field(alias="instance-id")
-    instance_action: Literal["terminate", "stop", "hibernate"] = Field(alias="instance-action")
+    instance_action: Any = Field(default=None, alias="instance-action")
+    """As EC2 wrote it. A missing or new action must not keep a workload from its failover."""
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the action is one of INSTANCE_ACTIONS."""
+        return isinstance(self.instance_action, str) and self.instance_action in INSTANCE_ACTIONS
+
+    @property
+    def action(self) -> str:
+        """The action; ``terminate``, the worst of them, for one that is missing or new."""
+        return str(self.instance_action) if self.is_known else "terminate"
 
 
 class FlaggedInstance(BaseModel):
