@@ -8,6 +8,7 @@ from datetime import datetime
 from spot_optimizer.decision.guards.windows import Window
 from spot_optimizer.decision.image_requirements import Image
 from spot_optimizer.decision.pool_history import PoolEvent
+from spot_optimizer.decision.scheduled_stop import ScheduledStop
 from spot_optimizer.market.catalog import Catalog
 from spot_optimizer.market.snapshot import MarketSnapshot
 from spot_optimizer.settings import Settings
@@ -66,6 +67,8 @@ class WorkloadView:
     """Planned switches wait until then."""
     moves: tuple[PastSwitch, ...] = ()
     """Switches of the last 24 hours."""
+    scheduled_stop: ScheduledStop | None = None
+    """When EC2 will stop or retire its instance; None if EC2 has announced nothing."""
 
     @property
     def pool(self) -> Pool:
