@@ -165,19 +165,26 @@ def test_an_unknown_action_counts_as_terminate(ready: tuple[Stage, str]) -> None
     assert "instance-action = 'explode'; known are terminate" in alerted.params["Message"]
 
 
-def test_an_end_by_failed_hardware_is_replaced_and_no_interruption(
-    ready: tuple[Stage, str],
-) -> None:
-    """EC2 ended the spot instance for a reason of its own: the pool is not flagged or counted."""
-    stage, original = ready
-    stage.world.fail_hardware(original)
-    execution = stage.finish()
-    assert (execution.state_machine, execution.status) == ("FailOver", "SUCCEEDED")
-    (noted,) = stage.history("web", "SIGNAL")
-    assert (noted["kind"], noted["effect"]) == ("state", "EVACUATE")
-    assert "Server.InternalError" in noted["reason"]
-    assert not stage.workload().get("signals")
-    assert not [row for row in stage.items() if row["pk"] == "POOLS"]
+@pytest.mark.parametrize("lifecycle", ["spot", "on-demand"])
+def test_an_end_for_a_reason_of_ec2_is_replaced_and_no_interruption(lifecycle: str) -> None:
+    """Failed hardware or a scheduled stop: nothing is flagged or counted against the pool."""
+    tags = {"spot-optimizer:not-before": "2027-01-01T00:00:00Z"}  # holds planned switches only
+    with ready_stage(launch={"lifecycle": lifecycle, "tags": tags}) as (stage, originals):
+        if lifecycle == "spot":
+            stage.world.fail_hardware(originals["web"])
+        else:
+            soon = timedelta(seconds=1)
+            stage.world.schedule_event(originals["web"], "instance-stop", soon, published=False)
+            for minute in (1, 2, 3):
+                stage.account.clock.call_later(timedelta(minutes=minute), stage.world.advance)
+        execution = stage.finish()
+        assert (execution.state_machine, execution.status) == ("FailOver", "SUCCEEDED")
+        (noted,) = stage.history("web", "SIGNAL")
+        assert (noted["kind"], noted["effect"]) == ("state", "EVACUATE")
+        code = "Server.InternalError" if lifecycle == "spot" else "Server.ScheduledStop"
+        assert code in noted["reason"]
+        assert not stage.workload().get("signals")
+        assert not [row for row in stage.items() if row["pk"] == "POOLS"]
 
 
 @pytest.mark.parametrize("action", ["terminate", "stop", "hibernate"])
