@@ -251,6 +251,28 @@ class Rebalance(Signal, ToWorkload):
         return f"EC2 recommends to rebalance {self.workload}{how and f', delivered{how}'}"
 
 
+class ScheduledEvent(Signal, ToWorkload):
+    """EC2 schedules the stop, retirement, reboot or maintenance of the workload's instance."""
+
+    event: Literal["scheduled-event"] = "scheduled-event"
+    code: Literal[
+        "instance-retirement",
+        "instance-stop",
+        "instance-reboot",
+        "system-reboot",
+        "system-maintenance",
+    ] = "instance-retirement"
+    """What EC2 will do; the first two end the instance."""
+    notice_hours: Annotated[float, Field(gt=0, le=HOURS_MAX), Allowed(f"above 0, to {HOURS_MAX}")]
+    """How long before."""
+    published: bool = True
+    """Whether AWS Health sends an event; DescribeInstanceStatus shows it in any case."""
+
+    def __str__(self) -> str:
+        how = f"published{self._delivery}" if self.published else "not published"
+        return f"EC2 schedules {self.code} of {self.workload} in {self.notice_hours:g} h, {how}"
+
+
 Scripted = (
     AdvisorChange
     | PriceSurge
@@ -265,6 +287,7 @@ Scripted = (
     | Interruption
     | InterruptionWave
     | Rebalance
+    | ScheduledEvent
 )
 
 EVENTS: dict[str, type[Event]] = {

@@ -20,6 +20,7 @@ from simulator.scenario_events import (
     NoCapacity,
     PriceSurge,
     Rebalance,
+    ScheduledEvent,
     Scripted,
     UserProtects,
     UserTags,
@@ -46,6 +47,8 @@ def happen(event: Scripted, simulation: Scene) -> str:
             outcome = _command(event, simulation)
         case Interruption() | Rebalance():
             outcome = _signal(event, simulation)
+        case ScheduledEvent():
+            outcome = _schedule(event, simulation)
         case InterruptionWave():
             outcome = _wave(event, simulation)
         case PriceSurge():
@@ -119,6 +122,19 @@ def _signal(event: Interruption | Rebalance, simulation: Scene) -> str:
     delivery = Delivery(event.deliveries, timedelta(seconds=event.late_seconds))
     with simulation.signals.delivered(delivery):
         world.recommend_rebalance(instance_id)
+    return ""
+
+
+def _schedule(event: ScheduledEvent, simulation: Scene) -> str:
+    """Returns the reason if it could not be done."""
+    world = simulation.world
+    instance_id = _instance_of(event.workload, simulation)
+    if world.state_of(instance_id) != "running":
+        return f": not done, {instance_id} is {world.state_of(instance_id)}"
+    delivery = Delivery(event.deliveries, timedelta(seconds=event.late_seconds))
+    with simulation.signals.delivered(delivery):
+        notice = timedelta(hours=event.notice_hours)
+        world.schedule_event(instance_id, event.code, notice, published=event.published)
     return ""
 
 

@@ -4,10 +4,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from email.utils import format_datetime
 
 from simulator.account import EmbeddedAccount
 from simulator.world import World
 from simulator.world.events import (
+    InstanceEventScheduled,
     InstanceStopped,
     InstanceStopping,
     InstanceTerminated,
@@ -16,6 +18,7 @@ from simulator.world.events import (
     RebalanceRecommended,
     WorldEvent,
 )
+from simulator.world.scheduled_events import HEALTH_TYPES
 
 _LOOKS = (timedelta(minutes=2), timedelta(minutes=4))
 """When to look again after a warning, so that the end of the instance is published in time."""
@@ -63,6 +66,8 @@ class Signals:
                 self.look_at_the_end()
             case RebalanceRecommended():
                 self._emit("EC2 Instance Rebalance Recommendation", event.instance_id, {})
+            case InstanceEventScheduled():
+                self._health(event)
             case InstanceTerminating():
                 self._account.clock.call_later(_LOOKS[0], self._world.advance)
                 self._changed(event.instance_id, "shutting-down")
@@ -75,6 +80,34 @@ class Signals:
 
     def _changed(self, instance_id: str, state: str) -> None:
         self._emit("EC2 Instance State-change Notification", instance_id, {"state": state})
+
+    def _health(self, event: InstanceEventScheduled) -> None:
+        """AWS Health user guide, "AWS Health events Amazon EventBridge schema". AWS sends every event
+        to a second region as well, which no rule of this account is in."""
+        region, code = self._account.region, HEALTH_TYPES[event.code]
+        began = format_datetime(event.not_before, usegmt=True)
+        self._account.emit(
+            "aws.health",
+            "AWS Health Event",
+            {
+                "eventArn": f"arn:aws:health:{region}::event/EC2/{code}/{event.instance_id}",
+                "service": "EC2",
+                "eventTypeCode": code,
+                "eventTypeCategory": "scheduledChange",
+                "eventScopeCode": "ACCOUNT_SPECIFIC",
+                "eventRegion": region,
+                "statusCode": "upcoming",
+                "startTime": began,
+                "endTime": began,
+                "affectedAccount": self._account.account_id,
+                "affectedEntities": [{"entityValue": event.instance_id, "status": "PENDING"}],
+                "page": "1",
+                "totalPages": "1",
+            },
+            [event.instance_id],
+            deliveries=self._delivery.count,
+            delay=self._delivery.delay,
+        )
 
     def _emit(self, detail_type: str, instance_id: str, detail: dict[str, str]) -> None:
         place = f"{self._account.region}:{self._account.account_id}"

@@ -89,9 +89,10 @@ class SignalSummary:
     at: datetime
     received_at: datetime
     kind: str
-    """``interruption``, ``rebalance`` or ``state``: a change of state that was no interruption."""
+    """``interruption``, ``rebalance``, ``health`` or ``state``: a change of state that was no
+    interruption."""
     action: str
-    """What the interruption does, or the new state."""
+    """What the interruption does, the new state, or the type of AWS Health's event."""
     effect: str
     """``EVACUATE``, ``DRAIN`` or ``RECORDED``."""
     reason: str
@@ -101,9 +102,12 @@ class SignalSummary:
         """The signal in words."""
         if self.kind == "rebalance":
             return "rebalance recommendation"
+        if self.kind == "health":
+            return f"AWS Health event ({self.action})"
         if self.action in ("terminate", "stop", "hibernate"):
             return f"interruption warning ({self.action})"
-        by = "by EC2" if self.kind == "interruption" else "by its user"
+        by_ec2 = self.kind == "interruption" or self.effect == "EVACUATE"
+        by = "by EC2" if by_ec2 else "by its user"
         return f"{self.action} {by}"
 
 

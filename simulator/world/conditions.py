@@ -4,13 +4,14 @@ from datetime import UTC, datetime, timedelta
 
 from simulator.world.capacity import FAMILY_CLASSES, family_class
 from simulator.world.events import InterruptionWarned, RebalanceRecommended
-from simulator.world.instances import reclaim
+from simulator.world.instances import FAILED, end_by_ec2, reclaim
 from simulator.world.model import (
     LIFECYCLES,
     CapacityClosure,
     CheckFailure,
     Instance,
 )
+from simulator.world.scheduled_events import HEALTH_TYPES, cancel, schedule
 from simulator.world.view import WorldView
 
 _LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
@@ -44,6 +45,29 @@ class Conditions(WorldView):
         """Say that a spot instance is at an elevated risk of interruption."""
         self._spot(instance_id)
         self._state.publish(RebalanceRecommended(self._state.now(), None, instance_id))
+
+    def schedule_event(
+        self, instance_id: str, code: str, notice: timedelta, *, published: bool = True
+    ) -> None:
+        """Schedule an event of an instance, spot or on-demand, to happen after ``notice``.
+
+        code: a code of API_InstanceStatusEvent. published: subscribers receive it now, as AWS Health
+        sends it; DescribeInstanceStatus shows it in any case.
+        """
+        if code not in HEALTH_TYPES:
+            raise ValueError(f"code: {code!r} must be one of {', '.join(HEALTH_TYPES)}")
+        state = self._state
+        schedule(
+            state, self.instances[instance_id], code, state.now() + notice, published=published
+        )
+
+    def cancel_events(self, instance_id: str) -> None:
+        """Cancel the scheduled events of an instance."""
+        cancel(self._state, self.instances[instance_id])
+
+    def fail_hardware(self, instance_id: str) -> None:
+        """End an instance, spot or on-demand, whose host has failed."""
+        end_by_ec2(self._state, self.instances[instance_id], "terminate", FAILED)
 
     def _spot(self, instance_id: str) -> Instance:
         instance = self.instances[instance_id]

@@ -71,6 +71,14 @@ class RebalanceRecommended(InstanceEvent):
 
 
 @dataclass(frozen=True)
+class InstanceEventScheduled(InstanceEvent):
+    """EC2 will retire, stop, reboot or maintain the instance at ``not_before``."""
+
+    code: str
+    not_before: datetime
+
+
+@dataclass(frozen=True)
 class SpotRequestCancelled(WorldEvent):
     """A spot instance request was cancelled."""
 

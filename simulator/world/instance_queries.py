@@ -15,6 +15,7 @@ from simulator.world.model import Instance
 from simulator.world.network import group_rows
 from simulator.world.operations import Params, Reply, operation
 from simulator.world.queries import Row, filtered, no_paging_with_ids, page
+from simulator.world.scheduled_events import event_rows
 from simulator.world.state import WorldState
 from simulator.world.visibility import is_hidden
 
@@ -110,6 +111,8 @@ def describe_instance_status(state: WorldState, params: Params) -> Reply:
         "instance-status.reachability": "InstanceStatus.Details.Status",
         "system-status.status": "SystemStatus.Status",
         "system-status.reachability": "SystemStatus.Details.Status",
+        "event.code": "Events.Code",
+        "event.description": "Events.Description",
     }
     kept = filtered(rows, params, paths)
     shown, token = page(state, "DescribeInstanceStatus", kept, params)
@@ -129,6 +132,7 @@ def _status_row(state: WorldState, instance: Instance) -> Row:
         "AvailabilityZone": instance.availability_zone,
         "AvailabilityZoneId": state.zone_id(instance.availability_zone),
         "InstanceState": state_row(current),
+        "Events": event_rows(state, instance),
         "InstanceStatus": _summary(*checks),
         "SystemStatus": _summary(*system),
         "AttachedEbsStatus": _summary(*system),

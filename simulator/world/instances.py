@@ -300,15 +300,26 @@ STOPPED_BY_EC2 = (
     "Server.SpotInstanceShutdown",
     "Server.SpotInstanceShutdown: Instance stopped because of a Spot Instance interruption",
 )
+STOPPED_FOR_RETIREMENT = (
+    "Server.ScheduledStop",
+    "Server.ScheduledStop: Stopped due to scheduled retirement",
+)
+FAILED = ("Server.InternalError", "Server.InternalError: Internal error")
 """API_StateReason."""
+
+
+def end_by_ec2(state: WorldState, instance: Instance, action: str, reason: tuple[str, str]) -> None:
+    """Terminate or stop an instance for a reason of EC2's own."""
+    if action == "terminate":
+        terminate(state, instance, None, reason=reason)
+    elif instance.state_at(state.now()) == "running":
+        _stop(state, instance, None, reason=reason)
 
 
 def reclaim(state: WorldState, instance: Instance, action: str) -> None:
     """Take a spot instance's capacity back, as EC2 does at the end of an interruption warning."""
-    if action == "terminate":
-        terminate(state, instance, None, reason=INTERRUPTED)
-    elif instance.state_at(state.now()) == "running":
-        _stop(state, instance, None, reason=STOPPED_BY_EC2)
+    reason = INTERRUPTED if action == "terminate" else STOPPED_BY_EC2
+    end_by_ec2(state, instance, action, reason)
 
 
 @attributed_operation("ec2", "TerminateInstances")

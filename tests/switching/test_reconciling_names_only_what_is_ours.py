@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from spot_optimizer.switching.interruptions import (
     interruption_mark,
     interruptions,
+    is_spot_interruption,
     not_failed_over,
 )
 from spot_optimizer.switching.launch_request import client_token, switch_hash
@@ -30,7 +31,7 @@ from spot_optimizer.switching.reconcile import (
     may_be_left,
     tagged_instance,
 )
-from spot_optimizer.vocabulary import Phase
+from spot_optimizer.vocabulary import Lifecycle, Phase
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
 LONG_AGO = NOW - timedelta(hours=5)
@@ -378,13 +379,35 @@ def _interrupted(code: str, state: str = "terminated") -> dict[str, Any]:
     [
         ("Server.SpotInstanceTermination", 1),
         ("Server.SpotInstanceShutdown", 1),
+        ("Server.ScheduledStop", 1),
+        ("Server.InternalError", 1),
         ("Client.UserInitiatedShutdown", 0),
         ("Server.InsufficientInstanceCapacity", 0),
     ],
 )
-def test_only_interruptions_start_a_failover(code: str, expected: int) -> None:
-    """An instance that a user ended, or EC2 for another reason, was not interrupted."""
+def test_only_an_end_by_ec2_starts_a_failover(code: str, expected: int) -> None:
+    """A user ended the instance, or EC2 had no capacity to start it again: nothing is replaced."""
     assert len(interruptions([WEB], {"i-0": _interrupted(code)}, {})) == expected
+
+
+@pytest.mark.parametrize("lifecycle", Lifecycle)
+@pytest.mark.parametrize(
+    ("code", "of_spot"),
+    [
+        ("Server.SpotInstanceTermination", True),
+        ("Server.SpotInstanceShutdown", True),
+        ("Server.ScheduledStop", False),
+        ("Server.InternalError", False),
+        ("Server.SomethingNew", False),
+        ("", False),
+    ],
+)
+def test_only_lost_spot_capacity_counts_for_the_pool(
+    code: str, of_spot: bool, lifecycle: Lifecycle
+) -> None:
+    """Failed hardware says nothing about a pool, nor does the end of on-demand capacity."""
+    expected = of_spot and lifecycle is Lifecycle.SPOT
+    assert is_spot_interruption(code, lifecycle) is expected
 
 
 @pytest.mark.parametrize("state", ["pending", "running"])

@@ -141,15 +141,8 @@ def test_another_instance_costs_one_read(ready: tuple[Stage, str]) -> None:
             "time": "2026-03-02T00:00:00Z",
             "detail": {"instance-id": "i-0123456789abcdef0", "instance-action": "terminate"},
         },
-        {
-            "detail-type": WARNING,
-            "id": "x",
-            "source": "aws.ec2",
-            "time": "2026-03-02T00:00:00Z",
-            "detail": {"instance-id": "i-0123456789abcdef0", "instance-action": "explode"},
-        },
     ],
-    ids=["empty", "unknown type", "no time", "foreign source", "unknown action"],
+    ids=["empty", "unknown type", "no time", "foreign source"],
 )
 def test_a_malformed_event_has_no_effect(ready: tuple[Stage, str], event: dict[str, Any]) -> None:
     """The answer says what is wrong. An error would be retried."""
@@ -161,6 +154,39 @@ def test_a_malformed_event_has_no_effect(ready: tuple[Stage, str], event: dict[s
     assert stage.items() == before
 
 
+def test_an_unknown_action_counts_as_terminate(ready: tuple[Stage, str]) -> None:
+    """A new or missing instance-action starts the failover all the same; an alert says which it was."""
+    stage, original = ready
+    detail: dict[str, Any] = {"instance-action": "explode"}
+    assert signal(stage, original, **detail)["effect"] == "EVACUATE"
+    (entry,) = stage.history("web", "SIGNAL")
+    assert (entry["kind"], entry["action"]) == ("interruption", "terminate")
+    (alerted,) = stage.calls_of("Publish")
+    assert "instance-action = 'explode'; known are terminate" in alerted.params["Message"]
+
+
+@pytest.mark.parametrize("lifecycle", ["spot", "on-demand"])
+def test_an_end_for_a_reason_of_ec2_is_replaced_and_no_interruption(lifecycle: str) -> None:
+    """Failed hardware or a scheduled stop: nothing is flagged or counted against the pool."""
+    tags = {"spot-optimizer:not-before": "2027-01-01T00:00:00Z"}  # holds planned switches only
+    with ready_stage(launch={"lifecycle": lifecycle, "tags": tags}) as (stage, originals):
+        if lifecycle == "spot":
+            stage.world.fail_hardware(originals["web"])
+        else:
+            soon = timedelta(seconds=1)
+            stage.world.schedule_event(originals["web"], "instance-stop", soon, published=False)
+            for minute in (1, 2, 3):
+                stage.account.clock.call_later(timedelta(minutes=minute), stage.world.advance)
+        execution = stage.finish()
+        assert (execution.state_machine, execution.status) == ("FailOver", "SUCCEEDED")
+        (noted,) = stage.history("web", "SIGNAL")
+        assert (noted["kind"], noted["effect"]) == ("state", "EVACUATE")
+        code = "Server.InternalError" if lifecycle == "spot" else "Server.ScheduledStop"
+        assert code in noted["reason"]
+        assert not stage.workload().get("signals")
+        assert not [row for row in stage.items() if row["pk"] == "POOLS"]
+
+
 @pytest.mark.parametrize("action", ["terminate", "stop", "hibernate"])
 def test_every_kind_of_interruption_is_answered(ready: tuple[Stage, str], action: str) -> None:
     """Terminate, stop and hibernate all start a failover."""
@@ -168,6 +194,7 @@ def test_every_kind_of_interruption_is_answered(ready: tuple[Stage, str], action
     detail: dict[str, Any] = {"instance-action": action}
     assert signal(stage, original, **detail)["effect"] == "EVACUATE"
     assert "m5.large/us-east-1a" in stage.workload()["signals"]
+    assert not stage.calls_of("Publish")
 
 
 def test_dry_run_records_only() -> None:

@@ -290,6 +290,21 @@ def read_status(instance_id: str) -> Record | None:
     return rows[0] if rows else None
 
 
+def read_scheduled_events(codes: Iterable[str]) -> dict[str, list[Record]]:
+    """Instance id -> its scheduled events, of all running instances of the region that have an event
+    with one of these codes. Usually an empty answer to one call."""
+    pages = (
+        client("ec2")
+        .get_paginator("describe_instance_status")
+        .paginate(
+            Filters=[{"Name": "event.code", "Values": list(codes)}],
+            PaginationConfig={"PageSize": 1000},
+        )
+    )
+    rows = (row for page in pages for row in page["InstanceStatuses"])
+    return {row["InstanceId"]: list(row.get("Events") or ()) for row in rows}
+
+
 def end_instance(instance_id: str) -> None:
     """Terminate an instance. Idempotent."""
     client("ec2").terminate_instances(InstanceIds=[instance_id])

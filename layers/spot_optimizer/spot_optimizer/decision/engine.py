@@ -18,7 +18,7 @@ from spot_optimizer.decision.pool_history import PoolHistory, pool_history_of
 from spot_optimizer.decision.quiet_hours import is_quiet_hour
 from spot_optimizer.decision.ranking import FAILOVER_PLAN_MAX, select
 from spot_optimizer.decision.rightsizing import want_when_urgent
-from spot_optimizer.decision.situation import CannotJudge, Situation, State, situation_of
+from spot_optimizer.decision.situation import CannotJudge, Situation, situation_of
 from spot_optimizer.decision.world import (
     Force,
     WorkloadView,
@@ -205,7 +205,7 @@ def _assembled(
         forced_by=force.asked_by if force else "",
         failover_plan=plan.candidates(FAILOVER_PLAN_MAX) if plan else (),
         failover_plan_current=plan is not None,
-        urgent=switches and situation is not None and situation.state is State.UNBEARABLE,
+        urgent=switches and situation is not None and situation.urgent,
         **_prices(outcome, situation),
         engine=workload.settings.engine,
         score_meaning=outcome.score_meaning,

@@ -48,6 +48,9 @@ def evidence_of(
         evidence["ebs_used_mbps"] = usage.ebs_used_mbps
         evidence["usage_hours"] = usage.hours
         evidence["usage_age_s"] = (now - usage.as_of).total_seconds()
+    if stop := workload.scheduled_stop:
+        evidence["scheduled_stop"] = stop.code
+        evidence["scheduled_stop_in_s"] = (stop.at - now).total_seconds()
     if situation:
         evidence.update(_of_situation(situation))
     evidence.update(figures)

@@ -10,8 +10,8 @@ FAILOVER_PLAN_MAX = 10
 
 
 def select(situation: Situation, want: Want) -> Selection:
-    """The pools that pass every stage, without the current one and those with a signal, in the order
-    of ``MarketTable.ranking``."""
+    """The pools that pass every stage, without the current one (unless only the instance has to
+    be left) and those with a signal, in the order of ``MarketTable.ranking``."""
     table, workload = situation.table, situation.workload
     codes = screen(table, want).copy()
     for pool in workload.signals:
@@ -22,7 +22,9 @@ def select(situation: Situation, want: Want) -> Selection:
             and (signal_age(workload, pool, situation.now) is not None)
         ):
             codes[row] = Reason.SIGNALLED
-    if workload.lifecycle is Lifecycle.SPOT and situation.row is not None:
+    # Another instance in the current pool is as good, if only this instance has to be left.
+    here = workload.lifecycle is Lifecycle.SPOT and not situation.only_instance
+    if here and situation.row is not None:
         codes[situation.row] = Reason.CURRENT
     ranked = table.ranking[codes[table.ranking] == Reason.CANDIDATE]
     return Selection(situation, want, codes, ranked)

@@ -46,11 +46,21 @@ class Situation:
     """Row of the current pool in the market, None if the market does not know it."""
     spot_usd_per_hour: float
     """Current spot price of the current pool, or the list price on-demand; NaN if unknown (only of a
-    pool with a signal)."""
+    pool that must be left)."""
     forecast_usd_per_hour: float
     """Mean forecast of the same pool one hour ahead, or the list price on-demand; NaN if unknown."""
     risk: float
     usage: UsageVerdict
+    only_instance: bool = False
+    """The place is unbearable only because EC2 will end this instance: another one may be launched in
+    the same place."""
+
+    @property
+    def urgent(self) -> bool:
+        """Whether the place must be left now. A scheduled stop leaves time for a planned switch."""
+        stop = self.workload.scheduled_stop
+        planned = self.only_instance and stop is not None and not stop.is_near(self.now)
+        return self.state is State.UNBEARABLE and not planned
 
     @property
     def safety(self) -> Safety:
@@ -108,10 +118,15 @@ def situation_of(workload: WorkloadView, table: MarketTable, now: datetime) -> S
         minutes = signaled_ago.total_seconds() / 60
         state = State.UNBEARABLE
         why = f"interrupted or flagged for rebalance {minutes:.0f} minutes ago"
-    else:
+    elif workload.scheduled_stop is None or (row is not None and table.usable_price[row]):
         state, why = _state_of_spot(
             workload, table, _row_with_price(workload, table, row), home_on_demand
         )
+    else:
+        state, why = State.UNSAFE, "its price is unknown"
+    only_instance = workload.scheduled_stop is not None and state is not State.UNBEARABLE
+    if only_instance:
+        state, why = State.UNBEARABLE, str(workload.scheduled_stop)
     return Situation(
         workload=workload,
         table=table,
@@ -127,6 +142,7 @@ def situation_of(workload: WorkloadView, table: MarketTable, now: datetime) -> S
         usage=classify_usage(
             workload.usage, table.catalog.types.get(workload.instance_type), workload.settings
         ),
+        only_instance=only_instance,
     )
 
 

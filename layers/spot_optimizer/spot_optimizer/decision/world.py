@@ -8,6 +8,7 @@ from datetime import datetime
 from spot_optimizer.decision.guards.windows import Window
 from spot_optimizer.decision.image_requirements import Image
 from spot_optimizer.decision.pool_history import PoolEvent
+from spot_optimizer.decision.scheduled_stop import ScheduledStop
 from spot_optimizer.market.catalog import Catalog
 from spot_optimizer.market.snapshot import MarketSnapshot
 from spot_optimizer.settings import Settings
@@ -68,6 +69,8 @@ class WorkloadView:
     """Switches of the last 24 hours."""
     owes_hand_over: bool = False
     """Its instance still lacks target groups or addresses of the instance before it."""
+    scheduled_stop: ScheduledStop | None = None
+    """When EC2 will stop or retire its instance; None if EC2 has announced nothing."""
 
     @property
     def pool(self) -> Pool:

@@ -1,18 +1,28 @@
-"""Workloads whose instance EC2 has interrupted, as the sweep sees them without an event."""
+"""Workloads whose instance EC2 has interrupted or ended, as the sweep sees them without an event."""
 
 from collections.abc import Iterable, Mapping
 
 from spot_optimizer.switching.instance_record import Record
 from spot_optimizer.switching.reconcile import Action, Finding, Workload
+from spot_optimizer.vocabulary import Lifecycle
 
 _INTERRUPTED = frozenset({"Server.SpotInstanceTermination", "Server.SpotInstanceShutdown"})
 """EC2 API reference, StateReason: terminated or stopped by EC2 as the owner of spot capacity."""
+_FAILED = frozenset({"Server.ScheduledStop", "Server.InternalError"})
+"""EC2 API reference, StateReason: stopped due to a scheduled retirement, or ended by an error of EC2."""
+
+
+def is_spot_interruption(reason_code: str, lifecycle: Lifecycle) -> bool:
+    """Whether an instance that ended for this reason tells something about its spot pool: only a spot
+    instance whose capacity EC2 took back does. Failed hardware does not."""
+    return lifecycle is Lifecycle.SPOT and reason_code in _INTERRUPTED
 
 
 def interruptions(
     workloads: Iterable[Workload], instances: Mapping[str, Record], marks: Mapping[str, str]
 ) -> dict[str, str]:
-    """Workload id -> what happened to its instance, for the workloads that EC2 has interrupted.
+    """Workload id -> what happened to its instance, for the workloads that EC2 has interrupted
+    or ended for a reason of its own.
 
     ``instances``: those that EC2 still shows, by id. ``marks``: the last interruption on the ledger by
     workload id. It is needed because EC2 shows a terminated instance for about an hour only.
@@ -51,9 +61,10 @@ def interruption_mark(instance: Record) -> str:
 def _interruption(instance: Record) -> str:
     reason = instance.get("StateReason") or {}
     code, state = reason.get("Code", ""), instance["State"]["Name"]
-    if state in ("pending", "running") or code not in _INTERRUPTED:
+    if state in ("pending", "running") or code not in _INTERRUPTED | _FAILED:
         return ""
-    return f"{instance['InstanceId']} is {state}: EC2 has interrupted it ({code})"
+    did = "interrupted" if code in _INTERRUPTED else "ended"
+    return f"{instance['InstanceId']} is {state}: EC2 has {did} it ({code})"
 
 
 def _forgotten(workload: Workload, mark: str) -> str:

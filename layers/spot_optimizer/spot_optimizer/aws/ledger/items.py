@@ -68,6 +68,26 @@ class PastSwitchItem(Item):
 PAST_SWITCHES_KEPT = timedelta(hours=24)
 
 
+class ScheduledStopItem(Item):
+    """EC2's announcement that it will stop or retire the instance of a workload."""
+
+    instance_id: str
+    at: AwareDatetime
+    """The earliest time at which EC2 does it."""
+    code: str
+    """``instance-retirement`` or ``instance-stop``; from AWS Health its eventTypeCode."""
+    noted_at: AwareDatetime
+    """A start after this moved the instance to another host: the announcement no longer holds."""
+    source: str = "status"
+    """``status``: DescribeInstanceStatus, which also shows that an event is over; or ``health``."""
+    reported: bool = False
+    """An alert said that no switch is coming."""
+
+    def holds_for(self, instance_id: str, launched_at: datetime) -> bool:
+        """Whether it is about this run of this instance."""
+        return self.instance_id == instance_id and self.noted_at >= launched_at
+
+
 class WorkloadItem(Item):
     """The hot item of a workload: all that a cycle and a claim need, and nothing that grows."""
 
@@ -116,6 +136,9 @@ class WorkloadItem(Item):
     ``reconcile.interruption_mark`` writes it: instance id and launch time."""
     gone_at: AwareDatetime | None = None
     """When a cycle found that its instance no longer exists; counts while the status is ``gone``."""
+
+    scheduled_stop: ScheduledStopItem | None = None
+    """The next stop or retirement that EC2 has announced; it may be of an earlier instance."""
 
     def claim_is_live(self, now: datetime) -> bool:
         """Whether a switch holds the workload and its claim has not expired."""
@@ -246,6 +269,8 @@ class StackItem(Item):
         "machines_looked_at", "instances_looked_at", default=None
     )
     """When the volumes and credit modes of all workloads were last read."""
+    scheduled_events_read_at: AwareDatetime | None = None
+    """When the scheduled events of all instances were last read."""
     version: int = 0
     """Rises with every write of ``failures``: optimistic locking."""
 

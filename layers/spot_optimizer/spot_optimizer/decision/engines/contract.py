@@ -107,5 +107,6 @@ def _check_place(place: Placement, lifecycle: Lifecycle, situation: Situation) -
     )
     if clause and known.name != situation.home.name:
         raise InvalidOutcome(f"an engine returned {pool}, which cannot host the workload: {clause}")
-    if (pool, lifecycle) == (workload.pool, workload.lifecycle):
+    here = (pool, lifecycle) == (workload.pool, workload.lifecycle)
+    if here and not situation.only_instance:
         raise InvalidOutcome(f"an engine returned {pool}, where the workload already runs")

@@ -58,6 +58,28 @@ def every_hold(
     )
 
 
+def why_not_left(
+    decision: Decision | None, workload: WorkloadView, world: World, now: datetime
+) -> str:
+    """Why the workload will still run on its instance when EC2 ends that at the scheduled time, unless a
+    person acts; empty if a switch is coming, or nothing is scheduled.
+
+    ``decision`` is None if its mode is ``off``: it is ignored. A hold that ends before the date, such
+    as a maintenance window, is no reason; nor is a lack of good pools while there is time.
+    """
+    stop = workload.scheduled_stop
+    if stop is None or decision is None or workload.live_switch_id is not None:
+        return ""
+    if decision.kind is DecisionKind.STAY:
+        near = stop.is_near(now) and not decision.fallback_pending
+        return decision.reason if near else ""
+    if not decision.held_by:
+        return ""
+    # Close to the date the switch is urgent, so the holds of planned switches alone do not count.
+    lasting = every_hold(replace(decision, urgent=True), workload, world, max(now, stop.at))
+    return lasting[0] if lasting else ""
+
+
 def _hold(decision: Decision, workload: WorkloadView, world: World, now: datetime) -> str:
     try:
         checks = _checks(decision, world)

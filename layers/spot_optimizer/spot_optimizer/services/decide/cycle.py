@@ -2,7 +2,7 @@
 
 1. observe: what EC2 and the ledger show (observe.py)
 2. refresh templates: read new and changed instances into their launch templates (refresh_templates.py)
-3. enroll: adopted instances become workloads (enroll.py)
+3. enroll: adopted instances become workloads (enroll.py), and scheduled stops are noted
 4. judge: one decision for each workload (judge.py)
 5. record: decisions, their inputs, announcements (record.py)
 6. act: start the switches, and bring the standing plans up to date
@@ -36,6 +36,11 @@ from spot_optimizer.services.decide.load_balancing import LoadBalancingWatch, is
 from spot_optimizer.services.decide.observe import Observed, observe_all, observe_one
 from spot_optimizer.services.decide.record import DecisionRecorder, acts
 from spot_optimizer.services.decide.refresh_templates import is_look_due, refresh_templates
+from spot_optimizer.services.decide.scheduled_stops import (
+    is_read_due,
+    note_scheduled_stops,
+    report_stops_without_a_switch,
+)
 from spot_optimizer.services.decide.standing_plans import StandingPlans
 from spot_optimizer.services.decide.switch_order import failover_terms, switch_order
 from spot_optimizer.setting_precedence import overridden_for_stack
@@ -135,7 +140,7 @@ class _Cycle:
 
     def _decide(self, observed: Observed, plans: StandingPlans, catalog: Catalog) -> dict[str, Any]:
         watch = LoadBalancingWatch(plans)
-        inventory = self._enroll(observed, plans, catalog, watch)
+        inventory = self._note_scheduled_stops(self._enroll(observed, plans, catalog, watch))
         judged = self._judge(observed, inventory, catalog)
         decisions, by_id = judged.decisions, {w.workload_id: w for w in inventory.workloads}
         # Switches first, urgent ones before all: recording thousands of others must not delay them.
@@ -146,6 +151,9 @@ class _Cycle:
         self.recorder.publish(decisions, changed)
         self.recorder.keep_inputs(judged, inventory.workloads, self.stack)
         if self._is_scheduled:
+            report_stops_without_a_switch(
+                inventory, decisions, judged.world, self.env, self.ledger, self.now
+            )
             self._watch_load_balancing(inventory, plans, watch)
         self._update_plans(judged, plans, by_id)
         return self._summary(decisions, inventory, started)
@@ -193,6 +201,17 @@ class _Cycle:
             inventory.at_rest(plans), self._doubted(), keep_misses=self._is_scheduled
         )
         return watch.confined(inventory)
+
+    def _note_scheduled_stops(self, inventory: Inventory) -> Inventory:
+        if not (self._is_scheduled and is_read_due(self.stack.scheduled_events_read_at, self.now)):
+            return inventory
+        noted = note_scheduled_stops(inventory, self.ledger, self.now)
+        if noted is None:
+            return inventory
+        self.ledger.update(
+            keys.stack_key(), StackItem.stored({"scheduled_events_read_at": self.now})
+        )
+        return noted
 
     def _judge_adoption(self, observed: Observed, catalog: Catalog) -> Adoption:
         return judge_adoption(

@@ -4,7 +4,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from spot_optimizer.aws.ledger.items import PAST_SWITCHES_KEPT, WorkloadItem, pool_from_text
+from spot_optimizer.aws.ledger.items import (
+    PAST_SWITCHES_KEPT,
+    ScheduledStopItem,
+    WorkloadItem,
+    pool_from_text,
+)
+from spot_optimizer.decision.scheduled_stop import ScheduledStop
 from spot_optimizer.decision.world import PastSwitch, WorkloadView
 from spot_optimizer.settings import Settings
 from spot_optimizer.switching.adoption import Adopted
@@ -48,9 +54,16 @@ class ManagedWorkload:
             refused_zones={**self.refused_zones, **dict.fromkeys(sorted(dropped), NOT_SERVED)},
         )
 
+    @property
+    def scheduled_stop_item(self) -> ScheduledStopItem | None:
+        """What EC2 has announced about this run of the instance."""
+        stop, instance = self.item.scheduled_stop, self.instance
+        holds = stop is not None and stop.holds_for(instance["InstanceId"], instance["LaunchTime"])
+        return stop if holds else None
+
     def view(self, usage: Usage | None, now: datetime) -> WorkloadView:
         """The workload as the pure core sees it."""
-        item, instance = self.item, self.instance
+        item, instance, stop = self.item, self.instance, self.scheduled_stop_item
         return WorkloadView(
             workload_id=item.workload_id,
             instance_id=instance["InstanceId"],
@@ -81,6 +94,7 @@ class ManagedWorkload:
                 if now - each.at < PAST_SWITCHES_KEPT
             ),
             owes_hand_over=self.owes_hand_over,
+            scheduled_stop=ScheduledStop(stop.at, stop.code) if stop else None,
         )
 
 

@@ -7,6 +7,7 @@ without a describe call or a forecast::
     ended by EC2 without a warning --------------------> EVACUATE
     rebalance, likely to be interrupted ---------------> DRAIN    (decide judges this workload)
     rebalance otherwise, ended by its user ------------> RECORDED
+    announcement of AWS Health ------------------------> RECORDED (the next cycle decides)
     unknown, duplicate, stale, failover running -------> NONE
 
 EC2 sends signals on a best effort basis: they may come twice, late, out of order or not at all. A
@@ -22,6 +23,7 @@ from spot_optimizer.aws.ledger.signals import read_pointer
 from spot_optimizer.aws.ledger.table import Ledger
 from spot_optimizer.contracts.boundary import InvalidRequest, parse
 from spot_optimizer.contracts.events import (
+    HealthEvent,
     InterruptionWarning,
     RebalanceRecommendation,
     Signal,
@@ -30,6 +32,7 @@ from spot_optimizer.contracts.events import (
     StateChange,
 )
 from spot_optimizer.services.handle_signal.duplicates import why_duplicate
+from spot_optimizer.services.handle_signal.health_event import answer_health
 from spot_optimizer.services.handle_signal.interruption import answer_warning
 from spot_optimizer.services.handle_signal.rebalance import answer_rebalance
 from spot_optimizer.services.handle_signal.received_signal import (
@@ -61,7 +64,7 @@ def handle_signal(event: dict[str, Any], env: Environment, now: datetime) -> Sig
 def _answer(event: dict[str, Any], env: Environment, now: datetime) -> SignalOutcome:
     # 1. Parse the event.
     try:
-        signal: Signal = parse(SignalRequest, event)
+        signal: Signal | HealthEvent = parse(SignalRequest, event)
     except InvalidRequest as error:
         logger.warning("event not understood", problem=str(error))
         return _none(f"not understood: {error}")
@@ -70,6 +73,8 @@ def _answer(event: dict[str, Any], env: Environment, now: datetime) -> SignalOut
         return _none(f"{age} old, {AGE_MAX} at most")
     # 2. Find the workload that runs on the instance.
     ledger = Ledger(env.ledger_table)
+    if isinstance(signal, HealthEvent):
+        return answer_health(signal, env, ledger, now)
     pointer = read_pointer(ledger, signal.detail.instance_id)
     if pointer is None:
         return _none(f"{signal.detail.instance_id} is not one of our instances")

@@ -2,11 +2,14 @@
 
 from datetime import datetime, timedelta
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from spot_optimizer.aws.announcements import alert
 from spot_optimizer.aws.executions import start_switch
-from spot_optimizer.contracts.events import InterruptionWarning, SignalOutcome
+from spot_optimizer.contracts.events import INSTANCE_ACTIONS, InterruptionWarning, SignalOutcome
 from spot_optimizer.services.handle_signal.received_signal import INTERRUPTION, ReceivedSignal
 from spot_optimizer.services.handle_signal.record import flag, record, record_only
+from spot_optimizer.telemetry import logger
 from spot_optimizer.workflow.failover_order import NoFailover, failover_order, why_held
 
 WARNING_TIME = timedelta(minutes=2)
@@ -17,16 +20,24 @@ _REMAINS_STOPPED = ("stop", "hibernate", "stopping", "stopped")
 
 def answer_warning(received: ReceivedSignal) -> SignalOutcome:
     """EC2 will terminate, stop or hibernate the instance."""
-    return fail_over(received, f"EC2 will {received.action} {received.workload.instance_id}")
+    outcome = fail_over(
+        received, f"EC2 will {received.action} {received.workload.instance_id}", INTERRUPTION
+    )
+    if isinstance(received.signal, InterruptionWarning) and not received.signal.detail.is_known:
+        _report_unknown_action(received, received.signal.detail.instance_action)
+    return outcome
 
 
-def fail_over(received: ReceivedSignal, reason: str) -> SignalOutcome:
-    """Start FailOver for the workload, unless a mode, a dry run or a missing plan prevents it."""
+def fail_over(received: ReceivedSignal, reason: str, kind: str) -> SignalOutcome:
+    """Start FailOver for the workload, unless a mode, a dry run or a missing plan prevents it.
+
+    ``kind``: how the signal is recorded; an interruption also counts for the pool.
+    """
     plan = received.ledger.plan(received.workload.workload_id)
     hold = why_held(received.workload, plan, dry_run=received.env.settings.dry_run)
     if hold:
-        flag(received)
-        return record_only(received, INTERRUPTION, f"{reason}; {hold}")
+        _flag(received, kind)
+        return record_only(received, kind, f"{reason}; {hold}")
     try:
         order = failover_order(
             received.workload,
@@ -38,11 +49,16 @@ def fail_over(received: ReceivedSignal, reason: str) -> SignalOutcome:
             now=received.now,
         )
     except NoFailover as error:
-        return _report_impossible(received, reason, str(error))
+        return _report_impossible(received, reason, str(error), kind)
     start_switch(received.env.fail_over_arn, order)
-    flag(received)
-    record(received, INTERRUPTION, "EVACUATE", reason)
+    _flag(received, kind)
+    record(received, kind, "EVACUATE", reason)
     return received.outcome("EVACUATE", f"{reason}: {order.switch_id}")
+
+
+def _flag(received: ReceivedSignal, kind: str) -> None:
+    if kind == INTERRUPTION:
+        flag(received)
 
 
 def _ends_at(received: ReceivedSignal) -> datetime:
@@ -51,10 +67,26 @@ def _ends_at(received: ReceivedSignal) -> datetime:
     return received.signal.time + (WARNING_TIME if warned else timedelta())
 
 
-def _report_impossible(received: ReceivedSignal, reason: str, why: str) -> SignalOutcome:
+def _report_impossible(received: ReceivedSignal, reason: str, why: str, kind: str) -> SignalOutcome:
     alert(
         received.env.alert_topic_arn,
         f"Spot Optimizer {received.env.stack_name}: no failover is possible",
         f"{reason}. No failover of workload '{received.workload.workload_id}' is possible: {why}.",
     )
-    return record_only(received, INTERRUPTION, f"{reason}; {why}")
+    return record_only(received, kind, f"{reason}; {why}")
+
+
+def _report_unknown_action(received: ReceivedSignal, action: object) -> None:
+    """After the answer, and whatever becomes of it: the failover must not wait for an alert."""
+    stated = "no instance-action" if action is None else f"instance-action = {action!r:.100}"
+    workload = received.workload
+    try:
+        alert(
+            received.env.alert_topic_arn,
+            f"Spot Optimizer {received.env.stack_name}: an interruption warning of a new kind",
+            f"The interruption warning for {workload.instance_id} of workload"
+            f" '{workload.workload_id}' has {stated}; known are {', '.join(INSTANCE_ACTIONS)}. It was"
+            " answered like terminate. Check whether the instance has ended.",
+        )
+    except (BotoCoreError, ClientError):
+        logger.exception("alert not sent", instance_id=workload.instance_id, action=stated)

@@ -39,9 +39,9 @@ class ReceivedSignal:
 
     @property
     def action(self) -> str:
-        """What an interruption will do, or the state that the instance changed to; else empty."""
+        """What an interruption counts as, or the state that the instance changed to; else empty."""
         if isinstance(self.signal, InterruptionWarning):
-            return self.signal.detail.instance_action
+            return self.signal.detail.action
         return self.signal.detail.state if isinstance(self.signal, StateChange) else ""
 
     @property
