@@ -144,6 +144,11 @@ def error_code(error: ClientError) -> str:
     return str(error.response.get("Error", {}).get("Code", "Unknown"))
 
 
+def reason_of(error: Exception) -> str:
+    """An error in one word, the same for each call that fails alike: messages may name the request."""
+    return error_code(error) if isinstance(error, ClientError) else type(error).__name__
+
+
 def http_status(error: ClientError) -> int:
     """HTTP status of an error's reply; 0 if unknown.
 

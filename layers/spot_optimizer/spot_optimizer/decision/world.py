@@ -66,6 +66,8 @@ class WorkloadView:
     """Planned switches wait until then."""
     moves: tuple[PastSwitch, ...] = ()
     """Switches of the last 24 hours."""
+    launch_problem: str = ""
+    """Why a replacement would be refused or differ from the instance; empty if nothing is known."""
 
     @property
     def pool(self) -> Pool:

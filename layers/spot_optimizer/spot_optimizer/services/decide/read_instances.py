@@ -90,28 +90,28 @@ def _credit_modes(rows: Iterable[Record]) -> dict[str, str]:
 
 def read_whole_instances(
     instances: Iterable[Record],
-) -> tuple[dict[str, InstanceReading], dict[str, str]]:
+) -> tuple[dict[str, InstanceReading], dict[str, Exception]]:
     """Readings by instance id, and why the other instances could not be read.
 
     One call for each instance, and a few for all of them.
     """
     rows = list(instances)
     readings: dict[str, InstanceReading] = {}
-    unreadable: dict[str, str] = {}
+    unreadable: dict[str, Exception] = {}
     if not rows:
         return readings, unreadable
     try:
         around = _Surroundings.read(rows)
     except (BotoCoreError, ClientError) as error:
         logger.exception("instances not read")
-        return readings, {row["InstanceId"]: f"it could not be read: {error}" for row in rows}
+        return readings, {row["InstanceId"]: error for row in rows}
     for row in rows:
         instance_id = row["InstanceId"]
         try:
             source = read_launch_template_source(instance_id)
         except (BotoCoreError, ClientError) as error:
             logger.exception("instance not read", instance_id=instance_id)
-            unreadable[instance_id] = f"it could not be read: {error}"
+            unreadable[instance_id] = error
             continue
         interface_id = primary_interface(row).get("NetworkInterfaceId", "")
         readings[instance_id] = InstanceReading(
