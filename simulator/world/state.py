@@ -68,6 +68,8 @@ class WorldState:
         self.security_groups: dict[str, SecurityGroup] = {}
         self.images: dict[str, Image] = {}
         self.key_names: set[str] = set()
+        self.snapshots: set[str] = set()
+        """Ids of snapshots that belong to no image."""
         self.instance_profile_arns: set[str] = set()
         self.spot_requests: dict[str, SpotRequest] = {}
         self.launch_templates: dict[str, LaunchTemplate] = {}

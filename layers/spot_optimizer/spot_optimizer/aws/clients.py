@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mypy_boto3_elb import ElasticLoadBalancingClient
     from mypy_boto3_elbv2 import ElasticLoadBalancingv2Client
     from mypy_boto3_events import EventBridgeClient
+    from mypy_boto3_iam import IAMClient
     from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_pricing import PricingClient
     from mypy_boto3_s3 import S3Client
@@ -68,6 +69,10 @@ def client(
 def client(
     service: Literal["events"], region: str | None = None, *, once: bool = False
 ) -> EventBridgeClient: ...
+@overload
+def client(
+    service: Literal["iam"], region: str | None = None, *, once: bool = False
+) -> IAMClient: ...
 @overload
 def client(
     service: Literal["lambda"], region: str | None = None, *, once: bool = False

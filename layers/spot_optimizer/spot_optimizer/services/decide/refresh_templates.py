@@ -9,6 +9,7 @@ what may have changed                 seen by                      when
 all that DescribeInstances shows      ``fingerprint``              every cycle
 user data (only of a stopped one)     the launch time              the cycle after the start
 volumes, their tags, credit mode      a digest of their own        every hour, two calls for 200
+what a launch names (image, key, ...) looking it up                every hour, four calls for 200
 all of it                             an undone switch             the cycle after the switch
 the rest (shutdown behavior, ...)     only a reading shows it      every day, a few instances a cycle
 ====================================  ===========================  ==================================
@@ -175,8 +176,8 @@ def is_look_due(looked_at: datetime | None, now: datetime) -> bool:
 def _changed_details(
     adopted: Iterable[Adopted], instances: Mapping[str, Record], plans: Mapping[str, PlanItem]
 ) -> frozenset[str] | None:
-    """Ids of workloads whose volumes or credit mode differ from the last reading; None if EC2 does not
-    answer, which stops no cycle."""
+    """Ids of workloads whose volumes or credit mode differ from the last reading, or of whose next
+    launch something else is wrong; None if EC2 does not answer, which stops no cycle."""
     known = {
         each.instance_id: each.workload_id
         for each in adopted
@@ -192,9 +193,14 @@ def _changed_details(
         return None
     return frozenset(
         known[instance_id]
-        for instance_id, details in found.items()
+        for instance_id, (details, findings) in found.items()
         if details != plans[known[instance_id]].details
+        or findings.texts != _known_findings(plans[known[instance_id]])
     )
+
+
+def _known_findings(plan: PlanItem) -> tuple[str, str]:
+    return plan.launch_problem, plan.launch_losses
 
 
 # --- which instances are due ---------------------------------------------------------------------
@@ -278,7 +284,7 @@ def _urgency(
         and item.template_doubted_at is not None
         and plan.read_at <= item.template_doubted_at
     )
-    if doubted or plan.launch_problem or plan.read_launch_time != instance["LaunchTime"]:
+    if doubted or plan.read_launch_time != instance["LaunchTime"]:
         return Urgency.IN_DOUBT
     return Urgency.AGED if now - plan.read_at >= READ_AGAIN_AFTER else None
 

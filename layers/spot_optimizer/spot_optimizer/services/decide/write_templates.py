@@ -71,7 +71,8 @@ def update_launch_templates(
                 refused[each.workload_id] = f"its launch template cannot be written: {error}"
                 continue
             # Without a digest of its details, the instance is read again in the next cycle.
-            changes |= {"details": "", "launch_problem": could_not_update(error)}
+            problems = filter(None, (could_not_update(error), changes["launch_problem"]))
+            changes |= {"details": "", "launch_problem": "; ".join(problems)}
         _log_changes(plan, changes)
         changed[each.workload_id] = plan.model_copy(update=changes)
     return TemplateUpdates(changed, refused)
@@ -94,12 +95,14 @@ def _template_data(reading: InstanceReading, stack_name: str, workload_id: str) 
         workload_id=workload_id,
         interface_tags=reading.interface_tags,
         image_devices=reading.image_devices,
+        gone=reading.gone,
     )
 
 
 def _as_read(reading: InstanceReading, now: datetime) -> dict[str, Any]:
     """What a plan keeps to recognize an unchanged instance."""
     identity, state = reading.identity, reading.state
+    problem, losses = reading.findings.texts
     return {
         "read_instance_id": reading.instance["InstanceId"],
         "fingerprint": fingerprint(reading.instance),
@@ -109,7 +112,8 @@ def _as_read(reading: InstanceReading, now: datetime) -> dict[str, Any]:
         "read_at": now,
         "read_launch_time": reading.instance["LaunchTime"],
         "persistent_spot_request_id": reading.persistent_spot_request_id,
-        "launch_problem": "",
+        "launch_problem": problem,
+        "launch_losses": losses,
     }
 
 
