@@ -294,7 +294,9 @@ _VALUES = st.one_of(
     st.sampled_from(["enabled", "required", "vpc-1"]),
     st.just([{"Mode": "on"}]),
 )
-_UNUSED = st.sampled_from([False, 0, "", "disabled", "default", None, [], {}, [{"Mode": "off"}]])
+_UNUSED: st.SearchStrategy[Any] = st.sampled_from(
+    [False, 0, "", "disabled", "default", None, [], {}, [{"Mode": "off"}]]
+)
 
 
 def _with_a_later_part(record: dict[str, Any], structure: Path, value: Any) -> dict[str, Any]:
