@@ -179,7 +179,7 @@ SOURCE_ELSEWHERE = frozenset(
         "SecurityGroupIds",
         "SecurityGroups",
         "TagSpecifications.",
-        # Of the type or lifecycle (launch_traits), of a protection (protections), or chosen anew.
+        # Of the type or lifecycle (launch_traits), of a protection (protections), or chosen again.
         "CreditSpecification.",
         "DisableApiTermination",
         "InstanceInitiatedShutdownBehavior",

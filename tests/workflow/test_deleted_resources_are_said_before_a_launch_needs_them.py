@@ -69,7 +69,7 @@ def test_a_refused_launch_has_its_cause_looked_up_at_once(stage: Stage) -> None:
     assert image in made["held_by"]
 
 
-def test_what_cannot_be_looked_up_counts_as_there(stage: Stage) -> None:
+def test_resource_that_cannot_be_looked_up_counts_as_there(stage: Stage) -> None:
     """A look-up that AWS refuses costs neither the workload nor the cycle."""
     snapshot = stage.world.add_snapshot()
     disk = {"SnapshotId": snapshot, "VolumeSize": 20, "DeleteOnTermination": True}
