@@ -48,6 +48,7 @@ _WORLD_OPERATIONS: Mapping[str, frozenset[str]] = {
     "elbv2": _ALL,
     "pricing": _ALL,
     "cloudwatch": frozenset({"GetMetricData", "ListMetrics"}),
+    "iam": frozenset({"GetInstanceProfile"}),
 }
 
 

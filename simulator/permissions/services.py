@@ -1,7 +1,7 @@
 """What the calls of the account's own services demand.
 
 Source: Service Authorization Reference, "Actions, resources, and condition keys for" DynamoDB, S3,
-SNS, SQS, EventBridge, Step Functions, Lambda, CloudWatch, Price List and Elastic Load Balancing; for
+SNS, SQS, EventBridge, Step Functions, Lambda, CloudWatch, IAM, Price List and Elastic Load Balancing; for
 transactions and partition keys the DynamoDB Developer Guide, "Using IAM with DynamoDB transactions" and
 "Using IAM policy conditions for fine-grained access control"; for objects that are not there the S3 API
 reference, GetObject, "Permissions"; for targets the Elastic Load Balancing User Guide, "Elastic Load
@@ -218,10 +218,17 @@ def _elbv2(operation: str, params: Params, _place: Place) -> Iterator[Demand]:
         yield from (Demand(f"ec2:Describe{what}") for what in _LOOKED_UP_TO_REGISTER)
 
 
+def _iam(operation: str, params: Params, place: Place) -> Iterator[Demand]:
+    if operation == "GetInstanceProfile":
+        name = params["InstanceProfileName"]
+        yield Demand(f"iam:{operation}", f"arn:aws:iam::{place.account_id}:instance-profile/{name}")
+
+
 _SERVICES: Mapping[str, Callable[[str, Params, Place], Iterator[Demand]]] = {
     "dynamodb": _dynamodb,
     "elbv2": _elbv2,
     "events": _events,
+    "iam": _iam,
     "lambda": _lambda,
     "s3": _s3,
     "sns": _sns,

@@ -320,6 +320,7 @@ _WITH_RESOURCES: Mapping[str, Callable[[_Asked], Iterator[Demand]]] = {
     "CreateLaunchTemplateVersion": _of_launch_template,
     "CreateTags": _change_tags,
     "DeleteLaunchTemplate": _of_launch_template,
+    "DeleteLaunchTemplateVersions": _of_launch_template,
     "DeleteTags": _change_tags,
     "DescribeInstanceAttribute": _instance_attribute,
     "GetLaunchTemplateData": _launch_template_data,

@@ -10,6 +10,7 @@ from typing import Any
 _STATUS_BY_CODE = {
     "DryRunOperation": 412,
     "UnauthorizedOperation": 403,
+    "NoSuchEntity": 404,
     # EC2 counts missing capacity among its server errors.
     "InsufficientInstanceCapacity": 500,
     "InsufficientFreeAddressesInSubnet": 400,

@@ -12,6 +12,9 @@ from simulator.world.state import WorldState
 from simulator.world.tagging import specified_tags
 from simulator.world.visibility import hide_template, is_hidden, version_is_hidden
 
+_VERSIONS_PER_CALL = 200
+"""API_DeleteLaunchTemplateVersions."""
+
 
 def find_template(state: WorldState, params: Params) -> LaunchTemplate:
     """The template named by LaunchTemplateId or LaunchTemplateName (exactly one of them)."""
@@ -132,11 +135,12 @@ def create_launch_template(state: WorldState, params: Params) -> Reply:
 
 @operation("ec2", "CreateLaunchTemplateVersion")
 def create_launch_template_version(state: WorldState, params: Params) -> Reply:
-    """API_CreateLaunchTemplateVersion: with SourceVersion, new parameters replace its own."""
+    """API_CreateLaunchTemplateVersion: with SourceVersion, new parameters replace its own. Deleted
+    versions leave room for others, but their numbers are not used again."""
     template = find_template(state, params)
     version = once(state, "CreateLaunchTemplateVersion", params)
     if version is None:
-        if template.latest_version >= state.limits.quota_launch_template_versions:
+        if len(template.versions) >= state.limits.quota_launch_template_versions:
             raise AwsError("VersionLimitExceeded", "Launch template version limit exceeded.")
         data = params["LaunchTemplateData"]
         if "SourceVersion" in params:
@@ -184,6 +188,11 @@ def delete_launch_template(state: WorldState, params: Params) -> Reply:
 def delete_launch_template_versions(state: WorldState, params: Params) -> Reply:
     """API_DeleteLaunchTemplateVersions: the default version stays; failures are in the reply."""
     template = find_template(state, params)
+    if len(params["Versions"]) > _VERSIONS_PER_CALL:
+        raise AwsError(
+            "InvalidParameterValue",
+            f"You can delete at most {_VERSIONS_PER_CALL} launch template versions in a request.",
+        )
     deleted: list[Row] = []
     failed: list[Row] = []
     for text in params["Versions"]:

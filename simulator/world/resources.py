@@ -128,6 +128,21 @@ class Resources(WorldView):
         """Nothing can be launched from the image any more; its instances keep running."""
         self._state.images[image_id].deregistered = True
 
+    def add_snapshot(self) -> str:
+        """Make a snapshot that belongs to no image; returns its id."""
+        snapshot_id = self._state.new_id("snap")
+        self._state.snapshots.add(snapshot_id)
+        return snapshot_id
+
+    def delete_snapshot(self, snapshot_id: str) -> None:
+        """The snapshot is gone, the volumes that were made from it are not. Raises KeyError for one of
+        an image, which EC2 does not delete (API_DeleteSnapshot)."""
+        self._state.snapshots.remove(snapshot_id)
+
+    def delete_instance_profile(self, arn: str) -> None:
+        """The instance profile is gone; its instances keep running (IAM API, DeleteInstanceProfile)."""
+        self._state.instance_profile_arns.remove(arn)
+
     def add_security_group(self, name: str) -> str:
         """Create a security group in the VPC; returns its id."""
         state = self._state

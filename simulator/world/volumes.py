@@ -49,9 +49,29 @@ def block_devices(
     return tuple(_device(state, image, name, ebs) for name, ebs in merged.items())
 
 
+def known_snapshots(state: WorldState) -> set[str]:
+    """Ids of all snapshots, those of images included."""
+    return state.snapshots.union(*(image.snapshot_ids() for image in state.images.values()))
+
+
+@operation("ec2", "DescribeSnapshots")
+def describe_snapshots(state: WorldState, params: Params) -> Reply:
+    """API_DescribeSnapshots: an unknown id is InvalidSnapshot.NotFound."""
+    no_paging_with_ids(params, "SnapshotIds")
+    known = {each: {"SnapshotId": each} for each in sorted(known_snapshots(state))}
+    chosen = select(known, params.get("SnapshotIds", []), "InvalidSnapshot.NotFound", "snapshot")
+    rows = [
+        {**row, "State": "completed", "Progress": "100%", "OwnerId": state.account_id}
+        for row in chosen
+    ]
+    kept = filtered(rows, params, {"snapshot-id": "SnapshotId", "owner-id": "OwnerId"})
+    shown, token = page(state, "DescribeSnapshots", kept, params)
+    return {"Snapshots": shown, "NextToken": token}
+
+
 def _device(state: WorldState, image: Image, name: str, ebs: Params) -> BlockDevice:
     snapshot_id = ebs.get("SnapshotId")
-    if snapshot_id and not any(snapshot_id in i.snapshot_ids() for i in state.images.values()):
+    if snapshot_id and snapshot_id not in known_snapshots(state):
         raise AwsError("InvalidSnapshot.NotFound", f"The snapshot '{snapshot_id}' does not exist.")
     size = ebs.get("VolumeSize")
     if size is None:

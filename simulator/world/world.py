@@ -12,6 +12,7 @@ from simulator.world import (  # noqa: F401 - imported for the operations that t
     advisor,
     classic_load_balancing,
     fleets,
+    identities,
     instance_queries,
     load_balancing,
     price_list,

@@ -71,12 +71,16 @@ def everyday(stage: Stage) -> None:
     stage.command(command="resume")
     stage.world.recommend_rebalance(nameless)
     stage.finish()
+    _change(stage, "left", "a")
     stage.cycle()
     stage.world.interrupt(stage.workload("shop")["instance_id"])
     stage.finish()
+    _change(stage, "left", "b")
     stage.cycle()
     _refused_launches(stage)
     _forget_the_version(stage)
+    stage.account.run_for(timedelta(minutes=31))  # old versions of the launch template are deleted
+    _change(stage, "left", "c")
     stage.cycle()
 
 
@@ -100,6 +104,14 @@ def trouble(stage: Stage) -> None:
     _sweep(stage)
     _failing_failovers(stage)
     _sweep(stage)
+
+
+def _change(stage: Stage, workload: str, value: str) -> None:
+    """A user changes a tag of the workload's instance: its launch template gets a new version."""
+    boto3.client("ec2").create_tags(
+        Resources=[stage.workload(workload)["instance_id"]],
+        Tags=[{"Key": "seen", "Value": value}],
+    )
 
 
 def _forget_the_version(stage: Stage) -> None:

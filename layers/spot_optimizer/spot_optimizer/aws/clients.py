@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mypy_boto3_elb import ElasticLoadBalancingClient
     from mypy_boto3_elbv2 import ElasticLoadBalancingv2Client
     from mypy_boto3_events import EventBridgeClient
+    from mypy_boto3_iam import IAMClient
     from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_pricing import PricingClient
     from mypy_boto3_s3 import S3Client
@@ -68,6 +69,10 @@ def client(
 def client(
     service: Literal["events"], region: str | None = None, *, once: bool = False
 ) -> EventBridgeClient: ...
+@overload
+def client(
+    service: Literal["iam"], region: str | None = None, *, once: bool = False
+) -> IAMClient: ...
 @overload
 def client(
     service: Literal["lambda"], region: str | None = None, *, once: bool = False
@@ -142,6 +147,11 @@ _TOO_MANY_REQUESTS, _SERVER_ERROR = 429, 500
 def error_code(error: ClientError) -> str:
     """AWS's code of an error, such as ``InsufficientInstanceCapacity``."""
     return str(error.response.get("Error", {}).get("Code", "Unknown"))
+
+
+def reason_of(error: Exception) -> str:
+    """An error in one word, the same for each call that fails alike: messages may name the request."""
+    return error_code(error) if isinstance(error, ClientError) else type(error).__name__
 
 
 def http_status(error: ClientError) -> int:

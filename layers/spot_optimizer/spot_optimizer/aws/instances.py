@@ -1,10 +1,11 @@
 """Instances and their network, read in batches."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from botocore.exceptions import ClientError
 
+from spot_optimizer.aws.batches import batches, read_known
 from spot_optimizer.aws.clients import client, error_code
 from spot_optimizer.switching.instance_record import (
     MANAGED_TAG,
@@ -14,9 +15,6 @@ from spot_optimizer.switching.instance_record import (
 )
 
 _NOT_TERMINATED = ("pending", "running", "shutting-down", "stopping", "stopped")
-
-IDS_MAX = 200
-"""Ids in one describe call: far below every limit, and a bad id makes fewer calls fail."""
 
 
 def read_managed_instances(stack_name: str, *, with_terminated: bool = False) -> list[Record]:
@@ -68,7 +66,7 @@ def read_instances(instance_ids: Iterable[str]) -> dict[str, Record]:
     Uses a filter, because an unknown id in InstanceIds makes the whole call fail. Without ids, no call.
     """
     found: dict[str, Record] = {}
-    for ids in _batches(sorted(instance_ids)):
+    for ids in batches(sorted(instance_ids)):
         reply = client("ec2").describe_instances(Filters=[{"Name": "instance-id", "Values": ids}])
         found |= {i["InstanceId"]: i for r in reply["Reservations"] for i in r["Instances"]}
     return found
@@ -105,21 +103,12 @@ def read_fleet_tokens(fleet_ids: Iterable[str]) -> dict[str, str]:
 
     Instant fleets are shown only if they are named (EC2 API reference, DescribeFleets).
     """
-    tokens: dict[str, str] = {}
-    todo = list(_batches(sorted(fleet_ids)))
-    while todo:
-        ids = todo.pop()
-        try:
-            reply = client("ec2").describe_fleets(FleetIds=ids)
-        except ClientError as error:
-            if error_code(error) != "InvalidFleetId.NotFound":
-                raise
-            # One unknown id fails the whole call. Halving finds it in few calls.
-            middle = len(ids) // 2
-            todo += [half for half in (ids[:middle], ids[middle:]) if middle]
-        else:
-            tokens |= {row["FleetId"]: row.get("ClientToken") or "" for row in reply["Fleets"]}
-    return tokens
+    rows = read_known(
+        fleet_ids,
+        lambda ids: client("ec2").describe_fleets(FleetIds=ids)["Fleets"],
+        lambda code: code == "InvalidFleetId.NotFound",
+    )
+    return {row["FleetId"]: row.get("ClientToken") or "" for row in rows}
 
 
 def read_network() -> tuple[list[Record], list[Record]]:
@@ -148,7 +137,7 @@ def read_volumes(instances: Iterable[Record]) -> dict[str, Record]:
         if "Ebs" in mapping
     ]
     rows: dict[str, Record] = {}
-    for batch in _batches(ids):
+    for batch in batches(ids):
         reply = client("ec2").describe_volumes(Filters=[{"Name": "volume-id", "Values": batch}])
         rows.update({row["VolumeId"]: row for row in reply["Volumes"]})
     return rows
@@ -160,20 +149,17 @@ def read_image_devices(image_ids: Iterable[str]) -> dict[str, frozenset[str]]:
     An image that was deregistered or is no longer shared makes a whole call fail. Deprecated images are
     shown on request only (EC2 API reference, DescribeImages, and "Client error codes").
     """
-    found: dict[str, frozenset[str]] = {}
-    for batch in _batches(sorted(set(image_ids))):
-        try:
-            images = client("ec2").describe_images(ImageIds=batch, IncludeDeprecated=True)["Images"]
-        except ClientError as error:
-            if not _hides_images(error_code(error)):
-                raise
-            images = []
-            for image_id in batch if len(batch) > 1 else ():
-                found |= read_image_devices([image_id])
-        for row in images:
-            mappings = row.get("BlockDeviceMappings") or ()
-            found[row["ImageId"]] = frozenset(m["DeviceName"] for m in mappings if "Ebs" in m)
-    return found
+    images = read_known(
+        image_ids,
+        lambda ids: client("ec2").describe_images(ImageIds=ids, IncludeDeprecated=True)["Images"],
+        _hides_images,
+    )
+    return {
+        row["ImageId"]: frozenset(
+            m["DeviceName"] for m in row.get("BlockDeviceMappings") or () if "Ebs" in m
+        )
+        for row in images
+    }
 
 
 def _hides_images(code: str) -> bool:
@@ -181,19 +167,24 @@ def _hides_images(code: str) -> bool:
 
 
 def read_credit_modes(instance_ids: Iterable[str]) -> dict[str, str]:
-    """Instance id -> ``standard`` or ``unlimited``; for burstable instances only."""
-    modes: dict[str, str] = {}
-    for batch in _batches(list(instance_ids)):
-        try:
-            reply = client("ec2").describe_instance_credit_specifications(InstanceIds=batch)
-        except ClientError as error:
-            if error_code(error) == "InvalidInstanceID.NotFound":
-                continue
-            raise
-        modes.update(
-            {row["InstanceId"]: row["CpuCredits"] for row in reply["InstanceCreditSpecifications"]}
-        )
-    return modes
+    """Instance id -> ``standard`` or ``unlimited``; for burstable instances only.
+
+    Instances that have just ended, or were given a type without credits, are absent.
+    """
+    rows = read_known(
+        instance_ids,
+        lambda ids: client("ec2").describe_instance_credit_specifications(InstanceIds=ids)[
+            "InstanceCreditSpecifications"
+        ],
+        _has_no_credits,
+    )
+    return {row["InstanceId"]: row["CpuCredits"] for row in rows}
+
+
+def _has_no_credits(code: str) -> bool:
+    return code.startswith("InvalidInstanceID.") or code == (
+        "InstanceCreditSpecification.NotSupported"
+    )
 
 
 def read_interface_tags(instances: Iterable[Record]) -> dict[str, dict[str, str]]:
@@ -204,7 +195,7 @@ def read_interface_tags(instances: Iterable[Record]) -> dict[str, dict[str, str]
         for interface in instance.get("NetworkInterfaces") or ()
     ]
     tags: dict[str, dict[str, str]] = {}
-    for batch in _batches(ids):
+    for batch in batches(ids):
         reply = client("ec2").describe_network_interfaces(
             Filters=[{"Name": "network-interface-id", "Values": batch}]
         )
@@ -222,7 +213,7 @@ def read_persistent_requests(instances: Iterable[Record]) -> dict[str, str]:
         if instance.get("SpotInstanceRequestId")
     }
     persistent: dict[str, str] = {}
-    for batch in _batches(list(by_request)):
+    for batch in batches(list(by_request)):
         reply = client("ec2").describe_spot_instance_requests(
             Filters=[{"Name": "spot-instance-request-id", "Values": batch}]
         )
@@ -308,8 +299,3 @@ def read_scheduled_events(codes: Iterable[str]) -> dict[str, list[Record]]:
 def end_instance(instance_id: str) -> None:
     """Terminate an instance. Idempotent."""
     client("ec2").terminate_instances(InstanceIds=[instance_id])
-
-
-def _batches(ids: list[str]) -> Iterator[list[str]]:
-    for first in range(0, len(ids), IDS_MAX):
-        yield ids[first : first + IDS_MAX]

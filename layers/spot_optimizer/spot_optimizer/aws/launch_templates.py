@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, cast
 
@@ -68,6 +68,17 @@ def _create(stack_name: str, workload_id: str, data: Mapping[str, Any]) -> tuple
 def _find(name: str) -> str:
     reply = client("ec2").describe_launch_templates(LaunchTemplateNames=[name])
     return str(reply["LaunchTemplates"][0]["LaunchTemplateId"])
+
+
+VERSIONS_PER_CALL = 200
+"""EC2 API reference, DeleteLaunchTemplateVersions."""
+
+
+def delete_versions(template_id: str, versions: Sequence[int]) -> None:
+    """Delete up to ``VERSIONS_PER_CALL`` versions. Unknown ones and the default one are passed over."""
+    client("ec2").delete_launch_template_versions(
+        LaunchTemplateId=template_id, Versions=[str(each) for each in versions]
+    )
 
 
 def read_template_data(template_id: str, version: int) -> Mapping[str, Any]:

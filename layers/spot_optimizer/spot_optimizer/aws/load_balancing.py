@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from botocore.exceptions import ClientError
 
+from spot_optimizer.aws.batches import read_known
 from spot_optimizer.aws.clients import client, error_code
 from spot_optimizer.switching.instance_record import Record
 
@@ -71,19 +72,22 @@ def read_enabled_zones(load_balancer_arns: Iterable[str]) -> dict[str, frozenset
 
     A target in another zone is ``unused`` (ELB API reference, TargetHealth). This holds for each type of
     load balancer (their guides, "Health checks"), also with cross-zone load balancing, which distributes
-    over the enabled zones only. Raises ClientError for a load balancer that has just been deleted.
+    over the enabled zones only. A load balancer that has just been deleted is absent.
     """
-    arns = sorted(set(load_balancer_arns))
-    zones: dict[str, frozenset[str]] = {}
-    for start in range(0, len(arns), _BALANCERS_MAX):
-        reply = client("elbv2").describe_load_balancers(
-            LoadBalancerArns=arns[start : start + _BALANCERS_MAX]
+    rows = read_known(
+        load_balancer_arns,
+        lambda arns: client("elbv2").describe_load_balancers(LoadBalancerArns=arns)[
+            "LoadBalancers"
+        ],
+        lambda code: code == "LoadBalancerNotFound",
+        most=_BALANCERS_MAX,
+    )
+    return {
+        row["LoadBalancerArn"]: frozenset(
+            zone["ZoneName"] for zone in row.get("AvailabilityZones") or ()
         )
-        for row in reply["LoadBalancers"]:
-            zones[row["LoadBalancerArn"]] = frozenset(
-                zone["ZoneName"] for zone in row.get("AvailabilityZones") or ()
-            )
-    return zones
+        for row in rows
+    }
 
 
 def read_registrations(

@@ -71,6 +71,8 @@ class WorkloadView:
     """Its instance still lacks target groups or addresses of the instance before it."""
     scheduled_stop: ScheduledStop | None = None
     """When EC2 will stop or retire its instance; None if EC2 has announced nothing."""
+    launch_problem: str = ""
+    """Why a replacement would be refused or differ from the instance; empty if nothing is known."""
 
     @property
     def pool(self) -> Pool:

@@ -39,6 +39,8 @@ class Adopted:
     windows: tuple[Window, ...] = ()
     not_before: datetime | None = None
     image: Image = field(default_factory=Image)
+    launch_problem: str = ""
+    """Why planned switches wait: see ``PlanItem``."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from spot_optimizer.switching.instance_record import (
     Record,
     primary_interface,
 )
+from spot_optimizer.switching.option_parts import OF_INSTANCE, OF_INTERFACE, unknown_parts
 from spot_optimizer.switching.zones import is_wavelength_zone
 
 
@@ -29,8 +30,10 @@ def unsupported_features(instance: Record, instance_type: InstanceType | None) -
 
 def _product(instance: Record) -> Iterator[str]:
     details = instance.get("PlatformDetails", "Linux/UNIX")
-    if instance.get("Platform") == "windows" or details != "Linux/UNIX":
-        product = "Windows" if instance.get("Platform") == "windows" else details
+    # botocore spells the value "Windows", EC2 "windows".
+    is_windows = instance.get("Platform", "").lower() == "windows"
+    if is_windows or details != "Linux/UNIX":
+        product = "Windows" if is_windows else details
         yield f"its product is {product}; only Linux/UNIX is supported"
     for code in instance.get("ProductCodes") or ():
         if code.get("ProductCodeType") == "marketplace":
@@ -83,6 +86,8 @@ def _options(instance: Record, instance_type: InstanceType | None) -> Iterator[s
     bandwidth = (instance.get("NetworkPerformanceOptions") or {}).get("BandwidthWeighting")
     if bandwidth not in (None, "default"):
         yield f"its bandwidth weighting is {bandwidth}, which few types support"
+    for name in unknown_parts(instance, OF_INSTANCE):
+        yield f"{name} is set, which a replacement cannot be given"
     for name in (
         "KernelId",
         "RamdiskId",
@@ -113,6 +118,21 @@ def _network(instance: Record) -> Iterator[str]:
             "let its network interface be deleted on termination: it outlives the instance, and a"
             " switch would leave it and its address behind"
         )
+    if attachment.get("EnaQueueCount"):
+        # EC2 shows it only if it was asked for (reported in cilium's pull request 48246).
+        yield (
+            f"it asks for {attachment['EnaQueueCount']} ENA queues (EnaQueueCount), which few types"
+            " support"
+        )
+    if attachment.get("NetworkCardIndex"):
+        card = attachment["NetworkCardIndex"]
+        yield f"its network interface is on network card {card}, which few types have"
+    for name in unknown_parts(primary, OF_INTERFACE, "NetworkInterfaces."):
+        yield f"{name} is set, which a replacement cannot be given"
+    for mapping in instance.get("BlockDeviceMappings") or ():
+        card = (mapping.get("Ebs") or {}).get("EbsCardIndex")
+        if card:
+            yield f"its volume at {mapping['DeviceName']} is on EBS card {card}, which few types have"
     if (attachment.get("EnaSrdSpecification") or {}).get("EnaSrdEnabled"):
         yield "it uses ENA Express, which few types support"
     if primary.get("SourceDestCheck", instance.get("SourceDestCheck", True)) is False:

@@ -27,6 +27,16 @@ from spot_optimizer.switching.instance_record import (
     user_data_hash,
     user_tags,
 )
+from spot_optimizer.switching.launch_resources import (
+    NONE,
+    LaunchResources,
+    accepts_blank_volumes,
+)
+from spot_optimizer.switching.option_parts import (
+    OF_LAUNCH_TEMPLATE_DATA,
+    set_parts,
+    unknown_parts,
+)
 
 TAGS_MAX = 50
 """Tags that a resource may have (EC2 User Guide, "Tag restrictions"); ``aws:`` tags do not count."""
@@ -69,9 +79,6 @@ _COPIED = frozenset({"UserData"})
 _DECISIVE_PART = {"Operator": "Managed"}
 """Structures of which only one part matters: whether a service manages the instance, not which one or
 whether it is hidden in lists."""
-_UNUSED_VALUES = frozenset({"", "default", "disabled", "no-preference", "none", "off"})
-"""Values that say that an option is not used (EC2 API reference, ``ResponseLaunchTemplateData`` and
-the structures in it)."""
 
 
 class CannotReproduce(ValueError):
@@ -87,25 +94,28 @@ def template_data(
     workload_id: str,
     interface_tags: Mapping[str, str],
     image_devices: AbstractSet[str] = frozenset(),
+    gone: LaunchResources = NONE,
 ) -> dict[str, Any]:
     """The ``LaunchTemplateData`` of CreateLaunchTemplate for replacements of this instance.
 
     ``source`` is GetLaunchTemplateData's ``LaunchTemplateData`` (the only response with user data,
     which goes from there into the template and nowhere else), ``volumes`` are DescribeVolumes rows,
     ``interface_tags`` the tags of the primary interface, which DescribeInstances does not show, and
-    ``image_devices`` the device names of the image's EBS volumes. Raises CannotReproduce for
-    anything that would be lost.
+    ``image_devices`` the device names of the image's EBS volumes. A launch would be refused with what is
+    ``gone``: a key pair, an instance profile and, if the user accepts a blank volume, a snapshot are
+    left out. Raises CannotReproduce for anything else that would be lost.
     """
     _refuse_unsupported_options(source)
     identity = identity_of(instance)
     ours = {MANAGED_TAG: stack, WORKLOAD_TAG: workload_id}
     by_id = {volume["VolumeId"]: volume for volume in volumes}
     mappings = instance.get("BlockDeviceMappings") or ()
+    without = gone.snapshots if accepts_blank_volumes(instance) else frozenset[str]()
     data: dict[str, Any] = {
         "ImageId": instance["ImageId"],
-        "Monitoring": {"Enabled": identity.detailed_monitoring},
+        "Monitoring": _monitoring(instance, identity),
         "BlockDeviceMappings": [
-            *(_device(mapping, instance, by_id) for mapping in mappings),
+            *(_device(mapping, instance, by_id, without) for mapping in mappings),
             *_suppressed(instance, image_devices),
         ],
         "NetworkInterfaces": [_interface(instance, identity)],
@@ -116,12 +126,12 @@ def template_data(
         ],
     }
     optional = {
-        "KeyName": identity.key_name,
+        "KeyName": identity.key_name if identity.key_name not in gone.key_pairs else None,
         "UserData": source.get("UserData"),
         "MetadataOptions": identity.metadata_options,
         "PrivateDnsNameOptions": identity.private_dns_name_options,
         "EbsOptimized": identity.ebs_optimized,
-        **_options(identity),
+        **_options(identity, gone),
     }
     data.update({name: value for name, value in optional.items() if value})
     return data
@@ -135,29 +145,29 @@ def _refuse_unsupported_options(source: Record) -> None:
             continue
         if name in _DECISIVE_PART and isinstance(value, Mapping):
             value = {_DECISIVE_PART[name]: value.get(_DECISIVE_PART[name])}
-        found = next(_set_parts(name, value), None)
-        if found is not None:
-            raise CannotReproduce(f"{found} is set, which a replacement cannot be given")
+        _refuse_first(set_parts(name, value))
+    _refuse_first(unknown_parts(source, OF_LAUNCH_TEMPLATE_DATA))
 
 
-def _set_parts(name: str, value: object) -> Iterator[str]:
-    """Dotted names of the parts of a value that are set: not false, zero, empty or a word for unused."""
-    if isinstance(value, Mapping):
-        for part, inner in value.items():
-            yield from _set_parts(f"{name}.{part}", inner)
-    elif isinstance(value, list | tuple):
-        for inner in value:
-            yield from _set_parts(name, inner)
-    elif isinstance(value, str):
-        if value.lower() not in _UNUSED_VALUES:
-            yield name
-    elif value:
-        yield name
+def _refuse_first(names: Iterator[str]) -> None:
+    found = next(names, None)
+    if found is not None:
+        raise CannotReproduce(f"{found} is set, which a replacement cannot be given")
 
 
-def _options(identity: InstanceIdentity) -> dict[str, Any]:
+def _monitoring(instance: Record, identity: InstanceIdentity) -> dict[str, Any]:
+    """Metric categories need detailed monitoring (EC2 API reference, RunInstancesMonitoringEnabled)."""
+    categories = (instance.get("Monitoring") or {}).get("MetricCategoryIds")
+    if not identity.detailed_monitoring or not categories:
+        return {"Enabled": identity.detailed_monitoring}
+    return {"Enabled": True, "MetricCategoryIds": list(categories)}
+
+
+def _options(identity: InstanceIdentity, gone: LaunchResources) -> dict[str, Any]:
     options: dict[str, Any] = {}
-    if identity.instance_profile_arn:
+    if identity.instance_profile_arn and (
+        identity.instance_profile_arn not in gone.instance_profiles
+    ):
         options["IamInstanceProfile"] = {"Arn": identity.instance_profile_arn}
     if identity.tenancy != "default":
         options["Placement"] = {"Tenancy": identity.tenancy}
@@ -172,12 +182,18 @@ def _options(identity: InstanceIdentity) -> dict[str, Any]:
     return options
 
 
-def _device(mapping: Record, instance: Record, volumes: Mapping[str, Record]) -> dict[str, Any]:
+def _device(
+    mapping: Record,
+    instance: Record,
+    volumes: Mapping[str, Record],
+    without_snapshots: AbstractSet[str],
+) -> dict[str, Any]:
     """One block device mapping.
 
     The root volume gets no SnapshotId: its content comes from the image's mapping of that device,
     which the launch overrides field by field, and EC2 refuses a different snapshot for it. Every other
-    volume gets the snapshot that it was made from, or it would be blank. Encryption is only named if
+    volume gets the snapshot that it was made from, or it would be blank: so are those of
+    ``without_snapshots``. Encryption is only named if
     it is on (an unencrypted snapshot can be encrypted, never the reverse), IOPS and throughput only
     for volume types that take them (EC2 API reference, EbsBlockDevice).
     """
@@ -200,8 +216,12 @@ def _device(mapping: Record, instance: Record, volumes: Mapping[str, Record]) ->
         ebs["Encrypted"] = True
         if volume.get("KmsKeyId"):
             ebs["KmsKeyId"] = volume["KmsKeyId"]
-    if volume.get("SnapshotId") and device != instance.get("RootDeviceName"):
-        ebs["SnapshotId"] = volume["SnapshotId"]
+    snapshot = volume.get("SnapshotId")
+    if snapshot and device != instance.get("RootDeviceName") and snapshot not in without_snapshots:
+        ebs["SnapshotId"] = snapshot
+    rate = volume.get("VolumeInitializationRate")
+    if rate and (device == instance.get("RootDeviceName") or "SnapshotId" in ebs):
+        ebs["VolumeInitializationRate"] = rate
     return {"DeviceName": device, "Ebs": ebs}
 
 
@@ -230,6 +250,8 @@ def _interface(instance: Record, identity: InstanceIdentity) -> dict[str, Any]:
         "AssociatePublicIpAddress": has_public_address(instance),
         "DeleteOnTermination": True,
     }
+    if interface.get("Description"):
+        spec["Description"] = interface["Description"]
     addresses: Sequence[Record] = interface.get("Ipv6Addresses") or ()
     if addresses:
         spec["Ipv6AddressCount"] = len(addresses)

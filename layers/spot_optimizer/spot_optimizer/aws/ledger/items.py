@@ -203,12 +203,29 @@ class SignalItem(Item):
     instance_id: str = ""
 
 
+class SupersededVersion(Item):
+    """A version of a launch template that is not the workload's newest any more."""
+
+    version: int
+    at: AwareDatetime
+    """When a newer one was written."""
+
+
 class PlanItem(Item):
     """Launch template and standing failover plan, apart from the hot item because it is larger."""
 
     workload_id: str
     launch_template: LaunchTemplateRef | None = None
     """Its id is empty if EC2 no longer has the template; the next cycle creates another."""
+    superseded_versions: tuple[SupersededVersion, ...] = ()
+    """Versions of the template that an execution may still name which has not claimed its workload."""
+    versions_deleted_to: int = 0
+    """Versions up to this one have been deleted, except the first, EC2's default version."""
+    launch_problem: str = ""
+    """Why a replacement would not be like the instance, or not be launched at all: planned switches
+    wait, a failover does what is possible. Empty if nothing is known to be wrong."""
+    launch_losses: str = ""
+    """What a replacement will lack, by the user's own leave."""
     read_instance_id: str = ""
     """The instance that was last read into the template. A replacement that we launched from the
     template need not be read."""

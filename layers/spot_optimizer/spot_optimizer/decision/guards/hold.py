@@ -127,6 +127,12 @@ def _live_switch(workload: WorkloadView, _world: World, _now: datetime) -> str:
     return f"switch {workload.live_switch_id} of this workload is still running"
 
 
+def _launch_problem(workload: WorkloadView, _world: World, _now: datetime) -> str:
+    if not workload.launch_problem:
+        return ""
+    return f"no launch would succeed as it should: {workload.launch_problem}"
+
+
 def _manual_mode(workload: WorkloadView, _world: World, _now: datetime) -> str:
     return "manual mode: recorded only" if workload.mode is Mode.MANUAL else ""
 
@@ -190,6 +196,7 @@ _ALWAYS: tuple[_Check, ...] = (
     _workload_breaker,
     _live_switch,
     _dry_run,
+    _launch_problem,
 )
 _URGENT: tuple[_Check, ...] = (_manual_mode, _cooldown)
 _PLANNED: tuple[_Check, ...] = (

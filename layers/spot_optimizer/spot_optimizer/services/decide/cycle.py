@@ -32,6 +32,7 @@ from spot_optimizer.market.snapshot import MarketSnapshot
 from spot_optimizer.services.decide.enroll import Enrollment
 from spot_optimizer.services.decide.inventory import Inventory, ManagedWorkload
 from spot_optimizer.services.decide.judge import Judged, judge
+from spot_optimizer.services.decide.launch_problems import alert_new_problems
 from spot_optimizer.services.decide.load_balancing import LoadBalancingWatch, is_due
 from spot_optimizer.services.decide.observe import Observed, observe_all, observe_one
 from spot_optimizer.services.decide.record import DecisionRecorder, acts
@@ -43,6 +44,7 @@ from spot_optimizer.services.decide.scheduled_stops import (
 )
 from spot_optimizer.services.decide.standing_plans import StandingPlans
 from spot_optimizer.services.decide.switch_order import failover_terms, switch_order
+from spot_optimizer.services.decide.template_versions import live_versions
 from spot_optimizer.setting_precedence import overridden_for_stack
 from spot_optimizer.switching.adoption import Adoption, judge_adoption
 from spot_optimizer.telemetry import logger, metrics
@@ -183,8 +185,10 @@ class _Cycle:
             self.now,
             managed_as=self.env.stack_name,
             look=self._is_scheduled and is_look_due(self.stack.instances_looked_at, self.now),
+            live=live_versions(self.ledger),
             dry_run=self.settings.dry_run,
         )
+        alert_new_problems(self.env, observed.plans, plans)
         if refreshed.looked:
             self.ledger.update(
                 keys.stack_key(), StackItem.stored({"instances_looked_at": self.now})

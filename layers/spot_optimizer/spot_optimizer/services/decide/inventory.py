@@ -88,6 +88,7 @@ class ManagedWorkload:
             image=self.adopted.image,
             windows=self.adopted.windows,
             not_before=self.adopted.not_before,
+            launch_problem=self.adopted.launch_problem,
             moves=tuple(
                 PastSwitch(each.at, each.lifecycle, each.planned)
                 for each in item.past_switches

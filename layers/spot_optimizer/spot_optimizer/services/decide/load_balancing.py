@@ -209,7 +209,7 @@ def _served_zones(
         for workload_id, each in load_balancing.items()
     }
     enabled = read_enabled_zones(arn for some in balancers.values() for arn in some)
-    zones = {w: [enabled[arn] for arn in some] for w, some in balancers.items()}
+    zones = {w: [enabled[arn] for arn in some if arn in enabled] for w, some in balancers.items()}
     return {
         w: tuple(sorted(frozenset.intersection(*some))) if some else () for w, some in zones.items()
     }

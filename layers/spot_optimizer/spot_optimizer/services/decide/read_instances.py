@@ -1,7 +1,7 @@
 """Read instances whole, as their launch templates need it: new ones, and those that may have changed."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -14,6 +14,7 @@ from spot_optimizer.aws.instances import (
     read_persistent_requests,
     read_volumes,
 )
+from spot_optimizer.aws.launch_resources import find_gone
 from spot_optimizer.switching.instance_identity import (
     InstanceIdentity,
     identity_of,
@@ -25,6 +26,13 @@ from spot_optimizer.switching.instance_record import (
     user_data_hash,
 )
 from spot_optimizer.switching.instance_state import InstanceState, state_of
+from spot_optimizer.switching.launch_resources import (
+    NONE,
+    LaunchFindings,
+    LaunchResources,
+    launch_findings,
+    resources_of,
+)
 from spot_optimizer.switching.protections import Protections
 from spot_optimizer.switching.stored_digests import details_digest
 from spot_optimizer.telemetry import logger
@@ -45,6 +53,12 @@ class InstanceReading:
     image_devices: frozenset[str]
     persistent_spot_request_id: str | None
     cpu_credits: str | None
+    gone: LaunchResources = NONE
+    """What launches name and is not there any more: of this instance and of others."""
+
+    @property
+    def findings(self) -> LaunchFindings:
+        return launch_findings(self.instance, self.volumes, self.gone)
 
     @property
     def protections(self) -> Protections:
@@ -72,16 +86,30 @@ class _Surroundings:
     image_devices: Mapping[str, frozenset[str]]
     credits: Mapping[str, str]
     persistent: Mapping[str, str]
+    gone: LaunchResources
 
     @classmethod
     def read(cls, rows: list[Record]) -> "_Surroundings":
+        volumes = read_volumes(rows)
+        image_devices = read_image_devices(row["ImageId"] for row in rows)
         return cls(
-            read_volumes(rows),
+            volumes,
             read_interface_tags(rows),
-            read_image_devices(row["ImageId"] for row in rows),
+            image_devices,
             _credit_modes(rows),
             read_persistent_requests(rows),
+            find_gone(_named_by_launches(rows, volumes), image_devices),
         )
+
+
+def _named_by_launches(rows: list[Record], volumes: Mapping[str, Record]) -> LaunchResources:
+    each = [resources_of(row, _volumes_of(row, volumes)) for row in rows]
+    return LaunchResources(
+        **{
+            part.name: frozenset[str]().union(*(getattr(one, part.name) for one in each))
+            for part in fields(LaunchResources)
+        }
+    )
 
 
 def _credit_modes(rows: Iterable[Record]) -> dict[str, str]:
@@ -90,28 +118,28 @@ def _credit_modes(rows: Iterable[Record]) -> dict[str, str]:
 
 def read_whole_instances(
     instances: Iterable[Record],
-) -> tuple[dict[str, InstanceReading], dict[str, str]]:
+) -> tuple[dict[str, InstanceReading], dict[str, Exception]]:
     """Readings by instance id, and why the other instances could not be read.
 
     One call for each instance, and a few for all of them.
     """
     rows = list(instances)
     readings: dict[str, InstanceReading] = {}
-    unreadable: dict[str, str] = {}
+    unreadable: dict[str, Exception] = {}
     if not rows:
         return readings, unreadable
     try:
         around = _Surroundings.read(rows)
     except (BotoCoreError, ClientError) as error:
         logger.exception("instances not read")
-        return readings, {row["InstanceId"]: f"it could not be read: {error}" for row in rows}
+        return readings, {row["InstanceId"]: error for row in rows}
     for row in rows:
         instance_id = row["InstanceId"]
         try:
             source = read_launch_template_source(instance_id)
         except (BotoCoreError, ClientError) as error:
             logger.exception("instance not read", instance_id=instance_id)
-            unreadable[instance_id] = f"it could not be read: {error}"
+            unreadable[instance_id] = error
             continue
         interface_id = primary_interface(row).get("NetworkInterfaceId", "")
         readings[instance_id] = InstanceReading(
@@ -122,21 +150,30 @@ def read_whole_instances(
             image_devices=around.image_devices.get(row["ImageId"], frozenset()),
             persistent_spot_request_id=around.persistent.get(instance_id),
             cpu_credits=around.credits.get(instance_id),
+            gone=around.gone,
         )
     return readings, unreadable
 
 
-def read_details(instances: Iterable[Record]) -> dict[str, str]:
-    """Instance id -> ``details_digest`` of its current volumes and credit mode.
+def read_details(instances: Iterable[Record]) -> dict[str, tuple[str, LaunchFindings]]:
+    """Instance id -> ``details_digest`` of its current volumes and credit mode, and what is wrong with
+    its next launch.
 
-    Two calls for every 200 volumes and instances: about a hundred for 10,000 instances.
+    Six calls for every 200 instances, and one for each instance profile: about three hundred for 10,000
+    instances.
     """
     rows = list(instances)
     volumes, credits = read_volumes(rows), _credit_modes(rows)
+    gone = find_gone(
+        _named_by_launches(rows, volumes), read_image_devices(row["ImageId"] for row in rows)
+    )
     return {
-        row["InstanceId"]: details_digest(
-            identity_of(row, cpu_credits=credits.get(row["InstanceId"])),
-            state_of(row, _volumes_of(row, volumes)),
+        row["InstanceId"]: (
+            details_digest(
+                identity_of(row, cpu_credits=credits.get(row["InstanceId"])),
+                state_of(row, _volumes_of(row, volumes)),
+            ),
+            launch_findings(row, _volumes_of(row, volumes), gone),
         )
         for row in rows
     }

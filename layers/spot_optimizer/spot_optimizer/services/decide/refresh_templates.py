@@ -9,6 +9,7 @@ what may have changed                 seen by                      when
 all that DescribeInstances shows      ``fingerprint``              every cycle
 user data (only of a stopped one)     the launch time              the cycle after the start
 volumes, their tags, credit mode      a digest of their own        every hour, two calls for 200
+what a launch names (image, key, ...) looking it up                every hour, four calls for 200
 all of it                             an undone switch             the cycle after the switch
 the rest (shutdown behavior, ...)     only a reading shows it      every day, a few instances a cycle
 ====================================  ===========================  ==================================
@@ -22,6 +23,7 @@ from enum import IntEnum
 from botocore.exceptions import BotoCoreError, ClientError
 
 from spot_optimizer.aws.ledger.items import PlanItem, WorkloadItem
+from spot_optimizer.services.decide.launch_problems import could_not_read_again, with_problems
 from spot_optimizer.services.decide.observe import Observed
 from spot_optimizer.services.decide.read_instances import (
     READS_MAX,
@@ -29,7 +31,8 @@ from spot_optimizer.services.decide.read_instances import (
     read_whole_instances,
 )
 from spot_optimizer.services.decide.standing_plans import StandingPlans
-from spot_optimizer.services.decide.write_templates import update_launch_templates
+from spot_optimizer.services.decide.template_versions import LiveVersions
+from spot_optimizer.services.decide.write_templates import can_launch_from, update_launch_templates
 from spot_optimizer.switching.adoption import Adopted, Adoption, Refused
 from spot_optimizer.switching.instance_record import Record
 from spot_optimizer.switching.protections import refuse_protected
@@ -69,6 +72,7 @@ def refresh_templates(
     *,
     managed_as: str,
     look: bool,
+    live: LiveVersions,
     dry_run: bool,
 ) -> Refreshed:
     """Read what is due, write launch templates, and note both in ``plans``.
@@ -86,7 +90,9 @@ def refresh_templates(
     readings, unreadable = read_whole_instances(
         observed.instances[each.instance_id] for each in due.now
     )
-    unread = due.unknown - readings.keys()
+    kept = _with_the_last_template(due, unreadable, observed.instances, plans)
+    plans.change({each.workload_id: {"launch_problem": text} for each, text in kept})
+    unread = due.unknown - readings.keys() - {each.instance_id for each, _ in kept}
 
     # 3. Filter: a reading shows protections, which adoption could not see.
     protections = {instance_id: each.protections for instance_id, each in readings.items()}
@@ -95,32 +101,71 @@ def refresh_templates(
 
     # 4. Write: launch templates of the instances that were read.
     written = update_launch_templates(
-        filtered.adopted, readings, plans, now, stack_name=managed_as, dry_run=dry_run
+        filtered.adopted,
+        readings,
+        plans,
+        now,
+        live=live,
+        stack_name=managed_as,
+        dry_run=dry_run,
     )
     plans.put(written.plans)
     read = [each.workload_id for each in due.now if each.instance_id in readings]
     plans.change(_marked_unknown(plans, read, sound=written.plans))
 
     return Refreshed(
-        adopted=tuple(a for a in filtered.adopted if a.workload_id not in written.refused),
+        adopted=tuple(
+            with_problems(a, plans.get(a.workload_id))
+            for a in filtered.adopted
+            if a.workload_id not in written.refused
+        ),
         refused=(
             *adoption.refused,
             *filtered.refused,
-            *(
-                Refused(a.instance_id, a.workload_id, unreadable[a.instance_id])
-                for a in due.now
-                if a.instance_id in unread & unreadable.keys()
-            ),
-            *(
-                Refused(a.instance_id, a.workload_id, written.refused[a.workload_id])
-                for a in filtered.adopted
-                if a.workload_id in written.refused
+            *_refusals(due.now, {i: _not_read(unreadable[i]) for i in unread & unreadable.keys()}),
+            *_refusals(
+                filtered.adopted,
+                {
+                    a.instance_id: written.refused[a.workload_id]
+                    for a in filtered.adopted
+                    if a.workload_id in written.refused
+                },
             ),
         ),
         waiting=due.waiting,
         read=due.were_unknown & written.plans.keys(),
         looked=changed is not None,
     )
+
+
+def _refusals(adopted: Iterable[Adopted], reasons: Mapping[str, str]) -> list[Refused]:
+    """``reasons``: instance id -> why it is refused after all."""
+    return [
+        Refused(a.instance_id, a.workload_id, reasons[a.instance_id])
+        for a in adopted
+        if a.instance_id in reasons
+    ]
+
+
+def _not_read(error: Exception) -> str:
+    return f"it could not be read: {error}"
+
+
+def _with_the_last_template(
+    due: "_Readings",
+    unreadable: Mapping[str, Exception],
+    instances: Mapping[str, Record],
+    plans: Mapping[str, PlanItem],
+) -> list[tuple[Adopted, str]]:
+    """Changed instances that EC2 does not describe whole, and that keep the template that they have:
+    an outdated one is better than no failover. With the reason in words."""
+    return [
+        (each, could_not_read_again(unreadable[each.instance_id]))
+        for each in due.now
+        if each.instance_id in unreadable.keys() & due.unknown
+        and each.workload_id in plans
+        and can_launch_from(plans[each.workload_id], instances[each.instance_id])
+    ]
 
 
 def is_look_due(looked_at: datetime | None, now: datetime) -> bool:
@@ -131,8 +176,8 @@ def is_look_due(looked_at: datetime | None, now: datetime) -> bool:
 def _changed_details(
     adopted: Iterable[Adopted], instances: Mapping[str, Record], plans: Mapping[str, PlanItem]
 ) -> frozenset[str] | None:
-    """Ids of workloads whose volumes or credit mode differ from the last reading; None if EC2 does not
-    answer, which stops no cycle."""
+    """Ids of workloads whose volumes or credit mode differ from the last reading, or of whose next
+    launch something else is wrong; None if EC2 does not answer, which stops no cycle."""
     known = {
         each.instance_id: each.workload_id
         for each in adopted
@@ -148,9 +193,14 @@ def _changed_details(
         return None
     return frozenset(
         known[instance_id]
-        for instance_id, details in found.items()
+        for instance_id, (details, findings) in found.items()
         if details != plans[known[instance_id]].details
+        or findings.texts != _known_findings(plans[known[instance_id]])
     )
+
+
+def _known_findings(plan: PlanItem) -> tuple[str, str]:
+    return plan.launch_problem, plan.launch_losses
 
 
 # --- which instances are due ---------------------------------------------------------------------

@@ -7,14 +7,16 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from spot_optimizer.aws.launch_templates import write_template
 from spot_optimizer.aws.ledger.items import PlanItem
 from spot_optimizer.contracts.switch import LaunchTemplateRef
+from spot_optimizer.services.decide.launch_problems import could_not_update
 from spot_optimizer.services.decide.read_instances import InstanceReading
+from spot_optimizer.services.decide.template_versions import LiveVersions, write_version
 from spot_optimizer.switching.adoption import Adopted
 from spot_optimizer.switching.instance_identity import (
     identity_digest,
 )
+from spot_optimizer.switching.instance_record import SWITCH_TAG, Record, tags_of
 from spot_optimizer.switching.instance_state import state_digest
 from spot_optimizer.switching.launch_template import CannotReproduce, data_hash, template_data
 from spot_optimizer.switching.launch_traits import launch_traits, traits_of
@@ -38,12 +40,15 @@ def update_launch_templates(
     plans: Mapping[str, PlanItem],
     now: datetime,
     *,
+    live: LiveVersions,
     stack_name: str,
     dry_run: bool,
 ) -> TemplateUpdates:
     """Create or update the launch template of every workload whose instance was read.
 
-    In a dry run nothing is written to EC2, but instances that cannot be reproduced are still found.
+    If EC2 does not take a change, the template stays as it is: an outdated one is better than no
+    failover. In a dry run nothing is written to EC2, but instances that cannot be reproduced are still
+    found.
     """
     changed: dict[str, PlanItem] = {}
     refused: dict[str, str] = {}
@@ -52,21 +57,33 @@ def update_launch_templates(
         if reading is None:
             continue
         plan = plans.get(each.workload_id) or PlanItem(workload_id=each.workload_id)
-        template = plan.launch_template
+        changes = _as_read(reading, now)
         try:
             data = _template_data(reading, stack_name, each.workload_id)
             if not dry_run:
-                template = _write(stack_name, each.workload_id, data, reading, template)
+                changes |= _write(stack_name, plan, data, reading, live, now)
         except CannotReproduce as error:
             refused[each.workload_id] = str(error)
             continue
         except (BotoCoreError, ClientError) as error:
-            refused[each.workload_id] = f"its launch template cannot be written: {error}"
-            continue
-        read = _as_read(reading, now)
-        _log_changes(plan, read)
-        changed[each.workload_id] = plan.model_copy(update={"launch_template": template, **read})
+            logger.exception("launch template not written", workload_id=each.workload_id)
+            if not can_launch_from(plan, reading.instance):
+                refused[each.workload_id] = f"its launch template cannot be written: {error}"
+                continue
+            # Without a digest of its details, the instance is read again in the next cycle.
+            problems = filter(None, (could_not_update(error), changes["launch_problem"]))
+            changes |= {"details": "", "launch_problem": "; ".join(problems)}
+        _log_changes(plan, changes)
+        changed[each.workload_id] = plan.model_copy(update=changes)
     return TemplateUpdates(changed, refused)
+
+
+def can_launch_from(plan: PlanItem, instance: Record) -> bool:
+    """Whether the plan's template was made from this instance, or launched it."""
+    template = plan.launch_template
+    if template is None or not template.template_id:
+        return False
+    return plan.read_instance_id == instance["InstanceId"] or SWITCH_TAG in tags_of(instance)
 
 
 def _template_data(reading: InstanceReading, stack_name: str, workload_id: str) -> dict[str, Any]:
@@ -78,12 +95,14 @@ def _template_data(reading: InstanceReading, stack_name: str, workload_id: str) 
         workload_id=workload_id,
         interface_tags=reading.interface_tags,
         image_devices=reading.image_devices,
+        gone=reading.gone,
     )
 
 
 def _as_read(reading: InstanceReading, now: datetime) -> dict[str, Any]:
     """What a plan keeps to recognize an unchanged instance."""
     identity, state = reading.identity, reading.state
+    problem, losses = reading.findings.texts
     return {
         "read_instance_id": reading.instance["InstanceId"],
         "fingerprint": fingerprint(reading.instance),
@@ -93,6 +112,8 @@ def _as_read(reading: InstanceReading, now: datetime) -> dict[str, Any]:
         "read_at": now,
         "read_launch_time": reading.instance["LaunchTime"],
         "persistent_spot_request_id": reading.persistent_spot_request_id,
+        "launch_problem": problem,
+        "launch_losses": losses,
     }
 
 
@@ -114,20 +135,24 @@ def _log_changes(plan: PlanItem, read: Mapping[str, Any]) -> None:
 
 def _write(
     stack_name: str,
-    workload_id: str,
+    plan: PlanItem,
     data: Mapping[str, Any],
     reading: InstanceReading,
-    template: LaunchTemplateRef | None,
-) -> LaunchTemplateRef:
+    live: LiveVersions,
+    now: datetime,
+) -> dict[str, Any]:
+    """Attributes of the plan, once EC2 has the data. Raises EC2's error."""
+    template, notes = plan.launch_template, {}
     before = traits_of(template) if template else None
     traits = launch_traits(reading.source.data, reading.instance, reading.cpu_credits, before)
     hashed = data_hash(data)
     if template is None or template.data_hash != hashed:
-        template_id, version = write_template(
-            stack_name, workload_id, data, template.template_id if template else None
+        written = write_version(stack_name, plan, data, live, now)
+        notes = dict(written.notes)
+        template = LaunchTemplateRef(
+            template_id=written.template_id, version=written.version, data_hash=hashed
         )
-        template = LaunchTemplateRef(template_id=template_id, version=version, data_hash=hashed)
-    return template.model_copy(
+    template = template.model_copy(
         update={
             "instance_digest": instance_digest(reading.identity, reading.state),
             "cpu_credits": traits.cpu_credits,
@@ -135,3 +160,4 @@ def _write(
             "capacity_reservation_preference": traits.capacity_reservation_preference,
         }
     )
+    return {**notes, "launch_template": template}

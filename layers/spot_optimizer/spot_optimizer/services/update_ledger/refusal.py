@@ -41,6 +41,9 @@ def _record(
     following = _following(switch)
     if refusal.code.startswith("InvalidLaunchTemplateId."):
         _discard_template(ledger, switch)
+    elif refusal.scope is Scope.NOTHING:
+        # What the launch names may be gone: the next cycle reads the instance again, and says so.
+        ledger.update(keys.plan_key(switch.workload_id), PlanItem.stored({"details": ""}))
     claims.note_refusal(ledger, switch, following)
     _record_in_pool_history(ledger, switch, refusal, now)
     logger.info("launch refused", refusal=launch.model_dump(), next_candidate=following)
