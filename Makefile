@@ -2,7 +2,8 @@
 # make test    make check, then all tests
 # make check   check style, types and template, and build
 # make unit    run the tests of the pure core, in seconds
-# make soak    run every EVERY-th single fault (1) and SEEDS random runs (100); takes an hour or more
+# make soak    run every EVERY-th single fault (1) and SEEDS random runs (100); takes an hour or more, and goes
+#              on from the file RESULTS, if that is given, after it was stopped
 # make clean   remove everything that the other targets create
 # Requires Python 3.11 or newer with its venv module, and PyPI (or the index that pip is configured to use).
 
@@ -58,7 +59,7 @@ unit: $(VENV)/dev-installed
 	@$(BIN)/python -m pytest $(UNIT_TESTS)
 
 soak: $(VENV)/base-installed
-	@$(BIN)/spot-optimizer soak --seeds $(SEEDS) --every $(EVERY)
+	@$(BIN)/spot-optimizer soak --seeds $(SEEDS) --every $(EVERY) $(if $(RESULTS),--results $(RESULTS))
 
 clean:
 	rm -rf $(VENV) .aws-sam build *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache

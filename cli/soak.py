@@ -1,6 +1,7 @@
 """``spot-optimizer soak``: single and random faults at every AWS call, and their violations."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -13,6 +14,7 @@ from simulator.trials.chosen import CHOSEN
 from simulator.trials.coverage import Coverage
 from simulator.trials.plans import clean_runs, seeded_runs, single_faults
 from simulator.trials.pool import Servers
+from simulator.trials.results import OtherCode, ResultFile
 from simulator.trials.run import RunResult, RunSpec
 from simulator.trials.trials import RANDOM, SINGLE, TRIALS
 
@@ -45,6 +47,14 @@ def soak(
     jobs: Annotated[
         int | None, typer.Option(min=1, help="Number of processes; default: one per processor.")
     ] = None,
+    results: Annotated[
+        Path | None,
+        typer.Option(
+            dir_okay=False,
+            help="File that keeps each result: a soak that was stopped goes on from it. It is for one"
+            " version of the code.",
+        ),
+    ] = None,
 ) -> None:
     """Inject faults into every AWS call of small whole runs, and assert the invariants.
 
@@ -60,6 +70,10 @@ def soak(
     if fault or seed is not None:
         _repeat(_one_run(trial, fault or [], seed), console)
         return
+    try:
+        kept = ResultFile(results) if results is not None else None
+    except (OtherCode, OSError) as error:
+        raise typer.BadParameter(f"--results {error}") from error
     coverage = Coverage()
     chosen = [name for name in SINGLE if trial in (None, name)]
     with Servers(jobs) as servers:
@@ -68,7 +82,7 @@ def soak(
         plan += CHOSEN if trial is None else ()
         if trial in (None, RANDOM):
             plan += seeded_runs(seeds)
-        for result in _with_progress(servers.run(plan), len(plan), console):
+        for result in _with_progress(_run(servers, plan, kept), len(plan), console):
             coverage.add(result)
     for result in clean:
         coverage.add(result)
@@ -80,6 +94,18 @@ def soak(
             failed = True
     if failed:
         raise typer.Exit(code=1)
+
+
+def _run(servers: Servers, plan: Sequence[RunSpec], kept: ResultFile | None) -> Iterator[RunResult]:
+    """The results that the file has, then the others as they end."""
+    if kept is None:
+        yield from servers.run(plan)
+        return
+    with kept:
+        yield from (kept.known[spec] for spec in plan if spec in kept.known)
+        for result in servers.run([spec for spec in plan if spec not in kept.known]):
+            kept.keep(result)
+            yield result
 
 
 def _one_run(trial: str | None, faults: list[str], seed: int | None) -> RunSpec:
