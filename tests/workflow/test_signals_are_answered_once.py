@@ -94,6 +94,28 @@ def test_an_end_by_its_user_is_recorded_only(ready: tuple[Stage, str]) -> None:
     assert not stage.account.executions()
 
 
+@pytest.mark.parametrize(
+    ("action", "begins", "ends"),
+    [("terminate", "shutting-down", "terminated"), ("stop", "stopping", "stopped")],
+)
+def test_the_beginning_of_an_end_is_answered_at_once(
+    ready: tuple[Stage, str], action: str, begins: str, ends: str
+) -> None:
+    """The end may be reported minutes later, and starts no second failover."""
+    stage, original = ready
+    stage.stop_rules_of("HandleSignal")
+    stage.world.close_capacity()
+    stage.world.interrupt(original, action, timedelta(), warned=False)
+    stage.world.advance()
+    assert stage.world.state_of(original) == begins
+    first = signal(stage, original, STATE, state=begins)
+    stage.finish()
+    assert first["effect"] == "EVACUATE"
+    last = signal(stage, original, STATE, event_id="second", state=ends)
+    assert (last["effect"], len(stage.account.executions())) == ("NONE", 1)
+    assert "duplicate" in last["reason"]
+
+
 def test_a_warning_after_the_end_starts_no_second_failover(ready: tuple[Stage, str]) -> None:
     """Out of order: the state change came first, and its failover is running."""
     stage, original = ready
