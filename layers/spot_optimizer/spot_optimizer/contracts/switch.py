@@ -157,52 +157,46 @@ class LeftFailure(Boundary):
     Cause: str
 
 
-class ResumeOrder(Boundary):
-    """Input of a SwitchInstance execution that finishes or rolls back a switch whose own execution has
-    ended. It starts at AbandonSwitch: the record says whether it goes forward or is undone."""
+class _LaterOrder(Boundary):
+    """What the sweep's executions have in common: they continue what a switch has begun."""
 
     schema_version: Literal[1] = 1
-    resume: int = Field(ge=1)
-    """Number of this execution among those that the sweep starts for one switch."""
     switch_id: str
     workload_id: WorkloadId
     claim: LeftClaim
     original: LeftInstance
-    """If committed, the instance that the workload left; otherwise the one that it runs on."""
     replacement: LeftInstance
     hand_over: LoadBalancingUnknown = LoadBalancingUnknown()
     standing_load_balancing: StandingLoadBalancing | None = stored_as(
         "standing_traffic", "standing_load_balancing"
     )
-    """As in the switch's order."""
+
+
+class ResumeOrder(_LaterOrder):
+    """Input of a SwitchInstance execution that finishes or rolls back a switch whose own execution has
+    ended. It starts at AbandonSwitch: the record says whether it goes forward or is undone.
+
+    ``original``: if committed, the instance that the workload left; otherwise the one that it runs on.
+    ``standing_load_balancing``: as in the switch's order.
+    """
+
+    resume: int = Field(ge=1)
+    """Number of this execution among those that the sweep starts for one switch."""
     failure: LeftFailure
 
 
-class DebtOrder(Boundary):
+class DebtOrder(_LaterOrder):
     """Input of a FailOver execution that pays a debt: it hands over what an instance still lacks.
 
-    It holds no claim. The debt is forgotten only if the workload still runs on the instance and no switch
-    is replacing it.
+    It holds no claim, and its token is of none. The debt is forgotten only if the workload still runs on
+    the instance and no switch is replacing it. ``original``: the instance that had what is owed;
+    ``replacement``: the instance that the workload runs on; ``standing_load_balancing``: what the debt
+    names.
     """
 
-    schema_version: Literal[1] = 1
     pays_debt: Literal[True] = True
     payment: int = Field(ge=1)
     """Number of this execution among those that the sweep starts for one debt."""
-    switch_id: str
-    """The switch or failover that launched the instance."""
-    workload_id: WorkloadId
-    claim: LeftClaim
-    """The steps carry a token. This one is of no claim."""
-    original: LeftInstance
-    """The instance that had what is owed."""
-    replacement: LeftInstance
-    """The instance that the workload runs on."""
-    hand_over: LoadBalancingUnknown = LoadBalancingUnknown()
-    standing_load_balancing: StandingLoadBalancing | None = stored_as(
-        "standing_traffic", "standing_load_balancing"
-    )
-    """What the debt names."""
 
 
 class Attempt(Boundary):

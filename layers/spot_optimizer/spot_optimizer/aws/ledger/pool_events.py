@@ -10,8 +10,9 @@ from spot_optimizer.aws.ledger.codec import (
     instant,
     wire_value,
 )
-from spot_optimizer.aws.ledger.items import PoolEventItem
+from spot_optimizer.aws.ledger.items import PoolEventItem, pool_from_text
 from spot_optimizer.aws.ledger.table import Ledger
+from spot_optimizer.decision.pool_history import PoolEvent
 from spot_optimizer.vocabulary import Pool
 
 PoolEventKind = Literal["REFUSED", "INTERRUPTED"]
@@ -34,7 +35,7 @@ def record_pool_event(
 
 def pool_events(
     ledger: Ledger, kind: PoolEventKind, now: datetime, memory: timedelta
-) -> list[PoolEventItem]:
+) -> tuple[PoolEvent, ...]:
     """The events of one kind within ``memory``, oldest first."""
     pages = (
         client("dynamodb")
@@ -49,4 +50,5 @@ def pool_events(
             },
         )
     )
-    return [PoolEventItem.read(from_wire(row)) for page in pages for row in page["Items"]]
+    items = (PoolEventItem.read(from_wire(row)) for page in pages for row in page["Items"])
+    return tuple(PoolEvent(pool_from_text(item.pool), item.at) for item in items)

@@ -7,8 +7,8 @@ from typing import Any
 from spot_optimizer.aws import data_bucket as keys
 from spot_optimizer.aws.data_bucket import DataBucket
 from spot_optimizer.aws.environment import Environment
-from spot_optimizer.aws.ledger.items import WorkloadItem, pool_from_text
-from spot_optimizer.aws.ledger.pool_events import PoolEventKind, pool_events
+from spot_optimizer.aws.ledger.items import WorkloadItem
+from spot_optimizer.aws.ledger.pool_events import pool_events
 from spot_optimizer.aws.ledger.signals import pool_signals
 from spot_optimizer.aws.ledger.table import Ledger
 from spot_optimizer.contracts.boundary import InvalidRequest
@@ -18,7 +18,6 @@ from spot_optimizer.decision.market_table import MarketTable
 from spot_optimizer.decision.pool_history import (
     INTERRUPTION_MEMORY,
     REFUSAL_MEMORY,
-    PoolEvent,
     PoolHistory,
     pool_history_of,
 )
@@ -111,10 +110,6 @@ def _table(ledger: Ledger, env: Environment, now: datetime) -> MarketTable:
 
 
 def _pool_history(ledger: Ledger, now: datetime) -> PoolHistory:
-    def events(kind: PoolEventKind, memory: timedelta) -> list[PoolEvent]:
-        found = pool_events(ledger, kind, now, memory)
-        return [PoolEvent(pool_from_text(each.pool), each.at) for each in found]
-
     running = [
         (Pool(item.instance_type, item.availability_zone), item.launched_at)
         for item in ledger.workloads().values()
@@ -122,8 +117,8 @@ def _pool_history(ledger: Ledger, now: datetime) -> PoolHistory:
     ]
     return pool_history_of(
         now,
-        refusals=events("REFUSED", REFUSAL_MEMORY),
-        interruptions=events("INTERRUPTED", INTERRUPTION_MEMORY),
+        refusals=pool_events(ledger, "REFUSED", now, REFUSAL_MEMORY),
+        interruptions=pool_events(ledger, "INTERRUPTED", now, INTERRUPTION_MEMORY),
         running=running,
     )
 

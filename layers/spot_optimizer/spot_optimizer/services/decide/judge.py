@@ -2,17 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from spot_optimizer.aws import data_bucket as keys
 from spot_optimizer.aws.data_bucket import DataBucket
-from spot_optimizer.aws.ledger.items import pool_from_text
 from spot_optimizer.aws.ledger.models import ModelLedger
-from spot_optimizer.aws.ledger.pool_events import PoolEventKind, pool_events
+from spot_optimizer.aws.ledger.pool_events import pool_events
 from spot_optimizer.aws.ledger.table import Ledger
 from spot_optimizer.decision.decision import Decision
 from spot_optimizer.decision.engine import decide
-from spot_optimizer.decision.pool_history import INTERRUPTION_MEMORY, REFUSAL_MEMORY, PoolEvent
+from spot_optimizer.decision.pool_history import INTERRUPTION_MEMORY, REFUSAL_MEMORY
 from spot_optimizer.decision.world import Force, StackState, Trial, World
 from spot_optimizer.market.catalog import Catalog
 from spot_optimizer.market.snapshot import MarketSnapshot
@@ -62,8 +61,8 @@ def judge(
         catalog=catalog,
         stack=stack,
         force=force,
-        refusals=_read_pool_events(ledger, "REFUSED", now, REFUSAL_MEMORY),
-        interruptions=_read_pool_events(ledger, "INTERRUPTED", now, INTERRUPTION_MEMORY),
+        refusals=pool_events(ledger, "REFUSED", now, REFUSAL_MEMORY),
+        interruptions=pool_events(ledger, "INTERRUPTED", now, INTERRUPTION_MEMORY),
         trial=trial,
     )
     engines = load_engines(each.settings.engine for each in workloads)
@@ -97,10 +96,3 @@ def _read_trial(
         logger.warning("the trial's model has no forecast", model=registry.pending.version)
         return None, etag
     return Trial(registry.pending.version, registry.trial_share, tried), etag
-
-
-def _read_pool_events(
-    ledger: Ledger, kind: PoolEventKind, now: datetime, memory: timedelta
-) -> tuple[PoolEvent, ...]:
-    found = pool_events(ledger, kind, now, memory)
-    return tuple(PoolEvent(pool_from_text(each.pool), each.at) for each in found)
