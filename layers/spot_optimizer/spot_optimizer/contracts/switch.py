@@ -157,7 +157,7 @@ class LeftFailure(Boundary):
     Cause: str
 
 
-class _LaterOrder(Boundary):
+class LaterOrder(Boundary):
     """What the sweep's executions have in common: they continue what a switch has begun."""
 
     schema_version: Literal[1] = 1
@@ -172,7 +172,7 @@ class _LaterOrder(Boundary):
     )
 
 
-class ResumeOrder(_LaterOrder):
+class ResumeOrder(LaterOrder):
     """Input of a SwitchInstance execution that finishes or rolls back a switch whose own execution has
     ended. It starts at AbandonSwitch: the record says whether it goes forward or is undone.
 
@@ -185,7 +185,7 @@ class ResumeOrder(_LaterOrder):
     failure: LeftFailure
 
 
-class DebtOrder(_LaterOrder):
+class DebtOrder(LaterOrder):
     """Input of a FailOver execution that pays a debt: it hands over what an instance still lacks.
 
     It holds no claim, and its token is of none. The debt is forgotten only if the workload still runs on
