@@ -20,7 +20,7 @@ def describe_key_pairs(state: WorldState, params: Params) -> Reply:
 
 @operation("iam", "GetInstanceProfile")
 def get_instance_profile(state: WorldState, params: Params) -> Reply:
-    """IAM API, GetInstanceProfile: NoSuchEntity with status 404."""
+    """API_GetInstanceProfile of IAM: NoSuchEntity with status 404."""
     name = params["InstanceProfileName"]
     for arn in sorted(state.instance_profile_arns):
         if arn.rpartition("/")[2] == name:

@@ -89,7 +89,7 @@ def test_fault_that_met_no_call_is_reported(record: Record) -> None:
         ),
         (
             "not-delivered", "batch", "an event for HandleSignal never arrived",
-            "the sweep found that its instance is gone, and a failover began 2 min later",
+            "EC2 reported that its instance is shutting-down, and a failover began 2 min later",
         ),
         ("error", "", "failed before it had an effect", "invoked again 80 s later, it ended well"),
     ],

@@ -6,7 +6,7 @@ from simulator.costs.meter import Usage
 from simulator.costs.month import Lived
 from simulator.costs.price_table import PRICES, Item
 
-FREE = {"ec2", "elb", "elbv2", "pricing"}
+FREE = {"ec2", "elb", "elbv2", "iam", "pricing"}
 CHARGED_AS_TIME = {"lambda", "stepfunctions"}
 """Invocations and transitions are counted where they happen."""
 PRICED = {"cloudwatch", "dynamodb", "events", "s3", "sns", "sqs"}

@@ -34,12 +34,12 @@ def read_known(
     rows: list[_Row] = []
     todo = list(batches(sorted(set(ids)), most))
     while todo:
-        some = todo.pop()
+        some = todo.pop(0)
         try:
             rows += read(some)
         except ClientError as error:
             if not is_unknown(error_code(error)):
                 raise
             middle = len(some) // 2
-            todo += [half for half in (some[:middle], some[middle:]) if middle]
+            todo[:0] = [half for half in (some[:middle], some[middle:]) if middle]
     return rows
