@@ -94,6 +94,14 @@ def test_the_boot_mode_of_the_image_is_one_of_the_types(mode: str, fits: bool) -
     assert (Image(mode).incompatibility(only_uefi) == "") == fits
 
 
+def test_an_enclave_moves_only_to_types_that_can_run_one() -> None:
+    """Neither small sizes nor types without Nitro support: EC2 would refuse their launch."""
+    decision = _offer("m5.xlarge", "m5.large", "m6i.xlarge", "m5.xlarge", image=Image(enclave=True))
+    assert _taken(decision) == {"m5.xlarge", "m6i.xlarge"}
+    alone = Image(enclave=True).incompatibility(real_catalog().types["m5.large"])
+    assert alone == "the type cannot run a Nitro Enclave"
+
+
 def test_a_burstable_type_is_taken_where_the_workload_says_so() -> None:
     """By setting, or because it is one itself."""
     allowed = {"settings": replace(ACTING, allow_burstable=True)}

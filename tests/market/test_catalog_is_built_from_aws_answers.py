@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from spot_optimizer.codec import DamagedState, pack_json
+from spot_optimizer.codec import DamagedState, pack_json, unpack_json
 from spot_optimizer.market.catalog import Catalog
 from spot_optimizer.market.catalog_file import (
     CatalogBuilt,
@@ -270,3 +270,20 @@ def test_unreadable_catalog_is_refused_with_the_reason(data: bytes, words: str) 
     """It is damaged, of another version, or of another kind."""
     with pytest.raises(DamagedState, match=words):
         catalog_from_bytes(data)
+
+
+def test_support_for_enclaves_is_stored_where_older_versions_ignore_it() -> None:
+    """Version 0.1.0 builds each type from the fields of its row and refuses one that it does not
+    know; what it stored has none, and says nothing about enclaves."""
+    rows = [type_row("m5.large", NitroEnclavesSupport="unsupported"), type_row("m5.xlarge")]
+    built = build_catalog(
+        type_rows=rows, offering_rows=(), products=(), region=REGION, previous=None
+    ).catalog
+    stored = catalog_to_bytes(built)
+    assert catalog_from_bytes(stored) == built
+    assert built.types["m5.large"].nitro_enclaves == "unsupported"
+    body = unpack_json(stored, "catalog", 1)
+    assert not [row for row in body["types"] if "nitro_enclaves" in row]
+    older = {key: value for key, value in body.items() if key not in ("form", "nitro_enclaves")}
+    types = catalog_from_bytes(pack_json("catalog", 1, older)).types
+    assert {t.nitro_enclaves for t in types.values()} == {""}

@@ -204,3 +204,37 @@ def test_associations_with_gateways_are_none_of_subnets() -> None:
     tables = [table("main", main=True)]
     without = subnets_by_zone(SUBNETS, tables, "subnet-a", ())
     assert subnets_by_zone(SUBNETS, [gateway, *tables], "subnet-a", ()) == without
+
+
+def test_a_participant_of_a_shared_vpc_needs_no_main_route_table() -> None:
+    """It sees the tables of the subnets that are shared with it; one without such a table is not known
+    to have the same routes."""
+    shared = [subnet("a", "a"), subnet("b1", "b"), subnet("c", "c")]
+    choice = subnets_by_zone(shared, [table("private", "a", "b1")], "subnet-a")
+    assert choice.by_zone == {"us-east-1a": ("subnet-a",), "us-east-1b": ("subnet-b1",)}
+    assert "rtb-private" in choice.refused["us-east-1c"]
+
+
+def test_a_subnet_of_the_hidden_main_route_table_has_to_be_named() -> None:
+    """Its own routes are not known, so a list is asked for; and obeyed."""
+    with pytest.raises(InvalidSubnets, match="name subnets in spot-optimizer:subnets"):
+        subnets_by_zone(SUBNETS, [table("private", "c")], "subnet-a")
+    choice = subnets_by_zone(SUBNETS, [], "subnet-a", ("subnet-b2",))
+    assert choice.by_zone == {"us-east-1b": ("subnet-b2",)}
+
+
+def test_an_ipv6_only_subnet_has_room_and_takes_only_its_kind() -> None:
+    """EC2 counts its free IPv4 addresses: none."""
+    block = ipv6("associated")
+    only: dict[str, Any] = {"Ipv6Native": True, "Ipv6CidrBlockAssociationSet": block}
+    known = [
+        subnet("a", "a", free=0, **only),
+        subnet("b1", "b", free=0, **only),
+        subnet("c", "c", Ipv6CidrBlockAssociationSet=block),
+    ]
+    choice = subnets_by_zone(known, TABLES[:2], "subnet-a", ipv6=True)
+    assert choice.by_zone == {"us-east-1a": ("subnet-a",), "us-east-1b": ("subnet-b1",)}
+    assert choice.refused["us-east-1c"] == "not IPv6-only as the original's: subnet-c"
+    dual = subnets_by_zone(known, TABLES[:2], "subnet-c", ipv6=True)
+    assert dual.by_zone == {"us-east-1c": ("subnet-c",)}
+    assert dual.refused["us-east-1a"] == "IPv6-only, other than the original's: subnet-a"

@@ -204,24 +204,21 @@ def read_interface_tags(instances: Iterable[Record]) -> dict[str, dict[str, str]
     return tags
 
 
-def read_persistent_requests(instances: Iterable[Record]) -> dict[str, str]:
-    """Instance id -> id of its spot request, if that is persistent: when the instance ends, EC2 would
-    launch another one (EC2 user guide, "Persistent Spot Instance requests")."""
+def read_spot_requests(instances: Iterable[Record]) -> dict[str, Record]:
+    """Instance id -> its spot request, of the instances that have one."""
     by_request = {
         instance["SpotInstanceRequestId"]: instance["InstanceId"]
         for instance in instances
         if instance.get("SpotInstanceRequestId")
     }
-    persistent: dict[str, str] = {}
+    requests: dict[str, Record] = {}
     for batch in batches(list(by_request)):
         reply = client("ec2").describe_spot_instance_requests(
             Filters=[{"Name": "spot-instance-request-id", "Values": batch}]
         )
         for row in reply["SpotInstanceRequests"]:
-            if row.get("Type") == "persistent":
-                request_id = row["SpotInstanceRequestId"]
-                persistent[by_request[request_id]] = request_id
-    return persistent
+            requests[by_request[row["SpotInstanceRequestId"]]] = row
+    return requests
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What the image of a workload requires of an instance type."""
+"""What the image of a workload, and what it was launched to do, require of an instance type."""
 
 from dataclasses import dataclass
 
@@ -19,6 +19,9 @@ class Image:
     ena: bool | None = None
     """Whether the image is registered for enhanced networking (ENA)."""
     virtualization: str = ""
+    enclave: bool = False
+    """Whether the instance is enabled for Nitro Enclaves: EC2 refuses the launch of a type that cannot
+    run one (DescribeInstanceTypes, ``NitroEnclavesSupport``). A type of which this is unknown may."""
 
     def incompatibility(self, candidate: InstanceType) -> str:
         """Why the image cannot boot on ``candidate``; empty if no reason is known."""
@@ -29,4 +32,6 @@ class Image:
             return "the type needs ENA, for which the image is not registered"
         if kinds and self.virtualization and self.virtualization not in kinds.split(","):
             return f"{self.virtualization} image, the type runs {kinds}"
+        if self.enclave and candidate.nitro_enclaves == "unsupported":
+            return "the type cannot run a Nitro Enclave"
         return ""

@@ -39,6 +39,8 @@ class InstanceType:
     """Baseline bandwidth of all network cards, without bursts. None if unknown."""
     ebs_mbps: float | None = None
     """Baseline EBS throughput in megabytes per second. None if unknown."""
+    nitro_enclaves: str = ""
+    """Nitro Enclaves: ``supported`` or ``unsupported``; empty if unknown."""
 
     @property
     def family(self) -> str:

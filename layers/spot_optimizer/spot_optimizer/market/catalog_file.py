@@ -1,7 +1,7 @@
 """Build the catalog from AWS's answers; write it to a file and read it."""
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from spot_optimizer.codec import (
@@ -14,6 +14,9 @@ from spot_optimizer.market.instance_types import parse_instance_types, parse_off
 from spot_optimizer.market.on_demand import DoubtedPrice, parse_price_list, settle_prices
 
 _KIND, _VERSION = "catalog", 1
+_BESIDE_TYPES = ("nitro_enclaves",)
+"""Fields of types that are stored beside them, as type -> value: version 0.1.0 refuses a type with a
+field that it does not know, and ignores what is beside."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +62,14 @@ def build_catalog(
 
 def catalog_to_bytes(catalog: Catalog) -> bytes:
     """Gzipped JSON; equal catalogs give equal bytes."""
+    rows = [asdict(catalog.types[name]) for name in sorted(catalog.types)]
+    beside = {field: {row["name"]: row.pop(field) for row in rows} for field in _BESIDE_TYPES}
     return pack_json(
         _KIND,
         _VERSION,
         {
-            "types": [asdict(catalog.types[name]) for name in sorted(catalog.types)],
+            "types": rows,
+            **beside,
             "on_demand_usd_per_hour": dict(catalog.on_demand_usd_per_hour),
             "zones": {name: sorted(zones) for name, zones in catalog.zones.items()},
         },
@@ -75,6 +81,11 @@ def catalog_from_bytes(data: bytes) -> Catalog:
     body = unpack_json(data, _KIND, _VERSION)
     try:
         types = [InstanceType(**row) for row in body["types"]]
+        for field in _BESIDE_TYPES:
+            values = body.get(field, {})
+            types = [
+                replace(t, **{field: values[t.name]}) if t.name in values else t for t in types
+            ]
         zones = {name: frozenset(places) for name, places in body["zones"].items()}
         return Catalog({t.name: t for t in types}, dict(body["on_demand_usd_per_hour"]), zones)
     except (KeyError, TypeError, AttributeError) as error:

@@ -55,6 +55,7 @@ def _instance_type(row: Mapping[str, Any], architecture: str) -> InstanceType:
         instance_store_gb=float(row.get("InstanceStorageInfo", {}).get("TotalSizeInGB", 0)),
         network_gbps=_network_gbps(row),
         ebs_mbps=row.get("EbsInfo", {}).get("EbsOptimizedInfo", {}).get("BaselineThroughputInMBps"),
+        nitro_enclaves=row.get("NitroEnclavesSupport", ""),
     )
 
 

@@ -15,8 +15,9 @@ from spot_optimizer.switching.instance_record import (
     Record,
     tags_of,
 )
-from spot_optimizer.switching.irreproducible import unsupported_features
+from spot_optimizer.switching.irreproducible import unsupported_features, unsupported_type
 from spot_optimizer.switching.ownership_by_services import other_owner
+from spot_optimizer.switching.side_effects import side_effects
 from spot_optimizer.switching.workload_tags import InvalidTags, WorkloadTags, parse_tags
 from spot_optimizer.switching.zones import is_availability_zone
 from spot_optimizer.vocabulary import TAG_PREFIX, Mode
@@ -114,13 +115,16 @@ def _judge(
     own_fleet_ids: frozenset[str],
 ) -> tuple[WorkloadTags | None, list[str]]:
     """The instance's tags, None if they are not valid, and the reasons to refuse it."""
+    wrong: list[str] = []
+    tags: WorkloadTags | None = None
     try:
-        tags = parse_tags(tags_of(instance), settings)
-        return tags, _reasons(instance, tags, catalog, own_fleet_ids)
-    except InvalidTags as error:
-        return None, [str(error)]
+        try:
+            valid = tags = parse_tags(tags_of(instance), settings)
+        except InvalidTags as error:
+            wrong, valid = [str(error)], error.valid
+        return tags, [*wrong, *_reasons(instance, valid, catalog, own_fleet_ids)]
     except Exception as error:  # one malformed instance must not stop the others
-        return None, [f"it cannot be judged: {type(error).__name__}: {error}"]
+        return None, [*wrong, f"it cannot be judged: {type(error).__name__}: {error}"]
 
 
 def _adopted(instance: Record, tags: WorkloadTags) -> Adopted:
@@ -160,6 +164,7 @@ def _image(instance: Record) -> Image:
         boot_mode=instance.get("BootMode") or instance.get("CurrentInstanceBootMode") or "",
         ena=instance.get("EnaSupport"),
         virtualization=instance.get("VirtualizationType") or "",
+        enclave=bool((instance.get("EnclaveOptions") or {}).get("Enabled")),
     )
 
 
@@ -183,9 +188,10 @@ def _reasons(
     if owner:
         reasons.append(owner)
     instance_type = catalog.types.get(instance["InstanceType"])
-    if instance_type is None:
-        reasons.append(f"its type {instance['InstanceType']} is not in the region's catalog")
-    elif instance_type.instance_store and not tags.instance_store_may_be_lost:
+    unsupported = unsupported_type(instance["InstanceType"], instance_type)
+    if unsupported:
+        reasons.append(unsupported)
+    elif instance_type and instance_type.instance_store and not tags.instance_store_may_be_lost:
         reasons.append(
             f"tag it {TAG_PREFIX}instance-store-may-be-lost = true if that is acceptable: a switch loses"
             f" the data on the instance store of {instance_type.name}"
@@ -234,6 +240,7 @@ def _warnings(instance: Record, tags: WorkloadTags) -> Iterable[str]:
             f"it is switched within its Local Zone {zone} only, and compared with the Region's on-demand"
             " prices: those of the Local Zone, which may be higher, are not read"
         )
+    yield from side_effects(instance)
     if not tags.stateless_by_tag:
         yield (
             f"tag it {TAG_PREFIX}state = stateless to confirm the default: nothing on its root disk"

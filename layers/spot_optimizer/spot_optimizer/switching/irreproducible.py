@@ -28,6 +28,22 @@ def unsupported_features(instance: Record, instance_type: InstanceType | None) -
     ]
 
 
+def unsupported_type(name: str, instance_type: InstanceType | None) -> str:
+    """Why an instance of a type is not managed, whatever its options; empty if it may be.
+
+    The catalog has only types that are sold as spot and are no bare metal. Mac instances run on
+    dedicated hosts only (EC2 user guide, "Amazon EC2 Mac instances").
+    """
+    family, _, size = name.partition(".")
+    if family.startswith("mac"):
+        return f"its type {name} runs macOS on a dedicated host, which has no spot capacity"
+    if size.startswith("metal") or (instance_type and instance_type.bare_metal):
+        return f"its type {name} is bare metal, which is not supported: only virtual types are"
+    if instance_type is None:
+        return f"its type {name} is not in the region's catalog of types that are sold as spot"
+    return "" if instance_type.spot else f"its type {name} is not sold as spot"
+
+
 def _product(instance: Record) -> Iterator[str]:
     details = instance.get("PlatformDetails", "Linux/UNIX")
     # botocore spells the value "Windows", EC2 "windows".

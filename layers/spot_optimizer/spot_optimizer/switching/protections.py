@@ -1,7 +1,7 @@
-"""Termination and stop protection: a filter on adopted instances.
+"""Termination and stop protection, and other obstacles that take a call of their own: a filter on
+adopted instances.
 
-Whether an instance is protected takes a call of its own, so it is known only of instances that this
-cycle has read.
+What such a call shows is known only of instances that this cycle has read.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,12 +13,17 @@ from spot_optimizer.vocabulary import TAG_PREFIX
 
 @dataclass(frozen=True, slots=True)
 class Protections:
-    """What DescribeInstanceAttribute (or GetLaunchTemplateData) shows of one instance."""
+    """What DescribeInstanceAttribute (or GetLaunchTemplateData), and the spot request, show of one
+    instance."""
 
     termination: bool
     """``disableApiTermination``"""
     stop: bool
     """``disableApiStop``"""
+    joins_ecs_cluster: bool = False
+    """Whether its user data configures an ECS container agent."""
+    spot_block_minutes: int = 0
+    """``BlockDurationMinutes`` of its spot request; 0 for any other instance."""
 
 
 def refuse_protected(
@@ -54,4 +59,14 @@ def _reasons(adopted: Adopted, protection: Protections) -> list[str]:
         )
     if protection.stop:
         reasons.append("turn its stop protection off: a replacement cannot be given it")
+    if protection.joins_ecs_cluster:
+        reasons.append(
+            "it is an ECS container instance (its user data joins a cluster), whose tasks must be drained"
+            " first"
+        )
+    if protection.spot_block_minutes:
+        reasons.append(
+            f"it is a spot block of {protection.spot_block_minutes} minutes, which EC2 ends then: a"
+            " replacement would keep it running"
+        )
     return reasons

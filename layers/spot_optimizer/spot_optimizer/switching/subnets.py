@@ -52,6 +52,12 @@ def subnets_by_zone(
     else:
         main, explicit = _route_table_ids(route_tables, original["VpcId"])
         home = explicit.get(original_subnet_id, main)
+        if not home:
+            raise InvalidSubnets(
+                f"name subnets in spot-optimizer:subnets: the main route table of {original['VpcId']},"
+                f" which {original_subnet_id} has, is not among the described ones (the owner of a shared"
+                " VPC sees it), so subnets with the same one are not known"
+            )
         eligible = {s["SubnetId"] for s in neighbors if explicit.get(s["SubnetId"], main) == home}
         elsewhere = (
             f"no subnet of this zone has the original's route table {home};"
@@ -64,7 +70,7 @@ def subnets_by_zone(
         fitting = [s for s in here if s["SubnetId"] in eligible]
         reason = _out_of_reach(zone, original["AvailabilityZone"]) or ("" if fitting else elsewhere)
         if not reason:
-            fitting, reason = _usable(fitting, ipv6=ipv6)
+            fitting, reason = _usable(fitting, original, ipv6=ipv6)
         if reason:
             refused[zone] = reason
         else:
@@ -93,10 +99,13 @@ def _out_of_reach(zone: str, home: str) -> str:
     return f"an instance in the Local Zone {home} stays there"
 
 
-def _usable(subnets: list[Record], *, ipv6: bool) -> tuple[list[Record], str]:
+def _usable(subnets: list[Record], original: Record, *, ipv6: bool) -> tuple[list[Record], str]:
     """The subnets of a zone that can take a replacement; or none of them, and why."""
+    only_ipv6 = _is_ipv6_only(original)
+    kind = "not IPv6-only as" if only_ipv6 else "IPv6-only, other than"
     requirements: tuple[tuple[str, Callable[[Record], bool]], ...] = (
         ("on an Outpost, which has no spot capacity:", lambda s: not s.get("OutpostArn")),
+        (f"{kind} the original's:", lambda s: _is_ipv6_only(s) is only_ipv6),
         ("no IPv6 block, which the instance needs, in", lambda s: not ipv6 or _gives_ipv6(s)),
         ("no free address in", _has_room),
     )
@@ -114,8 +123,15 @@ def _gives_ipv6(subnet: Record) -> bool:
     return any(block["Ipv6CidrBlockState"]["State"] == "associated" for block in blocks)
 
 
+def _is_ipv6_only(subnet: Record) -> bool:
+    return bool(subnet.get("Ipv6Native"))
+
+
 def _has_room(subnet: Record) -> bool:
-    return subnet["AvailableIpAddressCount"] > 0 and subnet.get("State") != "pending"
+    """An IPv6-only subnet always has: EC2 counts free IPv4 addresses, of which it has none (AWS CLI
+    reference, create-subnet, example 3: ``"AvailableIpAddressCount": 0``)."""
+    room = subnet["AvailableIpAddressCount"] > 0 or _is_ipv6_only(subnet)
+    return room and subnet.get("State") != "pending"
 
 
 def _check_listed(by_id: Mapping[str, Record], original: Record, allowed: tuple[str, ...]) -> None:
@@ -134,10 +150,12 @@ def _check_listed(by_id: Mapping[str, Record], original: Record, allowed: tuple[
 
 
 def _route_table_ids(tables: Iterable[Record], vpc_id: str) -> tuple[str, dict[str, str]]:
-    """The VPC's main route table, and subnet id -> the table explicitly associated with it.
+    """The VPC's main route table, empty if it is not described, and subnet id -> the table explicitly
+    associated with it.
 
     "Subnets in your VPC that aren't explicitly associated with a route table are implicitly
-    associated with the main route table" (VPC User Guide, "Configure route tables").
+    associated with the main route table" (VPC User Guide, "Configure route tables"). In a shared VPC, a
+    participant is shown only the tables of the subnets that are shared with it.
     """
     main = ""
     explicit: dict[str, str] = {}
@@ -149,6 +167,4 @@ def _route_table_ids(tables: Iterable[Record], vpc_id: str) -> tuple[str, dict[s
                 main = table["RouteTableId"]
             elif association.get("SubnetId"):
                 explicit[association["SubnetId"]] = table["RouteTableId"]
-    if not main:
-        raise InvalidSubnets(f"the main route table of {vpc_id} is not among the described ones")
     return main, explicit

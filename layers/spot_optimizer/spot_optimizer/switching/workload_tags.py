@@ -27,6 +27,11 @@ WORKLOAD_ID_CHARACTERS_MAX = 128
 class InvalidTags(ValueError):
     """One or more tags are not valid; the text names each with its value and what is allowed."""
 
+    def __init__(self, text: str, valid: "WorkloadTags") -> None:
+        super().__init__(text)
+        self.valid = valid
+        """The tags that are valid; defaults in place of the others."""
+
 
 class Tag(NamedTuple):
     """One row of the table of tags."""
@@ -141,7 +146,7 @@ def parse_tags(tags: Mapping[str, str], base: Settings) -> WorkloadTags:
         not_before=take("not-before", _not_before, None),
     )
     if problems:
-        raise InvalidTags("; ".join(problems))
+        raise InvalidTags("; ".join(problems), parsed)
     return parsed
 
 

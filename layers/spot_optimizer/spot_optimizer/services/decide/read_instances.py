@@ -11,7 +11,7 @@ from spot_optimizer.aws.instances import (
     read_image_devices,
     read_interface_tags,
     read_launch_template_source,
-    read_persistent_requests,
+    read_spot_requests,
     read_volumes,
 )
 from spot_optimizer.aws.launch_resources import find_gone
@@ -33,6 +33,7 @@ from spot_optimizer.switching.launch_resources import (
     launch_findings,
     resources_of,
 )
+from spot_optimizer.switching.ownership_by_services import joins_ecs_cluster
 from spot_optimizer.switching.protections import Protections
 from spot_optimizer.switching.stored_digests import details_digest
 from spot_optimizer.telemetry import logger
@@ -51,7 +52,7 @@ class InstanceReading:
     volumes: tuple[Record, ...]
     interface_tags: Mapping[str, str]
     image_devices: frozenset[str]
-    persistent_spot_request_id: str | None
+    spot_request: Record | None
     cpu_credits: str | None
     gone: LaunchResources = NONE
     """What launches name and is not there any more: of this instance and of others."""
@@ -62,7 +63,20 @@ class InstanceReading:
 
     @property
     def protections(self) -> Protections:
-        return Protections(self.source.termination_protection, self.source.stop_protection)
+        return Protections(
+            termination=self.source.termination_protection,
+            stop=self.source.stop_protection,
+            joins_ecs_cluster=joins_ecs_cluster(self.source.data.get("UserData")),
+            spot_block_minutes=(self.spot_request or {}).get("BlockDurationMinutes") or 0,
+        )
+
+    @property
+    def persistent_spot_request_id(self) -> str | None:
+        """The id of its spot request, if that is persistent: when the instance ends, EC2 would launch
+        another one (EC2 user guide, "Persistent Spot Instance requests")."""
+        request = self.spot_request or {}
+        persistent = request.get("Type") == "persistent"
+        return request.get("SpotInstanceRequestId") if persistent else None
 
     @property
     def identity(self) -> InstanceIdentity:
@@ -85,7 +99,7 @@ class _Surroundings:
     interface_tags: Mapping[str, Mapping[str, str]]
     image_devices: Mapping[str, frozenset[str]]
     credits: Mapping[str, str]
-    persistent: Mapping[str, str]
+    spot_requests: Mapping[str, Record]
     gone: LaunchResources
 
     @classmethod
@@ -97,7 +111,7 @@ class _Surroundings:
             read_interface_tags(rows),
             image_devices,
             _credit_modes(rows),
-            read_persistent_requests(rows),
+            read_spot_requests(rows),
             find_gone(_named_by_launches(rows, volumes), image_devices),
         )
 
@@ -148,7 +162,7 @@ def read_whole_instances(
             volumes=_volumes_of(row, around.volumes),
             interface_tags=around.interface_tags.get(interface_id, {}),
             image_devices=around.image_devices.get(row["ImageId"], frozenset()),
-            persistent_spot_request_id=around.persistent.get(instance_id),
+            spot_request=around.spot_requests.get(instance_id),
             cpu_credits=around.credits.get(instance_id),
             gone=around.gone,
         )
