@@ -3,8 +3,9 @@
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
 from hypothesis import given
@@ -172,37 +173,113 @@ def test_any_text_is_a_window_or_refused(text: str) -> None:
         assert parse_windows(text)
 
 
+ZONES = sorted(
+    zone
+    for zone in available_timezones()
+    if "/" in zone and not zone.startswith(("posix/", "right/", "SystemV/"))
+)
+_WEEK = timedelta(days=7)
+
+
+@st.composite
+def _instants(draw: st.DrawFn) -> tuple[str, datetime]:
+    """A zone and a time in it: any, or within four hours of a change of its clock."""
+    zone = draw(st.sampled_from(ZONES))
+    now = datetime(1990, 1, 1, tzinfo=UTC) + timedelta(minutes=draw(st.integers(0, 47 * 525_960)))
+    clock, near = ZoneInfo(zone), draw(st.booleans())
+    weeks = [now + week * _WEEK for week in range(30)] if near else []
+    for before, after in pairwise(weeks):
+        if before.astimezone(clock).utcoffset() != after.astimezone(clock).utcoffset():
+            while after - before > timedelta(minutes=1):
+                middle = before + (after - before) // 2
+                changed = (
+                    middle.astimezone(clock).utcoffset() != before.astimezone(clock).utcoffset()
+                )
+                before, after = (before, middle) if changed else (middle, after)
+            return zone, after + timedelta(minutes=draw(st.integers(-240, 240)))
+    return zone, now
+
+
+def _clock_shows(window: Window, now: datetime) -> bool:
+    local = now.astimezone(ZoneInfo(window.time_zone))
+    at, today = local.hour * 60 + local.minute, local.weekday()
+    if window.begins_minute < window.ends_minute:
+        return today in window.days and window.begins_minute <= at < window.ends_minute
+    return (today in window.days and at >= window.begins_minute) or (
+        (today - 1) % 7 in window.days and at < window.ends_minute
+    )
+
+
 @given(
     days=st.frozensets(st.integers(0, 6), min_size=1),
     begins=st.integers(0, 1439),
     ends=st.integers(0, 1440),
-    zone=st.sampled_from(["UTC", "Europe/Berlin", "America/New_York", "Pacific/Auckland"]),
-    minute=st.integers(0, 400 * 1440),
+    instant=_instants(),
 )
-def test_a_window_is_open_exactly_within_its_hours(
-    days: frozenset[int], begins: int, ends: int, zone: str, minute: int
+def test_a_window_is_open_exactly_while_the_local_clock_shows_its_times(
+    days: frozenset[int], begins: int, ends: int, instant: tuple[str, datetime]
 ) -> None:
-    """Against the local clock, every day of a year, over midnight and the change of the hour."""
+    """In every zone and year, over midnight, in the hour that is missing and in the one that comes twice.
+    Where the window opens next, it is open, and a minute earlier it was not."""
     if begins == ends:
         return
-    now = datetime(2025, 1, 1, tzinfo=UTC) + timedelta(minutes=minute)
-    local = now.astimezone(ZoneInfo(zone))
-    at, today = local.hour * 60 + local.minute, local.weekday()
-    if begins < ends:
-        is_open = today in days and begins <= at < ends
-    else:
-        is_open = (today in days and at >= begins) or ((today - 1) % 7 in days and at < ends)
-    # Between 01:00 and 03:00 of a night when the hour changes a local time is there twice or never.
-    if local.utcoffset() != (local - timedelta(hours=3)).utcoffset() or (
-        local.utcoffset() != (local + timedelta(hours=3)).utcoffset()
-    ):
-        return
-    windows = (Window(days, begins, ends, zone),)
-    opening = opens_at(windows, now)
-    assert (opening is None) == is_open
+    zone, now = instant
+    window = Window(days, begins, ends, zone)
+    opening = opens_at((window,), now)
+    assert (opening is None) == _clock_shows(window, now)
     if opening is not None:
-        assert now < opening <= now + timedelta(days=8)
-        assert opens_at(windows, opening) is None
+        assert now < opening <= now + timedelta(days=15)
+        assert _clock_shows(window, opening)
+        assert not _clock_shows(window, opening - timedelta(seconds=1))
+        assert opens_at((window,), opening) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "spans"),
+    [
+        ("sun 02:00-03:00", []),
+        ("sun 02:30-03:30", ["01:00-01:30"]),
+        ("sun 01:30-02:30", ["00:30-01:00"]),
+        ("sat 22:00-04:00", ["00:00-02:00"]),
+    ],
+)
+def test_a_skipped_hour_is_in_no_window(text: str, spans: list[str]) -> None:
+    """30 March 2025 in Berlin: 02:00 is followed by 03:00 (01:00 UTC)."""
+    assert _spans(text, datetime(2025, 3, 30, tzinfo=UTC)) == spans
+
+
+@pytest.mark.parametrize(
+    ("text", "spans"),
+    [
+        ("sun 02:00-03:00", ["00:00-02:00"]),
+        ("sun 02:30-03:30", ["00:30-01:00", "01:30-02:30"]),
+        ("sun 01:30-02:30", ["00:00-00:30", "01:00-01:30"]),
+        ("sat 22:00-04:00", ["00:00-03:00"]),
+    ],
+)
+def test_a_repeated_hour_is_in_a_window_twice(text: str, spans: list[str]) -> None:
+    """26 October 2025 in Berlin: 02:59 is followed by 02:00 (01:00 UTC)."""
+    assert _spans(text, datetime(2025, 10, 26, tzinfo=UTC)) == spans
+
+
+def _spans(text: str, day: datetime) -> list[str]:
+    """When the window in Berlin is open in the first ten hours of the day, UTC, as the guard sees it."""
+    windows, spans, since = parse_windows(f"{text} Europe/Berlin"), [], ""
+    for minute in range(600):
+        at = day + timedelta(minutes=minute)
+        is_open = opens_at(windows, at) is None
+        if is_open and not since:
+            since = f"{at:%H:%M}"
+        elif not is_open and since:
+            spans.append(f"{since}-{at:%H:%M}")
+            since = ""
+    return spans
+
+
+def test_a_window_in_a_skipped_hour_waits_for_the_next_one() -> None:
+    """Saturday 29 March 2025: the only window of the week is not there tomorrow."""
+    windows = parse_windows("sun 02:00-03:00 Europe/Berlin")
+    assert opens_at(windows, datetime(2025, 3, 29, tzinfo=UTC)) == datetime(2025, 4, 6, tzinfo=UTC)
 
 
 def test_several_windows_add_up() -> None:
