@@ -38,6 +38,8 @@ _PARAMETERS: Mapping[str, str | int | float] = {
     "InstanceRoleArns": INSTANCE_ROLE_ARN,
 }
 _REFERENCE_KEYS = ("market/catalog.json.gz", "market/advisor.json.gz")
+_KEPT_CATALOGS = "inputs/catalogs/"
+"""Copies by ETag: decisions are explained from them when the catalog has changed."""
 _references: dict[tuple[str, ...], dict[str, bytes]] = {}
 """Types of a market -> catalog and advisor as the product stored them: the same in every account."""
 _translations: dict[str, Translation] = {}
@@ -224,8 +226,10 @@ def store_reference_data(account: EmbeddedAccount, types: Sequence[str] = TYPES)
     known = _references.get(tuple(types))
     if known is None:
         account.invoke("RefreshMarket", {"task": "reference"})
+        kept = s3.list_objects_v2(Bucket=bucket, Prefix=_KEPT_CATALOGS).get("Contents", ())
         _references[tuple(types)] = {
-            key: s3.get_object(Bucket=bucket, Key=key)["Body"].read() for key in _REFERENCE_KEYS
+            key: s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+            for key in (*_REFERENCE_KEYS, *(row["Key"] for row in kept))
         }
         return
     for key, body in known.items():

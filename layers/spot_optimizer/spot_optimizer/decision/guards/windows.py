@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -46,8 +47,11 @@ class Window:
     time_zone: str = "UTC"
 
     def spans_near(self, day: date) -> Iterator[tuple[datetime, datetime]]:
-        """Start and end, UTC, of the times at which the window is open, from two days before ``day`` (UTC)
-        on for three weeks. A change of the clock splits the span in which it happens."""
+        """Start and end, UTC, of the times at which the window is open.
+
+        From two days before ``day`` (UTC) on for three weeks. A change of the clock splits the span in
+        which it happens.
+        """
         for since, until, offset in _offsets_near(self.time_zone, day):
             for number in range(-1, (until - since).days + 3):
                 begins, ends = self._local_span((since + offset).date() + timedelta(days=number))
@@ -77,14 +81,11 @@ def _offsets_near(zone: str, day: date) -> tuple[tuple[datetime, datetime, timed
     days = [midnight + timedelta(days=number) for number in range(-2, _DAYS_AHEAD + 1)]
     changes = [
         _change_between(clock, *pair)
-        for pair in zip(days, days[1:], strict=False)
+        for pair in pairwise(days)
         if _offset(clock, pair[0]) != _offset(clock, pair[1])
     ]
     edges = (days[0], *changes, days[-1])
-    return tuple(
-        (since, until, _offset(clock, since))
-        for since, until in zip(edges, edges[1:], strict=False)
-    )
+    return tuple((since, until, _offset(clock, since)) for since, until in pairwise(edges))
 
 
 def _change_between(clock: ZoneInfo, before: datetime, after: datetime) -> datetime:
