@@ -146,3 +146,5 @@ class Scenario:
     rates: Mapping[ApiCall, Bucket] = field(default_factory=dict)
     """Operation -> token bucket, where it differs from the limits."""
     faults: tuple[PlacedFault, ...] = ()
+    subnets: int = 1
+    """In each zone."""

@@ -12,7 +12,7 @@ from simulator.account.parameters import ParameterError, check_parameters
 from simulator.limits import LIMITS
 from simulator.markets import BUILTIN_REGION, builtin_zones
 from simulator.scenario import WorkloadSpec
-from simulator.scenario_events import Event, InterruptionSignal, WindowEvent
+from simulator.scenario_events import Event, InterruptionSignal, NoCapacity, WindowEvent
 from simulator.scenario_faults import impossible_faults
 from simulator.scenario_fields import cut
 from simulator.scenario_schema import PlannedRun
@@ -29,6 +29,10 @@ def contradictions(run: PlannedRun) -> Iterator[str]:
     yield from _of_workloads(run, names)
     yield from _of_zones(run) if run.market is None else _of_files(run)
     for number, event in enumerate(run.events):
+        if isinstance(event, NoCapacity) and (event.subnet or 1) > run.subnets:
+            yield (
+                f"events[{number}].subnet = {event.subnet}: allowed is up to subnets = {run.subnets}"
+            )
         yield from _of_event(f"events[{number}]", event, run.hours, names)
     types = {name: part["Type"] for name, part in _template()["Resources"].items()}
     yield from impossible_faults(run.faults, run.hours, types, names)

@@ -7,7 +7,16 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, Field, ValidationInfo
 
-from simulator.scenario_fields import HOURS_MAX, Allowed, Hour, Lifecycle, Table, TypeGlob, ZoneGlob
+from simulator.scenario_fields import (
+    HOURS_MAX,
+    SUBNETS_MAX,
+    Allowed,
+    Hour,
+    Lifecycle,
+    Table,
+    TypeGlob,
+    ZoneGlob,
+)
 
 LATE_SECONDS_MAX = 100_000
 """More than a day: EventBridge gives up then, and so do its targets."""
@@ -144,10 +153,15 @@ class NoCapacity(WindowEvent, InPools):
     """Which launches."""
     error: _ErrorCode = "InsufficientInstanceCapacity"
     """EC2's answer."""
+    subnet: Annotated[int | None, Field(ge=1, le=SUBNETS_MAX), Allowed(f"1 to {SUBNETS_MAX}")] = (
+        None
+    )
+    """Only launches into this subnet of each zone; default: all."""
 
     def __str__(self) -> str:
         how = "" if self.lifecycle == "*" else f"{self.lifecycle} "
-        return f"{how}launches in {self._pools} are refused with {self.error}{self._until}"
+        where = self._pools if self.subnet is None else f"{self._pools}, subnet {self.subnet},"
+        return f"{how}launches in {where} are refused with {self.error}{self._until}"
 
 
 class CapacityShortage(WindowEvent, ToWorkload):

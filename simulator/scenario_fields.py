@@ -22,6 +22,8 @@ from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
 from simulator.world.catalog import instance_types
 
+SUBNETS_MAX = 3
+"""In each zone."""
 HOURS_MAX = 24 * 90
 _CHARACTERS_MAX = 60
 _EXPLAINED = "explained"

@@ -13,7 +13,7 @@ from simulator.limits import LIMITS, Bucket, Limits
 from simulator.scenario import WORKLOADS_MAX, Scenario, Texts, WorkloadSpec
 from simulator.scenario_events import Scripted
 from simulator.scenario_faults import FaultTable
-from simulator.scenario_fields import HOURS_MAX, Allowed, Table
+from simulator.scenario_fields import HOURS_MAX, SUBNETS_MAX, Allowed, Table
 from simulator.world.capacity import FAMILY_CLASSES
 
 STARTS_IN = (2000, 2100)
@@ -115,6 +115,8 @@ class PlannedRun(Table):
     """vCPU quotas, such as `spot-standard-vcpu: 64`; default: `quota_vcpu` of the limits."""
     rates: _Rates = Field(default_factory=dict)
     """Token buckets of single operations; default: those of the limits."""
+    subnets: Annotated[int, Field(ge=1, le=SUBNETS_MAX)] = 1
+    """Subnets in each zone, all with one route table; the first has the most addresses."""
     workloads: Annotated[list[WorkloadSpec], Field(min_length=1, max_length=WORKLOADS_MAX), _ROWS]
     """The user's instances."""
     events: Annotated[list[_Event], Allowed("a list")] = Field(default_factory=list)
@@ -144,6 +146,7 @@ class PlannedRun(Table):
             quotas_vcpu=self.quotas,
             rates=self.rates,
             faults=tuple(row.placed for row in self.faults),
+            subnets=self.subnets,
         )
 
     @property

@@ -53,6 +53,9 @@ class Scene:
         )
         for (lifecycle, quota_class), vcpu_count in scenario.quotas_vcpu.items():
             self.world.set_class_quota_vcpu(lifecycle, quota_class, vcpu_count)
+        for number in range((scenario.subnets - 1) * len(self.world.zones)):
+            zone = self.world.zones[number % len(self.world.zones)]
+            self.world.add_subnet(zone, f"172.31.{96 + number}.0/24")
         self.first_instances: dict[str, str] = {}
         """Workload name -> the instance that it began on."""
         self.target_groups: dict[str, str] = {}

@@ -29,6 +29,7 @@ from simulator.scenario_events import (
 from simulator.scene import Scene
 from simulator.signals import Delivery
 from simulator.tags import TAG_PREFIX
+from simulator.world import World
 from simulator.world.catalog import instance_types
 
 _ALWAYS_H = 10 * 8760
@@ -74,16 +75,25 @@ def _of_aws(
             for pool in best:
                 world.close_capacity(*pool, "spot", now, until)
         case NoCapacity():
-            world.close_capacity(
-                event.instance_type,
-                event.availability_zone,
-                event.lifecycle,
-                now,
-                until,
-                event.error,
-            )
+            for subnet_id in _subnets_of(event, world):
+                world.close_capacity(
+                    event.instance_type,
+                    event.availability_zone,
+                    event.lifecycle,
+                    now,
+                    until,
+                    event.error,
+                    subnet_id,
+                )
         case ChecksFail():
             world.fail_status_checks(event.instance_type, event.availability_zone, now, until)
+
+
+def _subnets_of(event: NoCapacity, world: World) -> list[str]:
+    """Ids of the subnets that it is about; a glob for all."""
+    if event.subnet is None:
+        return ["*"]
+    return [world.subnets_in(zone)[event.subnet - 1] for zone in world.zones]
 
 
 def _of_user(

@@ -66,7 +66,11 @@ def check_quota(state: WorldState, instance_type: str, lifecycle: str, count: in
 
 
 def closed_with(
-    state: WorldState, instance_type: str, availability_zone: str, lifecycle: str
+    state: WorldState,
+    instance_type: str,
+    availability_zone: str,
+    lifecycle: str,
+    subnet_id: str = "",
 ) -> str | None:
     """The error code with which a pool refuses launches now, None when it has capacity.
 
@@ -79,6 +83,7 @@ def closed_with(
             and closure.start <= now < closure.end
             and fnmatchcase(instance_type, closure.instance_type)
             and fnmatchcase(availability_zone, closure.availability_zone)
+            and fnmatchcase(subnet_id, closure.subnet_id)
         ):
             return closure.error
     if lifecycle == "spot":
@@ -89,12 +94,18 @@ def closed_with(
 
 
 def check_capacity(
-    state: WorldState, instance_type: str, availability_zone: str, lifecycle: str
+    state: WorldState,
+    instance_type: str,
+    availability_zone: str,
+    lifecycle: str,
+    subnet_id: str = "",
 ) -> None:
-    """Raise the error of a closed pool."""
-    code = closed_with(state, instance_type, availability_zone, lifecycle)
+    """Raise the error of a closed pool, or of a subnet that is closed for it."""
+    code = closed_with(state, instance_type, availability_zone, lifecycle, subnet_id)
     if code is None:
         return
+    if code == "InsufficientFreeAddressesInSubnet":
+        raise AwsError(code, f"There are not enough free addresses in subnet '{subnet_id}'.")
     if lifecycle == "spot":
         raise AwsError(code, "There is no Spot capacity available that matches your request.")
     others = [

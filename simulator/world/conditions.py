@@ -85,13 +85,16 @@ class Conditions(WorldView):
         start: datetime = _LONG_AGO,
         end: datetime = _FOREVER,
         error: str = "InsufficientInstanceCapacity",
+        subnet_id: str = "*",
     ) -> None:
-        """Refuse launches with `error` in matching pools (globs) from start until end."""
+        """Refuse launches with `error` in matching pools and subnets (globs) from start until end."""
         allowed = (*LIFECYCLES, "*")
         if lifecycle not in allowed:
             raise ValueError(f"lifecycle: {lifecycle!r} must be one of {allowed}")
         self._state.closures.append(
-            CapacityClosure(instance_type, availability_zone, lifecycle, start, end, error)
+            CapacityClosure(
+                instance_type, availability_zone, lifecycle, start, end, error, subnet_id
+            )
         )
 
     def reopen_capacity(self) -> None:

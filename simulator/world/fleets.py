@@ -201,7 +201,13 @@ def _launch(
         try:
             spec = _resolve(state, candidate, lifecycle, fleet_id)
             check_quota(state, spec.instance_type, lifecycle, count)
-            check_capacity(state, spec.instance_type, spec.availability_zone, lifecycle)
+            check_capacity(
+                state,
+                spec.instance_type,
+                spec.availability_zone,
+                lifecycle,
+                spec.interfaces[0].subnet_id,
+            )
             check_free_addresses(state, spec, count)
         except AwsError as error:
             failed.append(

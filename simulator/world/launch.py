@@ -96,7 +96,13 @@ def _launch_new(
     if params.get("DryRun"):
         raise AwsError("DryRunOperation", "Request would have succeeded, but DryRun flag is set.")
     check_quota(state, spec.instance_type, spec.lifecycle, low)
-    check_capacity(state, spec.instance_type, spec.availability_zone, spec.lifecycle)
+    check_capacity(
+        state,
+        spec.instance_type,
+        spec.availability_zone,
+        spec.lifecycle,
+        spec.interfaces[0].subnet_id,
+    )
     count = _launchable_count(state, spec, low, high)
     return [item.instance_id for item in launch_many(state, spec, count, caller)]
 

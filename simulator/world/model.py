@@ -378,6 +378,8 @@ class CapacityClosure:
     start: datetime
     end: datetime
     error: str
+    subnet_id: str = "*"
+    """Only launches into this subnet; a glob."""
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,14 @@ class WorldView:
         """Names of the availability zones."""
         return tuple(zone.name for zone in self._state.zones)
 
+    def subnets_in(self, availability_zone: str) -> tuple[str, ...]:
+        """Ids of a zone's subnets, the default one first, then in the order in which they were added."""
+        return tuple(
+            subnet.subnet_id
+            for subnet in self._state.subnets.values()
+            if subnet.availability_zone == availability_zone
+        )
+
     @property
     def instance_role_arn(self) -> str:
         """The role in the instance profile of every instance that a user launches."""

@@ -8,7 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spot_optimizer.switching.error_table import BY_CODE, BY_STATE_REASON
-from spot_optimizer.switching.launch_refusals import refusal_of, refusal_of_state_reason
+from spot_optimizer.switching.launch_refusals import (
+    refusal_of,
+    refusal_of_state_reason,
+    scope_of_stored,
+    stored_scope,
+)
 from spot_optimizer.switching.next_candidate import family_class, next_candidate
 from spot_optimizer.vocabulary import Lifecycle, Scope
 from tests.switching.described_instances import Place
@@ -27,7 +32,20 @@ ALL = [
         ("InsufficientInstanceCapacity", "", Scope.POOL),
         ("UnfulfillableCapacity", "", Scope.POOL),
         ("Unsupported", "Your requested instance type (m5.large) is not supported in", Scope.POOL),
-        ("InsufficientFreeAddressesInSubnet", "", Scope.ZONE),
+        ("InsufficientFreeAddressesInSubnet", "", Scope.SUBNET),
+        ("InsufficientCidrBlocks", "", Scope.SUBNET),
+        (
+            "InvalidParameterValue",
+            "The specified subnet does not have enough free cidr blocks to satisfy the request.",
+            Scope.SUBNET,
+        ),
+        (
+            "InvalidParameterValue",
+            "No IPv6 CIDR block is associated with the subnet.",
+            Scope.SUBNET,
+        ),
+        ("InvalidParameterValue", "There are no free prefixes in subnet-1.", Scope.SUBNET),
+        ("InvalidParameterValue", "The prefix list pl-1 does not exist.", Scope.NOTHING),
         ("VcpuLimitExceeded", "", Scope.FAMILY),
         ("MaxSpotInstanceCountExceeded", "Max spot instance count exceeded", Scope.FAMILY),
         ("RequestLimitExceeded", "", Scope.TIME),
@@ -146,6 +164,7 @@ def test_families_share_a_quota_as_aws_groups_them(instance_type: str, expected:
                 != ("m5.large", "us-east-1a", Lifecycle.SPOT)
             ),
         ),
+        (Scope.SUBNET, lambda p: p.subnet_id != "subnet-0000000b"),
         (Scope.ZONE, lambda p: p.availability_zone != "us-east-1a"),
         (
             Scope.FAMILY,
@@ -186,3 +205,21 @@ def test_first_candidate_is_the_best_ranked() -> None:
     """Nothing refused yet, nothing skipped."""
     assert next_candidate(ALL, []) == 0
     assert next_candidate([], []) is None
+
+
+def test_full_subnet_leads_to_the_zones_next_one() -> None:
+    """Then to the next zone; a pool without capacity is not tried in its other subnets."""
+    here = [Place("m5.large", "us-east-1a", subnet_id=f"subnet-{n}") for n in range(2)]
+    there = Place("m5.large", "us-east-1b", subnet_id="subnet-2")
+    candidates = [*here, there]
+    assert next_candidate(candidates, [(0, Scope.SUBNET)]) == 1
+    assert next_candidate(candidates, [(0, Scope.SUBNET), (1, Scope.SUBNET)]) == 2
+    assert next_candidate(candidates, [(0, Scope.POOL)]) == 2
+
+
+@pytest.mark.parametrize("code", sorted({*BY_CODE, "Unheard"}))
+def test_stored_scope_is_known_to_version_0_1_0_and_read_back_whole(code: str) -> None:
+    """It knows no subnets: it reads a zone, and skips it whole."""
+    scope = refusal_of(code).scope
+    assert stored_scope(scope) in set(Scope) - {Scope.SUBNET}
+    assert scope_of_stored(stored_scope(scope), code, "") is scope

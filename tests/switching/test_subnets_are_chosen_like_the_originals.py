@@ -55,7 +55,7 @@ TABLES = [
 def test_subnets_with_the_originals_route_table_are_taken() -> None:
     """Implicitly the VPC's main one; the private zone and the full one are refused with reasons."""
     choice = subnets_by_zone(SUBNETS, TABLES, "subnet-a")
-    assert choice.by_zone == {"us-east-1a": ("subnet-a",), "us-east-1b": ("subnet-b2",)}
+    assert choice.by_zone == {"us-east-1a": ("subnet-a",), "us-east-1b": ("subnet-b2", "subnet-b1")}
     assert set(choice.refused) == {"us-east-1c", "us-east-1d"}
     assert "rtb-main" in choice.refused["us-east-1c"]
     assert "spot-optimizer:subnets" in choice.refused["us-east-1c"]
@@ -110,12 +110,10 @@ def test_the_choice_is_the_emptiest_subnet_whatever_the_order(
     """Most free addresses, then the lowest id; every zone is either chosen or refused."""
     known = [subnet("original", "a"), *(subnet(f"{n:02}", zone, free) for n, zone, free in rows)]
     choice = subnets_by_zone(data.draw(st.permutations(known)), TABLES, "subnet-original")
-    by_id = {each["SubnetId"]: each for each in known}
-    for zone, (chosen,) in choice.by_zone.items():
-        here = [s for s in known if s["AvailabilityZone"] == zone]
-        most = max(s["AvailableIpAddressCount"] for s in here)
-        assert by_id[chosen]["AvailableIpAddressCount"] == most > 0
-        assert chosen == min(s["SubnetId"] for s in here if s["AvailableIpAddressCount"] == most)
+    for zone, chosen in choice.by_zone.items():
+        here = [s for s in known if s["AvailabilityZone"] == zone and s["AvailableIpAddressCount"]]
+        ranked = sorted(here, key=lambda s: (-s["AvailableIpAddressCount"], s["SubnetId"]))
+        assert chosen == tuple(s["SubnetId"] for s in ranked)[:3] != ()
     zones = {s["AvailabilityZone"] for s in known}
     assert zones == set(choice.by_zone) | set(choice.refused)
     assert not set(choice.by_zone) & set(choice.refused)
@@ -172,7 +170,7 @@ def test_an_outposts_subnet_is_left_alone() -> None:
     outpost: dict[str, Any] = {"OutpostArn": "arn:aws:outposts:us-east-1:123456789012:outpost/op-1"}
     known = [*SUBNETS, subnet("o1", "b", free=900, **outpost), subnet("o2", "e", **outpost)]
     choice = subnets_by_zone(known, TABLES, "subnet-a")
-    assert choice.by_zone == {"us-east-1a": ("subnet-a",), "us-east-1b": ("subnet-b2",)}
+    assert choice.by_zone == {"us-east-1a": ("subnet-a",), "us-east-1b": ("subnet-b2", "subnet-b1")}
     assert choice.refused["us-east-1e"] == "on an Outpost, which has no spot capacity: subnet-o2"
 
 
@@ -238,3 +236,18 @@ def test_an_ipv6_only_subnet_has_room_and_takes_only_its_kind() -> None:
     dual = subnets_by_zone(known, TABLES[:2], "subnet-c", ipv6=True)
     assert dual.by_zone == {"us-east-1c": ("subnet-c",)}
     assert dual.refused["us-east-1a"] == "IPv6-only, other than the original's: subnet-a"
+
+
+def test_a_subnet_that_refused_lately_is_avoided() -> None:
+    """The zone's other subnet is taken; without one, the zone is refused with the reason."""
+    lately = frozenset({"subnet-b2", "subnet-a"})
+    choice = subnets_by_zone(SUBNETS, TABLES, "subnet-a", refused_lately=lately)
+    assert choice.by_zone == {"us-east-1b": ("subnet-b1",)}
+    assert choice.refused["us-east-1a"] == "EC2 lately refused a launch into subnet-a"
+
+
+def test_refusals_never_leave_a_workload_without_a_subnet() -> None:
+    """A failover has to try what there is."""
+    everywhere = frozenset(each["SubnetId"] for each in SUBNETS)
+    choice = subnets_by_zone(SUBNETS, TABLES, "subnet-a", refused_lately=everywhere)
+    assert choice == subnets_by_zone(SUBNETS, TABLES, "subnet-a")

@@ -100,6 +100,9 @@ class Scope(StrEnum):
     """What would cure a refused launch (the error table in switching/launch_refusals.py)."""
 
     POOL = "pool"
+    SUBNET = "subnet"
+    """Sent and stored as ZONE, because version 0.1.0 does not know it; read back from the code
+    (``launch_refusals.scope_of_stored``)."""
     ZONE = "zone"
     FAMILY = "family class"
     LIFECYCLE = "lifecycle"

@@ -94,6 +94,9 @@ class GuardRules(Boundary):
     backoff_minutes_max: float
 
 
+CANDIDATES_MAX = 14
+"""Version 0.1.0 refuses an order with more."""
+
 ORIGINAL_LOOKS_MAX = 20
 """One look in 30 s, for ten minutes. Then FailOver concludes that the original was only stopped."""
 
@@ -111,9 +114,9 @@ class SwitchOrder(Boundary):
     row: int
     reason: str
     original: Original
-    candidates: Annotated[tuple[Target, ...], Field(min_length=1, max_length=14)]
-    """In rank order. Those of a failover: up to ten spot pools, three on-demand, and the placement of a
-    replacement that it adopted."""
+    candidates: Annotated[tuple[Target, ...], Field(min_length=1, max_length=CANDIDATES_MAX)]
+    """In rank order; a pool may come several times, with other subnets of its zone. Those of a failover:
+    up to ten spot pools, three places on-demand, and that of a replacement that it adopted."""
     launch_template: LaunchTemplateRef
     home_type_after: TypeName
     auto_terminate: bool

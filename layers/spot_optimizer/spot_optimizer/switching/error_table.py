@@ -46,15 +46,22 @@ _POOL = {
     "IdempotentInstanceTerminated": "An earlier launch of this attempt was terminated; another pool"
     " is tried.",
 }
+_NO_ADDRESS = (
+    "The subnet has no free address or block of addresses: free some or name other subnets in"
+    " spot-optimizer:subnets; another subnet of the zone is tried, then another zone."
+)
+_SUBNET = {
+    "InsufficientFreeAddressesInSubnet": _NO_ADDRESS,
+    # Reported with free addresses left: a prefix needs 16 in a row (amazon-vpc-cni-k8s, "prefix mode").
+    "InsufficientCidrBlocks": _NO_ADDRESS,
+    "InvalidSubnetID.NotFound": "The subnet was deleted: correct spot-optimizer:subnets; another subnet"
+    " of the zone is tried, then another zone.",
+    "InvalidSubnetID.Malformed": "The subnet's id is malformed: correct spot-optimizer:subnets; another"
+    " subnet of the zone is tried, then another zone.",
+    "InvalidSubnet": "The subnet does not exist: correct spot-optimizer:subnets; another subnet of the"
+    " zone is tried, then another zone.",
+}
 _ZONE = {
-    "InsufficientFreeAddressesInSubnet": "The zone's subnet has no free address: free some or name"
-    " another subnet in spot-optimizer:subnets; another zone is tried.",
-    "InvalidSubnetID.NotFound": "The zone's subnet was deleted: correct spot-optimizer:subnets; another"
-    " zone is tried.",
-    "InvalidSubnetID.Malformed": "The zone's subnet id is malformed: correct"
-    " spot-optimizer:subnets; another zone is tried.",
-    "InvalidSubnet": "The zone's subnet does not exist: correct spot-optimizer:subnets; another"
-    " zone is tried.",
     "InvalidAvailabilityZone": "The account cannot use this zone; another zone is tried.",
     "InvalidZone.NotFound": "The account cannot use this zone; another zone is tried.",
     "VolumeTypeNotAvailableInZone": "The zone does not offer the volume type; another zone is"
@@ -203,6 +210,7 @@ _NOTHING = {
 
 BY_CODE: Mapping[str, Refusal] = {
     **_all(Scope.POOL, _POOL),
+    **_all(Scope.SUBNET, _SUBNET),
     **_all(Scope.ZONE, _ZONE),
     **_all(Scope.FAMILY, _FAMILY),
     **_all(Scope.LIFECYCLE, _LIFECYCLE),
@@ -280,6 +288,11 @@ BY_MESSAGE: tuple[tuple[str, str, Refusal], ...] = (
         "Invalid*",
         "*ebs-optimized*not supported*",
         Refusal(Scope.POOL, "The type cannot be EBS-optimized; another type is tried."),
+    ),
+    # A subnet without a block of the wanted kind, or without a free one.
+    *(
+        ("In*", pattern, Refusal(Scope.SUBNET, _NO_ADDRESS))
+        for pattern in ("*subnet*cidr*", "*cidr*subnet*", "*subnet*prefix*", "*prefix*subnet*")
     ),
 )
 """(code pattern, message pattern in lower case, refusal): stronger than the code alone; the first match

@@ -14,13 +14,14 @@ from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from spot_optimizer.switching.instance_record import SWITCH_TAG, Record
-from spot_optimizer.switching.launch_request import LaunchCandidate, client_token
+from spot_optimizer.switching.launch_request import client_token
+from spot_optimizer.switching.next_candidate import Placement
 
-_Candidate = TypeVar("_Candidate", bound=LaunchCandidate)
+_Candidate = TypeVar("_Candidate", bound=Placement)
 
 
 def create_fleet_request(
-    candidates: Sequence[LaunchCandidate],
+    candidates: Sequence[Placement],
     *,
     template_id: str,
     template_version: int,

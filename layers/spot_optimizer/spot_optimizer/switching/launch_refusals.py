@@ -16,6 +16,8 @@ __all__ = [
     "known_refusal",
     "refusal_of",
     "refusal_of_state_reason",
+    "scope_of_stored",
+    "stored_scope",
 ]
 
 
@@ -48,3 +50,14 @@ def known_refusal(code: str, message: str = "") -> Refusal | None:
 def refusal_of_state_reason(code: str, message: str = "") -> Refusal:
     """What cures the end of an instance that was launched but never ran (its StateReason)."""
     return BY_STATE_REASON.get(code) or refusal_of(code, message)
+
+
+def stored_scope(scope: Scope) -> Scope:
+    """The scope as it is sent and stored: one that version 0.1.0 knows."""
+    return Scope.ZONE if scope is Scope.SUBNET else scope
+
+
+def scope_of_stored(scope: Scope, code: str, message: str) -> Scope:
+    """The scope of a stored refusal: one of a zone may be of its subnet only, which the error says."""
+    known = known_refusal(code, message) if scope is Scope.ZONE else None
+    return Scope.SUBNET if known and known.scope is Scope.SUBNET else scope

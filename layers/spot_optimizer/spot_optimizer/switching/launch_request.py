@@ -7,7 +7,7 @@ interface and tags: the result is the same whether EC2 merges or replaces them.
 """
 
 from hashlib import sha256
-from typing import Any, Protocol
+from typing import Any
 
 from spot_optimizer.switching.instance_record import (
     MANAGED_TAG,
@@ -21,13 +21,6 @@ from spot_optimizer.switching.next_candidate import Placement
 from spot_optimizer.vocabulary import Lifecycle
 
 CLIENT_TOKEN_CHARACTERS_MAX = 64
-
-
-class LaunchCandidate(Placement, Protocol):
-    """A placement with the subnet to launch in."""
-
-    @property
-    def subnet_id(self) -> str: ...
 
 
 def switch_hash(switch_id: str) -> str:
@@ -54,7 +47,7 @@ def is_token_of(switch_id: str, token: str) -> bool:
 
 
 def run_instances_request(
-    candidate: LaunchCandidate,
+    candidate: Placement,
     *,
     template_id: str,
     template_version: int,

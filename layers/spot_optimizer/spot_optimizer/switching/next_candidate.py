@@ -19,6 +19,9 @@ class Placement(Protocol):
     @property
     def lifecycle(self) -> Lifecycle: ...
 
+    @property
+    def subnet_id(self) -> str: ...
+
 
 def next_candidate(
     candidates: Sequence[Placement], refused: Sequence[tuple[int, Scope]]
@@ -40,6 +43,8 @@ def _shared(candidate: Placement, scope: Scope) -> Hashable:
     match scope:
         case Scope.POOL:
             return candidate.instance_type, candidate.availability_zone, candidate.lifecycle
+        case Scope.SUBNET:
+            return candidate.subnet_id
         case Scope.ZONE:
             return candidate.availability_zone
         case Scope.FAMILY:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from spot_optimizer.switching.instance_record import Record
 from spot_optimizer.switching.zones import is_availability_zone
 
+SUBNETS_PER_ZONE_MAX = 3
+
 
 class InvalidSubnets(ValueError):
     """The list of subnets, or EC2's description of them, is invalid; the text names the field, its
@@ -17,7 +19,7 @@ class SubnetChoice:
     """Where a workload may be launched."""
 
     by_zone: Mapping[str, tuple[str, ...]]
-    """Availability zone -> subnet ids, the preferred one first; at present there is one per zone."""
+    """Availability zone -> up to SUBNETS_PER_ZONE_MAX subnet ids, the preferred one first."""
     refused: Mapping[str, str]
     """Availability zone whose subnets cannot be used -> the reason, and the remedy."""
 
@@ -29,15 +31,18 @@ def subnets_by_zone(
     allowed: tuple[str, ...] = (),
     *,
     ipv6: bool = False,
+    refused_lately: frozenset[str] = frozenset(),
 ) -> SubnetChoice:
-    """The subnet to launch in, for each zone of the original's VPC that can take a replacement.
+    """The subnets to launch in, for each zone of the original's VPC that can take a replacement.
 
     ``subnets`` and ``route_tables`` are results of DescribeSubnets and DescribeRouteTables that
     contain at least those of the VPC. ``allowed`` (ids) restricts the choice; if it is empty, only
     subnets with the original subnet's route table are eligible, because another one could cut the
     instance off from its network. ``ipv6``: the instance has IPv6 addresses, so its subnet needs an
-    IPv6 block. Of several subnets in a zone the one with the most free addresses is taken, then the
-    lowest id.
+    IPv6 block. Of several subnets in a zone the one with the most free addresses is preferred, then the
+    one with the lowest id; the next are for the case that EC2 finds no address in the first.
+    ``refused_lately``: ids of subnets that refused a launch a short time ago. They are avoided, unless
+    that left no subnet at all.
 
     Raises InvalidSubnets for an id that does not exist or belongs to another VPC, because security
     groups belong to one VPC.
@@ -63,6 +68,21 @@ def subnets_by_zone(
             f"no subnet of this zone has the original's route table {home};"
             " name one in spot-optimizer:subnets"
         )
+    choice = _choice(neighbors, eligible, original, elsewhere, ipv6, refused_lately)
+    if not choice.by_zone and refused_lately:
+        return _choice(neighbors, eligible, original, elsewhere, ipv6, frozenset())
+    return choice
+
+
+def _choice(
+    neighbors: list[Record],
+    eligible: set[str],
+    original: Record,
+    elsewhere: str,
+    ipv6: bool,
+    refused_lately: frozenset[str],
+) -> SubnetChoice:
+    """The subnets by zone. ``elsewhere``: why a zone without an ``eligible`` subnet is refused."""
     by_zone: dict[str, tuple[str, ...]] = {}
     refused: dict[str, str] = {}
     for zone in sorted({s["AvailabilityZone"] for s in neighbors}):
@@ -70,12 +90,12 @@ def subnets_by_zone(
         fitting = [s for s in here if s["SubnetId"] in eligible]
         reason = _out_of_reach(zone, original["AvailabilityZone"]) or ("" if fitting else elsewhere)
         if not reason:
-            fitting, reason = _usable(fitting, original, ipv6=ipv6)
+            fitting, reason = _usable(fitting, original, refused_lately, ipv6=ipv6)
         if reason:
             refused[zone] = reason
         else:
-            best = min(fitting, key=lambda s: (-s["AvailableIpAddressCount"], s["SubnetId"]))
-            by_zone[zone] = (best["SubnetId"],)
+            ranked = sorted(fitting, key=lambda s: (-s["AvailableIpAddressCount"], s["SubnetId"]))
+            by_zone[zone] = tuple(s["SubnetId"] for s in ranked[:SUBNETS_PER_ZONE_MAX])
     return SubnetChoice(by_zone, refused)
 
 
@@ -99,7 +119,9 @@ def _out_of_reach(zone: str, home: str) -> str:
     return f"an instance in the Local Zone {home} stays there"
 
 
-def _usable(subnets: list[Record], original: Record, *, ipv6: bool) -> tuple[list[Record], str]:
+def _usable(
+    subnets: list[Record], original: Record, refused_lately: frozenset[str], *, ipv6: bool
+) -> tuple[list[Record], str]:
     """The subnets of a zone that can take a replacement; or none of them, and why."""
     only_ipv6 = _is_ipv6_only(original)
     kind = "not IPv6-only as" if only_ipv6 else "IPv6-only, other than"
@@ -108,6 +130,7 @@ def _usable(subnets: list[Record], original: Record, *, ipv6: bool) -> tuple[lis
         (f"{kind} the original's:", lambda s: _is_ipv6_only(s) is only_ipv6),
         ("no IPv6 block, which the instance needs, in", lambda s: not ipv6 or _gives_ipv6(s)),
         ("no free address in", _has_room),
+        ("EC2 lately refused a launch into", lambda s: s["SubnetId"] not in refused_lately),
     )
     for lack, has in requirements:
         ids = ", ".join(sorted(s["SubnetId"] for s in subnets))

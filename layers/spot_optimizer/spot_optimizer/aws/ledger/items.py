@@ -193,6 +193,8 @@ class PoolEventItem(Item):
 
     pool: str
     at: AwareDatetime
+    subnet_id: str = ""
+    """Of a launch that its subnet refused; empty for any other event."""
 
 
 class SignalItem(Item):

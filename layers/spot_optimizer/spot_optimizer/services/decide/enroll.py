@@ -3,7 +3,7 @@ or gone."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -14,6 +14,7 @@ from spot_optimizer.aws.instances import read_network, write_workload_tag
 from spot_optimizer.aws.ledger import keys
 from spot_optimizer.aws.ledger.debts import put_debt
 from spot_optimizer.aws.ledger.items import DebtItem, WorkloadItem
+from spot_optimizer.aws.ledger.pool_events import refused_subnets
 from spot_optimizer.aws.ledger.table import Ledger
 from spot_optimizer.services.decide.inventory import Inventory, ManagedWorkload
 from spot_optimizer.services.decide.observe import Observed
@@ -32,6 +33,9 @@ from spot_optimizer.switching.instance_record import (
 from spot_optimizer.switching.subnets import InvalidSubnets, SubnetChoice, subnets_by_zone
 from spot_optimizer.telemetry import logger
 from spot_optimizer.workflow.debt_alerts import alert_owed
+
+SUBNET_MEMORY = timedelta(hours=1)
+"""How long a subnet is avoided after EC2 has refused a launch into it: as a pool after one refusal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +69,8 @@ class Enrollment:
     def _workloads(
         self, adopted: Iterable[Adopted], observed: Observed
     ) -> tuple[list[ManagedWorkload], list[Refused]]:
-        choose_subnets = _SubnetChooser(self.env.subnet_ids)
+        refused_lately = refused_subnets(self.ledger, self.now, SUBNET_MEMORY)
+        choose_subnets = _SubnetChooser(self.env.subnet_ids, refused_lately)
         workloads, refused = [], []
         for each in adopted:
             instance = observed.instances[each.instance_id]
@@ -199,8 +204,8 @@ class Enrollment:
 class _SubnetChooser:
     """The subnets of each workload; the network is read once, each distinct place is judged once."""
 
-    def __init__(self, stack_subnets: tuple[str, ...]) -> None:
-        self._stack_subnets = stack_subnets
+    def __init__(self, stack_subnets: tuple[str, ...], refused_lately: frozenset[str]) -> None:
+        self._stack_subnets, self._refused_lately = stack_subnets, refused_lately
         self._subnets, self._route_tables = read_network()
         self._choices: dict[tuple[str, tuple[str, ...], bool], SubnetChoice] = {}
 
@@ -211,7 +216,12 @@ class _SubnetChooser:
         place = (instance.get("SubnetId", ""), allowed, ipv6)
         if place not in self._choices:
             self._choices[place] = subnets_by_zone(
-                self._subnets, self._route_tables, place[0], allowed, ipv6=ipv6
+                self._subnets,
+                self._route_tables,
+                place[0],
+                allowed,
+                ipv6=ipv6,
+                refused_lately=self._refused_lately,
             )
         return self._choices[place]
 

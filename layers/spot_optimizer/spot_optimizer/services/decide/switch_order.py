@@ -1,9 +1,11 @@
 """The order of a switch, from its decision; and the terms of a failover, for the standing plan."""
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from spot_optimizer.aws.ledger.items import FailoverTerms, PlanItem, ZoneSubnet
 from spot_optimizer.contracts.switch import (
+    CANDIDATES_MAX,
     GuardRules,
     Original,
     SwitchOrder,
@@ -15,6 +17,7 @@ from spot_optimizer.market.snapshot import MarketSnapshot
 from spot_optimizer.services.decide.inventory import ManagedWorkload
 from spot_optimizer.settings import Settings
 from spot_optimizer.switching.instance_record import lifecycle_of
+from spot_optimizer.switching.subnets import SUBNETS_PER_ZONE_MAX
 from spot_optimizer.vocabulary import Lifecycle, Pool
 
 
@@ -40,7 +43,9 @@ def switch_order(
             "row": decision.row,
             "reason": decision.reason,
             "original": _original(workload, plan, market, catalog),
-            "candidates": tuple(target(c) for c in decision.candidates),
+            "candidates": in_other_subnets(
+                [target(c) for c in decision.candidates], workload.subnets
+            ),
             "launch_template": plan.launch_template,
             "home_type_after": decision.home_type_after,
             "auto_terminate": settings.auto_terminate,
@@ -51,7 +56,25 @@ def switch_order(
     )
 
 
-ON_DEMAND_ZONES_MAX = 3
+ON_DEMAND_PLACES_MAX = 3
+
+
+def in_other_subnets(
+    targets: Sequence[Target], subnets: Mapping[str, Sequence[str]]
+) -> tuple[Target, ...]:
+    """The same candidates, each followed by the same pool in other subnets of its zone.
+
+    ``subnets``: of the workload, by zone, the preferred one first. An order has CANDIDATES_MAX at most:
+    the best candidates get other subnets first. Only for RunInstances: CreateFleet refuses an order
+    with one pool in two subnets ("The fleet configuration contains duplicate instance pools").
+    """
+    room = CANDIDATES_MAX - len(targets)
+    found: list[Target] = []
+    for each in targets:
+        others = [s for s in subnets.get(each.availability_zone, ()) if s != each.subnet_id][:room]
+        room -= len(others)
+        found += [each, *(each.model_copy(update={"subnet_id": other}) for other in others)]
+    return tuple(found)
 
 
 def failover_terms(
@@ -60,7 +83,6 @@ def failover_terms(
     """What a failover must know of the workload's tags and settings: events carry none."""
     zone = workload.instance["Placement"]["AvailabilityZone"]
     row = market.index_of(Pool(workload.instance["InstanceType"], zone)) if market else None
-    zones = sorted(workload.subnets, key=lambda name: (name != zone, name))[:ON_DEMAND_ZONES_MAX]
     return FailoverTerms(
         mode=workload.item.mode or workload.adopted.mode,
         dry_run=stack_settings.dry_run,
@@ -69,8 +91,21 @@ def failover_terms(
         advisor_bucket=(
             int(market.advisor_bucket[row]) if market is not None and row is not None else -1
         ),
-        on_demand_subnets=tuple(ZoneSubnet(name, workload.subnets[name][0]) for name in zones),
+        on_demand_subnets=on_demand_places(workload.subnets, zone),
     )
+
+
+def on_demand_places(subnets: Mapping[str, Sequence[str]], zone: str) -> tuple[ZoneSubnet, ...]:
+    """Where a failover may launch on-demand: ``zone``, its current one, first; every zone's preferred
+    subnet before the others."""
+    zones = sorted(subnets, key=lambda name: (name != zone, name))
+    places = [
+        ZoneSubnet(name, subnet)
+        for rank in range(SUBNETS_PER_ZONE_MAX)
+        for name in zones
+        for subnet in subnets[name][rank : rank + 1]
+    ]
+    return tuple(places[:ON_DEMAND_PLACES_MAX])
 
 
 def _guard(settings: Settings) -> GuardRules:

@@ -5,12 +5,17 @@ from botocore.exceptions import ClientError
 from spot_optimizer.aws.clients import TryAgain, error_code, http_status, is_transient
 from spot_optimizer.contracts.steps import RefusedLaunch
 from spot_optimizer.switching.error_table import MAY_HAVE_LAUNCHED, TEMPLATE_UNSEEN
-from spot_optimizer.switching.launch_refusals import Refusal, known_refusal, refusal_of
+from spot_optimizer.switching.launch_refusals import (
+    Refusal,
+    known_refusal,
+    refusal_of,
+    stored_scope,
+)
 from spot_optimizer.vocabulary import Scope
 
 
 class CapacityUnavailable(Exception):
-    """Another pool, zone, family class or lifecycle may help. The text is a RefusedLaunch."""
+    """Another pool, subnet, zone, family class or lifecycle may help. The text is a RefusedLaunch."""
 
 
 class LaunchRejected(Exception):
@@ -28,7 +33,7 @@ def meaning_of(error: ClientError, *, failover: bool) -> Exception | None:
         refusal = _refusal_of_unknown(code, failover=failover)
     if refusal is None or code in MAY_HAVE_LAUNCHED:
         return None
-    scope = refusal.scope
+    scope = stored_scope(refusal.scope)
     if error.operation_name == "CreateFleet" and scope is not Scope.TIME:
         # A fleet is refused as a whole; on-demand is another call, with its own permissions and quotas.
         scope = Scope.LIFECYCLE

@@ -9,6 +9,7 @@ from spot_optimizer.aws.ledger.pool_events import record_pool_event
 from spot_optimizer.aws.ledger.table import Ledger
 from spot_optimizer.contracts.steps import NextAttempt, RefusedLaunch, RefuseRequest
 from spot_optimizer.contracts.switch import Attempt
+from spot_optimizer.switching.launch_refusals import scope_of_stored
 from spot_optimizer.switching.next_candidate import next_candidate
 from spot_optimizer.telemetry import logger
 from spot_optimizer.vocabulary import DecisionKind, Lifecycle, Pool, Scope
@@ -58,8 +59,12 @@ def _refused_launch(cause: str) -> RefusedLaunch:
 
 
 def _following(switch: SwitchItem) -> int | None:
-    lasting = [(r.candidate, r.scope) for r in switch.refusals if not r.again]
+    lasting = [(r.candidate, _scope(r)) for r in switch.refusals if not r.again]
     return next_candidate(switch.order.candidates, lasting)
+
+
+def _scope(refusal: RefusedAttempt) -> Scope:
+    return scope_of_stored(refusal.scope, refusal.code, refusal.message)
 
 
 def _discard_template(ledger: Ledger, switch: SwitchItem) -> None:
@@ -72,11 +77,15 @@ def _discard_template(ledger: Ledger, switch: SwitchItem) -> None:
 def _record_in_pool_history(
     ledger: Ledger, switch: SwitchItem, refusal: RefusedAttempt, now: datetime
 ) -> None:
-    """Let later decisions avoid a pool without capacity. The EC2 Fleet of a failover was refused by all
-    its pools, which says nothing about a single one."""
+    """Let later decisions avoid a pool without capacity, and a subnet without addresses. The EC2 Fleet of
+    a failover was refused by all its pools, which says nothing about a single one."""
     target = switch.order.candidates[refusal.candidate]
     is_one_pool = switch.order.kind is not DecisionKind.EVACUATE
+    pool = Pool(target.instance_type, target.availability_zone)
+    detail = f"{switch.switch_id}#{refusal.attempt}"
     if refusal.scope is Scope.POOL and target.lifecycle is Lifecycle.SPOT and is_one_pool:
-        pool = Pool(target.instance_type, target.availability_zone)
-        detail = f"{switch.switch_id}#{refusal.attempt}"
         record_pool_event(ledger, "REFUSED", pool, now, detail)
+    if _scope(refusal) is Scope.SUBNET:
+        record_pool_event(
+            ledger, "REFUSED_BY_SUBNET", pool, now, detail, subnet_id=target.subnet_id
+        )
