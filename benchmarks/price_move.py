@@ -49,7 +49,7 @@ def fleet(workloads: int, surge_hour: float) -> Scenario:
             placement=ZONE,
             cpu_vcpu=Curve.flat(1.0),
             memory_gib=Curve.flat(4.0),
-            tags={"types": TYPE},
+            tags={"state": "stateless", "types": TYPE},
             age_hours=24,
         )
         for number in range(workloads)

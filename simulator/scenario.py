@@ -111,7 +111,7 @@ class WorkloadSpec(Table):
     memory_gib: _Demand | None = None
     """GiB that it uses; default: no agent reports memory."""
     tags: _Tags = Field(default_factory=dict)
-    """Tags without `spot-optimizer:`; `managed` and `workload` are added."""
+    """Tags without `spot-optimizer:`; `managed` and `workload` are added; without `state` it is held."""
     other_tags: _Tags = Field(default_factory=dict)
     """Tags without a prefix of ours."""
     target_group: bool = False

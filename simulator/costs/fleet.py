@@ -53,4 +53,5 @@ def _workload(number: int) -> WorkloadSpec:
         placement="cheapest",
         cpu_vcpu=Curve.flat(vcpu * (0.75 if busy else 0.5)),
         memory_gib=Curve.flat(memory_gib * 0.5) if with_agent else None,
+        tags={"state": "stateless"},
     )

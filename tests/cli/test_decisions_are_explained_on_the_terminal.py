@@ -15,7 +15,11 @@ shows: one workload that stays
 hours: 0.5
 parameters: {DryRun: true}
 workloads:
-  - {name: shop, type: m5.large, lifecycle: on-demand, cpu_vcpu: 1.2, tags: {types: "m5.*"}}
+  - name: shop
+    type: m5.large
+    lifecycle: on-demand
+    cpu_vcpu: 1.2
+    tags: {state: stateless, types: "m5.*"}
 """
 
 

@@ -30,6 +30,7 @@ def workload(name: str) -> WorkloadSpec:
         lifecycle="spot",
         cpu_vcpu=Curve.flat(1.0),
         memory_gib=Curve.flat(0.25),
+        tags={"state": "stateless"},
     )
 
 

@@ -19,6 +19,7 @@ NO_SETTING = {
     "LogRetentionDays",
     "ManagedAs",
     "RequireLaunchTemplate",
+    "RequireStateTag",
     "ReserveConcurrency",
     "RetentionDays",
     "SubnetIds",

@@ -38,13 +38,13 @@ def test_instance_without_workload_tag_is_adopted_under_its_own_id() -> None:
     (adopted,) = judge(instance()).adopted
     assert adopted.workload_id == adopted.instance_id == instance()["InstanceId"]
     assert (adopted.mode, adopted.type_globs, adopted.subnets) == (Mode.AUTO, ("*",), ())
-    assert [w for w in adopted.warnings if "root disk" in w]
+    assert not adopted.stateless_by_tag
 
 
-def test_explicit_stateless_tag_silences_the_warning() -> None:
-    """An explicit tag confirms the default."""
+def test_explicit_stateless_tag_is_known_of_an_adopted_instance() -> None:
+    """There is no default: without it nothing is moved."""
     (adopted,) = judge(tagged(state="stateless", workload="w", mode="manual")).adopted
-    assert not [w for w in adopted.warnings if "root disk" in w]
+    assert (adopted.stateless_by_tag, adopted.warnings) == (True, ())
     assert (adopted.workload_id, adopted.mode) == ("w", Mode.MANUAL)
 
 

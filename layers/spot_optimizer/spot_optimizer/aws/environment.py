@@ -31,6 +31,9 @@ class Environment(StepEnvironment):
     decide_function: str
     refresh_function: str
     settings: Settings
+    require_state_tag: bool = False
+    """Whether the rule of workloads that were adopted before the tag ``state`` was demanded has ended. No
+    setting: older code would refuse a command that sets it."""
 
 
 def read_step_environment() -> StepEnvironment:
@@ -70,4 +73,5 @@ def read_environment() -> Environment:
         decide_function=env.get("DECIDE_FUNCTION", ""),
         refresh_function=env.get("REFRESH_FUNCTION", ""),
         settings=settings,
+        require_state_tag=env.get("REQUIRE_STATE_TAG", "false") == "true",
     )

@@ -73,6 +73,8 @@ class WorkloadView:
     """When EC2 will stop or retire its instance; None if EC2 has announced nothing."""
     launch_problem: str = ""
     """Why a replacement would be refused or differ from the instance; empty if nothing is known."""
+    state_missing: bool = False
+    """The tag ``state`` is missing: nothing of the workload is moved."""
 
     @property
     def pool(self) -> Pool:

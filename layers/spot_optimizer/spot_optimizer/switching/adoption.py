@@ -39,6 +39,8 @@ class Adopted:
     warnings: tuple[str, ...] = ()
     windows: tuple[Window, ...] = ()
     not_before: datetime | None = None
+    stateless_by_tag: bool = False
+    """Whether the tag ``state`` is there."""
     image: Image = field(default_factory=Image)
     launch_problem: str = ""
     """Why planned switches wait: see ``PlanItem``."""
@@ -137,8 +139,9 @@ def _adopted(instance: Record, tags: WorkloadTags) -> Adopted:
         settings=tags.settings,
         windows=tags.windows,
         not_before=tags.not_before,
+        stateless_by_tag=tags.stateless_by_tag,
         image=_image(instance),
-        warnings=tuple(_warnings(instance, tags)),
+        warnings=tuple(_warnings(instance)),
     )
 
 
@@ -224,7 +227,7 @@ def _disks(instance: Record, tags: WorkloadTags) -> list[str]:
     return reasons
 
 
-def _warnings(instance: Record, tags: WorkloadTags) -> Iterable[str]:
+def _warnings(instance: Record) -> Iterable[str]:
     all_tags = tags_of(instance)
     cloudformation = all_tags.get("aws:cloudformation:stack-name")
     if cloudformation:
@@ -241,8 +244,3 @@ def _warnings(instance: Record, tags: WorkloadTags) -> Iterable[str]:
             " prices: those of the Local Zone, which may be higher, are not read"
         )
     yield from side_effects(instance)
-    if not tags.stateless_by_tag:
-        yield (
-            f"tag it {TAG_PREFIX}state = stateless to confirm the default: nothing on its root disk"
-            " survives a switch"
-        )

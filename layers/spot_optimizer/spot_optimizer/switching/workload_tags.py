@@ -59,7 +59,7 @@ TAGS: tuple[Tag, ...] = (
         "state",
         "stateless",
         "what of the disks survives a switch: nothing (image and volumes are not supported yet)",
-        "stateless",
+        "none: nothing is moved",
     ),
     Tag("standby", "off", "no standby (on-signal and always are not supported yet)", "off"),
     Tag(

@@ -11,6 +11,7 @@ from spot_optimizer.contracts.switch import (
     Target,
 )
 from spot_optimizer.decision.execution_names import execution_name
+from spot_optimizer.decision.guards.state_tag import WITHOUT_STATE, StateRule
 from spot_optimizer.vocabulary import (
     DecisionKind,
     Lifecycle,
@@ -38,6 +39,8 @@ def why_held(workload: WorkloadItem, plan: PlanItem | None, *, dry_run: bool) ->
         return "dry run: recorded, not acted upon"
     if mode is not Mode.AUTO:
         return f"mode {mode}: recorded, not acted upon"
+    if workload.state_rule == StateRule.HELD:
+        return WITHOUT_STATE
     if workload.status == "refused":
         return f"the workload is refused: {workload.status_reason}"
     return ""

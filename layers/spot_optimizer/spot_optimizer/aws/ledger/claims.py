@@ -29,6 +29,7 @@ from spot_optimizer.aws.ledger.codec import instant
 from spot_optimizer.aws.ledger.items import DebtItem, StackItem, SwitchItem, WorkloadItem
 from spot_optimizer.aws.ledger.table import Ledger
 from spot_optimizer.contracts.switch import SwitchOrder
+from spot_optimizer.decision.guards.state_tag import WITHOUT_STATE, StateRule
 from spot_optimizer.vocabulary import Phase, Rule
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ def claim(ledger: Ledger, order: SwitchOrder, now: datetime) -> SwitchItem:
         if workload.claim_switch_id == order.switch_id:
             return read_record(ledger, order.workload_id, order.switch_id)
         refuse_unclaimable(workload, order, now)
+        _refuse_unseen(ledger, workload)
         switch = new_switch(order, workload.fence + 1, now)
         failed = transact(
             updates.take_claim(ledger, workload, switch, now=now, expires_at=now + CLAIM_LIFE),
@@ -226,6 +228,16 @@ def refuse_unclaimable(workload: WorkloadItem, order: SwitchOrder, now: datetime
     refuse_elsewhere(workload, order)
 
 
+def _refuse_unseen(ledger: Ledger, workload: WorkloadItem) -> None:
+    """Raise ClaimRefused for a workload that older code adopted, and ordered to switch, after the tag
+    ``state`` was demanded. The next cycle of this version looks at its tags."""
+    if workload.state_rule or workload.adopted_at is None:
+        return
+    since = ledger.stack().state_demanded_since
+    if since is not None and workload.adopted_at >= since:
+        raise ClaimRefused("no cycle has looked yet whether it has the tag state")
+
+
 def end_expired(
     ledger: Ledger, workload: WorkloadItem, now: datetime
 ) -> list[TransactWriteItemTypeDef]:
@@ -265,7 +277,10 @@ def claim_holder(ledger: Ledger, workload: WorkloadItem) -> SwitchItem | None:
 
 
 def refuse_elsewhere(workload: WorkloadItem, order: SwitchOrder) -> None:
-    """Raise ClaimRefused if the workload no longer runs on the order's original."""
+    """Raise ClaimRefused if the workload no longer runs on the order's original, or is held: older code
+    orders switches and failovers of workloads without the tag ``state``, too."""
+    if workload.state_rule == StateRule.HELD:
+        raise ClaimRefused(f"workload '{workload.workload_id}' is {WITHOUT_STATE}")
     if workload.instance_id != order.original.instance_id:
         raise ClaimRefused(
             f"the workload runs on {workload.instance_id}, not on {order.original.instance_id}"

@@ -134,6 +134,8 @@ class WorkloadItem(Item):
     reported_interruption: str = stored_as("interruption_told", "reported_interruption", default="")
     """The last interruption that the sweep handled without an event, as
     ``reconcile.interruption_mark`` writes it: instance id and launch time."""
+    state_rule: str = ""
+    """``decision.guards.state_tag.StateRule``; empty until a cycle that knows the rule has looked."""
     gone_at: AwareDatetime | None = None
     """When a cycle found that its instance no longer exists; counts while the status is ``gone``."""
 
@@ -290,6 +292,11 @@ class StackItem(Item):
     """When the volumes and credit modes of all workloads were last read."""
     scheduled_events_read_at: AwareDatetime | None = None
     """When the scheduled events of all instances were last read."""
+    state_demanded_since: AwareDatetime | None = None
+    """When a cycle first demanded the tag ``state``. Workloads that were adopted before keep the old
+    rule (``state_tag.state_rule``)."""
+    state_alerted_at: AwareDatetime | None = None
+    """When the last alert about workloads that keep the old rule was sent."""
     version: int = 0
     """Rises with every write of ``failures``: optimistic locking."""
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from spot_optimizer.decision.decision import Decision
 from spot_optimizer.decision.guards.limits import allot
+from spot_optimizer.decision.guards.state_tag import WITHOUT_STATE
 from spot_optimizer.decision.guards.windows import opens_at
 from spot_optimizer.decision.world import WorkloadView, World
 from spot_optimizer.vocabulary import (
@@ -107,6 +108,10 @@ def _dry_run(workload: WorkloadView, _world: World, _now: datetime) -> str:
     return "dry run: recorded only; set the parameter DryRun to false to act"
 
 
+def _state_missing(workload: WorkloadView, _world: World, _now: datetime) -> str:
+    return WITHOUT_STATE if workload.state_missing else ""
+
+
 def _stack_breaker(_workload: WorkloadView, world: World, _now: datetime) -> str:
     if not world.stack.breaker_open:
         return ""
@@ -191,6 +196,7 @@ def _until(guard: str, end: datetime | None, now: datetime) -> str:
 
 _Check = Callable[[WorkloadView, World, datetime], str]
 _ALWAYS: tuple[_Check, ...] = (
+    _state_missing,
     _global_stop,
     _stack_breaker,
     _workload_breaker,

@@ -14,7 +14,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from spot_optimizer.aws import data_bucket as bucket_keys
+from spot_optimizer.aws.announcements import alert
 from spot_optimizer.aws.data_bucket import DataBucket
 from spot_optimizer.aws.environment import Environment
 from spot_optimizer.aws.executions import start_switch
@@ -25,6 +28,7 @@ from spot_optimizer.aws.ledger.table import Ledger
 from spot_optimizer.contracts.boundary import InvalidRequest
 from spot_optimizer.contracts.decide import ForcedDecision, ScheduledCycle, SignalledDecision
 from spot_optimizer.decision.decision import Decision
+from spot_optimizer.decision.guards.state_tag import TAG_TO_WRITE, WITHOUT_STATE, StateRule
 from spot_optimizer.decision.world import Force, StackState
 from spot_optimizer.market.catalog import Catalog
 from spot_optimizer.market.catalog_file import catalog_from_bytes
@@ -52,6 +56,9 @@ from spot_optimizer.vocabulary import DecisionKind, Pool
 from spot_optimizer.workflow.known_workloads import known_workload, require_managed
 
 Request = ScheduledCycle | ForcedDecision | SignalledDecision
+
+UNTAGGED_AGAIN = timedelta(days=7)
+"""Time between two alerts about workloads without the tag ``state``."""
 
 LEASE = "decide"
 LEASE_S = 300
@@ -157,16 +164,22 @@ class _Cycle:
                 inventory, decisions, judged.world, self.env, self.ledger, self.now
             )
             self._watch_load_balancing(inventory, plans, watch)
+            self._alert_untagged(inventory)
         self._update_plans(judged, plans, by_id)
         return self._summary(decisions, inventory, started)
 
     # --- observe, refresh templates, enroll ------------------------------------------------------
 
     def _note_settings(self) -> None:
-        """Leave on the ledger what the end of a switch needs of the stack's settings."""
+        """Leave on the ledger what the end of a switch needs of the stack's settings, and since when the
+        tag ``state`` is demanded."""
         workloads = int(self.settings.stack_breaker_workloads)
         if workloads != self.stack.breaker_workloads:
             self.ledger.update(keys.stack_key(), {"breaker_workloads": workloads})
+        if self.stack.state_demanded_since is None:
+            since = {"state_demanded_since": self.now}
+            self.ledger.update(keys.stack_key(), since)
+            self.stack = self.stack.model_copy(update=since)
 
     def _observe(self) -> Observed:
         if isinstance(self.request, ScheduledCycle):
@@ -193,7 +206,9 @@ class _Cycle:
             self.ledger.update(
                 keys.stack_key(), StackItem.stored({"instances_looked_at": self.now})
             )
-        enrollment = Enrollment(self.env, self.settings, self.ledger, self.now)
+        enrollment = Enrollment(
+            self.env, self.settings, self.ledger, self.now, self.stack.state_demanded_since
+        )
         inventory = enrollment.enroll(observed, refreshed)
         if isinstance(self.request, ForcedDecision) and not inventory.workloads:
             require_managed(known_workload(self.ledger, self.request.workload))
@@ -201,6 +216,8 @@ class _Cycle:
                 f"workload = '{self.request.workload}': its instance is starting or ending; ask again in"
                 " five minutes"
             )
+        if isinstance(self.request, ForcedDecision) and inventory.workloads[0].is_held:
+            raise InvalidRequest(f"workload = '{self.request.workload}' is {WITHOUT_STATE}")
         watch.look_before_deciding(
             inventory.at_rest(plans), self._doubted(), keep_misses=self._is_scheduled
         )
@@ -307,6 +324,28 @@ class _Cycle:
                 keys.stack_key(), StackItem.stored({"load_balancing_read_at": self.now})
             )
 
+    def _alert_untagged(self, inventory: Inventory) -> None:
+        """Report once a week the workloads that are moved without the tag ``state``."""
+        untagged = sorted(
+            w.workload_id for w in inventory.workloads if w.item.state_rule == StateRule.KEPT
+        )
+        last = self.stack.state_alerted_at
+        if not untagged or self.settings.dry_run or (last and self.now - last < UNTAGGED_AGAIN):
+            return
+        shown = ", ".join(untagged[:20]) + (" ..." if untagged[20:] else "")
+        try:
+            alert(
+                self.env.alert_topic_arn,
+                f"Spot Optimizer {self.env.stack_name}: workloads without the tag state",
+                f"These workloads are moved although nobody has said what of their disks has to survive:"
+                f" {shown}. Of each, {TAG_TO_WRITE}. Workloads that are adopted now are held without that"
+                " tag; with the parameter RequireStateTag = true these are, too.",
+            )
+        except (BotoCoreError, ClientError):
+            logger.exception("alert not sent", workloads=shown)
+            return
+        self.ledger.update(keys.stack_key(), {"state_alerted_at": self.now})
+
     def _update_plans(
         self, judged: Judged, plans: StandingPlans, workloads: Mapping[str, ManagedWorkload]
     ) -> None:
@@ -321,6 +360,10 @@ class _Cycle:
             if decision.failover_plan_current and set(placements) != set(plan.placements):
                 changes["placements"] = placements
             workload = workloads[decision.workload_id]
+            if workload.is_held:
+                # Without terms no failover is possible, by older code neither.
+                plans.change({decision.workload_id: {"placements": (), "terms": None}})
+                continue
             terms = failover_terms(workload, judged.world.market, self.settings)
             if terms != plan.terms:
                 changes["terms"] = terms

@@ -16,6 +16,12 @@ from spot_optimizer.aws.ledger.debts import put_debt
 from spot_optimizer.aws.ledger.items import DebtItem, WorkloadItem
 from spot_optimizer.aws.ledger.pool_events import refused_subnets
 from spot_optimizer.aws.ledger.table import Ledger
+from spot_optimizer.decision.guards.state_tag import (
+    TAG_TO_WRITE,
+    WITHOUT_STATE,
+    StateRule,
+    state_rule,
+)
 from spot_optimizer.services.decide.inventory import Inventory, ManagedWorkload
 from spot_optimizer.services.decide.observe import Observed
 from spot_optimizer.services.decide.refresh_templates import Refreshed
@@ -46,6 +52,8 @@ class Enrollment:
     settings: Settings
     ledger: Ledger
     now: datetime
+    state_demanded_since: datetime | None
+    """When a cycle first demanded the tag ``state``."""
 
     def enroll(self, observed: Observed, refreshed: Refreshed) -> Inventory:
         """Bring the ledger up to date with the verdict on every instance.
@@ -126,7 +134,14 @@ class Enrollment:
         self, adopted: Adopted, instance: Record, item: WorkloadItem | None
     ) -> WorkloadItem:
         """The hot item, written if it is new or differs from what EC2 shows."""
-        changes = _changes(adopted, instance, item, self.now)
+        rule = state_rule(
+            item.state_rule if item else "",
+            tagged=adopted.stateless_by_tag,
+            adopted_at=item.adopted_at if item else None,
+            demanded_since=self.state_demanded_since,
+            old_rule_ended=self.env.require_state_tag,
+        )
+        changes = _changes(adopted, instance, item, rule, self.now)
         if not changes:
             assert item is not None
             return item
@@ -227,14 +242,16 @@ class _SubnetChooser:
 
 
 def _changes(
-    adopted: Adopted, instance: Record, item: WorkloadItem | None, now: datetime
+    adopted: Adopted, instance: Record, item: WorkloadItem | None, rule: StateRule, now: datetime
 ) -> dict[str, Any]:
     """What of the hot item differs from what EC2 shows; all of it for a new workload."""
     instance_type = instance["InstanceType"]
-    warnings = "; ".join(adopted.warnings)
+    warnings = "; ".join([*_STATE_WARNINGS.get(rule, ()), *adopted.warnings])
     changes: dict[str, Any] = {}
     if item is None or item.status != "managed" or item.status_reason != warnings:
         changes |= {"status": "managed", "status_reason": warnings}
+    if item is None or item.state_rule != rule:
+        changes["state_rule"] = rule
     if item is None or item.instance_id != adopted.instance_id:
         changes["instance_id"] = adopted.instance_id
     if item is None or item.adopted_at is None:
@@ -250,3 +267,12 @@ def _changes(
     if item is None or any(getattr(item, name) != value for name, value in place.items()):
         changes |= place
     return changes
+
+
+_STATE_WARNINGS: Mapping[StateRule, tuple[str, ...]] = {
+    StateRule.HELD: (WITHOUT_STATE,),
+    StateRule.KEPT: (
+        f"{TAG_TO_WRITE}; it is moved without that tag, because it was adopted when none was demanded,"
+        " until RequireStateTag is true",
+    ),
+}

@@ -10,6 +10,7 @@ from spot_optimizer.aws.ledger.items import (
     WorkloadItem,
     pool_from_text,
 )
+from spot_optimizer.decision.guards.state_tag import StateRule
 from spot_optimizer.decision.scheduled_stop import ScheduledStop
 from spot_optimizer.decision.world import PastSwitch, WorkloadView
 from spot_optimizer.settings import Settings
@@ -38,6 +39,11 @@ class ManagedWorkload:
     @property
     def workload_id(self) -> str:
         return self.item.workload_id
+
+    @property
+    def is_held(self) -> bool:
+        """Whether nothing of it is moved, because the tag ``state`` is missing."""
+        return self.item.state_rule == StateRule.HELD
 
     def served_in(self, zones: Iterable[str]) -> "ManagedWorkload":
         """The workload without the zones that its load balancers do not serve.
@@ -89,6 +95,7 @@ class ManagedWorkload:
             windows=self.adopted.windows,
             not_before=self.adopted.not_before,
             launch_problem=self.adopted.launch_problem,
+            state_missing=self.is_held,
             moves=tuple(
                 PastSwitch(each.at, each.lifecycle, each.planned)
                 for each in item.past_switches

@@ -7,6 +7,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from spot_optimizer.aws.announcements import alert
 from spot_optimizer.aws.executions import start_switch
 from spot_optimizer.contracts.events import INSTANCE_ACTIONS, InterruptionWarning, SignalOutcome
+from spot_optimizer.decision.guards.state_tag import WITHOUT_STATE
 from spot_optimizer.services.handle_signal.received_signal import INTERRUPTION, ReceivedSignal
 from spot_optimizer.services.handle_signal.record import flag, record, record_only
 from spot_optimizer.telemetry import logger
@@ -36,6 +37,8 @@ def fail_over(received: ReceivedSignal, reason: str, kind: str) -> SignalOutcome
     plan = received.ledger.plan(received.workload.workload_id)
     hold = why_held(received.workload, plan, dry_run=received.env.settings.dry_run)
     if hold:
+        if hold == WITHOUT_STATE:
+            _alert_not_replaced(received, reason)
         _flag(received, kind)
         return record_only(received, kind, f"{reason}; {hold}")
     try:
@@ -65,6 +68,14 @@ def _ends_at(received: ReceivedSignal) -> datetime:
     """When EC2 ends the instance. A hibernation begins at once, a state change reports the end."""
     warned = isinstance(received.signal, InterruptionWarning) and received.action != "hibernate"
     return received.signal.time + (WARNING_TIME if warned else timedelta())
+
+
+def _alert_not_replaced(received: ReceivedSignal, reason: str) -> None:
+    alert(
+        received.env.alert_topic_arn,
+        f"Spot Optimizer {received.env.stack_name}: a workload is not replaced",
+        f"{reason}. Workload '{received.workload.workload_id}' is not replaced. It is {WITHOUT_STATE}.",
+    )
 
 
 def _report_impossible(received: ReceivedSignal, reason: str, why: str, kind: str) -> SignalOutcome:
