@@ -104,4 +104,4 @@ def test_a_held_workload_is_moved_when_it_is_tagged(held: Held) -> None:
     assert list(stage.cycle()["started"]) == ["web"]
     stage.finish()
     assert stage.switches("web")[0]["phase"] == "DONE"
-    assert stage.workload("web")["status_reason"] == ""
+    assert TO_WRITE not in stage.workload("web")["status_reason"]

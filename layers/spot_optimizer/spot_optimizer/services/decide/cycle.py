@@ -14,10 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from spot_optimizer.aws import data_bucket as bucket_keys
-from spot_optimizer.aws.announcements import alert
 from spot_optimizer.aws.data_bucket import DataBucket
 from spot_optimizer.aws.environment import Environment
 from spot_optimizer.aws.executions import start_switch
@@ -28,7 +25,7 @@ from spot_optimizer.aws.ledger.table import Ledger
 from spot_optimizer.contracts.boundary import InvalidRequest
 from spot_optimizer.contracts.decide import ForcedDecision, ScheduledCycle, SignalledDecision
 from spot_optimizer.decision.decision import Decision
-from spot_optimizer.decision.guards.state_tag import TAG_TO_WRITE, WITHOUT_STATE, StateRule
+from spot_optimizer.decision.guards.state_tag import WITHOUT_STATE
 from spot_optimizer.decision.world import Force, StackState
 from spot_optimizer.market.catalog import Catalog
 from spot_optimizer.market.catalog_file import catalog_from_bytes
@@ -49,6 +46,7 @@ from spot_optimizer.services.decide.scheduled_stops import (
 from spot_optimizer.services.decide.standing_plans import StandingPlans
 from spot_optimizer.services.decide.switch_order import failover_terms, switch_order
 from spot_optimizer.services.decide.template_versions import live_versions
+from spot_optimizer.services.decide.untagged import report_untagged
 from spot_optimizer.setting_precedence import overridden_for_stack
 from spot_optimizer.switching.adoption import Adoption, judge_adoption
 from spot_optimizer.telemetry import logger, metrics
@@ -56,9 +54,6 @@ from spot_optimizer.vocabulary import DecisionKind, Pool
 from spot_optimizer.workflow.known_workloads import known_workload, require_managed
 
 Request = ScheduledCycle | ForcedDecision | SignalledDecision
-
-UNTAGGED_AGAIN = timedelta(days=7)
-"""Time between two alerts about workloads without the tag ``state``."""
 
 LEASE = "decide"
 LEASE_S = 300
@@ -164,7 +159,14 @@ class _Cycle:
                 inventory, decisions, judged.world, self.env, self.ledger, self.now
             )
             self._watch_load_balancing(inventory, plans, watch)
-            self._alert_untagged(inventory)
+            report_untagged(
+                self.env,
+                self.ledger,
+                self.stack,
+                inventory,
+                self.now,
+                dry_run=self.settings.dry_run,
+            )
         self._update_plans(judged, plans, by_id)
         return self._summary(decisions, inventory, started)
 
@@ -323,28 +325,6 @@ class _Cycle:
             self.ledger.update(
                 keys.stack_key(), StackItem.stored({"load_balancing_read_at": self.now})
             )
-
-    def _alert_untagged(self, inventory: Inventory) -> None:
-        """Report once a week the workloads that are moved without the tag ``state``."""
-        untagged = sorted(
-            w.workload_id for w in inventory.workloads if w.item.state_rule == StateRule.KEPT
-        )
-        last = self.stack.state_alerted_at
-        if not untagged or self.settings.dry_run or (last and self.now - last < UNTAGGED_AGAIN):
-            return
-        shown = ", ".join(untagged[:20]) + (" ..." if untagged[20:] else "")
-        try:
-            alert(
-                self.env.alert_topic_arn,
-                f"Spot Optimizer {self.env.stack_name}: workloads without the tag state",
-                f"These workloads are moved although nobody has said what of their disks has to survive:"
-                f" {shown}. Of each, {TAG_TO_WRITE}. Workloads that are adopted now are held without that"
-                " tag; with the parameter RequireStateTag = true these are, too.",
-            )
-        except (BotoCoreError, ClientError):
-            logger.exception("alert not sent", workloads=shown)
-            return
-        self.ledger.update(keys.stack_key(), {"state_alerted_at": self.now})
 
     def _update_plans(
         self, judged: Judged, plans: StandingPlans, workloads: Mapping[str, ManagedWorkload]
