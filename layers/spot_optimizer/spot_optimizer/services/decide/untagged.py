@@ -39,8 +39,8 @@ def report_untagged(
             env.alert_topic_arn,
             f"Spot Optimizer {env.stack_name}: workloads without the tag state",
             "These workloads are moved although nobody has said what of their disks has to survive:"
-            f" {shown}. Of each, {TAG_TO_WRITE}. Workloads that are adopted now are held without that tag;"
-            " with the parameter RequireStateTag = true these are, too.",
+            f" {shown}. Of each, {TAG_TO_WRITE}. Workloads that are adopted now are held without that"
+            " tag; with the parameter RequireStateTag = true these are, too.",
         )
     except (BotoCoreError, ClientError):
         logger.exception("alert not sent", workloads=shown)
