@@ -99,8 +99,17 @@ def huge_prices(folder: Path) -> Files:
     width = len(json.loads((folder / "metadata.json").read_text())["features"])
     data = lightgbm.Dataset(np.random.default_rng(1).random((200, width)), np.full(200, 1e6))
     text = lightgbm.train({"verbose": -1, "num_threads": 1}, data, 2).model_to_string()
+    text = text.partition("\nparameters:")[0] + "\n"  # as training leaves it
     body = {"form": "boosters/1", **dict.fromkeys(_names(folder), text)}
     return files_of(folder, "huge", boosters_json_gz=gzip.compress(json.dumps(body).encode()))
+
+
+def child_out_of_range(folder: Path) -> Files:
+    """LightGBM would follow it out of its memory."""
+    body = json.loads(gzip.decompress((folder / "boosters.json.gz").read_bytes()))
+    name = _names(folder)[0]
+    body[name] = re.sub(r"^left_child=-?\d", "left_child=9", body[name], count=1, flags=re.M)
+    return files_of(folder, "child", boosters_json_gz=gzip.compress(json.dumps(body).encode()))
 
 
 BAD: dict[Callable[[Path], Files], str] = {
@@ -109,8 +118,9 @@ BAD: dict[Callable[[Path], Files], str] = {
     no_metadata: "metadata.json: the whole",
     pickled: r"model.pkl: not a file of a model; allowed are LightGBM's text and JSON",
     pickled_inside: "calibration: .* not an npz archive",
-    no_text: "booster's text cannot be read",
-    other_columns: "a booster cannot predict",
+    no_text: "a booster's text has no trees",
+    other_columns: "max_feature_idx = '4': allowed is 55",
+    child_out_of_range: r"tree 0: (left_child|node|leaf) .*: allowed is",
     huge_prices: "smoke test",
     misled: "worse than the live model",
 }

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from spot_optimizer.aws.data_bucket import UPLOADED_MODELS, DataBucket
+from spot_optimizer.forecast.booster_text import check_booster_text
 from spot_optimizer.forecast.boosters import load_booster
 from spot_optimizer.forecast.model_artifact import (
     BOOSTERS,
@@ -60,7 +61,8 @@ def check_upload(market: Market, files: Mapping[str, bytes], live: Slot) -> Chec
 
     Raises RefusedUpload and UnusableModel.
     """
-    model = load_model(files.get, load_booster)
+    # Whoever may write to the bucket may write any text, and LightGBM trusts it.
+    model = load_model(files.get, lambda text: load_booster(check_booster_text(text)))
     smoke_test(model)
     until_s = market.now_s // DAY_S * DAY_S
     span = (until_s - COMPARISON_HISTORY_S - DAY_S, until_s + 1)
