@@ -118,7 +118,7 @@ def test_damage_is_named(damage: Callable[[str], str], says: str) -> None:
 @pytest.mark.parametrize(
     "text", [None, 7, ["tree"], "", "tree", "tr\u00e9e\n\nTree=0\n\nend of trees\n"]
 )
-def test_what_is_no_text_is_refused(text: object) -> None:
+def test_other_values_than_text_are_refused(text: object) -> None:
     """The JSON around the texts may hold anything."""
     with pytest.raises(UnusableModel):
         check_booster_text(text)
