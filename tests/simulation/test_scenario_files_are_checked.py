@@ -88,6 +88,11 @@ def with_workload(**changes: Any) -> dict[str, Any]:
         ),
         ({**SCENARIO, "limits": {"quota_elastic_ips": True}}, 'limits = {"quota_elastic_ips": true}'),
         ({**SCENARIO, "workloads": []}, "workloads = []: allowed is 1 to 100"),
+        ({**SCENARIO, "subnets": 4}, "subnets = 4: allowed is 1 to 3"),
+        (
+            {**SCENARIO, "events": [{"at": 0, "event": "no-capacity", "subnet": 2}]},
+            "events[0].subnet = 2: allowed is up to subnets = 1",
+        ),
         ({**SCENARIO, "workloads": [WORKLOAD, WORKLOAD]}, "workloads: the name 'shop' is given 2"),
         ({**SCENARIO, "parameters": {"Foo": 1}}, "parameters: parameter Foo is unknown"),
         ({**SCENARIO, "parameters": {"DryRun": "maybe"}}, "parameters: parameter DryRun: 'maybe'"),

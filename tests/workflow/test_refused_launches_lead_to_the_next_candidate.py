@@ -54,10 +54,9 @@ def test_record_has_the_price_of_the_candidate_that_was_launched(story_of: Story
 
 def test_refusal_of_a_zone_skips_the_zone(story_of: StoryOf) -> None:
     """Without free addresses in the first zone, its second candidate is not tried."""
-    assert _tried(story_of(first_zone_has_no_addresses)) == [
-        ("m5.large", ZONES[0], "spot"),
-        ("m5.large", ZONES[1], "spot"),
-    ]
+    story = story_of(first_zone_has_no_addresses)
+    assert _tried(story) == [("m5.large", ZONES[0], "spot"), ("m5.large", ZONES[1], "spot")]
+    assert [r["scope"] for r in story.switch()["refusals"]] == ["zone"]
 
 
 def test_refusal_of_a_lifecycle_skips_the_lifecycle(story_of: StoryOf) -> None:
