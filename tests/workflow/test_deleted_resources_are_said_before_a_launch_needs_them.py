@@ -83,4 +83,7 @@ def test_resource_that_cannot_be_looked_up_counts_as_there(stage: Stage) -> None
         stage.faults.append(Fault(operation, code="AccessDenied", caller="Decide"))
     stage.adopt()
     assert all(fault.met for fault in stage.faults)
-    assert (stage.workload()["status"], stage.workload()["status_reason"]) == ("managed", "")
+    assert stage.workload()["status"] == "managed"
+    plan = stage.item("PLANS", "web")
+    assert not plan.get("launch_problem")
+    assert not plan.get("launch_losses")
