@@ -88,6 +88,13 @@ def _first(value: str) -> Callable[[list[str]], list[str]]:
         (lambda text: text.replace("Column_7 ", ""), "feature_names: 55 values, allowed are 56"),
         (lambda text: re.sub(r"\[[^:]*:", "[nan:", text, count=1), "feature_infos: '.nan:"),
         (lambda text: text.replace("version=v4", "version=v4\nversion=v4"), "each once"),
+        (
+            lambda text: text.replace("\nright_child", "\x0bright_child"),
+            r"has '\\x0b': allowed are printable ASCII and line feeds",
+        ),
+        (lambda text: resized(text.replace("\nleaf_", "\n\nleaf_", 1)), "tree 0: blank lines"),
+        (lambda text: resized(text.replace("Tree=1\n", "Tree=1\n\n")), "tree 1: blank lines"),
+        (lambda text: resized(re.sub(r"\n+Tree=1", "\nTree=1", text)), "tree 0: blank lines"),
         (lambda text: text + "parameters:\n[boosting: dart]\n", "allowed are feature importances"),
         (_field("num_leaves", _first("0")), "tree 1: num_leaves = '0': allowed is 1 to"),
         (_field("num_leaves", _first("999999999")), "num_leaves"),
@@ -136,14 +143,19 @@ def test_any_change_is_refused_or_harmless(data: st.DataObject) -> None:
         number = data.draw(st.integers(0, len(values) - 1))
         other = data.draw(
             st.sampled_from(
-                ["", "-1", "0", "1", "30", "31", "nan", "inf", "1e308", "2147483648", "x"]
+                ["", "-1", "0", "1", "30", "31", "nan", "inf", "1e308", "2147483648", "x", "\x0b"]
             )
         )
-        kind = data.draw(st.sampled_from(["delete", "double", "replace", "swap"]))
+        kind = data.draw(st.sampled_from(["delete", "double", "replace", "swap", "blank", "join"]))
         if kind == "delete":
             del lines[at]
         elif kind == "double":
             lines.insert(at, lines[at])
+        elif kind == "blank":
+            lines.insert(at, "")
+        elif kind == "join":
+            end = data.draw(st.sampled_from(["\x0b", "\x0c", "\x1c", "\r", " "]))
+            lines[at : at + 2] = [end.join(lines[at : at + 2])]
         elif kind == "swap":
             lines[at], lines[0] = lines[0], lines[at]
         else:

@@ -1,8 +1,9 @@
 """The text of a LightGBM booster, checked before LightGBM reads it.
 
 LightGBM's parser trusts its input: counts allocate memory, sizes are offsets into the text, indices are
-followed without a check (LightGBM, src/io/tree.cpp and gbdt_model_text.cpp). A damaged text can end the
-process, which no exception handler survives. So an upload is read by this module first::
+followed without a check (LightGBM, src/io/tree.cpp and gbdt_model_text.cpp). It parses trees in threads
+of OpenMP, where even an error that it finds itself aborts the process. No handler survives that.
+So an upload is read by this module first, in the lines that LightGBM sees::
 
     tree                      header: version, number of features, objective, sizes of the trees
     Tree=0 ... Tree=n         one block each: arrays of the inner nodes and of the leaves
@@ -40,6 +41,8 @@ what is missing: nothing, zero or NaN."""
 _TRAILER = re.compile(
     r"(|end of trees|feature_importances:|[A-Za-z0-9_]+=\d+|pandas_categorical:null)"
 )
+_FOREIGN = re.compile(r"[^\n -~]")
+"""Python ends lines at characters that LightGBM reads as part of a line, such as a form feed."""
 _INFO = re.compile(r"none|\[([^:\]]+):([^:\]]+)\]")
 _INTEGERS = re.compile(r"(-?\d{1,9}( -?\d{1,9})*)?")
 
@@ -49,8 +52,13 @@ def check_booster_text(text: object) -> str:
 
     Raises UnusableModel that names the tree and field, the value and what is allowed.
     """
-    if not isinstance(text, str) or not text.isascii() or "\0" in text:
+    if not isinstance(text, str):
         raise UnusableModel("a booster is not LightGBM's text")
+    foreign = _FOREIGN.search(text)
+    if foreign:
+        raise UnusableModel(
+            f"a booster's text has {foreign.group()!a}: allowed are printable ASCII and line feeds"
+        )
     start = text.find("\n\nTree=0\n") + 2
     end = text.find("\nend of trees\n")
     if start < 2 or end < start:
@@ -61,7 +69,8 @@ def check_booster_text(text: object) -> str:
     for number, size in enumerate(sizes):
         block = text[at : at + size]
         at += size
-        if len(block) != size or at > end + 1:
+        follows = text.startswith("Tree=", at) or not text[at : end + 1].strip("\n")
+        if len(block) != size or at > end + 1 or not follows:
             raise UnusableModel(f"tree_sizes: tree {number} does not end where its size says")
         _check_tree(number, block)
     if at != end + 1 and text[at : end + 1].strip("\n"):
@@ -116,10 +125,13 @@ def _check_trailer(trailer: str) -> None:
 
 def _check_tree(number: int, block: str) -> None:
     tree = f"tree {number}"
-    lines = block.splitlines()
+    body, blank, rest = block.partition("\n\n")
+    if not blank or rest.strip("\n"):  # LightGBM reads a tree up to the first blank line
+        raise UnusableModel(f"{tree}: blank lines: allowed are those that end the tree")
+    lines = body.split("\n")
     if lines[0] != f"Tree={number}":
         raise UnusableModel(f"{tree}: begins with {_shown(lines[0])}: allowed is Tree={number}")
-    fields = _fields(tree, [line for line in lines[1:] if line], _TREE)
+    fields = _fields(tree, lines[1:], _TREE)
     leaves = _count(f"{tree}: num_leaves", fields["num_leaves"])
     for name in ("num_cat", "is_linear"):
         if fields[name] != "0":
