@@ -1,5 +1,6 @@
 """Corrections of probabilities, mean and interval follow the market, and old lessons fade."""
 
+import io
 from dataclasses import replace
 
 import numpy as np
@@ -192,6 +193,30 @@ def test_stored_calibration_round_trips_and_damage_is_refused() -> None:
     }
     with pytest.raises(DamagedState, match=r"said has shape \(3,\)"):
         Calibration.from_bytes(pack_columns("calibration", 1, columns))
+
+
+@pytest.mark.parametrize("value", ["x", np.nan, np.inf, 1])
+@pytest.mark.parametrize("name", ["said", "happened", "gram", "moment", "scores"])
+def test_stored_calibration_of_other_values_is_refused(name: str, value: object) -> None:
+    """Text, whole numbers and what is not finite: the column is named."""
+    with np.load(io.BytesIO(Calibration.blank().to_bytes())) as archive:
+        columns = {key: archive[key] for key in archive.files if key != "form"}
+    columns[name] = np.full(columns[name].shape, value)
+    with pytest.raises(DamagedState, match=f"{name}: allowed are finite"):
+        Calibration.from_bytes(pack_columns("calibration", 1, columns))
+
+
+@pytest.mark.parametrize("families", [np.float64(1), np.zeros(1)])
+def test_stored_calibration_without_names_of_families_is_refused(
+    families: npt.NDArray[np.float64],
+) -> None:
+    """A number has no names, and numbers are none."""
+    with np.load(io.BytesIO(Calibration.blank().to_bytes())) as archive:
+        columns = {key: archive[key] for key in archive.files if key != "form"}
+    with pytest.raises(DamagedState, match="families: allowed is a list of names"):
+        Calibration.from_bytes(
+            pack_columns("calibration", 1, {**columns, "families": np.asarray(families)})
+        )
 
 
 def test_interval_that_always_contained_the_price_gets_the_least_factor() -> None:

@@ -250,6 +250,8 @@ class Calibration:
         names = ("said", "happened", "gram", "moment", "families", "scores")
         stored = unpack_columns(data, _KIND, _VERSION, names)
         blank = cls.blank()
+        if stored["families"].ndim != 1 or stored["families"].dtype.kind != "U":
+            raise DamagedState(f"{_KIND}: families: allowed is a list of names")
         families = tuple(stored["families"].tolist())
         shapes: Mapping[str, tuple[int, ...]] = {
             "said": blank.predicted.shape,
@@ -261,6 +263,8 @@ class Calibration:
         for name, shape in shapes.items():
             if stored[name].shape != shape:
                 raise DamagedState(f"{_KIND}: {name} has shape {stored[name].shape}, not {shape}")
+            if stored[name].dtype.kind != "f" or not np.isfinite(stored[name]).all():
+                raise DamagedState(f"{_KIND}: {name}: allowed are finite floating-point numbers")
         columns = {name: stored[name] for name in shapes if name != "said"}
         return cls(predicted=stored["said"], families=families, **columns)
 
