@@ -1,6 +1,10 @@
 """A refused launch decides which candidates are tried next."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from simulator.deployed import ZONES
+from spot_optimizer.aws.ledger.keys import POOL_EVENTS
 from tests.workflow.scenarios_of_refusals import (
     first_two_pools_are_full,
     first_zone_has_no_addresses,
@@ -23,6 +27,11 @@ def _tried(story: Story) -> list[tuple[str, str, str]]:
         )
         for call in story.calls_of("RunInstances")
     ]
+
+
+def _pool_events(story: Story) -> list[tuple[str, Mapping[str, Any]]]:
+    """Kind and item of each event that later decisions read."""
+    return [(i["sk"].partition("#")[0], i) for i in story.items if i["pk"] == POOL_EVENTS]
 
 
 def test_full_pools_are_skipped_in_rank_order(story_of: StoryOf) -> None:
@@ -57,6 +66,16 @@ def test_refusal_of_a_zone_skips_the_zone(story_of: StoryOf) -> None:
     story = story_of(first_zone_has_no_addresses)
     assert _tried(story) == [("m5.large", ZONES[0], "spot"), ("m5.large", ZONES[1], "spot")]
     assert [r["scope"] for r in story.switch()["refusals"]] == ["zone"]
+
+
+def test_refusal_is_remembered_of_the_subnet_or_of_the_pool(story_of: StoryOf) -> None:
+    """A subnet without addresses says nothing about the pool, and the other way round."""
+    subnet = story_of(first_zone_has_no_addresses)
+    ((kind, event),) = _pool_events(subnet)
+    assert kind == "REFUSED_BY_SUBNET"
+    assert event["subnet_id"] == subnet.execution().input["candidates"][0]["subnet_id"]
+    pools = _pool_events(story_of(first_two_pools_are_full))
+    assert [(kind, "subnet_id" in event) for kind, event in pools] == [("REFUSED", False)] * 2
 
 
 def test_refusal_of_a_lifecycle_skips_the_lifecycle(story_of: StoryOf) -> None:
