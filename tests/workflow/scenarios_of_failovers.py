@@ -4,19 +4,27 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from simulator.account_id import DEFAULT_ACCOUNT_ID
 from simulator.call_log import Fault
-from simulator.deployed import ZONES
+from simulator.deployed import REGION, ZONES
+from simulator.limit_table import changed
 from simulator.stage import WORKLOADS_MAX, Stage, open_stage
+from simulator.world import DataVolume
 from tests.workflow.faults import lost, record_of, step, workload_of
 from tests.workflow.story import Story, record
+
+KEY = f"arn:aws:kms:{REGION}:{DEFAULT_ACCOUNT_ID}:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 
 
 @contextmanager
 def ready_stage(
-    *workloads: str, launch: Mapping[str, Any] | None = None, **parameters: Any
+    *workloads: str, launch: Mapping[str, Any] | None = None, **options: Any
 ) -> Iterator[tuple[Stage, dict[str, str]]]:
-    """A stage whose workloads have a failover plan, and their instances by workload."""
-    with open_stage(**parameters) as stage:
+    """A stage whose workloads have a failover plan, and their instances by workload.
+
+    ``options``: those of the stage.
+    """
+    with open_stage(**options) as stage:
         originals = {name: stage.launch(name, **(launch or {})) for name in workloads or ("web",)}
         stage.adopt()
         stage.cycle()
@@ -228,12 +236,28 @@ def failover_under_the_global_stop() -> Story:
 
 
 def replacement_never_runs() -> Story:
-    """EC2 interrupts the replacement while it is pending."""
+    """The replacement is still pending after four minutes."""
+    with ready_stage(limits=changed({"boot_s": [240, 250]})) as (stage, originals):
+        stage.world.interrupt(originals["web"])
+        stage.finish()
+        return record(stage, original=originals["web"])
+
+
+def key_lacks_its_grant_for_spot() -> Story:
+    """EC2 accepts the launch of a spot instance whose volume's key it may not use, and ends it."""
+    disk = DataVolume("/dev/sdf", 20, encrypted=True, kms_key_id=KEY, delete_on_termination=True)
+    with ready_stage(launch={"volumes": [disk]}, KmsKeyArns=KEY) as (stage, originals):
+        stage.world.interrupt(originals["web"])
+        stage.finish()
+        return record(stage, original=originals["web"])
+
+
+def host_of_the_replacement_fails() -> Story:
+    """EC2 has an internal error while it starts the replacement."""
     with ready_stage() as (stage, originals):
         stage.world.interrupt(originals["web"])
-        stage.account.run_until(stage.account.clock.now())
         stage.run_until_entered("WaitUntilRunning")
-        (replacement,) = stage.alive() - set(originals.values())
-        stage.world.terminate_instance(replacement)
+        (ended,) = stage.alive() - set(originals.values())
+        stage.world.fail_hardware(ended)
         stage.finish()
-        return record(stage, original=originals["web"], replacement=replacement)
+        return record(stage, original=originals["web"], ended=ended)

@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from simulator.call_log import ApiCall
 from tests.workflow import scenarios_of_failovers as scenarios
 from tests.workflow.story import Story, StoryOf
 
@@ -163,3 +164,36 @@ def test_a_replacement_that_never_runs_is_given_up(story_of: StoryOf) -> None:
     story = story_of(scenarios.replacement_never_runs)
     assert story.execution().error == "NotFailedOver"
     assert "was not running" in str(story.switch()["outcome"]["summary"])
+
+
+def test_after_a_spot_replacement_that_cannot_start_comes_on_demand(story_of: StoryOf) -> None:
+    """A key without its grant for EC2 Spot ends the replacement at once: the record says so, and the
+    workload runs on-demand before EC2 ends the original."""
+    story = story_of(scenarios.key_lacks_its_grant_for_spot)
+    assert story.execution().status == "SUCCEEDED"
+    assert story.workload()["lifecycle"] == "on-demand"
+    assert story.alive == {story.workload()["instance_id"]}
+    (refusal,) = story.switch()["refusals"]
+    assert (refusal["code"], refusal["scope"]) == ("Client.InternalError", "lifecycle")
+    assert "AWSServiceRoleForEC2Spot" in refusal["cure"]
+    assert story.switch()["outcome"]["downtime_s"] == 0
+
+
+def test_after_a_replacement_that_failed_on_its_host_comes_another_pool(story_of: StoryOf) -> None:
+    """A second fleet tries the other spot pools; the pool is avoided for a while."""
+    story = story_of(scenarios.host_of_the_replacement_fails)
+    assert story.execution().status == "SUCCEEDED"
+    first, second = (_pools_tried(call) for call in story.calls_of("CreateFleet"))
+    (refusal,) = story.switch()["refusals"]
+    candidates = story.switch()["order"]["candidates"]
+    failed = candidates[refusal["candidate"]]
+    assert (refusal["code"], refusal["scope"]) == ("Server.InternalError", "pool")
+    assert first - second == {(failed["instance_type"], failed["subnet_id"])}
+    assert story.workload()["lifecycle"] == "spot"
+    assert story.alive == {story.workload()["instance_id"]}
+    assert [i["sk"] for i in story.items if i["pk"] == "POOLS" and "REFUSED" in str(i)]
+
+
+def _pools_tried(call: ApiCall) -> set[tuple[str, str]]:
+    (config,) = call.params["LaunchTemplateConfigs"]
+    return {(o["InstanceType"], o["SubnetId"]) for o in config["Overrides"]}

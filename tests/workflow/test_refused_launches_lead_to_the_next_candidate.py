@@ -105,7 +105,7 @@ def test_no_capacity_changes_nothing(story_of: StoryOf) -> None:
     assert len(story.calls_of("RunInstances")) == 6
     assert not story.calls_of("TerminateInstances")
     assert "claim_switch_id" not in story.workload()
-    assert "nothing launched, 2 refused" in story.switch()["outcome"]["summary"]
+    assert "no replacement, 2 refused" in story.switch()["outcome"]["summary"]
 
 
 def test_refusal_that_cannot_be_recorded_ends_the_switch(story_of: StoryOf) -> None:

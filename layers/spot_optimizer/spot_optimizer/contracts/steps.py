@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import (
     AwareDatetime,
     BeforeValidator,
+    ConfigDict,
     Field,
 )
 
@@ -66,6 +67,24 @@ class RefuseRequest(SwitchStep):
     """The ``Cause`` of the caught error: JSON of the Lambda runtime around a ``RefusedLaunch``."""
 
 
+class StateReason(Boundary):
+    """Why EC2 ended an instance (EC2 API reference, StateReason). EC2 may say more."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    code: str = Field(default="unknown", alias="Code")
+    message: str = Field(default="", alias="Message")
+
+
+class RefuseEndedRequest(SwitchStep):
+    """RecordEnded: a failover's replacement ended before it ran, which counts as a refused launch."""
+
+    action: Literal["refuse-ended"]
+    replacement_id: InstanceId
+    state_reasons: tuple[StateReason, ...]
+    """One; none if EC2 does not say why."""
+
+
 class RefusedLaunch(Boundary):
     """Why EC2 refused a launch: the text of CapacityUnavailable and LaunchRejected, as JSON."""
 
@@ -78,7 +97,7 @@ class RefusedLaunch(Boundary):
 
 
 class NextAttempt(Boundary):
-    """Answer of NoCapacity: the next attempt, or none."""
+    """Answer of NoCapacity and RecordEnded: the next attempt, or none."""
 
     attempt: Attempt | None
 
@@ -160,6 +179,7 @@ UpdateLedgerRequest = Annotated[
     | TakeOverRequest
     | UnclaimRequest
     | RefuseRequest
+    | RefuseEndedRequest
     | CommitRequest
     | CommitOwingRequest
     | AbandonRequest

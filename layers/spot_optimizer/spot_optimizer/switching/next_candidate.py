@@ -27,16 +27,24 @@ def next_candidate(
     candidates: Sequence[Placement], refused: Sequence[tuple[int, Scope]]
 ) -> int | None:
     """Index of the first candidate, in rank order, that no refusal so far rules out; None if there is
-    none.
+    none."""
+    return next(iter(open_candidates(candidates, refused)), None)
+
+
+def open_candidates(
+    candidates: Sequence[Placement], refused: Sequence[tuple[int, Scope]]
+) -> list[int]:
+    """Indexes of the candidates that no refusal so far rules out, in rank order.
 
     Every scope includes the refused candidate, so none is tried twice; TIME and NOTHING include all.
     Spot and on-demand capacity of one type and zone are two pools.
     """
     ruled_out = {(scope, _shared(candidates[index], scope)) for index, scope in refused}
-    for index, candidate in enumerate(candidates):
-        if not any((scope, _shared(candidate, scope)) in ruled_out for scope in Scope):
-            return index
-    return None
+    return [
+        index
+        for index, candidate in enumerate(candidates)
+        if not any((scope, _shared(candidate, scope)) in ruled_out for scope in Scope)
+    ]
 
 
 def _shared(candidate: Placement, scope: Scope) -> Hashable:

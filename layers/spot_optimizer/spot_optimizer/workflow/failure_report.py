@@ -43,7 +43,7 @@ def failure_report(switch: SwitchItem, request: FailRequest) -> tuple[str, bool]
     # have launched something.
     if switch.phase is Phase.CLAIMED and last is not None and last.attempt == switch.attempt:
         tried = len(switch.refusals)
-        return f"nothing launched, {tried} refused; last: {last.code}: {last.cure}", False
+        return f"no replacement, {tried} refused; last: {last.code}: {last.cure}", False
     error = _error(request.failure)
     busy = switch.phase is Phase.CLAIMED and error in _SERVICE_BUSY
     counts = not busy and error != "OriginalChanged"

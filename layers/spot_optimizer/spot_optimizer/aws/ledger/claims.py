@@ -94,11 +94,16 @@ def claim(ledger: Ledger, order: SwitchOrder, now: datetime) -> SwitchItem:
 
 
 def note_refusal(ledger: Ledger, switch: SwitchItem, next_index: int | None) -> None:
-    """Write the newest of ``switch.refusals`` together with the candidate that is tried next."""
+    """Write the newest of ``switch.refusals`` together with the candidate that is tried next.
+
+    ``switch`` has launched nothing, or what it launched has ended: then it has no replacement any more.
+    """
     changes: dict[str, Any] = {"refusals": [r.model_dump(mode="json") for r in switch.refusals]}
     if next_index is not None:
         changes |= {"candidate": next_index, "attempt": switch.refusals[-1].attempt + 1}
-    _advance(ledger, switch, changes, (Phase.CLAIMED,))
+    if switch.phase is Phase.LAUNCHED:
+        changes |= {"phase": Phase.CLAIMED, "replacement_id": None, "launched_at": None}
+    _advance(ledger, switch, changes, (switch.phase,))
 
 
 def commit(ledger: Ledger, switch: SwitchItem, now: datetime, debt: DebtItem | None = None) -> None:

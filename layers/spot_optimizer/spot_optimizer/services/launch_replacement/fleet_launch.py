@@ -12,16 +12,20 @@ from spot_optimizer.services.launch_replacement.launch_errors import CapacityUna
 from spot_optimizer.switching.fleet_request import chosen_candidate, create_fleet_request
 from spot_optimizer.switching.instance_record import Record
 from spot_optimizer.switching.launch_refusals import refusal_of
+from spot_optimizer.switching.next_candidate import open_candidates
 from spot_optimizer.vocabulary import Lifecycle, Scope
+from spot_optimizer.workflow.lasting_refusals import lasting_refusals
 
 
 def launch_fleet(switch: SwitchItem, now: datetime, **arguments: Any) -> Replacement:
     """Launch one instance in one of the spot pools; ``arguments`` are create_fleet_request's others.
 
+    A pool in which an earlier replacement ended before it ran is left out.
     Raises CapacityUnavailable if no pool could launch.
     """
     candidates = switch.order.candidates
-    spot = [c for c in candidates if c.lifecycle is Lifecycle.SPOT]
+    left = [candidates[index] for index in open_candidates(candidates, lasting_refusals(switch))]
+    spot = [candidate for candidate in left if candidate.lifecycle is Lifecycle.SPOT]
     reply = client("ec2", once=True).create_fleet(**create_fleet_request(spot, **arguments))
     fleet = reply if reply.get("Instances") else _described_fleet(reply)
     rows = fleet.get("Instances") or []

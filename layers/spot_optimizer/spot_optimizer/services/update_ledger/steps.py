@@ -17,6 +17,7 @@ from spot_optimizer.contracts.steps import (
     FailRequest,
     Outcome,
     PayRequest,
+    RefuseEndedRequest,
     RefuseRequest,
     Replacement,
     SucceedRequest,
@@ -26,7 +27,7 @@ from spot_optimizer.contracts.steps import (
 )
 from spot_optimizer.services.update_ledger.commit import abandon, commit, commit_owing
 from spot_optimizer.services.update_ledger.payment import pay
-from spot_optimizer.services.update_ledger.refusal import current_attempt, refuse
+from spot_optimizer.services.update_ledger.refusal import current_attempt, refuse, refuse_ended
 from spot_optimizer.vocabulary import Phase
 from spot_optimizer.workflow.switch_outcome import fail, fail_leftover, succeed
 
@@ -35,6 +36,7 @@ Request = (
     | TakeOverRequest
     | UnclaimRequest
     | RefuseRequest
+    | RefuseEndedRequest
     | CommitRequest
     | CommitOwingRequest
     | AbandonRequest
@@ -57,6 +59,8 @@ def update_ledger(request: Request, env: StepEnvironment, now: datetime) -> Boun
             return _unclaim(ledger, request, env, now)
         case RefuseRequest():
             return refuse(ledger, request, now)
+        case RefuseEndedRequest():
+            return refuse_ended(ledger, request, now)
         case CommitRequest():
             return commit(ledger, request, now)
         case CommitOwingRequest():
