@@ -49,6 +49,7 @@ _WORLD_OPERATIONS: Mapping[str, frozenset[str]] = {
     "pricing": _ALL,
     "cloudwatch": frozenset({"GetMetricData", "ListMetrics"}),
     "iam": frozenset({"GetInstanceProfile"}),
+    "kms": frozenset({"DescribeKey"}),
 }
 
 

@@ -52,6 +52,8 @@ def charges(
             yield Item.NOTICE_MAILS, 1
         case "sqs":
             yield Item.MESSAGES, 1
+        case "kms":
+            yield Item.KEY_REQUESTS, 1
 
 
 def _dynamodb(

@@ -124,7 +124,7 @@ PRICES: dict[Item, Price] = {
     Item.MESSAGES: Price("SQS", "messages", 0.40, 1e6, "aws.amazon.com/sqs/pricing", _NOVEMBER),
     Item.KEY_REQUESTS: Price(
         "KMS",
-        "requests to the key of the table",
+        "requests to keys",
         0.03,
         1e4,
         "aws.amazon.com/kms/pricing",

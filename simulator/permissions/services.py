@@ -224,11 +224,17 @@ def _iam(operation: str, params: Params, place: Place) -> Iterator[Demand]:
         yield Demand(f"iam:{operation}", f"arn:aws:iam::{place.account_id}:instance-profile/{name}")
 
 
+def _kms(operation: str, params: Params, _place: Place) -> Iterator[Demand]:
+    if operation == "DescribeKey":
+        yield Demand(f"kms:{operation}", params["KeyId"])
+
+
 _SERVICES: Mapping[str, Callable[[str, Params, Place], Iterator[Demand]]] = {
     "dynamodb": _dynamodb,
     "elbv2": _elbv2,
     "events": _events,
     "iam": _iam,
+    "kms": _kms,
     "lambda": _lambda,
     "s3": _s3,
     "sns": _sns,

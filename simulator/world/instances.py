@@ -70,7 +70,7 @@ def launch(
         )
     )
     started, _ = instance.transitions[-1]
-    if keys.lacks_grant(state, spec):
+    if keys.lacks_key(state, spec):
         instance.transitions.pop()
         state.at(started, lambda: terminate(state, instance, None, reason=keys.LAUNCH_FAILED))
     else:

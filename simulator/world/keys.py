@@ -9,9 +9,10 @@ a new volume without a snapshot needs the grant too is assumed.
 """
 
 from simulator.world.model import LaunchSpec
+from simulator.world.operations import Params, Reply, operation
 from simulator.world.state import WorldState
 
-__all__ = ["LAUNCH_FAILED", "aws_managed_key", "customer_key", "lacks_grant"]
+__all__ = ["LAUNCH_FAILED", "aws_managed_key", "customer_key", "lacks_key"]
 
 LAUNCH_FAILED = ("Client.InternalError", "Client.InternalError: Client error on launch")
 """Code and message of the state reason of an instance that cannot use a key."""
@@ -30,10 +31,27 @@ def customer_key(state: WorldState, key: str | None) -> str | None:
     return key if key.startswith("arn:") else arn
 
 
-def lacks_grant(state: WorldState, spec: LaunchSpec) -> bool:
-    """Whether a launch is of a spot instance with a key that EC2 spot may not use.
+def lacks_key(state: WorldState, spec: LaunchSpec) -> bool:
+    """Whether a launch needs a key that is disabled, or that EC2 spot may not use.
 
     EC2 accepts such a launch, and the instance ends before it runs.
     """
     keys = {customer_key(state, device.kms_key_id) for device in spec.block_devices} - {None}
-    return spec.lifecycle == "spot" and not keys <= state.keys_granted_to_spot
+    lacks_grant = spec.lifecycle == "spot" and not keys <= state.keys_granted_to_spot
+    return lacks_grant or not keys.isdisjoint(state.disabled_keys)
+
+
+@operation("kms", "DescribeKey")
+def describe_key(state: WorldState, params: Params) -> Reply:
+    """API_DescribeKey of KMS. Every key exists here, and is enabled until somebody disables it."""
+    arn = params["KeyId"]
+    disabled = arn in state.disabled_keys
+    return {
+        "KeyMetadata": {
+            "KeyId": arn.rpartition("/")[2],
+            "Arn": arn,
+            "Enabled": not disabled,
+            "KeyState": "Disabled" if disabled else "Enabled",
+            "KeyManager": "AWS" if arn == aws_managed_key(state) else "CUSTOMER",
+        }
+    }

@@ -31,6 +31,10 @@ class Resources(WorldView):
         AWSServiceRoleForEC2Spot."""
         self._state.keys_granted_to_spot.add(key_arn)
 
+    def disable_key(self, key_arn: str) -> None:
+        """``aws kms disable-key``: nothing is encrypted or decrypted by it any more."""
+        self._state.disabled_keys.add(key_arn)
+
     def create_target_group(
         self,
         name: str,

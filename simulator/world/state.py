@@ -70,6 +70,7 @@ class WorldState:
         self.key_names: set[str] = set()
         # ARNs of customer managed keys with a grant for AWSServiceRoleForEC2Spot.
         self.keys_granted_to_spot: set[str | None] = set()
+        self.disabled_keys: set[str | None] = set()
         self.snapshots: set[str] = set()
         """Ids of snapshots that belong to no image."""
         self.instance_profile_arns: set[str] = set()

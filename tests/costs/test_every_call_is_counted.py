@@ -9,7 +9,7 @@ from simulator.costs.price_table import PRICES, Item
 FREE = {"ec2", "elb", "elbv2", "iam", "pricing"}
 CHARGED_AS_TIME = {"lambda", "stepfunctions"}
 """Invocations and transitions are counted where they happen."""
-PRICED = {"cloudwatch", "dynamodb", "events", "s3", "sns", "sqs"}
+PRICED = {"cloudwatch", "dynamodb", "events", "kms", "s3", "sns", "sqs"}
 
 
 def quantity(lived: Lived, item: Item) -> float:

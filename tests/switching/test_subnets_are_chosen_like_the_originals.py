@@ -88,6 +88,13 @@ def test_a_list_that_cannot_be_obeyed_is_refused(allowed: tuple[str, ...], words
         subnets_by_zone(SUBNETS, TABLES, "subnet-a", allowed)
 
 
+def test_a_deleted_subnet_is_left_out_of_a_list() -> None:
+    """Somebody deletes one of the listed subnets while the workload runs: the others are still right."""
+    choice = subnets_by_zone(SUBNETS, [], "subnet-a", ("subnet-gone", "subnet-b1"))
+    assert choice.by_zone == {"us-east-1b": ("subnet-b1",)}
+    assert choice.deleted == ("subnet-gone",)
+
+
 def test_answers_that_lack_the_original_or_its_routes_are_no_answer() -> None:
     """Half a description is an error, not a VPC without subnets."""
     with pytest.raises(InvalidSubnets, match="subnet-z"):

@@ -2,8 +2,16 @@
 
 from datetime import timedelta
 
+from simulator.account_id import DEFAULT_ACCOUNT_ID
 from simulator.call_log import Fault
+from simulator.deployed import REGION
 from simulator.stage import Stage
+from simulator.world import DataVolume
+
+KEYS = [
+    f"arn:aws:kms:{REGION}:{DEFAULT_ACCOUNT_ID}:key/{n}234abcd-12ab-34cd-56ef-1234567890ab"
+    for n in (1, 2)
+]
 
 
 def _an_hour_later(stage: Stage) -> None:
@@ -73,8 +81,15 @@ def test_resource_that_cannot_be_looked_up_counts_as_there(stage: Stage) -> None
     """A look-up that AWS refuses costs neither the workload nor the cycle."""
     snapshot = stage.world.add_snapshot()
     disk = {"SnapshotId": snapshot, "VolumeSize": 20, "DeleteOnTermination": True}
-    stage.launch(BlockDeviceMappings=[{"DeviceName": "/dev/sdf", "Ebs": disk}])
+    encrypted = {"Encrypted": True, "KmsKeyId": KEYS[0], "VolumeSize": 20}
+    stage.launch(
+        BlockDeviceMappings=[
+            {"DeviceName": "/dev/sdf", "Ebs": disk},
+            {"DeviceName": "/dev/sdg", "Ebs": encrypted},
+        ]
+    )
     for operation in (
+        "DescribeKey",
         "DescribeSnapshots",
         "DescribeKeyPairs",
         "DescribeSecurityGroups",
@@ -87,3 +102,22 @@ def test_resource_that_cannot_be_looked_up_counts_as_there(stage: Stage) -> None
     plan = stage.item("PLANS", "web")
     assert not plan.get("launch_problem")
     assert not plan.get("launch_losses")
+
+
+def test_key_that_cannot_be_used_is_said(stage: Stage) -> None:
+    """Nothing starts with a volume of a disabled key. One that may not be looked at counts as usable."""
+    disks = [
+        DataVolume(f"/dev/sd{n}", 20, encrypted=True, kms_key_id=key, delete_on_termination=True)
+        for n, key in zip("fg", KEYS, strict=True)
+    ]
+    stage.launch(volumes=disks)
+    fault = Fault("DescribeKey", caller="Decide", when=lambda params: params["KeyId"] == KEYS[1])
+    stage.faults.append(fault)
+    stage.adopt()
+    assert not stage.item("PLANS", "web").get("launch_problem")
+    for key in KEYS:
+        stage.world.disable_key(key)
+    _an_hour_later(stage)
+    (alert,) = _alerts(stage)
+    assert f"web: the key {KEYS[0]} of its volume /dev/sdf is disabled" in alert
+    assert KEYS[1] not in stage.workload()["status_reason"]

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mypy_boto3_elbv2 import ElasticLoadBalancingv2Client
     from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_iam import IAMClient
+    from mypy_boto3_kms import KMSClient
     from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_pricing import PricingClient
     from mypy_boto3_s3 import S3Client
@@ -73,6 +74,10 @@ def client(
 def client(
     service: Literal["iam"], region: str | None = None, *, once: bool = False
 ) -> IAMClient: ...
+@overload
+def client(
+    service: Literal["kms"], region: str | None = None, *, once: bool = False
+) -> KMSClient: ...
 @overload
 def client(
     service: Literal["lambda"], region: str | None = None, *, once: bool = False

@@ -22,6 +22,7 @@ def find_gone(named: LaunchResources, visible_images: Iterable[str]) -> LaunchRe
         security_groups=_gone(named.security_groups, _security_groups),
         key_pairs=_gone(named.key_pairs, _key_pairs),
         instance_profiles=_gone(named.instance_profiles, _instance_profiles),
+        kms_keys=_gone(named.kms_keys, _usable_keys),
     )
 
 
@@ -79,4 +80,25 @@ def _instance_profiles(arns: list[str]) -> set[str]:
                 raise
         else:
             found.add(arn)
+    return found
+
+
+_UNUSABLE_KEYS = frozenset({"Disabled", "PendingDeletion", "PendingImport", "Unavailable"})
+"""AWS KMS developer guide, "Key states of AWS KMS keys": what fails for keys in these states."""
+
+
+def _usable_keys(arns: list[str]) -> set[str]:
+    """One call each: KMS has none for several."""
+    found = set()
+    for arn in arns:
+        try:
+            key = client("kms").describe_key(KeyId=arn)["KeyMetadata"]
+        except ClientError as error:
+            if error_code(error) == "AccessDeniedException":
+                found.add(arn)  # a key of another account, whose policy does not let us look
+            elif error_code(error) != "NotFoundException":
+                raise
+        else:
+            if key.get("KeyState") not in _UNUSABLE_KEYS:
+                found.add(arn)
     return found

@@ -1,9 +1,9 @@
 """What a launch names and somebody else may delete while the instance keeps running.
 
 EC2 finds out only at the launch, so it is looked up before: the image, the snapshots of data volumes,
-the security groups, the key pair and the instance profile. The snapshots of an image cannot be deleted
-before it is deregistered (EC2 user guide, "Deregister an Amazon EC2 AMI"). Subnets are read in each
-cycle anyway.
+the security groups, the key pair, the instance profile and the keys of encrypted volumes. The snapshots
+of an image cannot be deleted before it is deregistered (EC2 user guide, "Deregister an Amazon EC2 AMI").
+Subnets are read in each cycle anyway.
 """
 
 from collections.abc import Iterable, Iterator
@@ -24,6 +24,8 @@ class LaunchResources:
     """By name."""
     instance_profiles: frozenset[str] = frozenset()
     """By ARN."""
+    kms_keys: frozenset[str] = frozenset()
+    """By ARN. A key that is disabled or about to be deleted counts as gone."""
 
 
 NONE = LaunchResources()
@@ -53,6 +55,7 @@ def resources_of(instance: Record, volumes: Iterable[Record]) -> LaunchResources
         security_groups=frozenset(security_group_ids(instance)),
         key_pairs=frozenset({instance["KeyName"]} if instance.get("KeyName") else ()),
         instance_profiles=frozenset({profile} if profile else ()),
+        kms_keys=frozenset(_keys(instance, volumes).values()),
     )
 
 
@@ -74,6 +77,12 @@ def launch_findings(
     return LaunchFindings(
         problems=(
             *_problems(instance, gone),
+            *(
+                f"the key {key} of its volume {device} is disabled or about to be deleted: no launch"
+                " succeeds without it"
+                for device, key in sorted(_keys(instance, volumes).items())
+                if key in gone.kms_keys
+            ),
             *(() if consented else (f"{each}: no launch succeeds without it" for each in blank)),
         ),
         losses=tuple(
@@ -110,10 +119,23 @@ def _problems(instance: Record, gone: LaunchResources) -> Iterator[str]:
 def _data_snapshots(instance: Record, volumes: Iterable[Record]) -> dict[str, str]:
     """Device name of a volume, except the root, -> the snapshot that it was made from. The root of a
     replacement comes from the image."""
-    by_id = {volume["VolumeId"]: volume for volume in volumes}
     return {
-        mapping["DeviceName"]: snapshot
-        for mapping in instance.get("BlockDeviceMappings") or ()
-        if mapping["DeviceName"] != instance.get("RootDeviceName")
-        and (snapshot := by_id.get(mapping["Ebs"]["VolumeId"], {}).get("SnapshotId"))
+        device: volume["SnapshotId"]
+        for device, volume in _volumes_by_device(instance, volumes)
+        if device != instance.get("RootDeviceName") and volume.get("SnapshotId")
     }
+
+
+def _keys(instance: Record, volumes: Iterable[Record]) -> dict[str, str]:
+    """Device name of an encrypted volume -> the ARN of its KMS key."""
+    return {
+        device: volume["KmsKeyId"]
+        for device, volume in _volumes_by_device(instance, volumes)
+        if volume.get("KmsKeyId")
+    }
+
+
+def _volumes_by_device(instance: Record, volumes: Iterable[Record]) -> Iterator[tuple[str, Record]]:
+    by_id = {volume["VolumeId"]: volume for volume in volumes}
+    for mapping in instance.get("BlockDeviceMappings") or ():
+        yield mapping["DeviceName"], by_id.get(mapping["Ebs"]["VolumeId"], {})

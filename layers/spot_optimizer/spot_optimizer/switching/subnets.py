@@ -1,7 +1,7 @@
 """Which subnet a workload is launched into, zone by zone."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from spot_optimizer.switching.instance_record import Record
 from spot_optimizer.switching.zones import is_availability_zone
@@ -22,6 +22,8 @@ class SubnetChoice:
     """Availability zone -> up to SUBNETS_PER_ZONE_MAX subnet ids, the preferred one first."""
     refused: Mapping[str, str]
     """Availability zone whose subnets cannot be used -> the reason, and the remedy."""
+    deleted: tuple[str, ...] = ()
+    """Subnets that a list names and that do not exist any more; others of the list do."""
 
 
 def subnets_by_zone(
@@ -44,12 +46,14 @@ def subnets_by_zone(
     ``refused_lately``: ids of subnets that refused a launch a short time ago. They are avoided, unless
     that left no subnet at all.
 
-    Raises InvalidSubnets for an id that does not exist or belongs to another VPC, because security
-    groups belong to one VPC.
+    A listed subnet that does not exist is left out: somebody may delete one while its workload runs.
+    Raises InvalidSubnets if none of the list exists, and for one of another VPC, because security groups
+    belong to one VPC.
     """
     by_id = {subnet["SubnetId"]: subnet for subnet in subnets}
     original = _original(by_id, original_subnet_id)
     neighbors = [s for s in by_id.values() if s["VpcId"] == original["VpcId"]]
+    deleted = tuple(subnet_id for subnet_id in allowed if subnet_id not in by_id)
     if allowed:
         _check_listed(by_id, original, allowed)
         eligible = set(allowed)
@@ -70,8 +74,8 @@ def subnets_by_zone(
         )
     choice = _choice(neighbors, eligible, original, elsewhere, ipv6, refused_lately)
     if not choice.by_zone and refused_lately:
-        return _choice(neighbors, eligible, original, elsewhere, ipv6, frozenset())
-    return choice
+        choice = _choice(neighbors, eligible, original, elsewhere, ipv6, frozenset())
+    return replace(choice, deleted=deleted)
 
 
 def _choice(
@@ -158,12 +162,13 @@ def _has_room(subnet: Record) -> bool:
 
 
 def _check_listed(by_id: Mapping[str, Record], original: Record, allowed: tuple[str, ...]) -> None:
-    for subnet_id in allowed:
-        if subnet_id not in by_id:
-            raise InvalidSubnets(
-                f"spot-optimizer:subnets: '{subnet_id}' does not exist; allowed are ids of subnets"
-                f" of {original['VpcId']}, such as {original['SubnetId']}"
-            )
+    existing = [subnet_id for subnet_id in allowed if subnet_id in by_id]
+    if not existing:
+        raise InvalidSubnets(
+            f"spot-optimizer:subnets: '{','.join(allowed)}' does not exist; allowed are ids of subnets"
+            f" of {original['VpcId']}, such as {original['SubnetId']}"
+        )
+    for subnet_id in existing:
         vpc = by_id[subnet_id]["VpcId"]
         if vpc != original["VpcId"]:
             raise InvalidSubnets(

@@ -1,8 +1,8 @@
 """Step 3 of a cycle: adopted instances become workloads, and the ledger says who is managed, refused
 or gone."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -84,6 +84,7 @@ class Enrollment:
             instance = observed.instances[each.instance_id]
             try:
                 choice = choose_subnets(instance, each.subnets)
+                each = replace(each, warnings=(*each.warnings, *_deleted_subnets(choice)))
                 if WORKLOAD_TAG not in tags_of(instance) and not self.settings.dry_run:
                     write_workload_tag(each.instance_id, each.workload_id)
                 owes = self._note_debt(each, instance, observed)
@@ -214,6 +215,11 @@ class Enrollment:
                         "status_reason": f"{item.instance_id} no longer runs, or lost our tag",
                     },
                 )
+
+
+def _deleted_subnets(choice: SubnetChoice) -> Iterator[str]:
+    for subnet_id in choice.deleted:
+        yield f"its list of subnets names '{subnet_id}', which does not exist: it is left out"
 
 
 class _SubnetChooser:
