@@ -2,7 +2,8 @@
 
 Sources: API_CreateFleet (for an instant fleet what could not be launched is in Errors, with HTTP
 200), EC2 user guide "Allocation strategies for Spot Instances" (capacity-optimized-prioritized
-honors priorities on a best-effort basis, capacity first).
+honors priorities on a best-effort basis, capacity first), and aws-samples/aws-plugin-for-slurm #19: two
+subnets of one zone are duplicate instance pools.
 """
 
 from collections.abc import Iterator
@@ -79,6 +80,7 @@ def create_fleet(state: WorldState, params: Params, caller: object) -> Reply:
         return {"FleetId": earlier, "Errors": [], "Instances": []}
     lifecycle, count = _target(params["TargetCapacitySpecification"])
     candidates = _candidates(state, params)
+    _refuse_duplicates(state, candidates)
     strategy = _strategy(params, lifecycle)
     if params.get("DryRun"):
         raise AwsError("DryRunOperation", "Request would have succeeded, but DryRun flag is set.")
@@ -163,6 +165,15 @@ def _candidates(state: WorldState, params: Params) -> list[_Candidate]:
             merged["TagSpecifications"] = merged_tags(merged.get("TagSpecifications", []), over)
             candidates.append(_Candidate(row, override, merged, aws_tags, len(candidates)))
     return candidates
+
+
+def _refuse_duplicates(state: WorldState, candidates: list[_Candidate]) -> None:
+    """A pool is a type in a zone, whatever the subnet."""
+    pools = [(c.merged.get("InstanceType"), named_zone(state, c.merged)) for c in candidates]
+    if len(set(pools)) < len(pools):
+        raise AwsError(
+            "InvalidFleetConfig", "The fleet configuration contains duplicate instance pools."
+        )
 
 
 def _merged(data: Params, override: Params) -> Params:

@@ -327,6 +327,18 @@ def test_reused_fleet_token_returns_the_first_fleet(
     assert first["FleetId"].startswith("fleet-")
 
 
+def test_fleet_with_one_pool_in_two_subnets_is_refused(
+    account: Account, refused: Callable[..., str]
+) -> None:
+    """A fleet tells pools by type and zone."""
+    other = account.world.add_subnet("us-east-1b", "172.31.96.0/24")
+    subnets = (subnet_of(account, "us-east-1b"), other)
+    overrides = [{"InstanceType": "m5.large", "SubnetId": subnet} for subnet in subnets]
+    error = refused(make_fleet, account=account, overrides=overrides)
+    assert error.startswith("InvalidFleetConfig")
+    assert not account.world.instances
+
+
 def test_repeated_fleet_names_no_instance_but_is_described_with_it(account: Account) -> None:
     """AWS promises that a repeated call does nothing more, not that it answers in full."""
     overrides = [
