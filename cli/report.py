@@ -7,6 +7,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from simulator.summary import Summary, SwitchSummary, WorkloadSummary
+from spot_optimizer.decision.guards.state_tag import WITHOUT_STATE
 
 
 def print_summary(summary: Summary, console: Console) -> None:
@@ -45,6 +46,8 @@ def _story(workload: WorkloadSummary) -> str:
         if workload.failovers:
             failovers = counted(workload.failovers, "failover", "failovers")
             said += f", {failovers}, {duration(workload.downtime_seconds)} down"
+        if workload.status_reason.startswith(WITHOUT_STATE):
+            said += f"\n[magenta]{WITHOUT_STATE}[/]"
     else:
         said = f"[magenta]{workload.status}[/]: {workload.status_reason}"
     return f"[bold]{workload.workload_id}[/]  {workload.shows}\n{place}\n{said}"

@@ -42,6 +42,13 @@ def test_fulfilled_expectations_end_with_exit_code_0(tmp_path: Path) -> None:
     assert "Not as expected" not in result.output
 
 
+def test_workload_that_is_held_says_which_tag_it_lacks(tmp_path: Path) -> None:
+    """Nothing of it is moved: who forgot the tag in a scenario sees why."""
+    text = SCENARIO.replace("DONE", "0").replace(", tags: {state: stateless}", "")
+    result = simulate(scenario(tmp_path, text))
+    assert "tag it spot-optimizer:state = stateless" in " ".join(result.output.split())
+
+
 @pytest.mark.parametrize("options", [[], ["--json"]], ids=["story", "json"])
 def test_unfulfilled_expectations_are_reported(tmp_path: Path, options: list[str]) -> None:
     """The exit code is 1, and each has a line."""

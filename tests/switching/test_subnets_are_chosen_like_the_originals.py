@@ -86,6 +86,8 @@ def test_a_list_that_cannot_be_obeyed_is_refused(allowed: tuple[str, ...], words
     """The message names the field, the value and what is allowed."""
     with pytest.raises(InvalidSubnets, match=f"spot-optimizer:subnets: {words}"):
         subnets_by_zone(SUBNETS, TABLES, "subnet-a", allowed)
+    with pytest.raises(InvalidSubnets, match=f"^SubnetIds: {words}"):
+        subnets_by_zone(SUBNETS, TABLES, "subnet-a", allowed, listed_in="SubnetIds")
 
 
 def test_a_deleted_subnet_is_left_out_of_a_list() -> None:

@@ -10,6 +10,9 @@ import pytest
 from simulator.account import FunctionFailed
 from simulator.deployed import HOME, STACK, ZONES
 from simulator.stage import Stage, open_stage
+from spot_optimizer.aws.data_bucket import DataBucket
+from spot_optimizer.aws.ledger.table import Ledger
+from spot_optimizer.services.explain.explanation import explain_decision
 from tests.workflow.test_signals_are_answered_once import signal
 
 TO_WRITE = "spot-optimizer:state = stateless"
@@ -24,8 +27,11 @@ def untagged(stage: Stage, workload: str, lifecycle: str) -> str:
 
 @pytest.fixture(scope="module")
 def held() -> Iterator[tuple[Stage, str, str]]:
-    """A stage with two held workloads and their instances: on-demand ``web``, and ``api`` on spot."""
-    with open_stage() as stage:
+    """A stage with two held workloads and their instances: on-demand ``web``, and ``api`` on spot.
+
+    Its parameter RequireStateTag concerns only what was adopted before the tag was demanded.
+    """
+    with open_stage(RequireStateTag="true") as stage:
         web, api = untagged(stage, "web", "on-demand"), untagged(stage, "api", "spot")
         stage.launch("tagged")
         stage.adopt()
@@ -55,6 +61,18 @@ def test_a_held_workload_has_no_standing_plan(held: Held) -> None:
         plan = stage.item("PLANS", workload)
         assert (plan.get("terms"), plan.get("pools") or []) == (None, [])
     assert stage.item("PLANS", "tagged")["terms"]
+
+
+def test_the_explanation_of_a_held_workload_says_what_holds_it(held: Held) -> None:
+    """The decision can be made again from what was kept, with the same outcome."""
+    stage, _, _ = held
+    ledger = Ledger(stage.account.outputs["LedgerTable"])
+    now = stage.account.clock.now()
+    answer = explain_decision(DataBucket(stage.bucket), ledger, "web", until=now)
+    assert answer.remark == ""
+    assert answer.explanation is not None
+    assert answer.explanation.decision.held_by.startswith("held: ")
+    assert TO_WRITE in answer.explanation.decision.held_by
 
 
 def test_a_forced_decision_about_a_held_workload_is_refused(held: Held) -> None:
@@ -105,3 +123,17 @@ def test_a_held_workload_is_moved_when_it_is_tagged(held: Held) -> None:
     stage.finish()
     assert stage.switches("web")[0]["phase"] == "DONE"
     assert TO_WRITE not in stage.workload("web")["status_reason"]
+
+
+def test_a_parameter_ends_the_rule_of_workloads_adopted_before(held: Held) -> None:
+    """With RequireStateTag they are held as well."""
+    stage, _, _ = held
+    demanded = stage.item("STACK", "STATE")["state_demanded_since"]
+    table = boto3.resource("dynamodb").Table(stage.account.outputs["LedgerTable"])
+    table.update_item(
+        Key={"pk": "WORKLOADS", "sk": "api"},
+        UpdateExpression="SET adopted_at = :t, state_rule = :r",
+        ExpressionAttributeValues={":t": demanded.replace("2026", "2025"), ":r": "kept"},
+    )
+    stage.cycle()
+    assert stage.workload("api")["state_rule"] == "held"

@@ -5,8 +5,10 @@ from dataclasses import dataclass, replace
 
 from spot_optimizer.switching.instance_record import Record
 from spot_optimizer.switching.zones import is_availability_zone
+from spot_optimizer.vocabulary import TAG_PREFIX
 
 SUBNETS_PER_ZONE_MAX = 3
+SUBNETS_TAG = f"{TAG_PREFIX}subnets"
 
 
 class InvalidSubnets(ValueError):
@@ -34,6 +36,7 @@ def subnets_by_zone(
     *,
     ipv6: bool = False,
     refused_lately: frozenset[str] = frozenset(),
+    listed_in: str = SUBNETS_TAG,
 ) -> SubnetChoice:
     """The subnets to launch in, for each zone of the original's VPC that can take a replacement.
 
@@ -43,6 +46,7 @@ def subnets_by_zone(
     instance off from its network. ``ipv6``: the instance has IPv6 addresses, so its subnet needs an
     IPv6 block. Of several subnets in a zone the one with the most free addresses is preferred, then the
     one with the lowest id; the next are for the case that EC2 finds no address in the first.
+    ``listed_in``: the tag or parameter that ``allowed`` is from, for messages.
     ``refused_lately``: ids of subnets that refused a launch a short time ago. They are avoided, unless
     that left no subnet at all.
 
@@ -55,22 +59,22 @@ def subnets_by_zone(
     neighbors = [s for s in by_id.values() if s["VpcId"] == original["VpcId"]]
     deleted = tuple(subnet_id for subnet_id in allowed if subnet_id not in by_id)
     if allowed:
-        _check_listed(by_id, original, allowed)
+        _check_listed(by_id, original, allowed, listed_in)
         eligible = set(allowed)
-        elsewhere = "no subnet of this zone is in spot-optimizer:subnets"
+        elsewhere = f"no subnet of this zone is in {listed_in}"
     else:
         main, explicit = _route_table_ids(route_tables, original["VpcId"])
         home = explicit.get(original_subnet_id, main)
         if not home:
             raise InvalidSubnets(
-                f"name subnets in spot-optimizer:subnets: the main route table of {original['VpcId']},"
+                f"name subnets in {SUBNETS_TAG}: the main route table of {original['VpcId']},"
                 f" which {original_subnet_id} has, is not among the described ones (the owner of a shared"
                 " VPC sees it), so subnets with the same one are not known"
             )
         eligible = {s["SubnetId"] for s in neighbors if explicit.get(s["SubnetId"], main) == home}
         elsewhere = (
             f"no subnet of this zone has the original's route table {home};"
-            " name one in spot-optimizer:subnets"
+            f" name one in {SUBNETS_TAG}"
         )
     choice = _choice(neighbors, eligible, original, elsewhere, ipv6, refused_lately)
     if not choice.by_zone and refused_lately:
@@ -161,18 +165,20 @@ def _has_room(subnet: Record) -> bool:
     return room and subnet.get("State") != "pending"
 
 
-def _check_listed(by_id: Mapping[str, Record], original: Record, allowed: tuple[str, ...]) -> None:
+def _check_listed(
+    by_id: Mapping[str, Record], original: Record, allowed: tuple[str, ...], listed_in: str
+) -> None:
     existing = [subnet_id for subnet_id in allowed if subnet_id in by_id]
     if not existing:
         raise InvalidSubnets(
-            f"spot-optimizer:subnets: '{','.join(allowed)}' does not exist; allowed are ids of subnets"
+            f"{listed_in}: '{','.join(allowed)}' does not exist; allowed are ids of subnets"
             f" of {original['VpcId']}, such as {original['SubnetId']}"
         )
     for subnet_id in existing:
         vpc = by_id[subnet_id]["VpcId"]
         if vpc != original["VpcId"]:
             raise InvalidSubnets(
-                f"spot-optimizer:subnets: '{subnet_id}' belongs to {vpc}; allowed are subnets of"
+                f"{listed_in}: '{subnet_id}' belongs to {vpc}; allowed are subnets of"
                 f" {original['VpcId']}, to which the instance's security groups belong"
             )
 

@@ -36,7 +36,12 @@ from spot_optimizer.switching.instance_record import (
     private_addresses,
     tags_of,
 )
-from spot_optimizer.switching.subnets import InvalidSubnets, SubnetChoice, subnets_by_zone
+from spot_optimizer.switching.subnets import (
+    SUBNETS_TAG,
+    InvalidSubnets,
+    SubnetChoice,
+    subnets_by_zone,
+)
 from spot_optimizer.telemetry import logger
 from spot_optimizer.workflow.debt_alerts import alert_owed
 
@@ -228,13 +233,13 @@ class _SubnetChooser:
     def __init__(self, stack_subnets: tuple[str, ...], refused_lately: frozenset[str]) -> None:
         self._stack_subnets, self._refused_lately = stack_subnets, refused_lately
         self._subnets, self._route_tables = read_network()
-        self._choices: dict[tuple[str, tuple[str, ...], bool], SubnetChoice] = {}
+        self._choices: dict[tuple[str, tuple[str, ...], bool, bool], SubnetChoice] = {}
 
     def __call__(self, instance: Record, tagged: tuple[str, ...]) -> SubnetChoice:
         """Raises InvalidSubnets."""
         allowed = tagged or self._stack_subnets
         ipv6 = len(private_addresses(instance)) > 1
-        place = (instance.get("SubnetId", ""), allowed, ipv6)
+        place = (instance.get("SubnetId", ""), allowed, ipv6, bool(tagged))
         if place not in self._choices:
             self._choices[place] = subnets_by_zone(
                 self._subnets,
@@ -243,6 +248,7 @@ class _SubnetChooser:
                 allowed,
                 ipv6=ipv6,
                 refused_lately=self._refused_lately,
+                listed_in=SUBNETS_TAG if tagged else "SubnetIds",
             )
         return self._choices[place]
 
