@@ -30,7 +30,7 @@ from botocore.hooks import first_non_none_response
 from moto.core.models import botocore_stubber
 from moto.moto_api._internal import mock_random
 
-from simulator.account import dynamodb_calls
+from simulator.account import dynamodb_calls, s3_calls
 from simulator.account.callers import Call, Caller, Callers
 from simulator.account.rates import Rates
 from simulator.permissions.demand import Demand
@@ -204,13 +204,27 @@ class Interceptor:
             world.handle(service, operation, dict(params), caller)
         return _response(*world.handle(service, operation, params, caller))
 
-    def item_answer(
-        self, model: Any, request: dict[str, Any], region: str
+    def answers_directly(
+        self, service: str, operation: str, region: str, params: dict[str, Any]
+    ) -> bool:
+        """Whether moto answers this call without a message (:meth:`direct_answer`)."""
+        return dynamodb_calls.answers(service, operation) or s3_calls.answers(
+            service, operation, params, self._account_id, region
+        )
+
+    def direct_answer(
+        self, model: Any, request: dict[str, Any], region: str, params: dict[str, Any]
     ) -> tuple[AWSResponse, dict[str, Any]]:
-        """moto's answer to a call of items in DynamoDB."""
+        """moto's answer to a call of items in DynamoDB or of an object in S3."""
+
+        def answered() -> tuple[AWSResponse, dict[str, Any]]:
+            if model.service_model.service_name == "s3":
+                return s3_calls.call(model.name, params, self._account_id, region)
+            return dynamodb_calls.call(model, request, self._account_id, region)
+
         if self._is_first_of_two():
-            dynamodb_calls.call(model, request, self._account_id, region)
-        return dynamodb_calls.call(model, request, self._account_id, region)
+            answered()
+        return answered()
 
     def deliver_first(self, request: Any) -> None:
         """Have moto answer a request that arrives twice for the first time."""
@@ -328,13 +342,13 @@ def _answer(
         return refused
     given = dict(context.get(_PARAMETERS, {}))
     attempts = 1
-    of_items = dynamodb_calls.answers(service, operation)
-    if of_items:
+    directly = _active.answers_directly(service, operation, context["client_region"], given)
+    if directly:
         mock_random.uuid4()  # the SDK's id of the invocation: a seed leads where it leads over HTTP
     while True:
         answer = _active.answer(service, operation, context["client_region"], given)
-        if answer is None and of_items:
-            answer = _active.item_answer(model, params, context["client_region"])
+        if answer is None and directly:
+            answer = _active.direct_answer(model, params, context["client_region"], given)
         if answer is None or answer[0].status_code < 300:
             break
         delay_s = _retry_delay_s(request_signer, model, params, answer, attempts)

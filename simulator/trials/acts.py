@@ -259,6 +259,13 @@ def interrupted_and_ended(ground: Ground) -> None:
         ground.world.terminate_instance(instance_id)
 
 
+def interrupted_in_boot_and_ended(ground: Ground) -> None:
+    """The failover adopts the replacement of a planned switch, and it ends before it runs."""
+    interrupted_in("WaitForBoot")(ground)
+    for instance_id in on_its_way(ground, "web"):
+        ground.world.terminate_instance(instance_id)
+
+
 def interrupted_and_ended_at_commit(ground: Ground) -> None:
     """A person terminates the replacement when the failover is about to commit."""
     ground.interrupt("web")

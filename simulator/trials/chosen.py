@@ -85,6 +85,8 @@ _CHOSEN: tuple[tuple[str, tuple[str, ...]], ...] = (
     ),
     ("failover-manual", (f"{_UPDATE}/RecordLaunched", f"{_INVOKE}/AbandonSwitch")),
     ("failover-manual", ("ec2:DescribeInstances/CheckReplacement",)),
+    ("failover-ended", (f"{_INVOKE}/RecordEnded",)),
+    ("failover-boot-ended", ()),
     (
         "failover",
         (

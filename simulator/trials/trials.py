@@ -231,6 +231,12 @@ TRIALS: Mapping[str, Trial] = {
             acts.interrupted_and_ended,
         ),
         Trial(
+            "failover-boot-ended",
+            "as failover-during-boot, and a person terminates the replacement before it runs",
+            acts.with_failover_plan,
+            acts.interrupted_in_boot_and_ended,
+        ),
+        Trial(
             "failover-ended-at-commit",
             "EC2 interrupts the instance, and a person terminates its replacement as it is committed",
             acts.with_failover_plan,
@@ -262,7 +268,7 @@ TRIALS: Mapping[str, Trial] = {
 _NOT_SWEPT = (
     RANDOM, "dead-claim", "redriven", "failover-redriven", "full", "switch-stopped", "failover-stopped",
     "failover-manual", "failover-full", "failover-ended", "failover-persistent", "failover-stopped-first",
-    "failover-ended-at-commit",
+    "failover-ended-at-commit", "failover-boot-ended",
 )  # fmt: skip
 SINGLE = tuple(name for name in TRIALS if name not in _NOT_SWEPT)
 """Trials of whose calls each is tried with every kind of fault."""
