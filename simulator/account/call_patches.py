@@ -5,6 +5,7 @@ from typing import Any
 
 import botocore.useragent as useragent
 import moto.core.responses as responses
+import moto.kms.models as kms_models
 from aws_xray_sdk.core.models.entity import Entity
 from botocore.context import get_context
 from botocore.signers import RequestSigner
@@ -25,6 +26,17 @@ def apply_calls(replacements: Replacements) -> None:
     _list_urls_once(replacements)
     _name_the_agent_once(replacements)
     _sign_for_nobody(replacements)
+    _make_key_pairs_for_asymmetric_keys(replacements)
+
+
+def _make_key_pairs_for_asymmetric_keys(replacements: Replacements) -> None:
+    """moto makes an RSA key pair for symmetric keys too, such as that of a table, which have none."""
+    generate = kms_models.generate_private_key
+
+    def generate_private_key(key_spec: str) -> Any:
+        return None if key_spec == "SYMMETRIC_DEFAULT" else generate(key_spec)
+
+    replacements.set(kms_models, "generate_private_key", generate_private_key)
 
 
 def _name_the_agent_once(replacements: Replacements) -> None:
