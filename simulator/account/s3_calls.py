@@ -30,7 +30,9 @@ def answers(
     service: str, operation: str, params: dict[str, Any], account_id: str, region: str
 ) -> bool:
     """Whether :func:`call` answers this call."""
-    if service != "s3" or not params.keys() <= _UNDERSTOOD.get(operation, frozenset()):
+    if service != "s3" or operation not in _UNDERSTOOD:
+        return False
+    if not params.keys() <= _UNDERSTOOD[operation]:
         return False
     backend = _backend(account_id, region)
     if params["Bucket"] not in backend.buckets or _denies(backend, operation, params):

@@ -34,6 +34,7 @@ def _conversation() -> list[dict[str, Any]]:
         (client.put_object, {**one, "Body": b"x", "Metadata": {"of": "user"}}),
         (client.put_object, {"Bucket": "elsewhere", "Key": "none", "Body": b"x"}),
         (client.list_objects_v2, {"Bucket": "data"}),
+        (client.list_buckets, {}),
     ]
     return [_said(*each) for each in calls]
 
