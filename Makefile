@@ -24,7 +24,7 @@ quietly = @printf '%s\n' "$(1)"; log=$(VENV)/$(notdir $@).log; \
 
 .PHONY: demo test check style types template build unit soak clean
 
-demo: $(VENV)/base-installed
+demo: $(VENV)/simulator-installed
 	@$(BIN)/spot-optimizer simulate
 
 test: check
@@ -58,20 +58,22 @@ build: $(VENV)/dev-installed .aws-sam/runtime/installed
 unit: $(VENV)/dev-installed
 	@$(BIN)/python -m pytest $(UNIT_TESTS)
 
-soak: $(VENV)/base-installed
+soak: $(VENV)/simulator-installed
 	@$(BIN)/spot-optimizer soak --seeds $(SEEDS) --every $(EVERY) $(if $(RESULTS),--results $(RESULTS))
 
 clean:
 	rm -rf $(VENV) .aws-sam build *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(VENV)/base-installed: pyproject.toml constraints.txt | $(BIN)/python
-	$(call quietly,Installing the product's requirements,$(PIP_INSTALL) --editable .)
+$(VENV)/simulator-installed: pyproject.toml constraints.txt | $(BIN)/python
+	$(call quietly,Installing the simulator's requirements,$(PIP_INSTALL) --editable '.[simulator]')
+	@$(BIN)/python -c 'import lightgbm' 2>/dev/null || { printf '%s\n' \
+		"LightGBM needs the system's libgomp: apt-get install libgomp1, or dnf install libgomp" >&2; exit 1; }
 	@touch $@
 
 $(VENV)/dev-installed: pyproject.toml constraints.txt | $(BIN)/python
 	$(call quietly,Installing the requirements of the product and its tests,$(PIP_INSTALL) --editable '.[dev]')
-	@touch $@ $(VENV)/base-installed
+	@touch $@ $(VENV)/simulator-installed
 
 # In its own environment, because its requirements contradict the product's.
 $(CHECKOV)/installed: .ci/checkov-constraints.txt | $(BIN)/python

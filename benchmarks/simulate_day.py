@@ -4,7 +4,7 @@ import os
 import platform
 from time import perf_counter
 
-from simulator.demo import DEMO
+from simulator.demo import demo
 from simulator.markets import builtin_market
 from simulator.simulation import simulate
 
@@ -12,7 +12,7 @@ from simulator.simulation import simulate
 def main() -> None:
     began = perf_counter()
     market = builtin_market(1, None, 24)
-    summary = simulate(DEMO, market, seed=1)
+    summary = simulate(demo(), market, seed=1)
     # perf_counter is not moved by the virtual clock.
     seconds = perf_counter() - began
     calls = sum(summary.aws_calls.values())

@@ -6,7 +6,7 @@ import math
 from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import typer
@@ -16,14 +16,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from cli.markets_at_rest import MarketAtRest, market_at_rest
 from cli.plain import to_json
-from cli.simulate import JsonOption, OnDemandOption, PricesOption, SeedOption
-from cli.stacks import RegionOption, StackOption, outputs_of
+from cli.stacks import outputs_of
 from spot_optimizer.contracts.boundary import InvalidRequest, parse
 from spot_optimizer.contracts.command import EvaluatePool, RecommendPools
 from spot_optimizer.decision.appraisal import UnknownPlace, appraise
-from spot_optimizer.decision.engines.registry import BUILT_IN
 from spot_optimizer.decision.hourly_hazard import MONTH_HOURS
 from spot_optimizer.decision.recommendation import (
     NothingFits,
@@ -32,41 +29,28 @@ from spot_optimizer.decision.recommendation import (
 )
 from spot_optimizer.settings import Settings
 from spot_optimizer.vocabulary import Pool
+from spot_optimizer.workflow.engines import UnknownEngine, require_engines
 
-AdvisorOption = Annotated[
-    Path | None,
-    typer.Option(
-        help="A copy of AWS's spot-advisor-data.json, for --prices.", exists=True, dir_okay=False
-    ),
-]
-AtOption = Annotated[
-    datetime | None,
-    typer.Option(
-        help="Time within --prices, UTC; default: its end.", formats=["%Y-%m-%dT%H:%M", "%Y-%m-%d"]
-    ),
-]
-EngineOption = Annotated[
-    str | None, typer.Option(help="Engine that judges; default: the stack's, or expected_cost.")
-]
+if TYPE_CHECKING:
+    from cli.markets_at_rest import MarketAtRest
 
 
-def judge(
-    instance_type: Annotated[str, typer.Argument(help="Such as m5.large.")],
-    zone: Annotated[str, typer.Argument(help="Such as us-east-1a.")],
-    engine: EngineOption = None,
-    stack: StackOption = None,
-    region: RegionOption = None,
-    prices: PricesOption = None,
-    on_demand: OnDemandOption = None,
-    advisor: AdvisorOption = None,
-    at: AtOption = None,
-    seed: SeedOption = 1,
-    as_json: JsonOption = False,
+def judge_pool(
+    *,
+    instance_type: str,
+    zone: str,
+    engine: str | None,
+    stack: str | None,
+    region: str | None,
+    profile: str | None,
+    prices: Path | None,
+    on_demand: Path | None,
+    advisor: Path | None,
+    at: datetime | None,
+    seed: int,
+    as_json: bool,
 ) -> None:
-    """Judge one spot pool: what would be decided about an instance of this type that runs there.
-
-    Uses a deployed stack (--stack), a price file (--prices), or the built-in market.
-    """
+    """Judge one spot pool: what would be decided about an instance of this type that runs there."""
     request = _checked(
         EvaluatePool,
         command="evaluate",
@@ -76,13 +60,18 @@ def judge(
     )
     if stack is not None:
         _refuse_files(prices, on_demand, advisor, at)
-        answer = _ask(stack, region, request)
+        answer = _ask(stack, region, profile, request)
     else:
+        from cli.markets_at_rest import market_at_rest
+
         market = market_at_rest(prices, on_demand, advisor, at, seed)
         settings = replace(Settings(), engine=engine or Settings().engine)
         try:
+            engines = require_engines([settings.engine])
             pool = Pool(instance_type, zone)
-            result = appraise(pool, market.table, settings, market.now, BUILT_IN)
+            result = appraise(pool, market.table, settings, market.now, engines)
+        except UnknownEngine as error:
+            raise typer.BadParameter(f"--engine {error}") from error
         except UnknownPlace as error:
             raise typer.BadParameter(str(error)) from error
         answer = {**asdict(result), "market": _described(market)}
@@ -92,35 +81,27 @@ def judge(
         _print_judged(answer, Console(highlight=False))
 
 
-def recommend_pools(
-    vcpu: Annotated[float, typer.Option(help="vCPU per instance.", min=0.001)],
-    memory: Annotated[float, typer.Option(help="GiB of memory per instance.", min=0.001)],
-    count: Annotated[int, typer.Option(help="Number of instances.", min=1, max=10_000)] = 1,
-    architecture: Annotated[str, typer.Option(help="x86_64 or arm64.")] = "x86_64",
-    types: Annotated[str, typer.Option(help="Type names with * and ?, separated by commas.")] = "*",
-    zones: Annotated[str, typer.Option(help="Zones, separated by commas; default: all.")] = "",
-    interruption_cost_minutes: Annotated[
-        float | None,
-        typer.Option(help="Work lost by an interruption; default: the stack's, or 30."),
-    ] = None,
-    burstable: Annotated[
-        bool | None,
-        typer.Option("--burstable/--no-burstable", help="Whether burstable types are allowed."),
-    ] = None,
-    stack: StackOption = None,
-    region: RegionOption = None,
-    prices: PricesOption = None,
-    on_demand: OnDemandOption = None,
-    advisor: AdvisorOption = None,
-    at: AtOption = None,
-    seed: SeedOption = 1,
-    as_json: JsonOption = False,
+def recommend_places(
+    *,
+    vcpu: float,
+    memory: float,
+    count: int,
+    architecture: str,
+    types: str,
+    zones: str,
+    interruption_cost_minutes: float | None,
+    burstable: bool | None,
+    stack: str | None,
+    region: str | None,
+    profile: str | None,
+    prices: Path | None,
+    on_demand: Path | None,
+    advisor: Path | None,
+    at: datetime | None,
+    seed: int,
+    as_json: bool,
 ) -> None:
-    """Where instances of this size should run: ranked pools, a plan, and its saving.
-
-    Uses a deployed stack (--stack), which collects prices of types that can host one of its workloads, a
-    price file (--prices), or the built-in market.
-    """
+    """Where instances of this size should run: ranked pools, a plan, and its saving."""
     request = _checked(
         RecommendPools,
         command="recommend",
@@ -135,8 +116,10 @@ def recommend_pools(
     )
     if stack is not None:
         _refuse_files(prices, on_demand, advisor, at)
-        answer = _ask(stack, region, request)
+        answer = _ask(stack, region, profile, request)
     else:
+        from cli.markets_at_rest import market_at_rest
+
         market = market_at_rest(prices, on_demand, advisor, at, seed)
         try:
             result = recommend(_requirement(request), market.table, Settings())
@@ -180,9 +163,11 @@ def _refuse_files(*given: object) -> None:
         raise typer.BadParameter("--stack has a market of its own: omit files and --at")
 
 
-def _ask(stack: str, region: str | None, request: EvaluatePool | RecommendPools) -> dict[str, Any]:
+def _ask(
+    stack: str, region: str | None, profile: str | None, request: EvaluatePool | RecommendPools
+) -> dict[str, Any]:
     """The answer of the stack's function Command."""
-    outputs = outputs_of(stack, region)
+    outputs = outputs_of(stack, region, profile)
     # The call returns when the answer is ready; a retry would record the request twice.
     once = Config(retries={"total_max_attempts": 1}, read_timeout=340)
     try:
@@ -267,7 +252,7 @@ def _print_recommended(answer: dict[str, Any], console: Console) -> None:
     console.print(f"[dim]{escape(_market_text(answer['market']))}[/]")
 
 
-def _described(market: MarketAtRest) -> dict[str, Any]:
+def _described(market: "MarketAtRest") -> dict[str, Any]:
     return {"source": market.source, "dropped": dict(market.dropped)}
 
 

@@ -4,12 +4,13 @@ import json
 import re
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.console import Console
 
 from cli.progress import waiting
+from cli.stacks import use_profile
 from cli.train import day_s, on_demand_prices
 from price_files.files import UnreadableFile
 from spot_optimizer.settings import Settings
@@ -19,104 +20,35 @@ if TYPE_CHECKING:
     from backtest.runs import Market, Replayed, Task
 
 _FORECASTS = {"last-price": "last price", "model": "model", "perfect": "perfect 1 h forecast"}
-RUNS_MAX = 500
-DRAWS_MAX = 100
 RUNS_AND_DRAWS_MAX = 5_000
 """Of all draws together: a draw takes a byte per pool and hour."""
 
 
-def backtest(
-    prices: Annotated[
-        list[Path] | None,
-        typer.Option(
-            help="Price files: parquet, CSV or JSON as `aws ec2 describe-spot-price-history` prints"
-            " it. Give the option once for each file. Left out: the account's own history, of"
-            " --region.",
-        ),
-    ] = None,
-    instance_type: Annotated[
-        list[str] | None,
-        typer.Option(help="What the workload runs on; several for several workloads."),
-    ] = None,
-    sample: Annotated[
-        int, typer.Option(min=0, max=200, help="Draw this many types from the files instead.")
-    ] = 0,
-    flexible: Annotated[
-        bool, typer.Option("--flexible", help="Every type that fits may be used.")
-    ] = False,
-    types: Annotated[
-        str | None,
-        typer.Option(help="Types that may be used, with * and ?, separated by commas."),
-    ] = None,
-    engine: Annotated[
-        list[str] | None, typer.Option(help="Engines to replay; default: all bundled engines.")
-    ] = None,
-    forecast: Annotated[
-        list[str] | None,
-        typer.Option(help="Forecasters of the engines: last-price, model, perfect; default: all."),
-    ] = None,
-    days: Annotated[
-        float | None,
-        typer.Option(help="Number of days at the end; default: all but the first eight."),
-    ] = None,
-    until: Annotated[str | None, typer.Option(help="Day before which to stop, UTC.")] = None,
-    hazard: Annotated[
-        str,
-        typer.Option(help="Interruptions: advisor, or N% of the instances a month in every pool."),
-    ] = "advisor",
-    advisor: Annotated[
-        Path | None,
-        typer.Option(
-            help="The Spot Advisor file; default: read from AWS.", exists=True, dir_okay=False
-        ),
-    ] = None,
-    interruption_cost: Annotated[
-        list[float] | None,
-        typer.Option(
-            min=0,
-            max=168,
-            help="Work that an interruption loses, instance-hours; several for a table each. Left"
-            " out: what the settings say, half an hour unless a workload's tag says otherwise.",
-        ),
-    ] = None,
-    on_demand: Annotated[
-        Path | None,
-        typer.Option(
-            help="On-demand prices, CSV or JSON, of the same time as the spot prices; default:"
-            " a column of the price files, else the bundled ones of us-east-1.",
-        ),
-    ] = None,
-    region: Annotated[
-        str | None,
-        typer.Option(help="One region of the files; without files, the account's to read."),
-    ] = None,
-    stack_name: Annotated[
-        str, typer.Option(help="Whose workloads to read from the account.")
-    ] = "spot-optimizer",
-    runs: Annotated[
-        int,
-        typer.Option(min=1, max=RUNS_MAX, help="Runs of each workload, begun at different times."),
-    ] = 12,
-    draws: Annotated[
-        int,
-        typer.Option(
-            min=1,
-            max=DRAWS_MAX,
-            help="How often each is repeated with other interruptions: less luck.",
-        ),
-    ] = 10,
-    seed: Annotated[
-        int, typer.Option(min=0, help="Of draws and starts; same seed, same figures.")
-    ] = 1,
-    report: Annotated[
-        Path | None, typer.Option(help="Write a page with pictures.", dir_okay=False)
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+def replay_prices(
+    *,
+    prices: list[Path] | None,
+    instance_type: list[str] | None,
+    sample: int,
+    flexible: bool,
+    types: str | None,
+    engine: list[str] | None,
+    forecast: list[str] | None,
+    days: float | None,
+    until: str | None,
+    hazard: str,
+    advisor: Path | None,
+    interruption_cost: list[float] | None,
+    on_demand: Path | None,
+    region: str | None,
+    stack: str,
+    profile: str | None,
+    runs: int,
+    draws: int,
+    seed: int,
+    report: Path | None,
+    as_json: bool,
 ) -> None:
-    """Replay recorded prices hour by hour: each engine beside simple rules and the optimum.
-
-    Engines decide by their real rules and guards, with only the past known. Costs are simulated.
-    """
+    """Replay recorded prices hour by hour: each engine beside simple rules and the optimum."""
     _check(prices, instance_type, sample, flexible, types, until, region, report)
     if runs * draws > RUNS_AND_DRAWS_MAX:
         raise typer.BadParameter(
@@ -146,8 +78,9 @@ def backtest(
                 )  # fmt: skip
             else:
                 assert region is not None
+                use_profile(profile)
                 markets = _of_account(
-                    region, stack_name, instance_type, globs, source, days, tick, remarks
+                    region, stack, instance_type, globs, source, days, tick, remarks
                 )
             from backtest.results import as_document, figures_of
             from backtest.runs import replay
@@ -210,19 +143,13 @@ def _task(
 ) -> "Task":
     from backtest.runs import Task
     from spot_optimizer.decision.engines.registry import BUILT_IN
-    from spot_optimizer.workflow.engines import load_engines
+    from spot_optimizer.workflow.engines import UnknownEngine, require_engines
 
     names = tuple(dict.fromkeys(engine or BUILT_IN))
-    engines = load_engines(names)
-    for name in names:
-        found = engines.get(name)
-        if found is None:
-            raise ValueError(
-                f"--engine {name}: there is no such engine; allowed are {', '.join(BUILT_IN)}, and"
-                " those of installed packages"
-            )
-        if isinstance(found, str):
-            raise ValueError(f"--engine {name}: {found}")
+    try:
+        engines = require_engines(names)
+    except UnknownEngine as error:
+        raise ValueError(f"--engine {error}") from error
     asked = tuple(dict.fromkeys(forecast or _FORECASTS))
     for name in asked:
         if name not in _FORECASTS:

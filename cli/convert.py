@@ -1,16 +1,16 @@
 """``spot-optimizer convert``: a parquet file as the CSV that a deployed stack imports."""
 
 from pathlib import Path
-from typing import Annotated
 
 import typer
 
 from price_files.files import UnreadableFile, convert_parquet
 
 
-def convert(
-    source: Annotated[Path, typer.Argument(help="A parquet file of prices.")],
-    out: Annotated[Path, typer.Argument(help="The CSV file to write; gzipped if it ends in .gz.")],
+def convert_file(
+    *,
+    source: Path,
+    out: Path,
 ) -> None:
     """Convert a parquet file to CSV. A deployed stack imports CSV and JSON, not parquet."""
     try:

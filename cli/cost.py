@@ -2,7 +2,7 @@
 
 import json
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 from rich.console import Console
@@ -14,28 +14,15 @@ from simulator.costs.bill import Bill, bill_of
 from simulator.costs.fleet import MIX, typical_fleet
 from simulator.costs.month import BEGINNING, Life, Lived, market_for, month_of
 
-WORKLOADS_MAX = 10_000
-_SEED = 1
 
-
-def cost(
-    workloads: Annotated[
-        int, typer.Option(min=1, max=WORKLOADS_MAX, help="How many workloads the stack manages.")
-    ],
-    days: Annotated[
-        float, typer.Option(min=0.25, max=31, help="Days that represent the rest of the month.")
-    ] = 1.0,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of market and world.")] = _SEED,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON document instead.")
-    ] = False,
+def price_a_month(
+    *,
+    workloads: int,
+    days: float,
+    seed: int,
+    as_json: bool,
 ) -> None:
-    """Count every call of a month and price it: us-east-1, list prices, no free tier.
-
-    The real template, handlers and state machines run for the first eight hours and then for --days in
-    the embedded account; those days represent the rest of the month. The cost of the managed instances
-    is not included.
-    """
+    """Count every call of a month and price it: us-east-1, list prices, no free tier."""
     collect_seldom()
     lived = _lived(workloads, days, seed, quiet=as_json)
     bill = bill_of(month_of(lived))

@@ -2,51 +2,29 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 from rich.console import Console
 
 from cli.progress import waiting
-from cli.train import OnDemandFile, day_s, on_demand_prices
+from cli.train import day_s, on_demand_prices
 from price_files.files import UnreadableFile
 
 
-def evaluate(
-    prices: Annotated[
-        list[Path],
-        typer.Option(
-            help="Price file: parquet, CSV or JSON, of any regions and types. Repeat the option for"
-            " several files.",
-        ),
-    ],
-    model: Annotated[
-        Path | None,
-        typer.Option(help="Folder of a model; default: the bundled one.", file_okay=False),
-    ] = None,
-    on_demand: OnDemandFile = None,
-    start: Annotated[
-        str | None,
-        typer.Option(
-            "--from", help="First day to score, UTC; default: after 8 days of each region."
-        ),
-    ] = None,
-    until: Annotated[str | None, typer.Option(help="Stop before this day, UTC.")] = None,
-    every_hours: Annotated[int, typer.Option(min=1, max=24, help="Hours between forecasts.")] = 1,
-    recalibrate: Annotated[
-        bool, typer.Option(help="Correct the model every day, as the deployed function does.")
-    ] = True,
-    picture: Annotated[
-        Path | None,
-        typer.Option(help="Write a PNG of skill and reliability.", dir_okay=False),
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+def evaluate_model(
+    *,
+    prices: list[Path],
+    model: Path | None,
+    on_demand: Path | None,
+    start: str | None,
+    until: str | None,
+    every_hours: int,
+    recalibrate: bool,
+    picture: Path | None,
+    as_json: bool,
 ) -> None:
-    """Forecast a recorded market hour by hour, using only the past, and measure the forecasts.
-
-    Every figure is shown with those of simple rules. Errors are of log prices; squared errors also of
-    prices in dollars. Intervals in brackets are 90 %, drawn by week and family.
-    """
+    """Forecast a recorded market hour by hour, using only the past, and measure the forecasts."""
     if picture and not picture.parent.is_dir():
         raise typer.BadParameter(f"--picture {picture}: there is no folder {picture.parent}")
     from_s = day_s("--from", start) if start else None

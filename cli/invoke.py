@@ -3,16 +3,15 @@
 import json
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import boto3
 import typer
 from rich.console import Console
 
 from cli.happenings import line
-from cli.simulate import JsonOption, SeedOption
 from simulator.account.account import FunctionFailed
-from simulator.demo import DEMO
+from simulator.demo import demo
 from simulator.happenings import Happening
 from simulator.markets import builtin_market
 from simulator.simulation import Observer, Simulation
@@ -25,32 +24,22 @@ _HISTORY_OF_MODELS_DAYS = 24.0
 _FILLS = 2
 
 
-def invoke(
-    function: Annotated[str, typer.Argument(help="Name in functions/, such as command.")],
-    event: Annotated[
-        Path, typer.Argument(help="A JSON file, such as those in events/.", exists=True)
-    ],
-    model: Annotated[
-        Path | None,
-        typer.Option(
-            help="A folder with a model's files, which are uploaded before the call. Its name is the "
-            "version.",
-            exists=True,
-            file_okay=False,
-        ),
-    ] = None,
-    seed: SeedOption = 1,
-    as_json: JsonOption = False,
+def invoke_function(
+    *,
+    function: str,
+    event: Path,
+    model: Path | None,
+    seed: int,
+    as_json: bool,
 ) -> None:
-    """Invoke a function of the deployed template, and show what happens afterwards.
-
-    The demo's workloads run for 18 virtual minutes before the call and for 12 after it.
-    """
+    """Invoke a function of the deployed template, and show what happens afterwards."""
     payload = _read(event)
     seen: list[Happening] = []
     history_days = 9.0 if model is None else _HISTORY_OF_MODELS_DAYS
     market = builtin_market(seed, None, 1, history_days=history_days)
-    with Simulation(DEMO, market, seed=seed, observer=Observer(_ignore, seen.append)) as simulation:
+    with Simulation(
+        demo(), market, seed=seed, observer=Observer(_ignore, seen.append)
+    ) as simulation:
         logical_id = _logical_id(function, simulation)
         simulation.pass_time(_WARM_UP)
         if model is not None:

@@ -2,7 +2,6 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -32,62 +31,25 @@ from simulator.summary import Summary
 from spot_optimizer.contracts.boundary import parse
 from spot_optimizer.contracts.command import CommandRequest
 
-PricesOption = Annotated[
-    Path | None,
-    typer.Option(
-        help="Recorded spot prices: parquet, CSV, or JSON as `aws ec2 describe-spot-price-history`"
-        " prints it. Without it a built-in market is generated.",
-    ),
-]
-OnDemandOption = Annotated[
-    Path | None,
-    typer.Option(help="On-demand prices for --prices, CSV or JSON."),
-]
-StartOption = Annotated[
-    datetime | None,
-    typer.Option(help="Start of the simulated time, UTC.", formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M"]),
-]
-SeedOption = Annotated[int, typer.Option(help="Seed of market and world; same seed, same run.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")]
-ReportOption = Annotated[
-    Path | None,
-    typer.Option(help="Write an HTML report of the run: one self-contained file.", dir_okay=False),
-]
-ScenarioArgument = Annotated[
-    str, typer.Argument(help="A scenario file, or the name of a bundled one (--list).")
-]
-HoursOption = Annotated[
-    float | None, typer.Option(min=0.5, max=HOURS_MAX, help="Virtual hours to run.")
-]
 
-
-def simulate(
-    scenario: ScenarioArgument = "demo",
-    prices: PricesOption = None,
-    on_demand: OnDemandOption = None,
-    start: StartOption = None,
-    hours: HoursOption = None,
-    seed: Annotated[
-        int | None, typer.Option(min=0, help="Seed of market and world; same seed, same run.")
-    ] = None,
-    report: ReportOption = None,
-    as_json: JsonOption = False,
-    list_scenarios: Annotated[
-        bool, typer.Option("--list", help="List the bundled scenarios.")
-    ] = False,
+def run_scenario(
+    *,
+    scenario: str,
+    prices: Path | None,
+    on_demand: Path | None,
+    start: datetime | None,
+    hours: float | None,
+    seed: int | None,
+    report: Path | None,
+    as_json: bool,
+    list_scenarios: bool,
 ) -> None:
-    """Run the real template, handlers and state machine in an embedded AWS account.
-
-    The workloads of a scenario run through some hours of a spot market. Options override the
-    scenario's own market, start, hours and seed. All amounts of money are simulated.
-
-    Exit code 1: an expectation of the unchanged scenario did not come true, an invariant of the product
-    was violated, or the stack never became quiet. Exit code 2: the file is not a valid scenario, or the
-    options contradict each other.
-    """
+    """Run the real template, handlers and state machine in an embedded AWS account."""
     if list_scenarios:
         print_scenarios(Console(highlight=False))
         return
+    if hours is not None and hours > HOURS_MAX:
+        raise typer.BadParameter(f"--hours {hours:g}: allowed are at most {HOURS_MAX}")
     # A run takes a minute: a report that cannot be written is refused before it.
     if report and not report.parent.is_dir():
         raise typer.BadParameter(f"--report {report}: there is no folder {report.parent}")

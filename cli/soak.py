@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -21,49 +20,17 @@ from simulator.trials.trials import RANDOM, SINGLE, TRIALS
 _SEED = 1
 
 
-def soak(
-    seeds: Annotated[
-        int, typer.Option(min=0, help="Number of runs in which the seed decides everything.")
-    ] = 100,
-    every: Annotated[
-        int,
-        typer.Option(
-            min=1, help="Run every n-th single fault only; a prime number covers all kinds."
-        ),
-    ] = 1,
-    trial: Annotated[
-        str | None, typer.Option(help=f"Only this trial: {', '.join(TRIALS)}.")
-    ] = None,
-    fault: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="NUMBER:KIND, such as 17:lost-reply, or SERVICE:OPERATION@CALLER/STATE=WORKLOAD#N:KIND;"
-            " one run of --trial with these faults."
-        ),
-    ] = None,
-    seed: Annotated[
-        int | None, typer.Option(min=0, help="One run of --trial with this seed.")
-    ] = None,
-    jobs: Annotated[
-        int | None, typer.Option(min=1, help="Number of processes; default: one per processor.")
-    ] = None,
-    results: Annotated[
-        Path | None,
-        typer.Option(
-            dir_okay=False,
-            help="File that keeps each result: a soak that was stopped goes on from it. It is for one"
-            " version of the code.",
-        ),
-    ] = None,
+def inject_faults(
+    *,
+    seeds: int,
+    every: int,
+    trial: str | None,
+    fault: list[str] | None,
+    seed: int | None,
+    jobs: int | None,
+    results: Path | None,
 ) -> None:
-    """Inject faults into every AWS call of small whole runs, and assert the invariants.
-
-    First each single fault: every call of a clean run of each trial x every kind of fault possible for
-    it. Then chosen faults that complete the coverage, and seeded runs with several workloads, several
-    faults and people who act at the same time.
-
-    Exit code 1: an invariant was violated, or a state, a Catch or an exit of a Choice was never entered.
-    """
+    """Inject faults into every AWS call of small whole runs, and assert the invariants."""
     console = Console(highlight=False)
     if trial is not None and trial not in TRIALS:
         raise typer.BadParameter(f"--trial {trial!r} is unknown; choose one of {', '.join(TRIALS)}")
@@ -82,8 +49,12 @@ def soak(
         plan += CHOSEN if trial is None else ()
         if trial in (None, RANDOM):
             plan += seeded_runs(seeds)
-        for result in _with_progress(_run(servers, plan, kept), len(plan), console):
-            coverage.add(result)
+        try:
+            for result in _with_progress(_run(servers, plan, kept), len(plan), console):
+                coverage.add(result)
+        except KeyboardInterrupt:
+            _print_tables(coverage, console)
+            raise
     for result in clean:
         coverage.add(result)
     _print_tables(coverage, console)

@@ -2,23 +2,28 @@
 
 import os
 from collections.abc import Mapping
-from typing import Annotated
 
 import boto3
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
 
-StackOption = Annotated[
-    str | None, typer.Option(help="Name of a deployed stack; needs AWS credentials.")
-]
-RegionOption = Annotated[
-    str | None, typer.Option(help="Region of --stack; default: that of your AWS configuration.")
-]
+
+def use_profile(profile: str | None) -> None:
+    """From now on all calls of this process use this profile of the AWS configuration, if one is given.
+    A message and exit code 2 if there is no such profile."""
+    if profile is None:
+        return
+    known = boto3.session.Session().available_profiles
+    if profile not in known:
+        names = ", ".join(known) or "none, because your AWS configuration has none"
+        raise typer.BadParameter(f"--profile {profile} is unknown; allowed are {names}")
+    os.environ["AWS_PROFILE"] = profile
 
 
-def outputs_of(stack: str, region: str | None) -> Mapping[str, str]:
+def outputs_of(stack: str, region: str | None, profile: str | None) -> Mapping[str, str]:
     """The stack's outputs; from now on all calls of this process go to its region. A message and
     exit code 2 if there is no such stack."""
+    use_profile(profile)
     where = region or boto3.session.Session().region_name
     if where is None:
         raise typer.BadParameter("--region: none is given, and your AWS configuration has none")

@@ -2,7 +2,6 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -11,34 +10,17 @@ from cli.progress import measuring
 from price_files.files import UnreadableFile
 from price_files.on_demand import OnDemandByRegion, read_on_demand_of
 
-OnDemandFile = Annotated[
-    Path | None,
-    typer.Option(
-        help="On-demand prices, CSV or JSON, with a region column if there are several regions. A"
-        " column on_demand_price in the price files wins.",
-    ),
-]
 
-
-def train(
-    prices: Annotated[
-        list[str],
-        typer.Option(
-            help="Price file: parquet, CSV or JSON. FILE@2021-05-11 uses only rows before that day"
-            " (UTC). Repeat the option for several files."
-        ),
-    ],
-    out: Annotated[Path, typer.Option(help="Folder for the model's files.", file_okay=False)],
-    on_demand: OnDemandFile = None,
-    name: Annotated[str, typer.Option(help="Name of the model in decisions.")] = "lightgbm",
-    seed: Annotated[int, typer.Option(min=0, help="Same seed, files and threads: same bytes.")] = 1,
-    threads: Annotated[int, typer.Option(min=1, max=64, help="Threads of LightGBM.")] = 2,
+def train_and_describe(
+    *,
+    prices: list[str],
+    out: Path,
+    on_demand: Path | None,
+    name: str,
+    seed: int,
+    threads: int,
 ) -> None:
-    """Train and validate a model for prices and instability; write its files and model card.
-
-    The last 14 % of each file are for validation: thresholds, initial corrections and the figures of
-    the model card come from them.
-    """
+    """Train and validate a model for prices and instability; write its files and model card."""
     from models.model_card import write_model_card  # LightGBM takes a second to import
     from models.training import TooLittleData
     from models.training import train as train_model

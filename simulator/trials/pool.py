@@ -3,6 +3,7 @@
 import json
 import os
 import queue
+import signal
 import subprocess
 import sys
 import threading
@@ -42,7 +43,12 @@ class Servers:
         command = [sys.executable, "-m", "simulator.trials.server"]
         self._processes = [
             subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+                env=environment,
+                start_new_session=True,  # Ctrl-C is for the parent, which ends them
             )
             for _ in range(self._jobs)
         ]
@@ -56,7 +62,7 @@ class Servers:
     ) -> None:
         for process in self._processes:
             if kind is not None:
-                process.kill()
+                os.killpg(process.pid, signal.SIGKILL)  # also the run that it has forked
             assert process.stdin is not None
             process.stdin.close()
             process.wait()

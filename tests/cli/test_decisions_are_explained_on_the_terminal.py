@@ -74,6 +74,10 @@ def test_a_moment_is_explained_as_one_json_document(story: str) -> None:
         (["explain", "other", "--scenario", "STORY"], "known are shop"),
         (["judge", "m5.huge", "us-east-1a"], "m5.huge"),
         (["judge", "m5.large", "use1-az1"], "availability_zone"),
+        (
+            ["judge", "m5.large", "us-east-1a", "--engine", "best"],
+            "--engine best: there is no such",
+        ),
         (["judge", "m5.large", "us-east-1a", "--at", "2026-03-02"], "--prices"),
         (
             ["judge", "m5.large", "us-east-1a", "--stack", "s", "--at", "2026-03-02"],

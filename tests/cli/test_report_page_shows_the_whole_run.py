@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from cli.html_report.page import html_page
 from cli.main import app
-from simulator.demo import DEMO
+from simulator.demo import demo
 from simulator.market.history import Pool
 from simulator.markets import builtin_market
 from simulator.record import Record, simulate_and_record
@@ -58,7 +58,7 @@ class Page(HTMLParser):
 def record() -> Record:
     """Two hours of the demo: a capacity shortage, two switches, a refused and a manual workload."""
     print(f"seed {SEED}")
-    return simulate_and_record(DEMO, builtin_market(SEED, None, 2), seed=SEED, observer=silent())
+    return simulate_and_record(demo(), builtin_market(SEED, None, 2), seed=SEED, observer=silent())
 
 
 @pytest.fixture(scope="module")

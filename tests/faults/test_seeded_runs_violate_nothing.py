@@ -8,7 +8,7 @@ from simulator.trials.run import RunResult
 from tests.faults.shares import violations
 
 SEEDS = 100
-TWICE = 20
+TWICE = 8
 
 
 @pytest.fixture(scope="module")

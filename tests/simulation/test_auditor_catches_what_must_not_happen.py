@@ -9,7 +9,7 @@ import pytest
 
 from simulator.account.account import FunctionFailed
 from simulator.account.callers import Caller
-from simulator.demo import DEMO
+from simulator.demo import demo
 from simulator.invariants import InvariantViolated
 from simulator.ledger_view import LedgerView
 from simulator.markets import builtin_market
@@ -23,7 +23,7 @@ PRODUCT = Caller("states", "SwitchInstance", "us-east-1")
 @pytest.fixture
 def simulation() -> Iterator[Simulation]:
     """The demo after twenty minutes: web-shop and reports are being switched."""
-    with Simulation(DEMO, builtin_market(1, None, 1), seed=1, observer=silent()) as running:
+    with Simulation(demo(), builtin_market(1, None, 1), seed=1, observer=silent()) as running:
         running.pass_time(timedelta(minutes=16))
         yield running
 

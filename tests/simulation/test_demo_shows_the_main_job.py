@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from simulator.demo import DEMO
+from simulator.demo import demo
 from simulator.expectations import disappointments
 from simulator.happenings import Happening
 from simulator.markets import builtin_market
@@ -21,7 +21,7 @@ _STORY: list[Happening] = []
 def summary() -> Summary:
     """One run of what `make demo` runs."""
     observer = Observer(lambda _: None, _STORY.append)
-    return simulate(DEMO, builtin_market(SEED, None, 24), seed=SEED, observer=observer)
+    return simulate(demo(), builtin_market(SEED, None, 24), seed=SEED, observer=observer)
 
 
 def workload(summary: Summary, name: str) -> WorkloadSummary:
@@ -156,7 +156,7 @@ def test_happenings_are_reported_in_order(summary: Summary) -> None:
 
 def test_scripted_events_are_in_the_summary(summary: Summary) -> None:
     """The summary lists every scripted event."""
-    assert len(summary.scripted) == len(DEMO.scripted)
+    assert len(summary.scripted) == len(demo().scripted)
 
 
 def test_demo_meets_the_expectations_of_its_file(summary: Summary) -> None:

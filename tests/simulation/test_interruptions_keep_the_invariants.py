@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from simulator.demo import DEMO
+from simulator.demo import demo
 from simulator.ledger_items import DecisionKind, Phase
 from simulator.ledger_view import LedgerView
 from simulator.markets import builtin_market
@@ -16,7 +16,7 @@ def test_every_interrupted_workload_runs_again() -> None:
     asserted after every event, and every managed workload in mode auto runs on another instance."""
     print(f"seed {SEED}")
     with Simulation(
-        DEMO, builtin_market(1, None, SEED), seed=SEED, observer=silent()
+        demo(), builtin_market(1, None, SEED), seed=SEED, observer=silent()
     ) as simulation:
         simulation.pass_time(timedelta(minutes=17))
         world, ledger = simulation.world, LedgerView(simulation.account)

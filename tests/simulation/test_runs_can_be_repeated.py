@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from simulator.demo import DEMO
+from simulator.demo import demo
 from simulator.markets import builtin_market, recorded_market
 from simulator.simulation import simulate
 
@@ -15,7 +15,7 @@ RECORDED = "prices/us-east-1_2021-03-02_2021-05-31.parquet"
 def test_runs_with_one_seed_are_identical() -> None:
     """The same decisions, switches, identifiers, times and calls; another seed gives another run."""
     first, second, other = (
-        simulate(DEMO, builtin_market(seed, None, 1.5), seed=seed).to_json() for seed in (7, 7, 8)
+        simulate(demo(), builtin_market(seed, None, 1.5), seed=seed).to_json() for seed in (7, 7, 8)
     )
     print("seeds 7, 7, 8")
     assert first == second
@@ -28,7 +28,7 @@ def test_half_a_day_of_a_recorded_market_shows_the_main_job() -> None:
     if not (folder / RECORDED).exists():
         pytest.skip(f"no recorded market at {folder / RECORDED}; set SPOT_OPTIMIZER_DATA")
     market = recorded_market(folder / RECORDED, None, None, 12)
-    summary = simulate(DEMO, market, seed=1)
+    summary = simulate(demo(), market, seed=1)
     assert sum(summary.decisions.values()) == 143 * 7
     refused = [s for s in summary.switches if s.phase == "FAILED"]
     assert all(s.refused_launches and "LaunchReplacement" in s.states for s in refused)

@@ -10,7 +10,7 @@ import pytest
 
 from simulator.account import EmbeddedAccount
 from simulator.account.account import FunctionFailed
-from simulator.demo import DEMO
+from simulator.demo import demo
 from simulator.markets import builtin_market
 from simulator.simulation import Simulation, silent
 from spot_optimizer.aws.ledger.models import ModelItem, ModelLedger
@@ -23,7 +23,7 @@ EVENTS = sorted((Path(__file__).parents[2] / "events").glob("*/*.json"))
 @pytest.fixture(scope="module")
 def account() -> Iterator[EmbeddedAccount]:
     """The account that `invoke` sets up, shared because every event leaves it usable."""
-    with Simulation(DEMO, builtin_market(1, None, 1), seed=1, observer=silent()) as simulation:
+    with Simulation(demo(), builtin_market(1, None, 1), seed=1, observer=silent()) as simulation:
         simulation.pass_time(timedelta(minutes=18))
         _upload_prices(simulation.account)
         yield simulation.account

@@ -236,6 +236,15 @@ BAD_QUESTIONS: list[tuple[dict[str, Any], str]] = [
         "availability_zone",
     ),
     (
+        {
+            "command": "evaluate",
+            "instance_type": "m5.large",
+            "availability_zone": ZONES[0],
+            "engine": "best",
+        },
+        "engine = best: there is no such engine; allowed are",
+    ),
+    (
         {"command": "recommend", "vcpu": 0, "memory_gib": 8, "count": 1, "architecture": "x86_64"},
         "vcpu",
     ),

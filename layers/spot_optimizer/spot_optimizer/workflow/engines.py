@@ -12,6 +12,26 @@ GROUP = "spot_optimizer.engines"
 """Entry points of this group are engines: an object that fulfills the contract, or its class."""
 
 
+class UnknownEngine(ValueError):
+    """There is no engine of that name, or it cannot be loaded; the text says which and why."""
+
+
+def require_engines(names: Iterable[str]) -> Engines:
+    """As :func:`load_engines`, for names that a user has just written. Raises UnknownEngine."""
+    wanted = tuple(names)
+    engines = load_engines(wanted)
+    for name in wanted:
+        found = engines.get(name)
+        if found is None:
+            raise UnknownEngine(
+                f"{name}: there is no such engine; allowed are {', '.join(BUILT_IN)}, and those of"
+                " installed packages"
+            )
+        if isinstance(found, str):
+            raise UnknownEngine(f"{name}: {found}")
+    return engines
+
+
 def load_engines(names: Iterable[str]) -> Engines:
     """All bundled engines, and those of ``names`` that an entry point provides.
 

@@ -28,7 +28,7 @@ from spot_optimizer.market.snapshot_file import snapshot_from_bytes
 from spot_optimizer.setting_precedence import overridden_for_stack
 from spot_optimizer.settings import Settings
 from spot_optimizer.vocabulary import Lifecycle, Pool
-from spot_optimizer.workflow.engines import load_engines
+from spot_optimizer.workflow.engines import UnknownEngine, load_engines, require_engines
 
 
 def answer_question(
@@ -66,6 +66,7 @@ def _evaluate(
     request: EvaluatePool, table: MarketTable, ledger: Ledger, settings: Settings, now: datetime
 ) -> dict[str, Any]:
     if request.engine is not None:
+        _refuse_unknown(request.engine)
         settings = replace(settings, engine=request.engine)
     pool = Pool(request.instance_type, request.availability_zone)
     # Include signals of this second.
@@ -76,6 +77,13 @@ def _evaluate(
     appraisal = asdict(appraise(pool, table, settings, now, engines, signal))
     at = appraisal.pop("signal_at")
     return {**appraisal, "signal_at": at.isoformat() if at else None}
+
+
+def _refuse_unknown(engine: str) -> None:
+    try:
+        require_engines([engine])
+    except UnknownEngine as error:
+        raise InvalidRequest(f"engine = {error}") from error
 
 
 def _recommend(request: RecommendPools, table: MarketTable, settings: Settings) -> dict[str, Any]:

@@ -1,0 +1,5 @@
+"""``python -m cli`` is ``spot-optimizer``."""
+
+from cli.entry import run
+
+run()

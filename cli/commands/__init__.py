@@ -1,0 +1,1 @@
+"""The commands as their users write them: options and help, without the work."""

@@ -1,0 +1,75 @@
+"""Ctrl-C: one line, exit code 130, and no process is left."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from cli.main import app
+from simulator.trials.pool import Servers
+from simulator.trials.run import RunResult, RunSpec
+
+ROOT = Path(__file__).parents[2]
+PATH = os.pathsep.join([str(ROOT), str(ROOT / "layers" / "spot_optimizer")])
+
+
+def _interrupted(text: str, *arguments: str) -> tuple[int, list[str], list[str]]:
+    """Exit code and lines on both outputs of a command, interrupted when it has printed this."""
+    process = subprocess.Popen(
+        [sys.executable, "-u", "-m", "cli", *arguments],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": PATH},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    said = []
+    for line in process.stdout:
+        said.append(line.rstrip())
+        if text in line:
+            break
+    process.send_signal(signal.SIGINT)
+    rest, errors = process.communicate(timeout=60)
+    return process.returncode, [*said, *rest.splitlines()], errors.splitlines()
+
+
+def test_simulation_ends_at_once() -> None:
+    """In the middle of the account's threads."""
+    code, _, errors = _interrupted(" decision ", "simulate", "--seed", "3")
+    assert (code, errors) == (130, ["Interrupted."])
+
+
+def test_soak_shows_what_it_has_so_far(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its tables are printed before it ends."""
+    run = Servers.run
+
+    def interrupted(self: Servers, specs: Iterable[RunSpec]) -> Iterator[RunResult]:
+        for number, result in enumerate(run(self, specs)):
+            if number > 2:
+                raise KeyboardInterrupt
+            yield result
+
+    monkeypatch.setattr(Servers, "run", interrupted)
+    result = CliRunner().invoke(app, ["soak", "--trial", "undo", "--every", "97", "--jobs", "1"])
+    assert result.exit_code == 130
+    assert "Runs by trial" in result.output
+
+
+def test_import_can_be_interrupted() -> None:
+    """Before there is a command."""
+    script = (
+        "import builtins, cli.entry\n"
+        "def interrupt(*_): raise KeyboardInterrupt\n"
+        "builtins.__import__ = interrupt\n"
+        "cli.entry.run()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, check=False, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr.splitlines()) == (130, ["Interrupted."])
