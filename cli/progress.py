@@ -1,4 +1,7 @@
-"""A progress bar for the terminal; it disappears when the work is done."""
+"""A progress bar for the terminal; it disappears when the work is done.
+
+Elsewhere nothing is printed: rich would end every bar with an empty line, disabled or not.
+"""
 
 from rich.console import Console
 from rich.progress import (
@@ -29,12 +32,14 @@ def counting(console: Console) -> Progress:
 
 
 def _bar(console: Console | None, quiet: bool, *columns: ProgressColumn) -> Progress:
+    console = console or Console()
+    silent = quiet or not console.is_terminal
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         *columns,
         TimeElapsedColumn(),
-        console=console,
+        console=Console(quiet=True) if silent else console,
         transient=True,
-        disable=quiet,
+        disable=silent,
     )

@@ -1,5 +1,6 @@
 """The command line's help needs nothing of the product, and the base install no extra."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -34,6 +35,18 @@ def test_help_imports_neither_the_product_nor_its_libraries() -> None:
     ).stdout.split()
     assert "typer" in loaded
     assert not set(loaded) & (OURS | HEAVY)
+
+
+def test_simulator_needs_neither_parquet_nor_pictures() -> None:
+    """The demo runs with the extra ``simulator`` alone."""
+    parts = "simulate", "invoke", "soak", "cost", "markets_at_rest", "scenario_decisions"
+    script = (
+        "import importlib, sys; sys.modules.update(pyarrow=None, matplotlib=None);"
+        f"[importlib.import_module(f'cli.{{part}}') for part in {parts}]"
+    )
+    path = os.pathsep.join([str(ROOT), str(ROOT / "layers" / "spot_optimizer")])
+    environment = {**os.environ, "PYTHONPATH": path}
+    subprocess.run([sys.executable, "-c", script], cwd=ROOT, env=environment, check=True)
 
 
 @pytest.mark.parametrize("option", ["-h", "--help"])

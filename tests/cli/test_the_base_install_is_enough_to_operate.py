@@ -31,6 +31,8 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Base:
         for path in _top_level(name):
             (installed / path.name).symlink_to(path)
 
+    (folder / "a.parquet").write_bytes(b"PAR1")
+
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         script = (
             f"import sys; sys.path.insert(0, {str(installed)!r}); from cli.main import app; app()"
@@ -116,9 +118,9 @@ def test_a_stack_is_asked_without_an_extra(base: Base, arguments: tuple[str, ...
         (("judge", "m5.large", "us-east-1a"), "simulator"),
         (("cost", "--workloads", "1"), "simulator"),
         (("soak",), "simulator"),
-        (("convert", "wheels", "b.csv"), "backtest"),
+        (("convert", "a.parquet", "b.csv"), "backtest"),
         (("train", "--prices", "wheels", "--out", "model"), "train"),
-        (("backtest", "--prices", "wheels", "--instance-type", "m5.large"), "backtest"),
+        (("backtest", "--prices", "a.parquet", "--instance-type", "m5.large"), "backtest"),
     ],
     ids=lambda value: value[0] if isinstance(value, tuple) else value,
 )
