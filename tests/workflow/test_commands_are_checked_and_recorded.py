@@ -21,7 +21,10 @@ BAD_REQUESTS: list[tuple[dict[str, Any], str]] = [
     ({"command": "dance"}, "dance"),
     ({"command": "decide", "workload": "nobody"}, "'nobody' is unknown; known are web"),
     ({"command": "set-mode", "workload": "nobody", "mode": "off"}, "'nobody' is unknown"),
-    ({"command": "set-mode", "workload": "web", "mode": "fast"}, "'auto', 'manual' or 'off'"),
+    (
+        {"command": "set-mode", "workload": "web", "mode": "fast"},
+        'mode = "fast": allowed is auto, manual, off',
+    ),
     ({"command": "reset-breaker", "workload": "nobody"}, "'nobody' is unknown"),
     ({"command": "stop", "reason": "lunch"}, "reason"),
     (

@@ -3,7 +3,7 @@
 Contracts are frozen and forbid unknown fields: a field that nobody reads is a mistake somewhere.
 """
 
-import json
+from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar
 
 from pydantic import (
@@ -15,6 +15,8 @@ from pydantic import (
     ValidationError,
 )
 
+from spot_optimizer.contracts.patterns import ENGINE_NAME, INSTANCE_ID, TYPE_NAME, ZONE_NAME
+from spot_optimizer.contracts.refusals import refusals_of
 from spot_optimizer.vocabulary import VERSION_PATTERN
 
 SCHEMA_VERSION = 1
@@ -24,17 +26,17 @@ SCHEMA_VERSION = 1
 WorkloadId = Annotated[str, Field(min_length=1, max_length=128)]
 
 
-InstanceId = Annotated[str, Field(pattern=r"^i-[0-9a-f]{8,17}$")]
+InstanceId = Annotated[str, Field(pattern=INSTANCE_ID)]
 
 
-TypeName = Annotated[str, Field(pattern=r"^[a-z0-9-]+\.[a-z0-9-]+$")]
+TypeName = Annotated[str, Field(pattern=TYPE_NAME)]
 
 
-ZoneName = Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d(-[a-z]+-\d)?[a-z]$")]
+ZoneName = Annotated[str, Field(pattern=ZONE_NAME)]
 """A name such as ``us-east-1a`` or ``us-west-2-lax-1a`` (Local Zone); not a zone id (``use1-az1``)."""
 
 
-EngineName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+EngineName = Annotated[str, Field(pattern=ENGINE_NAME)]
 
 
 ModelVersion = Annotated[str, Field(pattern=VERSION_PATTERN)]
@@ -63,20 +65,13 @@ class InvalidRequest(ValueError):
 Contract = TypeVar("Contract")
 
 
-def parse(contract: type[Contract] | Any, payload: object) -> Contract:
-    """``payload`` as ``contract``, or InvalidRequest that names every invalid field."""
+def parse(
+    contract: type[Contract] | Any, payload: object, names: Mapping[str, str] | None = None
+) -> Contract:
+    """``payload`` as ``contract``, or InvalidRequest that names every invalid field, by ``names`` if the
+    user wrote another name."""
     try:
         parsed: Contract = TypeAdapter(contract).validate_python(payload)
     except ValidationError as error:
-        lines = [
-            f"{'.'.join(str(part) for part in problem['loc']) or 'request'} = "
-            f"{_shortened(problem['input'])}: {problem['msg']}"
-            for problem in error.errors(include_url=False)
-        ]
-        raise InvalidRequest("; ".join(lines)) from error
+        raise InvalidRequest("; ".join(refusals_of(error, payload, names))) from error
     return parsed
-
-
-def _shortened(value: object) -> str:
-    text = json.dumps(value, default=str)
-    return text if len(text) <= 80 else text[:77] + "..."

@@ -10,6 +10,7 @@ from pydantic import (
 )
 
 from spot_optimizer.contracts.boundary import Boundary, ModelVersion, TypeName
+from spot_optimizer.contracts.patterns import IMPORTED_KEY, UPLOADED_KEY
 from spot_optimizer.vocabulary import RowsAre
 
 
@@ -63,7 +64,7 @@ class ImportPrices(Boundary):
     """Import a file of spot prices into the archive, in addition to those that AWS reported."""
 
     task: Literal["import"]
-    key: str = Field(pattern=r"^import/.+", max_length=1024)
+    key: str = Field(pattern=IMPORTED_KEY, max_length=1024)
     """Key of an object in the stack's bucket."""
     rows_are: RowsAre
 
@@ -93,7 +94,7 @@ class ModelUploaded(Boundary):
     """Input of ``refresh_market`` from S3's event that an object was put under ``models/uploads/``."""
 
     task: Literal["model-uploaded"]
-    key: str = Field(pattern=r"^models/uploads/", max_length=1024)
+    key: str = Field(pattern=UPLOADED_KEY, max_length=1024)
     requester: str = Field(max_length=200)
     """Account or AWS service that uploaded it, as S3 names it."""
 

@@ -10,6 +10,7 @@ from pydantic import (
 )
 
 from spot_optimizer.contracts.boundary import Boundary, InstanceId, WorkloadId, stored_as
+from spot_optimizer.contracts.patterns import CLAIM_TOKEN
 from spot_optimizer.contracts.switch import (
     Attempt,
     LaunchTemplateRef,
@@ -23,7 +24,7 @@ from spot_optimizer.vocabulary import Scope
 class Claim(Boundary):
     """Answer of ClaimSwitch. The token is a decimal string, as DynamoDB writes numbers."""
 
-    token: str = Field(pattern=r"^\d+$")
+    token: str = Field(pattern=CLAIM_TOKEN)
     attempt: Attempt
 
 
@@ -55,7 +56,7 @@ class SwitchStep(Boundary):
 
     workload_id: WorkloadId
     switch_id: str
-    token: str = Field(pattern=r"^\d+$")
+    token: str = Field(pattern=CLAIM_TOKEN)
 
 
 class RefuseRequest(SwitchStep):
@@ -210,7 +211,7 @@ class Replacement(Boundary):
 class TakenOver(Boundary):
     """Answer of ClaimFailOver: the claim, and the replacement that it adopts from a switch, if any."""
 
-    token: str = Field(pattern=r"^\d+$")
+    token: str = Field(pattern=CLAIM_TOKEN)
     attempt: Attempt
     replacement: Replacement | None
 

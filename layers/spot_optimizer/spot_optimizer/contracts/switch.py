@@ -15,6 +15,7 @@ from spot_optimizer.contracts.boundary import (
     ZoneName,
     stored_as,
 )
+from spot_optimizer.contracts.patterns import CLAIM_TOKEN, SWITCH_ID
 from spot_optimizer.vocabulary import DecisionKind, Lifecycle
 
 
@@ -105,7 +106,7 @@ class SwitchOrder(Boundary):
     """Input of one SwitchInstance or FailOver execution. Holds no user data and no secret."""
 
     schema_version: Literal[1] = 1
-    switch_id: str = Field(pattern=r"^[0-9A-Za-z_-]{1,80}$")
+    switch_id: str = Field(pattern=SWITCH_ID)
     """Name of the execution; derived from the decision."""
     workload_id: WorkloadId
     decision_id: str
@@ -144,7 +145,7 @@ class LeftInstance(Boundary):
 class LeftClaim(Boundary):
     """The fencing token on the record of a resumed switch."""
 
-    token: str = Field(pattern=r"^\d+$")
+    token: str = Field(pattern=CLAIM_TOKEN)
 
 
 class LoadBalancingUnknown(Boundary):

@@ -14,12 +14,15 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import from_json
 
 from spot_optimizer.codec import (
     DamagedState,
     pack_json,
     unpack_json,
 )
+from spot_optimizer.contracts.patterns import MODEL_NAME
+from spot_optimizer.contracts.refusals import refusals_of
 from spot_optimizer.forecast.calibration import Calibration
 from spot_optimizer.forecast.features import FEATURES
 from spot_optimizer.forecast.raw_forecast import Predictor, booster_names
@@ -46,7 +49,7 @@ class Metadata(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     schema_version: int = Field(default=1, ge=1, le=1)
-    name: str = Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")
+    name: str = Field(pattern=MODEL_NAME)
     features: tuple[str, ...]
     trained_until: AwareDatetime
     """The end of the training data."""
@@ -79,11 +82,13 @@ class Model:
 def parse_metadata(body: bytes) -> Metadata:
     """Read ``metadata.json``. Raises UnusableModel."""
     try:
-        return Metadata.model_validate_json(body)
+        given = from_json(body)
+    except ValueError as error:
+        raise UnusableModel(f"{METADATA} is not valid JSON: {error}") from error
+    try:
+        return Metadata.model_validate(given)
     except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(map(str, first["loc"])) or "the whole"
-        raise UnusableModel(f"{METADATA}: {field}: {first['msg']}") from error
+        raise UnusableModel(f"{METADATA}: {'; '.join(refusals_of(error, given))}") from error
 
 
 def load_model(read: Callable[[str], bytes | None], load: Load) -> Model:
