@@ -3,6 +3,7 @@
 import getpass
 import json
 import math
+import re
 from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
@@ -16,7 +17,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from cli.plain import to_json
+from cli.plain import print_json
 from cli.stacks import outputs_of
 from spot_optimizer.contracts.boundary import InvalidRequest, parse
 from spot_optimizer.contracts.command import EvaluatePool, RecommendPools
@@ -73,10 +74,10 @@ def judge_pool(
         except UnknownEngine as error:
             raise typer.BadParameter(f"--engine {error}") from error
         except UnknownPlace as error:
-            raise typer.BadParameter(str(error)) from error
+            raise typer.BadParameter(_as_written(str(error))) from error
         answer = {**asdict(result), "market": _described(market)}
     if as_json:
-        typer.echo(to_json(answer))
+        print_json(answer)
     else:
         _print_judged(answer, Console(highlight=False))
 
@@ -124,10 +125,10 @@ def recommend_places(
         try:
             result = recommend(_requirement(request), market.table, Settings())
         except NothingFits as error:
-            raise typer.BadParameter(str(error)) from error
+            raise typer.BadParameter(_as_written(str(error))) from error
         answer = {**asdict(result), "market": _described(market)}
     if as_json:
-        typer.echo(to_json(answer))
+        print_json(answer)
     else:
         _print_recommended(answer, Console(highlight=False))
 
@@ -147,11 +148,31 @@ def _requirement(request: RecommendPools) -> Requirement:
     )
 
 
+_NAMES = {
+    "instance_type": "INSTANCE_TYPE",
+    "availability_zone": "ZONE",
+    "engine": "--engine",
+    "vcpu": "--vcpu",
+    "memory_gib": "--memory",
+    "count": "--count",
+    "architecture": "--architecture",
+    "types": "--types",
+    "zones": "--zones",
+    "interruption_cost_minutes": "--interruption-cost-minutes",
+}
+"""Field of a request -> what the user writes on the command line."""
+
+
 def _checked(contract: Any, **fields: Any) -> Any:
     try:
-        return parse(contract, {**fields, "asked_by": getpass.getuser()})
+        return parse(contract, {**fields, "asked_by": getpass.getuser()}, _NAMES)
     except InvalidRequest as error:
         raise typer.BadParameter(str(error)) from error
+
+
+def _as_written(text: str) -> str:
+    """A message about a request's fields, by the names of the command line."""
+    return re.sub(r"\b(\w+)(?= = )", lambda found: _NAMES.get(found[1], found[1]), text)
 
 
 def _listed(text: str) -> tuple[str, ...]:
@@ -179,7 +200,7 @@ def _ask(
         raise typer.Exit(code=1) from error
     answer: dict[str, Any] = json.loads(reply["Payload"].read())
     if reply.get("FunctionError"):
-        raise typer.BadParameter(str(answer.get("errorMessage", answer)))
+        raise typer.BadParameter(_as_written(str(answer.get("errorMessage", answer))))
     return answer
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import typer
 
+from cli.plain import print_json
 from price_files.files import UnreadableFile, convert_parquet
 
 
@@ -11,6 +12,7 @@ def convert_file(
     *,
     source: Path,
     out: Path,
+    as_json: bool,
 ) -> None:
     """Convert a parquet file to CSV. A deployed stack imports CSV and JSON, not parquet."""
     try:
@@ -18,4 +20,8 @@ def convert_file(
     except (UnreadableFile, OSError) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(code=2) from error
-    typer.echo(f"{out}: {out.stat().st_size} bytes")
+    size = out.stat().st_size
+    if as_json:
+        print_json({"file": str(out), "bytes": size})
+    else:
+        typer.echo(f"{out}: {size} bytes")

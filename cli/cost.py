@@ -1,13 +1,12 @@
 """``spot-optimizer cost``: the monthly cost of a stack, counted in the embedded account."""
 
-import json
 from datetime import datetime
 from typing import Any
 
-import typer
 from rich.console import Console
 from rich.table import Table
 
+from cli.plain import print_json
 from cli.progress import measuring
 from simulator.collector import collect_seldom
 from simulator.costs.bill import Bill, bill_of
@@ -27,7 +26,7 @@ def price_a_month(
     lived = _lived(workloads, days, seed, quiet=as_json)
     bill = bill_of(month_of(lived))
     if as_json:
-        typer.echo(json.dumps(_document(workloads, lived, bill), indent=2))
+        print_json(_document(workloads, lived, bill))
     else:
         _print(workloads, lived, bill, Console(highlight=False))
 

@@ -1,6 +1,8 @@
 """``spot-optimizer explain``: why a decision was made, and what would have changed it."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
@@ -8,7 +10,7 @@ from rich.console import Console
 
 from cli.explanation_view import print_explained
 from cli.moments import moment_of
-from cli.plain import to_json
+from cli.plain import print_json
 from cli.stacks import outputs_of
 from spot_optimizer.aws.data_bucket import DataBucket
 from spot_optimizer.aws.ledger.table import Ledger
@@ -47,9 +49,16 @@ def explain_last(
         typer.echo(f"AWS: {error}", err=True)
         raise typer.Exit(code=1) from error
     if as_json:
-        typer.echo(to_json(explained))
+        print_json(replace(explained, recorded=_with_iso_time(explained.recorded)))
     else:
         print_explained(explained, Console(highlight=False))
+
+
+def _with_iso_time(recorded: dict[str, Any]) -> dict[str, Any]:
+    """The archive writes a time with a space, as Athena reads it."""
+    if "at" not in recorded:
+        return recorded
+    return {**recorded, "at": datetime.fromisoformat(recorded["at"])}
 
 
 def _of_stack(

@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from cli.happenings import line
+from cli.plain import print_json
 from simulator.account.account import FunctionFailed
 from simulator.demo import demo
 from simulator.happenings import Happening
@@ -32,7 +33,7 @@ def invoke_function(
     seed: int,
     as_json: bool,
 ) -> None:
-    """Invoke a function of the deployed template, and show what happens afterwards."""
+    """Invoke a function of the template in an embedded account, and show what happens afterwards."""
     payload = _read(event)
     seen: list[Happening] = []
     history_days = 9.0 if model is None else _HISTORY_OF_MODELS_DAYS
@@ -48,19 +49,20 @@ def invoke_function(
         try:
             answer: Any = simulation.account.invoke(logical_id, payload)
             error = None
+            simulation.pass_time(_AFTERWARDS)
         except FunctionFailed as failure:
             answer, error = None, f"{failure.error_type}: {failure.message}"
-        simulation.pass_time(_AFTERWARDS)
     if as_json:
         afterwards = [
             {"time": h.time, "workload": h.workload_id, "what": h.kind, "text": h.text}
             for h in seen
         ]
         document = {"answer": answer, "error": error, "afterwards": afterwards}
-        typer.echo(json.dumps(document, default=str, indent=2))
-    else:
-        _show(answer, error, seen)
-    if error:
+        print_json(document)
+    elif error is None:
+        _show(answer, seen)
+    if error is not None:
+        typer.echo(error, err=True)
         raise typer.Exit(code=1)
 
 
@@ -77,13 +79,10 @@ def _upload(model: Path, simulation: Simulation) -> None:
     simulation.pass_time(timedelta(minutes=1))
 
 
-def _show(answer: Any, error: str | None, seen: list[Happening]) -> None:
+def _show(answer: Any, seen: list[Happening]) -> None:
     console = Console(highlight=False)
-    if error:
-        console.print(f"[bold red]Error[/] {error}", soft_wrap=True)
-    else:
-        console.print("[bold]Answer[/]")
-        console.print_json(json.dumps(answer, default=str))
+    console.print("[bold]Answer[/] of the embedded account; nothing was called in AWS")
+    console.print_json(json.dumps(answer))
     console.print(f"\n[bold]The next {_AFTERWARDS.total_seconds() / 60:.0f} minutes[/]")
     for happening in seen:
         console.print(line(happening))

@@ -60,11 +60,15 @@ _OURS = frozenset({"backtest", "cli", "models", "price_files", "simulator", "spo
 
 
 class _Commands(TyperGroup):
-    """Says what to install if something that a command needs is missing."""
+    """Says what is allowed of a refused option, and what to install if something is missing."""
 
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
+        except typer.BadParameter as error:
+            from cli.refused_options import in_our_words
+
+            raise in_our_words(error) from error
         except ModuleNotFoundError as error:
             if (error.name or "").partition(".")[0] in _OURS:
                 raise

@@ -7,12 +7,14 @@ from datetime import datetime
 from enum import Enum
 from typing import Any
 
+import typer
+
 from spot_optimizer.vocabulary import Pool
 
 
-def to_json(value: Any) -> str:
-    """Dataclasses as objects, pools as ``type/zone``, times as ISO text."""
-    return json.dumps(_plain(value), indent=2)
+def print_json(value: Any) -> None:
+    """To standard output: dataclasses as objects, pools as ``type/zone``, times in ISO 8601."""
+    typer.echo(json.dumps(_plain(value), indent=2))
 
 
 def _plain(value: Any) -> Any:

@@ -2,14 +2,16 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import typer
 from rich.console import Console
 
 from cli.happenings import line
 from cli.html_report.page import html_page
+from cli.plain import print_json
 from cli.progress import measuring
-from cli.report import print_summary
+from cli.report import counted, print_summary
 from price_files.files import UnreadableFile
 from simulator.account.account import StillRunning
 from simulator.collector import collect_seldom
@@ -46,7 +48,7 @@ def run_scenario(
 ) -> None:
     """Run the real template, handlers and state machine in an embedded AWS account."""
     if list_scenarios:
-        print_scenarios(Console(highlight=False))
+        print_scenarios(as_json=as_json)
         return
     if hours is not None and hours > HOURS_MAX:
         raise typer.BadParameter(f"--hours {hours:g}: allowed are at most {HOURS_MAX}")
@@ -60,7 +62,7 @@ def run_scenario(
     try:
         if as_json:
             summary = _run(planned, market, number, silent(), report)
-            typer.echo(summary.to_json())
+            print_json(summary.document())
         else:
             summary = _shown(planned, market, number, report)
     except (InvariantViolated, StillRunning) as error:
@@ -90,14 +92,25 @@ def _accept_request(request: object) -> None:
     parse(CommandRequest, request)
 
 
-def print_scenarios(console: Console) -> None:
+def print_scenarios(*, as_json: bool) -> None:
     """Name, length and purpose of each bundled scenario."""
-    for name in builtin_names():
-        planned = builtin_run(name)
-        console.print(
-            f"[bold]{name}[/]  {planned.hours:g} h, {len(planned.scenario.workloads)} workloads"
-        )
-        console.print(f"  {planned.shows}")
+    found: list[dict[str, Any]] = [
+        {
+            "name": name,
+            "hours": planned.hours,
+            "workloads": len(planned.scenario.workloads),
+            "shows": planned.shows,
+        }
+        for name, planned in ((name, builtin_run(name)) for name in builtin_names())
+    ]
+    if as_json:
+        print_json(found)
+        return
+    console = Console(highlight=False)
+    for each in found:
+        workloads = counted(each["workloads"], "workload", "workloads")
+        console.print(f"[bold]{each['name']}[/]  {each['hours']:g} h, {workloads}")
+        console.print(f"  {each['shows']}")
 
 
 def _market(

@@ -1,12 +1,15 @@
 """``spot-optimizer soak``: single and random faults at every AWS call, and their violations."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
+from cli.plain import print_json
 from cli.progress import counting
 from simulator.faults.places import parse_fault
 from simulator.trials.chosen import CHOSEN
@@ -29,13 +32,14 @@ def inject_faults(
     seed: int | None,
     jobs: int | None,
     results: Path | None,
+    as_json: bool,
 ) -> None:
     """Inject faults into every AWS call of small whole runs, and assert the invariants."""
-    console = Console(highlight=False)
+    console = Console(highlight=False, stderr=as_json)  # only the document is for standard output
     if trial is not None and trial not in TRIALS:
         raise typer.BadParameter(f"--trial {trial!r} is unknown; choose one of {', '.join(TRIALS)}")
     if fault or seed is not None:
-        _repeat(_one_run(trial, fault or [], seed), console)
+        _repeat(_one_run(trial, fault or [], seed), console, as_json=as_json)
         return
     try:
         kept = ResultFile(results) if results is not None else None
@@ -53,17 +57,13 @@ def inject_faults(
             for result in _with_progress(_run(servers, plan, kept), len(plan), console):
                 coverage.add(result)
         except KeyboardInterrupt:
-            _print_tables(coverage, console)
+            _report(coverage, None, console, as_json=as_json)
             raise
     for result in clean:
         coverage.add(result)
-    _print_tables(coverage, console)
-    failed = coverage.violations > 0
-    if trial is None:
-        for missing in coverage.never_entered():
-            console.print(f"[red]never entered[/] {missing}")
-            failed = True
-    if failed:
+    missing = coverage.never_entered() if trial is None else []
+    _report(coverage, missing, console, as_json=as_json)
+    if missing or coverage.violated:
         raise typer.Exit(code=1)
 
 
@@ -90,10 +90,20 @@ def _one_run(trial: str | None, faults: list[str], seed: int | None) -> RunSpec:
     return RunSpec(trial, _SEED if seed is None else seed, tuple(faults))
 
 
-def _repeat(spec: RunSpec, console: Console) -> None:
+def _repeat(spec: RunSpec, console: Console, *, as_json: bool) -> None:
     """One run, with a list of all its calls."""
     with Servers(1) as servers:
         (result,) = servers.run([spec])
+    if as_json:
+        calls = [call for call, *_ in result.calls]
+        print_json({**asdict(result), "calls": calls, "command": spec.command})
+    else:
+        _print_run(result, console)
+    if result.violation:
+        raise typer.Exit(code=1)
+
+
+def _print_run(result: RunResult, console: Console) -> None:
     for call, *_ in result.calls:
         console.print(call, markup=False)
     console.print(f"faults: {', '.join(result.met) or 'none'}")
@@ -101,8 +111,8 @@ def _repeat(spec: RunSpec, console: Console) -> None:
     console.print(f"trace: {result.trace}")
     if result.violation:
         console.print(f"[red]violated[/] {result.violation}", soft_wrap=True)
-        raise typer.Exit(code=1)
-    console.print("no violation")
+    else:
+        console.print("no violation")
 
 
 def _checked(result: RunResult, console: Console) -> RunResult:
@@ -131,6 +141,35 @@ def _with_progress(
             yield result
 
 
+def _report(
+    coverage: Coverage, missing: list[str] | None, console: Console, *, as_json: bool
+) -> None:
+    """``missing``: what no run has entered; None if the soak was interrupted."""
+    if as_json:
+        print_json(_document(coverage, missing))
+        return
+    _print_tables(coverage, console)
+    for each in missing or ():
+        console.print(f"[red]never entered[/] {each}")
+
+
+def _document(coverage: Coverage, missing: list[str] | None) -> dict[str, Any]:
+    return {
+        "runs": dict(coverage.runs),
+        "single_fault_runs": coverage.single,
+        "seeded_runs": coverage.runs[RANDOM],
+        "faults": dict(coverage.faults_by_kind()),
+        "violations": [
+            {"trial": r.spec.trial, "violation": r.violation, "command": r.spec.command}
+            for r in coverage.violated
+        ],
+        "states_entered": coverage.states_entered,
+        "catches_taken": coverage.catches_taken,
+        "choices_made": coverage.choices_made,
+        "never_entered": missing,
+    }
+
+
 def _print_tables(coverage: Coverage, console: Console) -> None:
     trials = Table(title="Runs by trial")
     kinds = Table(title="Faults that happened, by kind")
@@ -138,17 +177,17 @@ def _print_tables(coverage: Coverage, console: Console) -> None:
         trials.add_column(heading, justify="left" if heading == "trial" else "right")
     for name, runs in sorted(coverage.runs.items()):
         faults = sum(count for (trial, _), count in coverage.faults.items() if trial == name)
-        trials.add_row(name, str(runs), str(faults), str(coverage.violated[name]))
+        violated = sum(result.spec.trial == name for result in coverage.violated)
+        trials.add_row(name, str(runs), str(faults), str(violated))
     kinds.add_column("kind")
     kinds.add_column("faults", justify="right")
-    for kind in coverage.kinds:
-        happened = sum(count for (_, each), count in coverage.faults.items() if each == kind)
+    for kind, happened in coverage.faults_by_kind().items():
         kinds.add_row(kind, str(happened))
     console.print(trials)
     console.print(kinds)
     console.print(
         f"{coverage.single} single-fault runs, {coverage.runs[RANDOM]} seeded runs,"
-        f" {coverage.violations} violations; states entered {coverage.states_entered},"
+        f" {len(coverage.violated)} violations; states entered {coverage.states_entered},"
         f" Catches taken {coverage.catches_taken}, exits of Choices {coverage.choices_made}"
     )
     if coverage.slowest is not None:

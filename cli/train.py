@@ -6,6 +6,7 @@ from pathlib import Path
 import typer
 from rich.console import Console
 
+from cli.plain import print_json
 from cli.progress import measuring
 from price_files.files import UnreadableFile
 from price_files.on_demand import OnDemandByRegion, read_on_demand_of
@@ -19,6 +20,7 @@ def train_and_describe(
     name: str,
     seed: int,
     threads: int,
+    as_json: bool,
 ) -> None:
     """Train and validate a model for prices and instability; write its files and model card."""
     from models.model_card import write_model_card  # LightGBM takes a second to import
@@ -47,6 +49,9 @@ def train_and_describe(
             typer.echo(str(error), err=True)
             raise typer.Exit(code=2) from error
     write_model_card(metadata, out)
+    if as_json:
+        print_json({"folder": str(out), **metadata.model_dump()})
+        return
     typer.echo(f"{out}: {metadata.name}, trained until {metadata.trained_until:%Y-%m-%d %H:%M} UTC")
     for part, figures in metadata.metrics.items():
         text = ", ".join(f"{key.replace('_', ' ')} {value:g}" for key, value in figures.items())

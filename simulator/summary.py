@@ -132,12 +132,12 @@ class Summary:
     """Service -> calls that the functions and state machines made."""
     invariant_checks: int
 
-    def to_json(self) -> str:
-        """The summary as JSON text."""
+    def document(self) -> dict[str, Any]:
+        """The summary as objects, lists and values, which may be times."""
         plain = asdict(self)
         for workload in plain["workloads"]:
             workload["rescues"] = workload["failovers"]  # its name in version 0.1.0
-        return json.dumps(plain, default=str, indent=2)
+        return plain
 
 
 def summarize(simulation: Scene) -> Summary:

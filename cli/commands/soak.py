@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from cli.options import JsonOption
+
 
 def soak(
     seeds: Annotated[
@@ -40,6 +42,7 @@ def soak(
             " version of the code.",
         ),
     ] = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Inject faults into every AWS call of small whole runs, and assert the invariants.
 
@@ -53,5 +56,12 @@ def soak(
     from cli.soak import inject_faults
 
     inject_faults(
-        seeds=seeds, every=every, trial=trial, fault=fault, seed=seed, jobs=jobs, results=results
+        seeds=seeds,
+        every=every,
+        trial=trial,
+        fault=fault,
+        seed=seed,
+        jobs=jobs,
+        results=results,
+        as_json=as_json,
     )

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from cli.options import OnDemandByRegionOption
+from cli.options import JsonOption, OnDemandByRegionOption
 
 
 def train(
@@ -21,6 +21,7 @@ def train(
     name: Annotated[str, typer.Option(help="Name of the model in decisions.")] = "lightgbm",
     seed: Annotated[int, typer.Option(min=0, help="Same seed, files and threads: same bytes.")] = 1,
     threads: Annotated[int, typer.Option(min=1, max=64, help="Threads of LightGBM.")] = 2,
+    as_json: JsonOption = False,
 ) -> None:
     """Train and validate a model for prices and instability; write its files and model card.
 
@@ -31,5 +32,11 @@ def train(
     from cli.train import train_and_describe
 
     train_and_describe(
-        prices=prices, out=out, on_demand=on_demand, name=name, seed=seed, threads=threads
+        prices=prices,
+        out=out,
+        on_demand=on_demand,
+        name=name,
+        seed=seed,
+        threads=threads,
+        as_json=as_json,
     )

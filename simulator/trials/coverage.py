@@ -33,7 +33,7 @@ class Coverage:
 
     def __init__(self) -> None:
         self.runs: Counter[str] = Counter()
-        self.violated: Counter[str] = Counter()
+        self.violated: list[RunResult] = []
         self.faults: Counter[tuple[str, str]] = Counter()
         self.single = 0
         self.slowest: RunResult | None = None
@@ -45,7 +45,8 @@ class Coverage:
         """Count a run."""
         trial = result.spec.trial
         self.runs[trial] += 1
-        self.violated[trial] += result.violation is not None
+        if result.violation is not None:
+            self.violated.append(result)
         self.faults.update((trial, text.rpartition(":")[2]) for text in result.met)
         self.single += trial != RANDOM and len(result.spec.faults) == 1
         self._states.update(result.states)
@@ -54,10 +55,12 @@ class Coverage:
         if trial != RANDOM and result.settled_s > slowest_s:
             self.slowest = result
 
-    @property
-    def violations(self) -> int:
-        """How many runs violated something."""
-        return self.violated.total()
+    def faults_by_kind(self) -> dict[str, int]:
+        """How many faults of each kind happened, in all trials."""
+        return {
+            kind: sum(count for (_, each), count in self.faults.items() if each == kind)
+            for kind in self.kinds
+        }
 
     @property
     def states_entered(self) -> str:

@@ -1,7 +1,6 @@
 """The faults of a scenario happen where its file places them, and the report shows their cures."""
 
 import io
-import json
 from dataclasses import replace
 
 import pytest
@@ -152,6 +151,6 @@ def test_terminal_shows_faults_as_they_happen_and_at_the_end(record: Record) -> 
 
 def test_json_contains_the_faults(record: Record) -> None:
     """Each has its description and its cure."""
-    document = json.loads(record.summary.to_json())
+    document = record.summary.document()
     assert [each["kind"] for each in document["faults"]][-1] == "killed"
     assert all(each["happened"] and each["done"] for each in document["faults"])

@@ -1,6 +1,5 @@
 """The report page is self-contained, and shows exactly what the ledger and the bill contain."""
 
-import json
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -16,6 +15,7 @@ from simulator.market.history import Pool
 from simulator.markets import builtin_market
 from simulator.record import Record, simulate_and_record
 from simulator.simulation import silent
+from tests.cli.printed import document_of
 
 SEED = 1
 RUN = CliRunner()
@@ -200,7 +200,7 @@ def test_simulate_writes_the_page_and_the_json(tmp_path: Path) -> None:
     file = tmp_path / "run.html"
     result = RUN.invoke(app, ["simulate", "--hours", "0.5", "--json", "--report", str(file)])
     assert result.exit_code == 0, result.output
-    document = json.loads(result.output)
+    document = document_of(result)
     page = Page(file.read_text(encoding="utf-8"))
     for workload in document["workloads"]:
         assert workload["workload_id"] in page.texts

@@ -1,13 +1,12 @@
 """`cost` prints a bill by service, or the same as JSON, and refuses what it cannot count."""
 
-import json
-
 import pytest
 from typer.testing import CliRunner, Result
 
 import cli.cost
 from cli.main import app
 from simulator.costs.month import Lived
+from tests.cli.printed import document_of
 
 
 @pytest.fixture
@@ -40,7 +39,7 @@ def test_bill_names_services_total_and_fixed_part(counted: list[int]) -> None:
 
 def test_json_says_the_same_with_sources(counted: list[int]) -> None:
     """The lines add up to the total; each has price, page and who used it."""
-    document = json.loads(cost("--workloads", "7", "--json").output)
+    document = document_of(cost("--workloads", "7", "--json"))
     lines = document["lines"]
     assert sum(line["usd"] for line in lines) == pytest.approx(document["usd_per_month"], abs=1e-3)
     assert document["fixed_usd_per_month"] < document["usd_per_month"]
@@ -51,9 +50,9 @@ def test_json_says_the_same_with_sources(counted: list[int]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--workloads", "0"], "greater than or equal to 1"),
-        (["--workloads", "many"], "valid integer"),
-        (["--workloads", "5", "--days", "0"], "greater than or equal to 0.25"),
+        (["--workloads", "0"], "0: allowed is 1 or more"),
+        (["--workloads", "many"], "many: allowed is a whole number"),
+        (["--workloads", "5", "--days", "0"], "0: allowed is 0.25 or more"),
         ([], "--workloads"),
     ],
 )

@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 from cli.main import app
 from models.artifact_files import read_model
 from models.model_card import MODEL_CARD
+from tests.cli.printed import document_of
 from tests.models.small_markets import small_market, write_csv
 
 DAY = "2023-11-29"
@@ -22,11 +23,13 @@ def test_train_command_writes_a_model_that_loads_and_its_card(tmp_path: Path) ->
         app,
         [
             *("train", "--prices", f"{prices}@{DAY}", "--out", str(out), "--name", "mine"),
-            *("--threads", "1", "--seed", "5"),
+            *("--threads", "1", "--seed", "5", "--json"),
         ],
     )
     assert answer.exit_code == 0, answer.output
-    assert "trained until 2023-11-28 23:59 UTC" in answer.stdout
+    document = document_of(answer)
+    assert document["trained_until"].startswith("2023-11-28T23:59")
+    assert document["folder"] == str(out)
     model = read_model(out)
     assert (model.metadata.name, model.metadata.seed) == ("mine", 5)
     card = (out / MODEL_CARD).read_text(encoding="utf-8")

@@ -15,7 +15,8 @@ RECORDED = "prices/us-east-1_2021-03-02_2021-05-31.parquet"
 def test_runs_with_one_seed_are_identical() -> None:
     """The same decisions, switches, identifiers, times and calls; another seed gives another run."""
     first, second, other = (
-        simulate(demo(), builtin_market(seed, None, 1.5), seed=seed).to_json() for seed in (7, 7, 8)
+        simulate(demo(), builtin_market(seed, None, 1.5), seed=seed).document()
+        for seed in (7, 7, 8)
     )
     print("seeds 7, 7, 8")
     assert first == second

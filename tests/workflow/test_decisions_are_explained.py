@@ -19,6 +19,7 @@ from spot_optimizer.aws.data_bucket import DataBucket
 from spot_optimizer.aws.ledger.table import Ledger
 from spot_optimizer.contracts.boundary import InvalidRequest
 from spot_optimizer.services.explain.explanation import Explained, explain_decision
+from tests.cli.printed import document_of
 
 CHEAP = {("m5a.large", ZONES[1]): 0.02975}
 """A switch there would not pay for itself within the stay that is expected."""
@@ -294,14 +295,16 @@ def test_command_line_asks_a_deployed_stack(decided: Stage) -> None:
     run = CliRunner()
     shown = run.invoke(app, ["explain", "web", *of_stack, "--json"])
     assert shown.exit_code == 0, shown.output
-    assert json.loads(shown.output)["recorded"] == explained(decided).recorded
+    recorded = explained(decided).recorded
+    at = recorded["at"].replace(" ", "T")
+    assert document_of(shown)["recorded"] == {**recorded, "at": at}
     judged = run.invoke(app, ["judge", "m5.large", ZONES[0], *of_stack])
     assert judged.exit_code == 0, judged.output
     assert "minutes old" in judged.output
     wanted = ["recommend", "--vcpu", "2", "--memory", "8", "--count", "3", *of_stack]
     recommended = run.invoke(app, [*wanted, "--json"])
     assert recommended.exit_code == 0, recommended.output
-    assert json.loads(recommended.output)["pools_that_do"] > 3
+    assert document_of(recommended)["pools_that_do"] > 3
     for arguments, said in (
         (["explain", "web", "--stack", "other", "--region", "us-east-1"], "--stack other"),
         (["judge", "m5.huge", ZONES[0], *of_stack], "m5.huge"),

@@ -21,12 +21,14 @@ def refusals_of(
 ) -> list[str]:
     """A text for each field that is refused.
 
-    ``names``: a field -> its name where the user wrote it, such as an option of a command.
+    ``names``: a field -> its name where the user wrote it, such as an option of a command, which has its
+    value, or all of a list, in one text.
     """
     found: dict[str, list[ErrorDetails]] = {}
     for fault in error.errors(include_url=False):
-        field = _path(fault, payload)
-        found.setdefault((names or {}).get(field, field), []).append(fault)
+        path = _path(fault, payload)
+        field = (names or {}).get(path.partition(".")[0], path)
+        found.setdefault(field, []).append(fault)
     return [_refusal(field or "the whole", faults) for field, faults in found.items()]
 
 
@@ -55,7 +57,7 @@ def _refusal(field: str, faults: list[ErrorDetails]) -> str:
     value = first["ctx"]["tag"] if first["type"] == "union_tag_invalid" else first["input"]
     if first["type"] == "value_error":  # a sentence of the contract itself
         return f"{field} = {_shortened(value)}: {first['ctx']['error']}"
-    allowed = ", or ".join(dict.fromkeys(_allowed(fault) for fault in faults))
+    allowed = ", or ".join(dict.fromkeys(allowed_by(fault) for fault in faults))
     return f"{field} = {_shortened(value)}: allowed is {allowed}"
 
 
@@ -94,7 +96,8 @@ _SHAPES = {
 """First word of a kind of fault -> what is allowed."""
 
 
-def _allowed(fault: ErrorDetails) -> str:
+def allowed_by(fault: ErrorDetails) -> str:
+    """What would be allowed instead, in words."""
     kind = fault["type"]
     if kind in _LIMITS:
         return _LIMITS[kind](fault["ctx"])
