@@ -1,10 +1,14 @@
-"""Where ``spot-optimizer`` begins: Ctrl-C ends it with one line, whatever it does."""
+"""Where ``spot-optimizer`` begins: Ctrl-C ends it with one line, and no fault shows its traceback."""
 
 import os
 import sys
 
 INTERRUPTED = 130
 """Exit code of a process that Ctrl-C ends: 128 and the number of SIGINT, as shells count."""
+FAULT = 70
+"""Exit code of an internal fault: ``EX_SOFTWARE`` of sysexits.h."""
+TRACEBACK = "SPOT_OPTIMIZER_TRACEBACK"
+"""Environment variable: if it is set, the traceback of an internal fault is shown."""
 
 
 def run() -> None:
@@ -19,6 +23,13 @@ def run() -> None:
         if ended.code == INTERRUPTED:  # typer has caught it
             _end()
         raise
+    except Exception as error:
+        if os.environ.get(TRACEBACK):
+            raise
+        what = " ".join(f"{type(error).__name__}: {error}".split())
+        print(f"A fault of spot-optimizer: {what}", file=sys.stderr)
+        print(f"Please report it, with what {TRACEBACK}=1 adds.", file=sys.stderr)
+        sys.exit(FAULT)
 
 
 def _end() -> None:

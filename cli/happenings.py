@@ -1,5 +1,8 @@
-"""A happening as a line on the terminal."""
+"""A happening on the terminal."""
 
+from textwrap import wrap
+
+from rich.console import Console
 from rich.text import Text
 
 from simulator.happenings import Happening
@@ -20,14 +23,44 @@ _STYLES = {
 }
 _NOBODY = {"fault": "stack"}
 """Shown in place of a workload if the happening concerns none."""
+_STEPS = frozenset({"decision", "launched"})
+"""Kinds that lead to another one."""
+_INDENT = 7
+_LINES_OF_WHY = 2
+_WIDTH_MAX = 100
 
 
-def line(happening: Happening) -> Text:
-    """One line: time, workload, kind and reason."""
-    text = Text(f"{happening.time:%H:%M} ", style="dim")
-    text.append(
-        f"{happening.workload_id or _NOBODY.get(happening.kind, 'script'):<12}", style="bold"
+def is_step(happening: Happening) -> bool:
+    """Whether it only leads to what is shown later. A decision that is held leads to nothing."""
+    return happening.kind in _STEPS and "[held: " not in happening.text
+
+
+def print_happening(happening: Happening, console: Console, *, whole: bool) -> None:
+    """Time, workload, kind and text. Below it the reason of a switch, cut unless ``whole``; never that
+    of a switch to a higher price."""
+    width = min(console.width, _WIDTH_MAX) - _INDENT
+    who = happening.workload_id or _NOBODY.get(happening.kind, "script")
+    first, *rest = _wrapped(f"{who} {happening.kind}: {happening.text}", width)
+    head = Text.assemble((f"{happening.time:%H:%M}  ", "dim"), first)
+    head.stylize("bold", _INDENT, _INDENT + len(who))
+    begin = _INDENT + len(who) + 1
+    head.stylize(_STYLES[happening.kind], begin, begin + len(happening.kind))
+    console.print(head)
+    for line in rest:
+        console.print(f"{'':{_INDENT}}{line}", markup=False)
+    if happening.why:
+        lines_max = None if whole or " more at " in happening.text else _LINES_OF_WHY
+        why = _wrapped(f"because {happening.why}", width, lines_max)
+        for line in why:
+            console.print(f"{'':{_INDENT}}{line}", markup=False, style="dim")
+
+
+def _wrapped(text: str, width: int, lines_max: int | None = None) -> list[str]:
+    return wrap(
+        text,
+        width,
+        max_lines=lines_max,
+        placeholder=" ...",
+        break_on_hyphens=False,
+        break_long_words=False,
     )
-    text.append(f"{happening.kind:<16}", style=_STYLES[happening.kind])
-    text.append(happening.text)
-    return text

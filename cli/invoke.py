@@ -9,7 +9,7 @@ import boto3
 import typer
 from rich.console import Console
 
-from cli.happenings import line
+from cli.happenings import print_happening
 from cli.plain import print_json
 from simulator.account.account import FunctionFailed
 from simulator.demo import demo
@@ -85,7 +85,7 @@ def _show(answer: Any, seen: list[Happening]) -> None:
     console.print_json(json.dumps(answer))
     console.print(f"\n[bold]The next {_AFTERWARDS.total_seconds() / 60:.0f} minutes[/]")
     for happening in seen:
-        console.print(line(happening))
+        print_happening(happening, console, whole=True)
     if not seen:
         console.print("  nothing new")
 

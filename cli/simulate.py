@@ -7,7 +7,7 @@ from typing import Any
 import typer
 from rich.console import Console
 
-from cli.happenings import line
+from cli.happenings import is_step, print_happening
 from cli.html_report.page import html_page
 from cli.plain import print_json
 from cli.progress import measuring
@@ -16,6 +16,7 @@ from price_files.files import UnreadableFile
 from simulator.account.account import StillRunning
 from simulator.collector import collect_seldom
 from simulator.expectations import Expectations, disappointments
+from simulator.happenings import Happening
 from simulator.invariants import InvariantViolated
 from simulator.markets import BUILTIN_REGION, Market, NoMarket, builtin_market, recorded_market
 from simulator.record import simulate_and_record
@@ -43,6 +44,7 @@ def run_scenario(
     hours: float | None,
     seed: int | None,
     report: Path | None,
+    verbose: bool,
     as_json: bool,
     list_scenarios: bool,
 ) -> None:
@@ -64,7 +66,7 @@ def run_scenario(
             summary = _run(planned, market, number, silent(), report)
             print_json(summary.document())
         else:
-            summary = _shown(planned, market, number, report)
+            summary = _shown(planned, market, number, report, verbose=verbose)
     except (InvariantViolated, StillRunning) as error:
         word = "Violated" if isinstance(error, InvariantViolated) else "Never quiet"
         text = " ".join(str(error).split())
@@ -128,13 +130,14 @@ def _market(
     return market_of(prices, on_demand, begin, hours or planned.hours, seed, planned.region)
 
 
-def _shown(planned: PlannedRun, market: Market, seed: int, report: Path | None) -> Summary:
-    """Run it, print a line for each happening, and print the summary."""
+def _shown(
+    planned: PlannedRun, market: Market, seed: int, report: Path | None, *, verbose: bool
+) -> Summary:
+    """Run it, print each happening, and print the summary."""
     console = Console(highlight=False)
     span = f"{market.start:%Y-%m-%d %H:%M} to {market.end:%Y-%m-%d %H:%M} UTC"
-    console.print(
-        f"[bold]Simulating[/] {planned.scenario.name}, {span} on {market.source}", soft_wrap=True
-    )
+    console.print(f"[bold]Simulating[/] {planned.scenario.name}, {span}")
+    console.print(f"in an embedded account, on the {market.source}; nothing is called in AWS\n")
     with measuring(console) as progress:
         task = progress.add_task("deploying", total=(market.end - market.start).total_seconds())
 
@@ -142,9 +145,13 @@ def _shown(planned: PlannedRun, market: Market, seed: int, report: Path | None) 
             done_s = (now - market.start).total_seconds()
             progress.update(task, completed=done_s, description=f"{now:%a %H:%M}")
 
-        observer = Observer(tick, lambda happening: console.print(line(happening)))
+        def tell(happening: Happening) -> None:
+            if verbose or not is_step(happening):
+                print_happening(happening, console, whole=verbose)
+
+        observer = Observer(tick, tell)
         summary = _run(planned, market, seed, observer, report)
-    print_summary(summary, console)
+    print_summary(summary, console, verbose=verbose)
     if report:
         console.print(f"[bold]Report[/] {report}", soft_wrap=True)
     return summary

@@ -34,6 +34,8 @@ class Happening:
     workload_id: str
     kind: Kind
     text: str
+    why: str = ""
+    """The reason of the decision that led to it, of a switch that has ended."""
 
 
 class Watcher:
@@ -110,7 +112,9 @@ class Watcher:
                     )
                 )
             if switch.phase is not phase and switch.ended_at is not None:
-                found.append(Happening(switch.ended_at, switch.workload_id, *_ending(switch)))
+                kind, text = _ending(switch)
+                why = switch.order.reason
+                found.append(Happening(switch.ended_at, switch.workload_id, kind, text, why))
             self._switches[switch.switch_id] = (
                 switch.phase,
                 len(switch.refusals),

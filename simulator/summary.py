@@ -3,9 +3,10 @@
 import gzip
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import boto3
@@ -47,6 +48,8 @@ class WorkloadSummary:
     """Of the type that it began with, on-demand all the time."""
     cost_standing_still_usd: float
     """Had it stayed on its first instance, at the prices of the same market."""
+    forgone_usd: float
+    """What the switches that manual mode only recorded were forecast to save until the next decision."""
 
 
 @dataclass(frozen=True)
@@ -146,7 +149,8 @@ def summarize(simulation: Scene) -> Summary:
     ledger = LedgerView(account)
     switches = ledger.switches()
     executions = {execution.name: execution for execution in account.executions()}
-    decided = _decided(data_bucket(account))
+    decisions = list(archived_decisions(data_bucket(account)))
+    decided = _decided(decisions)
     calls = Counter(
         {c: n for c, n in account.calls.items() if c.caller_kind in ("lambda", "states")}
     )
@@ -164,7 +168,7 @@ def summarize(simulation: Scene) -> Summary:
             if timedelta(hours=event.hour) < market.end - market.start
         ),
         workloads=tuple(
-            _workload(simulation, ledger, spec.name, spec.shows, switches, decided)
+            _workload(simulation, ledger, spec.name, spec.shows, switches, decisions)
             for spec in simulation.scenario.workloads
         ),
         switches=tuple(
@@ -195,12 +199,22 @@ def archived_decisions(bucket: str) -> Iterator[dict[str, Any]]:
                 yield json.loads(line)
 
 
-def _decided(bucket: str) -> dict[str, Counter[str]]:
+def _decided(decisions: Iterable[Mapping[str, Any]]) -> dict[str, Counter[str]]:
     """Workload id -> kind -> cycles."""
     decided: dict[str, Counter[str]] = {}
-    for row in archived_decisions(bucket):
+    for row in decisions:
         decided.setdefault(row["workload_id"], Counter())[row["kind"]] += 1
     return decided
+
+
+def _forgone_usd(own: Sequence[Mapping[str, Any]], end: datetime) -> float:
+    """Of one workload's decisions."""
+    times = [datetime.fromisoformat(row["at"]) for row in own]
+    return sum(
+        float(row["saving_forecast_usd_per_hour"]) * (until - at).total_seconds() / 3600
+        for row, (at, until) in zip(own, pairwise([*times, end]), strict=True)
+        if row["held_by"].startswith("manual mode")
+    )
 
 
 def instances_of(simulation: Scene, name: str, switches: Iterable[SwitchItem]) -> list[str]:
@@ -215,7 +229,7 @@ def _workload(
     name: str,
     shows: str,
     switches: list[SwitchItem],
-    decided: Mapping[str, Counter[str]],
+    decisions: Iterable[Mapping[str, Any]],
 ) -> WorkloadSummary:
     world, start, end = simulation.world, simulation.market.start, simulation.account.clock.now()
     first = simulation.first_instances[name]
@@ -224,6 +238,7 @@ def _workload(
     )
     item = ledger.workloads().get(name, never_seen)
     own = [switch for switch in switches if switch.workload_id == name]
+    decided = [row for row in decisions if row["workload_id"] == name]
     failovers = sum(switch.is_failover for switch in own)
     return WorkloadSummary(
         workload_id=name,
@@ -233,7 +248,7 @@ def _workload(
         began_on=_place(simulation, first),
         is_on=_place(simulation, item.instance_id),
         home_type=item.home_type,
-        decisions=dict(decided.get(name, {})),
+        decisions=dict(_decided(decided).get(name, {})),
         breaker_open=item.breaker_open_since is not None,
         switches=len(own) - failovers,
         failovers=failovers,
@@ -245,6 +260,7 @@ def _workload(
         ),
         cost_on_demand_usd=cost_on_demand_usd(simulation, name, end),
         cost_standing_still_usd=cost_standing_still_usd(simulation, name, end),
+        forgone_usd=_forgone_usd(decided, end),
     )
 
 

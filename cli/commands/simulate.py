@@ -33,6 +33,12 @@ def simulate(
             help="Write an HTML report of the run: one self-contained file.", dir_okay=False
         ),
     ] = None,
+    verbose: Annotated[
+        bool,
+        typer.Option(
+            help="Show every decision and launch, whole reasons and the states of switches."
+        ),
+    ] = False,
     as_json: JsonOption = False,
     list_scenarios: Annotated[
         bool, typer.Option("--list", help="List the bundled scenarios.")
@@ -47,7 +53,6 @@ def simulate(
     was violated, or the stack never became quiet. Exit code 2: the file is not a valid scenario, or the
     options contradict each other.
     """
-
     from cli.simulate import run_scenario
 
     run_scenario(
@@ -58,6 +63,7 @@ def simulate(
         hours=hours,
         seed=seed,
         report=report,
+        verbose=verbose,
         as_json=as_json,
         list_scenarios=list_scenarios,
     )

@@ -1,11 +1,16 @@
-"""What a command has printed with ``--json``."""
+"""What commands print."""
 
+import io
 import json
 import re
 from collections.abc import Iterator
 from typing import Any
 
+from rich.console import Console
 from typer.testing import Result
+
+from cli.happenings import print_happening
+from simulator.happenings import Happening
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d(:\d\d(\.\d+)?)?([+-]\d\d:?\d\d|Z)?")
 _ISO_8601 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?([+-]\d\d:\d\d|Z)")
@@ -30,3 +35,15 @@ def _texts(value: Any) -> Iterator[str]:
     elif isinstance(value, list):
         for inner in value:
             yield from _texts(inner)
+
+
+def told(happening: Happening, *, width: int = 100, whole: bool = True) -> str:
+    """A happening as the terminal shows it."""
+    file = io.StringIO()
+    print_happening(happening, Console(file=file, width=width), whole=whole)
+    return file.getvalue()
+
+
+def in_a_line(happening: Happening) -> str:
+    """All that the terminal shows of it, without breaks."""
+    return " ".join(told(happening).split())

@@ -6,7 +6,6 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from cli.happenings import line
 from cli.html_report.page import html_page
 from cli.report import print_summary, sentence
 from simulator.api_calls import ApiCall
@@ -19,6 +18,7 @@ from simulator.markets import builtin_market
 from simulator.record import Record, simulate_and_record
 from simulator.scenario_file import builtin_run
 from simulator.simulation import Observer
+from tests.cli.printed import in_a_line
 from tests.cli.test_report_page_shows_the_whole_run import Page
 
 PLANNED = builtin_run("faults_are_cured")
@@ -138,7 +138,7 @@ def test_page_of_a_run_without_faults_mentions_none(record: Record) -> None:
 
 def test_terminal_shows_faults_as_they_happen_and_at_the_end(record: Record) -> None:
     """Each has a line during the run, and one in the summary with its cure."""
-    lines = [line(happening).plain for happening in _STORY if happening.kind == "fault"]
+    lines = [in_a_line(happening) for happening in _STORY if happening.kind == "fault"]
     assert len(lines) == 6
     assert any(each.startswith("00:45 etl") and "its reply was lost" in each for each in lines)
     assert any(each.startswith("01:00 stack") for each in lines)

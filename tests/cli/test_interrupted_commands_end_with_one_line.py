@@ -41,7 +41,7 @@ def _interrupted(text: str, *arguments: str) -> tuple[int, list[str], list[str]]
 
 def test_simulation_ends_at_once() -> None:
     """In the middle of the account's threads."""
-    code, _, errors = _interrupted(" decision ", "simulate", "--seed", "3")
+    code, _, errors = _interrupted(" decision: ", "simulate", "--seed", "3")
     assert (code, errors) == (130, ["Interrupted."])
 
 
@@ -73,3 +73,27 @@ def test_import_can_be_interrupted() -> None:
         [sys.executable, "-c", script], cwd=ROOT, check=False, capture_output=True, text=True
     )
     assert (done.returncode, done.stderr.splitlines()) == (130, ["Interrupted."])
+
+
+@pytest.mark.parametrize("asked", [False, True], ids=["as it is", "asked"])
+def test_fault_shows_its_traceback_only_if_asked(asked: bool) -> None:
+    """Two lines: what it is, and how to report it."""
+    script = (
+        "import cli.entry, cli.main\n"
+        "def fail(): raise KeyError('pool')\n"
+        "cli.main.app = fail\n"
+        "cli.entry.run()"
+    )
+    env = {**os.environ, "PYTHONPATH": PATH} | ({"SPOT_OPTIMIZER_TRACEBACK": "1"} if asked else {})
+    result = subprocess.run(
+        [sys.executable, "-c", script], env=env, check=False, capture_output=True, text=True
+    )
+    if asked:
+        assert "Traceback" in result.stderr
+        assert result.returncode == 1
+    else:
+        assert result.returncode == 70
+        assert result.stderr.splitlines() == [
+            "A fault of spot-optimizer: KeyError: 'pool'",
+            "Please report it, with what SPOT_OPTIMIZER_TRACEBACK=1 adds.",
+        ]

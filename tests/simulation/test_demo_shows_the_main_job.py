@@ -1,10 +1,14 @@
 """The demo, run whole: the real template, handlers and state machine for 24 virtual hours."""
 
+import io
 from collections import Counter
 from datetime import timedelta
 
 import pytest
+from rich.console import Console
 
+from cli.happenings import is_step
+from cli.report import print_summary
 from simulator.demo import demo
 from simulator.expectations import disappointments
 from simulator.happenings import Happening
@@ -12,6 +16,7 @@ from simulator.markets import builtin_market
 from simulator.scenario_file import builtin_run
 from simulator.simulation import Observer, simulate
 from simulator.summary import Summary, SwitchSummary, WorkloadSummary
+from tests.cli.printed import told
 
 SEED = 1
 _STORY: list[Happening] = []
@@ -167,3 +172,31 @@ def test_demo_meets_the_expectations_of_its_file(summary: Summary) -> None:
 def test_invariants_are_checked_throughout(summary: Summary) -> None:
     """They are checked at every tick and after every scripted event."""
     assert summary.invariant_checks > 288
+
+
+def test_output_fits_a_person(summary: Summary) -> None:
+    """At most 120 lines of 80 columns, money on top of the summary."""
+    file = io.StringIO()
+    print_summary(summary, Console(file=file, width=80))
+    story = [told(each, width=80, whole=False) for each in _STORY if not is_step(each)]
+    lines = ["", "", "", *"".join(story).splitlines(), *file.getvalue().splitlines()]
+    assert len(lines) <= 120
+    assert max(map(len, lines)) <= 80
+    assert file.getvalue().split()[1:3] == ["USD", "simulated"]
+
+
+def test_manual_mode_says_what_it_forgoes(summary: Summary) -> None:
+    """billing's recorded switches, and nobody else's, at the prices that were forecast for them."""
+    forgone = {w.workload_id: w.forgone_usd for w in summary.workloads if w.forgone_usd}
+    assert forgone.keys() == {"billing"}
+    billing = workload(summary, "billing")
+    assert 0.2 * billing.cost_usd < forgone["billing"] < billing.cost_usd
+
+
+@pytest.mark.usefixtures("summary")
+def test_switch_to_a_higher_price_says_why() -> None:
+    """Its whole reason stands below it: the expected cost of interruptions, or a too small size."""
+    dearer = [told(each, width=80, whole=False) for each in _STORY if " more at " in each.text]
+    assert dearer
+    assert not any("..." in each for each in dearer)
+    assert all("because" in each for each in dearer)
