@@ -52,7 +52,7 @@ def _table(title: str) -> Table:
 
 def _story(workload: WorkloadSummary) -> str:
     """Where it is, or what is said of it; below that what it shows."""
-    if workload.status == "refused":  # its reason was told when it was refused
+    if workload.status == "refused":  # the reason has its own line in the story
         said = f"[magenta]{workload.status}[/]"
     elif workload.status != "managed":
         said = f"[magenta]{workload.status}[/]: {escape(workload.status_reason)}"

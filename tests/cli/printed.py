@@ -37,7 +37,7 @@ def _texts(value: Any) -> Iterator[str]:
             yield from _texts(inner)
 
 
-def told(happening: Happening, *, width: int = 100, whole: bool = True) -> str:
+def on_terminal(happening: Happening, *, width: int = 100, whole: bool = True) -> str:
     """A happening as the terminal shows it."""
     file = io.StringIO()
     print_happening(happening, Console(file=file, width=width), whole=whole)
@@ -46,4 +46,4 @@ def told(happening: Happening, *, width: int = 100, whole: bool = True) -> str:
 
 def in_a_line(happening: Happening) -> str:
     """All that the terminal shows of it, without breaks."""
-    return " ".join(told(happening).split())
+    return " ".join(on_terminal(happening).split())

@@ -213,3 +213,22 @@ def test_both_live_side_by_side(living: tuple[Side, Side]) -> None:
     assert here.world.state_of(here.original) == "running"
     assert (here.workloads(), there.workloads()) == ({"web": here.original}, {"web": replacement})
     assert not [i for i in here.account.table_items("Ledger", HERE) if "SWITCH#" in i["sk"]]
+
+
+def test_every_url_leads_to_its_own_resource_in_the_console(two: Two) -> None:
+    """In the stack's region, by the resource's own id; each other output names its resource."""
+    resource = {
+        "DashboardUrl": "Dashboard",
+        "SwitchHistoryUrl": "SwitchInstance",
+        "FailOverHistoryUrl": "FailOver",
+        "LedgerUrl": "Ledger",
+        "DataBucketUrl": "DataBucket",
+        "CommandUrl": "Command",
+    }
+    for stack, region in ((two.here, HERE), (two.there, THERE)):
+        urls = {name: url for name, url in stack.outputs.items() if name.endswith("Url")}
+        assert urls.keys() == {*resource, "AlarmsUrl", "LogsUrl"}
+        for name, url in urls.items():
+            assert url.startswith(f"https://{region}.console.aws.amazon.com/")
+            assert stack.physical_ids.get(resource.get(name, ""), STACK) in url
+            assert "${" not in url

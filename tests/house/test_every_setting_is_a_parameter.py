@@ -91,3 +91,17 @@ def test_every_parameter_is_found_in_the_console_form() -> None:
     groups = template()["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
     listed = [name for group in groups for name in group["Parameters"]]
     assert sorted(listed) == sorted(template()["Parameters"])
+
+
+def test_every_parameter_has_a_label_and_a_group() -> None:
+    """What must be set comes first, what only experts change comes last."""
+    shown = template()["Metadata"]["AWS::CloudFormation::Interface"]
+    groups = {g["Label"]["default"]: g["Parameters"] for g in shown["ParameterGroups"]}
+    grouped = [name for names in groups.values() for name in names]
+    assert sorted(grouped) == sorted(template()["Parameters"]) == sorted(shown["ParameterLabels"])
+    titles = list(groups)
+    assert titles[0] == "Start here"
+    assert groups["Start here"][0] == "DryRun"
+    experts = [title.startswith("For experts: ") for title in titles]
+    assert experts == sorted(experts)
+    assert any(experts)

@@ -22,6 +22,7 @@ def _translated(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     template = translate(ROOT / "template.yaml", {}).template
     # SAM has replaced this parameter by its value, so the translated template does not use it.
     del template["Parameters"]["DeploymentPace"]
+    del template["Metadata"]["AWS::CloudFormation::Interface"]["ParameterLabels"]["DeploymentPace"]
     for group in template["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]:
         group["Parameters"] = [name for name in group["Parameters"] if name != "DeploymentPace"]
     for properties in _state_machines(template):

@@ -16,7 +16,7 @@ from simulator.markets import builtin_market
 from simulator.scenario_file import builtin_run
 from simulator.simulation import Observer, simulate
 from simulator.summary import Summary, SwitchSummary, WorkloadSummary
-from tests.cli.printed import told
+from tests.cli.printed import on_terminal
 
 SEED = 1
 _STORY: list[Happening] = []
@@ -178,7 +178,7 @@ def test_output_fits_a_person(summary: Summary) -> None:
     """At most 120 lines of 80 columns, money on top of the summary."""
     file = io.StringIO()
     print_summary(summary, Console(file=file, width=80))
-    story = [told(each, width=80, whole=False) for each in _STORY if not is_step(each)]
+    story = [on_terminal(each, width=80, whole=False) for each in _STORY if not is_step(each)]
     lines = ["", "", "", *"".join(story).splitlines(), *file.getvalue().splitlines()]
     assert len(lines) <= 120
     assert max(map(len, lines)) <= 80
@@ -196,7 +196,9 @@ def test_manual_mode_says_what_it_forgoes(summary: Summary) -> None:
 @pytest.mark.usefixtures("summary")
 def test_switch_to_a_higher_price_says_why() -> None:
     """Its whole reason stands below it: the expected cost of interruptions, or a too small size."""
-    dearer = [told(each, width=80, whole=False) for each in _STORY if " more at " in each.text]
-    assert dearer
-    assert not any("..." in each for each in dearer)
-    assert all("because" in each for each in dearer)
+    costly = [
+        on_terminal(each, width=80, whole=False) for each in _STORY if " more at " in each.text
+    ]
+    assert costly
+    assert not any("..." in each for each in costly)
+    assert all("because" in each for each in costly)

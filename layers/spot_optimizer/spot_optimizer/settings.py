@@ -46,16 +46,29 @@ class Settings:
         "engine that judges the workload",
     )
     volatility_baseline: float = _number(
-        0.10, 0.001, 5, "baseline of the 24 h volatility of rises (standard deviation / mean)"
+        0.10,
+        0.001,
+        5,
+        "baseline of the 24 h volatility of rises, standard deviation / mean (engine forecast)",
     )
-    volatility_factor: float = _number(1.5, 0.1, 20, "volatility up to this many baselines is safe")
-    instability_max: float = _number(0.85, 0.01, 1, "instability below which a pool is safe")
-    discount_baseline_points: float = _number(60, 0, 99, "discount that a pool should have")
-    discount_margin_points: float = _number(5, 0, 50, "acceptable distance below the baseline")
+    volatility_factor: float = _number(
+        1.5, 0.1, 20, "volatility up to this many baselines is safe (engine forecast)"
+    )
+    instability_max: float = _number(
+        0.85, 0.01, 1, "instability below which a pool is safe (engines forecast, layered)"
+    )
+    discount_baseline_points: float = _number(
+        60, 0, 99, "discount that a pool should have (engine forecast)"
+    )
+    discount_margin_points: float = _number(
+        5, 0, 50, "acceptable distance below the baseline (engine forecast)"
+    )
     switch_gain_points: float = _number(3, 0.1, 50, "minimum extra discount for a switch")
-    switch_gain_risk: float = _number(0.05, 0.02, 1, "minimum reduction of risk for a switch")
+    switch_gain_risk: float = _number(
+        0.05, 0.02, 1, "minimum reduction of risk for a switch (engine forecast)"
+    )
     unsafe_premium_fraction: float = _number(
-        0.10, 0, 1, "maximum extra cost of a safe pool over an unsafe one (row 7)"
+        0.10, 0, 1, "maximum extra cost of a safer pool (engines forecast, layered, risk_score)"
     )
     confirm_safe_minutes: float = _number(
         30,
