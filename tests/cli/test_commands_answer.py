@@ -71,11 +71,3 @@ def test_impossible_options_are_refused(arguments: list[str], said: str) -> None
     result = RUN.invoke(app, ["simulate", *arguments])
     assert result.exit_code == 2
     assert said in result.output
-
-
-def test_simulate_prints_one_json_document() -> None:
-    """With --json nothing else is printed."""
-    result = RUN.invoke(app, ["simulate", "--hours", "0.5", "--json"])
-    assert result.exit_code == 0, result.output
-    document = document_of(result)
-    assert len(document["workloads"]) == 8

@@ -37,25 +37,3 @@ def test_scenarios_are_listed() -> None:
     shown = RUN.invoke(app, ["simulate", "--list"]).output
     assert listed
     assert all(each["name"] in shown and each["hours"] > 0 for each in listed)
-
-
-def test_a_run_with_a_fault_has_its_calls_and_its_command() -> None:
-    """And whether it violated something."""
-    asked = ["soak", "--trial", "undo", "--fault", "9:error", "--json"]
-    document = document_of(RUN.invoke(app, asked))
-    assert document["violation"] is None
-    assert document["met"]
-    assert len(document["calls"]) > 9
-    assert document["command"].startswith("spot-optimizer soak --trial undo --fault 9:error")
-
-
-def test_a_soak_has_what_no_run_entered() -> None:
-    """Progress and violations are on standard error."""
-    result = RUN.invoke(
-        app, ["soak", "--trial", "undo", "--every", "199", "--seeds", "0", "--jobs", "1", "--json"]
-    )
-    document = document_of(result)
-    assert document["runs"]["undo"] > 1
-    assert document["single_fault_runs"] == document["runs"]["undo"] - 1
-    assert document["violations"] == []
-    assert document["never_entered"] == []  # it is asked of a soak of all trials

@@ -4,15 +4,9 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
-
-from cli.main import app
-from simulator.trials.pool import Servers
-from simulator.trials.run import RunResult, RunSpec
 
 ROOT = Path(__file__).parents[2]
 PATH = os.pathsep.join([str(ROOT), str(ROOT / "layers" / "spot_optimizer")])
@@ -43,22 +37,6 @@ def test_simulation_ends_at_once() -> None:
     """In the middle of the account's threads."""
     code, _, errors = _interrupted(" decision: ", "simulate", "--seed", "3")
     assert (code, errors) == (130, ["Interrupted."])
-
-
-def test_soak_shows_what_it_has_so_far(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its tables are printed before it ends."""
-    run = Servers.run
-
-    def interrupted(self: Servers, specs: Iterable[RunSpec]) -> Iterator[RunResult]:
-        for number, result in enumerate(run(self, specs)):
-            if number > 2:
-                raise KeyboardInterrupt
-            yield result
-
-    monkeypatch.setattr(Servers, "run", interrupted)
-    result = CliRunner().invoke(app, ["soak", "--trial", "undo", "--every", "97", "--jobs", "1"])
-    assert result.exit_code == 130
-    assert "Runs by trial" in result.output
 
 
 def test_import_can_be_interrupted() -> None:

@@ -201,6 +201,7 @@ def test_simulate_writes_the_page_and_the_json(tmp_path: Path) -> None:
     result = RUN.invoke(app, ["simulate", "--hours", "0.5", "--json", "--report", str(file)])
     assert result.exit_code == 0, result.output
     document = document_of(result)
+    assert len(document["workloads"]) == 8
     page = Page(file.read_text(encoding="utf-8"))
     for workload in document["workloads"]:
         assert workload["workload_id"] in page.texts
