@@ -248,6 +248,7 @@ class PlanItem(Item):
     """LaunchTime of that instance then. A stopped instance may be given other user data, and a start
     changes its LaunchTime."""
     persistent_spot_request_id: str | None = None
+    """Of the instance that was last read, and of no other (:meth:`spot_request_of`)."""
     placements: tuple[Annotated[Placement, _READ_FROM_TEXT, _WRITTEN_AS_TEXT], ...] = stored_as(
         "pools", "placements", default=()
     )
@@ -266,6 +267,12 @@ class PlanItem(Item):
     served_zones: tuple[str, ...] | None = None
     """Zones that all of these load balancers serve. Empty if no load balancer limits them, None until a
     cycle has read them."""
+
+    def spot_request_of(self, instance_id: str) -> str | None:
+        """The persistent spot request of an instance. A replacement that we launched has none, and the
+        request of an instance that the workload has left is its user's: cancelling it would terminate
+        that instance if EC2 has stopped it."""
+        return self.persistent_spot_request_id if instance_id == self.read_instance_id else None
 
 
 class StackItem(Item):

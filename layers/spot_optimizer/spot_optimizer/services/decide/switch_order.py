@@ -140,7 +140,7 @@ def _original(
         availability_zone=pool.availability_zone,
         lifecycle=lifecycle,
         spot_usd_per_hour=_price(pool, lifecycle, market, catalog),
-        persistent_spot_request_id=plan.persistent_spot_request_id,
+        persistent_spot_request_id=plan.spot_request_of(instance["InstanceId"]),
     )
 
 
