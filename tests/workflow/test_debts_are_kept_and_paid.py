@@ -206,6 +206,25 @@ def test_persistent_request_of_a_stopped_original_is_kept() -> None:
         assert len(stage.calls_of("CancelSpotInstanceRequests")) == 1
 
 
+def test_request_of_an_instance_that_the_workload_has_left_is_kept() -> None:
+    """EC2 keeps it stopped. The replacement is interrupted in turn, before it was read: the plan still
+    has the request of the first instance, which the second failover must not cancel."""
+    with served_stage() as (stage, _, _group):
+        kept = stage.launch("db", persistent=True)
+        stage.adopt()
+        stage.cycle()
+        stage.world.interrupt(kept, "stop")
+        stage.account.run_for(timedelta(minutes=4))
+        assert stage.world.state_of(kept) == "stopped"
+        replacement = stage.workload("db")["instance_id"]
+        assert replacement != kept
+        stage.world.interrupt(replacement)
+        stage.finish()
+        assert stage.workload("db")["instance_id"] not in (kept, replacement)
+        assert not stage.calls_of("CancelSpotInstanceRequests")
+        assert stage.world.state_of(kept) == "stopped"
+
+
 def test_cancelling_a_request_terminates_its_stopped_instance() -> None:
     """As EC2 does; a running instance stays."""
     with served_stage() as (stage, _, _group):

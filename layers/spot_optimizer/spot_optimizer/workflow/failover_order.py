@@ -111,7 +111,9 @@ def _original(workload: WorkloadItem, plan: PlanItem, *, keeps_request: bool) ->
         availability_zone=workload.availability_zone,
         lifecycle=workload.lifecycle,
         spot_usd_per_hour=None,
-        persistent_spot_request_id=None if keeps_request else plan.spot_request_of(workload.instance_id),
+        persistent_spot_request_id=None
+        if keeps_request
+        else plan.spot_request_of(workload.instance_id),
     )
 
 
