@@ -71,7 +71,7 @@ class Auditor:
         self._first: InvariantViolated | None = None
         self._account, self._world, self._stack_name = account, world, stack_name
         self._ledger = LedgerView(account)
-        self._phases: dict[str, Phase] = {}
+        self._before: dict[str, SwitchItem] = {}
         self._advanced: dict[str, Phase] = {}
         self._fences: dict[str, int] = {}
         self._claims: dict[str, datetime] = {}
@@ -226,13 +226,31 @@ class Auditor:
                 self._violated(5, f"{count} executions have started switch {switch_id}")
 
     def _phases_advance(self, switches: list[SwitchItem]) -> None:
-        """6: phases only advance; FAILED is never reached from COMMITTED or DONE."""
+        """6: phases only advance, except that a failover forgets a replacement that never ran; FAILED is
+        never reached from COMMITTED or DONE."""
         for switch in switches:
-            before = self._phases.get(switch.switch_id, Phase.CLAIMED)
+            known = self._before.get(switch.switch_id)
+            before = known.phase if known else Phase.CLAIMED
             failed_late = switch.phase is Phase.FAILED and before in (Phase.COMMITTED, Phase.DONE)
-            if _ORDER[switch.phase] < _ORDER[before] or failed_late:
+            goes_back = _ORDER[switch.phase] < _ORDER[before]
+            if failed_late or (goes_back and not (known and self._is_forgotten(known, switch))):
                 self._violated(6, f"{switch.switch_id} went from {before} to {switch.phase}")
-            self._phases[switch.switch_id] = switch.phase
+            self._before[switch.switch_id] = switch
+
+    def _is_forgotten(self, before: SwitchItem, switch: SwitchItem) -> bool:
+        """Whether a failover records that its replacement has ended before it ran, as a refusal."""
+        return (
+            switch.is_failover
+            and (before.phase, switch.phase) == (Phase.LAUNCHED, Phase.CLAIMED)
+            and len(switch.refusals) == len(before.refusals) + 1
+            and before.replacement_id is not None
+            and self._never_ran(before.replacement_id)
+        )
+
+    def _never_ran(self, instance_id: str) -> bool:
+        ended = self._world.state_of(instance_id) in ("shutting-down", "terminated")
+        been = {state for _, state in self._world.instances[instance_id].transitions}
+        return ended and "running" not in been
 
     def _fences_hold(self, switches: list[SwitchItem]) -> None:
         """7: no token is above its workload's fence, no fence falls, no stale token commits."""
