@@ -1,10 +1,11 @@
 """The wheel without an extra, among nothing but what it requires."""
 
+import json
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
@@ -16,12 +17,38 @@ from cli.main import COMMANDS
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("backtest", "cli", "models", "price_files", "simulator")
 FORBIDDEN = {"lightgbm", "matplotlib", "moto", "pyarrow", "scipy"}
-Base = Callable[..., subprocess.CompletedProcess[str]]
+ASKED = [
+    ("explain", "web", "--stack", "mine"),
+    ("judge", "m5.large", "us-east-1a", "--stack", "mine"),
+    ("recommend", "--vcpu", "2", "--memory", "8", "--stack", "mine"),
+]
+"""Commands that need no extra, up to the missing region."""
+EXTRA = {
+    ("simulate",): "simulator",
+    ("judge", "m5.large", "us-east-1a"): "simulator",
+    ("cost", "--workloads", "1"): "simulator",
+    ("soak",): "simulator",
+    ("convert", "a.parquet", "b.csv"): "backtest",
+    ("train", "--prices", "wheels", "--out", "model"): "train",
+    ("backtest", "--prices", "a.parquet", "--instance-type", "m5.large"): "backtest",
+}
+"""Commands whose extra is missing."""
+SCRIPT = """
+import json, sys
+sys.path.insert(0, sys.argv[1])
+from typer.testing import CliRunner
+from cli.main import app
+for arguments in json.loads(sys.argv[2]):
+    ran = CliRunner().invoke(app, arguments)
+    print(json.dumps([ran.exit_code, ran.stdout, ran.stderr]))
+"""
+Base = dict[tuple[str, ...], tuple[int, str, str]]
 
 
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Base:
-    """Runs ``spot-optimizer`` as the base install has it, without any configuration of AWS."""
+    """Exit code and both outputs of commands, as the base install has them, without any configuration of
+    AWS."""
     folder = tmp_path_factory.mktemp("base")
     installed = _install_wheel(folder)
     (wheel,) = metadata.distributions(path=[str(installed)])
@@ -30,23 +57,18 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Base:
     for name in required:
         for path in _top_level(name):
             (installed / path.name).symlink_to(path)
-
     (folder / "a.parquet").write_bytes(b"PAR1")
-
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        script = (
-            f"import sys; sys.path.insert(0, {str(installed)!r}); from cli.main import app; app()"
-        )
-        return subprocess.run(
-            [sys.executable, "-I", "-S", "-c", script, *arguments],
-            cwd=folder,
-            env={"HOME": str(folder), "COLUMNS": "200"},
-            check=False,
-            capture_output=True,
-            text=True,
-        )
-
-    return run
+    commands = [*((command.name, "--help") for command in COMMANDS), *ASKED, *EXTRA]
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", SCRIPT, str(installed), json.dumps(commands)],
+        cwd=folder,
+        env={"HOME": str(folder), "COLUMNS": "200"},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    printed = [tuple(json.loads(line)) for line in done.stdout.splitlines()]
+    return dict(zip(commands, printed, strict=True))
 
 
 def _install_wheel(folder: Path) -> Path:
@@ -90,47 +112,24 @@ def _top_level(name: str) -> Iterator[Path]:
 @pytest.mark.parametrize("name", [command.name for command in COMMANDS])
 def test_every_command_shows_its_help(base: Base, name: str) -> None:
     """Also one whose extra is missing."""
-    result = base(name, "--help")
-    assert result.returncode == 0, result.stderr
-    assert "Example: spot-optimizer" in result.stdout
+    code, stdout, stderr = base[name, "--help"]
+    assert code == 0, stderr
+    assert "Example: spot-optimizer" in stdout
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ("explain", "web", "--stack", "mine"),
-        ("judge", "m5.large", "us-east-1a", "--stack", "mine"),
-        ("recommend", "--vcpu", "2", "--memory", "8", "--stack", "mine"),
-    ],
-    ids=lambda arguments: arguments[0],
-)
+@pytest.mark.parametrize("arguments", ASKED, ids=lambda arguments: arguments[0])
 def test_a_stack_is_asked_without_an_extra(base: Base, arguments: tuple[str, ...]) -> None:
     """Up to the missing region."""
-    result = base(*arguments)
-    assert result.returncode == 2
-    assert "your AWS configuration has none" in " ".join(result.stderr.split())
+    code, _, stderr = base[arguments]
+    assert code == 2
+    assert "your AWS configuration has none" in " ".join(stderr.split())
 
 
-@pytest.mark.parametrize(
-    ("arguments", "extra"),
-    [
-        (("simulate",), "simulator"),
-        (("judge", "m5.large", "us-east-1a"), "simulator"),
-        (("cost", "--workloads", "1"), "simulator"),
-        (("soak",), "simulator"),
-        (("convert", "a.parquet", "b.csv"), "backtest"),
-        (("train", "--prices", "wheels", "--out", "model"), "train"),
-        (("backtest", "--prices", "a.parquet", "--instance-type", "m5.large"), "backtest"),
-    ],
-    ids=lambda value: value[0] if isinstance(value, tuple) else value,
-)
-def test_missing_extra_is_named_in_one_line(
-    base: Base, arguments: tuple[str, ...], extra: str
-) -> None:
+@pytest.mark.parametrize("arguments", EXTRA, ids=lambda arguments: arguments[0])
+def test_missing_extra_is_named_in_one_line(base: Base, arguments: tuple[str, ...]) -> None:
     """What is missing, and the command that installs it."""
-    result = base(*arguments)
-    assert result.returncode == 1
-    (line,) = result.stderr.splitlines()
-    assert re.fullmatch(
-        rf"{arguments[0]} needs [\w.]+: pip install 'spot-optimizer\[{extra}\]'", line
-    )
+    code, _, stderr = base[arguments]
+    assert code == 1
+    (line,) = stderr.splitlines()
+    install = rf"pip install 'spot-optimizer\[{EXTRA[arguments]}\]'"
+    assert re.fullmatch(rf"{arguments[0]} needs [\w.]+: {install}", line)

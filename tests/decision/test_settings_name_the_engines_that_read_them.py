@@ -29,7 +29,7 @@ from tests.decision.worlds import (
 )
 from tests.house.repository import template
 
-WORLDS = 40
+WORLDS = 16
 
 
 def _named_in(text: str) -> frozenset[str]:
