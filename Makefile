@@ -1,7 +1,8 @@
 # make demo    run the real product in a simulated AWS account; needs no AWS account
 # make test    make check, then all tests
-# make check   check style, types and template, and build
+# make check   check style, types, template and documentation, and build
 # make unit    run the tests of the pure core, in seconds
+# make docs    build the documentation site into docs/_build
 # make soak    run every EVERY-th single fault (1) and SEEDS random runs (100); takes an hour or more, and goes
 #              on from the file RESULTS, if that is given, after it was stopped
 # make clean   remove everything that the other targets create
@@ -22,7 +23,7 @@ SAM := SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 PATH="$(CURDIR)/$(BIN):$
 quietly = @printf '%s\n' "$(1)"; log=$(VENV)/$(notdir $@).log; \
 	$(2) > $$log 2>&1 || { code=$$?; cat $$log >&2; exit $$code; }
 
-.PHONY: demo test check style types template build unit soak clean
+.PHONY: demo test check style types template build docs unit soak clean
 
 demo: $(VENV)/simulator-installed
 	@$(BIN)/spot-optimizer simulate
@@ -32,10 +33,10 @@ test: check
 	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadscope --no-loadscope-reorder
 
 check: $(VENV)/dev-installed $(CHECKOV)/installed
-	@$(MAKE) --no-print-directory --jobs 2 build style types template
+	@$(MAKE) --no-print-directory --jobs 2 build style types template docs
 
 style: $(VENV)/dev-installed
-	$(call quietly,Style (ruff),$(BIN)/ruff check . && $(BIN)/ruff format --check .)
+	$(call quietly,Style (ruff and codespell),$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/codespell)
 
 types: $(VENV)/dev-installed
 	$(call quietly,Types (mypy),$(BIN)/mypy)
@@ -55,6 +56,9 @@ build: $(VENV)/dev-installed .aws-sam/runtime/installed
 	$(call quietly,Installing what Lambda's runtime provides,sh tests/runtime/install.sh $(BIN)/python .aws-sam/runtime)
 	@touch $@
 
+docs: $(VENV)/dev-installed
+	$(call quietly,Documentation (sphinx),$(BIN)/sphinx-build --fail-on-warning --keep-going --jobs auto docs docs/_build)
+
 unit: $(VENV)/dev-installed
 	@$(BIN)/python -m pytest $(UNIT_TESTS)
 
@@ -62,7 +66,7 @@ soak: $(VENV)/simulator-installed
 	@$(BIN)/spot-optimizer soak --seeds $(SEEDS) --every $(EVERY) $(if $(RESULTS),--results $(RESULTS))
 
 clean:
-	rm -rf $(VENV) .aws-sam build *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) .aws-sam build docs/_build *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/simulator-installed: pyproject.toml constraints.txt | $(BIN)/python

@@ -77,7 +77,7 @@ def _install_wheel(folder: Path) -> Path:
     without = shutil.ignore_patterns("__pycache__", "*.egg-info")
     for name in (*PACKAGES, "layers/spot_optimizer/spot_optimizer"):
         shutil.copytree(ROOT / name, source / name, ignore=without)
-    for name in ("README.md", "pyproject.toml"):
+    for name in ("LICENSE", "README.md", "pyproject.toml"):
         shutil.copy(ROOT / name, source)
     build = ["wheel", "--quiet", "--no-deps", "--no-build-isolation", "--no-index", "-w"]
     subprocess.run([sys.executable, "-m", "pip", *build, wheels, source], check=True)

@@ -7,25 +7,26 @@ import pytest
 
 from simulator.scenario_file import read_scenario
 from simulator.scenario_table import event_key_rows, event_rows, fault_rows, schema_rows
-from spot_optimizer.switching.workload_tags import TAGS, Tag, setting_rows
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
+MAP = (ROOT / "docs" / "architecture.md").read_text()
 SCENARIOS = (ROOT / "docs" / "scenarios.md").read_text()
-PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")), ROOT / "events" / "README.md"]
+PAGES = [
+    *sorted(ROOT.glob("*.md")),
+    *sorted(page for page in ROOT.glob("docs/*.md") if page.name != "index.md"),
+    ROOT / "docs" / "decisions" / "README.md",
+    ROOT / "events" / "README.md",
+]
 
 
-@pytest.mark.parametrize("tag", [*TAGS, *setting_rows()], ids=lambda tag: tag.name)
-def test_every_tag_has_its_row(tag: Tag) -> None:
-    """Name, allowed values, default and meaning, word for word."""
-    assert f"| `{tag.name}` | {tag.allowed} | {tag.default or '-'} | {tag.meaning} |" in README
-
-
-def test_no_tag_is_documented_that_does_not_exist() -> None:
-    """Every row of the table is a tag of the code."""
-    table = README[README.index("| tag | allowed") : README.index("Refused are:")]
-    rows = re.findall(r"^\| `([a-z0-9-]+)` \|", table, re.MULTILINE)
-    assert rows == [tag.name for tag in (*TAGS, *setting_rows())]
+def test_readme_is_read_in_a_minute() -> None:
+    """Its limits, which say that a page of the site is the place for more."""
+    lines = README.splitlines()
+    assert len(lines) <= 200
+    assert max(map(len, lines)) <= 100
+    assert len(README.encode()) <= 12_000
+    assert lines.index("## What it cannot do yet") < 30  # on the first screen
 
 
 def _anchors(page: Path) -> set[str]:
@@ -46,16 +47,17 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 
 
 def test_every_row_of_the_map_is_there() -> None:
-    """The folders and files that the README's map names."""
-    mapped = re.findall(r"^\| `([^`<]+?)`", README[README.index("## The map") :], re.MULTILINE)
+    """The folders and files that the map names."""
+    mapped = re.findall(r"^\| `([^`<]+?)`", MAP[MAP.index("## The map") :], re.MULTILINE)
     assert mapped
     assert [path for path in mapped if not (ROOT / path).exists()] == []
 
 
 def test_every_page_is_reached() -> None:
-    """From the README, by a link or by its path in the map."""
-    pages = [str(page.relative_to(ROOT)) for page in PAGES[1:]]
-    assert [page for page in pages if page not in README] == []
+    """From the README or the map, by a link."""
+    known = README + MAP.replace("](", "](docs/")
+    pages = [str(page.relative_to(ROOT)) for page in PAGES if page.name != "README.md"]
+    assert [page for page in pages if f"]({page})" not in known] == []
 
 
 def test_the_keys_of_scenarios_are_those_of_the_schema() -> None:
