@@ -14,9 +14,11 @@ import yaml
 from docutils import nodes
 from docutils.parsers.rst import Directive
 from docutils.statemachine import StringList
+from pydantic import TypeAdapter
 
 from cli.main import COMMANDS, app
 from simulator.deployed import TEMPLATE
+from spot_optimizer.contracts import announcements
 from spot_optimizer.switching.workload_tags import TAGS, setting_rows
 
 
@@ -107,6 +109,32 @@ def commands() -> Iterator[str]:
         yield ""
 
 
+def events() -> Iterator[str]:
+    """Every event on the stack's bus, with the fields of its detail."""
+    contracts = vars(announcements).values()
+    for contract in contracts:
+        if not (isinstance(contract, type) and contract.__module__ == announcements.__name__):
+            continue
+        detail_type = re.findall(r"``(.+?)``", contract.__doc__ or "")[0]
+        yield from (f"## {detail_type}", "", "| field | type |", "|---|---|")
+        for name, field in TypeAdapter(contract).json_schema()["properties"].items():
+            yield f"| `{name}` | {_type(field)} |"
+        yield ""
+
+
+def _type(field: dict[str, Any]) -> str:
+    """A field of a JSON schema in a word or two."""
+    if "anyOf" in field:
+        return " or ".join(_type(each) for each in field["anyOf"])
+    if "enum" in field:
+        return ", ".join(f"`{value}`" for value in field["enum"])
+    if "$ref" in field:
+        return {"DecisionKind": "kind of decision"}.get(field["$ref"].rpartition("/")[2], "object")
+    return {"string": "text", "date-time": "time, ISO 8601"}.get(
+        str(field.get("format", field.get("type"))), str(field.get("type"))
+    )
+
+
 def _escaped(line: str) -> str:
     """In a table a star is a star: patterns of types have some."""
     return line.replace("*", r"\*") if line.startswith("|") else line
@@ -118,6 +146,7 @@ REFERENCES: dict[str, Callable[[], Iterator[str]]] = {
     "outputs": outputs,
     "alarms": alarm_table,
     "commands": commands,
+    "events": events,
 }
 
 

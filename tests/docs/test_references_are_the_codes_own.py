@@ -49,6 +49,14 @@ def test_every_command_is_documented_with_its_options() -> None:
             assert f"`{param.opts[0]}`" in text
 
 
+def test_every_event_is_documented_with_its_fields() -> None:
+    """By the name that a rule matches."""
+    text = "\n".join(references.events())
+    assert "## Spot Optimizer Decision\n" in text
+    assert "| `saving_forecast_usd_per_hour` | number or null |" in text
+    assert "| `at` | time, ISO 8601 |" in text
+
+
 @pytest.mark.parametrize("name", sorted(properties_of("AWS::CloudWatch::Alarm")))
 def test_alarm_leads_to_its_runbook(name: str) -> None:
     """Its description in CloudWatch names the page and the heading."""
