@@ -18,3 +18,5 @@ html_show_sphinx = False
 html_copy_source = False
 html_theme_options = {"top_of_page_buttons": []}
 highlight_language = "none"
+smartquotes = False
+"""A dash of an option stays a dash."""
