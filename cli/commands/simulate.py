@@ -36,7 +36,8 @@ def simulate(
     verbose: Annotated[
         bool,
         typer.Option(
-            help="Show every decision and launch, whole reasons and the states of switches."
+            "--verbose",
+            help="Show every decision and launch, whole reasons and the states of switches.",
         ),
     ] = False,
     as_json: JsonOption = False,
