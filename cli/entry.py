@@ -1,7 +1,9 @@
 """Where ``spot-optimizer`` begins: Ctrl-C ends it with one line, and no fault shows its traceback."""
 
 import os
+import signal
 import sys
+import threading
 
 INTERRUPTED = 130
 """Exit code of a process that Ctrl-C ends: 128 and the number of SIGINT, as shells count."""
@@ -11,8 +13,13 @@ TRACEBACK = "SPOT_OPTIMIZER_TRACEBACK"
 """Environment variable: if it is set, the traceback of an internal fault is shown."""
 
 
+GRACE_S = 5.0
+"""After Ctrl-C a command may print what it has so far, and leave its files whole."""
+
+
 def run() -> None:
     """Run the command line."""
+    signal.signal(signal.SIGINT, _interrupt)
     try:
         from cli.main import app
 
@@ -30,6 +37,14 @@ def run() -> None:
         print(f"A fault of spot-optimizer: {what}", file=sys.stderr)
         print(f"Please report it, with what {TRACEBACK}=1 adds.", file=sys.stderr)
         sys.exit(FAULT)
+
+
+def _interrupt(*_: object) -> None:
+    """End the command, and if it does not end, the process: what it waits for may never come."""
+    watchdog = threading.Timer(GRACE_S, _end)
+    watchdog.daemon = True
+    watchdog.start()
+    raise KeyboardInterrupt
 
 
 def _end() -> None:

@@ -53,6 +53,23 @@ def test_import_can_be_interrupted() -> None:
     assert (done.returncode, done.stderr.splitlines()) == (130, ["Interrupted."])
 
 
+def test_command_that_does_not_end_is_ended() -> None:
+    """Ctrl-C came while something was held that its end needs."""
+    script = (
+        "import cli.entry, cli.main, os, signal, threading\n"
+        "cli.entry.GRACE_S = 0.01\n"
+        "def hang():\n"
+        "    try: os.kill(os.getpid(), signal.SIGINT)\n"
+        "    finally: threading.Event().wait()\n"
+        "cli.main.app = hang\n"
+        "cli.entry.run()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, check=False, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr.splitlines()) == (130, ["Interrupted."])
+
+
 @pytest.mark.parametrize("asked", [False, True], ids=["as it is", "asked"])
 def test_fault_shows_its_traceback_only_if_asked(asked: bool) -> None:
     """Two lines: what it is, and how to report it."""

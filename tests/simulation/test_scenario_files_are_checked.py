@@ -153,7 +153,7 @@ def with_workload(**changes: Any) -> dict[str, Any]:
         ),
         (
             with_event(at=1, event="command", request={"command": "stop"}),
-            "(stop.asked_by",
+            "(asked_by is missing)",
         ),
         ({**SCENARIO, "rates": [1, 2]}, "rates = [1, 2]: allowed is service:Operation: [burst"),
         ({**SCENARIO, "rates": {"ec2:RunInstance": [5, 2]}}, "near are RunInstances"),
