@@ -1,7 +1,6 @@
 """``spot-optimizer backtest``: what each engine would have cost on recorded prices."""
 
-import json
-import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,6 +8,10 @@ from typing import TYPE_CHECKING, Any
 import typer
 from rich.console import Console
 
+from cli.backtest_request import check_options, globs_of, hazard_of, task_of
+from cli.few_blocks import few_blocks
+from cli.plain import print_json
+from cli.plain_errors import check_file_to_write, not_written
 from cli.progress import waiting
 from cli.stacks import use_profile
 from cli.train import day_s, on_demand_prices
@@ -17,11 +20,10 @@ from spot_optimizer.settings import Settings
 
 if TYPE_CHECKING:
     from backtest.inputs import Hazard
+    from backtest.results import Figures
     from backtest.runs import Market, Replayed, Task
 
-_FORECASTS = {"last-price": "last price", "model": "model", "perfect": "perfect 1 h forecast"}
-RUNS_AND_DRAWS_MAX = 5_000
-"""Of all draws together: a draw takes a byte per pool and hour."""
+_ADVISOR = "Spot Advisor: "
 
 
 def replay_prices(
@@ -46,21 +48,28 @@ def replay_prices(
     draws: int,
     seed: int,
     report: Path | None,
+    all_rows: bool,
     as_json: bool,
 ) -> None:
     """Replay recorded prices hour by hour: each engine beside simple rules and the optimum."""
-    _check(prices, instance_type, sample, flexible, types, until, region, report)
-    if runs * draws > RUNS_AND_DRAWS_MAX:
-        raise typer.BadParameter(
-            f"--runs {runs} x --draws {draws}: allowed are {RUNS_AND_DRAWS_MAX} in all"
-        )
-    console = Console(highlight=False, stderr=True)
+    check_options(
+        prices=prices, instance_type=instance_type, sample=sample, flexible=flexible, types=types,
+        until=until, region=region, runs=runs, draws=draws,
+    )  # fmt: skip
+    check_file_to_write("--report", report)
+    options = {
+        "--prices": ", ".join(map(str, prices or ())),
+        "--types": types,
+        "--until": until,
+        "--region": region,
+        "--advisor": advisor,
+    }
     # What follows takes a second to import: boto3, LightGBM, moto's catalog.
     from botocore.exceptions import BotoCoreError, ClientError
 
     from spot_optimizer.forecast.model_artifact import UnusableModel
 
-    with waiting(console, quiet=as_json) as bar:
+    with waiting(Console(highlight=False, stderr=True), quiet=as_json) as bar:
         shown = bar.add_task("reading", total=None)
 
         def tick(done: int, steps: int, what: str) -> None:
@@ -68,9 +77,9 @@ def replay_prices(
 
         try:
             remarks: list[str] = []
-            task = _task(engine, forecast, interruption_cost, runs, draws, seed)
-            source = _hazard(hazard, advisor, remarks)
-            globs = _globs(types, flexible)
+            task = task_of(engine, forecast, interruption_cost, runs, draws, seed)
+            source = hazard_of(hazard, advisor, remarks)
+            globs = globs_of(types, flexible)
             if prices:
                 markets = _of_files(
                     prices, on_demand, region, instance_type, sample, globs, source, days, until,
@@ -82,122 +91,44 @@ def replay_prices(
                 markets = _of_account(
                     region, stack, instance_type, globs, source, days, tick, remarks
                 )
-            from backtest.results import as_document, figures_of
+            from backtest.results import figures_of
             from backtest.runs import replay
 
             replayed = replay(markets, task, tick)
             tick(0, 1, "intervals")
             figures = [figures_of(replayed, cost, seed) for cost in task.interruption_hours]
-        except (UnreadableFile, UnusableModel, ValueError, OSError) as error:
+        # Some of botocore's errors are ValueErrors too.
+        except (ClientError, BotoCoreError) as error:
+            from cli.aws_refusals import refused_by_account
+
+            typer.echo(refused_by_account(error, region or ""), err=True)
+            raise typer.Exit(code=1) from error
+        except (UnreadableFile, UnusableModel) as error:
             typer.echo(str(error), err=True)
             raise typer.Exit(code=2) from error
-        except (ClientError, BotoCoreError) as error:
-            typer.echo(f"AWS: {error}", err=True)
-            raise typer.Exit(code=1) from error
-    about = _about(markets, replayed, task, hazard, remarks)
-    if report is not None:
-        from cli.backtest_page import write_page
-
-        write_page(report, figures, replayed, about)
-    if as_json:
-        typer.echo(json.dumps(as_document(figures, about)))
-    else:
-        from cli.backtest_tables import print_figures
-
-        print_figures(figures, about)
-
-
-def _check(
-    prices: list[Path] | None,
-    instance_type: list[str] | None,
-    sample: int,
-    flexible: bool,
-    types: str | None,
-    until: str | None,
-    region: str | None,
-    report: Path | None,
-) -> None:
-    if not prices and region is None:
-        raise typer.BadParameter("give price files by --prices, or the account's --region")
-    if prices and not instance_type and not sample:
-        raise typer.BadParameter("with --prices say --instance-type, such as m5.large, or --sample")
-    if instance_type and sample:
-        raise typer.BadParameter("--instance-type and --sample: one or the other")
-    if sample and not prices:
-        raise typer.BadParameter("--sample draws from --prices")
-    if flexible and types is not None:
-        raise typer.BadParameter("--flexible and --types: one or the other")
-    if until is not None and not prices:
-        raise typer.BadParameter("--until is for --prices; an account is read up to now")
-    if report is not None and not report.parent.is_dir():
-        raise typer.BadParameter(f"--report {report}: there is no folder {report.parent}")
-
-
-def _task(
-    engine: list[str] | None,
-    forecast: list[str] | None,
-    interruption_cost: list[float] | None,
-    runs: int,
-    draws: int,
-    seed: int,
-) -> "Task":
-    from backtest.runs import Task
-    from spot_optimizer.decision.engines.registry import BUILT_IN
-    from spot_optimizer.workflow.engines import UnknownEngine, require_engines
-
-    names = tuple(dict.fromkeys(engine or BUILT_IN))
-    try:
-        engines = require_engines(names)
-    except UnknownEngine as error:
-        raise ValueError(f"--engine {error}") from error
-    asked = tuple(dict.fromkeys(forecast or _FORECASTS))
-    for name in asked:
-        if name not in _FORECASTS:
-            raise ValueError(f"--forecast {name}: allowed are {', '.join(_FORECASTS)}")
-    return Task(
-        engines=engines,
-        engine_names=names,
-        forecasts=tuple(_FORECASTS[name] for name in asked),
-        interruption_hours=tuple(dict.fromkeys(interruption_cost or (None,))),
-        confirm_safe_minutes=Settings().confirm_safe_minutes,
-        runs=runs,
-        draws=draws,
-        seed=seed,
+        except ValueError as error:
+            typer.echo(_with_options(str(error), options), err=True)
+            raise typer.Exit(code=2) from error
+    _show(
+        figures,
+        replayed,
+        _about(markets, replayed, task, hazard, remarks),
+        report,
+        all_rows,
+        as_json,
     )
 
 
-def _globs(types: str | None, flexible: bool) -> tuple[str, ...] | None:
-    if flexible:
-        return ("*",)
-    if types is None:
-        return None
-    globs = tuple(part for part in re.split(r"[,\s]+", types) if part)
-    if not globs or not all(re.fullmatch(r"[a-z0-9*?.-]+", glob) for glob in globs):
-        raise ValueError(
-            f"--types {types}: allowed are type names with * and ?, separated by commas"
-        )
-    return globs
-
-
-def _hazard(text: str, advisor: Path | None, remarks: list[str]) -> "Hazard":
-    from backtest.inputs import Hazard
-    from spot_optimizer.aws.reference_data import read_spot_advisor
-
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*%", text)
-    if match and float(match[1]) < 100:
-        return Hazard(share=float(match[1]) / 100)
-    if text != "advisor":
-        raise ValueError(f"--hazard {text}: allowed are advisor, and 0% to below 100%")
-    if advisor is not None:
-        return Hazard(advisor=advisor.read_bytes())
-    try:
-        return Hazard(advisor=read_spot_advisor().body)
-    except OSError as error:
-        remarks.append(
-            f"The Spot Advisor could not be read ({error}): every pool counts as one without an entry,"
-            " 12.5 % interrupted a month."
-        )
-        return Hazard()
+def _with_options(text: str, options: Mapping[str, object]) -> str:
+    """A refusal with the options that it is about, if it names none."""
+    if text.startswith("--"):
+        return text
+    if text.startswith(_ADVISOR):
+        source = options["--advisor"] or "the file of AWS"
+        return f"--advisor {source}: {text.removeprefix(_ADVISOR)}"
+    names = ("--prices", "--types", "--until") if options["--prices"] else ("--region", "--types")
+    given = " ".join(f"{name} {options[name]}" for name in names if options[name])
+    return f"{given}: {text}"
 
 
 def _of_files(
@@ -257,6 +188,32 @@ def _of_account(
     return [found.market]
 
 
+def _show(
+    figures: "list[Figures]",
+    replayed: "Replayed",
+    about: dict[str, Any],
+    report: Path | None,
+    all_rows: bool,
+    as_json: bool,
+) -> None:
+    if report is not None:
+        from cli.backtest_page import write_page
+
+        try:
+            write_page(report, figures, replayed, about)
+        except OSError as error:
+            raise not_written("--report", report, error) from error
+    if as_json:
+        from backtest.results import as_document
+
+        print_json(as_document(figures, about))
+    else:
+        from cli.backtest_tables import print_figures
+
+        console = Console(highlight=False, markup=False, emoji=False)
+        print_figures(figures, about, console, all_rows=all_rows)
+
+
 def _about(
     markets: "list[Market]",
     replayed: "Replayed",
@@ -270,18 +227,43 @@ def _about(
     cases = [starts.case for starts in replayed.starts]
     begin = min(m.period.start_s for m in markets)
     end = max(m.period.at_s(m.period.hours) for m in markets)
+    begun = task.runs * len(cases)
+    blocks = min(begun, _workload_weeks(replayed))
     return {
         "regions": [m.period.region for m in markets],
-        "from": f"{datetime.fromtimestamp(begin, UTC):%Y-%m-%d %H:%M}",
-        "until": f"{datetime.fromtimestamp(end, UTC):%Y-%m-%d %H:%M}",
+        "from": datetime.fromtimestamp(begin, UTC),
+        "until": datetime.fromtimestamp(end, UTC),
         "workloads": [case.requirement.name for case in cases],
         "types": fitting_types(cases),
         "pools": sum(case.on_demand for case in cases),
-        "runs": task.runs * len(cases),
+        "runs": begun,
         "draws": task.draws,
         "run_days": max(starts.hours for starts in replayed.starts) / 24,
         "step_hours": 1,
         "hazard": hazard,
         "seed": task.seed,
         "remarks": remarks,
+        "interval_blocks": blocks,
+        "interval_warning": few_blocks(blocks, _rest_on(blocks, begun, len(cases))),
     }
+
+
+def _workload_weeks(replayed: "Replayed") -> int:
+    """Of how many weeks of a workload the runs consist: what the intervals are drawn from."""
+    any_policy = next(iter(next(iter(replayed.tallies.values())).values()))
+    touched = any_policy.weekly_usd > 0
+    pairs = [
+        (int(w), k)
+        for w, row in zip(any_policy.requirement, touched, strict=True)
+        for k in row.nonzero()[0]
+    ]
+    return len({(w, int(k)) for w, k in pairs})
+
+
+def _rest_on(blocks: int, begun: int, workloads: int) -> str:
+    """The smaller of runs and weeks, which limits the intervals."""
+    of = f"of {workloads} workload{'' if workloads == 1 else 's'}"
+    runs = f"{begun} run{'' if begun == 1 else 's'}"
+    if blocks == begun:
+        return f"{runs} {of}"
+    return f"{blocks} week{'' if blocks == 1 else 's'} {of} ({runs} that overlap)"

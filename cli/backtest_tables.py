@@ -1,55 +1,46 @@
-"""The figures of a backtest on a terminal."""
+"""The figures of a backtest on a terminal: verdict first, 80 columns."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
-import typer
+from rich.console import Console
+from rich.table import Table
 
-from backtest.results import Difference, Figures, Row
+from backtest.results import Figures, Row
+from cli.backtest_rows import MAIN, MORE, ON_FRONT, Column, telling
 
-_HEAD = (
-    "policy", "USD/month", "(expected)", "vs on-demand", "over optimum", "p95", "blind", "headroom",
-    "switches", "<= 1.5x+1", "interruptions", "(expected)", "availability", "first hour", "highest price",
-    "worst pool",
-)  # fmt: skip
+_NAMES_MAX = 6
 
 
-def print_figures(figures: Sequence[Figures], about: Mapping[str, Any]) -> None:
-    """One table per cost of an interruption, then a summary."""
-    for line in head_lines(about):
-        typer.echo(line)
+def print_figures(
+    figures: Sequence[Figures], about: Mapping[str, Any], console: Console, *, all_rows: bool
+) -> None:
+    """A verdict and a table per cost of an interruption, then what they are of."""
     for each in figures:
-        typer.echo(f"\n{title_of(each)}")
-        _print_table([_HEAD, *(_cells(row) for row in each.rows)])
-        for line in value_lines(each):
-            typer.echo(line)
-        typer.echo(each.verdict)
-    typer.echo("\n" + LEGEND)
+        console.print(verdict_of(each))
+        if about["interval_warning"]:
+            console.print(about["interval_warning"], style="yellow")
+        console.print()
+        console.print(f"{title_of(each)}.")
+        rows = each.rows if all_rows else telling(each.rows)
+        console.print(_table(rows, MAIN, marked=all_rows))
+        if all_rows:
+            _print_more(each, console)
+        console.print()
+    _print_terms(console, all_rows)
+    if not all_rows:
+        left = len(figures[0].rows) - len(telling(figures[0].rows))
+        policies = f"{left} more {'policy' if left == 1 else 'policies'} and " if left else ""
+        console.print(f"--all has {policies}{sum(map(len, MORE))} more figures of each.")
+    console.print()
+    for line in head_lines(about):
+        console.print(line)
 
 
-LEGEND = (
-    "Over optimum: mean over the runs (p95: 95th percentile) of the cost over the clairvoyant optimum"
-    " that sees interruptions coming; blind: over the one that sees prices alone. Headroom: share of"
-    " what the optimum saves against staying. Switches: planned ones per run; <= 1.5x+1: share of the"
-    " runs with at most 1.5 times the optimum's and one. Expected: with interruptions by the pools' rates"
-    " instead of those drawn, which has less luck in it."
-    " First hour: share of the saving that the cheapest pool offered at the start. Highest price:"
-    " as a share of on-demand. Worst pool: where the runs began that ended the furthest above the"
-    " optimum. * on the front of bill and interruptions. All costs are simulated."
-)
-
-
-def head_lines(about: Mapping[str, Any]) -> list[str]:
-    """What was replayed, in words."""
-    names = about["workloads"]
-    shown = ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")
-    return [
-        f"{', '.join(about['regions'])}, {about['from']} to {about['until']} UTC: {shown}",
-        f"{about['runs']} runs of up to {about['run_days']:.0f} days, in {about['types']} types; a"
-        f" decision every hour; interruptions: {about['hazard']}, each run with {about['draws']} draws of"
-        f" them; seed {about['seed']}",
-        *about["remarks"],
-    ]
+def verdict_of(figures: Figures) -> str:
+    """The value of further switches in words."""
+    return f"{figures.verdict} All costs are simulated."
 
 
 def title_of(figures: Figures) -> str:
@@ -57,49 +48,85 @@ def title_of(figures: Figures) -> str:
     cost = figures.interruption_hours
     if cost is None:
         return "An interruption costs what each workload's settings say"
-    return f"An interruption costs {cost:g} instance-hours"
+    return f"An interruption costs {cost:g} instance-hour{'' if cost == 1 else 's'}"
 
 
-def value_lines(figures: Figures) -> list[str]:
-    """What the forecasts are worth."""
-    return [f"Value of the forecast, {_dollars(d)}" for d in figures.forecast_values]
+def head_lines(about: Mapping[str, Any]) -> list[str]:
+    """What was replayed, in words."""
+    names = about["workloads"]
+    more = f" and {len(names) - _NAMES_MAX} more" if len(names) > _NAMES_MAX else ""
+    runs, days, draws = about["runs"], about["run_days"], about["draws"]
+    return [
+        f"Replayed: {', '.join(names[:_NAMES_MAX])}{more} in {', '.join(about['regions'])},"
+        f" {_time(about['from'])} to {_time(about['until'])} UTC.",
+        f"{_count(runs, 'run')} of up to {_count(round(days, 1), 'day')} in"
+        f" {_count(about['types'], 'type')}, a decision every hour. Interruptions:"
+        f" {_rates(about['hazard'])}, drawn {'once' if draws == 1 else f'{draws} times'} for each run."
+        f" Seed {about['seed']}.",
+        *about["remarks"],
+    ]
 
 
-def _dollars(value: Difference) -> str:
-    low, high = value.usd_per_month_90
-    money = f"{value.usd_per_month:+.3f} USD per workload and month"
-    return f"{value.what}: {money} [{low:+.3f}, {high:+.3f}]"
+def _rates(hazard: str) -> str:
+    if hazard == "advisor":
+        return "by the Spot Advisor's rates"
+    return f"{hazard} of the instances a month"
 
 
-def _cells(row: Row) -> tuple[str, ...]:
-    return (
-        row.policy + (" *" if row.on_front else ""),
-        f"{row.usd_per_month:.2f}",
-        f"{row.usd_expected_per_month:.2f}",
-        f"{100 * row.against_on_demand:+.1f} %",
-        f"{100 * row.over_optimum_mean:.2f} %",
-        f"{100 * row.over_optimum_p95:.2f} %",
-        f"{100 * row.over_blind_optimum_mean:.2f} %",
-        _percent(row.headroom_share),
-        f"{row.switches:.2f}/{row.optimum_switches:.2f}",
-        f"{100 * row.switches_within_limit:.0f} %",
-        f"{row.interruptions:.3f}",
-        f"{row.interruptions_expected:.3f}",
-        f"{100 * row.availability:.3f} %",
-        _percent(row.first_hour_share),
-        f"{100 * row.highest_price_fraction:.1f} %",
-        f"{row.worst_pool} {100 * row.worst_pool_over_optimum:.2f} %",
-    )
+def _time(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M}"
 
 
-def _percent(share: float | None) -> str:
-    return "-" if share is None else f"{100 * share:.1f} %"
+def _count(number: float, thing: str) -> str:
+    return f"{number:g} {thing}{'' if number == 1 else 's'}"
 
 
-def _print_table(rows: Sequence[Sequence[str]]) -> None:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+def value_rows(figures: Figures) -> Iterator[tuple[str, str, str]]:
+    """What the forecasts are worth: of what, simulated USD per workload and month, 90 % interval."""
+    for value in figures.forecast_values:
+        low, high = value.usd_per_month_90
+        yield value.what, _signed(value.usd_per_month), f"{_signed(low)} to {_signed(high)}"
+
+
+def _signed(usd: float) -> str:
+    value = round(usd, 3) + 0.0
+    return f"{value:+.3f}" if value else "0.000"
+
+
+def _table(rows: Sequence[Row], columns: Sequence[Column], *, marked: bool) -> Table:
+    table = _with_columns("policy", *(column.name for column in columns))
     for row in rows:
-        first, *rest = row
-        cells = [first.ljust(widths[0])]
-        cells += [cell.rjust(width) for cell, width in zip(rest, widths[1:], strict=True)]
-        typer.echo("  ".join(cells))
+        mark = " *" if marked and row.on_front else ""
+        table.add_row(row.policy + mark, *(column.text(row) for column in columns))
+    return table
+
+
+def _with_columns(first: str, *others: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column(first, overflow="fold")
+    for name in others:
+        table.add_column(name.replace(" ", "\n", 1), justify="right", overflow="fold")
+    return table
+
+
+def _print_more(figures: Figures, console: Console) -> None:
+    for group in MORE:
+        console.print()
+        console.print(_table(figures.rows, group, marked=True))
+    if figures.forecast_values:
+        table = _with_columns("saved by a better forecast", "USD per month", "90 % interval")
+        for row in value_rows(figures):
+            table.add_row(*row)
+        console.print()
+        console.print(table)
+
+
+def _print_terms(console: Console, all_rows: bool) -> None:
+    groups = (MAIN, *MORE) if all_rows else (MAIN,)
+    columns = [column for group in groups for column in group if column.meaning]
+    for column in columns:
+        console.print(f"{column.name}: {column.meaning}.")
+    if all_rows:
+        console.print(f"*: {ON_FRONT}.")
+    else:
+        console.print("clairvoyant optimum: the least cost possible, with the future known.")

@@ -1,12 +1,12 @@
 """``spot-optimizer evaluate``: measure a model's forecasts on price files."""
 
-import json
 from pathlib import Path
-from typing import Any
 
 import typer
 from rich.console import Console
 
+from cli.plain import print_json
+from cli.plain_errors import check_file_to_write, not_written
 from cli.progress import waiting
 from cli.train import day_s, on_demand_prices
 from price_files.files import UnreadableFile
@@ -22,16 +22,16 @@ def evaluate_model(
     every_hours: int,
     recalibrate: bool,
     picture: Path | None,
+    all_figures: bool,
     as_json: bool,
 ) -> None:
     """Forecast a recorded market hour by hour, using only the past, and measure the forecasts."""
-    if picture and not picture.parent.is_dir():
-        raise typer.BadParameter(f"--picture {picture}: there is no folder {picture.parent}")
-    from_s = day_s("--from", start) if start else None
-    until_s = day_s("--until", until) if until else None
+    check_file_to_write("--picture", picture)
+    from_s, until_s = _span(start, until)
+    if model is not None and not model.is_dir():
+        raise typer.BadParameter(f"--model {model}: there is no such folder")
     on_demand_by_region = on_demand_prices(on_demand)
-    console = Console(highlight=False, stderr=True)
-    with waiting(console, quiet=as_json) as bar:
+    with waiting(Console(highlight=False, stderr=True), quiet=as_json) as bar:
         task = bar.add_task("reading", total=1)
 
         def tick(done: int, steps: int, what: str) -> None:
@@ -39,6 +39,7 @@ def evaluate_model(
 
         # LightGBM takes a second to import.
         from models.evaluate_files import evaluate_files
+        from models.rolling import NothingToScore
         from spot_optimizer.forecast.model_artifact import UnusableModel
 
         try:
@@ -52,99 +53,31 @@ def evaluate_model(
                 recalibrate=recalibrate,
                 progress=tick,
             )
-        except (UnreadableFile, UnusableModel, ValueError, OSError) as error:
-            typer.echo(str(error), err=True)
+        except (UnreadableFile, UnusableModel, NothingToScore) as error:
+            named = f"--model {model}: " if model and isinstance(error, UnusableModel) else ""
+            if isinstance(error, NothingToScore):
+                named = f"--prices {', '.join(map(str, prices))}: "
+            typer.echo(f"{named}{error}", err=True)
             raise typer.Exit(code=2) from error
     if picture:
         from models.picture import draw
 
-        draw(report, picture)
+        try:
+            draw(report, picture)
+        except OSError as error:
+            raise not_written("--picture", picture, error) from error
     if as_json:
-        typer.echo(json.dumps(report))
+        print_json(report)
     else:
-        _print(report)
+        from cli.evaluate_tables import print_report
+
+        console = Console(highlight=False, markup=False, emoji=False)
+        print_report(report, console, all_figures=all_figures)
 
 
-def _print(report: dict[str, Any]) -> None:
-    data = report["data"]
-    typer.echo(
-        f"{report['model']}: {report['rows']} forecasts of {report['pools']} pools, "
-        f"{data['from']} to {data['until']}, {', '.join(data['regions'])}"
-    )
-    if data["dropped"]:
-        dropped = ", ".join(f"{n} {reason}" for reason, n in data["dropped"].items())
-        typer.echo(f"dropped rows: {dropped} of {data['rows']}")
-    if data["feed_gaps"]:
-        typer.echo(f"recording split at gaps of over 48 h: {data['feed_gaps']}")
-    for hours, h in report["horizons"].items():
-        if not h["rows"]:
-            typer.echo(f"\n{hours}: no actual price is known")
-            continue
-        typer.echo(f"\n{hours} ahead ({100 * h['changed_share']:.1f} % change)")
-        for name in ("squared_error", "absolute_error"):
-            part = h[name]
-            typer.echo(
-                f"  {name.replace('_', ' '):15} skill {_with(part['skill'], part['skill_90'])}; "
-                + _rules(part["rules"])
-            )
-        squared = h["squared_error"]
-        typer.echo(
-            "  in dollars      skill "
-            + _with(squared["skill_in_dollars"], squared["skill_in_dollars_90"])
-            + ", squared error; expensive pools count for more"
-        )
-        p, i = h["pinball"], h["interval"]
-        typer.echo(
-            f"  pinball         skill {_with(p['skill'], p['skill_90'])} over empirical quantiles"
-        )
-        typer.echo(
-            f"  90 % interval   contains {_of(i['coverage'])}, of the changed prices "
-            f"{_with(i['coverage_changed'], i['coverage_changed_90'])}; width "
-            f"{100 * i['width']:.2f} % of the price; families outside 88 to 92 %: "
-            f"{', '.join(i['families_outside_88_to_92']) or 'none'} of {len(i['by_family'])}"
-        )
-        for name in ("change", "change_recent_pools"):
-            label = "change" if name == "change" else "change of pools that changed in 7 days"
-            typer.echo(f"  {label:15} {_alarm(h[name])}")
-    for name, rise in report["instability"].items():
-        typer.echo(f"\n{name.replace('_', ' by ')} % within 12 h: {_alarm(rise)}")
-
-
-def _alarm(part: dict[str, Any]) -> str:
-    if "too_few" in part:
-        return f"too few cases for figures ({part['too_few']})"
-    figures = [
-        f"base rate {_of(part['base_rate'])}",
-        f"AUC {_with(part['auc'], part.get('auc_90'))}",
-        f"average precision {_with(part['average_precision'], part.get('average_precision_90'))}",
-        f"Brier skill {_with(part['brier_skill'], part.get('brier_skill_90'))}",
-        f"calibration error {_of(part['calibration_error'])}",
-    ]
-    at = part.get("at_threshold")
-    if at:
-        figures.append(
-            f"at {at['threshold']:.3f}: precision {_of(at['precision'])}, recall "
-            f"{_of(at['recall'])}, F1 {_of(at['f1'])}"
-        )
-        if at.get("recall_by_event") is not None:
-            lead = f", median lead {at['lead_h_median']} h" if at["lead_h_median"] else ""
-            figures.append(f"{_of(at['recall_by_event'])} of {at['events']} events predicted{lead}")
-    rules = {
-        name: rule.get("brier_skill", rule.get("average_precision"))
-        for name, rule in part["rules"].items()
-    }
-    return ", ".join(figures) + "; " + _rules(rules)
-
-
-def _rules(rules: dict[str, Any]) -> str:
-    return "rules: " + ", ".join(f"{name} {_of(value)}" for name, value in rules.items())
-
-
-def _with(value: float | None, interval: list[float | None] | None) -> str:
-    if interval is None or None in interval:
-        return _of(value)
-    return f"{_of(value)} [{_of(interval[0])}, {_of(interval[1])}]"
-
-
-def _of(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"
+def _span(start: str | None, until: str | None) -> tuple[int | None, int | None]:
+    from_s = day_s("--from", start) if start else None
+    until_s = day_s("--until", until) if until else None
+    if from_s is not None and until_s is not None and from_s >= until_s:
+        raise typer.BadParameter(f"--until {until}: must be after --from {start}")
+    return from_s, until_s

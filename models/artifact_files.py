@@ -30,5 +30,8 @@ def read_simple_rules(folder: Path) -> SimpleRules:
     path = folder / SIMPLE_RULES
     try:
         return SimpleRules.from_json(path.read_bytes())
-    except (OSError, ValueError, KeyError) as error:
-        raise UnusableModel(f"{SIMPLE_RULES}: cannot be read: {error}") from error
+    except FileNotFoundError as error:
+        raise UnusableModel(f"{SIMPLE_RULES}: there is no such file") from error
+    except (OSError, TypeError, ValueError, KeyError) as error:
+        what = "cannot be read" if isinstance(error, OSError) else "is not what training writes"
+        raise UnusableModel(f"{SIMPLE_RULES}: {what}; train the model again") from error

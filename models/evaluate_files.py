@@ -24,7 +24,7 @@ def evaluate_files(
 ) -> Report:
     """All figures of a model (default: the bundled one) on price files.
 
-    Raises UnreadableFile, UnusableModel, and ValueError if there is nothing to score.
+    Raises UnreadableFile, UnusableModel, and NothingToScore.
     """
     folder = model_folder or SHIPPED
     model, rules = read_model(folder), read_simple_rules(folder)
@@ -57,4 +57,4 @@ def evaluate_files(
 
 
 def _utc(time_s: int) -> str:
-    return f"{datetime.fromtimestamp(time_s, UTC):%Y-%m-%d %H:%M}"
+    return datetime.fromtimestamp(time_s, UTC).isoformat()

@@ -38,6 +38,7 @@ def evaluate(scored: Scored, thresholds: dict[str, float], seed: int = 0) -> Rep
     return {
         "rows": len(scored),
         "pools": len(np.unique(np.stack((scored.market, scored.pool)), axis=1).T),
+        "interval_blocks": blocks.draws.shape[1],
         "horizons": {
             f"{hours}h": _horizon(scored, h, hours, thresholds, blocks)
             for h, hours in enumerate(HORIZONS_H)

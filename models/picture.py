@@ -1,5 +1,6 @@
 """Draw an evaluation: skill by horizon, and reliability."""
 
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,9 @@ def draw(report: Report, path: Path) -> None:
     _draw_skill(left, report)
     _draw_reliability(right, report)
     data = report["data"]
-    figure.suptitle(
-        f"{report['model']} on {', '.join(data['regions'])}, {data['from']} to {data['until']}"
-    )
-    figure.savefig(path, dpi=110, metadata={"Software": None})
+    first, last = (f"{datetime.fromisoformat(data[key]):%Y-%m-%d}" for key in ("from", "until"))
+    figure.suptitle(f"{report['model']} on {', '.join(data['regions'])}, {first} to {last}")
+    figure.savefig(path, format="png", dpi=110, metadata={"Software": None})
 
 
 def _draw_skill(axes: Any, report: Report) -> None:

@@ -6,6 +6,7 @@ ended the day before, as the deployed function does.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -72,6 +73,10 @@ class Scored:
         return len(self.made_s)
 
 
+class NothingToScore(ValueError):
+    """The prices are too few for a forecast to be scored; the text says what they cover."""
+
+
 def roll(
     markets: Sequence[Market],
     model: Model,
@@ -86,7 +91,7 @@ def roll(
     """Forecast every pool of ``markets`` every ``every_h`` hours, and add the outcomes.
 
     Only forecasts from ``from_s`` (default: after each market's warm-up) to before ``until_s`` are
-    returned. Raises ValueError if there are none.
+    returned. Raises NothingToScore if there are none.
     """
     parts: list[Scored] = []
     for number, market in enumerate(markets):
@@ -96,15 +101,22 @@ def roll(
         )
     progress(len(markets), len(markets), "measuring")
     if not parts:
-        raise ValueError(
-            "prices: nothing to score; a region needs over 8 days of prices, or --from a day "
-            "that is within them"
-        )
+        raise NothingToScore(_nothing(markets))
     columns: dict[str, Any] = {
         f.name: np.concatenate([getattr(part, f.name) for part in parts], axis=-1)
         for f in fields(Scored)
     }
     return Scored(**columns)
+
+
+def _nothing(markets: Sequence[Market]) -> str:
+    longest = max(markets, key=lambda market: market.end_s - market.start_s)
+    first, last = (datetime.fromtimestamp(s, UTC) for s in (longest.start_s, longest.end_s))
+    return (
+        f"nothing to score; the prices of {longest.region} cover {first:%Y-%m-%d %H:%M} to"
+        f" {last:%Y-%m-%d %H:%M} UTC; needed are more than {WARM_UP_S // DAY_S} days, or --from and"
+        " --until within them"
+    )
 
 
 def _roll_market(

@@ -16,30 +16,30 @@ def backtest(
         list[Path] | None,
         typer.Option(
             help="Price files: parquet, CSV or JSON as `aws ec2 describe-spot-price-history` prints"
-            " it. Give the option once for each file. Left out: the account's own history, of"
+            " it. Repeat the option for several files. Default: the account's own history, of"
             " --region.",
         ),
     ] = None,
     instance_type: Annotated[
         list[str] | None,
-        typer.Option(help="What the workload runs on; several for several workloads."),
+        typer.Option(
+            help="Type that the workload runs on. Repeat the option for several workloads."
+        ),
     ] = None,
     sample: Annotated[
-        int, typer.Option(min=0, max=200, help="Draw this many types from the files instead.")
+        int, typer.Option(min=0, max=200, help="Number of types to draw from the files instead.")
     ] = 0,
-    flexible: Annotated[
-        bool, typer.Option("--flexible", help="Every type that fits may be used.")
-    ] = False,
+    flexible: Annotated[bool, typer.Option("--flexible", help="Use every type that fits.")] = False,
     types: Annotated[
         str | None,
         typer.Option(help="Types that may be used, with * and ?, separated by commas."),
     ] = None,
     engine: Annotated[
-        list[str] | None, typer.Option(help="Engines to replay; default: all bundled engines.")
+        list[str] | None, typer.Option(help="Engine to replay; default: all bundled engines.")
     ] = None,
     forecast: Annotated[
         list[str] | None,
-        typer.Option(help="Forecasters of the engines: last-price, model, perfect; default: all."),
+        typer.Option(help="Forecast of the engines: last-price, model or perfect; default: all."),
     ] = None,
     days: Annotated[
         float | None,
@@ -48,12 +48,14 @@ def backtest(
     until: Annotated[str | None, typer.Option(help="Day before which to stop, UTC.")] = None,
     hazard: Annotated[
         str,
-        typer.Option(help="Interruptions: advisor, or N% of the instances a month in every pool."),
+        typer.Option(
+            help="Interruptions: advisor, or a share such as 5%: of the instances of every pool, a month."
+        ),
     ] = "advisor",
     advisor: Annotated[
         Path | None,
         typer.Option(
-            help="The Spot Advisor file; default: read from AWS.", exists=True, dir_okay=False
+            help="A copy of AWS's spot-advisor-data.json, for --hazard advisor; default: read from AWS.",
         ),
     ] = None,
     interruption_cost: Annotated[
@@ -61,8 +63,8 @@ def backtest(
         typer.Option(
             min=0,
             max=168,
-            help="Work that an interruption loses, instance-hours; several for a table each. Left"
-            " out: what the settings say, half an hour unless a workload's tag says otherwise.",
+            help="Work that an interruption loses, instance-hours; repeat the option for a table each."
+            " Default: the workload's tag, or half an hour.",
         ),
     ] = None,
     on_demand: Annotated[
@@ -74,31 +76,40 @@ def backtest(
     ] = None,
     region: Annotated[
         str | None,
-        typer.Option(help="One region of the files; without files, the account's to read."),
+        typer.Option(
+            help="One region of the files; without files, the region of the account to read."
+        ),
     ] = None,
     stack: Annotated[
         str,
-        typer.Option("--stack", "--stack-name", help="Whose workloads to read from the account."),
+        typer.Option(
+            "--stack", "--stack-name", help="Stack whose workloads to read from the account."
+        ),
     ] = "spot-optimizer",
     profile: ProfileOption = None,
     runs: Annotated[
         int,
-        typer.Option(min=1, max=RUNS_MAX, help="Runs of each workload, begun at different times."),
+        typer.Option(
+            min=1, max=RUNS_MAX, help="Number of runs of each workload, begun at different times."
+        ),
     ] = 12,
     draws: Annotated[
         int,
         typer.Option(
             min=1,
             max=DRAWS_MAX,
-            help="How often each is repeated with other interruptions: less luck.",
+            help="Number of times that each run is repeated with other interruptions: less luck.",
         ),
     ] = 10,
     seed: Annotated[
-        int, typer.Option(min=0, help="Of draws and starts; same seed, same figures.")
+        int, typer.Option(min=0, help="Seed of draws and starts; same seed, same figures.")
     ] = 1,
     report: Annotated[
-        Path | None, typer.Option(help="Write a page with pictures.", dir_okay=False)
+        Path | None, typer.Option(help="Write a page with charts: one HTML file.")
     ] = None,
+    all_rows: Annotated[
+        bool, typer.Option("--all", help="Print all policies and all figures of each.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Replay recorded prices hour by hour: each engine beside simple rules and the optimum.
@@ -129,5 +140,6 @@ def backtest(
         draws=draws,
         seed=seed,
         report=report,
+        all_rows=all_rows,
         as_json=as_json,
     )

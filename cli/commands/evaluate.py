@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from cli.options import OnDemandByRegionOption
+from cli.options import JsonOption, OnDemandByRegionOption
 
 
 def evaluate(
@@ -18,7 +18,7 @@ def evaluate(
     ],
     model: Annotated[
         Path | None,
-        typer.Option(help="Folder of a model; default: the bundled one.", file_okay=False),
+        typer.Option(help="Folder of a model; default: the bundled one."),
     ] = None,
     on_demand: OnDemandByRegionOption = None,
     start: Annotated[
@@ -34,9 +34,10 @@ def evaluate(
     ] = True,
     picture: Annotated[
         Path | None,
-        typer.Option(help="Write a PNG of skill and reliability.", dir_okay=False),
+        typer.Option(help="Write a PNG of skill and reliability."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    all_figures: Annotated[bool, typer.Option("--all", help="Print all figures.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Forecast a recorded market hour by hour, using only the past, and measure the forecasts.
 
@@ -55,5 +56,6 @@ def evaluate(
         every_hours=every_hours,
         recalibrate=recalibrate,
         picture=picture,
+        all_figures=all_figures,
         as_json=as_json,
     )

@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from string import Template
 
 from cli.html_report.costs import cost_chart
 from cli.html_report.faults import fault_table
@@ -13,6 +12,7 @@ from cli.html_report.scales import TimeScale
 from cli.html_report.shapes import legend
 from cli.html_report.signals import signal_table
 from cli.html_report.tables import decision_table, switch_table
+from cli.html_report.template import filled
 from cli.html_report.timeline import timeline
 from cli.report import counted, duration
 from simulator.record import Record, ScriptedMoment, WorkloadRecord
@@ -27,7 +27,8 @@ def html_page(record: Record) -> str:
     summary = record.summary
     time = TimeScale(summary.start, summary.end)
     span = f"{summary.start:%d %b %Y %H:%M} to {summary.end:%d %b %Y %H:%M} UTC"
-    return Template(_TEMPLATE.read_text(encoding="utf-8")).substitute(
+    return filled(
+        _TEMPLATE,
         title=joined(f"Spot Optimizer, simulated on {summary.market}"),
         market=joined(summary.market),
         span=joined(span),

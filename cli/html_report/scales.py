@@ -71,15 +71,20 @@ class ValueScale:
 
     def axis(self, decimals: int) -> Markup:
         """Grid lines with their values on the left."""
-        rough = self.largest / 4
-        power = 10 ** math.floor(math.log10(rough))
-        step = next(power * f for f in (1, 2, 5, 10) if power * f >= rough)
+        step = round_step(self.largest, 4)
         parts = []
         for count in range(int(self.largest / step) + 1):
             y, text = self.y(count * step), f"{count * step:.{decimals}f}"
             parts.append(tag("line", class_="grid", x1=LEFT, x2=RIGHT, y1=y, y2=y))
             parts.append(tag("text", text, class_="tick", x=LEFT - 8, y=y + 4, text_anchor="end"))
         return joined(*parts)
+
+
+def round_step(largest: float, count: int) -> float:
+    """1, 2, 5 or 10 times a power of ten, of which at most ``count`` fit below the largest value."""
+    rough = largest / count
+    power = 10.0 ** math.floor(math.log10(rough))
+    return next(power * f for f in (1, 2, 5, 10) if power * f >= rough)
 
 
 def steps(

@@ -49,6 +49,16 @@ def test_simulator_needs_neither_parquet_nor_pictures() -> None:
     subprocess.run([sys.executable, "-c", script], cwd=ROOT, env=environment, check=True)
 
 
+def test_a_backtest_draws_its_page_without_a_picture_library() -> None:
+    """Its charts are SVG."""
+    script = (
+        "import sys; sys.modules.update(matplotlib=None); import cli.backtest, cli.backtest_page"
+    )
+    path = os.pathsep.join([str(ROOT), str(ROOT / "layers" / "spot_optimizer")])
+    environment = {**os.environ, "PYTHONPATH": path}
+    subprocess.run([sys.executable, "-c", script], cwd=ROOT, env=environment, check=True)
+
+
 @pytest.mark.parametrize("option", ["-h", "--help"])
 def test_every_command_is_in_the_help_with_its_group(option: str) -> None:
     """Both spellings; each command has one line."""

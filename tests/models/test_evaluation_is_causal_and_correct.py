@@ -1,6 +1,8 @@
 """An evaluation uses only what was known at the time, and its figures follow their definitions."""
 
 import json
+import re
+import shutil
 from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -25,6 +27,7 @@ from models.metrics import (
     best_f1_threshold,
 )
 from models.rolling import Scored, roll
+from models.training import SIMPLE_RULES
 from spot_optimizer.forecast.accuracy_of_past_forecasts import pinball_loss
 from spot_optimizer.forecast.daily_lessons import learn_from_day
 from spot_optimizer.forecast.model_forecaster import forecast_rows
@@ -32,6 +35,7 @@ from spot_optimizer.forecast.raw_forecast import predict_rows
 from spot_optimizer.market.cleaning import PriceRow
 from spot_optimizer.market.prices import PriceChanges
 from spot_optimizer.vocabulary import DAY_S
+from tests.cli.printed import document_of
 from tests.models.conftest import Trained
 from tests.models.small_markets import HOUR_S, START_S, small_market, write_csv
 
@@ -216,13 +220,56 @@ def test_evaluate_command_prints_the_same_report_and_draws_it(
     picture = tmp_path / "skill.png"
     answer = CliRunner().invoke(app, [*asked, "--json", "--picture", str(picture)])
     assert answer.exit_code == 0, answer.output
-    report = json.loads(answer.stdout)
+    report = document_of(answer)
     assert set(report["horizons"]) == {"1h", "6h", "12h", "24h"}
     assert report["horizons"]["6h"]["change"]["brier_skill"] > 0.5
     assert picture.read_bytes().startswith(b"\x89PNG")
     answer = CliRunner().invoke(app, asked)
-    assert "squared error" in answer.stdout
-    assert answer.stdout.count("in dollars") == len(report["horizons"])
+    verdict, table, *_ = answer.stdout.split("\n\n")
+    assert report["model"] in verdict
+    assert "the last price at" in verdict
+    said = f"rest on {report['interval_blocks']} weeks of an instance family"
+    assert (said in " ".join(verdict.split())) == (report["interval_blocks"] < 10)
+    for name, horizon in report["horizons"].items():
+        skill = f"{horizon['squared_error']['skill']:.3f}"
+        assert re.search(rf"^{name.removesuffix('h')} h +{skill} \[", table, re.MULTILINE)
+    more = CliRunner().invoke(app, [*asked, "--all"]).stdout
+    assert max(map(len, (answer.stdout + more).splitlines())) <= 80
+    terms = re.findall(r"^([\w ]+): ", more, re.MULTILINE)
+    assert {"skill", "AUC", "in dollars", "pinball", "Brier skill", "F1"} <= set(terms)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--from", "2030-01-01"), "nothing to score; the prices of us-east-1 cover 2023-11-15"),
+        (("--from", "2023-11-20", "--until", "2023-11-19"), "--until 2023-11-19: must be after"),
+        (("--model", "/no/such/model"), "--model /no/such/model: there is no such folder"),
+        (("--model", "/"), "--model /: metadata.json: there is no such file"),
+        (("--picture", "/"), "--picture /: it is a folder"),
+        (("--picture", "/no/such/a.png"), "--picture /no/such/a.png: there is no folder"),
+    ],
+)
+def test_an_invalid_evaluation_is_refused_with_its_option(
+    tmp_path: Path, options: tuple[str, ...], said: str
+) -> None:
+    """Exit code 2, the value and what is allowed."""
+    prices = write_csv(tmp_path / "prices.csv", MARKET)
+    answer = CliRunner().invoke(app, ["evaluate", "--prices", str(prices), *options])
+    assert answer.exit_code == 2
+    assert said in " ".join(re.sub("[│╭╮╰╯─]", "", answer.stderr).split())
+
+
+def test_a_model_with_damaged_rules_is_refused(trained: Trained, tmp_path: Path) -> None:
+    """In words that are not the parser's."""
+    prices = write_csv(tmp_path / "prices.csv", MARKET)
+    folder = tmp_path / "model"
+    shutil.copytree(trained.folder, folder)
+    (folder / SIMPLE_RULES).write_text("[]")
+    answer = CliRunner().invoke(app, ["evaluate", "--prices", str(prices), "--model", str(folder)])
+    assert answer.exit_code == 2
+    said = f"--model {folder}: {SIMPLE_RULES}: is not what training writes; train the model again"
+    assert said in answer.stderr
 
 
 def test_file_without_required_columns_is_refused_with_the_reason(
