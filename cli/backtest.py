@@ -1,6 +1,7 @@
 """``spot-optimizer backtest``: what each engine would have cost on recorded prices."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -64,18 +65,13 @@ def replay_prices(
         "--region": region,
         "--advisor": advisor,
     }
-    # What follows takes a second to import: boto3, LightGBM, moto's catalog.
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    from spot_optimizer.forecast.model_artifact import UnusableModel
-
     with waiting(Console(highlight=False, stderr=True), quiet=as_json) as bar:
         shown = bar.add_task("reading", total=None)
 
         def tick(done: int, steps: int, what: str) -> None:
             bar.update(shown, completed=done, total=steps if steps > 1 else None, description=what)
 
-        try:
+        with _refused(options):
             remarks: list[str] = []
             task = task_of(engine, forecast, interruption_cost, runs, draws, seed)
             source = hazard_of(hazard, advisor, remarks)
@@ -97,26 +93,32 @@ def replay_prices(
             replayed = replay(markets, task, tick)
             tick(0, 1, "intervals")
             figures = [figures_of(replayed, cost, seed) for cost in task.interruption_hours]
-        # Some of botocore's errors are ValueErrors too.
-        except (ClientError, BotoCoreError) as error:
-            from cli.aws_refusals import refused_by_account
+    about = _about(markets, replayed, task, hazard, remarks)
+    _show(figures, replayed, about, report, all_rows, as_json)
 
-            typer.echo(refused_by_account(error, region or ""), err=True)
-            raise typer.Exit(code=1) from error
-        except (UnreadableFile, UnusableModel) as error:
-            typer.echo(str(error), err=True)
-            raise typer.Exit(code=2) from error
-        except ValueError as error:
-            typer.echo(_with_options(str(error), options), err=True)
-            raise typer.Exit(code=2) from error
-    _show(
-        figures,
-        replayed,
-        _about(markets, replayed, task, hazard, remarks),
-        report,
-        all_rows,
-        as_json,
-    )
+
+@contextmanager
+def _refused(options: Mapping[str, object]) -> Iterator[None]:
+    """One line and an exit code for what cannot be replayed: 2 for inputs, 1 for an account."""
+    # These take a second to import: boto3, LightGBM.
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    from spot_optimizer.forecast.model_artifact import UnusableModel
+
+    try:
+        yield
+    # Some of botocore's errors are ValueErrors too.
+    except (ClientError, BotoCoreError) as error:
+        from cli.aws_refusals import refused_by_account
+
+        typer.echo(refused_by_account(error, str(options["--region"])), err=True)
+        raise typer.Exit(code=1) from error
+    except (UnreadableFile, UnusableModel) as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(code=2) from error
+    except ValueError as error:
+        typer.echo(_with_options(str(error), options), err=True)
+        raise typer.Exit(code=2) from error
 
 
 def _with_options(text: str, options: Mapping[str, object]) -> str:
@@ -249,15 +251,18 @@ def _about(
 
 
 def _workload_weeks(replayed: "Replayed") -> int:
-    """Of how many weeks of a workload the runs consist: what the intervals are drawn from."""
+    """Number of weeks of a workload that the runs consist of: intervals are drawn from these."""
     any_policy = next(iter(next(iter(replayed.tallies.values())).values()))
-    touched = any_policy.weekly_usd > 0
-    pairs = [
-        (int(w), k)
-        for w, row in zip(any_policy.requirement, touched, strict=True)
-        for k in row.nonzero()[0]
-    ]
-    return len({(w, int(k)) for w, k in pairs})
+    return len(
+        {
+            (workload, week)
+            for workload, usd in zip(
+                any_policy.requirement.tolist(), any_policy.weekly_usd.tolist(), strict=True
+            )
+            for week, spent in enumerate(usd)
+            if spent > 0
+        }
+    )
 
 
 def _rest_on(blocks: int, begun: int, workloads: int) -> str:

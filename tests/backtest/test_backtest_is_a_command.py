@@ -265,6 +265,17 @@ def test_an_invalid_request_is_refused_in_one_line(
     assert "Traceback" not in result.output
 
 
+def test_a_report_that_cannot_be_written_is_refused(prices: Path, tmp_path: Path) -> None:
+    """After the work, in one message with the option."""
+    page = tmp_path / "page.html"
+    page.symlink_to(tmp_path / "missing" / "page.html")
+    asked = ("--instance-type", "m5.large", "--engine", "forecast", "--report", str(page))
+    result = RUN.invoke(app, ["backtest", "--prices", str(prices), *asked, *FAST])
+    assert result.exit_code == 2
+    assert "cannot be written" in " ".join(re.sub("[│╭╮╰╯─]", "", result.stderr).split())
+    assert result.stdout == ""
+
+
 def test_files_without_prices_are_refused(tmp_path: Path) -> None:
     """An empty file, and one with a header alone."""
     empty = tmp_path / "empty.csv"
